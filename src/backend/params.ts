@@ -155,8 +155,7 @@ export function windowCount(
   ceil = false,
 ): number {
   const room = size + padBefore + padAfter - (dilation * (kernel - 1) + 1);
-  if (room < 0) return 0;
-  if (!ceil) return Math.floor(room / stride) + 1;
+  if (!ceil) return room < 0 ? 0 : Math.floor(room / stride) + 1;
   const count = Math.ceil(room / stride) + 1;
   return (count - 1) * stride >= size + padBefore ? count - 1 : count;
 }

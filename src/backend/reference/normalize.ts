@@ -1,0 +1,91 @@
+/**
+ * Local response normalisation, y = x / s^beta with s = k + alphaOverSize · Σ x² over a window, and its exact gradient.
+ *
+ * The window reaches ⌊(size − 1) / 2⌋ back and ⌈(size − 1) / 2⌉ ahead, over channels or over both axes of the image, cut
+ * off at the border. That is ONNX's rule; PyTorch's is the same for odd sizes and for even ones reaches one further back.
+ */
+import type { Backend, TypedArray } from '../backend.js';
+import type { LrnParams } from '../params.js';
+import { values } from './storage.js';
+
+const reachBack = (p: LrnParams) => Math.floor((p.size - 1) / 2);
+const reachAhead = (p: LrnParams) => Math.ceil((p.size - 1) / 2);
+
+/** Sum over each element's window of one image [C, H, W], `back` places before it to `ahead` places after it. */
+function windowSum(image: Float64Array, back: number, ahead: number, p: LrnParams): Float64Array {
+  return p.region === 'across' ? sumAcross(image, back, ahead, p) : sumWithin(image, back, ahead, p);
+}
+
+function sumAcross(image: Float64Array, back: number, ahead: number, p: LrnParams): Float64Array {
+  const sums = new Float64Array(image.length);
+  const pixels = p.h * p.w;
+  for (let c = 0; c < p.c; c++) {
+    const last = Math.min(p.c - 1, c + ahead);
+    for (let other = Math.max(0, c - back); other <= last; other++) {
+      for (let i = 0; i < pixels; i++) sums[c * pixels + i] += image[other * pixels + i];
+    }
+  }
+  return sums;
+}
+
+function sumWithin(image: Float64Array, back: number, ahead: number, p: LrnParams): Float64Array {
+  const sums = new Float64Array(image.length);
+  for (let c = 0; c < p.c; c++) {
+    for (let y = 0; y < p.h; y++) {
+      const top = Math.max(0, y - back);
+      const bottom = Math.min(p.h - 1, y + ahead);
+      for (let x = 0; x < p.w; x++) {
+        const left = Math.max(0, x - back);
+        const right = Math.min(p.w - 1, x + ahead);
+        let sum = 0;
+        for (let iy = top; iy <= bottom; iy++) {
+          for (let ix = left; ix <= right; ix++) sum += image[(c * p.h + iy) * p.w + ix];
+        }
+        sums[(c * p.h + y) * p.w + x] = sum;
+      }
+    }
+  }
+  return sums;
+}
+
+/** s = k + alphaOverSize · Σ x² of the image that begins at `start`. */
+function scales(input: TypedArray, start: number, p: LrnParams): Float64Array {
+  const squares = new Float64Array(p.c * p.h * p.w);
+  for (let i = 0; i < squares.length; i++) squares[i] = input[start + i] ** 2;
+  const s = windowSum(squares, reachBack(p), reachAhead(p), p);
+  for (let i = 0; i < s.length; i++) s[i] = p.k + p.alphaOverSize * s[i];
+  return s;
+}
+
+export const normalize: Pick<Backend, 'localResponseNorm' | 'localResponseNormGrad'> = {
+  localResponseNorm(y, x, p) {
+    const out = values(y);
+    const input = values(x);
+    const size = p.c * p.h * p.w;
+    for (let n = 0; n < p.n; n++) {
+      const start = n * size;
+      const s = scales(input, start, p);
+      for (let i = 0; i < size; i++) out[start + i] = input[start + i] / s[i] ** p.beta;
+    }
+  },
+
+  /**
+   * dx[j] = dy[j] / s[j]^beta − 2 · alphaOverSize · beta · x[j] · Σ of dy[i] · x[i] / s[i]^(beta + 1) over the i whose
+   * window holds j: a window that reaches as far back as theirs reaches ahead.
+   */
+  localResponseNormGrad(dx, dy, x, p) {
+    const out = values(dx);
+    const signal = values(dy);
+    const input = values(x);
+    const size = p.c * p.h * p.w;
+    const terms = new Float64Array(size);
+    for (let n = 0; n < p.n; n++) {
+      const start = n * size;
+      const s = scales(input, start, p);
+      for (let i = 0; i < size; i++) terms[i] = (signal[start + i] * input[start + i]) / s[i] ** (p.beta + 1);
+      const sums = windowSum(terms, reachAhead(p), reachBack(p), p);
+      const factor = 2 * p.alphaOverSize * p.beta;
+      for (let i = 0; i < size; i++) out[start + i] = signal[start + i] / s[i] ** p.beta - factor * input[start + i] * sums[i];
+    }
+  },
+};

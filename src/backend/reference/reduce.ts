@@ -1,0 +1,64 @@
+/** Sum, mean, extremes and the place of the maximum, over the reduced axes of a strided view. */
+import type { Backend } from '../backend.js';
+import type { ReduceParams } from '../params.js';
+import { values } from './storage.js';
+import { rowLength, rowOffsets, rowStride } from './strided.js';
+
+/** Offset of each kept position, in row-major order. */
+function keptOffsets(p: ReduceParams): number[] {
+  const length = rowLength(p.keptShape);
+  const step = rowStride(p.keptStrides);
+  return rowOffsets(p.keptShape, p.keptStrides).flatMap((row) => Array.from({ length }, (_, i) => row + i * step));
+}
+
+export const reduce: Pick<Backend, 'reduce' | 'argmax'> = {
+  /** A NaN among the elements makes the result NaN. */
+  reduce(y, x, op, p) {
+    const out = values(y);
+    const input = values(x);
+    const kept = keptOffsets(p);
+    const rows = rowOffsets(p.reducedShape, p.reducedStrides);
+    const length = rowLength(p.reducedShape);
+    const step = rowStride(p.reducedStrides);
+    const count = rows.length * length;
+    for (let o = 0; o < kept.length; o++) {
+      let result = op === 'max' ? Number.NEGATIVE_INFINITY : op === 'min' ? Number.POSITIVE_INFINITY : 0;
+      for (const row of rows) {
+        const start = kept[o] + row;
+        if (op === 'max') {
+          for (let i = 0; i < length; i++) result = Math.max(result, input[start + i * step]);
+        } else if (op === 'min') {
+          for (let i = 0; i < length; i++) result = Math.min(result, input[start + i * step]);
+        } else {
+          for (let i = 0; i < length; i++) result += input[start + i * step];
+        }
+      }
+      out[o] = op === 'mean' ? result / count : result;
+    }
+  },
+
+  /** NaN counts as the greatest of all, as in PyTorch, so the first NaN is the maximum. */
+  argmax(y, x, p) {
+    const out = values(y);
+    const input = values(x);
+    const kept = keptOffsets(p);
+    const rows = rowOffsets(p.reducedShape, p.reducedStrides);
+    const length = rowLength(p.reducedShape);
+    const step = rowStride(p.reducedStrides);
+    for (let o = 0; o < kept.length; o++) {
+      let best = Number.NEGATIVE_INFINITY;
+      let place = 0;
+      for (let row = 0; row < rows.length; row++) {
+        const start = kept[o] + rows[row];
+        for (let i = 0; i < length; i++) {
+          const value = input[start + i * step];
+          if (value > best || (Number.isNaN(value) && !Number.isNaN(best))) {
+            best = value;
+            place = row * length + i;
+          }
+        }
+      }
+      out[o] = place;
+    }
+  },
+};

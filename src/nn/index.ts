@@ -1,0 +1,13 @@
+/** Layers, initial weights, losses, optimisers and schedules. */
+export { type InitScheme, initialize } from './init.js';
+export { Dropout, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh } from './layers/activation.js';
+export { Conv2d, ConvTranspose2d } from './layers/conv2d.js';
+export { Flatten, Linear } from './layers/linear.js';
+export { LocalResponseNorm } from './layers/normalization.js';
+export { AvgPool2d, MaxPool2d } from './layers/pooling.js';
+export { batchErrors, countErrors, topK } from './loss.js';
+export { Module, namingLayer, parameter, type Reach, StateError, type WindowGeometry } from './module.js';
+export { type PlateauOptions, ReduceLROnPlateau, StepLR } from './optim/schedulers.js';
+export { SGD, type SgdOptions } from './optim/sgd.js';
+export { type LayeredModel, Sequential } from './sequential.js';
+export { countParameters, type FieldAxis, type LayerSummary, patchOf, type ReceptiveField, summarize } from './summary.js';

@@ -1,0 +1,50 @@
+/** The fully connected layer, and the flattening before it. */
+import { flatten, linear, type Shape, ShapeError, sizeOf, type Tensor, zeros } from '../../tensor/index.js';
+import { pytorchDefault } from '../init.js';
+import { Module, parameter, type Reach } from '../module.js';
+
+/** PyTorch `Linear`: weight [out, in], bias [out]. Initialised as PyTorch does; see `initialize` for others. */
+export class Linear extends Module {
+  weight: Tensor;
+  bias: Tensor | null;
+
+  constructor(
+    readonly inFeatures: number,
+    readonly outFeatures: number,
+    options: { bias?: boolean } = {},
+  ) {
+    super();
+    this.weight = pytorchDefault([outFeatures, inFeatures]);
+    this.bias = options.bias === false ? null : parameter(zeros([outFeatures]));
+  }
+
+  /** @param x [N, inFeatures] */
+  forward(x: Tensor, options: { relu?: boolean } = {}): Tensor {
+    return linear(x, this.weight, this.bias, options);
+  }
+
+  override outputShape(input: Shape): Shape {
+    if (input.length !== 2 || input[1] !== this.inFeatures)
+      throw new ShapeError(`linear: input has shape [${input}], expected [N, ${this.inFeatures}]`);
+    return [input[0], this.outFeatures];
+  }
+
+  override reach(): Reach {
+    return 'global';
+  }
+
+  override multiplyAdds(input: Shape): number {
+    return input[0] * this.weight.size;
+  }
+}
+
+/** Merges everything but the batch into one axis. */
+export class Flatten extends Module {
+  forward(x: Tensor): Tensor {
+    return flatten(x, 1);
+  }
+
+  override outputShape(input: Shape): Shape {
+    return [input[0], sizeOf(input.slice(1))];
+  }
+}

@@ -1,0 +1,166 @@
+/** The base of layers and networks: parameters by name, training and evaluation mode, state to save and load. */
+import {
+  type Backend,
+  type DType,
+  defaultBackend,
+  fromHost,
+  type Shape,
+  ShapeError,
+  Tensor,
+  type TypedArray,
+  ZfnetError,
+} from '../tensor/index.js';
+
+/** A state dictionary does not fit the module: names are missing, left over, or of another shape. */
+export class StateError extends ZfnetError {
+  override name = 'StateError';
+}
+
+/** How a layer moves a window over an image, for receptive fields: kernel, stride, padding and dilation per axis. */
+export interface WindowGeometry {
+  kernel: readonly [number, number];
+  stride: readonly [number, number];
+  /** Top and left. */
+  padding: readonly [number, number];
+  dilation: readonly [number, number];
+}
+
+/** What one activation of a layer depends on: itself alone, a window, or everything. */
+export type Reach = 'point' | 'global' | WindowGeometry;
+
+/** Marks a tensor as a parameter: it requires a gradient and outlives every scope. */
+export function parameter(tensor: Tensor): Tensor {
+  tensor.requiresGrad = true;
+  return tensor.keep();
+}
+
+/**
+ * A layer or a network. A subclass keeps its parameters (tensors that require a gradient) and its parts (modules) as
+ * properties; their names make the parameter names, as in PyTorch: `conv1.weight`.
+ */
+export abstract class Module {
+  /** Whether dropout is active. Set by `train()` and `eval()`. */
+  training = true;
+
+  abstract forward(x: Tensor): Tensor;
+
+  /** The shape of the output for an input shape, without computing. Throws `ShapeError` where the input does not fit. */
+  outputShape(input: Shape): Shape {
+    return input;
+  }
+
+  /** What of its input one output activation sees. */
+  reach(): Reach {
+    return 'point';
+  }
+
+  /** Multiply-adds for an input shape. */
+  multiplyAdds(_input: Shape): number {
+    return 0;
+  }
+
+  /** What sort of layer this is, for tables. */
+  get kind(): string {
+    return this.constructor.name;
+  }
+
+  /** The parts by name. */
+  children(): [string, Module][] {
+    return Object.entries(this).filter((entry): entry is [string, Module] => entry[1] instanceof Module);
+  }
+
+  /** Parameters by name, those of parts behind the part's name and a dot. */
+  namedParameters(): [string, Tensor][] {
+    const own = Object.entries(this).filter((entry): entry is [string, Tensor] => entry[1] instanceof Tensor && entry[1].requiresGrad);
+    const inner = this.children().flatMap(([name, child]) =>
+      child.namedParameters().map(([key, value]): [string, Tensor] => [`${name}.${key}`, value]),
+    );
+    return [...own, ...inner];
+  }
+
+  parameters(): Tensor[] {
+    return this.namedParameters().map(([, value]) => value);
+  }
+
+  /** Switches dropout on, here and in all parts. */
+  train(on = true): this {
+    this.training = on;
+    for (const [, child] of this.children()) child.train(on);
+    return this;
+  }
+
+  /** Switches dropout off, here and in all parts. */
+  eval(): this {
+    return this.train(false);
+  }
+
+  /** The parameters themselves by name (not copies). */
+  stateDict(): Record<string, Tensor> {
+    return Object.fromEntries(this.namedParameters());
+  }
+
+  /**
+   * Copies numbers into the parameters. Nothing is changed unless everything fits.
+   *
+   * @param state tensors or typed arrays by name, as from `stateDict()`, `loadSafetensors` or PyTorch
+   * @param options.strict whether missing and superfluous names are errors (default true)
+   * @throws StateError naming what does not fit
+   */
+  loadStateDict(state: Record<string, Tensor | { shape: Shape; data: TypedArray }>, options: { strict?: boolean } = {}): void {
+    const own = new Map(this.namedParameters());
+    const problems: string[] = [];
+    for (const [name, target] of own) {
+      const source = state[name];
+      if (!source) problems.push(`${name} is missing`);
+      else if (source.shape.join() !== target.shape.join())
+        problems.push(`${name} has shape [${source.shape}], expected [${target.shape}]`);
+    }
+    const surplus = Object.keys(state).filter((name) => !own.has(name));
+    if (surplus.length > 0)
+      problems.push(`unknown: ${surplus.slice(0, 6).join(', ')}${surplus.length > 6 ? `, … (${surplus.length} in all)` : ''}`);
+    const fatal = options.strict === false ? problems.filter((problem) => problem.includes(' has shape ')) : problems;
+    if (fatal.length > 0)
+      throw new StateError(
+        `loadStateDict: the state does not fit this network: ${fatal.slice(0, 6).join('; ')}${fatal.length > 6 ? '; …' : ''}`,
+      );
+    for (const [name, target] of own) {
+      const source = state[name];
+      if (source) target.set(source instanceof Tensor ? source.dataSync() : source.data);
+    }
+  }
+
+  /** Moves the parameters to another backend or number type. Gradients are dropped. */
+  to(where: { backend?: Backend; dtype?: DType }): this {
+    for (const [key, value] of Object.entries(this)) {
+      if (!(value instanceof Tensor) || !value.requiresGrad) continue;
+      const backend = where.backend ?? defaultBackend();
+      const dtype = where.dtype ?? value.dtype;
+      const data = value.dataSync();
+      const copy = fromHost(dtype === 'float64' ? Float64Array.from(data) : Float32Array.from(data), value.shape, { backend });
+      Object.assign(this, { [key]: parameter(copy) });
+      value.dispose();
+    }
+    for (const [, child] of this.children()) child.to(where);
+    return this;
+  }
+
+  /** Gives the parameters' memory back. */
+  dispose(): void {
+    for (const value of this.parameters()) value.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}
+
+/** Runs `fn`; a `ShapeError` inside is thrown again with the layer's name in front. */
+export function namingLayer<T>(name: string, fn: () => T): T {
+  try {
+    return fn();
+  } catch (error) {
+    if (error instanceof ShapeError && !error.message.startsWith('layer '))
+      throw new ShapeError(`layer ${name}: ${error.message}`, { cause: error });
+    throw error;
+  }
+}

@@ -1,0 +1,79 @@
+/** Learning-rate schedules. Each changes `optimizer.lr` and can be saved and resumed. */
+import { RangeOfValueError } from '../../tensor/index.js';
+
+interface HasLr {
+  lr: number;
+}
+
+/** Multiplies the rate by `gamma` every `stepSize` epochs. PyTorch `StepLR`. */
+export class StepLR {
+  private epoch = 0;
+
+  constructor(
+    private readonly optimizer: HasLr,
+    private readonly options: { stepSize: number; gamma?: number },
+  ) {
+    if (!(options.stepSize >= 1)) throw new RangeOfValueError(`StepLR: stepSize is ${options.stepSize}, expected at least 1`);
+  }
+
+  /** Call once an epoch. */
+  step(): void {
+    this.epoch++;
+    if (this.epoch % this.options.stepSize === 0) this.optimizer.lr *= this.options.gamma ?? 0.1;
+  }
+
+  stateDict(): Record<string, number> {
+    return { epoch: this.epoch };
+  }
+
+  loadStateDict(state: Record<string, number>): void {
+    this.epoch = state.epoch;
+  }
+}
+
+export interface PlateauOptions {
+  /** The rate is multiplied by this. Default 0.1. */
+  factor?: number;
+  /** Epochs without improvement that are let pass. Default 10. */
+  patience?: number;
+  /** An improvement must be at least this share of the best. Default 1e-4. */
+  threshold?: number;
+  minLr?: number;
+}
+
+/**
+ * Lowers the rate when a measure that should fall has stopped falling: the paper anneals "when the validation error
+ * plateaus". PyTorch `ReduceLROnPlateau` with mode min and a relative threshold.
+ */
+export class ReduceLROnPlateau {
+  private best = Number.POSITIVE_INFINITY;
+  private bad = 0;
+
+  constructor(
+    private readonly optimizer: HasLr,
+    private readonly options: PlateauOptions = {},
+  ) {}
+
+  /** Call once an epoch with the measure. Returns whether the rate was lowered. */
+  step(measure: number): boolean {
+    const { factor = 0.1, patience = 10, threshold = 1e-4, minLr = 0 } = this.options;
+    if (measure < this.best * (1 - threshold)) {
+      this.best = measure;
+      this.bad = 0;
+    } else this.bad++;
+    if (this.bad <= patience) return false;
+    this.bad = 0;
+    const before = this.optimizer.lr;
+    this.optimizer.lr = Math.max(before * factor, minLr);
+    return this.optimizer.lr < before;
+  }
+
+  stateDict(): Record<string, number | null> {
+    return { best: Number.isFinite(this.best) ? this.best : null, bad: this.bad };
+  }
+
+  loadStateDict(state: Record<string, number | null>): void {
+    this.best = state.best ?? Number.POSITIVE_INFINITY;
+    this.bad = state.bad ?? 0;
+  }
+}

@@ -1,0 +1,110 @@
+/** Layers in a row, by name: the network that everything here trains and looks into. */
+import { RangeOfValueError, type Shape, type Tensor } from '../tensor/index.js';
+import { ReLU } from './layers/activation.js';
+import { Conv2d } from './layers/conv2d.js';
+import { Linear } from './layers/linear.js';
+import { Module, namingLayer } from './module.js';
+
+/** A model whose inner activations can be asked for by layer name; what the deconvnet and the experiments need. */
+export interface LayeredModel {
+  readonly training: boolean;
+  train(on?: boolean): unknown;
+  /** Layer names in the order of computation. */
+  layerNames(): string[];
+  layer(name: string): Module;
+  /**
+   * Runs the input as far as needed and returns the outputs of the named layers. They are the caller's to dispose; when a
+   * gradient is wanted they are part of one recorded graph.
+   */
+  activations(x: Tensor, names: readonly string[]): Record<string, Tensor>;
+  /** The layer whose output counts as this layer's feature map: the ReLU right behind a convolution, else the layer itself. */
+  featureLayer(name: string): string;
+}
+
+export class Sequential extends Module implements LayeredModel {
+  private readonly names: readonly string[];
+  private readonly layers: readonly Module[];
+
+  /** @param layers in order; an array gives the names '0', '1', … */
+  constructor(layers: readonly Module[] | Readonly<Record<string, Module>>) {
+    super();
+    this.names = Array.isArray(layers) ? layers.map((_, i) => String(i)) : Object.keys(layers);
+    this.layers = Array.isArray(layers) ? [...layers] : Object.values(layers);
+  }
+
+  override children(): [string, Module][] {
+    return this.names.map((name, i) => [name, this.layers[i]]);
+  }
+
+  forward(x: Tensor): Tensor {
+    return this.run(x, this.layers.length - 1, null);
+  }
+
+  layerNames(): string[] {
+    return [...this.names];
+  }
+
+  layer(name: string): Module {
+    return this.layers[this.indexOf(name)];
+  }
+
+  activations(x: Tensor, names: readonly string[]): Record<string, Tensor> {
+    if (names.length === 0) return {};
+    const places = names.map((name) => this.indexOf(name));
+    const last = Math.max(...places);
+    const taps = new Map<number, Tensor>(places.map((place) => [place, x]));
+    this.run(x, last, taps);
+    return Object.fromEntries(names.map((name, i) => [name, taps.get(places[i])!]));
+  }
+
+  featureLayer(name: string): string {
+    const place = this.indexOf(name);
+    const following = this.layers[place + 1];
+    return isFusable(this.layers[place]) && following instanceof ReLU ? this.names[place + 1] : name;
+  }
+
+  override outputShape(input: Shape): Shape {
+    return this.shapes(input).at(-1)?.output ?? input;
+  }
+
+  /** Every layer with its input and output shape for an input shape. */
+  shapes(input: Shape): { name: string; layer: Module; input: Shape; output: Shape }[] {
+    let shape = input;
+    return this.names.map((name, i) => {
+      const before = shape;
+      shape = namingLayer(name, () => this.layers[i].outputShape(before));
+      return { name, layer: this.layers[i], input: before, output: shape };
+    });
+  }
+
+  /**
+   * Layers 0 to `last`. A layer's output is freed as soon as the next layer has used it (what the backward step needs again
+   * is kept by the graph), and a ReLU behind a convolution or a linear layer runs inside that layer's kernel. Outputs named
+   * in `taps` are put there and not freed.
+   */
+  private run(x: Tensor, last: number, taps: Map<number, Tensor> | null): Tensor {
+    let value = x;
+    let owned = false;
+    for (let i = 0; i <= last; i++) {
+      const layer = this.layers[i];
+      const fused = i < last && !taps?.has(i) && isFusable(layer) && this.layers[i + 1] instanceof ReLU;
+      const input = value;
+      value = namingLayer(this.names[i], () => (fused ? (layer as Conv2d | Linear).forward(input, { relu: true }) : layer.forward(input)));
+      if (fused) i++;
+      if (owned && value !== input) input.free('the next layer');
+      const tapped = taps?.has(i) ?? false;
+      if (tapped) taps?.set(i, value);
+      owned = !tapped && (value !== input || owned);
+    }
+    return value;
+  }
+
+  private indexOf(name: string): number {
+    const place = this.names.indexOf(name);
+    if (place < 0) throw new RangeOfValueError(`there is no layer '${name}'; the layers are ${this.names.join(', ')}`);
+    return place;
+  }
+}
+
+/** A subclass that computes something else in `forward` is left alone. */
+const isFusable = (layer: Module): boolean => layer.forward === Conv2d.prototype.forward || layer.forward === Linear.prototype.forward;

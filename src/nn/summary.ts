@@ -1,0 +1,73 @@
+/** What a network is made of, by arithmetic alone: shapes, parameters, multiply-adds, memory and receptive fields, a row a layer. */
+import { type Shape, sizeOf } from '../tensor/index.js';
+import type { Module, Reach } from './module.js';
+import type { Sequential } from './sequential.js';
+
+/**
+ * The patch of the input that one activation sees, on one axis: `size` pixels, moving by `jump` from one activation to the
+ * next, the first one starting at pixel `start` (negative where it begins in the padding).
+ */
+export interface FieldAxis {
+  size: number;
+  jump: number;
+  start: number;
+}
+
+/** Vertical and horizontal; null once a layer has seen everything. */
+export type ReceptiveField = readonly [FieldAxis, FieldAxis] | null;
+
+const PIXEL: FieldAxis = { size: 1, jump: 1, start: 0 };
+
+function grow(field: ReceptiveField, reach: Reach): ReceptiveField {
+  if (field === null || reach === 'global') return null;
+  if (reach === 'point') return field;
+  const axis = (i: 0 | 1): FieldAxis => ({
+    size: field[i].size + (reach.kernel[i] - 1) * reach.dilation[i] * field[i].jump,
+    jump: field[i].jump * reach.stride[i],
+    start: field[i].start - reach.padding[i] * field[i].jump,
+  });
+  return [axis(0), axis(1)];
+}
+
+/** The patch [y0, x0, y1, x1] (end exclusive, clipped to the image) that the activation at (y, x) sees. */
+export function patchOf(field: ReceptiveField, y: number, x: number, height: number, width: number): [number, number, number, number] {
+  if (field === null) return [0, 0, height, width];
+  const span = (axis: FieldAxis, place: number, extent: number): [number, number] => {
+    const start = axis.start + place * axis.jump;
+    return [Math.min(Math.max(start, 0), extent - 1), Math.min(Math.max(start + axis.size, 1), extent)];
+  };
+  const [y0, y1] = span(field[0], y, height);
+  const [x0, x1] = span(field[1], x, width);
+  return [y0, x0, y1, x1];
+}
+
+export interface LayerSummary {
+  name: string;
+  kind: string;
+  outputShape: Shape;
+  parameters: number;
+  /** For one forward pass of the batch in the input shape. */
+  multiplyAdds: number;
+  /** Bytes of its output activations, float32. */
+  activationBytes: number;
+  receptiveField: ReceptiveField;
+}
+
+/** A row a layer for an input [N, C, H, W]. Throws `ShapeError` naming the first layer that does not fit. */
+export function summarize(model: Sequential, input: Shape): LayerSummary[] {
+  let field: ReceptiveField = [PIXEL, PIXEL];
+  return model.shapes(input).map(({ name, layer, input: before, output }) => {
+    field = grow(field, layer.reach());
+    return {
+      name,
+      kind: layer.kind,
+      outputShape: output,
+      parameters: countParameters(layer),
+      multiplyAdds: layer.multiplyAdds(before),
+      activationBytes: 4 * sizeOf(output),
+      receptiveField: field,
+    };
+  });
+}
+
+export const countParameters = (module: Module): number => module.parameters().reduce((sum, p) => sum + p.size, 0);

@@ -1,0 +1,36 @@
+/** The tensor room's door. */
+import './methods.js';
+
+export type { Backend, BackendInfo, BinaryOp, DType, MemoryUse, OverlapRule, ReluRule, TypedArray, UnaryOp } from '../backend/backend.js';
+export * from '../backend/errors.js';
+export {
+  type ConvOptions,
+  type ConvParams,
+  convParams,
+  type Padding,
+  type Pair,
+  type PoolOptions,
+  type PoolParams,
+  poolParams,
+  windowCount,
+} from '../backend/params.js';
+export { type BackwardOptions, type BackwardRules, backward, isRecording, noGrad, RULES, type RulesName, setNanCheck } from './autograd.js';
+export * from './ops/index.js';
+export { Generator, type GeneratorState, getRandomState, manualSeed, STREAMS, setRandomState } from './random.js';
+export { type Shape, sizeOf } from './shape.js';
+export {
+  defaultBackend,
+  fromHost,
+  full,
+  ones,
+  type RandomOptions,
+  randn,
+  scope,
+  setDefaultBackend,
+  Tensor,
+  type TensorOptions,
+  tensor,
+  uniform,
+  withBackend,
+  zeros,
+} from './tensor.js';

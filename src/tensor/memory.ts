@@ -1,0 +1,194 @@
+/**
+ * Who owns which memory: counted buffers, scopes, and the safety net for what is forgotten.
+ *
+ * A `Buffer` is counted by the tensors that show it and by the recorded operations that need it again. It may hold its
+ * numbers on the host (data that the user handed over), in the backend (what kernels wrote), or both (a host buffer in use).
+ */
+import type { Backend, DType, Storage, TypedArray } from '../backend/backend.js';
+import { DisposedError, OutOfMemoryError } from '../backend/errors.js';
+
+/** Anything that a scope can free at its end. */
+export interface Disposable {
+  /** @internal */
+  free(by: string): void;
+  /** @internal Stays when its scope ends. */
+  kept: boolean;
+}
+
+export class Buffer {
+  private count = 1;
+  private storage: Storage | null;
+  private freedBy: string | null = null;
+
+  constructor(
+    readonly backend: Backend,
+    readonly dtype: DType,
+    readonly size: number,
+    private host: TypedArray | null,
+  ) {
+    this.storage = host ? null : allocate(backend, dtype, size);
+  }
+
+  /** The numbers in the backend; uploads them first where they are on the host. */
+  device(): Storage {
+    if (this.storage) return this.storage;
+    if (this.freedBy) throw new DisposedError(freedMessage(this.freedBy));
+    const storage = allocate(this.backend, this.dtype, this.size);
+    this.backend.write(storage, this.host!);
+    this.storage = storage;
+    currentScope?.uploads.push(this);
+    return storage;
+  }
+
+  /** The numbers on the host, if that is where they are kept. */
+  onHost(): TypedArray | null {
+    if (this.freedBy) throw new DisposedError(freedMessage(this.freedBy));
+    return this.host;
+  }
+
+  get freed(): boolean {
+    return this.freedBy !== null;
+  }
+
+  /** Whether somebody else counts on these numbers too. */
+  get shared(): boolean {
+    return this.count > 1;
+  }
+
+  retain(): void {
+    if (this.freedBy) throw new DisposedError(freedMessage(this.freedBy));
+    this.count++;
+  }
+
+  release(by: string): void {
+    if (--this.count > 0 || this.freedBy) return;
+    this.freedBy = by;
+    this.host = null;
+    if (this.storage) this.backend.release(this.storage);
+    this.storage = null;
+  }
+
+  /** Gives the backend's copy back where the host has the numbers anyway. */
+  evict(): void {
+    if (!this.host || !this.storage) return;
+    this.backend.release(this.storage);
+    this.storage = null;
+  }
+
+  /** A kernel is about to write here: from now on only the backend has the numbers. */
+  ownedByBackend(): Storage {
+    const storage = this.device();
+    this.host = null;
+    return storage;
+  }
+
+  /** Moves a few numbers to the host, where the backend can read at once, so that they cost no backend memory. */
+  moveToHost(): void {
+    if (!this.storage || !this.backend.readSync) return;
+    this.host ??= this.backend.readSync(this.storage);
+    this.evict();
+  }
+}
+
+export function freedMessage(by: string): string {
+  const hint =
+    by === 'backward()'
+      ? 'read it before backward(), call keep() on it, or pass { keepGraph: true }'
+      : by.startsWith('scope') || by.startsWith('noGrad')
+        ? 'return it from the function, or call keep() on it'
+        : 'do not use it afterwards';
+  return `this tensor's memory was freed by ${by}; ${hint}`;
+}
+
+function allocate(backend: Backend, dtype: DType, size: number): Storage {
+  try {
+    return backend.allocate(dtype, size);
+  } catch (error) {
+    if (error instanceof OutOfMemoryError) throw new OutOfMemoryError(error.requestedBytes, error.liveBytes, error.limitBytes, operation);
+    throw error;
+  }
+}
+
+let operation = 'allocate';
+
+/** Names the operation that allocates next, for the message of an `OutOfMemoryError`. */
+export function allocatingFor(op: string): void {
+  operation = op;
+}
+
+/**
+ * What tensors and recorded operations hold, kept apart from them so that the registry can give it back once they are
+ * garbage. This is a safety net alone: nothing relies on when it runs.
+ */
+export class Claim {
+  private open = true;
+  constructor(private readonly buffers: readonly Buffer[]) {}
+
+  release(by: string): void {
+    if (!this.open) return;
+    this.open = false;
+    for (const buffer of this.buffers) buffer.release(by);
+  }
+
+  get released(): boolean {
+    return !this.open;
+  }
+}
+
+const forgotten =
+  typeof FinalizationRegistry === 'undefined' ? null : new FinalizationRegistry<Claim>((claim) => claim.release('garbage collection'));
+
+export function claimFor(owner: object, buffers: readonly Buffer[]): Claim {
+  const claim = new Claim(buffers);
+  forgotten?.register(owner, claim);
+  return claim;
+}
+
+class Scope {
+  readonly members: Disposable[] = [];
+  readonly uploads: Buffer[] = [];
+  constructor(readonly parent: Scope | null) {}
+}
+
+let currentScope: Scope | null = null;
+
+/** @internal Puts a new tensor into the innermost scope. */
+export function enterScope(member: Disposable): void {
+  currentScope?.members.push(member);
+}
+
+/** Runs `fn`; at its end every tensor made inside is freed, but for what it returns and what was kept. */
+export function runScope<T>(by: string, fn: () => T, isMember: (value: unknown) => value is Disposable): T {
+  const scope = new Scope(currentScope);
+  currentScope = scope;
+  const survivors = new Set<Disposable>();
+  try {
+    const result = fn();
+    if (result instanceof Promise) {
+      throw new TypeError(`${by} was given an async function; compute inside, return tensors, and await their data() outside`);
+    }
+    collect(result, survivors, isMember, 0);
+    return result;
+  } finally {
+    currentScope = scope.parent;
+    for (const member of scope.members) {
+      if (survivors.has(member)) enterScope(member);
+      else if (!member.kept) member.free(by);
+    }
+    for (const buffer of scope.uploads) {
+      if (!currentScope) buffer.evict();
+      else currentScope.uploads.push(buffer);
+    }
+  }
+}
+
+/** Finds the tensors in what a scope returns: itself, in arrays, maps and plain objects, a few levels deep. */
+function collect(value: unknown, into: Set<Disposable>, isMember: (value: unknown) => value is Disposable, depth: number): void {
+  if (value === null || typeof value !== 'object' || depth > 4) return;
+  if (isMember(value)) into.add(value);
+  else if (ArrayBuffer.isView(value)) return;
+  else if (value instanceof Map || value instanceof Set || Array.isArray(value))
+    for (const item of value.values()) collect(item, into, isMember, depth + 1);
+  else if (Object.getPrototypeOf(value) === Object.prototype)
+    for (const item of Object.values(value)) collect(item, into, isMember, depth + 1);
+}

@@ -1,0 +1,134 @@
+/** Elementwise arithmetic with broadcasting, by NumPy's rule. */
+import type { BinaryOp } from '../../backend/backend.js';
+import { BackendError, DTypeError } from '../../backend/errors.js';
+import { type BackwardFn, record } from '../autograd.js';
+import { broadcastParams, broadcastShape } from '../shape.js';
+import { checkSameBackend, empty, full, type Tensor } from '../tensor.js';
+import { unbroadcast } from './reduce.js';
+
+export type Operand = Tensor | number;
+
+/** One of the two is a tensor; a number becomes one of its type. */
+function operands(op: string, a: Operand, b: Operand): [Tensor, Tensor] {
+  const tensor = typeof a !== 'number' ? a : typeof b !== 'number' ? b : null;
+  if (!tensor) throw new BackendError(`${op}: both operands are plain numbers, expected at least one tensor`);
+  const lift = (value: Operand) => (typeof value === 'number' ? full([], value, { dtype: tensor.dtype, backend: tensor.backend }) : value);
+  const [x, y] = [lift(a), lift(b)];
+  checkSameBackend(op, x, y);
+  if (x.dtype !== y.dtype) throw new DTypeError(`${op}: got ${x.dtype} and ${y.dtype} tensors, expected one type; use cast()`);
+  return [x, y];
+}
+
+/** The kernel alone: y = op(a, b), not recorded. */
+function compute(name: string, op: BinaryOp, a: Tensor, b: Tensor, scoped: boolean): Tensor {
+  const shape = broadcastShape(name, a.shape, b.shape);
+  const y = empty(name, shape, a.dtype, a.backend, scoped);
+  a.backend.binary(y.storage, a.storage, b.storage, op, broadcastParams(shape, a.shape, b.shape));
+  return y;
+}
+
+/** As `compute`, inside a backward step; frees `b` if told to, so that products can be chained. */
+const step = (op: BinaryOp, a: Tensor, b: Tensor) => compute(`${op} backward`, op, a, b, false);
+
+function through(first: Tensor, op: BinaryOp, second: Tensor): Tensor {
+  const result = step(op, first, second);
+  first.free('backward()');
+  return result;
+}
+
+function binary(name: string, op: BinaryOp, a: Operand, b: Operand, saves: boolean, backward: BackwardFn): Tensor {
+  const [x, y] = operands(name, a, b);
+  const out = compute(name, op, x, y, true);
+  const result = record(name, out, [x, y], saves ? [x, y] : [], (dy, saved, needs, rules) => {
+    const gradients = backward(dy, saved, needs, rules);
+    return [gradients[0] && unbroadcast(gradients[0], x.shape), gradients[1] && unbroadcast(gradients[1], y.shape)];
+  });
+  if (typeof a === 'number') x.free(name);
+  if (typeof b === 'number') y.free(name);
+  return result;
+}
+
+/** a + b. ONNX `Add`. */
+export const add = (a: Operand, b: Operand): Tensor =>
+  binary('add', 'add', a, b, false, (dy, _saved, needs) => [needs[0] ? share(dy) : null, needs[1] ? share(dy) : null]);
+
+/** a − b. ONNX `Sub`. */
+export const sub = (a: Operand, b: Operand): Tensor =>
+  binary('sub', 'sub', a, b, false, (dy, _saved, needs) => [needs[0] ? share(dy) : null, needs[1] ? negative(dy) : null]);
+
+/** a · b, element by element. ONNX `Mul`. */
+export const mul = (a: Operand, b: Operand): Tensor =>
+  binary('mul', 'mul', a, b, true, (dy, [a, b], needs) => [needs[0] ? step('mul', dy, b) : null, needs[1] ? step('mul', dy, a) : null]);
+
+/** a / b. ONNX `Div`. da = dy / b, db = −dy · a / b². */
+export const div = (a: Operand, b: Operand): Tensor =>
+  binary('div', 'div', a, b, true, (dy, [a, b], needs) => [
+    needs[0] ? step('div', dy, b) : null,
+    needs[1] ? through(through(through(negative(dy), 'mul', a), 'div', b), 'div', b) : null,
+  ]);
+
+/** a to the power b, for a > 0, or whole b. ONNX `Pow`. da = dy · b · a^(b − 1), db = dy · a^b · ln a. */
+export const pow = (a: Operand, b: Operand): Tensor =>
+  binary('pow', 'pow', a, b, true, (dy, [a, b], needs) => {
+    let da: Tensor | null = null;
+    let db: Tensor | null = null;
+    if (needs[0]) {
+      const less = empty('pow backward', b.shape, b.dtype, b.backend, false);
+      b.backend.affine(less.storage, b.storage, 1, -1);
+      da = through(through(step('pow', a, less), 'mul', b), 'mul', dy);
+      less.free('backward()');
+    }
+    if (needs[1]) {
+      const log = empty('pow backward', a.shape, a.dtype, a.backend, false);
+      a.backend.unary(log.storage, a.storage, 'log');
+      db = through(through(step('pow', a, b), 'mul', log), 'mul', dy);
+      log.free('backward()');
+    }
+    return [da, db];
+  });
+
+/** The larger of the two; a tie sends half the gradient to each. ONNX `Max`, PyTorch `maximum`. */
+export const maximum = (a: Operand, b: Operand): Tensor =>
+  binary('maximum', 'max', a, b, true, (dy, [a, b], needs) => pickSides(dy, a, b, needs));
+
+/** The smaller of the two; a tie sends half the gradient to each. ONNX `Min`, PyTorch `minimum`. */
+export const minimum = (a: Operand, b: Operand): Tensor =>
+  binary('minimum', 'min', a, b, true, (dy, [a, b], needs) => pickSides(dy, b, a, [needs[1], needs[0]]).reverse());
+
+/** dy times (a > b) + (a = b) / 2 for `a`, and the like for `b`. */
+function pickSides(dy: Tensor, a: Tensor, b: Tensor, needs: readonly boolean[]): (Tensor | null)[] {
+  const share = (winner: Tensor, loser: Tensor) => {
+    const tie = step('equal', winner, loser);
+    tie.backend.affine(tie.storage, tie.storage, 0.5, 0);
+    const weight = through(step('greater', winner, loser), 'add', tie);
+    tie.free('backward()');
+    return through(weight, 'mul', dy);
+  };
+  return [needs[0] ? share(a, b) : null, needs[1] ? share(b, a) : null];
+}
+
+/** 1 where a > b, else 0. No gradient. ONNX `Greater`. */
+export function greater(a: Operand, b: Operand): Tensor {
+  return compare('greater', a, b);
+}
+
+/** 1 where a = b, else 0. No gradient. ONNX `Equal`. */
+export function equal(a: Operand, b: Operand): Tensor {
+  return compare('equal', a, b);
+}
+
+function compare(op: 'greater' | 'equal', a: Operand, b: Operand): Tensor {
+  const [x, y] = operands(op, a, b);
+  const result = compute(op, op, x, y, true);
+  if (typeof a === 'number') x.free(op);
+  if (typeof b === 'number') y.free(op);
+  return result;
+}
+
+const share = (dy: Tensor): Tensor => dy.alias(dy.shape, false);
+
+function negative(dy: Tensor): Tensor {
+  const result = empty('backward', dy.shape, dy.dtype, dy.backend, false);
+  dy.backend.affine(result.storage, dy.storage, -1, 0);
+  return result;
+}

@@ -1,0 +1,127 @@
+/** Convolution in two dimensions, and its transpose. */
+import { ShapeError } from '../../backend/errors.js';
+import { type ConvOptions, type ConvParams, convParams, type Pair } from '../../backend/params.js';
+import { type BackwardRules, overSignal, record } from '../autograd.js';
+import { checkFloat, empty, type Tensor } from '../tensor.js';
+
+export type Conv2dOptions = ConvOptions & {
+  /** Rectify the result in the same kernel: the same as `relu(conv2d(…))`, with one pass over memory less. */
+  relu?: boolean;
+};
+
+/**
+ * y[n, o] = b[o] + Σ over c, i, j of w[o, c, i, j] · x[n, c, y·stride + i·dilation − pad, …]: a cross-correlation, as everywhere
+ * in this field. ONNX `Conv`, PyTorch `conv2d`.
+ *
+ * @param x [N, C, H, W]
+ * @param w [O, C / groups, KH, KW]
+ * @param b [O] or null
+ * @returns [N, O, OH, OW] with OH = ⌊(H + pads − dilation·(KH − 1) − 1) / stride⌋ + 1
+ * @throws ShapeError when channels do not match or the kernel does not fit
+ */
+export function conv2d(x: Tensor, w: Tensor, b: Tensor | null = null, options: Conv2dOptions = {}): Tensor {
+  checkFloat('conv2d', x, w, b);
+  const p = convParams('conv2d', x.shape, w.shape, options);
+  checkBias('conv2d', b, p.o);
+  const y = empty('conv2d', [p.n, p.o, p.oh, p.ow], x.dtype, x.backend);
+  const relu = options.relu ?? false;
+  x.backend.conv2d(y.storage, x.storage, w.storage, b ? b.storage : null, p, relu);
+  // Each gradient needs the other operand; the ReLU needs to know where its output is positive.
+  const saved = relu ? [x, w, y] : [x, w];
+  return record('conv2d', y, b ? [x, w, b] : [x, w], saved, (dy, [x, w, y], needs, rules) =>
+    relu ? behindRelu(dy, y, rules, (signal) => conv2dBackward(p, signal, x, w, needs)) : conv2dBackward(p, dy, x, w, needs),
+  );
+}
+
+function conv2dBackward(p: ConvParams, dy: Tensor, x: Tensor, w: Tensor, needs: readonly boolean[]): (Tensor | null)[] {
+  const { backend, dtype } = dy;
+  let dx: Tensor | null = null;
+  let dw: Tensor | null = null;
+  let db: Tensor | null = null;
+  if (needs[1]) {
+    dw = empty('conv2d backward', w.shape, dtype, backend, false);
+    backend.conv2dWeightGrad(dw.storage, x.storage, dy.storage, p);
+  }
+  if (needs[2]) {
+    db = empty('conv2d backward', [p.o], dtype, backend, false);
+    backend.channelSum(db.storage, dy.storage, p.n, p.o, p.oh * p.ow);
+  }
+  if (needs[0]) {
+    dx = empty('conv2d backward', x.shape, dtype, backend, false);
+    backend.conv2dInputGrad(dx.storage, dy.storage, w.storage, p);
+  }
+  return [dx, dw, db];
+}
+
+/** A backward step behind a fused ReLU: takes the signal down through the ReLU first. */
+export function behindRelu<T>(dy: Tensor, y: Tensor, rules: BackwardRules, step: (signal: Tensor) => T): T {
+  const signal = reluSignal(dy, y, rules);
+  const result = step(signal);
+  if (signal !== dy) signal.free('backward()');
+  return result;
+}
+
+/** The signal taken down through a ReLU with output y; in place, where nobody else holds it. */
+export function reluSignal(dy: Tensor, y: Tensor, rules: BackwardRules): Tensor {
+  const signal = overSignal('relu backward', dy);
+  dy.backend.reluGrad(signal.storage, dy.storage, y.storage, rules.relu);
+  return signal;
+}
+
+export interface ConvTranspose2dOptions extends ConvOptions {
+  /** Extra size on the bottom and right, to choose among the sizes that a strided convolution maps to the same one. */
+  outputPadding?: Pair;
+}
+
+/**
+ * The input gradient of `conv2d` as an operation of its own (the deconvnet's *filter* step). PyTorch `conv_transpose2d`.
+ *
+ * @param x [N, O, H, W]
+ * @param w [O, C / groups, KH, KW], as the convolution from C to O channels has it
+ * @param b [C] or null
+ * @returns [N, C, (H − 1)·stride − pads + dilation·(KH − 1) + outputPadding + 1, …]
+ */
+export function convTranspose2d(x: Tensor, w: Tensor, b: Tensor | null = null, options: ConvTranspose2dOptions = {}): Tensor {
+  checkFloat('convTranspose2d', x, w, b);
+  const p = transposedParams(x.shape, w.shape, options);
+  checkBias('convTranspose2d', b, p.c);
+  const y = empty('convTranspose2d', [p.n, p.c, p.h, p.w], x.dtype, x.backend);
+  x.backend.conv2dInputGrad(y.storage, x.storage, w.storage, p);
+  if (b) x.backend.channelAdd(y.storage, b.storage, p.n, p.c, p.h * p.w);
+  return record('convTranspose2d', y, b ? [x, w, b] : [x, w], [x, w], (dy, [x, w], needs) => convTranspose2dBackward(p, dy, x, w, needs));
+}
+
+function convTranspose2dBackward(p: ConvParams, dy: Tensor, x: Tensor, w: Tensor, needs: readonly boolean[]): (Tensor | null)[] {
+  const { backend, dtype } = dy;
+  const make = (shape: readonly number[]) => empty('convTranspose2d backward', shape, dtype, backend, false);
+  const dx = needs[0] ? make(x.shape) : null;
+  const dw = needs[1] ? make(w.shape) : null;
+  const db = needs[2] ? make([p.c]) : null;
+  if (dx) backend.conv2d(dx.storage, dy.storage, w.storage, null, p, false);
+  if (dw) backend.conv2dWeightGrad(dw.storage, dy.storage, x.storage, p);
+  if (db) backend.channelSum(db.storage, dy.storage, p.n, p.c, p.h * p.w);
+  return [dx, dw, db];
+}
+
+/** The convolution whose input gradient maps x to the output: its input size follows from the options. */
+function transposedParams(x: readonly number[], w: readonly number[], options: ConvTranspose2dOptions): ConvParams {
+  const op = 'convTranspose2d';
+  if (x.length !== 4 || w.length !== 4) throw new ShapeError(`${op}: input [${x}] and weight [${w}] must have four axes`);
+  if (x[1] !== w[0]) throw new ShapeError(`${op}: input has ${x[1]} channels, weight expects ${w[0]}`);
+  const pair = (value: Pair = 0) => (typeof value === 'number' ? [value, value] : value);
+  const [stride, dilation, extra] = [pair(options.stride ?? 1), pair(options.dilation ?? 1), pair(options.outputPadding)];
+  const padding = options.padding ?? 0;
+  const sides =
+    typeof padding === 'number' ? [padding, padding, padding, padding] : padding.length === 2 ? [...padding, ...padding] : padding;
+  const size = (axis: 0 | 1) =>
+    (x[2 + axis] - 1) * stride[axis] - sides[axis] - sides[axis + 2] + dilation[axis] * (w[2 + axis] - 1) + extra[axis] + 1;
+  if (extra.some((value, axis) => value >= Math.max(stride[axis], dilation[axis])))
+    throw new ShapeError(`${op}: outputPadding [${extra}] must be smaller than the stride [${stride}] or the dilation`);
+  if (size(0) < 1 || size(1) < 1)
+    throw new ShapeError(`${op}: input of ${x[2]}×${x[3]} with padding [${sides}] leaves an output of ${size(0)}×${size(1)}`);
+  return convParams(op, [x[0], w[1] * (options.groups ?? 1), size(0), size(1)], w, options);
+}
+
+function checkBias(op: string, b: Tensor | null, channels: number): void {
+  if (b && (b.rank !== 1 || b.shape[0] !== channels)) throw new ShapeError(`${op}: bias has shape [${b.shape}], expected [${channels}]`);
+}

@@ -1,0 +1,42 @@
+/** The classifier's loss. */
+import { DTypeError, RangeOfValueError, ShapeError } from '../../backend/errors.js';
+import { record } from '../autograd.js';
+import { checkFloat, checkSameBackend, empty, type Tensor } from '../tensor.js';
+
+/**
+ * Mean over the batch of −log softmax(logits)[label]. ONNX `SoftmaxCrossEntropyLoss`, PyTorch `cross_entropy`.
+ *
+ * @param logits [N, classes]
+ * @param labels [N] int32, each from 0 to classes − 1
+ * @returns one number, shape []
+ * @throws RangeOfValueError for a label outside the classes, named with its place
+ */
+export function crossEntropy(logits: Tensor, labels: Tensor): Tensor {
+  checkFloat('crossEntropy', logits);
+  checkSameBackend('crossEntropy', logits, labels);
+  if (logits.rank !== 2) throw new ShapeError(`crossEntropy: logits have shape [${logits.shape}], expected [N, classes]`);
+  if (labels.dtype !== 'int32') throw new DTypeError(`crossEntropy: labels are ${labels.dtype}, expected int32; pass an Int32Array`);
+  const [rows, columns] = logits.shape;
+  if (labels.rank !== 1 || labels.shape[0] !== rows)
+    throw new ShapeError(`crossEntropy: labels have shape [${labels.shape}], expected [${rows}]`);
+  checkLabels(labels, columns);
+  const p = { rows, columns };
+  const loss = empty('crossEntropy', [], logits.dtype, logits.backend);
+  logits.backend.crossEntropy(loss.storage, logits.storage, labels.storage, p);
+  return record('crossEntropy', loss, [logits], [logits, labels], (dloss, [logits, labels]) => {
+    const dx = empty('crossEntropy backward', logits.shape, dloss.dtype, dloss.backend, false);
+    dloss.backend.crossEntropyGrad(dx.storage, dloss.storage, logits.storage, labels.storage, p);
+    return [dx];
+  });
+}
+
+/** Labels come from the host as a rule, where a look at them costs nothing; elsewhere only where the backend reads at once. */
+function checkLabels(labels: Tensor, classes: number): void {
+  const values = labels.buffer.onHost() ?? (labels.backend.readSync ? labels.dataSync() : null);
+  if (!values) return;
+  const bad = values.findIndex((label) => label < 0 || label >= classes);
+  if (bad >= 0)
+    throw new RangeOfValueError(
+      `crossEntropy: label ${values[bad]} at place ${bad} is outside the ${classes} classes (0 to ${classes - 1})`,
+    );
+}

@@ -1,0 +1,64 @@
+/** The fully connected layer: x · wᵀ + b. */
+import { ShapeError } from '../../backend/errors.js';
+import { record } from '../autograd.js';
+import { checkFloat, empty, type Tensor } from '../tensor.js';
+import { behindRelu } from './conv2d.js';
+
+/**
+ * y = x · wᵀ + b. ONNX `Gemm` with transB, PyTorch `linear`.
+ *
+ * @param x [N, in]
+ * @param w [out, in]
+ * @param b [out] or null
+ * @param options.relu rectify the result in the same kernel
+ * @returns [N, out]
+ * @throws ShapeError when the feature counts differ
+ */
+export function linear(x: Tensor, w: Tensor, b: Tensor | null = null, options: { relu?: boolean } = {}): Tensor {
+  checkFloat('linear', x, w, b);
+  if (x.rank !== 2) throw new ShapeError(`linear: input has shape [${x.shape}], expected [N, features]; flatten it first`);
+  if (w.rank !== 2) throw new ShapeError(`linear: weight has shape [${w.shape}], expected [out features, in features]`);
+  const [n, inFeatures] = x.shape;
+  const outFeatures = w.shape[0];
+  if (w.shape[1] !== inFeatures) throw new ShapeError(`linear: input has ${inFeatures} features, weight expects ${w.shape[1]}`);
+  if (b && (b.rank !== 1 || b.shape[0] !== outFeatures))
+    throw new ShapeError(`linear: bias has shape [${b.shape}], expected [${outFeatures}]`);
+  const y = empty('linear', [n, outFeatures], x.dtype, x.backend);
+  const relu = options.relu ?? false;
+  x.backend.linear(y.storage, x.storage, w.storage, b ? b.storage : null, n, inFeatures, outFeatures, relu);
+  const saved = relu ? [x, w, y] : [x, w];
+  return record('linear', y, b ? [x, w, b] : [x, w], saved, (dy, [x, w, y], needs, rules) =>
+    relu ? behindRelu(dy, y, rules, (signal) => linearBackward(signal, x, w, needs)) : linearBackward(dy, x, w, needs),
+  );
+}
+
+function linearBackward(dy: Tensor, x: Tensor, w: Tensor, needs: readonly boolean[]): (Tensor | null)[] {
+  const { backend, dtype } = dy;
+  const [n, inFeatures] = x.shape;
+  const outFeatures = w.shape[0];
+  const make = (shape: readonly number[]) => empty('linear backward', shape, dtype, backend, false);
+  const single = { batch: 1, strideA: 0, strideB: 0 };
+  const dx = needs[0] ? make(x.shape) : null;
+  const dw = needs[1] ? make(w.shape) : null;
+  const db = needs[2] ? make([outFeatures]) : null;
+  if (dw)
+    backend.matmul(dw.storage, dy.storage, x.storage, {
+      ...single,
+      m: outFeatures,
+      n: inFeatures,
+      k: n,
+      transposeA: true,
+      transposeB: false,
+    });
+  if (db) backend.channelSum(db.storage, dy.storage, n, outFeatures, 1);
+  if (dx)
+    backend.matmul(dx.storage, dy.storage, w.storage, {
+      ...single,
+      m: n,
+      n: inFeatures,
+      k: outFeatures,
+      transposeA: false,
+      transposeB: false,
+    });
+  return [dx, dw, db];
+}

@@ -1,0 +1,98 @@
+/** Matrix product, batched. */
+import { ShapeError } from '../../backend/errors.js';
+import type { MatmulParams } from '../../backend/params.js';
+import { record } from '../autograd.js';
+import { checkFloat, empty, type Tensor } from '../tensor.js';
+
+export interface MatmulOptions {
+  /** `a` is stored [..., K, M]. */
+  transposeA?: boolean;
+  /** `b` is stored [..., N, K]. */
+  transposeB?: boolean;
+}
+
+/**
+ * a · b over the last two axes. ONNX `MatMul`, PyTorch `matmul` for matrices and stacks of them.
+ *
+ * @param a [M, K] or [B, M, K]
+ * @param b [K, N] or [B, K, N]; a plain matrix serves every item of the other's stack
+ * @returns [M, N] or [B, M, N]
+ */
+export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
+  checkFloat('matmul', a, b);
+  const valid = (t: Tensor) => t.rank === 2 || t.rank === 3;
+  if (!valid(a) || !valid(b)) throw new ShapeError(`matmul: shapes [${a.shape}] and [${b.shape}], expected two or three axes each`);
+  const { transposeA = false, transposeB = false } = options;
+  const [rowsA, columnsA] = a.shape.slice(-2);
+  const [rowsB, columnsB] = b.shape.slice(-2);
+  const [m, k] = transposeA ? [columnsA, rowsA] : [rowsA, columnsA];
+  const [kb, n] = transposeB ? [columnsB, rowsB] : [rowsB, columnsB];
+  if (k !== kb)
+    throw new ShapeError(
+      `matmul: [${a.shape}]${transposeA ? 'ᵀ' : ''} · [${b.shape}]${transposeB ? 'ᵀ' : ''}: inner sizes ${k} and ${kb} differ`,
+    );
+  const batchA = a.rank === 3 ? a.shape[0] : 1;
+  const batchB = b.rank === 3 ? b.shape[0] : 1;
+  if (batchA !== batchB && batchA !== 1 && batchB !== 1)
+    throw new ShapeError(`matmul: stacks of ${batchA} and ${batchB} matrices do not match`);
+  const batch = Math.max(batchA, batchB);
+  const p: MatmulParams = { batch, m, n, k, transposeA, transposeB, strideA: batchA > 1 ? m * k : 0, strideB: batchB > 1 ? k * n : 0 };
+  const c = empty('matmul', a.rank === 3 || b.rank === 3 ? [batch, m, n] : [m, n], a.dtype, a.backend);
+  a.backend.matmul(c.storage, a.storage, b.storage, p);
+  return record('matmul', c, [a, b], [a, b], (dc, [a, b], needs) => matmulBackward(p, dc, a, b, needs));
+}
+
+/** da = dc · bᵀ and db = aᵀ · dc, each in the form that its operand is stored in; a matrix that was repeated sums over the stack. */
+function matmulBackward(p: MatmulParams, dc: Tensor, a: Tensor, b: Tensor, needs: readonly boolean[]): (Tensor | null)[] {
+  const { backend } = dc;
+  const { m, n, k, batch } = p;
+  const product = (
+    left: Tensor,
+    right: Tensor,
+    rows: number,
+    columns: number,
+    inner: number,
+    transposeA: boolean,
+    transposeB: boolean,
+    like: Tensor,
+  ) => {
+    const stack = empty('matmul backward', [batch, rows, columns], dc.dtype, backend, false);
+    const stride = (t: Tensor, size: number) => (t.size > size ? size : 0);
+    backend.matmul(stack.storage, left.storage, right.storage, {
+      batch,
+      m: rows,
+      n: columns,
+      k: inner,
+      transposeA,
+      transposeB,
+      strideA: stride(left, rows * inner),
+      strideB: stride(right, inner * columns),
+    });
+    if (stack.size === like.size) {
+      const result = stack.alias(like.shape, false);
+      stack.free('matmul backward');
+      return result;
+    }
+    const sum = empty('matmul backward', like.shape, dc.dtype, backend, false);
+    const size = rows * columns;
+    backend.reduce(sum.storage, stack.storage, 'sum', {
+      keptShape: [size],
+      keptStrides: [1],
+      reducedShape: [batch],
+      reducedStrides: [size],
+    });
+    stack.free('matmul backward');
+    return sum;
+  };
+  const da = !needs[0]
+    ? null
+    : p.transposeA
+      ? product(b, dc, k, m, n, p.transposeB, true, a)
+      : product(dc, b, m, k, n, false, !p.transposeB, a);
+  const db = !needs[1]
+    ? null
+    : p.transposeB
+      ? product(dc, a, n, k, m, true, p.transposeA, b)
+      : product(a, dc, k, n, m, !p.transposeA, false, b);
+  return [da, db];
+}

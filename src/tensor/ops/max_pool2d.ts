@@ -1,0 +1,87 @@
+/** Max pooling with switches, and unpooling by them: each is the other's gradient. */
+
+import type { OverlapRule } from '../../backend/backend.js';
+import { DTypeError, RangeOfValueError, ShapeError } from '../../backend/errors.js';
+import { type PoolOptions, poolParams } from '../../backend/params.js';
+import { record, willRecord } from '../autograd.js';
+import { checkFloat, checkSameBackend, empty, type Tensor } from '../tensor.js';
+
+export type MaxPool2dOptions = Omit<PoolOptions, 'countIncludePad'>;
+
+/**
+ * The largest value of each window. ONNX `MaxPool`, PyTorch `max_pool2d`.
+ *
+ * @param x [N, C, H, W]
+ * @param options kernel, stride (default: the kernel), padding, dilation, ceil
+ * @returns [N, C, OH, OW]
+ */
+export function maxPool2d(x: Tensor, options: MaxPool2dOptions): Tensor {
+  if (willRecord(x)) {
+    const { output, switches } = maxPool2dWithSwitches(x, options);
+    switches.free('maxPool2d');
+    return output;
+  }
+  checkFloat('maxPool2d', x);
+  const p = poolParams('maxPool2d', x.shape, options);
+  const y = empty('maxPool2d', [x.shape[0], x.shape[1], p.oh, p.ow], x.dtype, x.backend);
+  x.backend.maxPool2d(y.storage, null, x.storage, p);
+  return record('maxPool2d', y, [x], [], () => [null]);
+}
+
+/**
+ * Max pooling that also tells where each maximum was. A tie goes to the first in row-major window order, and a window of
+ * zeros still has a switch. ONNX `MaxPool` with indices per plane, PyTorch `max_pool2d(return_indices=True)`.
+ *
+ * @param x [N, C, H, W]
+ * @returns output [N, C, OH, OW]; switches of the same shape, int32: y · W + x within the input plane
+ */
+export function maxPool2dWithSwitches(x: Tensor, options: MaxPool2dOptions): { output: Tensor; switches: Tensor } {
+  checkFloat('maxPool2d', x);
+  const p = poolParams('maxPool2d', x.shape, options);
+  const shape = [x.shape[0], x.shape[1], p.oh, p.ow];
+  const y = empty('maxPool2d', shape, x.dtype, x.backend);
+  const switches = empty('maxPool2d', shape, 'int32', x.backend);
+  x.backend.maxPool2d(y.storage, switches.storage, x.storage, p);
+  const output = record('maxPool2d', y, [x], [switches], (dy, [switches], _needs, rules) => {
+    const dx = empty('maxPool2d backward', [shape[0], shape[1], p.h, p.w], dy.dtype, dy.backend, false);
+    dy.backend.maxUnpool2d(dx.storage, dy.storage, switches.storage, p.planes, p.oh * p.ow, p.h * p.w, rules.overlap);
+    return [dx];
+  });
+  return { output, switches };
+}
+
+export interface MaxUnpool2dOptions {
+  /** Height and width of the output: those of the pooling's input. */
+  outputSize: readonly [number, number];
+  /** Where windows share a switch: `sum` (default), the exact adjoint of pooling, or `last`, as PyTorch's `max_unpool2d`. */
+  overlap?: OverlapRule;
+}
+
+/**
+ * Puts each value at its switch and zeros elsewhere. ONNX `MaxUnpool`, PyTorch `max_unpool2d`; the deconvnet's unpooling.
+ *
+ * @param y [N, C, OH, OW]
+ * @param switches int32 of the same shape, from `maxPool2dWithSwitches`
+ * @returns [N, C, outputSize[0], outputSize[1]]
+ * @throws ShapeError when shapes differ; a switch outside the output is the caller's fault and is not looked for
+ */
+export function maxUnpool2d(y: Tensor, switches: Tensor, options: MaxUnpool2dOptions): Tensor {
+  checkFloat('maxUnpool2d', y);
+  checkSameBackend('maxUnpool2d', y, switches);
+  if (switches.dtype !== 'int32') throw new DTypeError(`maxUnpool2d: switches are ${switches.dtype}, expected int32`);
+  if (y.rank !== 4 || y.shape.some((extent, i) => extent !== switches.shape[i])) {
+    throw new ShapeError(`maxUnpool2d: values have shape [${y.shape}], switches [${switches.shape}]; both must be [N, C, H, W] and equal`);
+  }
+  const overlap = options.overlap ?? 'sum';
+  if (overlap !== 'sum' && overlap !== 'last')
+    throw new RangeOfValueError(`maxUnpool2d: overlap is '${overlap}', expected 'sum' or 'last'`);
+  const [n, c, oh, ow] = y.shape;
+  const [h, w] = options.outputSize;
+  const x = empty('maxUnpool2d', [n, c, h, w], y.dtype, y.backend);
+  y.backend.maxUnpool2d(x.storage, y.storage, switches.storage, n * c, oh * ow, h * w, overlap);
+  return record('maxUnpool2d', x, [y], [switches], (dx, [switches]) => {
+    const dy = empty('maxUnpool2d backward', y.shape, dx.dtype, dx.backend, false);
+    dx.backend.maxUnpool2dGrad(dy.storage, dx.storage, switches.storage, n * c, oh * ow, h * w);
+    return [dy];
+  });
+}

@@ -1,0 +1,200 @@
+/** Operations that move numbers without changing them: reshape, permute, slice, concatenate, pad, expand. */
+import { RangeOfValueError, ShapeError } from '../../backend/errors.js';
+import { record } from '../autograd.js';
+import { broadcastShape, broadcastStrides, checkShape, normalizeAxis, type Shape, sizeOf, stridesOf } from '../shape.js';
+import { checkSameBackend, empty, type Tensor } from '../tensor.js';
+import { unbroadcast } from './reduce.js';
+
+/** The same numbers under another shape; one extent may be −1 and follows from the rest. Shares memory. ONNX `Reshape`. */
+export function reshape(x: Tensor, shape: Shape): Tensor {
+  const target = inferShape(x, shape);
+  return record('reshape', x.alias(target, true), [x], [], (dy) => [dy.alias(x.shape, false)]);
+}
+
+function inferShape(x: Tensor, shape: Shape): number[] {
+  const free = shape.indexOf(-1);
+  const known = sizeOf(shape.filter((extent) => extent !== -1));
+  const target = [...shape];
+  if (free >= 0 && known > 0) target[free] = x.size / known;
+  if (shape.lastIndexOf(-1) !== free || sizeOf(target) !== x.size || target.some((extent) => !Number.isInteger(extent) || extent < 0)) {
+    throw new ShapeError(`reshape: a tensor of shape [${x.shape}] has ${x.size} elements and cannot become [${shape}]`);
+  }
+  return target;
+}
+
+/** Merges the axes from `start` on into one. ONNX `Flatten` (axis 1), PyTorch `flatten(start_dim=1)`. */
+export function flatten(x: Tensor, start = 1): Tensor {
+  const axis = start === x.rank ? start : normalizeAxis('flatten', start, x.rank);
+  return reshape(x, [...x.shape.slice(0, axis), sizeOf(x.shape.slice(axis))]);
+}
+
+/** Drops axes of extent 1: all of them, or those named. ONNX `Squeeze`. */
+export function squeeze(x: Tensor, axes?: number | readonly number[]): Tensor {
+  const named =
+    axes === undefined ? undefined : (typeof axes === 'number' ? [axes] : axes).map((axis) => normalizeAxis('squeeze', axis, x.rank));
+  const wrong = named?.find((axis) => x.shape[axis] !== 1);
+  if (wrong !== undefined) throw new ShapeError(`squeeze: axis ${wrong} of shape [${x.shape}] has extent ${x.shape[wrong]}, expected 1`);
+  return reshape(
+    x,
+    x.shape.filter((extent, i) => (named ? !named.includes(i) : extent !== 1)),
+  );
+}
+
+/** Puts an axis of extent 1 at the given place of the result. ONNX `Unsqueeze`. */
+export function unsqueeze(x: Tensor, axis: number): Tensor {
+  const place = normalizeAxis('unsqueeze', axis, x.rank + 1);
+  return reshape(x, [...x.shape.slice(0, place), 1, ...x.shape.slice(place)]);
+}
+
+/** Reorders the axes; by default reverses them. ONNX `Transpose`, PyTorch `permute`. */
+export function permute(x: Tensor, order: readonly number[] = x.shape.map((_, i) => x.rank - 1 - i)): Tensor {
+  const axes = order.map((axis) => normalizeAxis('permute', axis, x.rank));
+  if (axes.length !== x.rank || new Set(axes).size !== x.rank)
+    throw new ShapeError(`permute: order [${order}] does not name each of the ${x.rank} axes once`);
+  const y = permuted(x, axes, true);
+  return record('permute', y, [x], [], (dy) => [permuted(dy, inverse(axes), false)]);
+}
+
+function permuted(x: Tensor, axes: readonly number[], scoped: boolean): Tensor {
+  const strides = stridesOf(x.shape);
+  const shape = axes.map((axis) => x.shape[axis]);
+  const y = empty('permute', shape, x.dtype, x.backend, scoped);
+  x.backend.stridedCopy(y.storage, x.storage, {
+    shape,
+    yOffset: 0,
+    yStrides: stridesOf(shape),
+    xOffset: 0,
+    xStrides: axes.map((axis) => strides[axis]),
+  });
+  return y;
+}
+
+function inverse(axes: readonly number[]): number[] {
+  const result = new Array<number>(axes.length);
+  axes.forEach((axis, i) => {
+    result[axis] = i;
+  });
+  return result;
+}
+
+/** Swaps two axes, by default the last two. PyTorch `transpose`. */
+export function transpose(x: Tensor, a = -1, b = -2): Tensor {
+  const axes = x.shape.map((_, i) => i);
+  const [i, j] = [normalizeAxis('transpose', a, x.rank), normalizeAxis('transpose', b, x.rank)];
+  [axes[i], axes[j]] = [axes[j], axes[i]];
+  return permute(x, axes);
+}
+
+/** A block: from `start` (inclusive) to `end` (exclusive) on each axis, by `step`. ONNX `Slice` with positive steps. */
+export function slice(x: Tensor, start: readonly number[], end: readonly number[], step: readonly number[] = x.shape.map(() => 1)): Tensor {
+  if (start.length !== x.rank || end.length !== x.rank || step.length !== x.rank)
+    throw new ShapeError(`slice: start, end and step need ${x.rank} numbers each`);
+  const clip = (value: number, extent: number) => Math.min(Math.max(value < 0 ? value + extent : value, 0), extent);
+  const from = start.map((value, i) => clip(value, x.shape[i]));
+  if (step.some((value) => !Number.isInteger(value) || value < 1))
+    throw new RangeOfValueError(`slice: step [${step}], expected whole numbers of at least 1`);
+  const shape = from.map((value, i) => Math.max(0, Math.ceil((clip(end[i], x.shape[i]) - value) / step[i])));
+  const strides = stridesOf(x.shape);
+  const offset = from.reduce((sum, value, i) => sum + value * strides[i], 0);
+  const stepped = strides.map((stride, i) => stride * step[i]);
+  const y = empty('slice', shape, x.dtype, x.backend);
+  if (y.size > 0)
+    x.backend.stridedCopy(y.storage, x.storage, { shape, yOffset: 0, yStrides: stridesOf(shape), xOffset: offset, xStrides: stepped });
+  return record('slice', y, [x], [], (dy) => {
+    const dx = empty('slice backward', x.shape, dy.dtype, dy.backend, false);
+    dy.backend.fill(dx.storage, 0);
+    if (dy.size > 0)
+      dy.backend.stridedCopy(dx.storage, dy.storage, { shape, yOffset: offset, yStrides: stepped, xOffset: 0, xStrides: stridesOf(shape) });
+    return [dx];
+  });
+}
+
+/** Joins tensors along an axis; the other extents agree. ONNX `Concat`, PyTorch `cat`. */
+export function concat(tensors: readonly Tensor[], axis = 0): Tensor {
+  if (tensors.length === 0) throw new ShapeError('concat: got no tensors, expected at least one');
+  checkSameBackend('concat', ...tensors);
+  const [first] = tensors;
+  const along = normalizeAxis('concat', axis, first.rank);
+  for (const t of tensors) {
+    if (t.rank !== first.rank || t.dtype !== first.dtype || t.shape.some((extent, i) => i !== along && extent !== first.shape[i])) {
+      throw new ShapeError(`concat: [${first.shape}] (${first.dtype}) and [${t.shape}] (${t.dtype}) differ beside axis ${along}`);
+    }
+  }
+  const shape = first.shape.map((extent, i) => (i === along ? tensors.reduce((sum, t) => sum + t.shape[along], 0) : extent));
+  const strides = stridesOf(shape);
+  const y = empty('concat', shape, first.dtype, first.backend);
+  const offsets: number[] = [];
+  let offset = 0;
+  for (const t of tensors) {
+    offsets.push(offset);
+    if (t.size > 0)
+      t.backend.stridedCopy(y.storage, t.storage, {
+        shape: t.shape,
+        yOffset: offset,
+        yStrides: strides,
+        xOffset: 0,
+        xStrides: stridesOf(t.shape),
+      });
+    offset += t.shape[along] * strides[along];
+  }
+  return record('concat', y, tensors, [], (dy, _saved, needs) =>
+    tensors.map((t, i) => {
+      if (!needs[i]) return null;
+      const dx = empty('concat backward', t.shape, dy.dtype, dy.backend, false);
+      if (dx.size > 0)
+        dy.backend.stridedCopy(dx.storage, dy.storage, {
+          shape: t.shape,
+          yOffset: 0,
+          yStrides: stridesOf(t.shape),
+          xOffset: offsets[i],
+          xStrides: strides,
+        });
+      return dx;
+    }),
+  );
+}
+
+/** Surrounds with a constant: [before, after] an axis. ONNX `Pad` (constant), PyTorch `pad`. */
+export function pad(x: Tensor, amounts: readonly (readonly [number, number])[], value = 0): Tensor {
+  if (amounts.length !== x.rank) throw new ShapeError(`pad: got ${amounts.length} pairs for a tensor of rank ${x.rank}`);
+  const shape = x.shape.map((extent, i) => extent + amounts[i][0] + amounts[i][1]);
+  checkShape('pad', [...shape, ...amounts.flat()]);
+  const strides = stridesOf(shape);
+  const offset = amounts.reduce((sum, [before], i) => sum + before * strides[i], 0);
+  const y = empty('pad', shape, x.dtype, x.backend);
+  y.backend.fill(y.storage, value);
+  if (x.size > 0)
+    x.backend.stridedCopy(y.storage, x.storage, {
+      shape: x.shape,
+      yOffset: offset,
+      yStrides: strides,
+      xOffset: 0,
+      xStrides: stridesOf(x.shape),
+    });
+  return record('pad', y, [x], [], (dy) => {
+    const dx = empty('pad backward', x.shape, dy.dtype, dy.backend, false);
+    if (dx.size > 0)
+      dy.backend.stridedCopy(dx.storage, dy.storage, {
+        shape: x.shape,
+        yOffset: 0,
+        yStrides: stridesOf(x.shape),
+        xOffset: offset,
+        xStrides: strides,
+      });
+    return [dx];
+  });
+}
+
+/** Repeats along axes of extent 1 until the shape is reached. ONNX `Expand`, PyTorch `expand`. */
+export function expand(x: Tensor, shape: Shape): Tensor {
+  const target = broadcastShape('expand', x.shape, shape);
+  const y = empty('expand', target, x.dtype, x.backend);
+  x.backend.stridedCopy(y.storage, x.storage, {
+    shape: target,
+    yOffset: 0,
+    yStrides: stridesOf(target),
+    xOffset: 0,
+    xStrides: broadcastStrides(x.shape, target),
+  });
+  return record('expand', y, [x], [], (dy) => [unbroadcast(dy.alias(dy.shape, false), x.shape)]);
+}

@@ -1,0 +1,102 @@
+/** Sums, means and extremes over axes. */
+import type { ReduceOp } from '../../backend/backend.js';
+import { ShapeError } from '../../backend/errors.js';
+import { record } from '../autograd.js';
+import { broadcastParams, broadcastStrides, reducedAxes, reduceParams, sameShape, sizeOf, stridesOf } from '../shape.js';
+import { checkFloat, empty, type Tensor } from '../tensor.js';
+
+export interface ReduceOptions {
+  /** The axes to reduce; negative ones count from the end. Default all. */
+  axes?: number | readonly number[];
+  /** Leaves the reduced axes in place with extent 1. Default false. */
+  keepDims?: boolean;
+}
+
+function layout(op: string, x: Tensor, options: ReduceOptions) {
+  const axes = reducedAxes(op, x.shape, options.axes);
+  const keptShape = x.shape.map((extent, i) => (axes.includes(i) ? 1 : extent));
+  const shape = options.keepDims ? keptShape : x.shape.filter((_, i) => !axes.includes(i));
+  return { axes, keptShape, shape, count: sizeOf(axes.map((i) => x.shape[i])) };
+}
+
+function reduceForward(op: ReduceOp, x: Tensor, options: ReduceOptions) {
+  checkFloat(op, x);
+  const plan = layout(op, x, options);
+  if (plan.count === 0 && op !== 'sum') throw new ShapeError(`${op}: axes [${plan.axes}] of shape [${x.shape}] hold nothing to reduce`);
+  const y = empty(op, plan.shape, x.dtype, x.backend);
+  if (x.size === 0) x.backend.fill(y.storage, 0);
+  else x.backend.reduce(y.storage, x.storage, op, reduceParams(x.shape, plan.axes));
+  return { y, ...plan };
+}
+
+/** Repeats `dy`, of shape `kept`, along the axes that were reduced. */
+function expandSignal(dy: Tensor, kept: readonly number[], shape: readonly number[], scale: number): Tensor {
+  const dx = empty('reduce backward', shape, dy.dtype, dy.backend, false);
+  dy.backend.stridedCopy(dx.storage, dy.storage, {
+    shape,
+    yOffset: 0,
+    yStrides: stridesOf(shape),
+    xOffset: 0,
+    xStrides: broadcastStrides(kept, shape),
+  });
+  if (scale !== 1) dx.backend.affine(dx.storage, dx.storage, scale, 0);
+  return dx;
+}
+
+/** The sum over axes. ONNX `ReduceSum`, PyTorch `sum`. */
+export function sum(x: Tensor, options: ReduceOptions = {}): Tensor {
+  const { y, keptShape } = reduceForward('sum', x, options);
+  const { shape } = x;
+  return record('sum', y, [x], [], (dy) => [expandSignal(dy, keptShape, shape, 1)]);
+}
+
+/** The mean over axes. ONNX `ReduceMean`, PyTorch `mean`. */
+export function mean(x: Tensor, options: ReduceOptions = {}): Tensor {
+  const { y, keptShape, count } = reduceForward('mean', x, options);
+  const { shape } = x;
+  return record('mean', y, [x], [], (dy) => [expandSignal(dy, keptShape, shape, 1 / count)]);
+}
+
+/** The largest value over axes; elements that tie share the gradient evenly. ONNX `ReduceMax`, PyTorch `amax`. */
+export const max = (x: Tensor, options: ReduceOptions = {}): Tensor => extreme('max', x, options);
+
+/** The smallest value over axes; elements that tie share the gradient evenly. ONNX `ReduceMin`, PyTorch `amin`. */
+export const min = (x: Tensor, options: ReduceOptions = {}): Tensor => extreme('min', x, options);
+
+function extreme(op: 'max' | 'min', x: Tensor, options: ReduceOptions): Tensor {
+  const { y, keptShape, axes } = reduceForward(op, x, options);
+  return record(op, y, [x], [x, y], (dy, [x, y]) => {
+    // mask = (x = y); dx = mask · dy / Σ mask
+    const { backend, dtype } = dy;
+    const mask = empty(`${op} backward`, x.shape, dtype, backend, false);
+    const overKept = broadcastParams(x.shape, x.shape, keptShape);
+    backend.binary(mask.storage, x.storage, y.storage, 'equal', overKept);
+    const share = empty(`${op} backward`, y.shape, dtype, backend, false);
+    backend.reduce(share.storage, mask.storage, 'sum', reduceParams(x.shape, axes));
+    backend.binary(share.storage, dy.storage, share.storage, 'div', broadcastParams(y.shape, y.shape, y.shape));
+    backend.binary(mask.storage, mask.storage, share.storage, 'mul', overKept);
+    share.free('backward()');
+    return [mask];
+  });
+}
+
+/** Index of the first largest value along an axis, int32. ONNX `ArgMax`, PyTorch `argmax`. */
+export function argmax(x: Tensor, options: { axis?: number; keepDims?: boolean } = {}): Tensor {
+  checkFloat('argmax', x);
+  const { axes, shape, count } = layout('argmax', x, { axes: options.axis ?? -1, keepDims: options.keepDims });
+  if (count === 0) throw new ShapeError(`argmax: shape [${x.shape}] holds nothing to look at`);
+  const y = empty('argmax', shape, 'int32', x.backend);
+  x.backend.argmax(y.storage, x.storage, reduceParams(x.shape, axes));
+  return y;
+}
+
+/** @internal Sums a signal over the axes that its operand was repeated along. Takes the signal over. */
+export function unbroadcast(dy: Tensor, shape: readonly number[]): Tensor {
+  if (sameShape(dy.shape, shape)) return dy;
+  const lead = dy.rank - shape.length;
+  const axes = dy.shape.map((_, i) => i).filter((i) => i < lead || (shape[i - lead] === 1 && dy.shape[i] !== 1));
+  const result = empty('backward', shape, dy.dtype, dy.backend, false);
+  dy.backend.reduce(result.storage, dy.storage, 'sum', reduceParams(dy.shape, axes));
+  dy.free('backward()');
+  return result;
+}

@@ -1,0 +1,40 @@
+/** Rectifiers. What happens to a signal on its way down through a ReLU is what tells gradient, guided and deconvnet apart. */
+import { record } from '../autograd.js';
+import { checkFloat, empty, type Tensor } from '../tensor.js';
+import { reluSignal } from './conv2d.js';
+
+/** max(x, 0). ONNX `Relu`, PyTorch `relu`. */
+export function relu(x: Tensor): Tensor {
+  checkFloat('relu', x);
+  const y = empty('relu', x.shape, x.dtype, x.backend);
+  x.backend.relu(y.storage, x.storage);
+  // The output is saved rather than the input, so that the convolution's result can go at once.
+  return record('relu', y, [x], [y], (dy, [y], _needs, rules) => [reluSignal(dy, y, rules)]);
+}
+
+/**
+ * x where x ≥ 0, else slope · x. ONNX `LeakyRelu` (slope 0.01), PyTorch `leaky_relu`. Signals go down by the gradient under
+ * every rule: a leaky unit has no dead side to rectify.
+ */
+export function leakyRelu(x: Tensor, slope = 0.01): Tensor {
+  checkFloat('leakyRelu', x);
+  const y = empty('leakyRelu', x.shape, x.dtype, x.backend);
+  x.backend.leakyRelu(y.storage, x.storage, slope);
+  return record('leakyRelu', y, [x], [x], (dy, [x]) => {
+    const dx = empty('leakyRelu backward', x.shape, dy.dtype, dy.backend, false);
+    dy.backend.leakyReluGrad(dx.storage, dy.storage, x.storage, slope);
+    return [dx];
+  });
+}
+
+/** min(max(x, low), high). ONNX `Clip`, PyTorch `clamp`. */
+export function clamp(x: Tensor, low: number, high: number): Tensor {
+  checkFloat('clamp', x);
+  const y = empty('clamp', x.shape, x.dtype, x.backend);
+  x.backend.clamp(y.storage, x.storage, low, high);
+  return record('clamp', y, [x], [x], (dy, [x]) => {
+    const dx = empty('clamp backward', x.shape, dy.dtype, dy.backend, false);
+    dy.backend.clampGrad(dx.storage, dy.storage, x.storage, low, high);
+    return [dx];
+  });
+}

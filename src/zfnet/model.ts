@@ -1,0 +1,221 @@
+/** ZFNet by its table (Zeiler & Fergus 2013, Fig. 3), its variants, and the network it was compared with. */
+import {
+  Conv2d,
+  Dropout,
+  Flatten,
+  type InitScheme,
+  initialize,
+  Linear,
+  LocalResponseNorm,
+  MaxPool2d,
+  type Module,
+  ReLU,
+  Sequential,
+} from '../nn/index.js';
+import { Generator, type LrnOptions, RangeOfValueError, type Shape, ShapeError, scope } from '../tensor/index.js';
+
+interface ConvSpec {
+  maps: number;
+  kernel: number;
+  stride: number;
+  padding: number;
+}
+
+interface PoolSpec {
+  kernel: number;
+  stride: number;
+  padding: number;
+  ceil: boolean;
+}
+
+/** What a preset fixes. Every map and unit count is multiplied by `width`. */
+interface Preset {
+  description: string;
+  inputSize: number;
+  conv: readonly [ConvSpec, ConvSpec, ConvSpec, ConvSpec, ConvSpec];
+  /** After conv1, conv2 and conv5. */
+  pool: readonly [PoolSpec, PoolSpec, PoolSpec | null];
+  /** After conv1 and conv2. */
+  norm: { options: LrnOptions; place: 'after pool' | 'before pool' };
+  /** Units of fc6 and fc7; none where the preset ends with conv5. */
+  units: readonly number[];
+  dropout: number;
+}
+
+const conv = (maps: number, kernel: number, stride: number, padding: number): ConvSpec => ({ maps, kernel, stride, padding });
+const pool = (kernel: number, stride: number, padding: number, ceil: boolean): PoolSpec => ({ kernel, stride, padding, ceil });
+
+const PAPER_NORM: Preset['norm'] = { options: { size: 5, alpha: 1e-4, beta: 0.75, k: 2 }, place: 'after pool' };
+const CEIL = pool(3, 2, 0, true);
+
+const A: Preset = {
+  description: 'the paper’s network',
+  inputSize: 224,
+  conv: [conv(96, 7, 2, 1), conv(256, 5, 2, 0), conv(384, 3, 1, 1), conv(384, 3, 1, 1), conv(256, 3, 1, 1)],
+  pool: [CEIL, CEIL, CEIL],
+  norm: PAPER_NORM,
+  units: [4096, 4096],
+  dropout: 0.5,
+};
+
+export const PRESETS = {
+  a: A,
+  b: {
+    ...A,
+    description: 'the paper’s variant with 512, 1024 and 512 maps in layers 3, 4 and 5',
+    conv: [A.conv[0], A.conv[1], conv(512, 3, 1, 1), conv(1024, 3, 1, 1), conv(512, 3, 1, 1)],
+  },
+  zfnet512: {
+    description: 'ZFNet-512 of the ONNX model zoo',
+    inputSize: 224,
+    conv: [conv(96, 7, 2, 0), conv(256, 5, 2, 0), conv(512, 3, 1, 1), conv(512, 3, 1, 1), conv(512, 3, 1, 1)],
+    pool: [pool(3, 2, 0, false), pool(3, 2, 0, false), pool(2, 2, 0, false)],
+    norm: { options: { size: 5, alpha: 5e-4, beta: 0.75, k: 2 }, place: 'before pool' },
+    units: [4096, 1024],
+    dropout: 0,
+  },
+  'faster-rcnn': {
+    description: 'the convolution layers of Caffe’s ZF model, as Faster R-CNN uses them (BGR, means 102.9801 115.9465 122.7717)',
+    inputSize: 224,
+    conv: [conv(96, 7, 2, 3), conv(256, 5, 2, 2), conv(384, 3, 1, 1), conv(384, 3, 1, 1), conv(256, 3, 1, 1)],
+    pool: [pool(3, 2, 1, true), pool(3, 2, 1, true), null],
+    norm: { options: { size: 3, alpha: 5e-5, beta: 0.75, k: 1, region: 'within' }, place: 'before pool' },
+    units: [],
+    dropout: 0,
+  },
+  alexnet: {
+    description: 'the paper’s replication of Krizhevsky et al. 2012: 11×11 filters at stride 4, no groups',
+    inputSize: 224,
+    conv: [conv(96, 11, 4, 2), conv(256, 5, 1, 2), conv(384, 3, 1, 1), conv(384, 3, 1, 1), conv(256, 3, 1, 1)],
+    pool: [pool(3, 2, 0, false), pool(3, 2, 0, false), pool(3, 2, 0, false)],
+    norm: PAPER_NORM,
+    units: [4096, 4096],
+    dropout: 0.5,
+  },
+  small: {
+    ...A,
+    description: 'for inputs of 28 to 63 pixels: strides of 1',
+    inputSize: 28,
+    conv: [conv(96, 7, 1, 3), conv(256, 5, 1, 2), A.conv[2], A.conv[3], A.conv[4]],
+  },
+} as const satisfies Record<string, Preset>;
+
+export type PresetName = keyof typeof PRESETS;
+
+export interface ZfnetOptions {
+  /** Number of classes. Default 1000. */
+  classes?: number;
+  /** Height and width of the input in pixels. Default: the preset's. */
+  inputSize?: number;
+  /** Channels of the input. Default 3. */
+  channels?: number;
+  /** A factor on every map and unit count. Default 1. */
+  width?: number;
+  /** Probability on fc6 and fc7. Default: the preset's, 0.5 in the paper. */
+  dropout?: number;
+  /** Initial weights. Default: the paper's N(0, 10⁻²) at full size (width 1 and at least the preset's input), else He's, which small networks need. */
+  init?: InitScheme;
+  /** Default 0. The same seed gives the same weights, on every backend and runtime. */
+  seed?: number;
+}
+
+/** Everything needed to build the same network again; what checkpoints record. */
+export interface Architecture {
+  preset: PresetName;
+  classes: number;
+  inputSize: number;
+  channels: number;
+  width: number;
+  dropout: number;
+}
+
+/** A network with the record of how it was built. */
+export class ZfNet extends Sequential {
+  constructor(
+    layers: Record<string, Module>,
+    readonly architecture: Architecture,
+  ) {
+    super(layers);
+  }
+
+  /** [1, channels, size, size]. */
+  get inputShape(): Shape {
+    const { channels, inputSize } = this.architecture;
+    return [1, channels, inputSize, inputSize];
+  }
+}
+
+/** The architecture that options mean for a preset. Throws `RangeOfValueError` for values outside their range. */
+export function architectureOf(preset: PresetName, options: ZfnetOptions = {}): Architecture {
+  const spec: Preset | undefined = PRESETS[preset];
+  if (!spec) throw new RangeOfValueError(`zfnet: there is no preset '${preset}', expected one of ${Object.keys(PRESETS).join(', ')}`);
+  const { classes = 1000, inputSize = spec.inputSize, channels = 3, width = 1, dropout = spec.dropout } = options;
+  const whole = { classes, inputSize, channels };
+  for (const [name, value] of Object.entries(whole)) {
+    if (!Number.isInteger(value) || value < 1)
+      throw new RangeOfValueError(`zfnet: ${name} is ${value}, expected a whole number of at least 1`);
+  }
+  if (!(width > 0)) throw new RangeOfValueError(`zfnet: width is ${width}, expected more than 0`);
+  return { preset, classes, inputSize, channels, width, dropout };
+}
+
+/**
+ * A ZFNet with layers named as in the paper: conv1, relu1, pool1, norm1, … fc8 (logits; the softmax belongs to the loss).
+ *
+ * @throws ShapeError naming the layer that an input size is too small for
+ */
+export function zfnet(preset: PresetName, options: ZfnetOptions = {}): ZfNet {
+  const architecture = architectureOf(preset, options);
+  const spec: Preset = PRESETS[preset];
+  const { inputSize, width } = architecture;
+  const scheme = options.init ?? (width >= 1 && inputSize >= spec.inputSize && preset !== 'small' ? 'paper' : 'he');
+  return scope(() => {
+    const model = new ZfNet(buildLayers(spec, architecture), architecture);
+    initialize(model, scheme, new Generator(options.seed ?? 0, 'init'));
+    return model;
+  });
+}
+
+function buildLayers(spec: Preset, architecture: Architecture): Record<string, Module> {
+  const layers: Record<string, Module> = {};
+  const scaled = (count: number) => Math.max(1, Math.round(count * architecture.width));
+  let shape: Shape = [1, architecture.channels, architecture.inputSize, architecture.inputSize];
+  const add = (name: string, layer: Module) => {
+    try {
+      shape = layer.outputShape(shape);
+    } catch (error) {
+      if (!(error instanceof ShapeError)) throw error;
+      throw new ShapeError(
+        `zfnet: an input of ${architecture.inputSize} pixels is too small for layer ${name} of preset '${architecture.preset}': ${error.message}. Take a larger input size${architecture.preset === 'small' ? '' : ", or the preset 'small'"}`,
+        { cause: error },
+      );
+    }
+    layers[name] = layer;
+  };
+  const addPool = (block: number, spec: PoolSpec | null) => {
+    if (spec) add(`pool${block}`, new MaxPool2d(spec.kernel, { stride: spec.stride, padding: spec.padding, ceil: spec.ceil }));
+  };
+  const addNorm = (block: number) => add(`norm${block}`, new LocalResponseNorm(spec.norm.options));
+
+  spec.conv.forEach((c, i) => {
+    const block = i + 1;
+    add(`conv${block}`, new Conv2d(shape[1], scaled(c.maps), c.kernel, { stride: c.stride, padding: c.padding }));
+    add(`relu${block}`, new ReLU());
+    if (block <= 2) {
+      if (spec.norm.place === 'before pool') addNorm(block);
+      addPool(block, spec.pool[i]);
+      if (spec.norm.place === 'after pool') addNorm(block);
+    }
+  });
+  addPool(5, spec.pool[2]);
+  if (spec.units.length === 0) return layers;
+  add('flatten', new Flatten());
+  spec.units.forEach((units, i) => {
+    const block = 6 + i;
+    add(`fc${block}`, new Linear(shape[1], scaled(units)));
+    add(`relu${block}`, new ReLU());
+    if (architecture.dropout > 0) add(`drop${block}`, new Dropout(architecture.dropout));
+  });
+  add('fc8', new Linear(shape[1], architecture.classes));
+  return layers;
+}
