@@ -1,8 +1,9 @@
 /** Convolution in two dimensions, and its transpose. */
 import { ShapeError } from '../../backend/errors.js';
 import { type ConvOptions, type ConvParams, convParams, type Pair } from '../../backend/params.js';
-import { type BackwardRules, overSignal, record } from '../autograd.js';
+import { record } from '../autograd.js';
 import { checkFloat, empty, type Tensor } from '../tensor.js';
+import { behindRelu } from './relu.js';
 
 export type Conv2dOptions = ConvOptions & {
   /** Rectify the result in the same kernel: the same as `relu(conv2d(…))`, with one pass over memory less. */
@@ -51,21 +52,6 @@ function conv2dBackward(p: ConvParams, dy: Tensor, x: Tensor, w: Tensor, needs: 
     backend.conv2dInputGrad(dx.storage, dy.storage, w.storage, p);
   }
   return [dx, dw, db];
-}
-
-/** A backward step behind a fused ReLU: takes the signal down through the ReLU first. */
-export function behindRelu<T>(dy: Tensor, y: Tensor, rules: BackwardRules, step: (signal: Tensor) => T): T {
-  const signal = reluSignal(dy, y, rules);
-  const result = step(signal);
-  if (signal !== dy) signal.free('backward()');
-  return result;
-}
-
-/** The signal taken down through a ReLU with output y; in place, where nobody else holds it. */
-export function reluSignal(dy: Tensor, y: Tensor, rules: BackwardRules): Tensor {
-  const signal = overSignal('relu backward', dy);
-  dy.backend.reluGrad(signal.storage, dy.storage, y.storage, rules.relu);
-  return signal;
 }
 
 export interface ConvTranspose2dOptions extends ConvOptions {

@@ -2,7 +2,7 @@
 import { ShapeError } from '../../backend/errors.js';
 import { record } from '../autograd.js';
 import { checkFloat, empty, type Tensor } from '../tensor.js';
-import { behindRelu } from './conv2d.js';
+import { behindRelu } from './relu.js';
 
 /**
  * y = x · wᵀ + b. ONNX `Gemm` with transB, PyTorch `linear`.

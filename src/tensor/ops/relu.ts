@@ -1,7 +1,6 @@
 /** Rectifiers. What happens to a signal on its way down through a ReLU is what tells gradient, guided and deconvnet apart. */
-import { record } from '../autograd.js';
+import { type BackwardRules, overSignal, record } from '../autograd.js';
 import { checkFloat, empty, type Tensor } from '../tensor.js';
-import { reluSignal } from './conv2d.js';
 
 /** max(x, 0). ONNX `Relu`, PyTorch `relu`. */
 export function relu(x: Tensor): Tensor {
@@ -10,6 +9,21 @@ export function relu(x: Tensor): Tensor {
   x.backend.relu(y.storage, x.storage);
   // The output is saved rather than the input, so that the convolution's result can go at once.
   return record('relu', y, [x], [y], (dy, [y], _needs, rules) => [reluSignal(dy, y, rules)]);
+}
+
+/** A backward step behind a fused ReLU: takes the signal down through the ReLU first. */
+export function behindRelu<T>(dy: Tensor, y: Tensor, rules: BackwardRules, step: (signal: Tensor) => T): T {
+  const signal = reluSignal(dy, y, rules);
+  const result = step(signal);
+  if (signal !== dy) signal.free('backward()');
+  return result;
+}
+
+/** The signal taken down through a ReLU with output y; in place, where nobody else holds it. */
+export function reluSignal(dy: Tensor, y: Tensor, rules: BackwardRules): Tensor {
+  const signal = overSignal('relu backward', dy);
+  dy.backend.reluGrad(signal.storage, dy.storage, y.storage, rules.relu);
+  return signal;
 }
 
 /**
