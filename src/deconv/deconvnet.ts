@@ -16,22 +16,28 @@ import {
   scope,
   type Tensor,
   tensor,
-  zeros,
 } from '../tensor/index.js';
 
 export type DeconvMode = RulesName;
 
-export interface ProjectOptions {
-  /** Layer name: `conv5`. A convolution or linear layer followed by a ReLU is looked at behind that ReLU. */
-  layer: string;
-  /** Feature map (or unit) within the layer. */
-  map: number;
-  /** [y, x] within the map. Default: the place of the map's strongest activation. */
-  position?: readonly [number, number];
+export interface ProjectionRules {
   /** `deconvnet` (default), `gradient` (Simonyan 2013) or `guided` (Springenberg 2014). */
   mode?: DeconvMode;
   /** Where two pooling windows share a switch: `sum` (default, the exact adjoint) or `last`, as PyTorch's unpooling. */
   overlap?: OverlapRule;
+}
+
+/** One activation within a layer. */
+export interface ActivationPlace {
+  /** Feature map (or unit) within the layer. */
+  map: number;
+  /** [y, x] within the map. Default: the place of the map's strongest activation. */
+  position?: readonly [number, number];
+}
+
+export interface ProjectOptions extends ActivationPlace, ProjectionRules {
+  /** Layer name: `conv5`. A convolution or linear layer followed by a ReLU is looked at behind that ReLU. */
+  layer: string;
 }
 
 export interface Projection {
@@ -40,6 +46,13 @@ export interface Projection {
   /** The activation that was projected. */
   value: number;
   position: [number, number];
+}
+
+export interface BatchProjection {
+  /** [N, C, H, W]: what each image's activation projects to. */
+  pictures: Tensor;
+  /** The activations that were projected, one an image. */
+  activations: { map: number; value: number; position: [number, number] }[];
 }
 
 export interface Deconvnet {
@@ -53,40 +66,69 @@ export interface Deconvnet {
  * evaluation mode meanwhile. Biases play no part; contrast normalisation is passed through in mode `deconvnet`.
  */
 export function deconvnet(model: LayeredModel): Deconvnet {
-  const projectActivation = (image: Tensor, options: ProjectOptions) => project(model, image, options);
+  const projectActivation = (image: Tensor, options: ProjectOptions) => projectOne(model, image, options);
   return { projectActivation, project: async (image, options) => (await projectActivation(image, options)).picture };
 }
 
-function rulesFor(mode: DeconvMode, overlap: OverlapRule): BackwardRules {
+/** A batch of one. */
+async function projectOne(model: LayeredModel, image: Tensor, options: ProjectOptions): Promise<Projection> {
+  if (image.rank !== 3 && !(image.rank === 4 && image.shape[0] === 1))
+    throw new ShapeError(`project: image has shape [${image.shape}], expected [C, H, W]`);
+  const shape = image.shape.slice(-3);
+  const batch = tensor(await image.data(), [1, ...shape], { backend: image.backend });
+  const { pictures, activations } = await projectBatch(model, batch, options.layer, [options], options);
+  batch.dispose();
+  const picture = pictures.reshape(shape);
+  pictures.dispose();
+  return { picture, value: activations[0].value, position: activations[0].position };
+}
+
+/**
+ * Projects one activation of each image of a batch, all in one forward pass and one walk down: the images of a batch do not
+ * know each other, so a seed with one number an image gives every image its own picture.
+ *
+ * @param images [N, C, H, W]; left as they are
+ * @param layer as `ProjectOptions.layer`
+ * @param places which activation of which image, N of them
+ * @throws RangeOfValueError for a map or a position that the layer does not have
+ */
+export async function projectBatch(
+  model: LayeredModel,
+  images: Tensor,
+  layer: string,
+  places: readonly ActivationPlace[],
+  options: ProjectionRules = {},
+): Promise<BatchProjection> {
+  const rules = rulesFor(options);
+  if (images.rank !== 4 || images.shape[0] !== places.length)
+    throw new ShapeError(`project: images have shape [${images.shape}], expected [${places.length}, C, H, W] for ${places.length} places`);
+  const feature = model.featureLayer(layer);
+  const input = tensor(await images.data(), images.shape, { backend: images.backend, requiresGrad: true });
+  let activation: Tensor | undefined;
+  try {
+    activation = evaluating(model, () => model.activations(input, [feature])[feature]);
+    const output = activation;
+    const values = await output.data();
+    const chosen = places.map((place, n) => chooseActivation(values, output.shape, n, place, layer));
+    const pictures = scope(() => {
+      // All of the layer is zero but the chosen activations, which keep their values.
+      const only = values.fill(0);
+      for (const { index, value } of chosen) only[index] = value;
+      const seed = tensor(only, output.shape, { backend: images.backend });
+      return backward(output, { seed, rules, wrt: [input] })[0];
+    });
+    return { pictures, activations: chosen.map(({ index: _, ...activation }) => activation) };
+  } finally {
+    activation?.dispose();
+    input.dispose();
+  }
+}
+
+function rulesFor({ mode = 'deconvnet', overlap = 'sum' }: ProjectionRules): BackwardRules {
   const rules = RULES[mode];
   if (!rules) throw new RangeOfValueError(`project: mode is '${mode}', expected deconvnet, gradient or guided`);
   if (overlap !== 'sum' && overlap !== 'last') throw new RangeOfValueError(`project: overlap is '${overlap}', expected 'sum' or 'last'`);
   return { ...rules, overlap };
-}
-
-async function project(model: LayeredModel, image: Tensor, options: ProjectOptions): Promise<Projection> {
-  const rules = rulesFor(options.mode ?? 'deconvnet', options.overlap ?? 'sum');
-  if (image.rank !== 3 && !(image.rank === 4 && image.shape[0] === 1))
-    throw new ShapeError(`project: image has shape [${image.shape}], expected [C, H, W]`);
-  const layer = model.featureLayer(options.layer);
-  const input = tensor(await image.data(), [1, ...image.shape.slice(-3)], { backend: image.backend, requiresGrad: true });
-
-  const activation = evaluating(model, () => model.activations(input, [layer])[layer]);
-  const values = await activation.data();
-  const chosen = chooseActivation(values, activation.shape, options);
-  const picture = scope(() => {
-    // All of the layer is zero but the chosen activation, which keeps its value.
-    const only = new Float64Array(values.length);
-    only[chosen.index] = chosen.value;
-    const seed = tensor(only, activation.shape, { backend: image.backend, dtype: activation.dtype });
-    const [signal] = activation.node
-      ? backward(activation, { seed, rules, wrt: [input] })
-      : [zeros(input.shape, { backend: image.backend })];
-    return signal.reshape(input.shape.slice(1));
-  });
-  activation.dispose();
-  input.dispose();
-  return { picture, value: chosen.value, position: chosen.position };
 }
 
 /** Runs a model in evaluation mode and puts its mode back. */
@@ -101,20 +143,22 @@ export function evaluating<T>(model: LayeredModel, fn: () => T): T {
 }
 
 interface Chosen {
+  /** Place among all values of the batch. */
   index: number;
+  map: number;
   value: number;
   position: [number, number];
 }
 
-/** @param shape [1, maps, H, W] or [1, units] */
-function chooseActivation(values: ArrayLike<number>, shape: readonly number[], options: ProjectOptions): Chosen {
+/** @param shape [N, maps, H, W] or [N, units] */
+function chooseActivation(values: ArrayLike<number>, shape: readonly number[], n: number, place: ActivationPlace, layer: string): Chosen {
   const [, maps, height = 1, width = 1] = shape;
-  const { map, position, layer } = options;
+  const { map, position } = place;
   if (!Number.isInteger(map) || map < 0 || map >= maps)
     throw new RangeOfValueError(`project: map is ${map}, layer ${layer} has maps 0 to ${maps - 1}`);
   const plane = height * width;
-  const start = map * plane;
-  let place = 0;
+  const start = (n * maps + map) * plane;
+  let at = 0;
   if (position) {
     const [y, x] = position;
     if (!(Number.isInteger(y) && Number.isInteger(x) && y >= 0 && x >= 0 && y < height && x < width)) {
@@ -122,9 +166,9 @@ function chooseActivation(values: ArrayLike<number>, shape: readonly number[], o
         `project: position is [${position}], the maps of layer ${layer} have ${height} rows and ${width} columns`,
       );
     }
-    place = y * width + x;
+    at = y * width + x;
   } else {
-    for (let i = 1; i < plane; i++) if (values[start + i] > values[start + place]) place = i;
+    for (let i = 1; i < plane; i++) if (values[start + i] > values[start + at]) at = i;
   }
-  return { index: start + place, value: values[start + place], position: [Math.floor(place / width), place % width] };
+  return { index: start + at, map, value: values[start + at], position: [Math.floor(at / width), at % width] };
 }

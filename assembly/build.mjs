@@ -1,0 +1,53 @@
+/**
+ * Compiles the kernels into build/: one WebAssembly file for each target of asconfig.json, each also as a JavaScript module
+ * of base64 text, which every runtime and bundler can load, and the kernels' signatures as TypeScript. `node assembly/build.mjs`
+ */
+import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import asc from 'assemblyscript/asc';
+
+process.chdir(fileURLToPath(new URL('..', import.meta.url)));
+const out = 'build';
+const targets = Object.keys(JSON.parse(readFileSync('asconfig.json', 'utf8')).targets);
+
+const time = (path) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+const sources = ['asconfig.json', 'package.json', ...readdirSync('assembly', { recursive: true }).map((name) => join('assembly', name))];
+const newest = Math.max(...sources.map(time));
+
+/** Under its final name only once it is whole: another process may be reading. */
+function write(name, contents) {
+  writeFileSync(join(out, `${name}.part`), contents);
+  renameSync(join(out, `${name}.part`), join(out, name));
+}
+
+/** The functions of the `.d.ts` that asc writes, as one interface. */
+function kernelInterface(declarations) {
+  const functions = [...declarations.matchAll(/^ {2}export function (.*;)$/gm)].map(([, signature]) => `  ${signature}\n`);
+  return `/** What every build of the kernels exports. Written by assembly/build.mjs. */\nexport interface Kernels {\n${functions.join('')}}\n`;
+}
+
+async function compile(target) {
+  const files = {};
+  const { error, stderr } = await asc.main(['--config', 'asconfig.json', '--target', target, '--bindings', 'raw'], {
+    writeFile(name, contents) {
+      if (name.endsWith('.wasm')) files.wasm = contents;
+      else if (name.endsWith('.d.ts')) files.types = contents;
+    },
+  });
+  if (error) {
+    console.error(`${stderr}`);
+    console.error(`assembly: ${target}: ${error.message}`);
+    process.exit(1);
+  }
+  write('kernels.d.ts', kernelInterface(files.types));
+  write(`${target}.d.ts`, '/** The WebAssembly module in base64. */\ndeclare const base64: string;\nexport default base64;\n');
+  write(`${target}.js`, `export default '${Buffer.from(files.wasm).toString('base64')}';\n`);
+  write(`${target}.wasm`, files.wasm); // last: its time says that all are there
+  console.log(`assembly: ${target}.wasm ${files.wasm.length} bytes`);
+}
+
+mkdirSync(out, { recursive: true });
+for (const target of targets) {
+  if (time(join(out, `${target}.wasm`)) <= newest) await compile(target);
+}

@@ -1,0 +1,327 @@
+/**
+ * Elementwise kernels: arithmetic, activations and their gradients, conversions. Each handles elements [begin, end).
+ *
+ * Whole vectors are read and written even where `end` is not a multiple of four: every buffer ends on a 64-byte boundary, and
+ * chunks begin and end on one, so that a vector only ever runs over into the padding behind its own buffer.
+ */
+import { exp4, log4, sigmoid4, storeFirst, tanh4 } from './math';
+import { next, offsetA, offsetB, seek } from './odometer';
+import { scratch } from './scratch';
+
+/** Where 32-bit element i lies. */
+function at(p: usize, i: i32): usize {
+  return p + (<usize>i << 2);
+}
+
+/** Writes a 16-byte pattern over vectors [begin, end). */
+export function fill(y: usize, pattern: i32, begin: i32, end: i32): void {
+  const v = i32x4.splat(pattern);
+  for (let i = begin; i < end; i++) v128.store(y + (<usize>i << 4), v);
+}
+
+export function copyBytes(y: usize, x: usize, bytes: usize): void {
+  memory.copy(y, x, bytes);
+}
+
+// Conversions, 16 elements at a time ---------------------------------------------------------------
+
+export function castF32I32(y: usize, x: usize, begin: i32, end: i32): void {
+  for (let i = begin; i < end; i += 4) v128.store(at(y, i), i32x4.trunc_sat_f32x4_s(v128.load(at(x, i))));
+}
+
+export function castI32F32(y: usize, x: usize, begin: i32, end: i32): void {
+  for (let i = begin; i < end; i += 4) v128.store(at(y, i), f32x4.convert_i32x4_s(v128.load(at(x, i))));
+}
+
+function narrow(a: v128, b: v128, c: v128, d: v128): v128 {
+  return i8x16.narrow_i16x8_u(i16x8.narrow_i32x4_s(a, b), i16x8.narrow_i32x4_s(c, d));
+}
+
+export function castI32U8(y: usize, x: usize, begin: i32, end: i32): void {
+  for (let i = begin; i < end; i += 16) {
+    const p = at(x, i);
+    v128.store(y + <usize>i, narrow(v128.load(p), v128.load(p, 16), v128.load(p, 32), v128.load(p, 48)));
+  }
+}
+
+export function castF32U8(y: usize, x: usize, begin: i32, end: i32): void {
+  for (let i = begin; i < end; i += 16) {
+    const p = at(x, i);
+    const a = i32x4.trunc_sat_f32x4_s(v128.load(p));
+    const b = i32x4.trunc_sat_f32x4_s(v128.load(p, 16));
+    const c = i32x4.trunc_sat_f32x4_s(v128.load(p, 32));
+    const d = i32x4.trunc_sat_f32x4_s(v128.load(p, 48));
+    v128.store(y + <usize>i, narrow(a, b, c, d));
+  }
+}
+
+export function castU8I32(y: usize, x: usize, begin: i32, end: i32): void {
+  for (let i = begin; i < end; i += 4) v128.store(at(y, i), i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(v128.load32_zero(x + <usize>i))));
+}
+
+export function castU8F32(y: usize, x: usize, begin: i32, end: i32): void {
+  for (let i = begin; i < end; i += 4) {
+    v128.store(at(y, i), f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(v128.load32_zero(x + <usize>i)))));
+  }
+}
+
+// One operand ----------------------------------------------------------------------------------------
+
+export function neg(y: usize, x: usize, begin: i32, end: i32): void {
+  for (let i = begin; i < end; i += 4) v128.store(at(y, i), f32x4.neg(v128.load(at(x, i))));
+}
+
+export function abs(y: usize, x: usize, begin: i32, end: i32): void {
+  for (let i = begin; i < end; i += 4) v128.store(at(y, i), f32x4.abs(v128.load(at(x, i))));
+}
+
+export function exp(y: usize, x: usize, begin: i32, end: i32): void {
+  for (let i = begin; i < end; i += 4) v128.store(at(y, i), exp4(v128.load(at(x, i))));
+}
+
+export function log(y: usize, x: usize, begin: i32, end: i32): void {
+  for (let i = begin; i < end; i += 4) v128.store(at(y, i), log4(v128.load(at(x, i))));
+}
+
+export function sqrt(y: usize, x: usize, begin: i32, end: i32): void {
+  for (let i = begin; i < end; i += 4) v128.store(at(y, i), f32x4.sqrt(v128.load(at(x, i))));
+}
+
+export function sigmoid(y: usize, x: usize, begin: i32, end: i32): void {
+  for (let i = begin; i < end; i += 4) v128.store(at(y, i), sigmoid4(v128.load(at(x, i))));
+}
+
+export function tanh(y: usize, x: usize, begin: i32, end: i32): void {
+  for (let i = begin; i < end; i += 4) v128.store(at(y, i), tanh4(v128.load(at(x, i))));
+}
+
+export function square(y: usize, x: usize, begin: i32, end: i32): void {
+  for (let i = begin; i < end; i += 4) {
+    const v = v128.load(at(x, i));
+    v128.store(at(y, i), f32x4.mul(v, v));
+  }
+}
+
+export function reciprocal(y: usize, x: usize, begin: i32, end: i32): void {
+  for (let i = begin; i < end; i += 4) v128.store(at(y, i), f32x4.div(f32x4.splat(1), v128.load(at(x, i))));
+}
+
+export function sign(y: usize, x: usize, begin: i32, end: i32): void {
+  const zero = f32x4.splat(0);
+  for (let i = begin; i < end; i += 4) {
+    const v = v128.load(at(x, i));
+    const one = v128.or(f32x4.splat(1), v128.and(v, f32x4.splat(-0.0))); // 1 with the sign of v
+    // 0 and NaN are neither above nor below 0, and stay what they are.
+    v128.store(at(y, i), v128.bitselect(one, v, v128.or(f32x4.gt(v, zero), f32x4.lt(v, zero))));
+  }
+}
+
+export function affine(y: usize, x: usize, scale: f32, shift: f32, begin: i32, end: i32): void {
+  const s = f32x4.splat(scale);
+  const t = f32x4.splat(shift);
+  for (let i = begin; i < end; i += 4) v128.store(at(y, i), f32x4.add(f32x4.mul(v128.load(at(x, i)), s), t));
+}
+
+/** `pmax(x, 0)` is x < 0 ? 0 : x, one instruction, and lets NaN through. */
+export function relu(y: usize, x: usize, begin: i32, end: i32): void {
+  const zero = f32x4.splat(0);
+  for (let i = begin; i < end; i += 4) v128.store(at(y, i), f32x4.pmax(v128.load(at(x, i)), zero));
+}
+
+export function leakyRelu(y: usize, x: usize, slope: f32, begin: i32, end: i32): void {
+  const s = f32x4.splat(slope);
+  for (let i = begin; i < end; i += 4) {
+    const v = v128.load(at(x, i));
+    v128.store(at(y, i), v128.bitselect(v, f32x4.mul(v, s), f32x4.ge(v, f32x4.splat(0))));
+  }
+}
+
+export function clamp(y: usize, x: usize, low: f32, high: f32, begin: i32, end: i32): void {
+  const l = f32x4.splat(low);
+  const h = f32x4.splat(high);
+  for (let i = begin; i < end; i += 4) v128.store(at(y, i), f32x4.pmin(f32x4.pmax(v128.load(at(x, i)), l), h));
+}
+
+// Gradients of activations ---------------------------------------------------------------------------
+
+export function reluGradMask(dx: usize, dy: usize, y: usize, begin: i32, end: i32): void {
+  const zero = f32x4.splat(0);
+  for (let i = begin; i < end; i += 4) v128.store(at(dx, i), v128.and(v128.load(at(dy, i)), f32x4.gt(v128.load(at(y, i)), zero)));
+}
+
+export function reluGradMaskAndRectify(dx: usize, dy: usize, y: usize, begin: i32, end: i32): void {
+  const zero = f32x4.splat(0);
+  for (let i = begin; i < end; i += 4) {
+    const passed = v128.and(v128.load(at(dy, i)), f32x4.gt(v128.load(at(y, i)), zero));
+    v128.store(at(dx, i), f32x4.pmax(passed, zero));
+  }
+}
+
+export function leakyReluGrad(dx: usize, dy: usize, x: usize, slope: f32, begin: i32, end: i32): void {
+  const s = f32x4.splat(slope);
+  for (let i = begin; i < end; i += 4) {
+    const d = v128.load(at(dy, i));
+    v128.store(at(dx, i), v128.bitselect(d, f32x4.mul(d, s), f32x4.ge(v128.load(at(x, i)), f32x4.splat(0))));
+  }
+}
+
+export function clampGrad(dx: usize, dy: usize, x: usize, low: f32, high: f32, begin: i32, end: i32): void {
+  const l = f32x4.splat(low);
+  const h = f32x4.splat(high);
+  for (let i = begin; i < end; i += 4) {
+    const v = v128.load(at(x, i));
+    v128.store(at(dx, i), v128.and(v128.load(at(dy, i)), v128.and(f32x4.ge(v, l), f32x4.le(v, h))));
+  }
+}
+
+// Two operands ---------------------------------------------------------------------------------------
+
+/** The number of each operation is its place in `BINARY_OPS` of the host file. */
+const ADD = 0;
+const SUB = 1;
+const MUL = 2;
+const DIV = 3;
+const POW = 4;
+const MAX = 5;
+const MIN = 6;
+const GREATER = 7;
+const EQUAL = 8;
+/** Added to the number where the operands are int32. */
+const INT = 16;
+
+function pow4(y: usize, a: usize, b: usize): void {
+  for (let k: usize = 0; k < 16; k += 4) f32.store(y + k, Mathf.pow(f32.load(a + k), f32.load(b + k)));
+}
+
+/** `count` whole vectors of y = op(a, b). A step is 16, or 0 for an operand that repeats one vector. */
+function vectors(op: i32, y: usize, a: usize, stepA: usize, b: usize, stepB: usize, count: i32): void {
+  const end = y + (<usize>count << 4);
+  const one = f32x4.splat(1);
+  switch (op) {
+    case ADD:
+      for (; y < end; y += 16, a += stepA, b += stepB) v128.store(y, f32x4.add(v128.load(a), v128.load(b)));
+      break;
+    case SUB:
+      for (; y < end; y += 16, a += stepA, b += stepB) v128.store(y, f32x4.sub(v128.load(a), v128.load(b)));
+      break;
+    case MUL:
+      for (; y < end; y += 16, a += stepA, b += stepB) v128.store(y, f32x4.mul(v128.load(a), v128.load(b)));
+      break;
+    case DIV:
+      for (; y < end; y += 16, a += stepA, b += stepB) v128.store(y, f32x4.div(v128.load(a), v128.load(b)));
+      break;
+    case POW:
+      for (; y < end; y += 16, a += stepA, b += stepB) pow4(y, a, b);
+      break;
+    case MAX:
+      for (; y < end; y += 16, a += stepA, b += stepB) v128.store(y, f32x4.max(v128.load(a), v128.load(b)));
+      break;
+    case MIN:
+      for (; y < end; y += 16, a += stepA, b += stepB) v128.store(y, f32x4.min(v128.load(a), v128.load(b)));
+      break;
+    case GREATER:
+      for (; y < end; y += 16, a += stepA, b += stepB) v128.store(y, v128.and(one, f32x4.gt(v128.load(a), v128.load(b))));
+      break;
+    case EQUAL:
+      for (; y < end; y += 16, a += stepA, b += stepB) v128.store(y, v128.and(one, f32x4.eq(v128.load(a), v128.load(b))));
+      break;
+    case INT + ADD:
+      for (; y < end; y += 16, a += stepA, b += stepB) v128.store(y, i32x4.add(v128.load(a), v128.load(b)));
+      break;
+    case INT + SUB:
+      for (; y < end; y += 16, a += stepA, b += stepB) v128.store(y, i32x4.sub(v128.load(a), v128.load(b)));
+      break;
+    case INT + MUL:
+      for (; y < end; y += 16, a += stepA, b += stepB) v128.store(y, i32x4.mul(v128.load(a), v128.load(b)));
+      break;
+    case INT + MAX:
+      for (; y < end; y += 16, a += stepA, b += stepB) v128.store(y, i32x4.max_s(v128.load(a), v128.load(b)));
+      break;
+    case INT + MIN:
+      for (; y < end; y += 16, a += stepA, b += stepB) v128.store(y, i32x4.min_s(v128.load(a), v128.load(b)));
+      break;
+    case INT + GREATER:
+      for (; y < end; y += 16, a += stepA, b += stepB) v128.store(y, v128.and(i32x4.splat(1), i32x4.gt_s(v128.load(a), v128.load(b))));
+      break;
+    case INT + EQUAL:
+      for (; y < end; y += 16, a += stepA, b += stepB) v128.store(y, v128.and(i32x4.splat(1), i32x4.eq(v128.load(a), v128.load(b))));
+      break;
+  }
+}
+
+// The odometer owns the first bytes of the scratch memory.
+const SPLAT_A: usize = 64;
+const SPLAT_B: usize = 80;
+const LAST: usize = 96;
+
+/** Elements [begin, end) of y = op(a, b), where an operand of stride 0 is one number for all. */
+export function binaryFlat(op: i32, y: usize, a: usize, strideA: i32, b: usize, strideB: i32, begin: i32, end: i32): void {
+  if (!strideA) {
+    v128.store(scratch + SPLAT_A, v128.load32_splat(a));
+    a = scratch + SPLAT_A;
+  } else {
+    a = at(a, begin);
+  }
+  if (!strideB) {
+    v128.store(scratch + SPLAT_B, v128.load32_splat(b));
+    b = scratch + SPLAT_B;
+  } else {
+    b = at(b, begin);
+  }
+  vectors(op, at(y, begin), a, strideA ? 16 : 0, b, strideB ? 16 : 0, (end - begin + 3) >> 2);
+}
+
+/** One row of n elements at stride 1 or 0, keeping off what lies behind it. */
+function row(op: i32, y: usize, a: usize, strideA: i32, b: usize, strideB: i32, n: i32): void {
+  const whole = n >> 2;
+  const last = n & 3;
+  const stepA: usize = strideA ? 16 : 0;
+  const stepB: usize = strideB ? 16 : 0;
+  if (!strideA) {
+    v128.store(scratch + SPLAT_A, v128.load32_splat(a));
+    a = scratch + SPLAT_A;
+  }
+  if (!strideB) {
+    v128.store(scratch + SPLAT_B, v128.load32_splat(b));
+    b = scratch + SPLAT_B;
+  }
+  if (whole) vectors(op, y, a, stepA, b, stepB, whole);
+  if (last) {
+    vectors(op, scratch + LAST, a + <usize>whole * stepA, 0, b + <usize>whole * stepB, 0, 1);
+    storeFirst(y + (<usize>whole << 4), v128.load(scratch + LAST), last);
+  }
+}
+
+/** Rows [begin, end) of y = op(a, b): y is contiguous, `axes` (see odometer.ts) leads to each row of a and b. */
+export function binaryRows(
+  op: i32,
+  y: usize,
+  a: usize,
+  strideA: i32,
+  b: usize,
+  strideB: i32,
+  axes: usize,
+  length: i32,
+  begin: i32,
+  end: i32,
+): void {
+  seek(axes, begin);
+  y += (<usize>begin * <usize>length) << 2;
+  for (let r = begin; r < end; r++) {
+    row(op, y, at(a, offsetA), strideA, at(b, offsetB), strideB, length);
+    y += <usize>length << 2;
+    next();
+  }
+}
+
+/** count[0] += how many of elements [begin, end) of x are NaN or infinite: those whose exponent is all ones. */
+export function countNonFinite(count: usize, x: usize, begin: i32, end: i32): void {
+  const exponent = i32x4.splat(0x7f800000);
+  let found = i32x4.splat(0);
+  let i = begin;
+  for (; i + 4 <= end; i += 4) found = i32x4.sub(found, i32x4.eq(v128.and(v128.load(at(x, i)), exponent), exponent));
+  let total = i32x4.extract_lane(found, 0) + i32x4.extract_lane(found, 1) + i32x4.extract_lane(found, 2) + i32x4.extract_lane(found, 3);
+  for (; i < end; i++) total += i32((i32.load(at(x, i)) & 0x7f800000) == 0x7f800000);
+  if (ASC_FEATURE_THREADS) atomic.add<i32>(count, total);
+  else i32.store(count, i32.load(count) + total);
+}

@@ -1,0 +1,372 @@
+/**
+ * Micro-kernels of the matrix product: one tile of C in registers, summed over one block of k.
+ *
+ * A is read straight from its rows (stride `lda` bytes), B from a panel packed by `pack.ts`: for every k, the panel's columns side
+ * by side. Each partial sum starts at zero, runs over k in order, and is then stored or added to C; so every tile of mul + add
+ * gives the same bits, whatever its shape.
+ *
+ * Registers decide the shapes: V8 has 15 for vectors, and up to version 12.4 it hoists all loads of an iteration, so that anything
+ * larger than 2x16 or 4x8 spills, which halves the speed. 2x16 reads two rows only, so it has the fewest pointers to move.
+ */
+
+/** Which micro-kernel computes a product. The engine picks one for all its products. */
+export const MUL_2X16: i32 = 0;
+export const FMA_2X16: i32 = 1;
+/** Needs V8 13.6 or later to stay in registers. */
+export const FMA_6X8: i32 = 2;
+
+/** Length of a block of k. A sum is split at its multiples and nowhere else, in every kernel: it is part of the result's bits. */
+export const KC: i32 = 256;
+
+// @ts-ignore: decorator
+@inline
+export function panelWidth(kernel: i32): i32 {
+  return kernel == FMA_6X8 ? 8 : 16;
+}
+
+// @ts-ignore: decorator
+@inline
+function madd(sum: v128, x: v128, y: v128, fma: bool): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) {
+    if (fma) return f32x4.relaxed_madd(x, y, sum);
+  }
+  return f32x4.add(sum, f32x4.mul(x, y));
+}
+
+// @ts-ignore: decorator
+@inline
+function put(c: usize, sum: v128, accumulate: bool): void {
+  v128.store(c, accumulate ? f32x4.add(v128.load(c), sum) : sum);
+}
+
+// @ts-ignore: decorator
+@inline
+function tile2x16(kc: i32, a: usize, lda: usize, b: usize, c: usize, ldc: usize, accumulate: bool, fma: bool): void {
+  let c00 = f32x4.splat(0);
+  let c01 = c00;
+  let c02 = c00;
+  let c03 = c00;
+  let c10 = c00;
+  let c11 = c00;
+  let c12 = c00;
+  let c13 = c00;
+  let a1 = a + lda;
+  const end = a + (<usize>kc << 2);
+  while (a < end) {
+    const b0 = v128.load(b);
+    const b1 = v128.load(b, 16);
+    const b2 = v128.load(b, 32);
+    const b3 = v128.load(b, 48);
+    let x = v128.load_splat<f32>(a);
+    c00 = madd(c00, x, b0, fma);
+    c01 = madd(c01, x, b1, fma);
+    c02 = madd(c02, x, b2, fma);
+    c03 = madd(c03, x, b3, fma);
+    x = v128.load_splat<f32>(a1);
+    c10 = madd(c10, x, b0, fma);
+    c11 = madd(c11, x, b1, fma);
+    c12 = madd(c12, x, b2, fma);
+    c13 = madd(c13, x, b3, fma);
+    a += 4;
+    a1 += 4;
+    b += 64;
+  }
+  put(c, c00, accumulate);
+  put(c + 16, c01, accumulate);
+  put(c + 32, c02, accumulate);
+  put(c + 48, c03, accumulate);
+  c += ldc;
+  put(c, c10, accumulate);
+  put(c + 16, c11, accumulate);
+  put(c + 32, c12, accumulate);
+  put(c + 48, c13, accumulate);
+}
+
+// @ts-ignore: decorator
+@inline
+function tile1x16(kc: i32, a: usize, b: usize, c: usize, accumulate: bool, fma: bool): void {
+  let c0 = f32x4.splat(0);
+  let c1 = c0;
+  let c2 = c0;
+  let c3 = c0;
+  const end = a + (<usize>kc << 2);
+  while (a < end) {
+    const x = v128.load_splat<f32>(a);
+    c0 = madd(c0, x, v128.load(b), fma);
+    c1 = madd(c1, x, v128.load(b, 16), fma);
+    c2 = madd(c2, x, v128.load(b, 32), fma);
+    c3 = madd(c3, x, v128.load(b, 48), fma);
+    a += 4;
+    b += 64;
+  }
+  put(c, c0, accumulate);
+  put(c + 16, c1, accumulate);
+  put(c + 32, c2, accumulate);
+  put(c + 48, c3, accumulate);
+}
+
+/** `step`: bytes from one k to the next in the panel, which may be wider than the 8 columns read. */
+// @ts-ignore: decorator
+@inline
+function tile4x8(kc: i32, a: usize, lda: usize, b: usize, step: usize, c: usize, ldc: usize, accumulate: bool, fma: bool): void {
+  let c00 = f32x4.splat(0);
+  let c01 = c00;
+  let c10 = c00;
+  let c11 = c00;
+  let c20 = c00;
+  let c21 = c00;
+  let c30 = c00;
+  let c31 = c00;
+  let a1 = a + lda;
+  let a2 = a1 + lda;
+  let a3 = a2 + lda;
+  const end = a + (<usize>kc << 2);
+  while (a < end) {
+    const b0 = v128.load(b);
+    const b1 = v128.load(b, 16);
+    let x = v128.load_splat<f32>(a);
+    c00 = madd(c00, x, b0, fma);
+    c01 = madd(c01, x, b1, fma);
+    x = v128.load_splat<f32>(a1);
+    c10 = madd(c10, x, b0, fma);
+    c11 = madd(c11, x, b1, fma);
+    x = v128.load_splat<f32>(a2);
+    c20 = madd(c20, x, b0, fma);
+    c21 = madd(c21, x, b1, fma);
+    x = v128.load_splat<f32>(a3);
+    c30 = madd(c30, x, b0, fma);
+    c31 = madd(c31, x, b1, fma);
+    a += 4;
+    a1 += 4;
+    a2 += 4;
+    a3 += 4;
+    b += step;
+  }
+  put(c, c00, accumulate);
+  put(c + 16, c01, accumulate);
+  c += ldc;
+  put(c, c10, accumulate);
+  put(c + 16, c11, accumulate);
+  c += ldc;
+  put(c, c20, accumulate);
+  put(c + 16, c21, accumulate);
+  c += ldc;
+  put(c, c30, accumulate);
+  put(c + 16, c31, accumulate);
+}
+
+// @ts-ignore: decorator
+@inline
+function tile1x8(kc: i32, a: usize, b: usize, step: usize, c: usize, accumulate: bool, fma: bool): void {
+  let c0 = f32x4.splat(0);
+  let c1 = c0;
+  const end = a + (<usize>kc << 2);
+  while (a < end) {
+    const x = v128.load_splat<f32>(a);
+    c0 = madd(c0, x, v128.load(b), fma);
+    c1 = madd(c1, x, v128.load(b, 16), fma);
+    a += 4;
+    b += step;
+  }
+  put(c, c0, accumulate);
+  put(c + 16, c1, accumulate);
+}
+
+// Every micro-kernel is a function of its own, so that the runtime gives it all the registers.
+
+function f32_gemm_2x16(kc: i32, a: usize, lda: usize, b: usize, c: usize, ldc: usize, accumulate: bool): void {
+  tile2x16(kc, a, lda, b, c, ldc, accumulate, false);
+}
+
+function f32_gemm_1x16(kc: i32, a: usize, b: usize, c: usize, accumulate: bool): void {
+  tile1x16(kc, a, b, c, accumulate, false);
+}
+
+function f32_gemm_4x8(kc: i32, a: usize, lda: usize, b: usize, c: usize, ldc: usize, accumulate: bool): void {
+  tile4x8(kc, a, lda, b, 64, c, ldc, accumulate, false);
+}
+
+function f32_gemm_1x8(kc: i32, a: usize, b: usize, c: usize, accumulate: bool): void {
+  tile1x8(kc, a, b, 64, c, accumulate, false);
+}
+
+function f32_gemm_fma_2x16(kc: i32, a: usize, lda: usize, b: usize, c: usize, ldc: usize, accumulate: bool): void {
+  tile2x16(kc, a, lda, b, c, ldc, accumulate, true);
+}
+
+function f32_gemm_fma_1x16(kc: i32, a: usize, b: usize, c: usize, accumulate: bool): void {
+  tile1x16(kc, a, b, c, accumulate, true);
+}
+
+function f32_gemm_fma_4x8(kc: i32, a: usize, lda: usize, b: usize, step: usize, c: usize, ldc: usize, accumulate: bool): void {
+  tile4x8(kc, a, lda, b, step, c, ldc, accumulate, true);
+}
+
+function f32_gemm_fma_1x8(kc: i32, a: usize, b: usize, step: usize, c: usize, accumulate: bool): void {
+  tile1x8(kc, a, b, step, c, accumulate, true);
+}
+
+function f32_gemm_fma_6x8(kc: i32, a: usize, lda: usize, b: usize, c: usize, ldc: usize, accumulate: bool): void {
+  let c00 = f32x4.splat(0);
+  let c01 = c00;
+  let c10 = c00;
+  let c11 = c00;
+  let c20 = c00;
+  let c21 = c00;
+  let c30 = c00;
+  let c31 = c00;
+  let c40 = c00;
+  let c41 = c00;
+  let c50 = c00;
+  let c51 = c00;
+  let a1 = a + lda;
+  let a2 = a1 + lda;
+  let a3 = a2 + lda;
+  let a4 = a3 + lda;
+  let a5 = a4 + lda;
+  const end = a + (<usize>kc << 2);
+  while (a < end) {
+    const b0 = v128.load(b);
+    const b1 = v128.load(b, 16);
+    let x = v128.load_splat<f32>(a);
+    c00 = madd(c00, x, b0, true);
+    c01 = madd(c01, x, b1, true);
+    x = v128.load_splat<f32>(a1);
+    c10 = madd(c10, x, b0, true);
+    c11 = madd(c11, x, b1, true);
+    x = v128.load_splat<f32>(a2);
+    c20 = madd(c20, x, b0, true);
+    c21 = madd(c21, x, b1, true);
+    x = v128.load_splat<f32>(a3);
+    c30 = madd(c30, x, b0, true);
+    c31 = madd(c31, x, b1, true);
+    x = v128.load_splat<f32>(a4);
+    c40 = madd(c40, x, b0, true);
+    c41 = madd(c41, x, b1, true);
+    x = v128.load_splat<f32>(a5);
+    c50 = madd(c50, x, b0, true);
+    c51 = madd(c51, x, b1, true);
+    a += 4;
+    a1 += 4;
+    a2 += 4;
+    a3 += 4;
+    a4 += 4;
+    a5 += 4;
+    b += 32;
+  }
+  put(c, c00, accumulate);
+  put(c + 16, c01, accumulate);
+  c += ldc;
+  put(c, c10, accumulate);
+  put(c + 16, c11, accumulate);
+  c += ldc;
+  put(c, c20, accumulate);
+  put(c + 16, c21, accumulate);
+  c += ldc;
+  put(c, c30, accumulate);
+  put(c + 16, c31, accumulate);
+  c += ldc;
+  put(c, c40, accumulate);
+  put(c + 16, c41, accumulate);
+  c += ldc;
+  put(c, c50, accumulate);
+  put(c + 16, c51, accumulate);
+}
+
+// Blocks: C [m, n] (+)= A [m, kc] · panels of B [kc, n], where n is a multiple of 8. Rows go outside: the two rows of A stay in
+// the first cache while the packed panels stream past in order.
+
+function block2x16(m: i32, n: i32, kc: i32, a: usize, lda: usize, b: usize, c: usize, ldc: usize, accumulate: bool): void {
+  const wide = n & ~15;
+  const panel = <usize>kc << 6;
+  let i = 0;
+  for (; i + 2 <= m; i += 2) {
+    const row = a + <usize>i * lda;
+    let panels = b;
+    let out = c + <usize>i * ldc;
+    for (let j = 0; j < wide; j += 16) {
+      f32_gemm_2x16(kc, row, lda, panels, out, ldc, accumulate);
+      panels += panel;
+      out += 64;
+    }
+  }
+  if (i < m) {
+    for (let j = 0; j < wide; j += 16) {
+      f32_gemm_1x16(kc, a + <usize>i * lda, b + <usize>(j >> 4) * panel, c + <usize>i * ldc + (<usize>j << 2), accumulate);
+    }
+  }
+  if (wide < n) {
+    b += <usize>(wide >> 4) * panel;
+    c += <usize>wide << 2;
+    for (i = 0; i + 4 <= m; i += 4) f32_gemm_4x8(kc, a + <usize>i * lda, lda, b, c + <usize>i * ldc, ldc, accumulate);
+    for (; i < m; i++) f32_gemm_1x8(kc, a + <usize>i * lda, b, c + <usize>i * ldc, accumulate);
+  }
+}
+
+function blockFma2x16(m: i32, n: i32, kc: i32, a: usize, lda: usize, b: usize, c: usize, ldc: usize, accumulate: bool): void {
+  const wide = n & ~15;
+  const panel = <usize>kc << 6;
+  let i = 0;
+  for (; i + 2 <= m; i += 2) {
+    const row = a + <usize>i * lda;
+    let panels = b;
+    let out = c + <usize>i * ldc;
+    for (let j = 0; j < wide; j += 16) {
+      f32_gemm_fma_2x16(kc, row, lda, panels, out, ldc, accumulate);
+      panels += panel;
+      out += 64;
+    }
+  }
+  if (i < m) {
+    for (let j = 0; j < wide; j += 16) {
+      f32_gemm_fma_1x16(kc, a + <usize>i * lda, b + <usize>(j >> 4) * panel, c + <usize>i * ldc + (<usize>j << 2), accumulate);
+    }
+  }
+  if (wide < n) {
+    b += <usize>(wide >> 4) * panel;
+    c += <usize>wide << 2;
+    for (i = 0; i + 4 <= m; i += 4) f32_gemm_fma_4x8(kc, a + <usize>i * lda, lda, b, 64, c + <usize>i * ldc, ldc, accumulate);
+    for (; i < m; i++) f32_gemm_fma_1x8(kc, a + <usize>i * lda, b, 64, c + <usize>i * ldc, accumulate);
+  }
+}
+
+function blockFma6x8(m: i32, n: i32, kc: i32, a: usize, lda: usize, b: usize, c: usize, ldc: usize, accumulate: bool): void {
+  const panel = <usize>kc << 5;
+  let i = 0;
+  for (; i + 6 <= m; i += 6) {
+    const row = a + <usize>i * lda;
+    let panels = b;
+    let out = c + <usize>i * ldc;
+    for (let j = 0; j < n; j += 8) {
+      f32_gemm_fma_6x8(kc, row, lda, panels, out, ldc, accumulate);
+      panels += panel;
+      out += 32;
+    }
+  }
+  for (; i + 4 <= m; i += 4) {
+    for (let j = 0; j < n; j += 8) {
+      f32_gemm_fma_4x8(
+        kc, a + <usize>i * lda, lda, b + <usize>(j >> 3) * panel, 32, c + <usize>i * ldc + (<usize>j << 2), ldc, accumulate,
+      );
+    }
+  }
+  for (; i < m; i++) {
+    for (let j = 0; j < n; j += 8) {
+      f32_gemm_fma_1x8(kc, a + <usize>i * lda, b + <usize>(j >> 3) * panel, 32, c + <usize>i * ldc + (<usize>j << 2), accumulate);
+    }
+  }
+}
+
+/**
+ * C [m, n] = or += A [m, kc] · B [kc, n]: A by rows, B packed for `kernel`, strides in bytes.
+ * n is a multiple of 8: whoever has fewer columns computes into a buffer of its own that has room for them.
+ */
+export function f32_gemm_block(
+  kernel: i32, m: i32, n: i32, kc: i32, a: usize, lda: usize, b: usize, c: usize, ldc: usize, accumulate: bool,
+): void {
+  if (ASC_FEATURE_RELAXED_SIMD) {
+    if (kernel == FMA_6X8) return blockFma6x8(m, n, kc, a, lda, b, c, ldc, accumulate);
+    if (kernel == FMA_2X16) return blockFma2x16(m, n, kc, a, lda, b, c, ldc, accumulate);
+  }
+  block2x16(m, n, kc, a, lda, b, c, ldc, accumulate);
+}

@@ -1,0 +1,118 @@
+/**
+ * Elementary functions of four floats at once, after Cephes (Moshier). They are made of plain IEEE operations in a fixed order,
+ * so they give the same bits in every runtime. NaN passes through.
+ */
+
+function horner(p: v128, x: v128, c: f32): v128 {
+  return f32x4.add(f32x4.mul(p, x), f32x4.splat(c));
+}
+
+/** e^x, within 2 units in the last place; gradual underflow, overflow to infinity. */
+export function exp4(x: v128): v128 {
+  x = f32x4.pmax(f32x4.pmin(x, f32x4.splat(89)), f32x4.splat(-104));
+  const n = f32x4.nearest(f32x4.mul(x, f32x4.splat(1.44269504088896341)));
+  // r = x - n ln 2 in two steps: the first constant has so few bits that n times it is exact.
+  const r = f32x4.sub(f32x4.sub(x, f32x4.mul(n, f32x4.splat(0.693359375))), f32x4.mul(n, f32x4.splat(-2.12194440e-4)));
+  let p = horner(f32x4.splat(1.9875691500e-4), r, 1.3981999507e-3);
+  p = horner(p, r, 8.3334519073e-3);
+  p = horner(p, r, 4.1665795894e-2);
+  p = horner(p, r, 1.6666665459e-1);
+  p = horner(p, r, 5.0000001201e-1);
+  p = f32x4.add(f32x4.add(f32x4.mul(p, f32x4.mul(r, r)), r), f32x4.splat(1));
+  // Times 2^n in two halves, since n may lie beyond the exponents that a float has.
+  const exponent = i32x4.trunc_sat_f32x4_s(n);
+  const half = i32x4.shr_s(exponent, 1);
+  const bias = i32x4.splat(127);
+  p = f32x4.mul(p, i32x4.shl(i32x4.add(half, bias), 23));
+  return f32x4.mul(p, i32x4.shl(i32x4.add(i32x4.sub(exponent, half), bias), 23));
+}
+
+/** Natural logarithm, within 2 units in the last place. */
+export function log4(x: v128): v128 {
+  const tiny = f32x4.lt(x, f32x4.splat(1.17549435e-38));
+  const scaled = v128.bitselect(f32x4.mul(x, f32x4.splat(33554432)), x, tiny); // 2^25 brings denormals up
+  let e = f32x4.convert_i32x4_s(i32x4.sub(i32x4.shr_u(scaled, 23), i32x4.splat(126)));
+  e = f32x4.sub(e, v128.and(tiny, f32x4.splat(25)));
+  // m in [√½, √2), less 1
+  let m = v128.or(v128.and(scaled, i32x4.splat(0x007fffff)), i32x4.splat(0x3f000000));
+  const low = f32x4.lt(m, f32x4.splat(0.707106781186547524));
+  e = f32x4.sub(e, v128.and(low, f32x4.splat(1)));
+  m = f32x4.sub(f32x4.add(m, v128.and(low, m)), f32x4.splat(1));
+  const z = f32x4.mul(m, m);
+  let p = horner(f32x4.splat(7.0376836292e-2), m, -1.1514610310e-1);
+  p = horner(p, m, 1.1676998740e-1);
+  p = horner(p, m, -1.2420140846e-1);
+  p = horner(p, m, 1.4249322787e-1);
+  p = horner(p, m, -1.6668057665e-1);
+  p = horner(p, m, 2.0000714765e-1);
+  p = horner(p, m, -2.4999993993e-1);
+  p = horner(p, m, 3.3333331174e-1);
+  p = f32x4.mul(f32x4.mul(p, m), z);
+  p = f32x4.add(p, f32x4.mul(e, f32x4.splat(-2.12194440e-4)));
+  p = f32x4.sub(p, f32x4.mul(z, f32x4.splat(0.5)));
+  p = f32x4.add(f32x4.add(m, p), f32x4.mul(e, f32x4.splat(0.693359375)));
+  // log 0 = -∞, log ∞ = ∞, NaN below 0 and for NaN
+  p = v128.bitselect(f32x4.splat(-Infinity), p, f32x4.eq(x, f32x4.splat(0)));
+  p = v128.bitselect(x, p, f32x4.eq(x, f32x4.splat(Infinity)));
+  return v128.or(p, v128.not(f32x4.ge(x, f32x4.splat(0))));
+}
+
+/** 1 / (1 + e^-x). */
+export function sigmoid4(x: v128): v128 {
+  return f32x4.div(f32x4.splat(1), f32x4.add(f32x4.splat(1), exp4(f32x4.neg(x))));
+}
+
+export function tanh4(x: v128): v128 {
+  const a = f32x4.abs(x);
+  const large = f32x4.sub(f32x4.splat(1), f32x4.div(f32x4.splat(2), f32x4.add(exp4(f32x4.add(a, a)), f32x4.splat(1))));
+  // Near 0 that would cancel: a polynomial there.
+  const z = f32x4.mul(x, x);
+  let p = horner(f32x4.splat(-5.70498872745e-3), z, 2.06390887954e-2);
+  p = horner(p, z, -5.37397155531e-2);
+  p = horner(p, z, 1.33314422036e-1);
+  p = horner(p, z, -3.33332819422e-1);
+  const small = f32x4.add(f32x4.mul(f32x4.mul(p, z), x), x);
+  const signed = v128.or(large, v128.and(x, f32x4.splat(-0.0)));
+  return v128.bitselect(small, signed, f32x4.lt(a, f32x4.splat(0.625)));
+}
+
+/** s^-beta for s > 0, as e^(-beta ln s). */
+export function powNegative4(s: v128, beta: v128): v128 {
+  return exp4(f32x4.neg(f32x4.mul(beta, log4(s))));
+}
+
+/** The sum of both halves, in a fixed order. */
+export function sum2(v: v128): f64 {
+  return f64x2.extract_lane(v, 0) + f64x2.extract_lane(v, 1);
+}
+
+/** Adds four floats to a pair of float64 sums: lanes 0 and 2 to the first, 1 and 3 to the second. */
+export function add4(sums: v128, v: v128): v128 {
+  return f64x2.add(f64x2.add(sums, low64(v)), high64(v));
+}
+
+/** Floats 0 and 1 as float64. */
+export function low64(v: v128): v128 {
+  return f64x2.promote_low_f32x4(v);
+}
+
+/** Floats 2 and 3 as float64. */
+export function high64(v: v128): v128 {
+  return f64x2.promote_low_f32x4(v128.shuffle<i64>(v, v, 1, 0));
+}
+
+/** Two pairs of float64 rounded to four floats. */
+export function round4(low: v128, high: v128): v128 {
+  return v128.shuffle<i64>(f32x4.demote_f64x2_zero(low), f32x4.demote_f64x2_zero(high), 0, 2);
+}
+
+/** Stores the first `count` (0 to 4) of four 32-bit values: the end of a row, where a whole vector would run into the next row. */
+export function storeFirst(y: usize, v: v128, count: i32): void {
+  if (count >= 4) {
+    v128.store(y, v);
+    return;
+  }
+  if (count > 0) v128.store32_lane(y, v, 0);
+  if (count > 1) v128.store32_lane(y, v, 1, 4);
+  if (count > 2) v128.store32_lane(y, v, 2, 8);
+}

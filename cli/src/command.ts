@@ -1,0 +1,236 @@
+/**
+ * The form that every command takes. A command file exports `xyzCommand(program)`, which registers itself:
+ *
+ *   export function infoCommand(program: Command): void {
+ *     defineCommand(program, 'info <target>', 'what a network is made of', ['zfnet info a', 'zfnet info runs/first'])
+ *       .option('--batch-size <n>', 'images a step', whole({ min: 1 }), 128)
+ *       .action(handler(async (context, target: string, options: { batchSize: number }) => {
+ *         await context.engine();                          // only where tensors are computed
+ *         context.result({ parameters }, () => 'text');    // JSON under --json, else the text
+ *       }));
+ *   }
+ *
+ * Positional arguments come in order, options last, under their camel-case names. Throw `UsageError` for wrong usage
+ * (status 2), anything else for failure (status 1).
+ */
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import pc from 'picocolors';
+import { backendInfo, defaultBackend, type InitOptions, init, memory } from 'zfnet';
+import { createReporter, type Reporter } from './reporter.js';
+
+/** Wrong usage: exit status 2. */
+export class UsageError extends Error {
+  override name = 'UsageError';
+}
+
+/** Ended by a signal; what is left to say has been said. `status` is 128 + the signal's number. */
+export class Interrupted extends Error {
+  override name = 'Interrupted';
+  constructor(
+    message: string,
+    readonly status: number,
+  ) {
+    super(message);
+  }
+}
+
+/** Options that every command has. */
+export interface CommonOptions {
+  json?: boolean;
+  backend?: InitOptions['backend'];
+  threads?: InitOptions['threads'];
+  mode?: InitOptions['mode'];
+  /** Undefined where it was not given; commands take 0 then, or the run's own. */
+  seed?: number;
+  quiet?: boolean;
+  verbose?: boolean;
+}
+
+/** What a command works with. */
+export interface Context {
+  readonly json: boolean;
+  readonly quiet: boolean;
+  readonly verbose: boolean;
+  readonly common: CommonOptions;
+  /** Lines, warnings and progress bars, all on standard error. */
+  readonly reporter: Reporter;
+  /** Aborts at the first Ctrl-C or SIGTERM once `catchSignals()` was called. */
+  readonly signal: AbortSignal;
+  /** Gets the engine ready as --backend, --threads and --mode ask. Calling it again costs nothing. */
+  engine(): Promise<void>;
+  /** From now on Ctrl-C and SIGTERM abort `signal` instead of ending the process; the second one ends it at once. */
+  catchSignals(): void;
+  /** 130 after Ctrl-C, 143 after SIGTERM. */
+  signalStatus(): number;
+  /** The command's answer on standard output: `value` as one JSON text under --json, otherwise `text()`. Call it once. */
+  result(value: unknown, text: () => string): void;
+}
+
+/** Adds a command with the common options, and examples below its help. `usage` names it and its arguments: `info <target>`. */
+export function defineCommand(program: Command, usage: string, description: string, examples: readonly string[]): Command {
+  const command = program.command(usage).description(description);
+  if (examples.length > 0) command.addHelpText('after', `\nExamples:\n${examples.map((line) => `  $ npx ${line}`).join('\n')}`);
+  return addCommonOptions(command);
+}
+
+function addCommonOptions(command: Command): Command {
+  const group = 'Common options:';
+  const common = (flags: string, text: string) => new Option(flags, text).helpGroup(group);
+  return command
+    .addOption(common('--json', 'one JSON text on standard output and nothing else'))
+    .addOption(common('--backend <name>', 'wasm or reference (default: wasm)').choices(['wasm', 'webgpu', 'reference']))
+    .addOption(common('--threads <n>', 'threads of the engine, or auto (default: auto)').argParser(threadCount))
+    .addOption(common('--mode <mode>', 'strict: the same bits everywhere; fast: relaxed operations (default: strict)').choices(['strict', 'fast']))
+    .addOption(common('--seed <n>', 'seed of weights, order, dropout and augmentation (default: 0)').argParser(whole({ min: 0 })))
+    .addOption(common('--quiet', 'no progress'))
+    .addOption(common('--verbose', 'more about what happens; stacks of errors'));
+}
+
+/** Wraps what a command does: `run(context, ...arguments, options)`. */
+// biome-ignore lint/suspicious/noExplicitAny: arguments are as various as the commands; each names its own types
+export function handler(run: (context: Context, ...args: any[]) => Promise<void>): (...args: any[]) => Promise<void> {
+  return async (...args) => {
+    // Commander appends the options and the command itself.
+    const options = args[args.length - 2] as CommonOptions;
+    const context = createContext(options);
+    try {
+      await run(context, ...args.slice(0, -1));
+    } finally {
+      context.close();
+    }
+  };
+}
+
+function createContext(common: CommonOptions): Context & { close(): void } {
+  const { json = false, quiet = false, verbose = false } = common;
+  const reporter = createReporter({ quiet, verbose });
+  const controller = new AbortController();
+  let status = 0;
+  let ready: Promise<void> | null = null;
+  const onSignal = (name: 'SIGINT' | 'SIGTERM') => () => {
+    const code = name === 'SIGINT' ? 130 : 143;
+    if (controller.signal.aborted) process.exit(code);
+    status = code;
+    controller.abort();
+  };
+  const handlers = { SIGINT: onSignal('SIGINT'), SIGTERM: onSignal('SIGTERM') };
+  let catching = false;
+  return {
+    json,
+    quiet,
+    verbose,
+    common,
+    reporter,
+    signal: controller.signal,
+    engine() {
+      ready ??= startEngine(common, reporter);
+      return ready;
+    },
+    catchSignals() {
+      if (catching) return;
+      catching = true;
+      process.on('SIGINT', handlers.SIGINT);
+      process.on('SIGTERM', handlers.SIGTERM);
+    },
+    signalStatus: () => status,
+    result(value, text) {
+      reporter.stop();
+      process.stdout.write(`${json ? JSON.stringify(value) : text()}\n`);
+    },
+    close() {
+      reporter.stop();
+      process.off('SIGINT', handlers.SIGINT);
+      process.off('SIGTERM', handlers.SIGTERM);
+      if (ready) closeEngine(reporter);
+    },
+  };
+}
+
+async function startEngine(common: CommonOptions, reporter: Reporter): Promise<void> {
+  await init({ backend: common.backend, threads: common.threads, mode: common.mode });
+  const { backend, variant, threads, mode, threadsOffBecause, fallbackBecause } = backendInfo();
+  reporter.detail(`engine: ${backend}, ${variant}, ${threads} thread${threads === 1 ? '' : 's'}, ${mode}`);
+  if (threadsOffBecause && common.threads !== 1) reporter.detail(`one thread: ${threadsOffBecause}`);
+  if (fallbackBecause) reporter.warn(`the slow reference backend is at work: ${fallbackBecause}`);
+}
+
+function closeEngine(reporter: Reporter): void {
+  try {
+    reporter.detail(`peak of tensor memory: ${(memory().peakBytes / 2 ** 20).toFixed(0)} MiB`);
+    defaultBackend().dispose();
+  } catch {
+    // It never got ready; the reason is on its way to the user already.
+  }
+}
+
+/** Prints an error as a paragraph on standard error and returns the exit status. */
+export function reportError(error: unknown, verbose: boolean): number {
+  if (error instanceof Interrupted) {
+    process.stderr.write(`${error.message}\n`);
+    return error.status;
+  }
+  const known = error instanceof Error;
+  const message = known ? error.message : String(error);
+  process.stderr.write(`${pc.red('error:')} ${message}\n`);
+  if (verbose && known) process.stderr.write(`${error.stack}\n`);
+  for (let cause = known ? error.cause : undefined; verbose && cause instanceof Error; cause = cause.cause)
+    process.stderr.write(`caused by ${cause.stack}\n`);
+  return error instanceof UsageError ? 2 : 1;
+}
+
+// Readers of option values; each rejects what it cannot take, with the range, as wrong usage ----------------------------
+
+interface Range {
+  min?: number;
+  max?: number;
+  /** The bounds themselves are not allowed. */
+  above?: number;
+  below?: number;
+}
+
+/** A whole number within a range. */
+export function whole(range: Range = {}): (text: string) => number {
+  return (text) => {
+    const value = numberOf(text);
+    if (!Number.isSafeInteger(value) || !within(value, range)) throw new InvalidArgumentError(`Expected a whole number${rangeText(range)}.`);
+    return value;
+  };
+}
+
+/** A number within a range. */
+export function decimal(range: Range = {}): (text: string) => number {
+  return (text) => {
+    const value = numberOf(text);
+    if (!Number.isFinite(value) || !within(value, range)) throw new InvalidArgumentError(`Expected a number${rangeText(range)}.`);
+    return value;
+  };
+}
+
+/** One of a few words. */
+export function oneOf<T extends string>(words: readonly T[]): (text: string) => T {
+  return (text) => {
+    const found = words.find((word) => word === text);
+    if (!found) throw new InvalidArgumentError(`Expected one of ${words.join(', ')}.`);
+    return found;
+  };
+}
+
+function threadCount(text: string): number | 'auto' {
+  return text === 'auto' ? text : whole({ min: 1, max: 256 })(text);
+}
+
+const numberOf = (text: string): number => (text.trim() === '' ? Number.NaN : Number(text));
+
+function within(value: number, { min, max, above, below }: Range): boolean {
+  return !(value < (min ?? value) || value > (max ?? value) || (above !== undefined && value <= above) || (below !== undefined && value >= below));
+}
+
+function rangeText({ min, max, above, below }: Range): string {
+  const parts = [
+    min !== undefined && `at least ${min}`,
+    above !== undefined && `above ${above}`,
+    max !== undefined && `at most ${max}`,
+    below !== undefined && `below ${below}`,
+  ].filter((part) => part !== false);
+  return parts.length > 0 ? `, ${parts.join(' and ')}` : '';
+}

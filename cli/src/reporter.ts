@@ -1,0 +1,97 @@
+/** What the user sees while a command works, all on standard error: lines, warnings, and bars where somebody is watching. */
+import { SingleBar } from 'cli-progress';
+import pc from 'picocolors';
+
+/** A running measure of something countable. */
+export interface Bar {
+  /** `done` of the total; `note` is put behind, such as the loss. */
+  update(done: number, note?: string): void;
+  stop(): void;
+}
+
+export interface Reporter {
+  /** A line of progress; nothing under --quiet. */
+  say(line: string): void;
+  /** A warning; shown under --quiet too. */
+  warn(line: string): void;
+  /** A line for --verbose alone. */
+  detail(line: string): void;
+  /** A bar with a rate in `unit`/s and the time left. On no terminal, or under --quiet, it draws nothing. A new bar ends the one before. */
+  bar(label: string, total: number, unit: string, done?: number): Bar;
+  /** Ends the bar that is drawn now. */
+  stop(): void;
+}
+
+export function createReporter(options: { quiet?: boolean; verbose?: boolean; stream?: NodeJS.WriteStream } = {}): Reporter {
+  const stream = options.stream ?? process.stderr;
+  const watched = stream.isTTY === true && !options.quiet;
+  let current: Bar | null = null;
+  const line = (text: string) => {
+    current?.stop();
+    stream.write(`${text}\n`);
+  };
+  return {
+    say(text) {
+      if (!options.quiet) line(text);
+    },
+    warn: (text) => line(`${pc.yellow('warning:')} ${text}`),
+    detail(text) {
+      if (options.verbose) line(pc.dim(text));
+    },
+    bar(label, total, unit, done = 0) {
+      current?.stop();
+      if (!watched) return { update() {}, stop() {} };
+      const bar = drawBar(stream, label, total, unit, done);
+      current = {
+        update: bar.update,
+        stop() {
+          bar.stop();
+          current = null;
+        },
+      };
+      return current;
+    },
+    stop: () => current?.stop(),
+  };
+}
+
+function drawBar(stream: NodeJS.WriteStream, label: string, total: number, unit: string, done: number): Bar {
+  const bar = new SingleBar({
+    stream,
+    format: `${label} {bar} {value}/{total} {rate} ${unit}/s {left} {note}`,
+    barsize: 24,
+    hideCursor: true,
+    clearOnComplete: true,
+    stopOnComplete: false,
+    fps: 8,
+  });
+  const started = performance.now();
+  const figures = (now: number) => {
+    const seconds = (performance.now() - started) / 1000;
+    const rate = seconds > 0 ? (now - done) / seconds : 0;
+    return { rate: rate >= 100 ? rate.toFixed(0) : rate.toFixed(1), left: rate > 0 ? `${duration((total - now) / rate)} left` : '' };
+  };
+  bar.start(total, done, { note: '', ...figures(done) });
+  let stopped = false;
+  return {
+    update(now, note = '') {
+      if (!stopped) bar.update(now, { note, ...figures(now) });
+    },
+    stop() {
+      if (stopped) return;
+      stopped = true;
+      bar.stop();
+    },
+  };
+}
+
+/** 75 → `1m 15s`. */
+export function duration(seconds: number): string {
+  const s = Math.round(seconds);
+  if (s < 60) return `${s}s`;
+  if (s < 3600) return `${Math.floor(s / 60)}m ${s % 60}s`;
+  return `${Math.floor(s / 3600)}h ${Math.floor((s % 3600) / 60)}m`;
+}
+
+/** 0.0123 → `1.23 %`. */
+export const percent = (fraction: number): string => `${(100 * fraction).toFixed(2)} %`;

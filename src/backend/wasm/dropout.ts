@@ -1,0 +1,17 @@
+/** Dropout: each element is kept or zeroed by its own word of Philox, so that the gradient can draw the same mask again. */
+import type { Backend } from '../backend.js';
+import { HEAVY_GRAIN } from './elementwise.js';
+import type { WasmEngine } from './engine.js';
+
+export const dropout = (engine: WasmEngine): Pick<Backend, 'dropout'> => ({
+  dropout(y, x, { probability, seed, counter }) {
+    engine.expect('dropout', 'float32', y, x);
+    const threshold = Math.floor(probability * 2 ** 32);
+    if (threshold >= 2 ** 32) {
+      engine.parallel('fill', Math.ceil(y.size / 4), HEAVY_GRAIN, engine.pointer(y), 0);
+      return;
+    }
+    const scale = 1 / (1 - probability);
+    engine.parallel('dropout', y.size, HEAVY_GRAIN, engine.pointer(y), engine.pointer(x), threshold, scale, seed, counter);
+  },
+});

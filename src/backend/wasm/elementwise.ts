@@ -1,0 +1,138 @@
+/** Kernels that treat each element alone: arithmetic, activations and their gradients, type conversion. */
+import type { Backend, BinaryOp, DType, ReluRule, Storage, UnaryOp } from '../backend.js';
+import { DTypeError } from '../errors.js';
+import type { WasmEngine } from './engine.js';
+import { axesOf, countOf, mergeAxes, tableOf } from './rows.js';
+
+type ElementwiseKernels = Pick<
+  Backend,
+  | 'fill'
+  | 'cast'
+  | 'unary'
+  | 'binary'
+  | 'affine'
+  | 'relu'
+  | 'reluGrad'
+  | 'leakyRelu'
+  | 'leakyReluGrad'
+  | 'clamp'
+  | 'clampGrad'
+  | 'countNonFinite'
+>;
+
+/** Elements in a chunk: 128 KiB an operand, a multiple of 16, so that chunks begin on 64 bytes. */
+export const GRAIN = 32768;
+/** The same for operations that compute a lot for each element. */
+export const HEAVY_GRAIN = 8192;
+
+/** In the order of the numbers in assembly/elementwise.ts. */
+const BINARY_OPS: readonly BinaryOp[] = ['add', 'sub', 'mul', 'div', 'pow', 'max', 'min', 'greater', 'equal'];
+const INT = 16;
+const INT_OPS: readonly BinaryOp[] = ['add', 'sub', 'mul', 'max', 'min', 'greater', 'equal'];
+
+const HEAVY: readonly UnaryOp[] = ['exp', 'log', 'sigmoid', 'tanh'];
+
+type CastName = 'castF32I32' | 'castF32U8' | 'castI32F32' | 'castI32U8' | 'castU8F32' | 'castU8I32';
+const CASTS: Partial<Record<`${DType} ${DType}`, CastName>> = {
+  'float32 int32': 'castF32I32',
+  'float32 uint8': 'castF32U8',
+  'int32 float32': 'castI32F32',
+  'int32 uint8': 'castI32U8',
+  'uint8 float32': 'castU8F32',
+  'uint8 int32': 'castU8I32',
+};
+
+const bits = new DataView(new ArrayBuffer(4));
+
+/** The 32 bits that `value` has in storage of this type, repeated to fill a word. */
+function pattern(dtype: DType, value: number): number {
+  if (dtype === 'float32') bits.setFloat32(0, value);
+  else if (dtype === 'int32') bits.setInt32(0, value);
+  else bits.setUint32(0, (value & 0xff) * 0x01010101);
+  return bits.getInt32(0);
+}
+
+export function elementwise(engine: WasmEngine): ElementwiseKernels {
+  const at = (storage: Storage) => engine.pointer(storage);
+
+  return {
+    fill(y, value) {
+      const vectors = Math.ceil((y.size * (y.dtype === 'uint8' ? 1 : 4)) / 16);
+      engine.parallel('fill', vectors, GRAIN / 4, at(y), pattern(y.dtype, value));
+    },
+
+    cast(y, x) {
+      if (y.dtype === x.dtype) {
+        engine.kernels.copyBytes(at(y), at(x), y.size * (y.dtype === 'uint8' ? 1 : 4));
+        return;
+      }
+      const name = CASTS[`${x.dtype} ${y.dtype}`];
+      if (name === undefined) throw new DTypeError(`cast: the wasm backend has no conversion from ${x.dtype} to ${y.dtype}`);
+      engine.parallel(name, y.size, GRAIN, at(y), at(x));
+    },
+
+    unary(y, x, op) {
+      engine.expect(op, 'float32', y, x);
+      engine.parallel(op, y.size, HEAVY.includes(op) ? HEAVY_GRAIN : GRAIN, at(y), at(x));
+    },
+
+    binary(y, a, b, op, { shape, stridesA, stridesB }) {
+      engine.expect(op, a.dtype, y, b);
+      if (a.dtype !== 'float32' && !(a.dtype === 'int32' && INT_OPS.includes(op))) {
+        throw new DTypeError(`${op}: got ${a.dtype} on the wasm backend, expected float32${INT_OPS.includes(op) ? ' or int32' : ''}`);
+      }
+      const code = BINARY_OPS.indexOf(op) + (a.dtype === 'int32' ? INT : 0);
+      const grain = op === 'pow' ? HEAVY_GRAIN : GRAIN;
+      const axes = mergeAxes(axesOf(shape, stridesA, stridesB));
+      const [length, strideA, strideB] = axes.pop()!;
+      if (axes.length === 0) {
+        engine.parallel('binaryFlat', y.size, grain, code, at(y), at(a), strideA, at(b), strideB);
+        return;
+      }
+      const table = engine.parameters(tableOf(axes));
+      engine.parallel('binaryRows', countOf(axes), grain / length, code, at(y), at(a), strideA, at(b), strideB, table, length);
+    },
+
+    affine(y, x, scale, shift) {
+      engine.expect('affine', 'float32', y, x);
+      engine.parallel('affine', y.size, GRAIN, at(y), at(x), scale, shift);
+    },
+
+    relu(y, x) {
+      engine.expect('relu', 'float32', y, x);
+      engine.parallel('relu', y.size, GRAIN, at(y), at(x));
+    },
+
+    reluGrad(dx, dy, y, rule: ReluRule) {
+      engine.expect('reluGrad', 'float32', dx, dy, y);
+      if (rule === 'rectify') engine.parallel('relu', dx.size, GRAIN, at(dx), at(dy));
+      else engine.parallel(rule === 'mask' ? 'reluGradMask' : 'reluGradMaskAndRectify', dx.size, GRAIN, at(dx), at(dy), at(y));
+    },
+
+    leakyRelu(y, x, slope) {
+      engine.expect('leakyRelu', 'float32', y, x);
+      engine.parallel('leakyRelu', y.size, GRAIN, at(y), at(x), slope);
+    },
+
+    leakyReluGrad(dx, dy, x, slope) {
+      engine.expect('leakyReluGrad', 'float32', dx, dy, x);
+      engine.parallel('leakyReluGrad', dx.size, GRAIN, at(dx), at(dy), at(x), slope);
+    },
+
+    clamp(y, x, low, high) {
+      engine.expect('clamp', 'float32', y, x);
+      engine.parallel('clamp', y.size, GRAIN, at(y), at(x), low, high);
+    },
+
+    clampGrad(dx, dy, x, low, high) {
+      engine.expect('clampGrad', 'float32', dx, dy, x);
+      engine.parallel('clampGrad', dx.size, GRAIN, at(dx), at(dy), at(x), low, high);
+    },
+
+    countNonFinite(count, x) {
+      engine.expect('countNonFinite', 'int32', count);
+      engine.int32(at(count), 1)[0] = 0;
+      if (x.dtype === 'float32') engine.parallel('countNonFinite', x.size, GRAIN, at(count), at(x));
+    },
+  };
+}

@@ -1,0 +1,251 @@
+/**
+ * The engine below the kernels' host files: memory, arguments, scratch areas and threads of one instance of the module.
+ */
+import type { Kernels } from '../../../build/kernels.js';
+import type { BackendInfo, DType, MemoryUse, Storage, TypedArray } from '../backend.js';
+import { BackendError, DisposedError, DTypeError, ShapeError } from '../errors.js';
+import { type Block, Heap } from './heap.js';
+import { Pool } from './pool.js';
+import { CONTROL_BYTES, type Spawn } from './worker.js';
+
+const BYTES: Record<string, number> = { float32: 4, int32: 4, uint8: 1 };
+
+/** int32 words that hold geometry for kernels: a ring, of which each call writes a new part. */
+const PARAMETER_BYTES = 16384;
+/** Scratch memory that every thread has from the start: `SCRATCH_BYTES` of assembly/scratch.ts. */
+const LEAST_SCRATCH = 4096;
+
+/** Kernels that work can be split over: their last two arguments are `begin` and `end`. */
+type Leading<T> = T extends (...args: infer A) => void ? (A extends [...infer L, number, number] ? L : never) : never;
+type KernelName = keyof Kernels;
+
+class WasmStorage implements Storage {
+  /** Null once released. */
+  block: Block | null;
+  constructor(
+    readonly engine: WasmEngine,
+    readonly dtype: DType,
+    readonly size: number,
+    block: Block,
+  ) {
+    this.block = block;
+  }
+}
+
+export interface EngineParts {
+  kernels: Kernels;
+  module: WebAssembly.Module;
+  memory: WebAssembly.Memory;
+  /** The most bytes that the memory can grow to. */
+  limitBytes: number;
+  mode: 'strict' | 'fast';
+  /** Name of the build. */
+  build: string;
+  /** Threads in all; above 1 the memory is shared and `spawn` given. */
+  threads: number;
+  spawn: Spawn | null;
+  threadsOffBecause?: string;
+}
+
+export class WasmEngine {
+  readonly kernels: Kernels;
+  readonly mode: 'strict' | 'fast';
+
+  readonly #parts: EngineParts;
+  readonly #heap: Heap;
+  readonly #pool: Pool | null;
+  /** Each kernel's place among the module's exports. */
+  readonly #indices: Map<string, number>;
+  readonly #parameters: number;
+  #parameterEnd = 0;
+  #scratch: Block;
+  #scratchBytes = LEAST_SCRATCH;
+  #disposed = false;
+  #u8: Uint8Array;
+  #i32: Int32Array;
+  #f32: Float32Array;
+
+  constructor(parts: EngineParts) {
+    const { kernels, module, memory } = parts;
+    this.#parts = parts;
+    this.kernels = kernels;
+    this.mode = parts.mode;
+    this.#indices = new Map(WebAssembly.Module.exports(module).map(({ name }, index) => [name, index]));
+    const views = () => {
+      this.#u8 = new Uint8Array(memory.buffer);
+      this.#i32 = new Int32Array(memory.buffer);
+      this.#f32 = new Float32Array(memory.buffer);
+    };
+    this.#u8 = new Uint8Array(0);
+    this.#i32 = new Int32Array(0);
+    this.#f32 = new Float32Array(0);
+    views();
+    this.#heap = new Heap(memory, kernels.heapBase() >>> 0, parts.limitBytes, views);
+    this.#parameters = this.#heap.take(PARAMETER_BYTES).pointer;
+    this.#scratch = this.#heap.take(LEAST_SCRATCH * parts.threads);
+    kernels.setScratch(this.#scratch.pointer);
+    this.#pool =
+      parts.threads > 1 && parts.spawn
+        ? new Pool({
+            module,
+            memory,
+            control: this.#heap.take(CONTROL_BYTES).pointer,
+            workers: parts.threads - 1,
+            spawn: parts.spawn,
+            takeChunk: kernels.takeChunk,
+            openTicket: kernels.openTicket,
+          })
+        : null;
+  }
+
+  /** Threads that work is split over, the caller's among them. */
+  get threads(): number {
+    return this.#pool === null || this.#pool.failure !== undefined ? 1 : this.#parts.threads;
+  }
+
+  info(): BackendInfo {
+    const because = this.#pool?.failure ?? this.#parts.threadsOffBecause;
+    return {
+      backend: 'wasm',
+      variant: this.#parts.build,
+      threads: this.threads,
+      ...(because === undefined ? {} : { threadsOffBecause: because }),
+      mode: this.mode,
+    };
+  }
+
+  // Storage ---------------------------------------------------------------------------------------
+
+  allocate(dtype: DType, size: number): Storage {
+    if (this.#disposed) throw new BackendError('wasm: the backend was disposed of; create another one');
+    const width = BYTES[dtype];
+    if (width === undefined) throw new DTypeError(`allocate: the wasm backend has no ${dtype}; use float32, or the reference backend`);
+    if (!Number.isInteger(size) || size < 0) throw new ShapeError(`allocate: size is ${size}, expected a whole number of at least 0`);
+    const storage = new WasmStorage(this, dtype, size, this.#heap.take(size * width));
+    this.#heap.count(size * width, 1);
+    return storage;
+  }
+
+  release(storage: Storage): void {
+    if (this.#disposed) return;
+    const block = this.#block(storage);
+    this.#heap.give(block);
+    this.#heap.count(-storage.size * BYTES[storage.dtype], -1);
+    (storage as WasmStorage).block = null;
+  }
+
+  /** Where the storage's numbers begin, in bytes; above 2 GiB too. */
+  pointer(storage: Storage): number {
+    return this.#block(storage).pointer;
+  }
+
+  write(storage: Storage, data: TypedArray): void {
+    if (data.length !== storage.size) throw new ShapeError(`write: got ${data.length} elements, expected ${storage.size}`);
+    this.#view(storage).set(data);
+  }
+
+  readSync(storage: Storage): TypedArray {
+    return this.#view(storage).slice();
+  }
+
+  memory(): MemoryUse {
+    const { bytes, buffers, peakBytes, reservedBytes } = this.#heap;
+    return { bytes, buffers, peakBytes, reservedBytes };
+  }
+
+  resetPeak(): void {
+    this.#heap.peakBytes = this.#heap.bytes;
+  }
+
+  dispose(): void {
+    this.#disposed = true;
+    this.#pool?.dispose();
+    this.#u8 = new Uint8Array(0);
+    this.#i32 = new Int32Array(0);
+    this.#f32 = new Float32Array(0);
+  }
+
+  /** The numbers themselves, until the memory grows. */
+  #view(storage: Storage): TypedArray {
+    const { pointer } = this.#block(storage);
+    if (storage.dtype === 'uint8') return this.#u8.subarray(pointer, pointer + storage.size);
+    const first = pointer / 4;
+    return (storage.dtype === 'int32' ? this.#i32 : this.#f32).subarray(first, first + storage.size);
+  }
+
+  #block(storage: Storage): Block {
+    const { engine, block } = storage as WasmStorage;
+    if (engine !== this) throw new BackendError('wasm: got a tensor of another backend, expected one of its own; copy it over first');
+    if (block === null) throw new DisposedError(`wasm: ${storage.dtype} storage of ${storage.size} elements was already released`);
+    if (this.#disposed) throw new BackendError('wasm: the backend was disposed of; create another one');
+    return block;
+  }
+
+  // Work ------------------------------------------------------------------------------------------
+
+  /** Writes int32 words where kernels can read them, and returns where: good until a few hundred more have been written. */
+  parameters(words: readonly number[]): number {
+    const bytes = words.length * 4;
+    if (this.#parameterEnd + bytes > PARAMETER_BYTES) this.#parameterEnd = 0;
+    const pointer = this.#parameters + this.#parameterEnd;
+    this.#i32.set(words, pointer / 4);
+    this.#parameterEnd += bytes;
+    return pointer;
+  }
+
+  /** A view of `count` int32 at a pointer, until the memory grows. */
+  int32(pointer: number, count: number): Int32Array {
+    return this.#i32.subarray(pointer / 4, pointer / 4 + count);
+  }
+
+  /**
+   * Runs kernel `name(...args, begin, end)` over all `units` in chunks of `grain`, on all threads. Where there is but one
+   * thread, or no more than two chunks' work, it is one plain call; so a kernel must give the same however it is split.
+   */
+  parallel<K extends KernelName>(name: K, units: number, grain: number, ...args: Leading<Kernels[K]>): void {
+    if (units <= 0) return;
+    const kernel = this.kernels[name] as unknown as (...all: number[]) => void;
+    const step = Math.max(1, Math.floor(grain));
+    if (this.#pool === null || this.#pool.failure !== undefined || units <= 2 * step) {
+      kernel(...(args as unknown as number[]), 0, units);
+      return;
+    }
+    const index = this.#indices.get(name)!;
+    this.#pool.run(index, kernel, args as unknown as number[], units, step, this.#scratch.pointer, this.#scratchBytes);
+  }
+
+  /** Makes sure that each thread's scratch area has at least this many bytes. */
+  reserveScratch(bytesPerThread: number): void {
+    if (bytesPerThread <= this.#scratchBytes) return;
+    const { threads } = this.#parts;
+    const bytes = Math.ceil(bytesPerThread / 64) * 64;
+    const before = this.#scratchBytes;
+    this.#heap.give(this.#scratch);
+    try {
+      this.#scratch = this.#heap.take(bytes * threads);
+      this.#scratchBytes = bytes;
+    } catch (error) {
+      this.#scratch = this.#heap.take(before * threads); // what was just given back
+      throw error;
+    } finally {
+      this.kernels.setScratch(this.#scratch.pointer);
+    }
+  }
+
+  /** Borrows memory for the time of `use`. */
+  temporary<T>(bytes: number, use: (pointer: number) => T): T {
+    const block = this.#heap.take(bytes);
+    try {
+      return use(block.pointer);
+    } finally {
+      this.#heap.give(block);
+    }
+  }
+
+  /** Throws unless all have the type. */
+  expect(op: string, dtype: DType, ...storages: Storage[]): void {
+    for (const storage of storages) {
+      if (storage.dtype !== dtype) throw new DTypeError(`${op}: got ${storage.dtype} on the wasm backend, expected ${dtype}`);
+    }
+  }
+}

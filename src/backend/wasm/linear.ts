@@ -1,0 +1,69 @@
+/** Linear layer: y = x · wᵀ + b, with the weights read straight from memory, once. */
+import type { Backend } from '../backend.js';
+import type { WasmEngine } from './engine.js';
+import { gemmKernel, grainOf, KC, roundUp } from './gemm.js';
+
+/** With no more rows of x than this, nothing is packed: dot products of whole rows. */
+const FEW_ROWS = 8;
+/** Rows of x that are packed at once. */
+const PACKED_ROWS = 192;
+/** Rows of w that one unit takes. */
+const UNIT_ROWS = 48;
+
+export const linear = (engine: WasmEngine): Pick<Backend, 'linear'> => ({
+  linear(y, x, w, b, n, inFeatures, outFeatures, relu) {
+    const bias = b === null ? 0 : engine.pointer(b);
+    linearForward(engine, engine.pointer(y), engine.pointer(x), engine.pointer(w), bias, n, inFeatures, outFeatures, relu);
+  },
+});
+
+/** y [n, out] = x [n, in] · w [out, in]ᵀ + b, by pointers; `b` may be 0. */
+export function linearForward(
+  engine: WasmEngine,
+  y: number,
+  x: number,
+  w: number,
+  b: number,
+  n: number,
+  inFeatures: number,
+  outFeatures: number,
+  relu: boolean,
+): void {
+  if (n === 0 || outFeatures === 0) return;
+  if (n <= FEW_ROWS) {
+    const units = Math.ceil(outFeatures / 4);
+    // Memory sets the pace here, about eight times slower than arithmetic would.
+    const grain = grainOf(units, 16 * n * inFeatures * outFeatures);
+    engine.parallel('linearFewRows', units, grain, y, x, w, b, n, inFeatures, outFeatures, relu ? 1 : 0);
+    return;
+  }
+  const most = Math.min(n, PACKED_ROWS);
+  engine.reserveScratch(UNIT_ROWS * roundUp(most, 16) * 4);
+  engine.temporary(roundUp(most, 16) * inFeatures * 4, (packed) => {
+    for (let row = 0; row < n; row += PACKED_ROWS) {
+      const rows = Math.min(PACKED_ROWS, n - row);
+      const from = x + row * inFeatures * 4;
+      const blocks = Math.ceil(inFeatures / KC);
+      engine.parallel('linearPack', blocks, grainOf(blocks, 16 * rows * inFeatures), gemmKernel(engine), packed, from, rows, inFeatures);
+      const to = y + row * outFeatures * 4;
+      const units = Math.ceil(outFeatures / UNIT_ROWS);
+      const grain = grainOf(units, 2 * rows * inFeatures * outFeatures);
+      const flag = relu ? 1 : 0;
+      engine.parallel(
+        'linear',
+        units,
+        grain,
+        gemmKernel(engine),
+        to,
+        packed,
+        w,
+        b,
+        rows,
+        inFeatures,
+        outFeatures,
+        flag,
+        UNIT_ROWS,
+      );
+    }
+  });
+}

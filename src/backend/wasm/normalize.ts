@@ -1,0 +1,43 @@
+/** Local response normalisation across channels and within them, and its gradient. */
+import type { Backend, Storage } from '../backend.js';
+import type { LrnParams } from '../params.js';
+import { HEAVY_GRAIN } from './elementwise.js';
+import type { WasmEngine } from './engine.js';
+
+/** Pixels in a tile, as in assembly/normalize.ts. */
+const TILE = 64;
+
+/** The window reaches ⌊(size − 1) / 2⌋ back and ⌈(size − 1) / 2⌉ ahead: ONNX's rule. */
+const window = (p: LrnParams) => [Math.floor((p.size - 1) / 2), Math.ceil((p.size - 1) / 2), p.alphaOverSize, p.beta, p.k] as const;
+
+export function normalize(engine: WasmEngine): Pick<Backend, 'localResponseNorm' | 'localResponseNormGrad'> {
+  function across(name: 'lrnAcross' | 'lrnAcrossGrad', images: readonly Storage[], p: LrnParams): void {
+    engine.reserveScratch(p.c * TILE * 4 * 2);
+    const pixels = p.h * p.w;
+    const units = p.n * Math.ceil(pixels / TILE);
+    const pointers = images.map((image) => engine.pointer(image)) as [number, number, number];
+    engine.parallel(name, units, HEAVY_GRAIN / (p.c * TILE), ...pointers, p.c, pixels, ...window(p));
+  }
+
+  /** Scratch: a row with zeros on both sides, then two planes of whole vectors: see assembly/normalize.ts. */
+  function within(name: 'lrnWithin' | 'lrnWithinGrad', images: readonly Storage[], p: LrnParams): void {
+    const row = Math.ceil(p.w / 4) * 16;
+    engine.reserveScratch(row + Math.ceil(p.size / 4) * 32 + 64 + 2 * p.h * row);
+    const pointers = images.map((image) => engine.pointer(image)) as [number, number, number];
+    engine.parallel(name, p.n * p.c, HEAVY_GRAIN / (p.h * p.w), ...pointers, p.h, p.w, ...window(p));
+  }
+
+  return {
+    localResponseNorm(y, x, p) {
+      engine.expect('localResponseNorm', 'float32', y, x);
+      if (p.region === 'across') across('lrnAcross', [y, x], p);
+      else within('lrnWithin', [y, x], p);
+    },
+
+    localResponseNormGrad(dx, dy, x, p) {
+      engine.expect('localResponseNormGrad', 'float32', dx, dy, x);
+      if (p.region === 'across') across('lrnAcrossGrad', [dx, dy, x], p);
+      else within('lrnWithinGrad', [dx, dy, x], p);
+    },
+  };
+}

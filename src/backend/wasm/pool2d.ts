@@ -1,0 +1,37 @@
+/** Max pooling with its switches, and average pooling. */
+import type { Backend } from '../backend.js';
+import type { PoolParams } from '../params.js';
+import type { WasmEngine } from './engine.js';
+
+type PoolKernels = Pick<Backend, 'maxPool2d' | 'avgPool2d' | 'avgPool2dGrad'>;
+
+/** Window places looked at in a chunk. */
+const PLACES = 65536;
+
+const sizes = (p: PoolParams) => [p.h, p.w, p.kh, p.kw, p.oh, p.ow, p.strideH, p.strideW] as const;
+const allPads = (p: PoolParams) => [p.padTop, p.padLeft, p.padBottom, p.padRight] as const;
+
+export function pool2d(engine: WasmEngine): PoolKernels {
+  const grain = (p: PoolParams) => PLACES / (p.oh * p.ow * p.kh * p.kw);
+
+  return {
+    maxPool2d(y, switches, x, p) {
+      engine.expect('maxPool2d', 'float32', y, x);
+      if (switches !== null) engine.expect('maxPool2d', 'int32', switches);
+      const pointers = [engine.pointer(y), switches === null ? 0 : engine.pointer(switches), engine.pointer(x)] as const;
+      engine.parallel('maxPool2d', p.planes, grain(p), ...pointers, ...sizes(p), p.padTop, p.padLeft, p.dilationH, p.dilationW);
+    },
+
+    avgPool2d(y, x, p) {
+      engine.expect('avgPool2d', 'float32', y, x);
+      const rest = [...sizes(p), ...allPads(p), p.dilationH, p.dilationW, p.countIncludePad ? 1 : 0] as const;
+      engine.parallel('avgPool2d', p.planes, grain(p), engine.pointer(y), engine.pointer(x), ...rest);
+    },
+
+    avgPool2dGrad(dx, dy, p) {
+      engine.expect('avgPool2dGrad', 'float32', dx, dy);
+      const rest = [...sizes(p), ...allPads(p), p.dilationH, p.dilationW, p.countIncludePad ? 1 : 0] as const;
+      engine.parallel('avgPool2dGrad', p.planes, grain(p), engine.pointer(dx), engine.pointer(dy), ...rest);
+    },
+  };
+}

@@ -1,0 +1,65 @@
+/** Sum, mean, extremes and the place of the maximum, over the reduced axes of a strided view. */
+import type { Backend, ReduceOp, Storage } from '../backend.js';
+import type { ReduceParams } from '../params.js';
+import { GRAIN } from './elementwise.js';
+import type { WasmEngine } from './engine.js';
+import { axesOf, countOf, mergeAxes, tableOf } from './rows.js';
+
+/** In the order of the numbers in assembly/reduce.ts. */
+const REDUCE_OPS: readonly ReduceOp[] = ['sum', 'mean', 'max', 'min'];
+
+/** A single long run is reduced in blocks of this many elements, whatever the number of threads: the bits depend on it. */
+const BLOCK = 16384;
+const COLUMNS = 16;
+
+export function reduce(engine: WasmEngine): Pick<Backend, 'reduce' | 'argmax'> {
+  /** One output from `length` adjacent elements, by way of one partial result a block. */
+  function reduceRun(op: number, y: Storage, x: Storage, length: number): void {
+    const blocks = Math.ceil(length / BLOCK);
+    engine.temporary(blocks * 8, (partials) => {
+      engine.parallel('reducePartials', blocks, 2, op, partials, engine.pointer(x), length, BLOCK);
+      engine.kernels.reduceFinish(op, engine.pointer(y), partials, blocks, length);
+    });
+  }
+
+  return {
+    reduce(y, x, op, p) {
+      engine.expect(op, 'float32', y, x);
+      const code = REDUCE_OPS.indexOf(op);
+      const kept = mergeAxes(axesOf(p.keptShape, p.keptStrides));
+      const reduced = mergeAxes(axesOf(p.reducedShape, p.reducedStrides));
+      const outputs = countOf(kept);
+      const count = countOf(reduced);
+      if (outputs === 1 && reduced.length === 1 && reduced[0][1] === 1 && count > 2 * BLOCK) {
+        reduceRun(code, y, x, count);
+        return;
+      }
+      const last = kept.at(-1)!;
+      if (last[1] === 1 && last[0] > 1 && reduced.at(-1)![1] !== 1) {
+        // The outputs are what lies side by side: 16 of them at a time.
+        const width = last[0];
+        const rows = engine.parameters(tableOf(kept.slice(0, -1)));
+        const table = engine.parameters(tableOf(reduced));
+        const units = (outputs / width) * Math.ceil(width / COLUMNS);
+        engine.parallel('reduceColumns', units, GRAIN / (count * COLUMNS), code, engine.pointer(y), engine.pointer(x), rows, width, table, count);
+        return;
+      }
+      engine.parallel('reduceRows', outputs, GRAIN / count, code, engine.pointer(y), engine.pointer(x), ...rowArguments(p));
+    },
+
+    argmax(y, x, p) {
+      engine.expect('argmax', 'int32', y);
+      engine.expect('argmax', 'float32', x);
+      const count = p.reducedShape.reduce((product, size) => product * size, 1);
+      engine.parallel('argmax', y.size, GRAIN / count, engine.pointer(y), engine.pointer(x), ...rowArguments(p));
+    },
+  };
+
+  /** Tables of the kept and of the outer reduced axes, number of reduced rows, their length and stride. */
+  function rowArguments(p: ReduceParams): [kept: number, reduced: number, rows: number, length: number, stride: number] {
+    const kept = engine.parameters(tableOf(mergeAxes(axesOf(p.keptShape, p.keptStrides))));
+    const outer = mergeAxes(axesOf(p.reducedShape, p.reducedStrides));
+    const [length, stride] = outer.pop()!;
+    return [kept, engine.parameters(tableOf(outer)), countOf(outer), length, stride];
+  }
+}

@@ -1,0 +1,146 @@
+/**
+ * What runs in a worker thread, and how each runtime starts one: `worker_threads` in Node, Bun and Deno, `Worker` elsewhere.
+ * The program is text, so that it needs no file of its own wherever zfnet is bundled into.
+ */
+
+/** Places in the memory that threads share, in 32-bit words; what different threads write lies on different cache lines. */
+export const FIELDS = {
+  /** Number of the current task: workers sleep on it. Negative: the end. */
+  task: 0,
+  /** Task number and chunks left, 64 bits: see `takeChunk` in assembly/engine.ts. */
+  ticket: 16,
+  /** Chunks done: the caller sleeps on it. */
+  done: 32,
+  /** How many workers sleep, and whether the caller does. */
+  sleepers: 48,
+  callerSleeps: 64,
+  /** Set when a kernel threw. */
+  failed: 80,
+  kernel: 96,
+  chunks: 97,
+  grain: 98,
+  units: 99,
+  argumentCount: 100,
+  /** From here on places count 64-bit floats: the workers' scratch areas, then the arguments. */
+  scratch: 56,
+  scratchBytes: 57,
+  arguments: 58,
+  /** Words in all. */
+  words: 256,
+} as const;
+
+export const CONTROL_BYTES = FIELDS.words * 4;
+
+/** How long a thread looks for work before it goes to sleep: waking takes a few tens of microseconds. */
+export const SPIN_MS = 0.05;
+
+export interface WorkerData {
+  module: WebAssembly.Module;
+  memory: WebAssembly.Memory;
+  control: number;
+  /** Which scratch area is this worker's; the caller has number 0. */
+  index: number;
+}
+
+export interface SpawnedWorker {
+  terminate(): void;
+}
+
+/** `onFail` is called if the worker cannot start or breaks. */
+export type Spawn = (data: WorkerData, onFail: (reason: string) => void) => SpawnedWorker;
+
+const F = FIELDS;
+
+/** The worker's program: a function of its data. */
+const PROGRAM = `({ module, memory, control, index }) => {
+  const { exports } = new WebAssembly.Instance(module, { env: { memory } });
+  const kernels = WebAssembly.Module.exports(module).map(({ name }) => exports[name]);
+  const { takeChunk, setScratch } = exports;
+  const words = new Int32Array(memory.buffer, control, ${F.words});
+  const numbers = new Float64Array(memory.buffer, control, ${F.words / 2});
+  const ticket = control + ${F.ticket * 4};
+  let scratch = 0;
+  const work = (task) => {
+    const kernel = kernels[words[${F.kernel}]];
+    const chunks = words[${F.chunks}];
+    const grain = words[${F.grain}];
+    const units = words[${F.units}];
+    const area = numbers[${F.scratch}] + index * numbers[${F.scratchBytes}];
+    const args = Array.from(numbers.subarray(${F.arguments}, ${F.arguments} + words[${F.argumentCount}]));
+    let done = 0;
+    for (let left; (left = takeChunk(ticket, task)) !== 0; done++) {
+      const begin = (chunks - left) * grain;
+      try {
+        if (area !== scratch) setScratch((scratch = area));
+        kernel(...args, begin, Math.min(begin + grain, units));
+      } catch {
+        Atomics.store(words, ${F.failed}, 1);
+      }
+    }
+    if (done > 0) {
+      Atomics.add(words, ${F.done}, done);
+      if (Atomics.load(words, ${F.callerSleeps}) !== 0) Atomics.notify(words, ${F.done});
+    }
+  };
+  let task = Atomics.load(words, ${F.task});
+  while (task >= 0) {
+    work(task);
+    const until = performance.now() + ${SPIN_MS};
+    let next = task;
+    while ((next = Atomics.load(words, ${F.task})) === task) {
+      for (let i = 0; i < 100 && Atomics.load(words, ${F.task}) === task; i++);
+      if (performance.now() > until) {
+        Atomics.add(words, ${F.sleepers}, 1);
+        Atomics.wait(words, ${F.task}, task);
+        Atomics.sub(words, ${F.sleepers}, 1);
+      }
+    }
+    task = next;
+  }
+}`;
+
+/** A module of Node's, where there is one, out of bundlers' sight. */
+async function nodeModule<T>(name: string): Promise<T | null> {
+  if (typeof process === 'undefined' || !process.versions?.node) return null;
+  try {
+    return (process.getBuiltinModule?.(name) ?? (await import(/* @vite-ignore */ /* webpackIgnore: true */ name))) as T;
+  } catch {
+    return null;
+  }
+}
+
+/** How many threads this machine runs at once. */
+export async function availableThreads(): Promise<number> {
+  const os = await nodeModule<typeof import('node:os')>('node:os');
+  return os?.availableParallelism?.() ?? globalThis.navigator?.hardwareConcurrency ?? 1;
+}
+
+/** What starts a worker here, or null. */
+export async function findSpawn(): Promise<Spawn | null> {
+  const threads = await nodeModule<typeof import('node:worker_threads')>('node:worker_threads');
+  if (threads?.Worker) return spawnNode(threads);
+  return typeof Worker === 'undefined' ? null : spawnWeb;
+}
+
+const spawnNode =
+  (threads: typeof import('node:worker_threads')): Spawn =>
+  (workerData, onFail) => {
+    // Flags of the main thread, such as loaders of TypeScript, are of no use to the worker.
+    const worker = new threads.Worker(`(${PROGRAM})(require('node:worker_threads').workerData)`, { eval: true, workerData, execArgv: [] });
+    worker.on('error', (error) => onFail(error instanceof Error ? error.message : String(error)));
+    worker.unref();
+    return { terminate: () => void worker.terminate() };
+  };
+
+const spawnWeb: Spawn = (data, onFail) => {
+  const source = `onmessage = ({ data }) => { postMessage('up'); (${PROGRAM})(data); close(); };`;
+  const url = URL.createObjectURL(new Blob([source], { type: 'text/javascript' }));
+  const worker = new Worker(url);
+  worker.onmessage = () => URL.revokeObjectURL(url);
+  worker.onerror = (event) => {
+    event.preventDefault();
+    onFail(event.message || 'it could not be loaded');
+  };
+  worker.postMessage(data);
+  return worker;
+};

@@ -1,0 +1,293 @@
+/**
+ * Draws one scene: a crop of a photograph, coloured anew, and over it an emoji turned, scaled, mirrored and recoloured.
+ * Plain arithmetic on bytes, no codec and no canvas, so that the same scene has the same bytes in every runtime.
+ */
+import type { Image } from '../dataset.js';
+import { DataError } from '../errors.js';
+import type { SceneAssets } from './assets.js';
+import { type Photograph, pickLevel, type Sprite } from './pictures.js';
+
+/** Colours given to a grey photograph: its shades run from the hue of the shadows to the hue of the lights. */
+export interface Tone {
+  /** Hues in degrees. */
+  readonly shadows: number;
+  readonly lights: number;
+  /** 0 (grey) to 1. */
+  readonly saturation: number;
+}
+
+export interface Backdrop {
+  /** Side of the square crop as a share of the photograph's shorter side. */
+  readonly side: number;
+  /** Where the crop lies, [y, x], each from 0 (top, left) to 1 (bottom, right). */
+  readonly place: readonly [number, number];
+  readonly mirror: boolean;
+  /** Factor about mid grey. */
+  readonly contrast: number;
+  /** Added after the contrast; black to white is 1. */
+  readonly brightness: number;
+  /** The tone at one end of the image and at the other. */
+  readonly tones: readonly [Tone, Tone];
+  /** Direction in degrees in which the first tone passes into the second; 0 is to the right, 90 downwards. */
+  readonly direction: number;
+}
+
+/** Everything that decides a scene but its resolution. */
+export interface Scene {
+  readonly class: string;
+  readonly style: string;
+  readonly photograph: string;
+  /** Centre of the emoji, [y, x], as shares of the image's side. */
+  readonly centre: readonly [number, number];
+  /** Longer side of the emoji's opaque box before it is turned, as a share of the image's side. */
+  readonly scale: number;
+  /** Degrees, clockwise. */
+  readonly rotation: number;
+  /** Mirrored left to right, before it is turned. */
+  readonly mirror: boolean;
+  /** Degrees that every colour of the emoji is moved round the colour wheel. */
+  readonly hue: number;
+  /** Factors; 1 leaves the emoji as it is. */
+  readonly saturation: number;
+  readonly brightness: number;
+  readonly backdrop: Backdrop;
+}
+
+/** A scene, and where its emoji came to lie. */
+export interface SceneDetails extends Scene {
+  /** Tight box [y0, x0, y1, x1] in pixels of what is at least half opaque, cut at the image's edge; y1 and x1 are the first outside. */
+  readonly box: readonly [number, number, number, number];
+}
+
+export interface DrawnScene {
+  /** [size, size, 3] */
+  readonly image: Image;
+  readonly details: SceneDetails;
+  /** Opacity of the emoji, [size, size], 0 to 255; only when asked for. */
+  readonly mask?: Uint8Array;
+}
+
+/** Smallest side at which an emoji still has a shape. */
+export const SMALLEST_SCENE = 16;
+
+/** Draws `scene` as a square of `size` pixels. Throws `DataError` for a class, style or photograph that `assets` lacks. */
+export function drawScene(assets: SceneAssets, scene: Scene, size: number, options: { mask?: boolean } = {}): DrawnScene {
+  if (!Number.isInteger(size) || size < SMALLEST_SCENE) {
+    throw new DataError(`scenes: the side is ${size} pixels; expected a whole number, ${SMALLEST_SCENE} or more`);
+  }
+  const sprite = assets.sprites[scene.style]?.[scene.class];
+  const photograph = assets.photographs[scene.photograph];
+  if (!sprite) throw new DataError(`scenes: there is no ${scene.class} in the style ${scene.style}`);
+  if (!photograph) {
+    throw new DataError(
+      `scenes: there is no photograph ${scene.photograph}; expected one of ${Object.keys(assets.photographs).join(', ')}`,
+    );
+  }
+  const data = new Uint8Array(size * size * 3);
+  drawBackdrop(data, size, photograph, scene.backdrop);
+  const mask = options.mask ? new Uint8Array(size * size) : undefined;
+  const box = drawSprite(data, size, sprite, scene, mask);
+  return { image: { width: size, height: size, channels: 3, data }, details: { ...scene, box }, mask };
+}
+
+/** Share of a photograph's width and height left out at each edge, where prints have frames and stains. */
+const MARGIN = 0.03;
+
+function drawBackdrop(out: Uint8Array, size: number, photograph: Photograph, backdrop: Backdrop): void {
+  const { width, height } = photograph.levels[0];
+  const usable = 1 - 2 * MARGIN;
+  const side = backdrop.side * usable * Math.min(width, height);
+  const top = MARGIN * height + backdrop.place[0] * (usable * height - side);
+  const left = MARGIN * width + backdrop.place[1] * (usable * width - side);
+  const step = side / size;
+  const k = pickLevel(step, photograph.levels.length);
+  const level = photograph.levels[k];
+  const { grey } = level;
+
+  // Places and weights of the columns are the same in every row.
+  const columns = new Int32Array(size);
+  const fractions = new Float64Array(size);
+  for (let x = 0; x < size; x++) {
+    const along = backdrop.mirror ? size - 1 - x : x;
+    const u = clamp((left + (along + 0.5) * step) / (1 << k) - 0.5, 0, level.width - 1.001);
+    columns[x] = Math.floor(u);
+    fractions[x] = u - columns[x];
+  }
+  const first = toneTable(backdrop.tones[0], backdrop);
+  const second = toneTable(backdrop.tones[1], backdrop);
+  // The second tone's weight in 256ths grows along the direction, from 0 at one corner to 256 at the opposite one.
+  const dx = cosine(backdrop.direction);
+  const dy = sine(backdrop.direction);
+  const reach = Math.abs(dx) + Math.abs(dy);
+  const weightX = (256 * dx) / (reach * size);
+  const weightY = (256 * dy) / (reach * size);
+  const weight0 = 128 * (1 - (dx + dy) / reach);
+
+  let to = 0;
+  for (let y = 0; y < size; y++) {
+    const v = clamp((top + (y + 0.5) * step) / (1 << k) - 0.5, 0, level.height - 1.001);
+    const row = Math.floor(v);
+    const fy = v - row;
+    const upper = row * level.width;
+    const lower = upper + level.width;
+    for (let x = 0; x < size; x++) {
+      const column = columns[x];
+      const fx = fractions[x];
+      const above = grey[upper + column] + fx * (grey[upper + column + 1] - grey[upper + column]);
+      const below = grey[lower + column] + fx * (grey[lower + column + 1] - grey[lower + column]);
+      const shade = ((above + fy * (below - above) + 0.5) | 0) * 3;
+      const weight = (weight0 + weightX * (x + 0.5) + weightY * (y + 0.5) + 0.5) | 0;
+      out[to++] = (first[shade] * (256 - weight) + second[shade] * weight + 128) >> 8;
+      out[to++] = (first[shade + 1] * (256 - weight) + second[shade + 1] * weight + 128) >> 8;
+      out[to++] = (first[shade + 2] * (256 - weight) + second[shade + 2] * weight + 128) >> 8;
+    }
+  }
+}
+
+/** Colour of each shade of grey, [256, 3]. */
+function toneTable(tone: Tone, { contrast, brightness }: Backdrop): Uint8Array {
+  const table = new Uint8Array(256 * 3);
+  for (let shade = 0; shade < 256; shade++) {
+    const lightness = clamp((shade / 255 - 0.5) * contrast + 0.5 + brightness, 0, 1);
+    const hue = tone.shadows + (tone.lights - tone.shadows) * lightness;
+    const chroma = (1 - Math.abs(2 * lightness - 1)) * tone.saturation;
+    for (let c = 0; c < 3; c++) {
+      // How much of red (c = 0), green or blue a pure hue has: a plateau of 120 degrees, slopes of 60.
+      const off = Math.abs(wrap(hue - 120 * c));
+      const pure = clamp(2 - off / 60, 0, 1);
+      table[shade * 3 + c] = 255 * clamp(lightness + chroma * (pure - 0.5), 0, 1) + 0.5;
+    }
+  }
+  return table;
+}
+
+/** Lays the emoji over `out` and returns its box. */
+function drawSprite(
+  out: Uint8Array,
+  size: number,
+  sprite: Sprite,
+  scene: Scene,
+  mask: Uint8Array | undefined,
+): [number, number, number, number] {
+  const [top, left, bottom, right] = sprite.box;
+  const texels = Math.max(bottom - top, right - left) / (scene.scale * size);
+  const k = pickLevel(texels, sprite.levels.length);
+  const { side, rgba } = sprite.levels[k];
+  // From a pixel to a texel of level k: turn back, scale, mirror. u = ux * x + uy * y + u0, v alike.
+  const step = texels / (1 << k);
+  const c = cosine(scene.rotation) * step;
+  const s = sine(scene.rotation) * step;
+  const flip = scene.mirror ? -1 : 1;
+  const [ux, uy, vx, vy] = [flip * c, flip * s, -s, c];
+  const cy = 0.5 - scene.centre[0] * size;
+  const cx = 0.5 - scene.centre[1] * size;
+  const u0 = ux * cx + uy * cy + (left + right) / 2 / (1 << k) - 0.5;
+  const v0 = vx * cx + vy * cy + (top + bottom) / 2 / (1 << k) - 0.5;
+  const colour = colourMatrix(scene);
+  const [rr, rg, rb, gr, gg, gb, br, bg, bb] = colour;
+
+  const last = side - 1.001;
+  let [boxTop, boxLeft, boxBottom, boxRight] = [size, size, 0, 0];
+  for (let y = 0; y < size; y++) {
+    const uRow = uy * y + u0;
+    const vRow = vy * y + v0;
+    const [from, to] = span(uRow, ux, vRow, vx, last, size);
+    for (let x = from; x < to; x++) {
+      const u = clamp(uRow + ux * x, 0, last);
+      const v = clamp(vRow + vx * x, 0, last);
+      const column = u | 0;
+      const row = v | 0;
+      const fx = u - column;
+      const fy = v - row;
+      const p = (row * side + column) * 4;
+      const q = p + side * 4;
+      const w11 = fx * fy;
+      const w10 = fy - w11;
+      const w01 = fx - w11;
+      const w00 = 1 - fx - w10;
+      const alpha = w00 * rgba[p + 3] + w01 * rgba[p + 7] + w10 * rgba[q + 3] + w11 * rgba[q + 7];
+      if (alpha < 0.5) continue;
+      const red = w00 * rgba[p] + w01 * rgba[p + 4] + w10 * rgba[q] + w11 * rgba[q + 4];
+      const green = w00 * rgba[p + 1] + w01 * rgba[p + 5] + w10 * rgba[q + 1] + w11 * rgba[q + 5];
+      const blue = w00 * rgba[p + 2] + w01 * rgba[p + 6] + w10 * rgba[q + 2] + w11 * rgba[q + 6];
+      const place = y * size + x;
+      const seen = 1 - alpha / 255;
+      const to3 = place * 3;
+      out[to3] = out[to3] * seen + clamp(rr * red + rg * green + rb * blue, 0, alpha) + 0.5;
+      out[to3 + 1] = out[to3 + 1] * seen + clamp(gr * red + gg * green + gb * blue, 0, alpha) + 0.5;
+      out[to3 + 2] = out[to3 + 2] * seen + clamp(br * red + bg * green + bb * blue, 0, alpha) + 0.5;
+      if (mask) mask[place] = alpha + 0.5;
+      if (alpha >= 127.5) {
+        if (y < boxTop) boxTop = y;
+        if (x < boxLeft) boxLeft = x;
+        if (y >= boxBottom) boxBottom = y + 1;
+        if (x >= boxRight) boxRight = x + 1;
+      }
+    }
+  }
+  return boxBottom > boxTop ? [boxTop, boxLeft, boxBottom, boxRight] : [0, 0, 0, 0];
+}
+
+/** The pixels x of a row, [from, to), at which both u = uRow + ux * x and v = vRow + vx * x lie in [0, last]. */
+function span(uRow: number, ux: number, vRow: number, vx: number, last: number, size: number): [number, number] {
+  let from = 0;
+  let to = size;
+  for (const [start, slope] of [
+    [uRow, ux],
+    [vRow, vx],
+  ]) {
+    if (slope === 0) {
+      if (start < 0 || start > last) return [0, 0];
+      continue;
+    }
+    const a = -start / slope;
+    const b = (last - start) / slope;
+    from = Math.max(from, Math.ceil(Math.min(a, b)));
+    to = Math.min(to, Math.floor(Math.max(a, b)) + 1);
+  }
+  return [from, Math.max(from, to)];
+}
+
+/** Weights of red, green and blue for perceived brightness (Rec. 709). */
+const LUMA = [0.213, 0.715, 0.072] as const;
+
+/** [3, 3] matrix that turns hues while keeping perceived brightness (as SVG's `hueRotate` does), then saturates and brightens. */
+function colourMatrix({ hue, saturation, brightness }: Scene): number[] {
+  const c = cosine(hue);
+  const s = sine(hue);
+  const [lr, lg, lb] = LUMA;
+  const turn = [
+    lr + c * (1 - lr) - s * lr,
+    lg - c * lg - s * lg,
+    lb - c * lb + s * (1 - lb),
+    lr - c * lr + s * 0.143,
+    lg + c * (1 - lg) + s * 0.14,
+    lb - c * lb - s * 0.283,
+    lr - c * lr - s * (1 - lr),
+    lg - c * lg + s * lg,
+    lb + c * (1 - lb) + s * lb,
+  ];
+  // Saturation moves each colour away from its own brightness, which the turn has kept: out = luma + saturation * (turned - luma).
+  return turn.map((weight, i) => brightness * (saturation * weight + (1 - saturation) * LUMA[i % 3]));
+}
+
+function clamp(value: number, low: number, high: number): number {
+  return value < low ? low : value > high ? high : value;
+}
+
+/** An angle in degrees brought to [-180, 180). */
+function wrap(degrees: number): number {
+  return degrees - 360 * Math.floor((degrees + 180) / 360);
+}
+
+/** Sine of an angle in degrees by its series, within 6e-8: unlike `Math.sin` it has the same bits in every runtime. */
+export function sine(degrees: number): number {
+  let angle = wrap(degrees);
+  if (angle > 90) angle = 180 - angle;
+  else if (angle < -90) angle = -180 - angle;
+  const x = angle * (Math.PI / 180);
+  const x2 = x * x;
+  return x * (1 - (x2 / 6) * (1 - (x2 / 20) * (1 - (x2 / 42) * (1 - (x2 / 72) * (1 - x2 / 110)))));
+}
+
+export const cosine = (degrees: number): number => sine(degrees + 90);

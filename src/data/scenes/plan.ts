@@ -1,0 +1,85 @@
+/** Decides what item `index` of a split of `scenes` shows: a function of (seed, split, index) and of nothing else. */
+import { Draws } from '../random.js';
+import type { SceneAssets } from './assets.js';
+import { type Backdrop, cosine, type Scene, sine, type Tone } from './draw.js';
+import { SCENE_CLASSES, SCENE_SPLITS, type SceneSplit } from './names.js';
+
+const PARTS: Readonly<Record<SceneSplit, number>> = { train: 0, val: 1, 'unseen-style': 2 };
+
+/**
+ * Labels of the first `length` items, [length]. Every run of 24 items that starts at a multiple of 24 holds each class once, in
+ * an order of its own; so classes are balanced at any length, and an item's label does not depend on the length.
+ */
+export function sceneLabels(seed: number, split: SceneSplit, length: number): Int32Array {
+  const count = SCENE_CLASSES.length;
+  const labels = new Int32Array(length);
+  for (let start = 0; start < length; start += count) {
+    const order = Array.from(SCENE_CLASSES, (_, label) => label);
+    new Draws(seed, 'sceneLabels', start / count, PARTS[split]).shuffle(order);
+    for (let i = start; i < Math.min(length, start + count); i++) labels[i] = order[i - start];
+  }
+  return labels;
+}
+
+/** The scene of item `index`, whose label is `label`. The order of the draws below is part of the data set: add new ones at the end. */
+export function planScene(assets: SceneAssets, seed: number, split: SceneSplit, index: number, label: number): Scene {
+  const draws = new Draws(seed, 'scenes', index, PARTS[split]);
+  const { styles, photographs } = SCENE_SPLITS[split];
+  const style = styles[draws.below(styles.length)];
+  const photograph = photographs[draws.below(photographs.length)];
+  const scale = draws.between(0.45, 0.85);
+  const rotation = draws.between(-25, 25);
+  const mirror = draws.coin();
+  const name = SCENE_CLASSES[label];
+  const [halfHeight, halfWidth] = halfExtent(assets, style, name, scale, rotation);
+  const centre = [place(draws, halfHeight), place(draws, halfWidth)] as const;
+  const hue = draws.between(-180, 180);
+  const saturation = draws.between(0.7, 1.4);
+  const brightness = draws.between(0.75, 1.25);
+  return {
+    class: name,
+    style,
+    photograph,
+    centre,
+    scale,
+    rotation,
+    mirror,
+    hue,
+    saturation,
+    brightness,
+    backdrop: planBackdrop(draws),
+  };
+}
+
+function planBackdrop(draws: Draws): Backdrop {
+  const side = draws.between(0.35, 1);
+  const place = [draws.between(0, 1), draws.between(0, 1)] as const;
+  const mirror = draws.coin();
+  const contrast = draws.between(0.5, 1.1);
+  const brightness = draws.between(-0.2, 0.2);
+  const tone = (): Tone => {
+    const shadows = draws.between(0, 360);
+    return { shadows, lights: shadows + draws.between(-90, 90), saturation: draws.between(0.05, 0.6) };
+  };
+  return { side, place, mirror, contrast, brightness, tones: [tone(), tone()], direction: draws.between(0, 360) };
+}
+
+/** Half the height and half the width, as shares of the image's side, of the emoji's box once it is turned. */
+function halfExtent(assets: SceneAssets, style: string, name: string, scale: number, rotation: number): [number, number] {
+  const [y0, x0, y1, x1] = assets.sprites[style][name].box;
+  const share = scale / Math.max(y1 - y0, x1 - x0) / 2;
+  const height = share * (y1 - y0);
+  const width = share * (x1 - x0);
+  const c = Math.abs(cosine(rotation));
+  const s = Math.abs(sine(rotation));
+  return [height * c + width * s, width * c + height * s];
+}
+
+/** Share of its half extent that an emoji may stand out of the image. */
+const OVERHANG = 0.15;
+
+/** A centre at which an emoji of this half extent stays inside, all but the overhang. */
+function place(draws: Draws, half: number): number {
+  const room = Math.max(0, 0.5 - half * (1 - OVERHANG));
+  return draws.between(0.5 - room, 0.5 + room);
+}

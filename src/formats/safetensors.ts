@@ -1,0 +1,220 @@
+/**
+ * Safetensors: the format in which weights travel between tools (https://github.com/huggingface/safetensors).
+ *
+ * Eight bytes with the header's length (little-endian), a JSON header naming each tensor's type, shape and place, then the
+ * numbers, row-major and little-endian. Nothing in a file is trusted: every length is checked against the bytes that are
+ * there before anything is made from it.
+ */
+import { fromHost, type Shape, sizeOf, Tensor, type TypedArray } from '../tensor/index.js';
+import { FormatError } from './errors.js';
+
+export { FormatError } from './errors.js';
+
+/** Numbers with a shape, row-major, on the host. */
+export interface HostTensor {
+  readonly shape: Shape;
+  readonly data: TypedArray;
+}
+
+/** What a file holds, without an engine. */
+export interface Safetensors {
+  tensors: Record<string, HostTensor>;
+  metadata: Record<string, string>;
+}
+
+/** As the reference implementation: a header beyond this is refused. */
+const MAX_HEADER = 100_000_000;
+/** The header is padded with spaces so that the numbers start at a multiple of this. */
+const ALIGNMENT = 8;
+
+const NAMES = { float32: 'F32', float64: 'F64', int32: 'I32', uint8: 'U8' } as const;
+
+interface Encoding {
+  bytes: number;
+  /** @param bytes a copy of the tensor's bytes, at the start of its own buffer */
+  decode(bytes: Uint8Array, name: string): TypedArray;
+}
+
+const view = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+
+/** A reader of one number at a time, for the types that have no counterpart here. */
+const each = <T extends TypedArray>(bytes: number, Made: new (length: number) => T, read: (v: DataView, at: number, name: string) => number) => ({
+  bytes,
+  decode(source: Uint8Array, name: string): T {
+    const from = view(source);
+    const to = new Made(source.length / bytes);
+    for (let i = 0; i < to.length; i++) to[i] = read(from, i * bytes, name);
+    return to;
+  },
+});
+
+const ENCODINGS: Readonly<Record<string, Encoding>> = {
+  F32: { bytes: 4, decode: (bytes) => new Float32Array(bytes.buffer) },
+  F64: { bytes: 8, decode: (bytes) => new Float64Array(bytes.buffer) },
+  I32: { bytes: 4, decode: (bytes) => new Int32Array(bytes.buffer) },
+  U8: { bytes: 1, decode: (bytes) => bytes },
+  BOOL: { bytes: 1, decode: (bytes) => bytes },
+  F16: each(2, Float32Array, (v, at) => float16(v.getUint16(at, true))),
+  BF16: each(2, Float32Array, (v, at) => bfloat16(v.getUint16(at, true))),
+  I8: each(1, Int32Array, (v, at) => v.getInt8(at)),
+  I16: each(2, Int32Array, (v, at) => v.getInt16(at, true)),
+  U16: each(2, Int32Array, (v, at) => v.getUint16(at, true)),
+  I64: each(8, Int32Array, (v, at, name) => int32(v.getBigInt64(at, true), name)),
+};
+
+/**
+ * Writes tensors to the bytes of a safetensors file: float32 as F32, float64 as F64, int32 as I32, uint8 as U8.
+ *
+ * @param tensors tensors, or typed arrays with a shape, by name; `model.stateDict()` fits
+ * @param metadata strings by name, kept in the header
+ * @throws FormatError for a shape that does not fit its numbers, or the name `__metadata__`
+ */
+export function saveSafetensors(tensors: Readonly<Record<string, Tensor | HostTensor>>, metadata: Readonly<Record<string, string>> = {}): Uint8Array {
+  const parts: { data: TypedArray; at: number }[] = [];
+  const header: Record<string, unknown> = {};
+  if (Object.keys(metadata).length > 0) header.__metadata__ = metadata;
+  let at = 0;
+  // Widest numbers first, as the reference implementation does: every tensor is then aligned to its own type.
+  const entries = Object.entries(tensors).map(([name, value]): [string, HostTensor] => [name, onHost(value)]);
+  entries.sort(([, a], [, b]) => b.data.BYTES_PER_ELEMENT - a.data.BYTES_PER_ELEMENT);
+  for (const [name, { shape, data }] of entries) {
+    if (name === '__metadata__') throw new FormatError("safetensors: a tensor cannot be named '__metadata__'");
+    if (sizeOf(shape) !== data.length) throw new FormatError(`safetensors: ${name} has ${data.length} numbers, shape [${shape}] holds ${sizeOf(shape)}`);
+    header[name] = { dtype: typeName(data), shape: [...shape], data_offsets: [at, at + data.byteLength] };
+    parts.push({ data, at });
+    at += data.byteLength;
+  }
+  const text = new TextEncoder().encode(JSON.stringify(header));
+  const headerLength = Math.ceil(text.length / ALIGNMENT) * ALIGNMENT;
+  const file = new Uint8Array(8 + headerLength + at);
+  view(file).setBigUint64(0, BigInt(headerLength), true);
+  file.set(text, 8);
+  file.fill(0x20, 8 + text.length, 8 + headerLength);
+  for (const { data, at } of parts) file.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), 8 + headerLength + at);
+  return file;
+}
+
+/**
+ * Reads the tensors of a safetensors file: `model.loadStateDict(loadSafetensors(bytes))`. F16 and BF16 become float32;
+ * I8, I16, U16 and I64 become int32. The numbers stay on the host until a tensor is used.
+ *
+ * @throws FormatError for anything that is not a whole, well-formed file; nothing large is allocated before that is known
+ * @throws BackendError before `await init()`; `readSafetensors` needs no engine
+ */
+export function loadSafetensors(bytes: Uint8Array): Record<string, Tensor> {
+  const { tensors } = readSafetensors(bytes);
+  return Object.fromEntries(Object.entries(tensors).map(([name, { shape, data }]) => [name, fromHost(data, shape)]));
+}
+
+/** As `loadSafetensors`, but gives plain typed arrays, and the metadata with them. */
+export function readSafetensors(bytes: Uint8Array): Safetensors {
+  const { header, start } = readHeader(bytes);
+  const metadata = readMetadata(header.__metadata__);
+  const entries = Object.entries(header)
+    .filter(([name]) => name !== '__metadata__')
+    .map(([name, entry]) => readEntry(name, entry, bytes.length - start));
+  checkCoverage(entries, bytes.length - start);
+  const tensors: [string, HostTensor][] = entries.map(({ name, encoding, shape, from, to }) => [
+    name,
+    { shape, data: encoding.decode(bytes.slice(start + from, start + to), name) },
+  ]);
+  return { tensors: Object.fromEntries(tensors), metadata };
+}
+
+interface Entry {
+  name: string;
+  encoding: Encoding;
+  shape: number[];
+  from: number;
+  to: number;
+}
+
+function readHeader(bytes: Uint8Array): { header: Record<string, unknown>; start: number } {
+  if (bytes.length < 8) throw new FormatError(`safetensors: the file has ${bytes.length} bytes, expected at least 8; it is truncated or of another kind`);
+  const length = view(bytes).getBigUint64(0, true);
+  if (length > MAX_HEADER) throw new FormatError(`safetensors: the header claims ${length} bytes, more than the ${MAX_HEADER} allowed; this is no safetensors file`);
+  if (length > bytes.length - 8)
+    throw new FormatError(`safetensors: the header claims ${length} bytes, the file has ${bytes.length - 8} after its length; it is truncated`);
+  const start = 8 + Number(length);
+  let header: unknown;
+  try {
+    header = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(8, start)));
+  } catch (error) {
+    throw new FormatError(`safetensors: the header is not JSON (${(error as Error).message})`, { cause: error });
+  }
+  if (!isRecord(header)) throw new FormatError('safetensors: the header is not a JSON object');
+  return { header, start };
+}
+
+function readMetadata(value: unknown): Record<string, string> {
+  if (value === undefined || value === null) return {};
+  if (!isRecord(value) || Object.values(value).some((text) => typeof text !== 'string'))
+    throw new FormatError('safetensors: __metadata__ is not an object of strings');
+  return value as Record<string, string>;
+}
+
+function readEntry(name: string, value: unknown, available: number): Entry {
+  const fail = (what: string) => new FormatError(`safetensors: tensor ${JSON.stringify(name)}: ${what}`);
+  if (!isRecord(value)) throw fail('its entry is not an object');
+  const { dtype, shape, data_offsets: offsets } = value;
+  const encoding = typeof dtype === 'string' && Object.hasOwn(ENCODINGS, dtype) ? ENCODINGS[dtype] : undefined;
+  if (!encoding) throw fail(`type ${JSON.stringify(dtype)} is not read here, expected one of ${Object.keys(ENCODINGS).join(', ')}`);
+  if (!isCounts(shape)) throw fail(`shape ${JSON.stringify(shape)} is not a list of whole numbers`);
+  if (!isCounts(offsets) || offsets.length !== 2) throw fail(`data_offsets ${JSON.stringify(offsets)} are not two whole numbers`);
+  const [from, to] = offsets;
+  if (from > to || to > available) throw fail(`bytes ${from} to ${to} lie outside the ${available} bytes of data; the file is truncated or damaged`);
+  const expected = shape.reduce((product, extent) => product * extent, encoding.bytes);
+  if (to - from !== expected) throw fail(`${to - from} bytes, but ${dtype} numbers of shape [${shape}] take ${expected}`);
+  return { name, encoding, shape, from, to };
+}
+
+/** The tensors must lie end to end and fill the data, as the format asks: nothing hides between them. */
+function checkCoverage(entries: readonly Entry[], available: number): void {
+  let end = 0;
+  for (const { name, from, to } of [...entries].sort((a, b) => a.from - b.from || a.to - b.to)) {
+    if (from < end) throw new FormatError(`safetensors: tensor ${JSON.stringify(name)} starts at byte ${from}, inside the one before, which ends at ${end}`);
+    if (from > end) throw new FormatError(`safetensors: bytes ${end} to ${from} before tensor ${JSON.stringify(name)} belong to no tensor`);
+    end = to;
+  }
+  if (end !== available) throw new FormatError(`safetensors: the tensors end at byte ${end}, the data at ${available}`);
+}
+
+function onHost(value: Tensor | HostTensor): HostTensor {
+  return value instanceof Tensor ? { shape: value.shape, data: value.dataSync() } : value;
+}
+
+function typeName(data: TypedArray): string {
+  if (data instanceof Float32Array) return NAMES.float32;
+  if (data instanceof Float64Array) return NAMES.float64;
+  if (data instanceof Int32Array) return NAMES.int32;
+  if (data instanceof Uint8Array) return NAMES.uint8;
+  throw new FormatError(`safetensors: got ${Object.prototype.toString.call(data).slice(8, -1)}, expected float32, float64, int32 or uint8`);
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const isCounts = (value: unknown): value is number[] => Array.isArray(value) && value.every((n) => Number.isSafeInteger(n) && n >= 0);
+
+function int32(value: bigint, name: string): number {
+  const small = Number(BigInt.asIntN(32, value));
+  if (BigInt(small) !== value) throw new FormatError(`safetensors: tensor ${JSON.stringify(name)} holds ${value}, which does not fit 32 bits`);
+  return small;
+}
+
+/** IEEE 754 half precision: 1 sign, 5 exponent and 10 fraction bits. */
+function float16(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 0x1f;
+  const fraction = bits & 0x3ff;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  if (exponent === 0x1f) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+}
+
+const word = new DataView(new ArrayBuffer(4));
+
+/** The upper half of a float32. */
+function bfloat16(bits: number): number {
+  word.setUint32(0, bits << 16);
+  return word.getFloat32(0);
+}

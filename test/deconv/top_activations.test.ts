@@ -1,0 +1,241 @@
+/** The strongest activations against a naive loop over whole maps; their patches; and the pictures made of them. */
+import { beforeAll, describe, expect, it } from 'vitest';
+import { createReferenceBackend } from '../../src/backend/reference/index.js';
+import { DataError } from '../../src/data/errors.js';
+import { deconvnet, evaluating, type MapActivations, patchFinder, projectTop, topActivations } from '../../src/deconv/index.js';
+import { memory } from '../../src/index.js';
+import { Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU, Sequential } from '../../src/nn/index.js';
+import { noGrad, setDefaultBackend, tensor } from '../../src/tensor/index.js';
+import { convWith, fillWithNoise, noiseSplit, toInput } from './support.js';
+
+beforeAll(() => setDefaultBackend(createReferenceBackend()));
+
+const LAYERS = ['conv1', 'pool1', 'conv2', 'fc6'];
+
+const network = () =>
+  fillWithNoise(
+    new Sequential({
+      conv1: new Conv2d(3, 4, 3, { stride: 2, padding: 1 }),
+      relu1: new ReLU(),
+      pool1: new MaxPool2d(3, { stride: 2, ceil: true }),
+      conv2: new Conv2d(4, 5, 3, { padding: 1 }),
+      relu2: new ReLU(),
+      flatten: new Flatten(),
+      drop: new Dropout(0.5),
+      fc6: new Linear(5 * 3 * 4, 6),
+    }),
+    3,
+  );
+
+/** Every activation of every image, sorted; the straightforward way. */
+async function naive(model: Sequential, length: number, layer: string, count: number): Promise<MapActivations[]> {
+  const split = noiseSplit(length, 11, 14);
+  const rows: { index: number; map: number; value: number; position: [number, number] }[] = [];
+  let maps = 0;
+  for (let index = 0; index < length; index++) {
+    const examples = [await split.get(index)];
+    const feature = model.featureLayer(layer);
+    const output = evaluating(model, () => noGrad(() => model.activations(toInput(examples), [feature])[feature]));
+    const [, c, h = 1, w = 1] = output.shape;
+    const values = await output.data();
+    maps = c;
+    for (let map = 0; map < c; map++) {
+      const own = [...values.slice(map * h * w, (map + 1) * h * w)];
+      const value = Math.max(...own);
+      const at = own.indexOf(value);
+      rows.push({ index, map, value, position: [Math.floor(at / w), at % w] });
+    }
+  }
+  const patch = patchFinder(model, layer, [1, 3, 11, 14]);
+  return Array.from({ length: maps }, (_, map) => {
+    const own = rows.filter((row) => row.map === map);
+    return {
+      map,
+      strongest: [...own]
+        .sort((a, b) => b.value - a.value || a.index - b.index)
+        .slice(0, count)
+        .map(({ index, value, position }) => ({ index, value, position, patch: patch(position) })),
+      mean: own.reduce((sum, row) => sum + row.value, 0) / length,
+      active: own.filter((row) => row.value > 0).length / length,
+    };
+  });
+}
+
+describe('topActivations', () => {
+  for (const batchSize of [1, 7, 64]) {
+    it(`equals the naive loop in batches of ${batchSize}`, async () => {
+      const model = network();
+      const found = await topActivations(model, noiseSplit(30, 11, 14), { layers: LAYERS, batchSize, preprocess: toInput });
+      for (const layer of LAYERS) {
+        const expected = await naive(model, 30, layer, 9);
+        expect(found[layer].map(({ map, strongest }) => ({ map, strongest }))).toEqual(
+          expected.map(({ map, strongest }) => ({ map, strongest })),
+        );
+        found[layer].forEach(({ mean, active }, i) => {
+          expect(mean).toBeCloseTo(expected[i].mean, 10);
+          expect(active).toBe(expected[i].active);
+        });
+      }
+      // Values differ from image to image, so the order above was a real one.
+      const values = found.conv2.flatMap(({ strongest }) => strongest.map(({ value }) => value)).filter((value) => value > 0);
+      expect(new Set(values).size).toBeGreaterThan(20);
+    });
+  }
+
+  it('keeps the maps asked for, and as many images', async () => {
+    const found = await topActivations(network(), noiseSplit(12, 11, 14), {
+      layers: ['conv1', 'conv2'],
+      maps: [4, 1],
+      count: 3,
+      preprocess: toInput,
+    });
+    expect(found.conv1.map(({ map }) => map)).toEqual([1]);
+    expect(found.conv2.map(({ map }) => map)).toEqual([4, 1]);
+    expect(found.conv2.map(({ strongest }) => strongest.length)).toEqual([3, 3]);
+    expect(found.conv2[1]).toEqual((await naive(network(), 12, 'conv2', 3))[1]);
+  });
+
+  it('puts the lower index first where images tie, and the first place where places tie', async () => {
+    const split = noiseSplit(4, 5, 6);
+    const examples = await Promise.all([0, 1, 2, 3].map((index) => split.get(index)));
+    // Images 1 to 3 are the same bright square; image 0 is darker.
+    const same = {
+      length: 4,
+      labels: split.labels,
+      get: async (i: number) => ({ ...examples[i], image: { ...examples[i].image, data: new Uint8Array(90).fill(i === 0 ? 100 : 200) } }),
+    };
+    const model = new Sequential({ conv1: convWith([1, 3, 1, 1], [1, 1, 1], [1]) });
+    const { conv1 } = await topActivations(model, same, { layers: ['conv1'], count: 2, batchSize: 3, preprocess: toInput });
+    expect(conv1[0].strongest.map(({ index, position }) => ({ index, position }))).toEqual([
+      { index: 1, position: [0, 0] },
+      { index: 2, position: [0, 0] },
+    ]);
+  });
+
+  it('tells a dead map by its share of images', async () => {
+    const model = network();
+    (model.layer('conv2') as Conv2d).bias!.set([-1000, 0, 0, 0, 1000]);
+    const { conv2 } = await topActivations(model, noiseSplit(8, 11, 14), { layers: ['conv2'], preprocess: toInput });
+    expect(conv2[0]).toMatchObject({ active: 0, mean: 0 });
+    expect(conv2[4].active).toBe(1);
+  });
+
+  it('gives all its memory back, reports progress, keeps the model in its mode', async () => {
+    const model = network().train();
+    const before = memory().bytes;
+    const seen: string[] = [];
+    await topActivations(model, noiseSplit(10, 11, 14), {
+      layers: LAYERS,
+      batchSize: 4,
+      preprocess: toInput,
+      onProgress: (done, total) => seen.push(`${done}/${total}`),
+    });
+    expect(seen).toEqual(['4/10', '8/10', '10/10']);
+    expect(memory().bytes).toBe(before);
+    expect(model.training).toBe(true);
+  });
+
+  it('leaves out what cannot be read, if told to', async () => {
+    const split = noiseSplit(6, 11, 14);
+    const broken = {
+      ...split,
+      get: async (i: number) => {
+        if (i === 2) throw new DataError('cat.jpg: cannot be read');
+        return split.get(i);
+      },
+    };
+    await expect(topActivations(network(), broken, { layers: ['conv1'], preprocess: toInput })).rejects.toThrow('cat.jpg');
+    const errors: string[] = [];
+    const { conv1 } = await topActivations(network(), broken, {
+      layers: ['conv1'],
+      preprocess: toInput,
+      onBroken: (error) => errors.push(error.message),
+    });
+    expect(errors).toEqual(['cat.jpg: cannot be read']);
+    expect(conv1[0].strongest.map(({ index }) => index).sort()).toEqual([0, 1, 3, 4, 5]);
+  });
+
+  it('names the layers that there are when one is not', async () => {
+    await expect(topActivations(network(), noiseSplit(2, 11, 14), { layers: ['conv7'], preprocess: toInput })).rejects.toThrow(
+      /no layer 'conv7'; the layers are conv1/,
+    );
+    await expect(topActivations(network(), noiseSplit(2, 11, 14), { layers: ['conv1'], count: 0, preprocess: toInput })).rejects.toThrow(
+      /count is 0/,
+    );
+  });
+});
+
+describe('patches', () => {
+  it('hold every pixel that changes the activation, and are clipped to the image', async () => {
+    const model = network();
+    const split = noiseSplit(1, 11, 14);
+    const example = await split.get(0);
+    for (const [layer, maps, rows, columns] of [
+      ['conv1', 4, 6, 7],
+      ['pool1', 4, 3, 3],
+      ['conv2', 5, 3, 3],
+    ] as const) {
+      const feature = model.featureLayer(layer);
+      const patch = patchFinder(model, layer, [1, 3, 11, 14]);
+      for (const position of [
+        [0, 0],
+        [rows - 1, columns - 1],
+        [1, 2],
+      ] as const) {
+        const [y0, x0, y1, x1] = patch(position);
+        expect(Math.min(y0, x0, y1 - y0 - 1, x1 - x0 - 1, 11 - y1, 14 - x1)).toBeGreaterThanOrEqual(0);
+        const activation = async (changed: Uint8Array) => {
+          const input = toInput([{ ...example, image: { ...example.image, data: changed } }]);
+          const output = evaluating(model, () => noGrad(() => model.activations(input, [feature])[feature]));
+          const values = await output.data();
+          const [, , h, w] = output.shape;
+          return Array.from({ length: maps }, (_, map) => values[(map * h + position[0]) * w + position[1]]);
+        };
+        const outside = Uint8Array.from(example.image.data, (value, i) => {
+          const p = Math.floor(i / 3);
+          const [y, x] = [Math.floor(p / 14), p % 14];
+          return y >= y0 && y < y1 && x >= x0 && x < x1 ? value : 255 - value;
+        });
+        expect(await activation(outside)).toEqual(await activation(example.image.data));
+      }
+    }
+  });
+
+  it('are the whole image behind a linear layer, and for models that are no row of layers', () => {
+    const model = network();
+    expect(patchFinder(model, 'fc6', [1, 3, 11, 14])([0, 0])).toEqual([0, 0, 11, 14]);
+    const other = { featureLayer: (name: string) => name } as never;
+    expect(patchFinder(other, 'conv1', [1, 3, 11, 14])([0, 0])).toEqual([0, 0, 11, 14]);
+  });
+});
+
+describe('projectTop', () => {
+  it('gives each activation the picture that the deconvnet alone gives it', async () => {
+    const model = network();
+    const split = noiseSplit(12, 11, 14);
+    const { conv2 } = await topActivations(model, split, { layers: ['conv2'], maps: [0, 2, 3], count: 4, preprocess: toInput });
+    const before = memory().bytes;
+    const done: number[] = [];
+    const maps = await projectTop(model, split, conv2, {
+      layer: 'conv2',
+      mode: 'guided',
+      preprocess: toInput,
+      batchSize: 5,
+      onProgress: (n) => done.push(n),
+    });
+    expect(memory().bytes).toBe(before);
+    expect(done).toEqual([5, 10, 12]);
+    for (const [i, { map, strongest }] of maps.entries()) {
+      expect(strongest.map(({ index, value }) => ({ index, value }))).toEqual(
+        conv2[i].strongest.map(({ index, value }) => ({ index, value })),
+      );
+      for (const { index, position, projection, example } of strongest) {
+        expect(example.index).toBe(index);
+        const input = toInput([example]);
+        const image = tensor(await input.data(), [3, 11, 14]);
+        const picture = await deconvnet(model).project(image, { layer: 'conv2', map, position, mode: 'guided' });
+        expect([...projection]).toEqual([...(await picture.data())]);
+      }
+    }
+  });
+});

@@ -1,0 +1,49 @@
+/** Builds the library (dist/: ESM, CommonJS and types) and the command line (cli/dist/). */
+import { existsSync, readFileSync } from 'node:fs';
+import { defineConfig, type Options } from 'tsup';
+
+const entries = {
+  index: 'src/index.ts',
+  data: 'src/data/index.ts',
+  safetensors: 'src/formats/safetensors.ts',
+  report: 'src/report/index.ts',
+  testing: 'src/testing.ts',
+};
+const existing = Object.fromEntries(Object.entries(entries).filter(([, path]) => existsSync(path)));
+
+/** Needed by some entry points alone, and installed by those who use them. */
+const external = ['sharp', 'mnist', 'fast-check', /^@iconify-json\//, /^@stdlib\//];
+
+const readable: Options['esbuildOptions'] = (options) => {
+  options.minifyWhitespace = true;
+  options.minifySyntax = true; // names stay: they are in users' stack traces
+};
+
+const library: Options = {
+  name: 'zfnet',
+  entry: existing,
+  format: ['esm', 'cjs'],
+  dts: true,
+  target: 'es2022',
+  platform: 'neutral',
+  // What the entries have in common becomes chunks of its own, so that `zfnet` and `zfnet/data` share one engine and one
+  // set of classes; so does each build of the kernels, so that only the chosen one is loaded.
+  splitting: true,
+  external,
+  clean: true,
+  outDir: 'dist',
+  esbuildOptions: readable,
+};
+
+const cli: Options = {
+  name: 'cli',
+  entry: { main: 'cli/src/main.ts' },
+  format: ['esm'],
+  target: 'node20',
+  platform: 'node',
+  external: ['zfnet', /^zfnet\//, ...Object.keys(JSON.parse(readFileSync('cli/package.json', 'utf8')).dependencies)],
+  clean: true,
+  outDir: 'cli/dist',
+};
+
+export default defineConfig([...(existsSync(entries.index) ? [library] : []), ...(existsSync('cli/src/main.ts') ? [cli] : [])]);
