@@ -14,9 +14,12 @@ const existing = Object.fromEntries(Object.entries(entries).filter(([, path]) =>
 /** Needed by some entry points alone, and installed by those who use them. */
 const external = ['sharp', 'mnist', 'fast-check', /^@iconify-json\//, /^@stdlib\//];
 
-const readable: Options['esbuildOptions'] = (options) => {
-  options.minifyWhitespace = true;
+const readable: Options['esbuildOptions'] = (options, { format }) => {
+  // tsup splits CommonJS by another tool, which trips over code without spaces.
+  options.minifyWhitespace = format === 'esm';
   options.minifySyntax = true; // names stay: they are in users' stack traces
+  // `sideEffects: false` is a promise about dist; inside src, a module may add methods to a class of another.
+  options.ignoreAnnotations = true;
 };
 
 const library: Options = {

@@ -34,12 +34,6 @@ class ConvShape {
   xTapW: i32;
   xGridH: i32;
   xGridW: i32;
-  /** Steps through y: of an image, a group, an output channel, and of the grid's row and column. */
-  yImage: i32;
-  yGroup: i32;
-  yOutput: i32;
-  yGridH: i32;
-  yGridW: i32;
   /** What one unit of work covers; `unitColumns` is a multiple of 16. */
   unitRows: i32;
   unitColumns: i32;
@@ -245,26 +239,23 @@ export function conv2d(kernel: i32, y: usize, x: usize, w: usize, b: usize, relu
       packPixels(panels, pixels, patterns, taps + <usize>k0 * sizeof<usize>(), kc, columns, width);
       f32_gemm_block(kernel, rows, columns, kc, wUnit + (<usize>k0 << 2), ldw, panels, tiles, ld, k0 > 0);
     }
-    const out = y + ((<usize>group * <usize>s.yGroup + <usize>row * <usize>s.yOutput) << 2);
-    const runsEnd = outputRuns(runs, out, s, first, count);
-    const bias = b ? b + (<usize>(group * s.outputs + row) << 2) : 0;
-    storeRuns(runs, runsEnd, tiles, ld, rows, <usize>s.yOutput << 2, <usize>s.yGridW << 2, bias, relu);
+    const channel = group * s.outputs + row;
+    const runsEnd = outputRuns(runs, y, s, channel, first, count);
+    const bias = b ? b + (<usize>channel << 2) : 0;
+    storeRuns(runs, runsEnd, tiles, ld, rows, <usize>(s.gridH * s.gridW) << 2, bias, relu);
   }
 }
 
-/** Splits columns [first, first + count) into runs that lie evenly in y: pairs of an address and a length. Returns their end. */
-function outputRuns(to: usize, y: usize, s: ConvShape, first: i32, count: i32): usize {
-  // Where rows follow one another, a run is as long as a plane.
+/** Splits columns [first, first + count) into runs within a plane of y: pairs of an address and a length. Returns their end. */
+function outputRuns(to: usize, y: usize, s: ConvShape, channel: i32, first: i32, count: i32): usize {
   const plane = s.gridH * s.gridW;
-  const length = s.yGridH == s.gridW * s.yGridW ? plane : s.gridW;
   while (count > 0) {
     const image = first / plane;
     const inPlane = first % plane;
-    const row = inPlane / s.gridW;
-    const column = inPlane % s.gridW;
-    const run = min(count, length - (inPlane % length));
-    store<usize>(to, y + ((<usize>image * <usize>s.yImage + <usize>(row * s.yGridH + column * s.yGridW)) << 2));
-    store<usize>(to, run, sizeof<usize>());
+    const run = min(count, plane - inPlane);
+    const planes = <usize>image * <usize>(s.groups * s.outputs) + <usize>channel;
+    store<usize>(to, y + ((planes * <usize>plane + <usize>inPlane) << 2));
+    store<usize>(to, <usize>run << 2, sizeof<usize>());
     to += 2 * sizeof<usize>();
     first += run;
     count -= run;
@@ -274,7 +265,7 @@ function outputRuns(to: usize, y: usize, s: ConvShape, first: i32, count: i32): 
 
 /** Takes the tiles [rows, columns] to their runs in y, adding the bias of each row, through the ReLU. */
 function storeRuns(
-  runs: usize, runsEnd: usize, tiles: usize, ld: usize, rows: i32, yOutput: usize, step: usize, bias: usize, relu: i32,
+  runs: usize, runsEnd: usize, tiles: usize, ld: usize, rows: i32, plane: usize, bias: usize, relu: i32,
 ): void {
   const low: f32 = relu ? 0 : -Infinity;
   const low4 = f32x4.splat(low);
@@ -285,21 +276,17 @@ function storeRuns(
     let from = tiles + <usize>i * ld;
     for (let run = runs; run < runsEnd; run += 2 * sizeof<usize>()) {
       let to = load<usize>(run) + offset;
-      const end = from + (load<usize>(run, sizeof<usize>()) << 2);
-      if (step == 4) {
-        while (from + 16 <= end) {
-          v128.store(to, f32x4.max(f32x4.add(v128.load(from), add4), low4));
-          from += 16;
-          to += 16;
-        }
+      const end = from + load<usize>(run, sizeof<usize>());
+      for (; from + 16 <= end; from += 16) {
+        v128.store(to, f32x4.max(f32x4.add(v128.load(from), add4), low4));
+        to += 16;
       }
-      while (from < end) {
+      for (; from < end; from += 4) {
         store<f32>(to, max<f32>(load<f32>(from) + add, low));
-        from += 4;
-        to += step;
+        to += 4;
       }
     }
-    offset += yOutput;
+    offset += plane;
   }
 }
 
@@ -510,25 +497,23 @@ function addTwo(line: usize, tile: usize, ld: usize, w: i32, x: i32): void {
 }
 
 /**
- * The weights of a convolution that computes an input gradient: to [groups, channels, outputs, countH, countW] takes from
- * w [groups, outputs, channels, kh, kw] the taps firstH, firstH - stepH, ... and firstW, firstW - stepW, ...
- * One unit is one channel of one group.
+ * The weights of the convolution that is an input gradient: to [groups, channels, outputs, taps] = w [groups, outputs, channels, taps]
+ * with the taps in reverse. One unit is eight channels of one group.
  */
-export function conv2dFlip(
-  to: usize, w: usize, outputs: i32, channels: i32, kh: i32, kw: i32, firstH: i32, stepH: i32, countH: i32,
-  firstW: i32, stepW: i32, countW: i32, begin: i32, end: i32,
-): void {
+export function conv2dFlip(to: usize, w: usize, outputs: i32, channels: i32, taps: i32, begin: i32, end: i32): void {
+  const blocks = (channels + 7) >> 3;
+  const bytes = <usize>taps << 2;
   for (let unit = begin; unit < end; unit++) {
-    const group = unit / channels;
-    const channel = unit % channels;
-    let at = to + (<usize>(unit * outputs * countH * countW) << 2);
+    const group = unit / blocks;
+    const first = (unit % blocks) << 3;
+    const last = min(channels, first + 8);
     for (let o = 0; o < outputs; o++) {
-      const from = w + (<usize>(((group * outputs + o) * channels + channel) * kh * kw) << 2);
-      for (let i = 0; i < countH; i++) {
-        const line = from + (<usize>((firstH - i * stepH) * kw) << 2);
-        for (let j = 0; j < countW; j++) {
-          store<f32>(at, load<f32>(line + (<usize>(firstW - j * stepW) << 2)));
-          at += 4;
+      let from = w + <usize>((group * outputs + o) * channels + first) * bytes;
+      for (let c = first; c < last; c++) {
+        const start = to + <usize>((group * channels + c) * outputs + o) * bytes;
+        for (let at = start + bytes; at > start; from += 4) {
+          at -= 4;
+          store<f32>(at, load<f32>(from));
         }
       }
     }

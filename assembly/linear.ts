@@ -35,6 +35,7 @@ export function linear(
   kernel: i32, y: usize, packed: usize, w: usize, b: usize, n: i32, inFeatures: i32, outFeatures: i32, relu: i32, unitRows: i32,
   begin: i32, end: i32,
 ): void {
+  const width = panelWidth(kernel);
   const padded = paddedRows(n);
   const columns = (n + 7) & ~7;
   const ld = <usize>padded << 2;
@@ -43,7 +44,7 @@ export function linear(
   for (let unit = begin; unit < end; unit++) {
     const row = unit * unitRows;
     const rows = min(unitRows, outFeatures - row);
-    const some = small ? 6 : rows;
+    const some = small ? (width == 8 ? 6 : 2) : rows;
     for (let i = 0; i < rows; i += some) {
       const count = min(some, rows - i);
       for (let k0 = 0; k0 < inFeatures; k0 += KC) {

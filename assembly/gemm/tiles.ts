@@ -182,12 +182,12 @@ function f32_gemm_1x16(kc: i32, a: usize, b: usize, c: usize, accumulate: bool):
   tile1x16(kc, a, b, c, accumulate, false);
 }
 
-function f32_gemm_4x8(kc: i32, a: usize, lda: usize, b: usize, c: usize, ldc: usize, accumulate: bool): void {
-  tile4x8(kc, a, lda, b, 64, c, ldc, accumulate, false);
+function f32_gemm_4x8(kc: i32, a: usize, lda: usize, b: usize, step: usize, c: usize, ldc: usize, accumulate: bool): void {
+  tile4x8(kc, a, lda, b, step, c, ldc, accumulate, false);
 }
 
-function f32_gemm_1x8(kc: i32, a: usize, b: usize, c: usize, accumulate: bool): void {
-  tile1x8(kc, a, b, 64, c, accumulate, false);
+function f32_gemm_1x8(kc: i32, a: usize, b: usize, step: usize, c: usize, accumulate: bool): void {
+  tile1x8(kc, a, b, step, c, accumulate, false);
 }
 
 function f32_gemm_fma_2x16(kc: i32, a: usize, lda: usize, b: usize, c: usize, ldc: usize, accumulate: bool): void {
@@ -273,87 +273,82 @@ function f32_gemm_fma_6x8(kc: i32, a: usize, lda: usize, b: usize, c: usize, ldc
   put(c + 16, c51, accumulate);
 }
 
-// Blocks: C [m, n] (+)= A [m, kc] · panels of B [kc, n], where n is a multiple of 8. Rows go outside: the two rows of A stay in
-// the first cache while the packed panels stream past in order.
+// Blocks: C [m, n] (+)= A [m, kc] · panels of B [kc, n], where n is a multiple of 8. Rows go outside: two rows of A stay in the
+// first cache while the panels stream past in one run. (Panels outside is a tenth slower: the rows of A come in short runs.)
 
 function block2x16(m: i32, n: i32, kc: i32, a: usize, lda: usize, b: usize, c: usize, ldc: usize, accumulate: bool): void {
   const wide = n & ~15;
+  const even = m & ~1;
   const panel = <usize>kc << 6;
-  let i = 0;
-  for (; i + 2 <= m; i += 2) {
+  const panelsEnd = b + <usize>(wide >> 4) * panel;
+  for (let i = 0; i < even; i += 2) {
     const row = a + <usize>i * lda;
-    let panels = b;
     let out = c + <usize>i * ldc;
-    for (let j = 0; j < wide; j += 16) {
+    for (let panels = b; panels < panelsEnd; panels += panel) {
       f32_gemm_2x16(kc, row, lda, panels, out, ldc, accumulate);
-      panels += panel;
       out += 64;
     }
   }
-  if (i < m) {
-    for (let j = 0; j < wide; j += 16) {
-      f32_gemm_1x16(kc, a + <usize>i * lda, b + <usize>(j >> 4) * panel, c + <usize>i * ldc + (<usize>j << 2), accumulate);
+  if (even < m) {
+    let out = c + <usize>even * ldc;
+    for (let panels = b; panels < panelsEnd; panels += panel) {
+      f32_gemm_1x16(kc, a + <usize>even * lda, panels, out, accumulate);
+      out += 64;
     }
   }
   if (wide < n) {
-    b += <usize>(wide >> 4) * panel;
     c += <usize>wide << 2;
-    for (i = 0; i + 4 <= m; i += 4) f32_gemm_4x8(kc, a + <usize>i * lda, lda, b, c + <usize>i * ldc, ldc, accumulate);
-    for (; i < m; i++) f32_gemm_1x8(kc, a + <usize>i * lda, b, c + <usize>i * ldc, accumulate);
+    let i = 0;
+    for (; i + 4 <= m; i += 4) f32_gemm_4x8(kc, a + <usize>i * lda, lda, panelsEnd, 64, c + <usize>i * ldc, ldc, accumulate);
+    for (; i < m; i++) f32_gemm_1x8(kc, a + <usize>i * lda, panelsEnd, 64, c + <usize>i * ldc, accumulate);
   }
 }
 
 function blockFma2x16(m: i32, n: i32, kc: i32, a: usize, lda: usize, b: usize, c: usize, ldc: usize, accumulate: bool): void {
   const wide = n & ~15;
+  const even = m & ~1;
   const panel = <usize>kc << 6;
-  let i = 0;
-  for (; i + 2 <= m; i += 2) {
+  const panelsEnd = b + <usize>(wide >> 4) * panel;
+  for (let i = 0; i < even; i += 2) {
     const row = a + <usize>i * lda;
-    let panels = b;
     let out = c + <usize>i * ldc;
-    for (let j = 0; j < wide; j += 16) {
+    for (let panels = b; panels < panelsEnd; panels += panel) {
       f32_gemm_fma_2x16(kc, row, lda, panels, out, ldc, accumulate);
-      panels += panel;
       out += 64;
     }
   }
-  if (i < m) {
-    for (let j = 0; j < wide; j += 16) {
-      f32_gemm_fma_1x16(kc, a + <usize>i * lda, b + <usize>(j >> 4) * panel, c + <usize>i * ldc + (<usize>j << 2), accumulate);
+  if (even < m) {
+    let out = c + <usize>even * ldc;
+    for (let panels = b; panels < panelsEnd; panels += panel) {
+      f32_gemm_fma_1x16(kc, a + <usize>even * lda, panels, out, accumulate);
+      out += 64;
     }
   }
   if (wide < n) {
-    b += <usize>(wide >> 4) * panel;
     c += <usize>wide << 2;
-    for (i = 0; i + 4 <= m; i += 4) f32_gemm_fma_4x8(kc, a + <usize>i * lda, lda, b, 64, c + <usize>i * ldc, ldc, accumulate);
-    for (; i < m; i++) f32_gemm_fma_1x8(kc, a + <usize>i * lda, b, 64, c + <usize>i * ldc, accumulate);
+    let i = 0;
+    for (; i + 4 <= m; i += 4) f32_gemm_fma_4x8(kc, a + <usize>i * lda, lda, panelsEnd, 64, c + <usize>i * ldc, ldc, accumulate);
+    for (; i < m; i++) f32_gemm_fma_1x8(kc, a + <usize>i * lda, panelsEnd, 64, c + <usize>i * ldc, accumulate);
   }
 }
 
 function blockFma6x8(m: i32, n: i32, kc: i32, a: usize, lda: usize, b: usize, c: usize, ldc: usize, accumulate: bool): void {
+  const whole = m - (m % 6);
   const panel = <usize>kc << 5;
-  let i = 0;
-  for (; i + 6 <= m; i += 6) {
+  const panelsEnd = b + <usize>(n >> 3) * panel;
+  for (let i = 0; i < whole; i += 6) {
     const row = a + <usize>i * lda;
-    let panels = b;
     let out = c + <usize>i * ldc;
-    for (let j = 0; j < n; j += 8) {
+    for (let panels = b; panels < panelsEnd; panels += panel) {
       f32_gemm_fma_6x8(kc, row, lda, panels, out, ldc, accumulate);
-      panels += panel;
       out += 32;
     }
   }
-  for (; i + 4 <= m; i += 4) {
-    for (let j = 0; j < n; j += 8) {
-      f32_gemm_fma_4x8(
-        kc, a + <usize>i * lda, lda, b + <usize>(j >> 3) * panel, 32, c + <usize>i * ldc + (<usize>j << 2), ldc, accumulate,
-      );
-    }
-  }
-  for (; i < m; i++) {
-    for (let j = 0; j < n; j += 8) {
-      f32_gemm_fma_1x8(kc, a + <usize>i * lda, b + <usize>(j >> 3) * panel, 32, c + <usize>i * ldc + (<usize>j << 2), accumulate);
-    }
+  for (let panels = b; panels < panelsEnd; panels += panel) {
+    let i = whole;
+    for (; i + 4 <= m; i += 4) f32_gemm_fma_4x8(kc, a + <usize>i * lda, lda, panels, 32, c + <usize>i * ldc, ldc, accumulate);
+    for (; i < m; i++) f32_gemm_fma_1x8(kc, a + <usize>i * lda, panels, 32, c + <usize>i * ldc, accumulate);
+    c += 32;
   }
 }
 

@@ -80,7 +80,9 @@ function addCommonOptions(command: Command): Command {
     .addOption(common('--json', 'one JSON text on standard output and nothing else'))
     .addOption(common('--backend <name>', 'wasm or reference (default: wasm)').choices(['wasm', 'webgpu', 'reference']))
     .addOption(common('--threads <n>', 'threads of the engine, or auto (default: auto)').argParser(threadCount))
-    .addOption(common('--mode <mode>', 'strict: the same bits everywhere; fast: relaxed operations (default: strict)').choices(['strict', 'fast']))
+    .addOption(
+      common('--mode <mode>', 'strict: the same bits everywhere; fast: relaxed operations (default: strict)').choices(['strict', 'fast']),
+    )
     .addOption(common('--seed <n>', 'seed of weights, order, dropout and augmentation (default: 0)').argParser(whole({ min: 0 })))
     .addOption(common('--quiet', 'no progress'))
     .addOption(common('--verbose', 'more about what happens; stacks of errors'));
@@ -192,7 +194,8 @@ interface Range {
 export function whole(range: Range = {}): (text: string) => number {
   return (text) => {
     const value = numberOf(text);
-    if (!Number.isSafeInteger(value) || !within(value, range)) throw new InvalidArgumentError(`Expected a whole number${rangeText(range)}.`);
+    if (!Number.isSafeInteger(value) || !within(value, range))
+      throw new InvalidArgumentError(`Expected a whole number${rangeText(range)}.`);
     return value;
   };
 }
@@ -222,7 +225,12 @@ function threadCount(text: string): number | 'auto' {
 const numberOf = (text: string): number => (text.trim() === '' ? Number.NaN : Number(text));
 
 function within(value: number, { min, max, above, below }: Range): boolean {
-  return !(value < (min ?? value) || value > (max ?? value) || (above !== undefined && value <= above) || (below !== undefined && value >= below));
+  return !(
+    value < (min ?? value) ||
+    value > (max ?? value) ||
+    (above !== undefined && value <= above) ||
+    (below !== undefined && value >= below)
+  );
 }
 
 function rangeText({ min, max, above, below }: Range): string {

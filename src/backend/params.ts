@@ -217,6 +217,35 @@ export function convParams(op: string, x: readonly number[], w: readonly number[
   };
 }
 
+export interface ConvTranspose2dOptions extends ConvOptions {
+  /** Extra size on the bottom and right, to choose among the sizes that a strided convolution maps to the same one. */
+  outputPadding?: Pair;
+}
+
+/** Geometry of the convolution whose input gradient maps x [N, O, H, W] to the output [N, C, …]: its input size follows from the options. */
+export function convTransposeParams(
+  op: string,
+  x: readonly number[],
+  w: readonly number[],
+  options: ConvTranspose2dOptions = {},
+): ConvParams {
+  if (x.length !== 4 || w.length !== 4) throw new ShapeError(`${op}: input [${x}] and weight [${w}] must have four axes`);
+  if (x[1] !== w[0]) throw new ShapeError(`${op}: input has ${x[1]} channels, weight expects ${w[0]}`);
+  const stride = pair(options.stride ?? 1);
+  const dilation = pair(options.dilation ?? 1);
+  const extra = pair(options.outputPadding ?? 0);
+  const pad = sides(options.padding ?? 0);
+  checkWindow(op, 'outputPadding', extra, 0);
+  if (extra.some((value, axis) => value >= Math.max(stride[axis], dilation[axis])))
+    throw new ShapeError(`${op}: outputPadding [${extra}] must be smaller than the stride [${stride}] or the dilation`);
+  const size = (axis: 0 | 1) =>
+    (x[2 + axis] - 1) * stride[axis] - pad[axis] - pad[axis + 2] + dilation[axis] * (w[2 + axis] - 1) + extra[axis] + 1;
+  const [h, wd] = [size(0), size(1)];
+  if (h < 1 || wd < 1) throw new ShapeError(`${op}: input of ${x[2]}×${x[3]} with padding [${pad}] leaves an output of ${h}×${wd}`);
+  // An output padding of a whole stride, which only dilation allows, would make room for more windows than x has.
+  return { ...convParams(op, [x[0], w[1] * (options.groups ?? 1), h, wd], w, options), oh: x[2], ow: x[3] };
+}
+
 export interface PoolOptions {
   kernel: Pair;
   stride?: Pair;

@@ -1,5 +1,5 @@
 /** Which patch of the image an activation sees, for the models that the deconvnet takes. */
-import { type LayeredModel, patchOf, Sequential, summarize } from '../nn/index.js';
+import { type LayeredModel, patchOf, receptiveField, Sequential } from '../nn/index.js';
 import type { Shape } from '../tensor/index.js';
 
 /** [y0, x0, y1, x1] in pixels, end exclusive, clipped to the image. */
@@ -9,14 +9,13 @@ export type Patch = [number, number, number, number];
 export type PatchFinder = (position: readonly [number, number]) => Patch;
 
 /**
- * The patch finder of a layer, by receptive field arithmetic. A model that is not a plain row of layers, or a layer behind a
- * fully connected one, is taken to see the whole image.
+ * The patch finder of a layer, by receptive field arithmetic. A model that is not a plain row of layers, and a layer whose
+ * units have no place in the image, are taken to see all of it.
  *
  * @param input shape of the images: [N, C, H, W]
  */
 export function patchFinder(model: LayeredModel, layer: string, input: Shape): PatchFinder {
   const [height, width] = input.slice(-2);
-  const feature = model.featureLayer(layer);
-  const field = model instanceof Sequential ? (summarize(model, input).find(({ name }) => name === feature)?.receptiveField ?? null) : null;
+  const field = model instanceof Sequential ? receptiveField(model, model.featureLayer(layer)) : null;
   return ([y, x]) => patchOf(field, y, x, height, width);
 }

@@ -38,7 +38,11 @@ interface Encoding {
 const view = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
 /** A reader of one number at a time, for the types that have no counterpart here. */
-const each = <T extends TypedArray>(bytes: number, Made: new (length: number) => T, read: (v: DataView, at: number, name: string) => number) => ({
+const each = <T extends TypedArray>(
+  bytes: number,
+  Made: new (length: number) => T,
+  read: (v: DataView, at: number, name: string) => number,
+) => ({
   bytes,
   decode(source: Uint8Array, name: string): T {
     const from = view(source);
@@ -69,7 +73,10 @@ const ENCODINGS: Readonly<Record<string, Encoding>> = {
  * @param metadata strings by name, kept in the header
  * @throws FormatError for a shape that does not fit its numbers, or the name `__metadata__`
  */
-export function saveSafetensors(tensors: Readonly<Record<string, Tensor | HostTensor>>, metadata: Readonly<Record<string, string>> = {}): Uint8Array {
+export function saveSafetensors(
+  tensors: Readonly<Record<string, Tensor | HostTensor>>,
+  metadata: Readonly<Record<string, string>> = {},
+): Uint8Array {
   const parts: { data: TypedArray; at: number }[] = [];
   const header: Record<string, unknown> = {};
   if (Object.keys(metadata).length > 0) header.__metadata__ = metadata;
@@ -79,7 +86,8 @@ export function saveSafetensors(tensors: Readonly<Record<string, Tensor | HostTe
   entries.sort(([, a], [, b]) => b.data.BYTES_PER_ELEMENT - a.data.BYTES_PER_ELEMENT);
   for (const [name, { shape, data }] of entries) {
     if (name === '__metadata__') throw new FormatError("safetensors: a tensor cannot be named '__metadata__'");
-    if (sizeOf(shape) !== data.length) throw new FormatError(`safetensors: ${name} has ${data.length} numbers, shape [${shape}] holds ${sizeOf(shape)}`);
+    if (sizeOf(shape) !== data.length)
+      throw new FormatError(`safetensors: ${name} has ${data.length} numbers, shape [${shape}] holds ${sizeOf(shape)}`);
     header[name] = { dtype: typeName(data), shape: [...shape], data_offsets: [at, at + data.byteLength] };
     parts.push({ data, at });
     at += data.byteLength;
@@ -116,7 +124,7 @@ export function readSafetensors(bytes: Uint8Array): Safetensors {
   checkCoverage(entries, bytes.length - start);
   const tensors: [string, HostTensor][] = entries.map(({ name, encoding, shape, from, to }) => [
     name,
-    { shape, data: encoding.decode(bytes.slice(start + from, start + to), name) },
+    { shape, data: encoding.decode(copyOf(bytes.subarray(start + from, start + to)), name) },
   ]);
   return { tensors: Object.fromEntries(tensors), metadata };
 }
@@ -130,11 +138,17 @@ interface Entry {
 }
 
 function readHeader(bytes: Uint8Array): { header: Record<string, unknown>; start: number } {
-  if (bytes.length < 8) throw new FormatError(`safetensors: the file has ${bytes.length} bytes, expected at least 8; it is truncated or of another kind`);
+  if (bytes.length < 8)
+    throw new FormatError(`safetensors: the file has ${bytes.length} bytes, expected at least 8; it is truncated or of another kind`);
   const length = view(bytes).getBigUint64(0, true);
-  if (length > MAX_HEADER) throw new FormatError(`safetensors: the header claims ${length} bytes, more than the ${MAX_HEADER} allowed; this is no safetensors file`);
+  if (length > MAX_HEADER)
+    throw new FormatError(
+      `safetensors: the header claims ${length} bytes, more than the ${MAX_HEADER} allowed; this is no safetensors file`,
+    );
   if (length > bytes.length - 8)
-    throw new FormatError(`safetensors: the header claims ${length} bytes, the file has ${bytes.length - 8} after its length; it is truncated`);
+    throw new FormatError(
+      `safetensors: the header claims ${length} bytes, the file has ${bytes.length - 8} after its length; it is truncated`,
+    );
   const start = 8 + Number(length);
   let header: unknown;
   try {
@@ -162,7 +176,8 @@ function readEntry(name: string, value: unknown, available: number): Entry {
   if (!isCounts(shape)) throw fail(`shape ${JSON.stringify(shape)} is not a list of whole numbers`);
   if (!isCounts(offsets) || offsets.length !== 2) throw fail(`data_offsets ${JSON.stringify(offsets)} are not two whole numbers`);
   const [from, to] = offsets;
-  if (from > to || to > available) throw fail(`bytes ${from} to ${to} lie outside the ${available} bytes of data; the file is truncated or damaged`);
+  if (from > to || to > available)
+    throw fail(`bytes ${from} to ${to} lie outside the ${available} bytes of data; the file is truncated or damaged`);
   const expected = shape.reduce((product, extent) => product * extent, encoding.bytes);
   if (to - from !== expected) throw fail(`${to - from} bytes, but ${dtype} numbers of shape [${shape}] take ${expected}`);
   return { name, encoding, shape, from, to };
@@ -172,11 +187,21 @@ function readEntry(name: string, value: unknown, available: number): Entry {
 function checkCoverage(entries: readonly Entry[], available: number): void {
   let end = 0;
   for (const { name, from, to } of [...entries].sort((a, b) => a.from - b.from || a.to - b.to)) {
-    if (from < end) throw new FormatError(`safetensors: tensor ${JSON.stringify(name)} starts at byte ${from}, inside the one before, which ends at ${end}`);
+    if (from < end)
+      throw new FormatError(
+        `safetensors: tensor ${JSON.stringify(name)} starts at byte ${from}, inside the one before, which ends at ${end}`,
+      );
     if (from > end) throw new FormatError(`safetensors: bytes ${end} to ${from} before tensor ${JSON.stringify(name)} belong to no tensor`);
     end = to;
   }
   if (end !== available) throw new FormatError(`safetensors: the tensors end at byte ${end}, the data at ${available}`);
+}
+
+/** `slice()` would not do: that of a Node `Buffer` shares its memory. */
+function copyOf(bytes: Uint8Array): Uint8Array {
+  const copy = new Uint8Array(bytes.length);
+  copy.set(bytes);
+  return copy;
 }
 
 function onHost(value: Tensor | HostTensor): HostTensor {
@@ -197,7 +222,8 @@ const isCounts = (value: unknown): value is number[] => Array.isArray(value) && 
 
 function int32(value: bigint, name: string): number {
   const small = Number(BigInt.asIntN(32, value));
-  if (BigInt(small) !== value) throw new FormatError(`safetensors: tensor ${JSON.stringify(name)} holds ${value}, which does not fit 32 bits`);
+  if (BigInt(small) !== value)
+    throw new FormatError(`safetensors: tensor ${JSON.stringify(name)} holds ${value}, which does not fit 32 bits`);
   return small;
 }
 

@@ -85,11 +85,20 @@ export class Sequential extends Module implements LayeredModel {
   private run(x: Tensor, last: number, taps: Map<number, Tensor> | null): Tensor {
     let value = x;
     let owned = false;
+    const run = (i: number, fn: () => Tensor): Tensor => {
+      try {
+        return namingLayer(this.names[i], fn);
+      } catch (error) {
+        // With the last result goes all that only its graph had held.
+        for (const made of [value, ...(taps?.values() ?? [])]) if (made !== x) made.free('a failed forward()');
+        throw error;
+      }
+    };
     for (let i = 0; i <= last; i++) {
       const layer = this.layers[i];
       const fused = i < last && !taps?.has(i) && isFusable(layer) && this.layers[i + 1] instanceof ReLU;
       const input = value;
-      value = namingLayer(this.names[i], () => (fused ? (layer as Conv2d | Linear).forward(input, { relu: true }) : layer.forward(input)));
+      value = run(i, () => (fused ? (layer as Conv2d | Linear).forward(input, { relu: true }) : layer.forward(input)));
       if (fused) i++;
       if (owned && value !== input) input.free('the next layer');
       const tapped = taps?.has(i) ?? false;

@@ -29,6 +29,15 @@ function grow(field: ReceptiveField, reach: Reach): ReceptiveField {
   return [axis(0), axis(1)];
 }
 
+/** What one activation of a layer sees of the input, whatever the input's size. Throws `RangeOfValueError` where there is no such layer. */
+export function receptiveField(model: Sequential, layer: string): ReceptiveField {
+  const names = model.layerNames();
+  model.layer(layer);
+  return names
+    .slice(0, names.indexOf(layer) + 1)
+    .reduce((field: ReceptiveField, name) => grow(field, model.layer(name).reach()), [PIXEL, PIXEL]);
+}
+
 /** The patch [y0, x0, y1, x1] (end exclusive, clipped to the image) that the activation at (y, x) sees. */
 export function patchOf(field: ReceptiveField, y: number, x: number, height: number, width: number): [number, number, number, number] {
   if (field === null) return [0, 0, height, width];

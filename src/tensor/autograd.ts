@@ -6,9 +6,9 @@
  */
 import type { OverlapRule, ReluRule } from '../backend/backend.js';
 import { BackendError, NonFiniteError, RangeOfValueError, ShapeError } from '../backend/errors.js';
-import { runScope } from './memory.js';
+import { freedOnFailure, runScope } from './memory.js';
 import { sameShape } from './shape.js';
-import { empty, isTensor, type Tensor } from './tensor.js';
+import { checkFloat, empty, isTensor, type Tensor } from './tensor.js';
 
 /** What the walk does where methods disagree. Everything else is the gradient in all of them. */
 export interface BackwardRules {
@@ -38,13 +38,44 @@ export const RULES: Readonly<Record<RulesName, BackwardRules>> = {
 export type BackwardFn = (dy: Tensor, saved: readonly Tensor[], needs: readonly boolean[], rules: BackwardRules) => (Tensor | null)[];
 
 /** One recorded operation. */
-export interface GraphNode {
-  readonly op: string;
-  readonly inputs: readonly Tensor[];
-  readonly output: Tensor;
-  saved: readonly Tensor[] | null;
-  readonly backward: BackwardFn;
-  freedBy: string | null;
+export class GraphNode {
+  /** What freed it; null while a walk can still go through. */
+  freedBy: string | null = null;
+  /** The output's owner, and the operations that took the output in. At 0 no walk can come here any more. */
+  private users = 1;
+
+  constructor(
+    readonly op: string,
+    public inputs: readonly Tensor[],
+    readonly output: Tensor,
+    public saved: readonly Tensor[],
+    public backward: BackwardFn,
+  ) {
+    for (const { node } of inputs) if (node) node.users++;
+  }
+
+  /** Gives back what was saved and the uploaded copies of inputs that the host keeps, and lets go of what came before. */
+  release(by: string): void {
+    this.freedBy = by;
+    for (const tensor of this.saved) {
+      tensor.free(by);
+      tensor.buffer.evict();
+    }
+    for (const input of this.inputs) if (!input.node) input.buffer.evict();
+    this.saved = [];
+    this.inputs = [];
+    this.backward = () => [];
+  }
+
+  /** One user less. With the last one goes the operation, and so on towards the leaves. */
+  drop(by: string): void {
+    const stack: GraphNode[] = [this];
+    for (let node = stack.pop(); node; node = stack.pop()) {
+      if (--node.users > 0 || node.freedBy) continue;
+      for (const input of node.inputs) if (input.node) stack.push(input.node);
+      node.release(by);
+    }
+  }
 }
 
 let recording = true;
@@ -80,7 +111,8 @@ export function record(op: string, output: Tensor, inputs: readonly Tensor[], sa
   if (checkNumbers) checkFinite(op, output);
   if (!recording || !inputs.some((input) => input.requiresGrad)) return output;
   output.requiresGrad = true;
-  output.node = { op, inputs, output, saved: saved.map((tensor) => tensor.alias(tensor.shape, false)), backward, freedBy: null };
+  const kept = saved.map((tensor) => tensor.alias(tensor.shape, false));
+  output.node = new GraphNode(op, inputs, output, kept, backward);
   return output;
 }
 
@@ -125,18 +157,14 @@ export function backward(output: Tensor, options: BackwardOptions = {}): Tensor[
   const { wrt, seed } = options;
   if (!output.requiresGrad)
     throw new BackendError('backward: the tensor does not depend on anything that requires a gradient, or was computed under noGrad()');
+  checkFloat('backward', output, seed);
   if (seed && !sameShape(seed.shape, output.shape))
     throw new ShapeError(`backward: seed has shape [${seed.shape}], expected [${output.shape}]`);
   if (!seed && output.size !== 1)
     throw new ShapeError(`backward: output has shape [${output.shape}]; give a seed of that shape, or reduce it to one number`);
 
   const order = topologicalOrder(output);
-  for (const node of order) {
-    if (node.freedBy)
-      throw new BackendError(
-        `backward: the graph through ${node.op} was freed by ${node.freedBy}; pass { keepGraph: true } to the first walk`,
-      );
-  }
+  for (const { op, freedBy } of order) if (freedBy) throw new BackendError(freedGraphMessage(op, freedBy));
   const wanted = wrt ? reaching(order, wrt) : null;
   const isWanted = (input: Tensor) => (wanted ? wanted.has(input) : input.requiresGrad);
 
@@ -145,36 +173,55 @@ export function backward(output: Tensor, options: BackwardOptions = {}): Tensor[
     const before = signals.get(to);
     signals.set(to, before ? addSignals(before, signal) : signal);
   };
-  if (isWanted(output)) give(output, seed ? seed.alias(seed.shape, false) : oneLike(output));
 
   try {
+    if (isWanted(output)) give(output, seed ? seed.alias(seed.shape, false) : oneLike(output));
     for (const node of order) {
       const dy = signals.get(node.output);
-      if (!dy) continue;
-      // Backward steps may write into a signal that nobody else holds; one that the caller asked for is held here.
-      if (wrt?.includes(node.output)) signals.set(node.output, dy.alias(dy.shape, false));
-      else signals.delete(node.output);
-      const needs = node.inputs.map(isWanted);
-      if (needs.includes(true)) {
-        const gradients = node.backward(dy, node.saved!, needs, rules);
-        for (let i = 0; i < node.inputs.length; i++) {
-          const gradient = gradients[i];
-          if (!gradient || !needs[i]) {
-            if (gradient && gradient !== dy) gradient.free('backward()');
-            continue;
-          }
-          give(node.inputs[i], gradient === dy ? dy.alias(dy.shape, false) : gradient);
-        }
+      if (dy) {
+        // Backward steps may write into a signal that nobody else holds; one that the caller asked for is held here.
+        if (wrt?.includes(node.output)) signals.set(node.output, dy.alias(dy.shape, false));
+        else signals.delete(node.output);
+        freedOnFailure(() => {
+          for (const [input, gradient] of stepBack(node, dy, isWanted, rules)) give(input, gradient);
+        }, dy);
       }
-      dy.free('backward()');
-      if (!options.keepGraph) release(node, output);
+      if (!options.keepGraph) release(node, output, 'backward()');
     }
-    if (!options.keepGraph) finish(order, output);
+    if (!options.keepGraph && output.size === 1) output.buffer.moveToHost();
     return wrt ? collectSignals(wrt, signals) : accumulateLeaves(signals);
   } catch (error) {
-    for (const signal of signals.values()) signal.free('a failed backward()');
+    const by = 'a failed backward()';
+    for (const signal of signals.values()) signal.free(by);
+    if (!options.keepGraph) for (const node of order) release(node, output, by);
     throw error;
   }
+}
+
+/** Takes the signal `dy` of a node's output down to those of its inputs that are wanted. Takes `dy` over. */
+function stepBack(node: GraphNode, dy: Tensor, isWanted: (input: Tensor) => boolean, rules: BackwardRules): [Tensor, Tensor][] {
+  const needs = node.inputs.map(isWanted);
+  const arriving: [Tensor, Tensor][] = [];
+  if (needs.includes(true)) {
+    const gradients = node.backward(dy, node.saved, needs, rules);
+    node.inputs.forEach((input, i) => {
+      const gradient = gradients[i];
+      if (!gradient) return;
+      if (!needs[i]) {
+        if (gradient !== dy) gradient.free('backward()');
+        return;
+      }
+      if (checkNumbers) checkFinite(`${node.op} backward`, gradient);
+      arriving.push([input, gradient === dy ? dy.alias(dy.shape, false) : gradient]);
+    });
+  }
+  dy.free('backward()');
+  return arriving;
+}
+
+function freedGraphMessage(op: string, by: string): string {
+  const hint = by === 'backward()' ? 'pass { keepGraph: true } to the first walk' : 'walk it before, or compute it anew';
+  return `backward: the graph through ${op} was freed by ${by}; ${hint}`;
 }
 
 function resolveRules(rules: RulesName | BackwardRules): BackwardRules {
@@ -227,23 +274,11 @@ function addSignals(a: Tensor, b: Tensor): Tensor {
   return sum;
 }
 
-function release(node: GraphNode, root: Tensor): void {
-  node.freedBy = 'backward()';
-  for (const tensor of node.saved!) {
-    tensor.free('backward()');
-    tensor.buffer.evict();
-  }
-  node.saved = null;
-  if (node.output !== root && !node.output.kept) node.output.free('backward()');
-}
-
-/** Frees what the walk passed by, gives back the uploaded copies of leaves that the host keeps, and detaches the root. */
-function finish(order: readonly GraphNode[], root: Tensor): void {
-  for (const node of order) {
-    if (!node.freedBy) release(node, root);
-    for (const input of node.inputs) if (!input.node) input.buffer.evict();
-  }
-  if (root.size === 1) root.buffer.moveToHost();
+/** Ends a node's part in the walk: frees what it saved and what it computed. */
+function release(node: GraphNode, root: Tensor, by: string): void {
+  if (node.freedBy) return;
+  node.release(by);
+  if (node.output !== root && !node.output.kept) node.output.free(by);
 }
 
 function accumulateLeaves(signals: Map<Tensor, Tensor>): Tensor[] {

@@ -6,7 +6,9 @@ export * from '../backend/errors.js';
 export {
   type ConvOptions,
   type ConvParams,
+  type ConvTranspose2dOptions,
   convParams,
+  convTransposeParams,
   type Padding,
   type Pair,
   type PoolOptions,

@@ -157,6 +157,26 @@ export function enterScope(member: Disposable): void {
   currentScope?.members.push(member);
 }
 
+let step: Disposable[] | null = null;
+
+/** @internal Notes a tensor that belongs to no scope: what a backward step makes. */
+export function enterStep(member: Disposable): void {
+  step?.push(member);
+}
+
+/** Runs a step of a walk. Should it fail, what it made and what it was given are freed. */
+export function freedOnFailure<T>(fn: () => T, ...given: Disposable[]): T {
+  step = given;
+  try {
+    return fn();
+  } catch (error) {
+    for (const member of step) member.free('a failed backward()');
+    throw error;
+  } finally {
+    step = null;
+  }
+}
+
 /** Runs `fn`; at its end every tensor made inside is freed, but for what it returns and what was kept. */
 export function runScope<T>(by: string, fn: () => T, isMember: (value: unknown) => value is Disposable): T {
   const scope = new Scope(currentScope);

@@ -6,7 +6,7 @@
 import type { Backend, DType, Storage, TypedArray } from '../backend/backend.js';
 import { BackendError, DisposedError, DTypeError, ShapeError } from '../backend/errors.js';
 import type { GraphNode } from './autograd.js';
-import { allocatingFor, Buffer, type Claim, claimFor, type Disposable, enterScope, freedMessage, runScope } from './memory.js';
+import { allocatingFor, Buffer, type Claim, claimFor, type Disposable, enterScope, enterStep, freedMessage, runScope } from './memory.js';
 import { defaultGenerator, type Generator } from './random.js';
 import { checkShape, type Shape, sizeOf } from './shape.js';
 
@@ -66,6 +66,7 @@ export class Tensor implements Disposable {
   ) {
     this.claim = claimFor(this, [buffer]);
     if (scoped) enterScope(this);
+    else enterStep(this);
   }
 
   get dtype(): DType {
@@ -152,12 +153,14 @@ export class Tensor implements Disposable {
     return this;
   }
 
-  /** Gives the memory back. Using the tensor afterwards is a `DisposedError`. */
+  /**
+   * Gives the memory back. Using the tensor afterwards is a `DisposedError`; gradients still flow through it to what it was
+   * computed from, as long as a result of it can be walked back from.
+   */
   dispose(): void {
     this.free('dispose()');
     this.grad?.dispose();
     this.grad = null;
-    this.node = null;
   }
 
   [Symbol.dispose](): void {
@@ -169,6 +172,7 @@ export class Tensor implements Disposable {
     if (this.freedBy) return;
     this.freedBy = by;
     this.claim.release(by);
+    this.node?.drop(by);
   }
 
   /** @internal Another tensor over the same numbers. */

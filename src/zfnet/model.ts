@@ -159,6 +159,11 @@ export function architectureOf(preset: PresetName, options: ZfnetOptions = {}): 
   return { preset, classes, inputSize, channels, width, dropout };
 }
 
+/** The initial weights of a network that is not told otherwise: the paper's at full size, He's below. */
+export function defaultInit({ preset, width, inputSize }: Architecture): InitScheme {
+  return width >= 1 && inputSize >= PRESETS[preset].inputSize && preset !== 'small' ? 'paper' : 'he';
+}
+
 /**
  * A ZFNet with layers named as in the paper: conv1, relu1, pool1, norm1, … fc8 (logits; the softmax belongs to the loss).
  *
@@ -167,11 +172,9 @@ export function architectureOf(preset: PresetName, options: ZfnetOptions = {}): 
 export function zfnet(preset: PresetName, options: ZfnetOptions = {}): ZfNet {
   const architecture = architectureOf(preset, options);
   const spec: Preset = PRESETS[preset];
-  const { inputSize, width } = architecture;
-  const scheme = options.init ?? (width >= 1 && inputSize >= spec.inputSize && preset !== 'small' ? 'paper' : 'he');
   return scope(() => {
     const model = new ZfNet(buildLayers(spec, architecture), architecture);
-    initialize(model, scheme, new Generator(options.seed ?? 0, 'init'));
+    initialize(model, options.init ?? defaultInit(architecture), new Generator(options.seed ?? 0, 'init'));
     return model;
   });
 }
@@ -184,6 +187,7 @@ function buildLayers(spec: Preset, architecture: Architecture): Record<string, M
     try {
       shape = layer.outputShape(shape);
     } catch (error) {
+      for (const built of [...Object.values(layers), layer]) built.dispose();
       if (!(error instanceof ShapeError)) throw error;
       throw new ShapeError(
         `zfnet: an input of ${architecture.inputSize} pixels is too small for layer ${name} of preset '${architecture.preset}': ${error.message}. Take a larger input size${architecture.preset === 'small' ? '' : ", or the preset 'small'"}`,

@@ -22,7 +22,7 @@ const network = () =>
       relu2: new ReLU(),
       flatten: new Flatten(),
       drop: new Dropout(0.5),
-      fc6: new Linear(5 * 3 * 4, 6),
+      fc6: new Linear(5 * 3 * 3, 6),
     }),
     3,
   );

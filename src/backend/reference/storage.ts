@@ -58,6 +58,7 @@ export function createStoragePart(limitBytes = Number.POSITIVE_INFINITY): Storag
     },
 
     release(storage) {
+      if (disposed) return; // what is forgotten and collected later is released here too
       const data = values(storage);
       if (!live.delete(storage)) throw new BackendError('reference: release of a tensor that another reference backend owns');
       bytes -= data.byteLength;

@@ -42,10 +42,10 @@ export function checkRuntime(): void {
 
 /** Why memory cannot be shared with other threads here, or undefined where it can. */
 export function sharingOffBecause(): string | undefined {
-  if (typeof SharedArrayBuffer === 'undefined' || globalThis.crossOriginIsolated === false) {
+  if (globalThis.crossOriginIsolated === false) {
     return 'this page is not cross-origin isolated, so memory cannot be shared; serve it with the headers Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp';
   }
-  return undefined;
+  return typeof SharedArrayBuffer === 'undefined' ? 'this runtime has no SharedArrayBuffer' : undefined;
 }
 
 /** Relaxed instructions are for fast mode alone: they may round differently from one machine to the next. */

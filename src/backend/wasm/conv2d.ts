@@ -24,11 +24,6 @@ interface ConvShape {
   xTapW: number;
   xGridH: number;
   xGridW: number;
-  yImage: number;
-  yGroup: number;
-  yOutput: number;
-  yGridH: number;
-  yGridW: number;
   unitRows: number;
   unitColumns: number;
 }
@@ -49,11 +44,6 @@ const SHAPE_FIELDS = [
   'xTapW',
   'xGridH',
   'xGridW',
-  'yImage',
-  'yGroup',
-  'yOutput',
-  'yGridH',
-  'yGridW',
   'unitRows',
   'unitColumns',
 ] as const satisfies readonly (keyof ConvShape)[];
@@ -64,6 +54,10 @@ const UNIT_ROWS = 512;
 const SHORT_PLANE = 192;
 /** With fewer input channels than this, the input gradient goes by col2im: a convolution would have too few rows. */
 const FEW_CHANNELS = 12;
+/** Nor is it a convolution if that took so many times the arithmetic. */
+const MOST_BORDER = 1.3;
+/** Channels in a unit of `conv2dFlip`. */
+const FLIP_CHANNELS = 8;
 
 export const conv2d = (engine: WasmEngine): Pick<Backend, 'conv2d' | 'conv2dInputGrad' | 'conv2dWeightGrad'> => ({
   conv2d(y, x, w, b, p, relu) {
@@ -128,11 +122,6 @@ function forwardShape(p: ConvParams, h: number, w: number): ConvShape {
     xTapW: p.dilationW,
     xGridH: p.strideH * w,
     xGridW: p.strideW,
-    yImage: p.o * p.oh * p.ow,
-    yGroup: outputs * p.oh * p.ow,
-    yOutput: p.oh * p.ow,
-    yGridH: p.ow,
-    yGridW: 1,
     unitRows: 0,
     unitColumns: 0,
   };
@@ -181,109 +170,49 @@ function padded(
 }
 
 /**
- * Along one axis, input pixels ih with (ih + pad) mod stride = phase meet the taps phase, phase + stride, ...: a convolution of
- * dy with these taps, turned around, at stride 1. With stride 1 there is one phase, and dilation may be any.
+ * Whether the input gradient is a convolution of dy with the weights turned around, rather than col2im. Decided by the shape alone,
+ * since the two round differently. At a stride, dy would need zeros in between; from small maps, most of its border is zeros.
  */
-interface Phase {
-  /** First input pixel, and how many, `stride` apart. */
-  first: number;
-  count: number;
-  /** How many taps, and the first of them. */
-  taps: number;
-  tap: number;
-  /** Where in dy the first input pixel's window begins; may lie before its start. */
-  start: number;
-  /** Where the last pixel's window ends. */
-  end: number;
-}
-
-function phases(size: number, kernel: number, stride: number, pad: number, dilation: number): Phase[] {
-  const list: Phase[] = [];
-  for (let phase = 0; phase < stride; phase++) {
-    const first = (((phase - pad) % stride) + stride) % stride;
-    const count = Math.max(0, Math.ceil((size - first) / stride));
-    const taps = stride === 1 ? kernel : Math.max(0, Math.ceil((kernel - phase) / stride));
-    const middle = (first + pad - phase) / stride;
-    const start = middle - (taps - 1) * dilation;
-    list.push({ first, count, taps, tap: phase, start, end: middle + count });
-  }
-  return list;
-}
-
-/** Whether the input gradient is computed as convolutions. Decided by the shape alone, since the two ways round differently. */
 function isConvolution(p: ConvParams): boolean {
-  if ((p.strideH > 1 && p.dilationH > 1) || (p.strideW > 1 && p.dilationW > 1)) return false;
-  if (p.c / p.groups < ((globalThis as any).FEW ?? FEW_CHANNELS)) return false;
-  return true;
+  if (p.strideH > 1 || p.strideW > 1 || p.c / p.groups < FEW_CHANNELS) return false;
+  return p.h * p.w <= MOST_BORDER * p.oh * p.ow;
 }
 
+/** dx = conv(dy with a border, weights [groups, channels, outputs, kh, kw] turned around), at stride 1. */
 function gradByConvolution(engine: WasmEngine, dx: number, dy: number, w: number, p: ConvParams): void {
   const outputs = p.c / p.groups;
   const channels = p.o / p.groups;
-  const vertical = phases(p.h, p.kh, p.strideH, p.padTop, p.dilationH);
-  const horizontal = phases(p.w, p.kw, p.strideW, p.padLeft, p.dilationW);
-  const used = (list: Phase[]) => list.filter((phase) => phase.count > 0 && phase.taps > 0);
-  const rows = used(vertical);
-  const columns = used(horizontal);
-  // Pixels that no tap reaches.
-  if (rows.length * columns.length < vertical.length * horizontal.length) engine.kernels.zeroFill(dx, p.n * p.c * p.h * p.w);
-  if (rows.length === 0 || columns.length === 0) return;
-  const top = Math.max(0, ...rows.map((phase) => -phase.start));
-  const left = Math.max(0, ...columns.map((phase) => -phase.start));
-  const bottom = Math.max(0, ...rows.map((phase) => phase.end - p.oh));
-  const right = Math.max(0, ...columns.map((phase) => phase.end - p.ow));
+  // Where in dy the window of the first input pixel begins, and that of the last one ends.
+  const beginH = p.padTop - (p.kh - 1) * p.dilationH;
+  const beginW = p.padLeft - (p.kw - 1) * p.dilationW;
+  const top = Math.max(0, -beginH);
+  const left = Math.max(0, -beginW);
+  const bottom = Math.max(0, p.padTop + p.h - p.oh);
+  const right = Math.max(0, p.padLeft + p.w - p.ow);
   padded(engine, dy, p.n * p.o, p.oh, p.ow, top, left, bottom, right, (images, h, width) => {
-    const most = rows[0].taps * columns[0].taps;
-    engine.temporary(p.groups * outputs * channels * most * 4, (flipped) => {
-      for (const row of rows) {
-        for (const column of columns) {
-          const units = p.c;
-          const [firstH, firstW] = [row.tap + (row.taps - 1) * p.strideH, column.tap + (column.taps - 1) * p.strideW];
-          const grain = grainOf(units, 32 * p.c * channels * row.taps * column.taps);
-          engine.parallel(
-            'conv2dFlip',
-            units,
-            grain,
-            flipped,
-            w,
-            channels,
-            outputs,
-            p.kh,
-            p.kw,
-            firstH,
-            p.strideH,
-            row.taps,
-            firstW,
-            p.strideW,
-            column.taps,
-          );
-          const from = images + ((row.start + top) * width + column.start + left) * 4;
-          run(engine, dx + (row.first * p.w + column.first) * 4, from, flipped, 0, false, {
-            n: p.n,
-            groups: p.groups,
-            outputs,
-            channels,
-            kh: row.taps,
-            kw: column.taps,
-            gridH: row.count,
-            gridW: column.count,
-            xImage: p.o * h * width,
-            xGroup: channels * h * width,
-            xTapC: h * width,
-            xTapH: p.dilationH * width,
-            xTapW: p.dilationW,
-            xGridH: width,
-            xGridW: 1,
-            yImage: p.c * p.h * p.w,
-            yGroup: outputs * p.h * p.w,
-            yOutput: p.h * p.w,
-            yGridH: p.strideH * p.w,
-            yGridW: p.strideW,
-            unitRows: 0,
-            unitColumns: 0,
-          });
-        }
-      }
+    engine.temporary(p.c * channels * p.kh * p.kw * 4, (turned) => {
+      const blocks = Math.ceil(outputs / FLIP_CHANNELS) * p.groups;
+      const grain = grainOf(blocks, 32 * p.c * channels * p.kh * p.kw);
+      engine.parallel('conv2dFlip', blocks, grain, turned, w, channels, outputs, p.kh * p.kw);
+      run(engine, dx, images + ((beginH + top) * width + beginW + left) * 4, turned, 0, false, {
+        n: p.n,
+        groups: p.groups,
+        outputs,
+        channels,
+        kh: p.kh,
+        kw: p.kw,
+        gridH: p.h,
+        gridW: p.w,
+        xImage: p.o * h * width,
+        xGroup: channels * h * width,
+        xTapC: h * width,
+        xTapH: p.dilationH * width,
+        xTapW: p.dilationW,
+        xGridH: width,
+        xGridW: 1,
+        unitRows: 0,
+        unitColumns: 0,
+      });
     });
   });
 }
@@ -317,11 +246,6 @@ function gradByColumns(engine: WasmEngine, dx: number, dy: number, w: number, p:
     xTapW: 0,
     xGridH: p.ow,
     xGridW: 1,
-    yImage: 0,
-    yGroup: 0,
-    yOutput: 0,
-    yGridH: 0,
-    yGridW: 0,
     unitRows: unitChannels * taps,
     unitColumns,
   };

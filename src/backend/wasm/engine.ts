@@ -54,8 +54,6 @@ export class WasmEngine {
   readonly #parts: EngineParts;
   readonly #heap: Heap;
   readonly #pool: Pool | null;
-  /** Each kernel's place among the module's exports. */
-  readonly #indices: Map<string, number>;
   readonly #parameters: number;
   #parameterEnd = 0;
   #scratch: Block;
@@ -70,7 +68,6 @@ export class WasmEngine {
     this.#parts = parts;
     this.kernels = kernels;
     this.mode = parts.mode;
-    this.#indices = new Map(WebAssembly.Module.exports(module).map(({ name }, index) => [name, index]));
     const views = () => {
       this.#u8 = new Uint8Array(memory.buffer);
       this.#i32 = new Int32Array(memory.buffer);
@@ -210,8 +207,7 @@ export class WasmEngine {
       kernel(...(args as unknown as number[]), 0, units);
       return;
     }
-    const index = this.#indices.get(name)!;
-    this.#pool.run(index, kernel, args as unknown as number[], units, step, this.#scratch.pointer, this.#scratchBytes);
+    this.#pool.run(name, kernel, args as unknown as number[], units, step, this.#scratch.pointer, this.#scratchBytes);
   }
 
   /** Makes sure that each thread's scratch area has at least this many bytes. */

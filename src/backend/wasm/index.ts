@@ -86,14 +86,13 @@ export async function createWasmEngine(options: WasmOptions = {}): Promise<WasmE
 
   if (options.wasm !== undefined) {
     // Whether a module shares its memory shows only when it is given one.
-    if (plan.threads > 1) {
-      try {
-        return await start(options.wasm, 'given module', true);
-      } catch {
-        plan = single('the module given as init({ wasm }) does not share memory');
-      }
+    const wanted = plan.threads > 1;
+    try {
+      return await start(options.wasm, 'given module', wanted);
+    } catch {
+      if (wanted) plan = single('the module given as init({ wasm }) does not share memory');
+      return start(options.wasm, 'given module', !wanted);
     }
-    return start(options.wasm, 'given module', false);
   }
 
   if (plan.threads > 1) {

@@ -6,8 +6,9 @@ import { gemmKernel, grainOf, KC, roundUp, splitProduct } from './gemm.js';
 import { linearForward } from './linear.js';
 
 /** With no more rows than this, no packed number of B would be used often enough: the product runs without packing. */
-const FEW_ROWS = 24;
-const FEW_ROWS_COLUMNS = 512;
+const FEW_ROWS = 4;
+/** Columns that a unit of such a product covers at most: long stretches of rows read fastest, while those of C stay in the cache. */
+const FEW_ROWS_COLUMNS = 8192;
 /** With no more rows than this and B transposed, B is read straight from its rows, as a linear layer reads its weights. */
 const LINEAR_ROWS = 96;
 /** The most memory that a transposed A may take while it is brought into rows. */
@@ -34,9 +35,12 @@ export const matmul = (engine: WasmEngine): Pick<Backend, 'matmul'> => ({
       if (asVector) linearForward(engine, ci, bi, ai, 0, 1, k, m, false);
       else if (asLinear) linearForward(engine, ci, ai, bi, 0, m, k, n, false);
       else {
-        const units = Math.ceil(n / FEW_ROWS_COLUMNS);
+        const parts = Math.max(Math.ceil(n / FEW_ROWS_COLUMNS), engine.threads > 1 ? 2 * engine.threads : 1);
+        const columns = roundUp(n / parts, 16);
+        const units = Math.ceil(n / columns);
         const [rowA, stepA] = p.transposeA ? [1, m] : [k, 1];
-        engine.parallel('gemmFewRows', units, grainOf(units, 2 * m * n * k), ci, ai, bi, m, n, k, rowA, stepA, FEW_ROWS_COLUMNS);
+        // Memory sets the pace here, about eight times slower than arithmetic would.
+        engine.parallel('gemmFewRows', units, grainOf(units, 16 * m * n * k), ci, ai, bi, m, n, k, rowA, stepA, columns);
       }
     }
   },

@@ -38,6 +38,8 @@ export class Pool {
   readonly #words: Int32Array;
   readonly #numbers: Float64Array;
   readonly #maySleep: boolean;
+  /** Each kernel's place among the module's exports, which is how workers know it. */
+  readonly #indices: Map<string, number>;
   #workers: SpawnedWorker[] | null = null;
   #task = 0;
 
@@ -47,16 +49,17 @@ export class Pool {
     this.#words = new Int32Array(parts.memory.buffer, parts.control, F.words);
     this.#numbers = new Float64Array(parts.memory.buffer, parts.control, F.words / 2);
     this.#maySleep = maySleep(this.#words);
+    this.#indices = new Map(WebAssembly.Module.exports(parts.module).map(({ name }, index) => [name, index]));
   }
 
-  /** Runs `kernel(...args, begin, end)` over all of `units`; `index` is the kernel's place among the module's exports. */
-  run(index: number, kernel: Kernel, args: readonly number[], units: number, grain: number, scratch: number, scratchBytes: number): void {
+  /** Runs `kernel(...args, begin, end)` over all of `units`; `name` is what the module exports it as. */
+  run(name: string, kernel: Kernel, args: readonly number[], units: number, grain: number, scratch: number, scratchBytes: number): void {
     if (this.#workers === null) this.#start();
     const words = this.#words;
     const { takeChunk, openTicket, control } = this.#parts;
     const ticket = control + F.ticket * 4;
     const chunks = Math.ceil(units / grain);
-    words[F.kernel] = index;
+    words[F.kernel] = this.#indices.get(name)!;
     words[F.chunks] = chunks;
     words[F.grain] = grain;
     words[F.units] = units;
@@ -88,7 +91,7 @@ export class Pool {
     if (error !== undefined) throw error;
     if (words[F.failed] !== 0) {
       words[F.failed] = 0;
-      throw new BackendError('wasm: a kernel failed in a worker thread');
+      throw new BackendError(`wasm: kernel ${name} failed in a worker thread`);
     }
   }
 

@@ -272,7 +272,7 @@ function colourMatrix({ hue, saturation, brightness }: Scene): number[] {
 }
 
 function clamp(value: number, low: number, high: number): number {
-  return value < low ? low : value > high ? high : value;
+  return Math.min(Math.max(value, low), high);
 }
 
 /** An angle in degrees brought to [-180, 180). */

@@ -5,13 +5,14 @@ import {
   conv2d,
   convParams,
   convTranspose2d,
+  convTransposeParams,
   type Pair,
   type Shape,
   type Tensor,
   zeros,
 } from '../../tensor/index.js';
 import { pytorchDefault } from '../init.js';
-import { Module, parameter, type WindowGeometry } from '../module.js';
+import { Module, parameter, type Reach, type WindowGeometry } from '../module.js';
 
 const pair = (value: Pair): readonly [number, number] => (typeof value === 'number' ? [value, value] : value);
 
@@ -77,5 +78,19 @@ export class ConvTranspose2d extends Module {
   /** @param x [N, inChannels, H, W] */
   forward(x: Tensor): Tensor {
     return convTranspose2d(x, this.weight, this.bias, this.options);
+  }
+
+  override outputShape(input: Shape): Shape {
+    const p = convTransposeParams('convTranspose2d', input, this.weight.shape, this.options);
+    return [p.n, p.c, p.h, p.w];
+  }
+
+  /** An output sees a patch whose size changes from place to place; taken for everything. */
+  override reach(): Reach {
+    return 'global';
+  }
+
+  override multiplyAdds(input: Shape): number {
+    return input[0] * input[2] * input[3] * this.weight.size;
   }
 }

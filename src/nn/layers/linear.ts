@@ -47,4 +47,9 @@ export class Flatten extends Module {
   override outputShape(input: Shape): Shape {
     return [input[0], sizeOf(input.slice(1))];
   }
+
+  /** A unit sees what its activation saw, but has no place in the image any more to tell it by. */
+  override reach(): Reach {
+    return 'global';
+  }
 }

@@ -31,6 +31,39 @@ export class StepLR {
   }
 }
 
+/**
+ * Lets the rate fall from its first value towards `minLr` along half a cosine: after epoch e of n it is
+ * minLr + (lr − minLr) · (1 + cos(π·e/n)) / 2 (Loshchilov & Hutter 2017, without restarts). PyTorch `CosineAnnealingLR`.
+ */
+export class CosineLR {
+  private epoch = 0;
+  private first: number;
+
+  constructor(
+    private readonly optimizer: HasLr,
+    private readonly options: { epochs: number; minLr?: number },
+  ) {
+    if (!(options.epochs >= 0)) throw new RangeOfValueError(`CosineLR: epochs is ${options.epochs}, expected at least 0`);
+    this.first = optimizer.lr;
+  }
+
+  /** Call once an epoch. */
+  step(): void {
+    const { epochs, minLr = 0 } = this.options;
+    this.epoch = Math.min(this.epoch + 1, epochs);
+    this.optimizer.lr = minLr + ((this.first - minLr) * (1 + Math.cos((Math.PI * this.epoch) / epochs))) / 2;
+  }
+
+  stateDict(): Record<string, number> {
+    return { epoch: this.epoch, first: this.first };
+  }
+
+  loadStateDict(state: Record<string, number>): void {
+    this.epoch = state.epoch;
+    this.first = state.first;
+  }
+}
+
 export interface PlateauOptions {
   /** The rate is multiplied by this. Default 0.1. */
   factor?: number;

@@ -89,14 +89,14 @@ export const pow = (a: Operand, b: Operand): Tensor =>
 
 /** The larger of the two; a tie sends half the gradient to each. ONNX `Max`, PyTorch `maximum`. */
 export const maximum = (a: Operand, b: Operand): Tensor =>
-  binary('maximum', 'max', a, b, true, (dy, [a, b], needs) => pickSides(dy, a, b, needs));
+  binary('maximum', 'max', a, b, true, (dy, [a, b], needs) => pickSides(dy, needs, a, b));
 
 /** The smaller of the two; a tie sends half the gradient to each. ONNX `Min`, PyTorch `minimum`. */
 export const minimum = (a: Operand, b: Operand): Tensor =>
-  binary('minimum', 'min', a, b, true, (dy, [a, b], needs) => pickSides(dy, b, a, [needs[1], needs[0]]).reverse());
+  binary('minimum', 'min', a, b, true, (dy, [a, b], needs) => pickSides(dy, needs, b, a));
 
-/** dy times (a > b) + (a = b) / 2 for `a`, and the like for `b`. */
-function pickSides(dy: Tensor, a: Tensor, b: Tensor, needs: readonly boolean[]): (Tensor | null)[] {
+/** For the first operand dy times (a > b) + (a = b) / 2, for the second dy times (b > a) + (a = b) / 2. */
+function pickSides(dy: Tensor, needs: readonly boolean[], a: Tensor, b: Tensor): (Tensor | null)[] {
   const share = (winner: Tensor, loser: Tensor) => {
     const tie = step('equal', winner, loser);
     tie.backend.affine(tie.storage, tie.storage, 0.5, 0);

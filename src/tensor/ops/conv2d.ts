@@ -1,6 +1,6 @@
 /** Convolution in two dimensions, and its transpose. */
 import { ShapeError } from '../../backend/errors.js';
-import { type ConvOptions, type ConvParams, convParams, type Pair } from '../../backend/params.js';
+import { type ConvOptions, type ConvParams, type ConvTranspose2dOptions, convParams, convTransposeParams } from '../../backend/params.js';
 import { record } from '../autograd.js';
 import { checkFloat, empty, type Tensor } from '../tensor.js';
 import { behindRelu } from './relu.js';
@@ -54,11 +54,6 @@ function conv2dBackward(p: ConvParams, dy: Tensor, x: Tensor, w: Tensor, needs: 
   return [dx, dw, db];
 }
 
-export interface ConvTranspose2dOptions extends ConvOptions {
-  /** Extra size on the bottom and right, to choose among the sizes that a strided convolution maps to the same one. */
-  outputPadding?: Pair;
-}
-
 /**
  * The input gradient of `conv2d` as an operation of its own (the deconvnet's *filter* step). PyTorch `conv_transpose2d`.
  *
@@ -69,7 +64,7 @@ export interface ConvTranspose2dOptions extends ConvOptions {
  */
 export function convTranspose2d(x: Tensor, w: Tensor, b: Tensor | null = null, options: ConvTranspose2dOptions = {}): Tensor {
   checkFloat('convTranspose2d', x, w, b);
-  const p = transposedParams(x.shape, w.shape, options);
+  const p = convTransposeParams('convTranspose2d', x.shape, w.shape, options);
   checkBias('convTranspose2d', b, p.c);
   const y = empty('convTranspose2d', [p.n, p.c, p.h, p.w], x.dtype, x.backend);
   x.backend.conv2dInputGrad(y.storage, x.storage, w.storage, p);
@@ -87,25 +82,6 @@ function convTranspose2dBackward(p: ConvParams, dy: Tensor, x: Tensor, w: Tensor
   if (dw) backend.conv2dWeightGrad(dw.storage, dy.storage, x.storage, p);
   if (db) backend.channelSum(db.storage, dy.storage, p.n, p.c, p.h * p.w);
   return [dx, dw, db];
-}
-
-/** The convolution whose input gradient maps x to the output: its input size follows from the options. */
-function transposedParams(x: readonly number[], w: readonly number[], options: ConvTranspose2dOptions): ConvParams {
-  const op = 'convTranspose2d';
-  if (x.length !== 4 || w.length !== 4) throw new ShapeError(`${op}: input [${x}] and weight [${w}] must have four axes`);
-  if (x[1] !== w[0]) throw new ShapeError(`${op}: input has ${x[1]} channels, weight expects ${w[0]}`);
-  const pair = (value: Pair = 0) => (typeof value === 'number' ? [value, value] : value);
-  const [stride, dilation, extra] = [pair(options.stride ?? 1), pair(options.dilation ?? 1), pair(options.outputPadding)];
-  const padding = options.padding ?? 0;
-  const sides =
-    typeof padding === 'number' ? [padding, padding, padding, padding] : padding.length === 2 ? [...padding, ...padding] : padding;
-  const size = (axis: 0 | 1) =>
-    (x[2 + axis] - 1) * stride[axis] - sides[axis] - sides[axis + 2] + dilation[axis] * (w[2 + axis] - 1) + extra[axis] + 1;
-  if (extra.some((value, axis) => value >= Math.max(stride[axis], dilation[axis])))
-    throw new ShapeError(`${op}: outputPadding [${extra}] must be smaller than the stride [${stride}] or the dilation`);
-  if (size(0) < 1 || size(1) < 1)
-    throw new ShapeError(`${op}: input of ${x[2]}×${x[3]} with padding [${sides}] leaves an output of ${size(0)}×${size(1)}`);
-  return convParams(op, [x[0], w[1] * (options.groups ?? 1), size(0), size(1)], w, options);
 }
 
 function checkBias(op: string, b: Tensor | null, channels: number): void {

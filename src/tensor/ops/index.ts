@@ -2,7 +2,7 @@
 export { add, div, equal, greater, maximum, minimum, mul, type Operand, pow, sub } from './arithmetic.js';
 export { avgPool2d } from './avg_pool2d.js';
 export { cast } from './cast.js';
-export { type Conv2dOptions, type ConvTranspose2dOptions, conv2d, convTranspose2d } from './conv2d.js';
+export { type Conv2dOptions, conv2d, convTranspose2d } from './conv2d.js';
 export { crossEntropy } from './cross_entropy.js';
 export { dropout } from './dropout.js';
 export { linear } from './linear.js';
@@ -13,4 +13,5 @@ export { concat, expand, flatten, pad, permute, reshape, slice, squeeze, transpo
 export { argmax, max, mean, min, type ReduceOptions, sum } from './reduce.js';
 export { clamp, leakyRelu, relu } from './relu.js';
 export { logSoftmax, softmax } from './softmax.js';
+export { take } from './take.js';
 export { abs, exp, log, neg, reciprocal, sigmoid, sqrt, square, tanh } from './unary.js';

@@ -35,7 +35,7 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
   const batchB = b.rank === 3 ? b.shape[0] : 1;
   if (batchA !== batchB && batchA !== 1 && batchB !== 1)
     throw new ShapeError(`matmul: stacks of ${batchA} and ${batchB} matrices do not match`);
-  const batch = Math.max(batchA, batchB);
+  const batch = batchA === 1 ? batchB : batchA;
   const p: MatmulParams = { batch, m, n, k, transposeA, transposeB, strideA: batchA > 1 ? m * k : 0, strideB: batchB > 1 ? k * n : 0 };
   const c = empty('matmul', a.rank === 3 || b.rank === 3 ? [batch, m, n] : [m, n], a.dtype, a.backend);
   a.backend.matmul(c.storage, a.storage, b.storage, p);

@@ -4,7 +4,7 @@ import type { OverlapRule } from '../../backend/backend.js';
 import { DTypeError, RangeOfValueError, ShapeError } from '../../backend/errors.js';
 import { type PoolOptions, poolParams } from '../../backend/params.js';
 import { record, willRecord } from '../autograd.js';
-import { checkFloat, checkSameBackend, empty, type Tensor } from '../tensor.js';
+import { checkFloat, checkSameBackend, empty, type Tensor, toTypedArray } from '../tensor.js';
 
 export type MaxPool2dOptions = Omit<PoolOptions, 'countIncludePad'>;
 
@@ -82,6 +82,22 @@ export function maxUnpool2d(y: Tensor, switches: Tensor, options: MaxUnpool2dOpt
   return record('maxUnpool2d', x, [y], [switches], (dx, [switches]) => {
     const dy = empty('maxUnpool2d backward', y.shape, dx.dtype, dx.backend, false);
     dx.backend.maxUnpool2dGrad(dy.storage, dx.storage, switches.storage, n * c, oh * ow, h * w);
+    if (overlap === 'last') dropOverwritten(dy, switches, n * c, oh * ow, h * w);
     return [dy];
   });
+}
+
+/** Zeroes the signal of values that a later one overwrote: those that do not find their own number at their switch. */
+function dropOverwritten(dy: Tensor, switches: Tensor, planes: number, inner: number, outer: number): void {
+  const { backend, dtype } = dy;
+  const make = (size: number) => empty('maxUnpool2d backward', [size], dtype, backend, false);
+  const flat = { shape: [dy.size], stridesA: [1], stridesB: [1] };
+  const [own, last, found] = [make(dy.size), make(planes * outer), make(dy.size)];
+  const numbers = Float32Array.from({ length: dy.size }, (_, i) => (i % inner) + 1);
+  backend.write(own.storage, toTypedArray(numbers, dtype));
+  backend.maxUnpool2d(last.storage, own.storage, switches.storage, planes, inner, outer, 'last');
+  backend.maxUnpool2dGrad(found.storage, last.storage, switches.storage, planes, inner, outer);
+  backend.binary(found.storage, found.storage, own.storage, 'equal', flat);
+  backend.binary(dy.storage, dy.storage, found.storage, 'mul', flat);
+  for (const made of [own, last, found]) made.free('backward()');
 }

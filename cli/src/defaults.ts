@@ -1,0 +1,57 @@
+/** What training takes where the user says nothing: the paper's values, and sizes that follow the data. */
+import { type Augmentation, type InitScheme, PRESETS, type PresetName, type TrainingOptions } from 'zfnet';
+import type { Dataset, Split } from 'zfnet/data';
+
+/** Inputs below this are taken by the preset `small`, whose strides are 1. */
+const SMALL_BELOW = 64;
+const SMALL_FROM = 28;
+/** `scenes` can be drawn at any size; this one trains in minutes. */
+const SCENES_SIZE = 64;
+
+export interface NetworkDefaults {
+  preset: PresetName;
+  inputSize: number;
+}
+
+/**
+ * The preset and the input size for images of a given size.
+ *
+ * @param side shortest side of the images in pixels; undefined where they can be had at any size
+ */
+export function defaultNetwork(side: number | undefined, given: { preset?: PresetName; inputSize?: number }): NetworkDefaults {
+  const size = given.inputSize ?? side ?? SCENES_SIZE;
+  const preset = given.preset ?? (size < SMALL_BELOW ? 'small' : 'a');
+  if (given.inputSize !== undefined) return { preset, inputSize: given.inputSize };
+  if (preset === 'small') return { preset, inputSize: Math.min(Math.max(size, SMALL_FROM), SMALL_BELOW - 1) };
+  const own = PRESETS[preset].inputSize;
+  return { preset, inputSize: size >= SMALL_BELOW && size < own ? size : own };
+}
+
+/** The recipe's defaults that follow the data and the network. */
+export function defaultTraining(channels: 1 | 3, inputSize: number): Pick<TrainingOptions, 'augment' | 'epochs'> {
+  // A mirrored digit is another sign, and grey images are digits and letters as a rule.
+  const augment: Augmentation = channels === 1 ? 'shift' : 'paper';
+  return { augment, epochs: inputSize < SMALL_BELOW ? 20 : 70 };
+}
+
+/** The shortest side of a data set's images, by its own word or by looking at a few; undefined for drawn scenes. */
+export async function naturalSide(dataset: Dataset): Promise<number | undefined> {
+  if (dataset.name === 'scenes') return undefined;
+  if (dataset.imageSize) return Math.min(...dataset.imageSize);
+  const { train } = dataset.splits;
+  const looked = Math.min(16, train.length);
+  const sides = await Promise.all(Array.from({ length: looked }, (_, i) => sideOf(train, Math.floor((i * train.length) / looked))));
+  const known = sides.filter((side) => side !== undefined).sort((a, b) => a - b);
+  return known[Math.floor(known.length / 2)];
+}
+
+async function sideOf(split: Split, index: number): Promise<number | undefined> {
+  try {
+    const { image } = await split.get(index);
+    return Math.min(image.width, image.height);
+  } catch {
+    return undefined;
+  }
+}
+
+export const INITS = ['paper', 'he', 'glorot'] as const satisfies readonly InitScheme[];

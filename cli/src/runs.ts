@@ -1,0 +1,277 @@
+/** Runs as folders: opening one for whatever looks into it, and training one. */
+import { stat } from 'node:fs/promises';
+import type { DataOptions, InitScheme, PresetName, Run, RunConfig, TrainingOptions, TrainResult } from 'zfnet';
+import * as engine from 'zfnet';
+import { type Dataset, openDataset } from 'zfnet/data';
+import { Interrupted, UsageError } from './command.js';
+import { defaultNetwork, defaultTraining, naturalSide } from './defaults.js';
+import { duration, percent, type Reporter } from './reporter.js';
+import { FolderStore, isEmptyPlace } from './run_folder.js';
+
+/**
+ * Opens the run in a folder: `{ config, model, preprocess, classes, metrics, checkpoint }`. The weights are the best ones, or
+ * the last where no epoch has ended yet, or those of the checkpoint named. Call `context.engine()` before.
+ */
+export async function openRun(path: string, options: { checkpoint?: string } = {}): Promise<Run> {
+  if (!(await isRun(path)))
+    throw new UsageError(`${path} is no run: there is no config.json in it. Train one with: npx zfnet train --data SOURCE --out ${path}`);
+  return await naming(path, () => engine.openRun(new FolderStore(path), options));
+}
+
+/** Whether there is a run at a path. */
+export async function isRun(path: string): Promise<boolean> {
+  return await stat(`${path}/config.json`).then(
+    (found) => found.isFile(),
+    () => false,
+  );
+}
+
+/** Puts the run's folder in front of what is wrong with its files. */
+async function naming<T>(path: string, fn: () => Promise<T>): Promise<T> {
+  try {
+    return await fn();
+  } catch (error) {
+    if (error instanceof engine.FormatError) throw new engine.FormatError(`${path}: ${error.message}`, { cause: error });
+    throw error;
+  }
+}
+
+/**
+ * Opens a data set as a network wants it: squares of `preprocess.side` pixels.
+ *
+ * @param source as `--data` takes it; default: the data that the run was trained on
+ */
+export async function openRunData(run: { config: RunConfig }, source: string | undefined, reporter: Reporter): Promise<Dataset> {
+  const { data, preprocess } = run.config;
+  // Another source has its own seed and sizes; the run's own must come out as it was.
+  const same = source === undefined || source === data.source;
+  return await openData(source ?? data.source, preprocess.side, same ? data : {}, reporter);
+}
+
+/** Opens a data source with progress and warnings shown. */
+export async function openData(source: string, imageSize: number | undefined, options: DataOptions, reporter: Reporter): Promise<Dataset> {
+  const { seed, sizes, valFraction } = options;
+  let phase = '';
+  let bar: ReturnType<Reporter['bar']> | null = null;
+  try {
+    return await openDataset(source, {
+      imageSize,
+      ...(seed !== undefined && { seed }),
+      ...(sizes !== undefined && { sizes }),
+      ...(valFraction !== undefined && { valFraction }),
+      onWarning: (message) => reporter.warn(message),
+      onProgress: (progress) => {
+        if (progress.phase !== phase) bar = reporter.bar(`${progress.phase} images`, progress.total, 'images', progress.done);
+        phase = progress.phase;
+        bar?.update(progress.done);
+      },
+    });
+  } finally {
+    reporter.stop();
+  }
+}
+
+/** What `trainRun` is told. What is left out follows the data; see `defaults.ts`. */
+export interface TrainRunOptions {
+  /** As `--data` takes it. With `resume` it may be left out: the run knows. */
+  data?: string;
+  dataOptions?: DataOptions;
+  /** The run's folder. */
+  out: string;
+  preset?: PresetName;
+  width?: number;
+  inputSize?: number;
+  dropout?: number;
+  init?: InitScheme;
+  scale?: number;
+  training?: Partial<TrainingOptions>;
+  resume?: boolean;
+  /** Train anew in a folder that is not empty; a run in it is overwritten. */
+  force?: boolean;
+  checkpointMinutes?: number;
+  checkpointSteps?: number;
+  meanExamples?: number;
+  readAhead?: number;
+  signal?: AbortSignal;
+}
+
+/** What came of it, besides what the library tells. The model is the caller's to dispose. */
+export interface TrainRunResult extends TrainResult {
+  out: string;
+  seconds: number;
+  model: engine.ZfNet;
+  dataset: Dataset;
+}
+
+/**
+ * Trains a run in a folder, or goes on with the one that is there, with bars and a line an epoch. Get the engine ready first.
+ * When `signal` stops it, the result's status is `stopped` and the run can be resumed.
+ */
+export async function trainRun(options: TrainRunOptions, reporter: Reporter): Promise<TrainRunResult> {
+  const { out } = options;
+  const store = new FolderStore(out);
+  const recorded = options.resume ? await recordedConfig(store, options) : null;
+  if (!recorded) await clearPlace(store, options);
+  await store.removeLeftovers();
+  const started = performance.now();
+  const { dataset, dataOptions, ...network } = recorded ? await dataOfRun(recorded, options, reporter) : await dataOfNew(options, reporter);
+  for (const [name, split] of Object.entries(dataset.splits)) reporter.detail(`${name}: ${split.length} examples`);
+  const model = recorded
+    ? engine.zfnet(recorded.architecture.preset, { ...recorded.architecture, init: recorded.init, seed: recorded.training.seed })
+    : newModel(options, dataset, network);
+  const { inputSize } = model.architecture;
+  const training = recorded ? options.training : { ...defaultTraining(dataset.channels, inputSize), ...defined(options.training) };
+  try {
+    const result = await naming(out, () =>
+      engine.train({
+        model,
+        dataset,
+        dataOptions,
+        store,
+        options: training,
+        init: options.init,
+        scale: options.scale,
+        meanExamples: options.meanExamples,
+        resume: recorded !== null,
+        signal: options.signal,
+        checkpointMinutes: options.checkpointMinutes,
+        checkpointSteps: options.checkpointSteps,
+        readAhead: options.readAhead,
+        ...listen(reporter),
+      }),
+    );
+    return { ...result, out, seconds: (performance.now() - started) / 1000, model, dataset };
+  } catch (error) {
+    model.dispose();
+    if (options.signal?.aborted)
+      throw new Interrupted(`stopped before the first step; go on with: npx zfnet train --out ${out} --resume`, 130);
+    throw error;
+  } finally {
+    reporter.stop();
+  }
+}
+
+type RunData = { dataset: Dataset; dataOptions: DataOptions; preset?: PresetName; inputSize?: number };
+
+async function dataOfRun(recorded: RunConfig, options: TrainRunOptions, reporter: Reporter): Promise<RunData> {
+  const { data, preprocess } = recorded;
+  const { seed, sizes, valFraction } = data;
+  const dataset = await openData(options.data ?? data.source, preprocess.side, data, reporter);
+  return { dataset, dataOptions: { seed, sizes, valFraction } };
+}
+
+/** Opens a new run's data at the size that its network wants; to know that, it looks at the images first where no size was given. */
+async function dataOfNew(options: TrainRunOptions, reporter: Reporter): Promise<RunData> {
+  const { data, dataOptions = {} } = options;
+  if (!data) throw new UsageError('there are no images to train on: give --data SOURCE');
+  const side =
+    options.inputSize === undefined && data !== 'scenes'
+      ? await naturalSide(await openData(data, undefined, dataOptions, reporter))
+      : undefined;
+  const { preset, inputSize } = defaultNetwork(side, options);
+  const dataset = await openData(data, engine.sideFor(inputSize), dataOptions, reporter);
+  return { dataset, dataOptions, preset, inputSize };
+}
+
+function newModel(options: TrainRunOptions, dataset: Dataset, network: { preset?: PresetName; inputSize?: number }): engine.ZfNet {
+  const { width, dropout, init, training } = options;
+  const { channels, classes } = dataset;
+  const preset = network.preset ?? 'a';
+  if (engine.PRESETS[preset].units.length === 0)
+    throw new UsageError(`preset ${preset} ends with its convolutions: it has no classes to learn. Take another preset`);
+  const { inputSize } = network;
+  return engine.zfnet(preset, { classes: classes.length, inputSize, channels, width, dropout, init, seed: training?.seed });
+}
+
+/** The configuration of the run to go on with. Throws `UsageError` where options contradict it. */
+async function recordedConfig(store: FolderStore, options: TrainRunOptions): Promise<RunConfig> {
+  const { out } = options;
+  if (!(await isRun(out)))
+    throw new UsageError(`${out} is no run to go on with: there is no config.json in it. Leave --resume out to begin one`);
+  const config = (await naming(out, () => engine.readConfig(store))) as RunConfig;
+  const { epochs: _, lr: __, ...recipe } = options.training ?? {};
+  const given: Record<string, unknown> = {
+    ...recipe,
+    ...pick(options, ['preset', 'width', 'inputSize', 'dropout', 'init', 'scale']),
+    ...options.dataOptions,
+  };
+  const known: Record<string, unknown> = {
+    ...config.training,
+    ...config.data,
+    ...config.preprocess,
+    init: config.init,
+    ...config.architecture,
+    seed: config.training.seed,
+  };
+  const other = Object.entries(given).filter(([key, value]) => value !== undefined && JSON.stringify(value) !== JSON.stringify(known[key]));
+  if (other.length > 0)
+    throw new UsageError(
+      `--resume goes on with the run's own settings, and these differ: ${other.map(([key, value]) => `${key} is ${JSON.stringify(known[key])} in ${out}, not ${JSON.stringify(value)}`).join('; ')}. Leave them out (only --epochs and --lr may change), or begin a new run`,
+    );
+  return config;
+}
+
+/** Makes sure that a new run does not fall among the files of something else. */
+async function clearPlace(store: FolderStore, { out, force }: TrainRunOptions): Promise<void> {
+  await store.removeLeftovers();
+  if (await isEmptyPlace(out)) return;
+  const files = await store.list();
+  if (files.length === 0) return;
+  const runHere = await isRun(out);
+  if (!force)
+    throw new UsageError(
+      runHere
+        ? `${out} holds a run already: go on with it by --resume, or train anew in its place by --force`
+        : `${out} is not empty: take another folder for --out, or use this one by --force`,
+    );
+  await store.remove(files.filter((path) => /^(config\.json|metrics\.jsonl|(last|best|checkpoints\/epoch-\d+)\.safetensors)$/.test(path)));
+}
+
+/** Training's reports as bars and lines. */
+function listen(reporter: Reporter): engine.TrainingListener {
+  let epochBar: { epoch: number; bar: ReturnType<Reporter['bar']> } | null = null;
+  let phase = '';
+  let phaseBar: ReturnType<Reporter['bar']> | null = null;
+  let epochStarted = performance.now();
+  let total = 0;
+  return {
+    onStart(config, at) {
+      phase = '';
+      total = config.training.epochs;
+      const { preset, inputSize, channels, width, classes } = config.architecture;
+      reporter.say(
+        `${at ? 'going on with' : 'training'} ${preset} (width ${width}, input ${channels}×${inputSize}×${inputSize}, ${classes} classes) on ${config.data.source}: ` +
+          `${config.data.trainExamples} images, ${total} epochs${at ? `, from epoch ${at.epoch + 1}, step ${at.step + 1}` : ''}`,
+      );
+      epochStarted = performance.now();
+    },
+    onProgress(now, done, of) {
+      if (now !== phase || done === 0 || !phaseBar) phaseBar = reporter.bar(now === 'mean' ? 'mean image' : 'validation', of, 'images');
+      phase = now;
+      phaseBar.update(done);
+    },
+    onStep({ epoch, epochs, done, total, loss }) {
+      phaseBar = null;
+      if (epochBar?.epoch !== epoch) epochBar = { epoch, bar: reporter.bar(`epoch ${epoch}/${epochs}`, total, 'images', done) };
+      epochBar.bar.update(done, `loss ${loss.toFixed(3)}`);
+    },
+    onEpoch(metrics, best) {
+      phaseBar = null;
+      const { epoch, trainLoss, trainTop1Error, valTop1Error, valTop5Error, lr, imagesPerSecond } = metrics;
+      const val = valTop1Error === null ? '' : `, validation error ${percent(valTop1Error)} (top-5 ${percent(valTop5Error ?? 0)})`;
+      reporter.say(
+        `epoch ${epoch}/${total}: loss ${trainLoss.toFixed(4)}, training error ${percent(trainTop1Error)}${val}, lr ${Number(lr.toPrecision(3))}, ` +
+          `${imagesPerSecond} images/s, ${duration((performance.now() - epochStarted) / 1000)}${best?.epoch === epoch ? ', best so far' : ''}`,
+      );
+      epochStarted = performance.now();
+    },
+    onWarning: (message) => reporter.warn(message),
+  };
+}
+
+/** Without the entries that are undefined. */
+const defined = <T extends object>(value: T | undefined): Partial<T> =>
+  Object.fromEntries(Object.entries(value ?? {}).filter(([, each]) => each !== undefined)) as Partial<T>;
+
+const pick = <T extends object, K extends keyof T>(value: T, keys: readonly K[]): Partial<T> =>
+  Object.fromEntries(keys.map((key) => [key, value[key]])) as Partial<T>;

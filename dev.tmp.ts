@@ -1,0 +1,25 @@
+import { init, backendInfo, zfnet, memory } from './src/index.js';
+import { train } from './src/zfnet/index.js';
+import { openScenes } from './src/data/scenes/index.js';
+import { writeFileSync } from 'node:fs';
+const arg = (n: string, d: string) => { const i = process.argv.indexOf('--' + n); return i < 0 ? d : process.argv[i + 1]; };
+const backend = arg('backend', 'wasm') as any;
+await init({ backend, mode: arg('mode','strict') as any });
+console.log(backendInfo());
+const inputSize = +arg('size', '64'), width = +arg('width', '0.25'), preset = arg('preset', 'a') as any;
+const side = Math.round(inputSize * 256 / 224);
+console.time('open');
+const dataset = await openScenes({ imageSize: side, sizes: { train: +arg('train', '12000'), val: +arg('val', '1920'), 'unseen-style': +arg('val','1920') } });
+console.timeEnd('open');
+const model = zfnet(preset, { classes: 24, inputSize, width, seed: +arg('seed','0'), dropout: +arg('dropout', '0.5') });
+const t0 = performance.now();
+const limit = +arg('seconds', '1e9');
+const ac = new AbortController();
+const r = await train({ model, dataset, signal: ac.signal, options: { epochs: +arg('epochs', '3'), batchSize: +arg('batch', '128'), lr: +arg('lr', '0.01'), augment: arg('augment', 'random') as any, schedule: { kind: arg('schedule','cosine') } as any, weightDecay: +arg('wd','0'), maxFilterRms: arg('rms','0.1') === 'null' ? null : +arg('rms','0.1'), seed: +arg('seed','0') },
+  scale: +arg('scale', String(1/64)), checkpointMinutes: 100,
+  onStep: (s) => { if (process.argv.includes('--v')) if (s.step % 10 === 0) console.log(s.step, s.loss.toFixed(3)); if ((performance.now()-t0)/1000 > limit) ac.abort(); },
+  onEpoch: (m) => console.log(((performance.now()-t0)/1000).toFixed(1)+'s', JSON.stringify(m)), onWarning: (m) => console.log('warn', m), onProgress: () => {} });
+console.log('total', ((performance.now()-t0)/1000).toFixed(1), 'peak MB', memory().peakBytes/1e6);
+const { evaluate } = await import('./src/zfnet/index.js');
+for (const s of ['val','unseen-style']) { const e = await evaluate({model, preprocess: r.preprocess, classes: dataset.classes}, dataset.splits[s]); console.log(s, e.top1Error.toFixed(4), e.top5Error.toFixed(4), e.loss.toFixed(3)); }
+process.exit(0);

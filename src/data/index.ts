@@ -1,0 +1,17 @@
+/** Data sets: where labelled images come from, and how they are walked. Published as `zfnet/data`. */
+export type {
+  Credit,
+  Dataset,
+  Example,
+  Image,
+  OpenOptions,
+  OpenProgress,
+  Split,
+} from './dataset.js';
+export { DataError } from './errors.js';
+export { type ReadImageOptions, readImage, resizeImage } from './image.js';
+export { type BatchOptions, batches, epochOrder, prefetch } from './loader.js';
+export { openDataset } from './open.js';
+export { loadSceneAssets, type SceneAssets } from './scenes/assets.js';
+export { drawScene, type Scene, type SceneDetails } from './scenes/draw.js';
+export { SCENE_CLASSES, SCENE_PHOTOGRAPHS, SCENE_SPLITS, SCENE_STYLES } from './scenes/names.js';

@@ -1,0 +1,44 @@
+/** Finds the reader for a data source. */
+import { openCifar10 } from './cifar10.js';
+import { checkOptions, type Dataset, type OpenOptions } from './dataset.js';
+import { DataError } from './errors.js';
+import { openFolder } from './folder.js';
+import { openIdx } from './idx.js';
+import { openMnist } from './mnist.js';
+import { openScenes } from './scenes/index.js';
+
+/**
+ * Opens a source of labelled images:
+ * - a folder with a folder a class, with or without `train/` and `val/` above them
+ * - `idx:DIR`, MNIST's four `-ubyte` files, gzipped or not
+ * - `cifar10:DIR`, the binary version
+ * - `mnist`, 10,000 handwritten digits; `scenes`, drawn on the spot (both from optional packages, which `@zfnet/cli` brings)
+ *
+ * @throws DataError saying what was found, what was expected and what to do
+ */
+export async function openDataset(source: string, options: OpenOptions = {}): Promise<Dataset> {
+  checkOptions(options);
+  if (source === '') throw new DataError('the data source is empty; expected a folder, idx:DIR, cifar10:DIR, mnist or scenes');
+  const [scheme, rest] = split(source);
+  switch (scheme) {
+    case 'scenes':
+      return openScenes(options);
+    case 'mnist':
+      return openMnist(options);
+    case 'idx':
+      return openIdx(rest, options);
+    case 'cifar10':
+      return openCifar10(rest, options);
+    case 'parquet':
+      throw new DataError(`${source}: parquet files are not supported in this version; unpack the images into a folder a class`);
+    default:
+      return openFolder(source, options);
+  }
+}
+
+/** The scheme of a source and what follows it; a plain path (with a drive letter, perhaps) has none. */
+function split(source: string): [scheme: string, rest: string] {
+  if (source === 'scenes' || source === 'mnist') return [source, ''];
+  const match = /^(idx|cifar10|parquet):(.*)$/s.exec(source);
+  return match ? [match[1], match[2]] : ['', source];
+}

@@ -1,0 +1,59 @@
+/** Data sets whose images lie uncompressed in memory, all of one size: MNIST, idx files, CIFAR-10. */
+import { checkIndex, type Dataset, type Image, type OpenOptions, type Split } from './dataset.js';
+import { Hash } from './hash.js';
+import { resizeImage } from './image.js';
+
+/** Images of one split, interleaved, one behind the other: [count, height, width, channels]. */
+export interface PixelSplit {
+  readonly pixels: Uint8Array;
+  /** [count] */
+  readonly labels: Int32Array;
+}
+
+export interface PixelSet {
+  readonly name: string;
+  readonly classes: readonly string[];
+  readonly channels: 1 | 3;
+  readonly height: number;
+  readonly width: number;
+  readonly train: PixelSplit;
+  readonly val: PixelSplit;
+  readonly credits?: Dataset['credits'];
+  readonly warnings?: readonly string[];
+}
+
+/** The data set over pixels that are at hand; images are resized only where another size is asked for. */
+export function fromPixels(set: PixelSet, options: OpenOptions): Dataset {
+  const { name, classes, channels, height, width } = set;
+  const size = options.imageSize;
+  const area = height * width * channels;
+  const split = (part: 'train' | 'val'): Split => {
+    const { pixels, labels } = set[part];
+    return {
+      length: labels.length,
+      labels,
+      async get(index) {
+        checkIndex(index, labels.length, `${name}, ${part}`);
+        const natural: Image = { width, height, channels, data: pixels.subarray(index * area, (index + 1) * area) };
+        const image = size === undefined ? natural : await resizeImage(natural, size);
+        return { image, label: labels[index], index, name: `${part}/${index}` };
+      },
+    };
+  };
+  const hash = new Hash().add('pixels').add(height).add(width).add(channels);
+  for (const { pixels, labels } of [set.train, set.val])
+    hash
+      .add(labels.length)
+      .add(new Uint8Array(labels.buffer, labels.byteOffset, labels.byteLength))
+      .add(pixels);
+  return {
+    name,
+    classes,
+    channels,
+    splits: { train: split('train'), val: split('val') },
+    imageSize: size === undefined ? [height, width] : [size, size],
+    credits: set.credits ?? [],
+    fingerprint: hash.hex(),
+    warnings: set.warnings ?? [],
+  };
+}

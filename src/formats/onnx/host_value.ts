@@ -1,0 +1,75 @@
+/**
+ * Values of a running graph: tensors, and host values: shapes, indices and other small constants, which never
+ * visit a backend. Shape arithmetic is done on them as the graph runs.
+ */
+import { fromHost, type Shape, Tensor, type TypedArray } from '../../tensor/index.js';
+import { type ElementType, hostArray, isFloat } from './element_types.js';
+import { OnnxError } from './errors.js';
+
+/** Numbers on the host with their ONNX type. Never changed once made. */
+export class HostValue {
+  constructor(
+    readonly type: ElementType,
+    readonly shape: Shape,
+    readonly data: TypedArray,
+  ) {}
+
+  get size(): number {
+    return this.data.length;
+  }
+
+  get rank(): number {
+    return this.shape.length;
+  }
+}
+
+export type Value = Tensor | HostValue;
+
+export const isHost = (value: Value | undefined): value is HostValue => value instanceof HostValue;
+
+/** What a host may be asked to hold by a model's own numbers: shapes that a damaged file claims are not believed beyond it. */
+const MAX_HOST_SIZE = 2 ** 28;
+
+/** A new host value, filled by its maker. */
+export function makeHost(type: ElementType, shape: Shape, fill?: (at: number) => number): HostValue {
+  const size = shape.reduce((product, extent) => product * extent, 1);
+  if (!(size <= MAX_HOST_SIZE) || shape.some((extent) => extent < 0))
+    throw new OnnxError(`onnx: a value of shape [${shape}] on the host is beyond the ${MAX_HOST_SIZE} numbers allowed`);
+  const data = hostArray(type, size);
+  if (fill) for (let i = 0; i < size; i++) data[i] = fill(i);
+  return new HostValue(type, shape, data);
+}
+
+/** A list of whole numbers, int64. */
+export const hostInts = (values: readonly number[]): HostValue => makeHost('int64', [values.length], (i) => values[i]);
+
+/** The ONNX type of any value. */
+export function typeOf(value: Value): ElementType {
+  if (isHost(value)) return value.type;
+  return value.dtype === 'uint8' ? 'uint8' : value.dtype;
+}
+
+/** The numbers of a value, for the host to look at. Reads back at once where the value is a tensor that kernels wrote. */
+export const numbersOf = (value: Value): TypedArray => (isHost(value) ? value.data : value.dataSync());
+
+/** Any value on the host. */
+export const toHost = (value: Value): HostValue => (isHost(value) ? value : new HostValue(typeOf(value), value.shape, value.dataSync()));
+
+const LEAST = -(2 ** 31);
+const MOST = 2 ** 31 - 1;
+
+/**
+ * A host value as a tensor that users get: whole numbers as int32, bool as uint8, floating-point numbers as float32, or float64 where
+ * the model says double (that tensor stays on the host on backends that have no float64).
+ *
+ * @throws OnnxError for whole numbers beyond 32 bits
+ */
+export function toTensor(value: Value, backend: Tensor['backend'], what: string): Tensor {
+  if (value instanceof Tensor) return value;
+  const { type, shape, data } = value;
+  if (isFloat(type)) return fromHost(type === 'float64' ? Float64Array.from(data) : Float32Array.from(data), shape, { backend });
+  if (type === 'bool' || type === 'uint8') return fromHost(Uint8Array.from(data), shape, { backend });
+  const bad = data.find((number) => number < LEAST || number > MOST);
+  if (bad !== undefined) throw new OnnxError(`onnx: ${what} holds ${bad}, which does not fit the 32 bits that whole numbers have here`);
+  return fromHost(Int32Array.from(data), shape, { backend });
+}

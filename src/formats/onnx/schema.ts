@@ -1,0 +1,183 @@
+/**
+ * The messages of onnx.proto that matter here (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto), as tables of fields
+ * and as types. Every field may be missing in a file; lists are then empty.
+ */
+import { decodeMessage, encodeMessage, type Field, type Message } from './wire.js';
+
+const field = (key: string, kind: Field['kind']): Field => ({ key, kind });
+
+export interface EntryProto {
+  key?: string;
+  value?: string;
+}
+
+export interface TensorProto {
+  dims: number[];
+  dataType?: number;
+  segment?: object;
+  name?: string;
+  rawData?: Uint8Array;
+  floatData: Uint8Array;
+  doubleData: Uint8Array;
+  int32Data: number[];
+  int64Data: number[];
+  uint64Data: number[];
+  externalData: EntryProto[];
+  dataLocation?: number;
+}
+
+export interface AttributeProto {
+  name?: string;
+  type?: number;
+  f?: number;
+  i?: number;
+  s?: Uint8Array;
+  t?: TensorProto;
+  floats: Uint8Array;
+  ints: number[];
+  strings: Uint8Array[];
+}
+
+export interface NodeProto {
+  input: string[];
+  output: string[];
+  name?: string;
+  opType?: string;
+  domain?: string;
+  attribute: AttributeProto[];
+}
+
+export interface DimensionProto {
+  dimValue?: number;
+  dimParam?: string;
+}
+
+export interface ValueInfoProto {
+  name?: string;
+  type?: { tensorType?: { elemType?: number; shape?: { dim: DimensionProto[] } } };
+}
+
+export interface GraphProto {
+  name?: string;
+  node: NodeProto[];
+  initializer: TensorProto[];
+  sparseInitializer: Uint8Array[];
+  input: ValueInfoProto[];
+  output: ValueInfoProto[];
+}
+
+export interface OperatorSetProto {
+  domain?: string;
+  version?: number;
+}
+
+export interface ModelProto {
+  irVersion?: number;
+  opsetImport: OperatorSetProto[];
+  producerName?: string;
+  producerVersion?: string;
+  graph?: GraphProto;
+  metadata: EntryProto[];
+}
+
+const ENTRY: Message = { name: 'StringStringEntryProto', fields: { 1: field('key', 'string'), 2: field('value', 'string') } };
+
+const TENSOR: Message = {
+  name: 'TensorProto',
+  fields: {
+    1: field('dims', 'ints'),
+    2: field('dataType', 'int'),
+    3: field('segment', { name: 'Segment', fields: {} }),
+    4: field('floatData', 'fixed32'),
+    5: field('int32Data', 'ints'),
+    7: field('int64Data', 'ints'),
+    8: field('name', 'string'),
+    9: field('rawData', 'bytes'),
+    10: field('doubleData', 'fixed64'),
+    11: field('uint64Data', 'ints'),
+    13: field('externalData', [ENTRY]),
+    14: field('dataLocation', 'int'),
+  },
+};
+
+const ATTRIBUTE: Message = {
+  name: 'AttributeProto',
+  fields: {
+    1: field('name', 'string'),
+    2: field('f', 'float'),
+    3: field('i', 'int'),
+    4: field('s', 'bytes'),
+    5: field('t', TENSOR),
+    7: field('floats', 'fixed32'),
+    8: field('ints', 'ints'),
+    9: field('strings', 'bytesList'),
+    20: field('type', 'int'),
+  },
+};
+
+const NODE: Message = {
+  name: 'NodeProto',
+  fields: {
+    1: field('input', 'strings'),
+    2: field('output', 'strings'),
+    3: field('name', 'string'),
+    4: field('opType', 'string'),
+    5: field('attribute', [ATTRIBUTE]),
+    7: field('domain', 'string'),
+  },
+};
+
+const DIMENSION: Message = { name: 'Dimension', fields: { 1: field('dimValue', 'int'), 2: field('dimParam', 'string') } };
+const SHAPE: Message = { name: 'TensorShapeProto', fields: { 1: field('dim', [DIMENSION]) } };
+const TENSOR_TYPE: Message = { name: 'TypeProto.Tensor', fields: { 1: field('elemType', 'int'), 2: field('shape', SHAPE) } };
+const TYPE: Message = { name: 'TypeProto', fields: { 1: field('tensorType', TENSOR_TYPE) } };
+const VALUE_INFO: Message = { name: 'ValueInfoProto', fields: { 1: field('name', 'string'), 2: field('type', TYPE) } };
+
+const GRAPH: Message = {
+  name: 'GraphProto',
+  fields: {
+    1: field('node', [NODE]),
+    2: field('name', 'string'),
+    5: field('initializer', [TENSOR]),
+    11: field('input', [VALUE_INFO]),
+    12: field('output', [VALUE_INFO]),
+    15: field('sparseInitializer', 'bytesList'),
+  },
+};
+
+const OPERATOR_SET: Message = { name: 'OperatorSetIdProto', fields: { 1: field('domain', 'string'), 2: field('version', 'int') } };
+
+const MODEL: Message = {
+  name: 'ModelProto',
+  fields: {
+    1: field('irVersion', 'int'),
+    2: field('producerName', 'string'),
+    3: field('producerVersion', 'string'),
+    7: field('graph', GRAPH),
+    8: field('opsetImport', [OPERATOR_SET]),
+    14: field('metadata', [ENTRY]),
+  },
+};
+
+/** Attribute types as `AttributeProto.type` numbers them. */
+export const ATTRIBUTE_TYPES = { float: 1, int: 2, string: 3, tensor: 4, floats: 6, ints: 7, strings: 8 } as const;
+
+/** Throws an `OnnxError` where the bytes are no such message. Weights are views into `bytes`. */
+export const decodeModel = (bytes: Uint8Array): ModelProto => decodeMessage(MODEL, bytes) as unknown as ModelProto;
+/** A tensor on its own, as the `.pb` files of ONNX's operator tests hold it. */
+export const decodeTensorProto = (bytes: Uint8Array): TensorProto => decodeMessage(TENSOR, bytes) as unknown as TensorProto;
+
+/** What is written may leave out what a reader fills in. */
+export type Written<T> = {
+  [K in keyof T]?: T[K] extends (infer U)[]
+    ? U extends object
+      ? Written<U>[]
+      : U[]
+    : T[K] extends object | undefined
+      ? T[K] extends Uint8Array | undefined
+        ? T[K]
+        : Written<NonNullable<T[K]>>
+      : T[K];
+};
+
+export const encodeModel = (model: Written<ModelProto>): Uint8Array => encodeMessage(MODEL, model);

@@ -1,0 +1,108 @@
+/**
+ * Charts as static SVG by Observable Plot: no script in the page, and colours of the page's own variables, so that they
+ * follow its light and dark schemes.
+ */
+import * as Plot from '@observablehq/plot';
+import { parseHTML } from 'linkedom';
+import { type Html, trusted } from './html.js';
+
+const { document } = parseHTML('<!doctype html><html><body></body></html>');
+
+/** A plot as SVG with a text that stands for it where it cannot be seen. */
+export function chart(options: Plot.PlotOptions, label: string): Html {
+  const svg = Plot.plot({
+    document: document as unknown as Document,
+    style: { fontSize: '12px', background: 'none' },
+    ...options,
+  }) as unknown as { outerHTML: string; setAttribute(name: string, value: string): void; removeAttribute(name: string): void };
+  svg.setAttribute('role', 'img');
+  svg.setAttribute('aria-label', label);
+  return trusted(svg.outerHTML);
+}
+
+export interface Series {
+  name: string;
+  /** A CSS colour, such as a variable of the page. */
+  colour: string;
+  points: readonly { x: number; y: number }[];
+}
+
+export interface CurveOptions {
+  series: readonly Series[];
+  x: string;
+  y: string;
+  /** What the chart shows, in a sentence, for those who do not see it. */
+  label: string;
+  /** Places on the x axis to mark, with a word each. */
+  marks?: readonly { x: number; text: string }[];
+  percent?: boolean;
+}
+
+/** Lines over epochs, each named at its end. */
+export function curves({ series, x, y, label, marks = [], percent = false }: CurveOptions): Html {
+  const last = Math.max(...series.flatMap(({ points }) => points.map((point) => point.x)));
+  return chart(
+    {
+      width: 520,
+      height: 300,
+      marginLeft: 48,
+      marginRight: 84,
+      marginTop: 28,
+      x: { label: x, ticks: Math.min(last, 10), tickFormat: 'd', insetLeft: 8 },
+      y: { label: y, grid: true, zero: true, percent, nice: true, ticks: 5 },
+      marks: [
+        Plot.ruleY([0], { strokeOpacity: 0.4 }),
+        Plot.ruleX(marks, { x: 'x', strokeDasharray: '2,4', strokeOpacity: 0.5 }),
+        Plot.text(marks, { x: 'x', text: 'text', frameAnchor: 'top', dx: -4, textAnchor: 'end', fillOpacity: 0.65, rotate: -90 }),
+        ...series.flatMap(({ name, colour, points }) => [
+          Plot.lineY(points, { x: 'x', y: 'y', stroke: colour, strokeWidth: 2, curve: 'monotone-x' }),
+          Plot.dot(points, { x: 'x', y: 'y', fill: colour, r: 2.5 }),
+          Plot.text(points.slice(-1), { x: 'x', y: 'y', text: () => name, fill: colour, dx: 8, textAnchor: 'start', fontWeight: 600 }),
+        ]),
+      ],
+    },
+    label,
+  );
+}
+
+/**
+ * How often each class was taken for which, as a square of squares: a row a true class, a column an answer.
+ *
+ * @param counts [classes][classes], row-major by true class
+ */
+export function confusion(counts: readonly (readonly number[])[], classes: readonly string[], label: string): Html {
+  const cells = counts.flatMap((row, i) => {
+    const total = row.reduce((sum, n) => sum + n, 0);
+    return row.flatMap((n, j) => (n === 0 ? [] : [{ truth: classes[i], answer: classes[j], share: n / total, n, total, right: i === j }]));
+  });
+  const side = 22 * classes.length;
+  return chart(
+    {
+      width: side + 110,
+      height: side + 110,
+      marginLeft: 104,
+      marginTop: 104,
+      marginRight: 6,
+      marginBottom: 6,
+      x: { domain: [...classes], axis: 'top', tickRotate: -90, label: null, tickSize: 0, padding: 0.06 },
+      y: { domain: [...classes], label: null, tickSize: 0, padding: 0.06 },
+      opacity: { domain: [0, 1], range: [0.12, 1] },
+      marks: [
+        Plot.frame({ strokeOpacity: 0.25 }),
+        Plot.cell(cells, {
+          x: 'answer',
+          y: 'truth',
+          fill: (cell: (typeof cells)[number]) => (cell.right ? 'var(--accent)' : 'var(--warm)'),
+          fillOpacity: { value: 'share', scale: 'opacity' } as never,
+          title: ({ truth, answer, n, total, right }: (typeof cells)[number]) =>
+            `${truth}: ${n} of ${total} ${right ? 'right' : `taken for ${answer}`}`,
+        }),
+        Plot.text(
+          cells.filter(({ right }) => !right),
+          { x: 'answer', y: 'truth', text: 'n', fontSize: 10 },
+        ),
+      ],
+    },
+    label,
+  );
+}

@@ -1,0 +1,20 @@
+/** Pictures, charts and the page made of them. */
+export { chooseMaps } from './findings.js';
+export type { Baseline, LayerFindings, ReportContext, ReportInput, Section, SectionWriter } from './input.js';
+export {
+  type Box,
+  blank,
+  contactSheet,
+  contrastRange,
+  cropPicture,
+  cropPlanes,
+  enlarge,
+  inColour,
+  paste,
+  type SheetOptions,
+  signedPicture,
+  windowAround,
+} from './pictures.js';
+export { decodePng, encodePng, pngDataUri } from './png.js';
+export { type PredictSplitOptions, predictSplit, type SplitPrediction, type SplitPredictions } from './predictions.js';
+export { buildReport } from './report.js';

@@ -1,0 +1,63 @@
+/** What a report is made of, and what its sections are given. */
+import type { Dataset } from '../data/dataset.js';
+import type { ProjectedMap } from '../deconv/index.js';
+import type { LayerSummary } from '../nn/index.js';
+import type { EpochMetrics, Preprocess, ZfNet } from '../zfnet/index.js';
+import type { Html } from './html.js';
+import type { SplitPredictions } from './predictions.js';
+
+/** How a simpler method does on the same examples. */
+export interface Baseline {
+  name: string;
+  /** In plain words, what it does. */
+  description: string;
+  /** Top-1 error by split, as fractions. */
+  top1Error: Readonly<Record<string, number>>;
+}
+
+export interface ReportInput {
+  model: ZfNet;
+  preprocess: Preprocess;
+  /** Opened at the side that `preprocess` expects. */
+  dataset: Dataset;
+  metrics: readonly EpochMetrics[];
+  /** What the network answered, by split, in the order to show. The first split is the one that features are looked for in. */
+  predictions: Readonly<Record<string, SplitPredictions>>;
+  baselines: readonly Baseline[];
+  /** How the network came about. */
+  training: { examples: number; seconds?: number; engine?: string };
+  /** The command that makes this run and its report again. */
+  command: string;
+  /** Maps shown of every layer. Default 8. */
+  mapsPerLayer?: number;
+  onProgress?: (step: string, done: number, total: number) => void;
+}
+
+/** What was found out about one convolution layer. */
+export interface LayerFindings extends LayerSummary {
+  /** [height, width] of what one activation sees, no larger than the image. */
+  field: readonly [number, number];
+  maps: number;
+  /** Maps that answered to none of the images looked at. */
+  dead: number[];
+  chosen: ProjectedMap[];
+}
+
+/** What sections are written from. */
+export interface ReportContext extends ReportInput {
+  summaries: readonly LayerSummary[];
+  layers: readonly LayerFindings[];
+  /** Name of the split that the features were looked for in, and how many images it has. */
+  featureSplit: { name: string; length: number };
+}
+
+/** A part of the page under a heading of its own. */
+export interface Section {
+  /** For links: letters and hyphens. */
+  id: string;
+  title: string;
+  body: Html;
+}
+
+/** Writes one section, or null where there is nothing to tell. */
+export type SectionWriter = (context: ReportContext) => Section | null | Promise<Section | null>;

@@ -1,0 +1,42 @@
+/** The page around the sections: head, title, links, and everything in one file. */
+
+import type { Html } from './html.js';
+import { html, trusted } from './html.js';
+import type { Section } from './input.js';
+import { STYLE } from './style.js';
+
+export interface PageInput {
+  title: string;
+  description: string;
+  lead: Html;
+  sections: readonly Section[];
+}
+
+/** A complete HTML document that needs nothing but itself. */
+export function page({ title, description, lead, sections }: PageInput): string {
+  const document = html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="description" content="${description}">
+<title>${title}</title>
+<link rel="icon" href="data:,">
+<style>${trusted(STYLE)}</style>
+</head>
+<body>
+<a class="skip" href="#content">Skip to the content</a>
+<header>
+<h1>${title}</h1>
+${lead}
+</header>
+<nav aria-label="Contents"><ul>${sections.map(({ id, title }) => html`<li><a href="#${id}">${title}</a></li>`)}</ul></nav>
+<main id="content">
+${sections.map(({ id, title, body }) => html`<section id="${id}" aria-labelledby="${id}-title">\n<h2 id="${id}-title">${title}</h2>\n${body}\n</section>\n`)}
+</main>
+<footer><p class="note">Written by zfnet. This page loads nothing: all pictures are within it.</p></footer>
+</body>
+</html>
+`;
+  return document.toString();
+}

@@ -1,0 +1,159 @@
+/**
+ * Numbers as pictures: signed projections centred on grey, filters, patches of images, and sheets of many.
+ *
+ * Pictures are 8-bit `Image`s, [height, width, channels]. Everything signed is shown alike: mid grey is zero, brighter is
+ * positive, darker negative, by channel.
+ */
+import type { Image } from '../data/dataset.js';
+import { ShapeError } from '../tensor/index.js';
+
+/** [y0, x0, y1, x1], end exclusive. */
+export type Box = readonly [number, number, number, number];
+
+export const GREY = 128;
+
+/** The share of values that a stretched picture shows within its range; the few beyond it are clipped. */
+const WITHIN = 0.995;
+
+/**
+ * The absolute value that the most extreme shade stands for: 99.5 % of the values lie within it. 0 for a picture of zeros.
+ */
+export function contrastRange(values: ArrayLike<number>): number {
+  const sizes = Float64Array.from(values, Math.abs).sort();
+  const range = sizes[Math.max(0, Math.ceil(WITHIN * sizes.length) - 1)] ?? 0;
+  // Where nearly all is zero, what is not zero is the picture.
+  return range > 0 ? range : (sizes.at(-1) ?? 0);
+}
+
+/**
+ * A signed picture: grey is 0, `range` is white, −`range` black, channel by channel.
+ *
+ * @param values [C, H, W] with one or three channels
+ * @param range default `contrastRange(values)`: the contrast is stretched, so brightness says nothing from picture to picture
+ */
+export function signedPicture(values: ArrayLike<number>, shape: readonly number[], range = contrastRange(values)): Image {
+  const [channels, height, width] = shape;
+  if (channels !== 1 && channels !== 3) throw new ShapeError(`signedPicture: got shape [${shape}], expected [1, H, W] or [3, H, W]`);
+  const plane = height * width;
+  const data = new Uint8Array(plane * channels);
+  const scale = range > 0 ? 127 / range : 0;
+  for (let p = 0; p < plane; p++) {
+    for (let c = 0; c < channels; c++) {
+      const shade = Math.round(GREY + scale * values[c * plane + p]);
+      data[p * channels + c] = Math.min(Math.max(shade, 1), 255);
+    }
+  }
+  return { width, height, channels, data };
+}
+
+/** The part of planes [C, H, W] inside a box: [C, y1 − y0, x1 − x0]. */
+export function cropPlanes(
+  values: Float32Array,
+  shape: readonly number[],
+  [y0, x0, y1, x1]: Box,
+): { values: Float32Array; shape: number[] } {
+  const [channels, height, width] = shape;
+  const [h, w] = [y1 - y0, x1 - x0];
+  const out = new Float32Array(channels * h * w);
+  for (let c = 0; c < channels; c++)
+    for (let y = 0; y < h; y++) {
+      const start = (c * height + y0 + y) * width + x0;
+      out.set(values.subarray(start, start + w), (c * h + y) * w);
+    }
+  return { values: out, shape: [channels, h, w] };
+}
+
+/** The part of a picture inside a box. */
+export function cropPicture(picture: Image, [y0, x0, y1, x1]: Box): Image {
+  const { width, channels, data } = picture;
+  const [h, w] = [y1 - y0, x1 - x0];
+  const out = new Uint8Array(h * w * channels);
+  for (let y = 0; y < h; y++) {
+    const start = ((y0 + y) * width + x0) * channels;
+    out.set(data.subarray(start, start + w * channels), y * w * channels);
+  }
+  return { width: w, height: h, channels, data: out };
+}
+
+/**
+ * A window of `size` around a patch that was clipped at the image's edge, moved inwards so that it lies inside: all windows of
+ * a layer have one size, and each holds its whole patch.
+ */
+export function windowAround([y0, x0, y1, x1]: Box, size: readonly [number, number], height: number, width: number): Box {
+  const axis = (from: number, to: number, want: number, extent: number): [number, number] => {
+    const length = Math.min(want, extent);
+    // A patch clipped at its start grows towards the start, where there is room for it.
+    const start = Math.min(Math.max(from === 0 ? to - length : from, 0), extent - length);
+    return [start, start + length];
+  };
+  const [top, bottom] = axis(y0, y1, size[0], height);
+  const [left, right] = axis(x0, x1, size[1], width);
+  return [top, left, bottom, right];
+}
+
+/** Every pixel as a square of `factor` × `factor`. */
+export function enlarge(picture: Image, factor: number): Image {
+  const { width, height, channels, data } = picture;
+  const out = new Uint8Array(data.length * factor * factor);
+  let to = 0;
+  for (let y = 0; y < height * factor; y++) {
+    const row = Math.floor(y / factor) * width;
+    for (let x = 0; x < width * factor; x++) {
+      const from = (row + Math.floor(x / factor)) * channels;
+      for (let c = 0; c < channels; c++) out[to++] = data[from + c];
+    }
+  }
+  return { width: width * factor, height: height * factor, channels, data: out };
+}
+
+/** Grey as colour. */
+export function inColour(picture: Image): Image {
+  if (picture.channels === 3) return picture;
+  return { ...picture, channels: 3, data: Uint8Array.from({ length: picture.data.length * 3 }, (_, i) => picture.data[Math.floor(i / 3)]) };
+}
+
+export interface SheetOptions {
+  columns: number;
+  /** Pixels between pictures. Default 1. */
+  gap?: number;
+  /** Pixels around all of them. Default 0. */
+  margin?: number;
+  /** Shade of the gaps, 0 to 255, or a colour. Default white. */
+  background?: number | readonly [number, number, number];
+}
+
+/** Pictures in rows, each in a cell of the largest one's size, from the top left. */
+export function contactSheet(pictures: readonly Image[], options: SheetOptions): Image {
+  const { columns, gap = 1, margin = 0, background = 255 } = options;
+  const cell = cellSize(pictures);
+  const rows = Math.ceil(pictures.length / columns);
+  const across = Math.min(columns, pictures.length);
+  const width = 2 * margin + across * cell.width + (across - 1) * gap;
+  const height = 2 * margin + rows * cell.height + (rows - 1) * gap;
+  const sheet = blank(width, height, background);
+  pictures.forEach((picture, i) => {
+    const x = margin + (i % columns) * (cell.width + gap);
+    const y = margin + Math.floor(i / columns) * (cell.height + gap);
+    paste(sheet, picture, y, x);
+  });
+  return sheet;
+}
+
+const cellSize = (pictures: readonly Image[]) => ({
+  width: Math.max(...pictures.map((picture) => picture.width)),
+  height: Math.max(...pictures.map((picture) => picture.height)),
+});
+
+/** A picture of one colour. */
+export function blank(width: number, height: number, background: number | readonly [number, number, number]): Image {
+  const colour = typeof background === 'number' ? [background, background, background] : background;
+  return { width, height, channels: 3, data: Uint8Array.from({ length: width * height * 3 }, (_, i) => colour[i % 3]) };
+}
+
+/** Copies `picture` into `sheet` with its top left at (y, x). */
+export function paste(sheet: Image, picture: Image, y: number, x: number): void {
+  const { width, height, data } = inColour(picture);
+  for (let row = 0; row < height; row++) {
+    sheet.data.set(data.subarray(row * width * 3, (row + 1) * width * 3), ((y + row) * sheet.width + x) * 3);
+  }
+}

@@ -1,0 +1,52 @@
+/** What a network answers to every image of a split, as far as a report needs it. */
+import type { Split } from '../data/dataset.js';
+import type { DataError } from '../data/errors.js';
+import { batches } from '../data/loader.js';
+import { type Classifier, predict } from '../zfnet/index.js';
+
+export interface SplitPrediction {
+  /** Place of the image in its split. */
+  index: number;
+  label: number;
+  /** The five most probable classes, falling. */
+  top: number[];
+  /** Their probabilities. */
+  probabilities: number[];
+}
+
+export interface SplitPredictions {
+  predictions: SplitPrediction[];
+  /** Fractions. */
+  top1Error: number;
+  top5Error: number;
+}
+
+export interface PredictSplitOptions {
+  batchSize?: number;
+  onProgress?: (done: number, total: number) => void;
+  onBroken?: (error: DataError) => void;
+}
+
+/** Runs every image of a split through the network once, on its centre crop. */
+export async function predictSplit(classifier: Classifier, split: Split, options: PredictSplitOptions = {}): Promise<SplitPredictions> {
+  const { batchSize = 128, onProgress, onBroken } = options;
+  const places = new Map(classifier.classes.map((name, label) => [name, label]));
+  const predictions: SplitPrediction[] = [];
+  for await (const examples of batches(split, { batchSize, onBroken })) {
+    const answers = await predict(
+      classifier,
+      examples.map(({ image }) => image),
+    );
+    for (const [i, { index, label }] of examples.entries()) {
+      const top = answers[i].map((answer) => places.get(answer.class)!);
+      predictions.push({ index, label, top, probabilities: answers[i].map(({ probability }) => probability) });
+    }
+    onProgress?.(predictions.length, split.length);
+  }
+  const share = (isWrong: (p: SplitPrediction) => boolean) => predictions.filter(isWrong).length / Math.max(predictions.length, 1);
+  return {
+    predictions,
+    top1Error: share(({ label, top }) => top[0] !== label),
+    top5Error: share(({ label, top }) => !top.includes(label)),
+  };
+}

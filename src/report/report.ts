@@ -1,0 +1,24 @@
+/** The report: from a trained network to one page that explains it. */
+import { gatherFindings } from './findings.js';
+import type { ReportInput, Section } from './input.js';
+import { page } from './page.js';
+import { SECTIONS } from './sections/index.js';
+import { summary } from './sections/summary.js';
+
+/** One self-contained HTML page: no script, nothing loaded from anywhere, images within. */
+export async function buildReport(input: ReportInput): Promise<string> {
+  const context = await gatherFindings(input);
+  const sections: Section[] = [];
+  for (const [i, write] of SECTIONS.entries()) {
+    const section = await write(context);
+    if (section) sections.push(section);
+    input.onProgress?.('writing the page', i + 1, SECTIONS.length);
+  }
+  const { dataset } = input;
+  return page({
+    title: 'Inside a small ZFNet',
+    description: `What a convolutional network trained on ${dataset.name} learned, layer by layer.`,
+    lead: summary(context),
+    sections,
+  });
+}

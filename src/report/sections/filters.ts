@@ -1,0 +1,33 @@
+/** The first layer's filters as pictures: the one layer whose weights can be looked at directly (paper, Fig. 6). */
+import { Conv2d } from '../../nn/index.js';
+import { sheet } from '../components.js';
+import { html } from '../html.js';
+import type { ReportContext, Section } from '../input.js';
+import { signedPicture } from '../pictures.js';
+import { plural } from '../words.js';
+
+export async function filtersSection({ model, layers }: ReportContext): Promise<Section | null> {
+  const [first] = layers;
+  const layer = first && model.layer(first.name);
+  if (!(layer instanceof Conv2d)) return null;
+  const { shape } = layer.weight;
+  const [maps, channels, height, width] = shape;
+  if (channels !== 1 && channels !== 3) return null;
+  const weights = Float32Array.from(await layer.weight.data());
+  const size = channels * height * width;
+  const cells = Array.from({ length: maps }, (_, map) => {
+    const own = weights.subarray(map * size, (map + 1) * size);
+    const strongest = own.reduce((max, value) => Math.max(max, Math.abs(value)), 0);
+    const rms = Math.sqrt(own.reduce((sum, value) => sum + value * value, 0) / size);
+    return { picture: signedPicture(own, [channels, height, width], strongest), tip: `filter ${map}, RMS ${rms.toPrecision(2)}` };
+  });
+  return {
+    id: 'filters',
+    title: 'What the first layer looks for',
+    body: html`<p>These are all ${plural(maps, 'filter')} of ${first.name}, each ${height}×${width} pixels. A filter is moved over the image and answers where the
+image looks like it: edges in one direction, patches of one colour next to another, fine stripes. Nobody drew them; they are what training
+made of random noise.</p>
+<figure class="filters">${sheet(cells, Math.ceil(Math.sqrt(maps * 2)), `The ${maps} filters of ${first.name} as small colour pictures`)}
+<figcaption>Grey is zero. Each filter is scaled by its own largest weight, so brightness cannot be compared between filters.</figcaption></figure>`,
+  };
+}

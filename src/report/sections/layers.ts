@@ -1,0 +1,42 @@
+/** The network as a table: a row a layer. */
+import { table } from '../components.js';
+import { html } from '../html.js';
+import type { ReportContext, Section } from '../input.js';
+import { count } from '../words.js';
+
+const IN_WORDS: Record<string, string> = {
+  Conv2d: 'looks for small patterns everywhere',
+  MaxPool2d: 'keeps the strongest of each neighbourhood',
+  AvgPool2d: 'averages each neighbourhood',
+  LocalResponseNorm: 'lets neighbouring maps compete',
+  Linear: 'weighs everything together',
+};
+
+export function layersSection({ summaries, model }: ReportContext): Section {
+  const rows = summaries.filter(({ kind }) => kind in IN_WORDS);
+  const { inputSize } = model.architecture;
+  const sees = ({ receptiveField }: (typeof rows)[number]) => {
+    if (receptiveField === null) return 'everything';
+    const [height, width] = receptiveField.map(({ size }) => size);
+    return height >= inputSize && width >= inputSize ? `${height}×${width} (everything)` : `${height}×${width}`;
+  };
+  return {
+    id: 'layers',
+    title: 'How it is built',
+    body: html`<p>An image goes in at the top; every layer works on the maps that the one above hands down. A <em>map</em> is a picture of
+where in the image a layer found one particular thing. Going down, the maps get coarser, and each of their points sees more of the image:
+its <em>receptive field</em>. Behind every convolution and fully connected layer but the last, what is negative is cut off at zero.</p>
+${table(
+  'Layers of the network',
+  ['Layer', 'What it does', 'Output', 'Sees (pixels)', 'Parameters'],
+  rows.map((row) => [
+    row.name,
+    IN_WORDS[row.kind],
+    row.outputShape.slice(1).join('×'),
+    sees(row),
+    row.parameters > 0 ? count(row.parameters) : '',
+  ]),
+  [2, 3, 4],
+)}`,
+  };
+}

@@ -1,0 +1,65 @@
+/** Where the network goes wrong: which classes it takes for which, and the wrong answers it was surest of. */
+import { confusion } from '../charts.js';
+import { picture, seen } from '../components.js';
+import { type Html, html } from '../html.js';
+import type { ReportContext, Section } from '../input.js';
+import type { SplitPrediction, SplitPredictions } from '../predictions.js';
+import { className, count, percent, plural, splitTitle } from '../words.js';
+
+const MOST_CLASSES = 40;
+const MOST_MISTAKES = 12;
+const SIDE = 112;
+
+export async function mistakesSection(context: ReportContext): Promise<Section | null> {
+  const { dataset, predictions } = context;
+  const splits = Object.entries(predictions);
+  if (splits.length === 0) return null;
+  const names = dataset.classes.map(className);
+  const matrices = names.length > MOST_CLASSES ? [] : splits.map(([name, found]) => matrix(splitTitle(dataset, name), found, names));
+  const sheets = await Promise.all(splits.map(([name, found]) => surest(context, name, found)));
+  return {
+    id: 'mistakes',
+    title: 'Where it goes wrong',
+    body: html`${
+      matrices.length > 0 &&
+      html`<p>Each row below is a class, each column an answer. Right answers lie on the diagonal; a mark beside it is a class taken for
+another, with the number of images.</p><div class="charts">${matrices}</div>`
+    }${sheets}`,
+  };
+}
+
+function matrix(title: string, { predictions, top1Error }: SplitPredictions, classes: readonly string[]): Html {
+  const counts = classes.map(() => classes.map(() => 0));
+  for (const { label, top } of predictions) counts[label][top[0]]++;
+  const label = `${title}: ${percent(top1Error)} of ${count(predictions.length)} answers are wrong. ${worstPair(counts, classes)}`;
+  return html`<figure class="confusion">${confusion(counts, classes, label)}<figcaption><strong>${title}.</strong> ${worstPair(counts, classes)}</figcaption></figure>`;
+}
+
+function worstPair(counts: readonly (readonly number[])[], classes: readonly string[]): string {
+  let worst = { n: 0, i: 0, j: 0 };
+  counts.forEach((row, i) => {
+    row.forEach((n, j) => {
+      if (i !== j && n > worst.n) worst = { n, i, j };
+    });
+  });
+  if (worst.n === 0) return 'No class was taken for another.';
+  return `Most often, ${classes[worst.i]} was taken for ${classes[worst.j]}: ${plural(worst.n, 'time')}.`;
+}
+
+async function surest({ dataset, preprocess }: ReportContext, split: string, found: SplitPredictions): Promise<Html> {
+  const wrong = found.predictions.filter(({ label, top }) => top[0] !== label);
+  const worst = [...wrong].sort((a, b) => b.probabilities[0] - a.probabilities[0] || a.index - b.index).slice(0, MOST_MISTAKES);
+  const title = splitTitle(dataset, split);
+  if (worst.length === 0) return html`<h3>${title}: no mistakes</h3><p>All ${count(found.predictions.length)} answers were right.</p>`;
+  const figures = await Promise.all(
+    worst.map(async (prediction) => {
+      const { image } = await dataset.splits[split].get(prediction.index);
+      const [truth, answer] = [prediction.label, prediction.top[0]].map((k) => className(dataset.classes[k]));
+      return html`<figure>${picture(seen(preprocess, image), `A ${truth}, taken for ${answer}`, SIDE)}
+<figcaption>${truth}, taken for <em>${answer}</em> (${sureness(prediction)} sure)</figcaption></figure>`;
+    }),
+  );
+  return html`<h3>${title}: the ${plural(worst.length, 'mistake')} it was surest of, of ${count(wrong.length)}</h3><div class="mistakes">${figures}</div>`;
+}
+
+const sureness = ({ probabilities }: SplitPrediction): string => `${(100 * Math.min(probabilities[0], 0.99)).toFixed(0)} %`;

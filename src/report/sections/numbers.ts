@@ -1,0 +1,24 @@
+/** What the numbers on the page mean, for readers who do not train networks. */
+import { html } from '../html.js';
+import type { ReportContext, Section } from '../input.js';
+import { percent, plural } from '../words.js';
+
+export function numbersSection({ dataset }: ReportContext): Section {
+  const classes = dataset.classes.length;
+  return {
+    id: 'numbers',
+    title: 'What the numbers mean',
+    body: html`<dl>
+<dt>Wrong answers (top-1 error)</dt><dd>The share of images for which the most probable class was not the right one. With ${plural(classes, 'class', 'classes')}, guessing errs
+${percent(1 - 1 / classes)} of the time.</dd>
+<dt>Nearest neighbour on pixels</dt><dd>A method that learns nothing: the answer is the class of that training image whose pixels differ least. What a network does
+better than this, it does by having found something beyond pixels.</dd>
+<dt>Answer of a map (activation)</dt><dd>A number without a unit: zero where the map does not find its pattern, larger the better it does. It can be compared within a
+map, not between maps.</dd>
+<dt>Receptive field</dt><dd>The piece of the image that one point of a map can see at all. Outside of it, a projection is exactly zero.</dd>
+<dt>Projection</dt><dd>An answer brought back to pixels. It shows which pattern of pixels the answer came from. It does not show why the network decided
+for a class, and it is not a picture of “the” pattern of a map: that is why there are nine of each.</dd>
+<dt>Dead map</dt><dd>One that answers to none of the images. It wastes the work spent on it, and its filter stays as it is.</dd>
+</dl>`,
+  };
+}

@@ -1,0 +1,44 @@
+/** What was trained on what, and how well it does, beside simpler methods: the top of the page. */
+import { countParameters } from '../../nn/index.js';
+import { type Html, html } from '../html.js';
+import type { ReportContext } from '../input.js';
+import { count, duration, list, percent, splitInWords, splitTitle } from '../words.js';
+
+/** The paragraph and the table under the title. */
+export function summary(context: ReportContext): Html {
+  const { model, dataset, predictions, training, metrics } = context;
+  const { inputSize, width } = model.architecture;
+  const splits = Object.keys(predictions);
+  const results = splits.map((split) => `${percent(predictions[split].top1Error)} of the time on ${splitInWords(dataset, split)}`);
+  const convolutions = context.layers.length;
+  const scaled = width === 1 ? '' : `, at ${percent(width)} of the paper’s width`;
+  return html`<p class="lead">A ZFNet, a network of ${convolutions} convolution layers and ${count(countParameters(model))} parameters${scaled},
+learned from ${count(training.examples)} images of ${inputSize}×${inputSize} pixels to tell ${dataset.classes.length} things apart,
+in ${count(metrics.length)} rounds through them${training.seconds ? html` and ${duration(training.seconds)}` : ''}${training.engine ? html`, with ${training.engine}` : ''}.
+It errs ${list(results)}. Below you can see how it learned, what it looks for, layer by layer, and where it goes wrong.</p>
+${results.length > 0 && comparison(context, splits)}`;
+}
+
+function comparison({ dataset, predictions, baselines }: ReportContext, splits: readonly string[]): Html {
+  const rows = [
+    { name: 'This network', description: '', errors: splits.map((split) => predictions[split].top1Error), own: true },
+    ...baselines.map(({ name, description, top1Error }) => ({
+      name,
+      description,
+      errors: splits.map((split) => top1Error[split]),
+      own: false,
+    })),
+  ];
+  const cell = (error: number | undefined) =>
+    error === undefined
+      ? html`<td>—</td>`
+      : html`<td><span class="bar" style="--share:${Math.max(error, 0.004).toFixed(3)}"></span><span class="value">${percent(error)}</span></td>`;
+  return html`<table class="comparison">
+<caption>Share of wrong answers: shorter is better</caption>
+<thead><tr><th scope="col"><span class="hidden">Method</span></th>${splits.map((split) => html`<th scope="col">${splitTitle(dataset, split)}</th>`)}</tr></thead>
+<tbody>${rows.map(
+    (row) =>
+      html`<tr${row.own ? html` class="own"` : ''}><th scope="row">${row.name}${row.description ? html`<small>${row.description}</small>` : ''}</th>${row.errors.map(cell)}</tr>`,
+  )}</tbody>
+</table>`;
+}

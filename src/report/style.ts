@@ -1,0 +1,110 @@
+/** The page's looks: one column of text, figures wider than it, light and dark by the reader's preference. */
+export const STYLE = `
+:root {
+  color-scheme: light dark;
+  --page: #fbfaf8; --card: #ffffff; --text: #23211e; --muted: #68635b; --line: #e2ddd4;
+  --accent: #1c6290; --warm: #b2501f; --bar: #c9c2b6;
+  --serif: 'Iowan Old Style', Charter, 'Bitstream Charter', 'Palatino Linotype', Palatino, 'Noto Serif', 'DejaVu Serif', Georgia, serif;
+  --sans: system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'DejaVu Sans', Helvetica, Arial, sans-serif;
+  --text-width: 42rem; --wide: 68rem;
+}
+@media (prefers-color-scheme: dark) {
+  :root {
+    --page: #171614; --card: #1f1e1b; --text: #e6e1d8; --muted: #a19a8d; --line: #35322d;
+    --accent: #79b4dc; --warm: #e58e5e; --bar: #514c44;
+  }
+}
+* { box-sizing: border-box; }
+html { scroll-behavior: smooth; -webkit-text-size-adjust: 100%; }
+@media (prefers-reduced-motion: reduce) { html { scroll-behavior: auto; } }
+body { margin: 0; background: var(--page); color: var(--text); font: 1.0625rem/1.6 var(--serif); }
+main, header, footer, nav { max-width: var(--wide); margin-inline: auto; padding-inline: 1.25rem; }
+p, dl, ul, pre, h1, h2, h3 { max-width: var(--text-width); }
+h1, h2, h3 { font-weight: 600; line-height: 1.2; text-wrap: balance; }
+h1 { font-size: clamp(2rem, 6vw, 3rem); letter-spacing: -0.015em; margin: 4rem 0 1.25rem; }
+h2 { font-size: 1.75rem; letter-spacing: -0.01em; margin: 5rem 0 1rem; }
+h3 { font-size: 1.25rem; margin: 3rem 0 0.5rem; }
+p { margin: 0 0 1rem; text-wrap: pretty; hanging-punctuation: first; }
+a { color: var(--accent); text-underline-offset: 0.15em; }
+.lead { font-size: 1.25rem; line-height: 1.55; }
+.note, small, figcaption, caption { color: var(--muted); font-family: var(--sans); font-size: 0.8125rem; line-height: 1.5; }
+:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
+img, svg { max-width: 100%; }
+.coarse { image-rendering: pixelated; }
+figure { margin: 0; }
+figcaption { padding-top: 0.5rem; }
+.hidden { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
+.skip:not(:focus) { position: absolute; left: -100vw; }
+nav { font-family: var(--sans); font-size: 0.875rem; margin-top: 2.5rem; }
+nav ul { display: flex; flex-wrap: wrap; gap: 0.25rem 1.5rem; list-style: none; margin: 0; padding: 1rem 0; max-width: none; border-block: 1px solid var(--line); }
+nav a { color: inherit; text-decoration: none; }
+nav a:hover { text-decoration: underline; }
+
+table { border-collapse: collapse; font-family: var(--sans); font-size: 0.875rem; font-variant-numeric: tabular-nums; }
+th, td { text-align: left; vertical-align: top; padding: 0.45rem 1.25rem 0.45rem 0; border-bottom: 1px solid var(--line); font-weight: 400; }
+thead th { color: var(--muted); vertical-align: bottom; }
+tbody th { font-weight: 600; }
+.number { text-align: right; }
+th small { display: block; font-weight: 400; }
+.scroll { overflow-x: auto; margin-block: 1.5rem; }
+caption { text-align: left; padding-bottom: 0.5rem; }
+
+.comparison { width: 100%; max-width: var(--text-width); margin-top: 2.5rem; }
+.comparison th:first-child { width: 34%; }
+.comparison td { vertical-align: middle; white-space: nowrap; }
+.comparison .bar { display: inline-block; height: 0.7rem; width: calc(var(--share) * (100% - 4rem)); background: var(--bar); border-radius: 1px; vertical-align: -0.05rem; }
+.comparison .value { padding-left: 0.5rem; }
+.comparison .own .bar { background: var(--accent); }
+.comparison .own { font-weight: 600; }
+
+.sheet { position: relative; display: grid; grid-template: repeat(var(--rows), 1fr) / repeat(var(--columns), 1fr); background: var(--line); }
+.sheet img { position: absolute; inset: 0; width: 100%; height: 100%; display: block; }
+.cell { position: relative; border: 1px solid var(--gap, var(--card)); }
+.cell:hover, .cell:focus-visible { outline: 2px solid var(--accent); outline-offset: -2px; z-index: 2; }
+.cell:hover::after, .cell:focus-visible::after {
+  content: attr(data-tip); position: absolute; z-index: 3; left: 0; top: calc(100% + 4px); width: max-content; max-width: 15rem;
+  padding: 0.3rem 0.55rem; border-radius: 3px; background: var(--text); color: var(--page); font: 0.75rem/1.35 var(--sans); pointer-events: none;
+}
+.pair > :last-child .cell:hover::after { left: auto; right: 0; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fill, minmax(7.25rem, 1fr)); gap: 1.25rem 1rem; margin-block: 1.5rem; --gap: var(--page); }
+.tile figcaption { padding-top: 0.3rem; }
+.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 2rem; margin-block: 1.5rem; }
+.charts svg { width: 100%; height: auto; font-family: var(--sans); }
+.filters { max-width: 40rem; margin-block: 1.5rem; --gap: var(--page); }
+.filters .cell { border-width: 3px; }
+
+.layer { margin-top: 3.5rem; }
+.maps { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 28rem), 1fr)); gap: 1.5rem; margin-top: 1.25rem; }
+.map { background: var(--card); border: 1px solid var(--line); border-radius: 6px; padding: 0.9rem; }
+.map figcaption { padding: 0 0 0.6rem; color: var(--text); min-height: 2.1rem; }
+.map figcaption strong { margin-right: 0.4rem; }
+.pair { display: grid; grid-template-columns: 1fr 1fr; gap: 0.75rem; }
+NINE
+.modes th, .modes td { vertical-align: middle; padding: 0.35rem 0.75rem 0.35rem 0; border: 0; }
+.modes tbody th { min-width: 6.5rem; }
+.modes img { display: block; min-width: 6rem; }
+.mistakes { display: grid; grid-template-columns: repeat(auto-fill, minmax(7rem, 1fr)); gap: 1.25rem 1rem; margin-block: 1rem; }
+.mistakes figcaption { padding-top: 0.3rem; }
+dt { font-weight: 600; margin-top: 1rem; }
+dd { margin: 0.15rem 0 0; }
+pre { overflow-x: auto; padding: 0.8rem 1rem; background: var(--card); border: 1px solid var(--line); border-radius: 4px; font-size: 0.875rem; }
+.credits { padding-left: 1.1rem; font-family: var(--sans); font-size: 0.875rem; }
+.credits li { margin-bottom: 0.3rem; }
+footer { margin-block: 5rem 3rem; }
+@media (max-width: 30rem) {
+  body { font-size: 1rem; }
+  h1 { margin-top: 2.5rem; }
+  h2 { margin-top: 3.5rem; }
+  .map { padding: 0.6rem; }
+  .pair { gap: 0.5rem; }
+  .tiles, .mistakes { grid-template-columns: repeat(auto-fill, minmax(5.5rem, 1fr)); gap: 1rem 0.75rem; }
+}
+@media print { .map { break-inside: avoid; } nav { display: none; } }
+`.replace(
+  'NINE',
+  // Pointing at one of nine pictures marks its partner on the other sheet.
+  `${Array.from({ length: 9 }, (_, i) => {
+    const nth = `.cell:nth-of-type(${i + 1})`;
+    return `.pair:has(${nth}:hover, ${nth}:focus-visible) ${nth}`;
+  }).join(',\n')} { outline: 2px solid var(--accent); outline-offset: -2px; z-index: 1; }`,
+);

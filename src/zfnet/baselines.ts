@@ -1,0 +1,129 @@
+/** What a network is measured against: guessing, and looking for the training image whose pixels differ least. */
+import type { Image, Split } from '../data/dataset.js';
+import type { DataError } from '../data/errors.js';
+import { batches } from '../data/loader.js';
+import { noGrad, type Tensor, tensor } from '../tensor/index.js';
+
+export interface NearestNeighbourOptions {
+  /** Images are compared at about this side in pixels, each pixel the mean of a block. Default 32. */
+  side?: number;
+  /** Compare with the first so many training images. Default all. */
+  trainExamples?: number;
+  /** Test images compared at once. Default 256. */
+  batchSize?: number;
+  onProgress?: (done: number, total: number) => void;
+  onBroken?: (error: DataError) => void;
+}
+
+/** Training images held by the engine in one piece. */
+const PIECE = 2048;
+
+interface Piece {
+  /** [count, pixels] */
+  pixels: Tensor;
+  /** −½ Σ x² of each, [1, count]. */
+  halfNorms: Tensor;
+  labels: number[];
+}
+
+/**
+ * Top-1 error of the nearest neighbour in pixels (k = 1, Euclidean) on each of some splits, as fractions in their order.
+ *
+ * Of a test image x the nearest training image t is the one with the largest x·t − ½ t·t, so the work is one matrix product.
+ * Of several as near, the first in the training split answers.
+ */
+export async function nearestNeighbour(train: Split, tests: readonly Split[], options: NearestNeighbourOptions = {}): Promise<number[]> {
+  const { side = 32, trainExamples = train.length, batchSize = 256, onProgress, onBroken } = options;
+  const length = Math.min(trainExamples, train.length);
+  const total = length + tests.reduce((sum, split) => sum + split.length, 0);
+  let done = 0;
+  const report = (count: number) => {
+    done += count;
+    onProgress?.(done, total);
+  };
+  const pieces: Piece[] = [];
+  try {
+    for await (const examples of batches(train, { batchSize: PIECE, indices: Array.from({ length }, (_, i) => i), onBroken })) {
+      pieces.push(
+        makePiece(
+          examples.map(({ image }) => shrink(image, side)),
+          examples.map(({ label }) => label),
+        ),
+      );
+      report(examples.length);
+    }
+    const errors: number[] = [];
+    for (const split of tests) {
+      let wrong = 0;
+      let seen = 0;
+      for await (const examples of batches(split, { batchSize, onBroken })) {
+        const answers = await answer(
+          pieces,
+          examples.map(({ image }) => shrink(image, side)),
+        );
+        wrong += examples.filter(({ label }, i) => answers[i] !== label).length;
+        seen += examples.length;
+        report(examples.length);
+      }
+      errors.push(wrong / Math.max(seen, 1));
+    }
+    return errors;
+  } finally {
+    for (const { pixels, halfNorms } of pieces) {
+      pixels.dispose();
+      halfNorms.dispose();
+    }
+  }
+}
+
+function makePiece(rows: readonly Float32Array[], labels: number[]): Piece {
+  const halfNorms = Float32Array.from(rows, (row) => -0.5 * row.reduce((sum, value) => sum + value * value, 0));
+  return { pixels: stack(rows), halfNorms: tensor(halfNorms, [1, rows.length]), labels };
+}
+
+async function answer(pieces: readonly Piece[], rows: readonly Float32Array[]): Promise<number[]> {
+  const best = new Float64Array(rows.length).fill(Number.NEGATIVE_INFINITY);
+  const answers = new Array<number>(rows.length).fill(-1);
+  const tests = stack(rows);
+  for (const { pixels, halfNorms, labels } of pieces) {
+    const [nearness, place] = noGrad(() => {
+      const scores = tests.matmul(pixels, { transposeB: true }).add(halfNorms);
+      return [scores.max({ axes: 1 }), scores.argmax({ axis: 1 })];
+    });
+    const [values, places] = [await nearness.data(), await place.data()];
+    nearness.dispose();
+    place.dispose();
+    for (let i = 0; i < rows.length; i++) {
+      if (!(values[i] > best[i])) continue;
+      best[i] = values[i];
+      answers[i] = labels[places[i]];
+    }
+  }
+  tests.dispose();
+  return answers;
+}
+
+function stack(rows: readonly Float32Array[]): Tensor {
+  const all = new Float32Array(rows.length * rows[0].length);
+  for (const [i, row] of rows.entries()) all.set(row, i * row.length);
+  return tensor(all, [rows.length, rows[0].length]);
+}
+
+/**
+ * Means over blocks, about `side` a side, less mid grey and divided by it: [side · side · channels]. What is left at the right
+ * and bottom edge of an image that does not divide falls away.
+ */
+function shrink({ width, height, channels, data }: Image, side: number): Float32Array {
+  const block = Math.max(1, Math.floor(Math.min(width, height) / side));
+  const [h, w] = [Math.floor(height / block), Math.floor(width / block)];
+  const out = new Float32Array(h * w * channels);
+  for (let y = 0; y < h * block; y++) {
+    for (let x = 0; x < w * block; x++) {
+      const from = (y * width + x) * channels;
+      const to = (Math.floor(y / block) * w + Math.floor(x / block)) * channels;
+      for (let c = 0; c < channels; c++) out[to + c] += data[from + c];
+    }
+  }
+  const scale = 1 / (127.5 * block * block);
+  return out.map((sum) => sum * scale - 1);
+}

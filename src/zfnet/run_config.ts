@@ -1,0 +1,124 @@
+/** `config.json`: everything needed to repeat a run, and the comparison that keeps a run from going on with something else. */
+import type { Dataset } from '../data/dataset.js';
+import { FormatError } from '../formats/errors.js';
+import { type InitScheme, StateError } from '../nn/index.js';
+import type { Architecture } from './model.js';
+import type { PreprocessOptions } from './preprocess.js';
+import { PATHS, type RunStore, readText, writeText } from './run_store.js';
+import type { TrainingOptions } from './training_options.js';
+
+const VERSION = 1;
+
+/** Where the examples come from, and how to tell that they are the same again. */
+export interface DataRecord {
+  /** As it was asked for: `mnist`, `idx:DIR`, a folder. */
+  source: string;
+  fingerprint: string;
+  classes: string[];
+  trainExamples: number;
+  valExamples: number;
+  /** Options of `openDataset` that change the examples. */
+  seed?: number;
+  sizes?: Record<string, number>;
+  valFraction?: number;
+}
+
+/** Something that was changed by hand when training went on. */
+export interface Change {
+  /** Epochs that were done. */
+  epoch: number;
+  option: string;
+  from: unknown;
+  to: unknown;
+}
+
+export interface RunConfig {
+  architecture: Architecture;
+  /** Initial weights: their scheme; their seed is the training's. */
+  init: InitScheme;
+  data: DataRecord;
+  preprocess: PreprocessOptions;
+  training: TrainingOptions;
+  /** What computed it: other backends and the mode `fast` give other bits. */
+  engine: EngineRecord;
+  changes: Change[];
+}
+
+export interface EngineRecord {
+  backend: string;
+  mode: string;
+}
+
+/** What of `openDataset`'s options belongs into the record. */
+export type DataOptions = Pick<DataRecord, 'seed' | 'sizes' | 'valFraction'>;
+
+export function recordOf(dataset: Dataset, options: DataOptions = {}): DataRecord {
+  return {
+    source: dataset.name,
+    fingerprint: dataset.fingerprint,
+    classes: [...dataset.classes],
+    trainExamples: dataset.splits.train?.length ?? 0,
+    valExamples: dataset.splits.val?.length ?? 0,
+    ...options,
+  };
+}
+
+export async function writeConfig(store: RunStore, config: RunConfig): Promise<void> {
+  await writeText(store, PATHS.config, `${JSON.stringify({ version: VERSION, ...config }, null, 2)}\n`);
+}
+
+/** Reads a run's `config.json`; null where there is none. Throws `FormatError` for one that is damaged or of another version. */
+export async function readConfig(store: RunStore): Promise<RunConfig | null> {
+  const text = await readText(store, PATHS.config);
+  if (text === null) return null;
+  let value: Partial<RunConfig & { version: number }> | null;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new FormatError(`${PATHS.config}: not JSON (${(error as Error).message})`, { cause: error });
+  }
+  if (value?.version !== VERSION)
+    throw new FormatError(`${PATHS.config}: version is ${value?.version}, this zfnet reads version ${VERSION}`);
+  for (const part of ['architecture', 'init', 'data', 'preprocess', 'training', 'engine'] as const)
+    if (value[part] === undefined) throw new FormatError(`${PATHS.config}: '${part}' is missing`);
+  const { version: _, ...config } = value;
+  return { changes: [], ...config } as RunConfig;
+}
+
+/** Throws `StateError` naming every difference that forbids going on: another network, other data, other preparation. */
+export function checkSameRun(recorded: RunConfig, now: Pick<RunConfig, 'architecture' | 'data' | 'preprocess'>): void {
+  const differences = [
+    ...fieldDifferences('architecture', recorded.architecture, now.architecture),
+    ...fieldDifferences('preprocess', recorded.preprocess, now.preprocess),
+    ...dataDifferences(recorded.data, now.data),
+  ];
+  if (differences.length > 0)
+    throw new StateError(
+      `train: this run cannot go on with what it was given now: ${differences.join('; ')}. Give it what it began with, or start a new run`,
+    );
+}
+
+function fieldDifferences(where: string, before: object, now: object): string[] {
+  const earlier = new Map<string, unknown>(Object.entries(before));
+  return Object.entries(now)
+    .filter(([key, value]) => earlier.get(key) !== value)
+    .map(([key, value]) => `${where}.${key} was ${earlier.get(key)} and is ${value}`);
+}
+
+function dataDifferences(before: DataRecord, now: DataRecord): string[] {
+  if (before.fingerprint === now.fingerprint) return [];
+  const named: string[] = [];
+  if (before.classes.join('\n') !== now.classes.join('\n')) {
+    const gone = before.classes.filter((name) => !now.classes.includes(name));
+    const added = now.classes.filter((name) => !before.classes.includes(name));
+    named.push(`classes were ${before.classes.length} and are ${now.classes.length}${list('gone', gone)}${list('new', added)}`);
+  }
+  if (before.trainExamples !== now.trainExamples) named.push(`training examples were ${before.trainExamples} and are ${now.trainExamples}`);
+  if (before.valExamples !== now.valExamples) named.push(`validation examples were ${before.valExamples} and are ${now.valExamples}`);
+  return [
+    `the data have changed (fingerprint ${before.fingerprint}, now ${now.fingerprint}${named.length > 0 ? `: ${named.join(', ')}` : ''})`,
+  ];
+}
+
+const list = (word: string, names: readonly string[]): string =>
+  names.length === 0 ? '' : `, ${word}: ${names.slice(0, 5).join(' ')}${names.length > 5 ? ' …' : ''}`;

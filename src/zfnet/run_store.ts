@@ -1,0 +1,56 @@
+/** Where a run keeps its files. Training knows this interface alone; the command line fills it with a folder. */
+
+/** Files by relative path with forward slashes: `config.json`, `checkpoints/epoch-0001.safetensors`. */
+export interface RunStore {
+  /** The whole file, or null where there is none. */
+  read(path: string): Promise<Uint8Array | null>;
+  /** Replaces the file so that whoever looks, at any time, sees the old bytes or the new ones, whole. */
+  write(path: string, bytes: Uint8Array): Promise<void>;
+  /** Adds a line to the file, and its line break. */
+  append(path: string, line: string): Promise<void>;
+  /** Paths of all files, in any order. */
+  list(): Promise<string[]>;
+}
+
+/** Keeps a run in memory, for tests and for runtimes without files. */
+export class MemoryStore implements RunStore {
+  readonly files = new Map<string, Uint8Array>();
+
+  async read(path: string): Promise<Uint8Array | null> {
+    return this.files.get(path)?.slice() ?? null;
+  }
+
+  async write(path: string, bytes: Uint8Array): Promise<void> {
+    this.files.set(path, bytes.slice());
+  }
+
+  async append(path: string, line: string): Promise<void> {
+    const before = this.files.get(path) ?? new Uint8Array();
+    const added = new TextEncoder().encode(`${line}\n`);
+    const both = new Uint8Array(before.length + added.length);
+    both.set(before);
+    both.set(added, before.length);
+    this.files.set(path, both);
+  }
+
+  async list(): Promise<string[]> {
+    return [...this.files.keys()];
+  }
+}
+
+/** The files of a run. */
+export const PATHS = {
+  config: 'config.json',
+  metrics: 'metrics.jsonl',
+  last: 'last.safetensors',
+  best: 'best.safetensors',
+  /** @param epoch from 1 */
+  epoch: (epoch: number): string => `checkpoints/epoch-${String(epoch).padStart(4, '0')}.safetensors`,
+} as const;
+
+export async function readText(store: RunStore, path: string): Promise<string | null> {
+  const bytes = await store.read(path);
+  return bytes && new TextDecoder().decode(bytes);
+}
+
+export const writeText = (store: RunStore, path: string, text: string): Promise<void> => store.write(path, new TextEncoder().encode(text));
