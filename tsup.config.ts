@@ -1,5 +1,5 @@
 /** Builds the library (dist/: ESM, CommonJS and types) and the command line (cli/dist/). */
-import { existsSync, readFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync } from 'node:fs';
 import { defineConfig, type Options } from 'tsup';
 
 const entries = {
@@ -35,6 +35,8 @@ const library: Options = {
   external,
   clean: true,
   outDir: 'dist',
+  // For runtimes that may not compile: `import module from 'zfnet/simd.wasm'`, then `init({ wasm: module })`.
+  onSuccess: async () => copyFileSync('build/simd.wasm', 'dist/simd.wasm'),
   esbuildOptions: readable,
 };
 

@@ -61,26 +61,27 @@ function tapOffsets(to: usize, s: ConvShape): void {
 /** Writes the address in x of the pixels of columns [first, first + count), and repeats the last one up to `room`. */
 function pixelAddresses(to: usize, x: usize, s: ConvShape, first: i32, count: i32, room: i32): void {
   const plane = s.gridH * s.gridW;
+  const step = <usize>s.xGridW << 2;
   let image = first / plane;
   let row = (first % plane) / s.gridW;
   let column = first % s.gridW;
-  const step = <usize>s.xGridW << 2;
-  let address = x + ((<usize>image * <usize>s.xImage + <usize>(row * s.xGridH + column * s.xGridW)) << 2);
-  const last = count - 1;
-  for (let i = 0; i < room; i++) {
-    store<usize>(to, address);
-    to += sizeof<usize>();
-    if (i >= last) continue;
-    address += step;
-    if (++column == s.gridW) {
-      column = 0;
-      if (++row == s.gridH) {
-        row = 0;
-        image++;
-      }
-      address = x + ((<usize>image * <usize>s.xImage + <usize>(row * s.xGridH)) << 2);
+  const end = to + <usize>count * sizeof<usize>();
+  const roomEnd = to + <usize>room * sizeof<usize>();
+  let address: usize = 0;
+  while (to < end) {
+    address = x + ((<usize>image * <usize>s.xImage + <usize>(row * s.xGridH + column * s.xGridW)) << 2);
+    const rowEnd = min(end, to + <usize>(s.gridW - column) * sizeof<usize>());
+    for (; to < rowEnd; to += sizeof<usize>()) {
+      store<usize>(to, address);
+      address += step;
+    }
+    column = 0;
+    if (++row == s.gridH) {
+      row = 0;
+      image++;
     }
   }
+  for (; to < roomEnd; to += sizeof<usize>()) store<usize>(to, address - step);
 }
 
 /** Says of every four pixels how they lie. `count` is a multiple of 4. */
@@ -113,9 +114,10 @@ function packPixels(to: usize, pixels: usize, patterns: usize, taps: usize, kc: 
     const groups = min(width, columns - j) >> 2;
     const at = pixels + <usize>j * sizeof<usize>();
     const first = load<usize>(at);
-    // Sixteen neighbours. Addresses rise, save for those repeated at the end.
-    const together = groups == 4 && load<usize>(at, 15 * sizeof<usize>()) - first == 60;
-    if (together && load<u8>(patterns + <usize>(j >> 2), 3) == ADJACENT) {
+    // Sixteen side by side, or every other one. Addresses rise, save for those repeated at the end.
+    const reach = groups == 4 ? load<usize>(at, 15 * sizeof<usize>()) - first : 0;
+    const four = load<u32>(patterns + <usize>(j >> 2));
+    if (reach == 60 && four == 0x01010101 * <u32>ADJACENT) {
       let target = panel;
       for (let tap = taps; tap < tapsEnd; tap += sizeof<usize>()) {
         const source = first + load<usize>(tap);
@@ -127,9 +129,21 @@ function packPixels(to: usize, pixels: usize, patterns: usize, taps: usize, kc: 
       }
       continue;
     }
+    if (reach == 120 && four == 0x01010101 * <u32>ALTERNATE) {
+      let target = panel;
+      for (let tap = taps; tap < tapsEnd; tap += sizeof<usize>()) {
+        const source = first + load<usize>(tap);
+        v128.store(target, loadAlternate(source));
+        v128.store(target, loadAlternate(source + 32), 16);
+        v128.store(target, loadAlternate(source + 64), 32);
+        v128.store(target, loadAlternate(source + 96), 48);
+        target += 64;
+      }
+      continue;
+    }
     for (let g = 0; g < groups; g++) {
-      const four = at + <usize>(g << 2) * sizeof<usize>();
-      const p0 = load<usize>(four);
+      const quad = at + <usize>(g << 2) * sizeof<usize>();
+      const p0 = load<usize>(quad);
       let target = panel + (<usize>g << 4);
       const pattern = load<u8>(patterns + <usize>(j >> 2) + <usize>g);
       if (pattern == ADJACENT) {
@@ -143,9 +157,9 @@ function packPixels(to: usize, pixels: usize, patterns: usize, taps: usize, kc: 
           target += step;
         }
       } else {
-        const p1 = load<usize>(four, sizeof<usize>());
-        const p2 = load<usize>(four, 2 * sizeof<usize>());
-        const p3 = load<usize>(four, 3 * sizeof<usize>());
+        const p1 = load<usize>(quad, sizeof<usize>());
+        const p2 = load<usize>(quad, 2 * sizeof<usize>());
+        const p3 = load<usize>(quad, 3 * sizeof<usize>());
         for (let tap = taps; tap < tapsEnd; tap += sizeof<usize>()) {
           const offset = load<usize>(tap);
           v128.store(target, gather(p0 + offset, p1 + offset, p2 + offset, p3 + offset));
@@ -168,6 +182,14 @@ function packTaps(to: usize, pixels: usize, patterns: usize, taps: usize, kc: i3
     let target = to + (<usize>(j / width * width * kc + (j % width)) << 2);
     let pixel = pixels;
     let k = 0;
+    if (t1 - t0 == 4 && t2 - t1 == 4 && t3 - t2 == 4) {
+      // Four taps side by side, so each pixel's lie as they should.
+      for (; k < kc; k++) {
+        v128.store(target, v128.load(load<usize>(pixel) + t0));
+        target += step;
+        pixel += sizeof<usize>();
+      }
+    }
     for (; k + 4 <= kc; k += 4) {
       const p = load<usize>(pixel);
       const pattern = load<u8>(patterns + (<usize>k >> 2));

@@ -7,29 +7,20 @@ export function crossEntropyRows(losses: usize, x: usize, labels: usize, columns
   for (let r = begin; r < end; r++) {
     const row = x + ((<usize>r * <usize>columns) << 2);
     const max = rowMax(row, columns);
-    const chosen = f32.load(row + (<usize>i32.load(labels + (<usize>r << 2)) << 2));
-    f64.store(losses + (<usize>r << 3), NativeMath.log(sumExp(0, row, max, columns)) + (<f64>max - <f64>chosen));
+    const chosen = f32.load(row + ((<usize>i32.load(labels + ((<usize>r) << 2))) << 2));
+    f64.store(losses + ((<usize>r) << 3), NativeMath.log(sumExp(0, row, max, columns)) + (<f64>max - <f64>chosen));
   }
 }
 
 /** loss[0] = mean of the rows' losses. */
 export function crossEntropyMean(loss: usize, losses: usize, rows: i32): void {
   let sum: f64 = 0;
-  for (let r = 0; r < rows; r++) sum += f64.load(losses + (<usize>r << 3));
+  for (let r = 0; r < rows; r++) sum += f64.load(losses + ((<usize>r) << 3));
   f32.store(loss, <f32>(sum / <f64>rows));
 }
 
 /** dx = dloss[0] · (softmax(x) − onehot(labels)) / rows for rows [begin, end). */
-export function crossEntropyGrad(
-  dx: usize,
-  dloss: usize,
-  x: usize,
-  labels: usize,
-  rows: i32,
-  columns: i32,
-  begin: i32,
-  end: i32,
-): void {
+export function crossEntropyGrad(dx: usize, dloss: usize, x: usize, labels: usize, rows: i32, columns: i32, begin: i32, end: i32): void {
   const share = <f64>f32.load(dloss) / <f64>rows;
   const one = f32x4.splat(<f32>share);
   for (let r = begin; r < end; r++) {
@@ -38,11 +29,11 @@ export function crossEntropyGrad(
     const sum = sumExp(dx + start, x + start, max, columns);
     const scale = f32x4.splat(<f32>(1.0 / sum));
     for (let i = 0; i < columns; i += 4) {
-      const p = dx + start + (<usize>i << 2);
+      const p = dx + start + ((<usize>i) << 2);
       storeFirst(p, f32x4.mul(f32x4.mul(v128.load(p), scale), one), columns - i);
     }
     // p − 1 at the label loses nothing this way round: both are at most 1.
-    const label = <usize>i32.load(labels + (<usize>r << 2)) << 2;
+    const label = (<usize>i32.load(labels + ((<usize>r) << 2))) << 2;
     const at = f32x4.extract_lane(exp4(f32x4.splat(f32.load(x + start + label) - max)), 0);
     f32.store(dx + start + label, <f32>(share * (<f64>at / sum - 1)));
   }

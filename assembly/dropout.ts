@@ -8,7 +8,7 @@ export function dropout(y: usize, x: usize, threshold: f64, scale: f32, seed: f6
   const s = f32x4.splat(scale);
   for (let i = begin; i < end; i += 16) {
     philox16(scratch, <u64>seed, <u64>counter + (<u64>i >> 2));
-    const offset = <usize>i << 2;
+    const offset = (<usize>i) << 2;
     for (let k: usize = 0; k < 64; k += 16) {
       const keep = i32x4.ge_u(v128.load(scratch + k), least);
       v128.store(y + offset + k, v128.and(keep, f32x4.mul(v128.load(x + offset + k), s)));

@@ -10,13 +10,13 @@ import { scratch } from './scratch';
 
 /** Where 32-bit element i lies. */
 function at(p: usize, i: i32): usize {
-  return p + (<usize>i << 2);
+  return p + ((<usize>i) << 2);
 }
 
 /** Writes a 16-byte pattern over vectors [begin, end). */
 export function fill(y: usize, pattern: i32, begin: i32, end: i32): void {
   const v = i32x4.splat(pattern);
-  for (let i = begin; i < end; i++) v128.store(y + (<usize>i << 4), v);
+  for (let i = begin; i < end; i++) v128.store(y + ((<usize>i) << 4), v);
 }
 
 export function copyBytes(y: usize, x: usize, bytes: usize): void {
@@ -56,7 +56,8 @@ export function castF32U8(y: usize, x: usize, begin: i32, end: i32): void {
 }
 
 export function castU8I32(y: usize, x: usize, begin: i32, end: i32): void {
-  for (let i = begin; i < end; i += 4) v128.store(at(y, i), i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(v128.load32_zero(x + <usize>i))));
+  for (let i = begin; i < end; i += 4)
+    v128.store(at(y, i), i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(v128.load32_zero(x + <usize>i))));
 }
 
 export function castU8F32(y: usize, x: usize, begin: i32, end: i32): void {
@@ -195,7 +196,7 @@ function pow4(y: usize, a: usize, b: usize): void {
 
 /** `count` whole vectors of y = op(a, b). A step is 16, or 0 for an operand that repeats one vector. */
 function vectors(op: i32, y: usize, a: usize, stepA: usize, b: usize, stepB: usize, count: i32): void {
-  const end = y + (<usize>count << 4);
+  const end = y + ((<usize>count) << 4);
   const one = f32x4.splat(1);
   switch (op) {
     case ADD:
@@ -288,7 +289,7 @@ function row(op: i32, y: usize, a: usize, strideA: i32, b: usize, strideB: i32, 
   if (whole) vectors(op, y, a, stepA, b, stepB, whole);
   if (last) {
     vectors(op, scratch + LAST, a + <usize>whole * stepA, 0, b + <usize>whole * stepB, 0, 1);
-    storeFirst(y + (<usize>whole << 4), v128.load(scratch + LAST), last);
+    storeFirst(y + ((<usize>whole) << 4), v128.load(scratch + LAST), last);
   }
 }
 
@@ -309,7 +310,7 @@ export function binaryRows(
   y += (<usize>begin * <usize>length) << 2;
   for (let r = begin; r < end; r++) {
     row(op, y, at(a, offsetA), strideA, at(b, offsetB), strideB, length);
-    y += <usize>length << 2;
+    y += (<usize>length) << 2;
     next();
   }
 }
@@ -321,7 +322,7 @@ export function countNonFinite(count: usize, x: usize, begin: i32, end: i32): vo
   let i = begin;
   for (; i + 4 <= end; i += 4) found = i32x4.sub(found, i32x4.eq(v128.and(v128.load(at(x, i)), exponent), exponent));
   let total = i32x4.extract_lane(found, 0) + i32x4.extract_lane(found, 1) + i32x4.extract_lane(found, 2) + i32x4.extract_lane(found, 3);
-  for (; i < end; i++) total += i32((i32.load(at(x, i)) & 0x7f800000) == 0x7f800000);
+  for (; i < end; i++) total += i32((i32.load(at(x, i)) & 0x7f800000) === 0x7f800000);
   if (ASC_FEATURE_THREADS) atomic.add<i32>(count, total);
   else i32.store(count, i32.load(count) + total);
 }

@@ -13,9 +13,9 @@ export function heapBase(): usize {
 export function takeChunk(ticket: usize, task: i32): i32 {
   if (!ASC_FEATURE_THREADS) return 0;
   let seen = atomic.load<u64>(ticket);
-  while (<i32>(seen >> 32) == task && <u32>seen != 0) {
+  while (<i32>(seen >> 32) === task && <u32>seen !== 0) {
     const before = atomic.cmpxchg<u64>(ticket, seen, seen - 1);
-    if (before == seen) return <i32>seen;
+    if (before === seen) return <i32>seen;
     seen = before;
   }
   return 0;
@@ -23,5 +23,5 @@ export function takeChunk(ticket: usize, task: i32): i32 {
 
 /** Opens task number `task` with `chunks` chunks to take. */
 export function openTicket(ticket: usize, task: i32, chunks: i32): void {
-  if (ASC_FEATURE_THREADS) atomic.store<u64>(ticket, (<u64>(<u32>task) << 32) | <u64>(<u32>chunks));
+  if (ASC_FEATURE_THREADS) atomic.store<u64>(ticket, ((<u64>(<u32>task)) << 32) | <u64>(<u32>chunks));
 }

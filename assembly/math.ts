@@ -10,10 +10,10 @@ function horner(p: v128, x: v128, c: f32): v128 {
 /** e^x, within 2 units in the last place; gradual underflow, overflow to infinity. */
 export function exp4(x: v128): v128 {
   x = f32x4.pmax(f32x4.pmin(x, f32x4.splat(89)), f32x4.splat(-104));
-  const n = f32x4.nearest(f32x4.mul(x, f32x4.splat(1.44269504088896341)));
+  const n = f32x4.nearest(f32x4.mul(x, f32x4.splat(Mathf.LOG2E)));
   // r = x - n ln 2 in two steps: the first constant has so few bits that n times it is exact.
-  const r = f32x4.sub(f32x4.sub(x, f32x4.mul(n, f32x4.splat(0.693359375))), f32x4.mul(n, f32x4.splat(-2.12194440e-4)));
-  let p = horner(f32x4.splat(1.9875691500e-4), r, 1.3981999507e-3);
+  const r = f32x4.sub(f32x4.sub(x, f32x4.mul(n, f32x4.splat(0.693359375))), f32x4.mul(n, f32x4.splat(-2.1219444e-4)));
+  let p = horner(f32x4.splat(1.98756915e-4), r, 1.3981999507e-3);
   p = horner(p, r, 8.3334519073e-3);
   p = horner(p, r, 4.1665795894e-2);
   p = horner(p, r, 1.6666665459e-1);
@@ -39,8 +39,8 @@ export function log4(x: v128): v128 {
   e = f32x4.sub(e, v128.and(low, f32x4.splat(1)));
   m = f32x4.sub(f32x4.add(m, v128.and(low, m)), f32x4.splat(1));
   const z = f32x4.mul(m, m);
-  let p = horner(f32x4.splat(7.0376836292e-2), m, -1.1514610310e-1);
-  p = horner(p, m, 1.1676998740e-1);
+  let p = horner(f32x4.splat(7.0376836292e-2), m, -1.151461031e-1);
+  p = horner(p, m, 1.167699874e-1);
   p = horner(p, m, -1.2420140846e-1);
   p = horner(p, m, 1.4249322787e-1);
   p = horner(p, m, -1.6668057665e-1);
@@ -48,7 +48,7 @@ export function log4(x: v128): v128 {
   p = horner(p, m, -2.4999993993e-1);
   p = horner(p, m, 3.3333331174e-1);
   p = f32x4.mul(f32x4.mul(p, m), z);
-  p = f32x4.add(p, f32x4.mul(e, f32x4.splat(-2.12194440e-4)));
+  p = f32x4.add(p, f32x4.mul(e, f32x4.splat(-2.1219444e-4)));
   p = f32x4.sub(p, f32x4.mul(z, f32x4.splat(0.5)));
   p = f32x4.add(f32x4.add(m, p), f32x4.mul(e, f32x4.splat(0.693359375)));
   // log 0 = -∞, log ∞ = ∞, NaN below 0 and for NaN

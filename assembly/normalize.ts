@@ -11,7 +11,7 @@ import { scratch } from './scratch';
 
 /** s^-beta; 3/4, the usual one, by square roots. */
 function power(s: v128, beta: f32): v128 {
-  if (beta == 0.75) return f32x4.div(f32x4.splat(1), f32x4.sqrt(f32x4.mul(s, f32x4.sqrt(s))));
+  if (beta === 0.75) return f32x4.div(f32x4.splat(1), f32x4.sqrt(f32x4.mul(s, f32x4.sqrt(s))));
   return powNegative4(s, f32x4.splat(beta));
 }
 
@@ -43,21 +43,21 @@ export function lrnAcross(
   end: i32,
 ): void {
   const tiles = (pixels + TILE - 1) / TILE;
-  const plane = <usize>pixels << 2;
+  const plane = (<usize>pixels) << 2;
   const a = f32x4.splat(alpha);
   const bias = f32x4.splat(k);
   for (let unit = begin; unit < end; unit++) {
     const image = unit / tiles;
     const pixel = (unit - image * tiles) * TILE;
     const width = min(TILE, pixels - pixel);
-    const start = <usize>image * <usize>channels * plane + (<usize>pixel << 2);
+    const start = <usize>image * <usize>channels * plane + ((<usize>pixel) << 2);
     squares(x + start, channels, plane, width);
     for (let c = 0; c < channels; c++) {
       const row = start + <usize>c * plane;
       const from = max(0, c - back);
       const to = min(channels, c + ahead + 1);
       for (let i = 0; i < width; i += 4) {
-        const offset = <usize>i << 2;
+        const offset = (<usize>i) << 2;
         const s = f32x4.add(bias, f32x4.mul(a, windowSum(scratch + offset, from, to)));
         storeFirst(y + row + offset, f32x4.mul(v128.load(x + row + offset), power(s, beta)), width - i);
       }
@@ -71,8 +71,8 @@ function squares(x: usize, channels: i32, plane: usize, width: i32): void {
     const to = scratch + <usize>c * TILE_BYTES;
     const from = x + <usize>c * plane;
     for (let i = 0; i < width; i += 4) {
-      const v = v128.load(from + (<usize>i << 2));
-      v128.store(to + (<usize>i << 2), f32x4.mul(v, v));
+      const v = v128.load(from + ((<usize>i) << 2));
+      v128.store(to + ((<usize>i) << 2), f32x4.mul(v, v));
     }
   }
 }
@@ -93,7 +93,7 @@ export function lrnAcrossGrad(
   end: i32,
 ): void {
   const tiles = (pixels + TILE - 1) / TILE;
-  const plane = <usize>pixels << 2;
+  const plane = (<usize>pixels) << 2;
   const a = f32x4.splat(alpha);
   const bias = f32x4.splat(k);
   const factor = f32x4.splat(2 * alpha * beta);
@@ -102,14 +102,14 @@ export function lrnAcrossGrad(
     const image = unit / tiles;
     const pixel = (unit - image * tiles) * TILE;
     const width = min(TILE, pixels - pixel);
-    const start = <usize>image * <usize>channels * plane + (<usize>pixel << 2);
+    const start = <usize>image * <usize>channels * plane + ((<usize>pixel) << 2);
     squares(x + start, channels, plane, width);
     for (let c = 0; c < channels; c++) {
       const row = start + <usize>c * plane;
       const from = max(0, c - back);
       const to = min(channels, c + ahead + 1);
       for (let i = 0; i < width; i += 4) {
-        const offset = <usize>i << 2;
+        const offset = (<usize>i) << 2;
         const s = f32x4.add(bias, f32x4.mul(a, windowSum(scratch + offset, from, to)));
         const direct = f32x4.mul(v128.load(dy + row + offset), power(s, beta));
         const term = f32x4.div(f32x4.mul(direct, v128.load(x + row + offset)), s);
@@ -122,7 +122,7 @@ export function lrnAcrossGrad(
       const from = max(0, c - ahead);
       const to = min(channels, c + back + 1);
       for (let i = 0; i < width; i += 4) {
-        const offset = <usize>i << 2;
+        const offset = (<usize>i) << 2;
         const sum = windowSum(scratch + terms + offset, from, to);
         const indirect = f32x4.mul(f32x4.mul(factor, v128.load(x + row + offset)), sum);
         storeFirst(dx + row + offset, f32x4.sub(v128.load(dx + row + offset), indirect), width - i);
@@ -140,21 +140,21 @@ export function lrnAcrossGrad(
 
 /** Bytes of a row of a scratch plane. */
 function rowBytes(w: i32): usize {
-  return <usize>((w + 3) & ~3) << 2;
+  return (<usize>((w + 3) & ~3)) << 2;
 }
 
 /** Where the scratch planes begin: behind the padded row. */
 function planesAt(w: i32, size: i32): usize {
-  return scratch + rowBytes(w) + (<usize>((size + 3) & ~3) << 3) + 64;
+  return scratch + rowBytes(w) + ((<usize>((size + 3) & ~3)) << 3) + 64;
 }
 
 /** One row's sums over windows from `back` places before each element on: to[i] = Σ over j < size of row[i - back + j]. */
 function sumAlong(to: usize, row: usize, w: i32, back: i32, size: i32): void {
   for (let i = 0; i < w; i += 4) {
-    const p = row + (<usize>(i - back) << 2);
+    const p = row + ((<usize>(i - back)) << 2);
     let sum = v128.load(p);
-    for (let j = 1; j < size; j++) sum = f32x4.add(sum, v128.load(p + (<usize>j << 2)));
-    v128.store(to + (<usize>i << 2), sum);
+    for (let j = 1; j < size; j++) sum = f32x4.add(sum, v128.load(p + ((<usize>j) << 2)));
+    v128.store(to + ((<usize>i) << 2), sum);
   }
 }
 
@@ -170,13 +170,13 @@ function sumDown(plane: usize, stride: usize, r: i32, h: i32, back: i32, ahead: 
 /** Writes the row sums of x² into the scratch plane at `to`. */
 function squareSums(to: usize, x: usize, h: i32, w: i32, back: i32, size: i32): void {
   const stride = rowBytes(w);
-  const row = scratch + (<usize>((size + 3) & ~3) << 2);
+  const row = scratch + ((<usize>((size + 3) & ~3)) << 2);
   memory.fill(scratch, 0, planesAt(w, size) - scratch);
   for (let r = 0; r < h; r++) {
     const from = x + ((<usize>r * <usize>w) << 2);
     for (let i = 0; i < w; i += 4) {
-      const v = v128.load(from + (<usize>i << 2));
-      storeFirst(row + (<usize>i << 2), f32x4.mul(v, v), w - i);
+      const v = v128.load(from + ((<usize>i) << 2));
+      storeFirst(row + ((<usize>i) << 2), f32x4.mul(v, v), w - i);
     }
     sumAlong(to + <usize>r * stride, row, w, back, size);
   }
@@ -207,7 +207,7 @@ export function lrnWithin(
     for (let r = 0; r < h; r++) {
       const row = start + ((<usize>r * <usize>w) << 2);
       for (let i = 0; i < w; i += 4) {
-        const offset = <usize>i << 2;
+        const offset = (<usize>i) << 2;
         const s = f32x4.add(bias, f32x4.mul(a, sumDown(sums + offset, stride, r, h, back, ahead)));
         storeFirst(y + row + offset, f32x4.mul(v128.load(x + row + offset), power(s, beta)), w - i);
       }
@@ -234,7 +234,7 @@ export function lrnWithinGrad(
   const sums = planesAt(w, size);
   const stride = rowBytes(w);
   const termSums = sums + <usize>h * stride;
-  const termRow = scratch + (<usize>((size + 3) & ~3) << 2);
+  const termRow = scratch + ((<usize>((size + 3) & ~3)) << 2);
   const a = f32x4.splat(alpha);
   const bias = f32x4.splat(k);
   const factor = f32x4.splat(2 * alpha * beta);
@@ -244,7 +244,7 @@ export function lrnWithinGrad(
     for (let r = 0; r < h; r++) {
       const row = start + ((<usize>r * <usize>w) << 2);
       for (let i = 0; i < w; i += 4) {
-        const offset = <usize>i << 2;
+        const offset = (<usize>i) << 2;
         const s = f32x4.add(bias, f32x4.mul(a, sumDown(sums + offset, stride, r, h, back, ahead)));
         const direct = f32x4.mul(v128.load(dy + row + offset), power(s, beta));
         const term = f32x4.div(f32x4.mul(direct, v128.load(x + row + offset)), s);
@@ -256,7 +256,7 @@ export function lrnWithinGrad(
     for (let r = 0; r < h; r++) {
       const row = start + ((<usize>r * <usize>w) << 2);
       for (let i = 0; i < w; i += 4) {
-        const offset = <usize>i << 2;
+        const offset = (<usize>i) << 2;
         const sum = sumDown(termSums + offset, stride, r, h, ahead, back);
         const indirect = f32x4.mul(f32x4.mul(factor, v128.load(x + row + offset)), sum);
         storeFirst(dx + row + offset, f32x4.sub(v128.load(dx + row + offset), indirect), w - i);

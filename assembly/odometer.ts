@@ -11,7 +11,6 @@ export let offsetB: i32 = 0;
 let table: usize = 0;
 let rank: i32 = 0;
 
-
 /** Goes to row `index`. The place along each axis is kept in the first 32 bytes of the scratch memory. */
 export function seek(axes: usize, index: i32): void {
   rank = i32.load(axes);
@@ -23,7 +22,7 @@ export function seek(axes: usize, index: i32): void {
     const size = i32.load(entry);
     const place = index % size;
     index /= size;
-    i32.store(scratch + (<usize>axis << 2), place);
+    i32.store(scratch + ((<usize>axis) << 2), place);
     offsetA += place * i32.load(entry, 4);
     offsetB += place * i32.load(entry, 8);
   }
@@ -34,14 +33,14 @@ export function next(): void {
   for (let axis = rank - 1; axis >= 0; axis--) {
     const entry = table + <usize>axis * 12;
     const size = i32.load(entry);
-    const place = i32.load(scratch + (<usize>axis << 2)) + 1;
+    const place = i32.load(scratch + ((<usize>axis) << 2)) + 1;
     offsetA += i32.load(entry, 4);
     offsetB += i32.load(entry, 8);
     if (place < size) {
-      i32.store(scratch + (<usize>axis << 2), place);
+      i32.store(scratch + ((<usize>axis) << 2), place);
       return;
     }
-    i32.store(scratch + (<usize>axis << 2), 0);
+    i32.store(scratch + ((<usize>axis) << 2), 0);
     offsetA -= size * i32.load(entry, 4);
     offsetB -= size * i32.load(entry, 8);
   }

@@ -51,7 +51,7 @@ export function maxPool2d(
           for (let ky = kyFrom; ky < kyEnd; ky++) {
             let here = (top + ky * dilationH) * w + left;
             for (let kx = 0; kx < kw; kx++, here += dilationW) {
-              const v = gather4(image + (<usize>here << 2), strideW);
+              const v = gather4(image + ((<usize>here) << 2), strideW);
               const wins = v128.or(f32x4.gt(v, best), f32x4.ne(v, v));
               best = v128.bitselect(v, best, wins);
               place = v128.bitselect(i32x4.add(lanes, i32x4.splat(here)), place, wins);
@@ -71,8 +71,8 @@ export function maxPool2d(
             const row = (top + ky * dilationH) * w + left;
             for (let kx = kxFrom; kx < kxEnd; kx++) {
               const here = row + kx * dilationW;
-              const value = f32.load(image + (<usize>here << 2));
-              if (value > best || value != value) {
+              const value = f32.load(image + ((<usize>here) << 2));
+              if (value > best || F32.isNaN(value)) {
                 best = value;
                 place = here;
               }
@@ -131,12 +131,12 @@ export function avgPool2d(
           const left = ox * strideW - padLeft;
           let sum = f32x4.splat(0);
           for (let ky = kyFrom; ky < kyEnd; ky++) {
-            let p = image + (<usize>((top + ky * dilationH) * w + left) << 2);
-            for (let kx = 0; kx < kw; kx++, p += <usize>dilationW << 2) sum = f32x4.add(sum, gather4(p, strideW));
+            let p = image + ((<usize>((top + ky * dilationH) * w + left)) << 2);
+            for (let kx = 0; kx < kw; kx++, p += (<usize>dilationW) << 2) sum = f32x4.add(sum, gather4(p, strideW));
           }
           const divisor = countY * kw;
           if (divisor > 0) sum = f32x4.div(sum, f32x4.splat(<f32>divisor));
-          v128.store(line + (<usize>ox << 2), sum);
+          v128.store(line + ((<usize>ox) << 2), sum);
           ox += 4;
         } else {
           const left = ox * strideW - padLeft;
@@ -146,9 +146,9 @@ export function avgPool2d(
           let sum: f32 = 0;
           for (let ky = kyFrom; ky < kyEnd; ky++) {
             const row = (top + ky * dilationH) * w + left;
-            for (let kx = kxFrom; kx < kxEnd; kx++) sum += f32.load(image + (<usize>(row + kx * dilationW) << 2));
+            for (let kx = kxFrom; kx < kxEnd; kx++) sum += f32.load(image + ((<usize>(row + kx * dilationW)) << 2));
           }
-          f32.store(line + (<usize>ox << 2), countY > 0 && countX > 0 ? sum / <f32>(countY * countX) : 0);
+          f32.store(line + ((<usize>ox) << 2), countY > 0 && countX > 0 ? sum / <f32>(countY * countX) : 0);
           ox++;
         }
       }
@@ -197,7 +197,7 @@ export function avgPool2dGrad(
         for (let ky = kyFrom; ky < kyEnd; ky++) {
           const row = (top + ky * dilationH) * w + left;
           for (let kx = kxFrom; kx < kxEnd; kx++) {
-            const p = image + (<usize>(row + kx * dilationW) << 2);
+            const p = image + ((<usize>(row + kx * dilationW)) << 2);
             f32.store(p, f32.load(p) + share);
           }
         }

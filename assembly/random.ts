@@ -17,7 +17,7 @@ export function uniform(y: usize, seed: f64, counter: f64, low: f64, range: f64,
       const word = i32x4.shr_u(v128.load(scratch + k), 8);
       const a = f64x2.mul(f64x2.convert_low_i32x4_u(word), unit);
       const b = f64x2.mul(f64x2.convert_low_i32x4_u(v128.shuffle<i64>(word, word, 1, 0)), unit);
-      v128.store(y + (<usize>i << 2) + k, round4(f64x2.add(l, f64x2.mul(a, r)), f64x2.add(l, f64x2.mul(b, r))));
+      v128.store(y + ((<usize>i) << 2) + k, round4(f64x2.add(l, f64x2.mul(a, r)), f64x2.add(l, f64x2.mul(b, r))));
     }
   }
 }
@@ -45,10 +45,10 @@ function log2x64(x: v128): v128 {
   p = horner(p, z, 2.222219843214978396e-1);
   p = horner(p, z, 2.857142874366239149e-1);
   p = horner(p, z, 3.999999999940941908e-1);
-  p = horner(p, z, 6.666666666666735130e-1);
+  p = horner(p, z, 6.66666666666673513e-1);
   const half = f64x2.mul(f64x2.mul(f, f), f64x2.splat(0.5));
   const tail = f64x2.add(f64x2.mul(s, f64x2.add(half, f64x2.mul(p, z))), f64x2.mul(k, f64x2.splat(1.90821492927058770002e-10)));
-  return f64x2.sub(f64x2.mul(k, f64x2.splat(6.93147180369123816490e-1)), f64x2.sub(f64x2.sub(half, tail), f));
+  return f64x2.sub(f64x2.mul(k, f64x2.splat(6.9314718036912381649e-1)), f64x2.sub(f64x2.sub(half, tail), f));
 }
 
 /** sin r for |r| ≤ π/4, after fdlibm's k_sin.c. */
@@ -65,7 +65,7 @@ function sin2(r: v128): v128 {
 /** cos r for |r| ≤ π/4, after fdlibm's k_cos.c. */
 function cos2(r: v128): v128 {
   const z = f64x2.mul(r, r);
-  let p = horner(f64x2.splat(-1.13596475577881948265e-11), z, 2.08757232129817482790e-9);
+  let p = horner(f64x2.splat(-1.13596475577881948265e-11), z, 2.0875723212981748279e-9);
   p = horner(p, z, -2.75573143513906633035e-7);
   p = horner(p, z, 2.48015872894767294178e-5);
   p = horner(p, z, -1.38888888888741095749e-3);
@@ -101,6 +101,6 @@ export function normal(y: usize, seed: f64, counter: f64, mean: f64, std: f64, b
   const s = f64x2.splat(std);
   for (let i = begin; i < end; i += 16) {
     philox16(scratch, <u64>seed, <u64>counter + (<u64>i >> 2));
-    for (let k: usize = 0; k < 64; k += 16) v128.store(y + (<usize>i << 2) + k, boxMuller(v128.load(scratch + k), m, s));
+    for (let k: usize = 0; k < 64; k += 16) v128.store(y + ((<usize>i) << 2) + k, boxMuller(v128.load(scratch + k), m, s));
   }
 }

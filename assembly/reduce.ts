@@ -12,17 +12,17 @@ const MAX = 2;
 const MIN = 3;
 
 function start(op: i32): f64 {
-  return op == MAX ? -Infinity : op == MIN ? Infinity : 0;
+  return op === MAX ? -Infinity : op === MIN ? Infinity : 0;
 }
 
 function combine(op: i32, a: f64, b: f64): f64 {
-  return op == MAX ? max<f64>(a, b) : op == MIN ? min<f64>(a, b) : a + b;
+  return op === MAX ? max<f64>(a, b) : op === MIN ? min<f64>(a, b) : a + b;
 }
 
 /** Folds `length` adjacent elements into the accumulator. */
 function run(op: i32, accumulator: f64, x: usize, length: i32): f64 {
-  const whole = x + (<usize>(length & ~15) << 2);
-  const end = x + (<usize>length << 2);
+  const whole = x + ((<usize>(length & ~15)) << 2);
+  const end = x + ((<usize>length) << 2);
   if (op <= MEAN) {
     let a = f64x2.splat(0);
     let b = f64x2.splat(0);
@@ -41,7 +41,7 @@ function run(op: i32, accumulator: f64, x: usize, length: i32): f64 {
   const first = f32x4.splat(<f32>start(op));
   let a = first;
   let b = first;
-  if (op == MAX) {
+  if (op === MAX) {
     for (; x < whole; x += 64) {
       a = f32x4.max(f32x4.max(a, v128.load(x)), v128.load(x, 16));
       b = f32x4.max(f32x4.max(b, v128.load(x, 32)), v128.load(x, 48));
@@ -74,22 +74,22 @@ export function reduceRows(
   begin: i32,
   end: i32,
 ): void {
-  const step = <usize>stride << 2;
+  const step = (<usize>stride) << 2;
   for (let o = begin; o < end; o++) {
-    const origin = x + (<usize>offsetOf(kept, o) << 2);
+    const origin = x + ((<usize>offsetOf(kept, o)) << 2);
     let result = start(op);
     seek(reduced, 0);
     for (let r = 0; r < rows; r++) {
-      let p = origin + (<usize>offsetA << 2);
-      if (stride == 1) {
+      let p = origin + ((<usize>offsetA) << 2);
+      if (stride === 1) {
         result = run(op, result, p, length);
       } else {
         for (let i = 0; i < length; i++, p += step) result = combine(op, result, f32.load(p));
       }
       if (r + 1 < rows) next();
     }
-    if (op == MEAN) result /= <f64>rows * <f64>length;
-    f32.store(y + (<usize>o << 2), <f32>result);
+    if (op === MEAN) result /= <f64>rows * <f64>length;
+    f32.store(y + ((<usize>o) << 2), <f32>result);
   }
 }
 
@@ -112,10 +112,10 @@ export function reduceColumns(
   for (let unit = begin; unit < end; unit++) {
     const row = unit / blocks;
     const column = (unit - row * blocks) << 4;
-    const from = x + (<usize>(offsetOf(kept, row) + column) << 2);
+    const from = x + ((<usize>(offsetOf(kept, row) + column)) << 2);
     const to = y + ((<usize>row * <usize>width + <usize>column) << 2);
     const columns = min(width - column, 16);
-    if (op <= MEAN) sumBlock(to, from, reduced, count, columns, op == MEAN ? <f64>count : 1);
+    if (op <= MEAN) sumBlock(to, from, reduced, count, columns, op === MEAN ? <f64>count : 1);
     else extremeBlock(op, to, from, reduced, count, columns);
   }
 }
@@ -138,7 +138,7 @@ function sumBlock(y: usize, x: usize, reduced: usize, count: i32, columns: i32, 
   let d1 = f64x2.splat(0);
   seek(reduced, 0);
   for (let r = 0; r < count; r++) {
-    const p = x + (<usize>offsetA << 2);
+    const p = x + ((<usize>offsetA) << 2);
     const a = v128.load(p);
     const b = v128.load(p, 16);
     const c = v128.load(p, 32);
@@ -168,8 +168,8 @@ function extremeBlock(op: i32, y: usize, x: usize, reduced: usize, count: i32, c
   let d = a;
   seek(reduced, 0);
   for (let r = 0; r < count; r++) {
-    const p = x + (<usize>offsetA << 2);
-    if (op == MAX) {
+    const p = x + ((<usize>offsetA) << 2);
+    if (op === MAX) {
       a = f32x4.max(a, v128.load(p));
       b = f32x4.max(b, v128.load(p, 16));
       c = f32x4.max(c, v128.load(p, 32));
@@ -189,46 +189,36 @@ function extremeBlock(op: i32, y: usize, x: usize, reduced: usize, count: i32, c
 export function reducePartials(op: i32, partials: usize, x: usize, length: i32, block: i32, begin: i32, end: i32): void {
   for (let unit = begin; unit < end; unit++) {
     const first = unit * block;
-    f64.store(partials + (<usize>unit << 3), run(op, start(op), x + (<usize>first << 2), min(block, length - first)));
+    f64.store(partials + ((<usize>unit) << 3), run(op, start(op), x + ((<usize>first) << 2), min(block, length - first)));
   }
 }
 
 /** y[0] = op over the partial results of `length` elements. */
 export function reduceFinish(op: i32, y: usize, partials: usize, count: i32, length: i32): void {
   let result = start(op);
-  for (let i = 0; i < count; i++) result = combine(op, result, f64.load(partials + (<usize>i << 3)));
-  f32.store(y, <f32>(op == MEAN ? result / <f64>length : result));
+  for (let i = 0; i < count; i++) result = combine(op, result, f64.load(partials + ((<usize>i) << 3)));
+  f32.store(y, <f32>(op === MEAN ? result / <f64>length : result));
 }
 
 /** Outputs [begin, end): the place of the first maximum among `rows` rows of `length`. The first NaN is the greatest. */
-export function argmax(
-  y: usize,
-  x: usize,
-  kept: usize,
-  reduced: usize,
-  rows: i32,
-  length: i32,
-  stride: i32,
-  begin: i32,
-  end: i32,
-): void {
-  const step = <usize>stride << 2;
+export function argmax(y: usize, x: usize, kept: usize, reduced: usize, rows: i32, length: i32, stride: i32, begin: i32, end: i32): void {
+  const step = (<usize>stride) << 2;
   for (let o = begin; o < end; o++) {
-    const origin = x + (<usize>offsetOf(kept, o) << 2);
+    const origin = x + ((<usize>offsetOf(kept, o)) << 2);
     let best: f32 = -Infinity;
     let place = 0;
     seek(reduced, 0);
     for (let r = 0; r < rows; r++) {
-      let p = origin + (<usize>offsetA << 2);
+      let p = origin + ((<usize>offsetA) << 2);
       for (let i = 0; i < length; i++, p += step) {
         const value = f32.load(p);
-        if (value > best || (value != value && best == best)) {
+        if (value > best || (F32.isNaN(value) && !F32.isNaN(best))) {
           best = value;
           place = r * length + i;
         }
       }
       if (r + 1 < rows) next();
     }
-    i32.store(y + (<usize>o << 2), place);
+    i32.store(y + ((<usize>o) << 2), place);
   }
 }

@@ -1,10 +1,7 @@
 /**
- * The working memory that a kernel may use while it runs: every thread has its own, so its base is a global of the instance.
- * The host sets it before any kernel runs, and sees to it that it is large enough (`engine.reserveScratch`).
+ * The working memory that a kernel may use while it runs. Every thread has its own, so its base is a global of the instance:
+ * the host sets it before any kernel runs, and sees to it that it is large enough. 4096 bytes are always there.
  */
-
-/** Bytes of scratch that every kernel may take for granted. */
-export const SCRATCH_BYTES: usize = 4096;
 
 /** 64-byte aligned. */
 export let scratch: usize = 0;

@@ -6,7 +6,7 @@ export function sgd(w: usize, grad: usize, lr: f32, weightDecay: f32, begin: i32
   const rate = f32x4.splat(lr);
   const decay = f32x4.splat(weightDecay);
   for (let i = begin; i < end; i += 4) {
-    const offset = <usize>i << 2;
+    const offset = (<usize>i) << 2;
     const weight = v128.load(w + offset);
     const g = f32x4.add(v128.load(grad + offset), f32x4.mul(decay, weight));
     v128.store(w + offset, f32x4.sub(weight, f32x4.mul(rate, g)));
@@ -35,7 +35,7 @@ export function sgdMomentum(
   const keep = f32x4.splat(momentum);
   const scale = f32x4.splat(gain);
   for (let i = begin; i < end; i += 4) {
-    const offset = <usize>i << 2;
+    const offset = (<usize>i) << 2;
     const weight = v128.load(w + offset);
     const g = f32x4.add(v128.load(grad + offset), f32x4.mul(decay, weight));
     const v = first ? g : f32x4.add(f32x4.mul(keep, v128.load(velocity + offset)), f32x4.mul(scale, g));
@@ -52,19 +52,19 @@ export function clipRms(w: usize, columns: i32, limit: f64, begin: i32, end: i32
     const whole = columns & ~3;
     let sums = f64x2.splat(0);
     for (let i = 0; i < whole; i += 4) {
-      const v = v128.load(row + (<usize>i << 2));
+      const v = v128.load(row + ((<usize>i) << 2));
       sums = add4(sums, f32x4.mul(v, v));
     }
     let squares = sum2(sums);
     for (let i = whole; i < columns; i++) {
-      const v = <f64>f32.load(row + (<usize>i << 2));
+      const v = <f64>f32.load(row + ((<usize>i) << 2));
       squares += v * v;
     }
     const rms = sqrt<f64>(squares / <f64>columns);
     if (!(rms > limit)) continue;
     const scale = f32x4.splat(<f32>(limit / rms));
     for (let i = 0; i < columns; i += 4) {
-      const p = row + (<usize>i << 2);
+      const p = row + ((<usize>i) << 2);
       storeFirst(p, f32x4.mul(v128.load(p), scale), columns - i);
     }
   }

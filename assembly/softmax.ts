@@ -3,21 +3,21 @@ import { add4, exp4, high64, low64, round4, storeFirst, sum2 } from './math';
 import { firstLanes, rowMax, sumExp } from './softmax_rows';
 
 export function softmax(y: usize, x: usize, columns: i32, begin: i32, end: i32): void {
-  const bytes = <usize>columns << 2;
+  const bytes = (<usize>columns) << 2;
   for (let r = begin; r < end; r++) {
     const from = x + <usize>r * bytes;
     const to = y + <usize>r * bytes;
     const sum = sumExp(to, from, rowMax(from, columns), columns);
     const scale = f32x4.splat(<f32>(1.0 / sum));
     for (let i = 0; i < columns; i += 4) {
-      const p = to + (<usize>i << 2);
+      const p = to + ((<usize>i) << 2);
       storeFirst(p, f32x4.mul(v128.load(p), scale), columns - i);
     }
   }
 }
 
 export function logSoftmax(y: usize, x: usize, columns: i32, begin: i32, end: i32): void {
-  const bytes = <usize>columns << 2;
+  const bytes = (<usize>columns) << 2;
   for (let r = begin; r < end; r++) {
     const from = x + <usize>r * bytes;
     const to = y + <usize>r * bytes;
@@ -25,7 +25,7 @@ export function logSoftmax(y: usize, x: usize, columns: i32, begin: i32, end: i3
     const shift = f32x4.splat(max);
     const log = f32x4.splat(<f32>NativeMath.log(sumExp(0, from, max, columns)));
     for (let i = 0; i < columns; i += 4) {
-      const offset = <usize>i << 2;
+      const offset = (<usize>i) << 2;
       storeFirst(to + offset, f32x4.sub(f32x4.sub(v128.load(from + offset), shift), log), columns - i);
     }
   }
@@ -37,7 +37,7 @@ export function softmaxGrad(dx: usize, dy: usize, y: usize, columns: i32, begin:
     const start = (<usize>r * <usize>columns) << 2;
     let sums = f64x2.splat(0);
     for (let i = 0; i < columns; i += 4) {
-      const p = start + (<usize>i << 2);
+      const p = start + ((<usize>i) << 2);
       let d = v128.load(dy + p);
       let v = v128.load(y + p);
       if (i + 4 > columns) {
@@ -48,7 +48,7 @@ export function softmaxGrad(dx: usize, dy: usize, y: usize, columns: i32, begin:
     }
     const dot = f64x2.splat(sum2(sums));
     for (let i = 0; i < columns; i += 4) {
-      const p = start + (<usize>i << 2);
+      const p = start + ((<usize>i) << 2);
       const d = v128.load(dy + p);
       const above = round4(f64x2.sub(low64(d), dot), f64x2.sub(high64(d), dot));
       storeFirst(dx + p, f32x4.mul(v128.load(y + p), above), columns - i);
@@ -62,13 +62,13 @@ export function logSoftmaxGrad(dx: usize, dy: usize, y: usize, columns: i32, beg
     const start = (<usize>r * <usize>columns) << 2;
     let sums = f64x2.splat(0);
     for (let i = 0; i < columns; i += 4) {
-      let v = v128.load(dy + start + (<usize>i << 2));
+      let v = v128.load(dy + start + ((<usize>i) << 2));
       if (i + 4 > columns) v = v128.and(v, firstLanes(columns - i));
       sums = add4(sums, v);
     }
     const sum = f32x4.splat(<f32>sum2(sums));
     for (let i = 0; i < columns; i += 4) {
-      const p = start + (<usize>i << 2);
+      const p = start + ((<usize>i) << 2);
       storeFirst(dx + p, f32x4.sub(v128.load(dy + p), f32x4.mul(exp4(v128.load(y + p)), sum)), columns - i);
     }
   }

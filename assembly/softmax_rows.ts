@@ -3,8 +3,8 @@ import { add4, exp4, storeFirst, sum2 } from './math';
 
 /** The greatest of n adjacent floats; NaN if one of them is. */
 export function rowMax(x: usize, n: i32): f32 {
-  const end = x + (<usize>n << 2);
-  const whole = x + (<usize>(n & ~3) << 2);
+  const end = x + ((<usize>n) << 2);
+  const whole = x + ((<usize>(n & ~3)) << 2);
   let v = f32x4.splat(-Infinity);
   for (; x < whole; x += 16) v = f32x4.max(v, v128.load(x));
   let best = max<f32>(
@@ -25,7 +25,7 @@ export function sumExp(y: usize, x: usize, shift: f32, n: i32): f64 {
   const s = f32x4.splat(shift);
   let sums = f64x2.splat(0);
   for (let i = 0; i < n; i += 4) {
-    const offset = <usize>i << 2;
+    const offset = (<usize>i) << 2;
     let e = exp4(f32x4.sub(v128.load(x + offset), s));
     if (i + 4 > n) e = v128.and(e, firstLanes(n - i));
     sums = add4(sums, e);

@@ -2,24 +2,15 @@
 import { next, offsetA, offsetB, seek } from './odometer';
 
 /** 32-bit elements. */
-export function stridedCopy4(
-  y: usize,
-  x: usize,
-  axes: usize,
-  length: i32,
-  strideY: i32,
-  strideX: i32,
-  begin: i32,
-  end: i32,
-): void {
-  const stepY = <usize>strideY << 2;
-  const stepX = <usize>strideX << 2;
+export function stridedCopy4(y: usize, x: usize, axes: usize, length: i32, strideY: i32, strideX: i32, begin: i32, end: i32): void {
+  const stepY = (<usize>strideY) << 2;
+  const stepX = (<usize>strideX) << 2;
   seek(axes, begin);
   for (let r = begin; r < end; r++) {
-    let to = y + (<usize>offsetA << 2);
-    let from = x + (<usize>offsetB << 2);
-    if (strideY == 1 && strideX == 1) {
-      copyRow(to, from, <usize>length << 2);
+    let to = y + ((<usize>offsetA) << 2);
+    let from = x + ((<usize>offsetB) << 2);
+    if (strideY === 1 && strideX === 1) {
+      copyRow(to, from, (<usize>length) << 2);
     } else {
       for (let i = 0; i < length; i++, to += stepY, from += stepX) i32.store(to, i32.load(from));
     }
@@ -39,21 +30,12 @@ function copyRow(to: usize, from: usize, bytes: usize): void {
 }
 
 /** One-byte elements. */
-export function stridedCopy1(
-  y: usize,
-  x: usize,
-  axes: usize,
-  length: i32,
-  strideY: i32,
-  strideX: i32,
-  begin: i32,
-  end: i32,
-): void {
+export function stridedCopy1(y: usize, x: usize, axes: usize, length: i32, strideY: i32, strideX: i32, begin: i32, end: i32): void {
   seek(axes, begin);
   for (let r = begin; r < end; r++) {
     let to = y + <usize>offsetA;
     let from = x + <usize>offsetB;
-    if (strideY == 1 && strideX == 1) {
+    if (strideY === 1 && strideX === 1) {
       memory.copy(to, from, length);
     } else {
       for (let i = 0; i < length; i++, to += strideY, from += strideX) store<u8>(to, load<u8>(from));

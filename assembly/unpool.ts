@@ -1,26 +1,17 @@
 /** Unpooling by switches and its gradient: planes [begin, end). A switch outside its plane leads nowhere. */
 
 /** x [planes, outer] = each value of y [planes, inner] at its switch, zeros elsewhere; `sum` adds those that meet. */
-export function maxUnpool2d(
-  x: usize,
-  y: usize,
-  switches: usize,
-  inner: i32,
-  outer: i32,
-  sum: i32,
-  begin: i32,
-  end: i32,
-): void {
-  const planeSize = <usize>outer << 2;
+export function maxUnpool2d(x: usize, y: usize, switches: usize, inner: i32, outer: i32, sum: i32, begin: i32, end: i32): void {
+  const planeSize = (<usize>outer) << 2;
   for (let plane = begin; plane < end; plane++) {
     const image = x + <usize>plane * planeSize;
     memory.fill(image, 0, planeSize);
     const start = (<usize>plane * <usize>inner) << 2;
     for (let i = 0; i < inner; i++) {
-      const offset = start + (<usize>i << 2);
+      const offset = start + ((<usize>i) << 2);
       const place = <u32>i32.load(switches + offset);
       if (place >= <u32>outer) continue;
-      const p = image + (<usize>place << 2);
+      const p = image + ((<usize>place) << 2);
       const value = f32.load(y + offset);
       f32.store(p, sum ? f32.load(p) + value : value);
     }
@@ -33,9 +24,9 @@ export function maxUnpool2dGrad(dy: usize, dx: usize, switches: usize, inner: i3
     const image = dx + ((<usize>plane * <usize>outer) << 2);
     const start = (<usize>plane * <usize>inner) << 2;
     for (let i = 0; i < inner; i++) {
-      const offset = start + (<usize>i << 2);
+      const offset = start + ((<usize>i) << 2);
       const place = <u32>i32.load(switches + offset);
-      f32.store(dy + offset, place < <u32>outer ? f32.load(image + (<usize>place << 2)) : 0);
+      f32.store(dy + offset, place < <u32>outer ? f32.load(image + ((<usize>place) << 2)) : 0);
     }
   }
 }

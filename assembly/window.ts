@@ -25,9 +25,9 @@ export function endWhole(size: i32, reach: i32, pad: i32, stride: i32, outputs: 
 
 /** Every `stride`-th of the floats from p on, four of them. For stride 2 one float behind the last is read, and not used. */
 export function gather4(p: usize, stride: i32): v128 {
-  if (stride == 1) return v128.load(p);
-  if (stride == 2) return v128.shuffle<f32>(v128.load(p), v128.load(p, 16), 0, 2, 4, 6);
-  const step = <usize>stride << 2;
+  if (stride === 1) return v128.load(p);
+  if (stride === 2) return v128.shuffle<f32>(v128.load(p), v128.load(p, 16), 0, 2, 4, 6);
+  const step = (<usize>stride) << 2;
   let v = v128.load32_zero(p);
   v = v128.load32_lane(p + step, v, 1);
   v = v128.load32_lane(p + step * 2, v, 2);

@@ -6,6 +6,11 @@ import { scratch } from '../scratch';
 import { packRows, packTransposed, storeTransposed } from './pack';
 import { f32_gemm_block, KC, panelWidth } from './tiles';
 
+/** Whether this build has the micro-kernels with fused multiply-add. */
+export function hasFma(): i32 {
+  return ASC_FEATURE_RELAXED_SIMD ? 1 : 0;
+}
+
 /** Rows computed at once beside C where the last columns do not fill a tile. */
 const EDGE_ROWS: i32 = 64;
 

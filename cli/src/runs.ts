@@ -190,10 +190,16 @@ async function recordedConfig(store: FolderStore, options: TrainRunOptions): Pro
     throw new UsageError(`${out} is no run to go on with: there is no config.json in it. Leave --resume out to begin one`);
   const config = (await naming(out, () => engine.readConfig(store))) as RunConfig;
   const { epochs: _, lr: __, ...recipe } = options.training ?? {};
+  const { preset, width, inputSize, dropout, init, scale } = options;
   const given: Record<string, unknown> = {
     ...recipe,
-    ...pick(options, ['preset', 'width', 'inputSize', 'dropout', 'init', 'scale']),
-    ...options.dataOptions,
+    preset,
+    width,
+    inputSize,
+    dropout,
+    init,
+    scale,
+    valFraction: options.dataOptions?.valFraction,
   };
   const known: Record<string, unknown> = {
     ...config.training,
@@ -272,6 +278,3 @@ function listen(reporter: Reporter): engine.TrainingListener {
 /** Without the entries that are undefined. */
 const defined = <T extends object>(value: T | undefined): Partial<T> =>
   Object.fromEntries(Object.entries(value ?? {}).filter(([, each]) => each !== undefined)) as Partial<T>;
-
-const pick = <T extends object, K extends keyof T>(value: T, keys: readonly K[]): Partial<T> =>
-  Object.fromEntries(keys.map((key) => [key, value[key]])) as Partial<T>;

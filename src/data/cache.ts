@@ -31,11 +31,6 @@ export class ByteCache<T> {
     this.held += bytes;
   }
 
-  /** Keeps `value` only if there is room without dropping another. */
-  offer(key: string, value: T, bytes: number): void {
-    if (this.held + bytes <= this.limit) this.set(key, value, bytes);
-  }
-
   private remove(key: string): void {
     const entry = this.entries.get(key);
     if (!entry) return;

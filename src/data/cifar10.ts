@@ -39,7 +39,14 @@ export async function openCifar10(folder: string, options: OpenOptions = {}): Pr
 async function readBatches(folder: string, names: readonly string[]): Promise<PixelSplit> {
   const { readFile } = await import('node:fs/promises');
   const { join } = await import('node:path');
-  const files = await Promise.all(names.map(async (name) => ({ file: join(folder, name), bytes: await readFile(join(folder, name)) })));
+  const read = async (file: string) => {
+    try {
+      return { file, bytes: await readFile(file) };
+    } catch (error) {
+      throw new DataError(`${file}: cannot be read: ${reasonOf(error)}`, file, error);
+    }
+  };
+  const files = await Promise.all(names.map((name) => read(join(folder, name))));
   for (const { file, bytes } of files) {
     if (bytes.length === 0 || bytes.length % RECORD !== 0) {
       throw new DataError(

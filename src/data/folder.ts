@@ -1,13 +1,12 @@
 /** A folder of images, a folder a class: `DIR/CLASS/…`, or `DIR/train/CLASS/…` with `DIR/val/CLASS/…` beside it. */
-import type { Dirent } from 'node:fs';
 import { mapBounded } from './bounded.js';
 import { ByteCache } from './cache.js';
 import { checkIndex, type Dataset, DEFAULT_CACHE_BYTES, type Example, type OpenOptions, type Split, Warnings } from './dataset.js';
 import { DataError, reasonOf } from './errors.js';
 import { Hash } from './hash.js';
 import { loadSharp, readImage } from './image.js';
+import { type Entry, listImages } from './listing.js';
 
-const IMAGE = /\.(jpe?g|png|webp|gif|tiff?|avif)$/i;
 /** Decoding goes on in sharp's own threads; this many files are on their way at once. */
 const AT_ONCE = 8;
 /** Up to here every image is decoded once at opening, so that a broken one is known before hours of training. */
@@ -15,32 +14,12 @@ const VERIFY_ALL_BELOW = 5_000;
 /** So many broken files are named one by one. */
 const NAMED_BROKEN = 5;
 
-/** One image file: its path below the folder, its size for the fingerprint, and its class. */
-interface Entry {
-  readonly path: string;
-  readonly bytes: number;
-  readonly className: string;
-}
-
 /** Opens a folder of class folders. Throws `DataError` where there is nothing to learn from: missing, empty, one class, no readable image. */
 export async function openFolder(source: string, options: OpenOptions = {}): Promise<Dataset> {
-  const { join } = await import('node:path');
   const warnings = new Warnings(options.onWarning);
-  const top = await list(source, source);
-  const isSplit = (name: string) => top.some((entry) => entry.name === name && entry.isDirectory());
-  const divided = isSplit('train');
-
-  let train: Entry[];
-  let val: Entry[];
-  if (divided) {
-    train = await listClasses(join(source, 'train'), 'train', warnings, options);
-    val = isSplit('val') ? await listClasses(join(source, 'val'), 'val', warnings, options) : [];
-  } else {
-    train = await listClasses(source, '', warnings, options);
-    val = [];
-  }
-  train = await verified(source, train, options, warnings);
-  val = await verified(source, val, options, warnings);
+  const listed = await listImages(source, options, warnings);
+  let train = await verified(source, listed.train, options, warnings);
+  let val = await verified(source, listed.val, options, warnings);
   if (train.length === 0)
     throw new DataError(`${source}: no image in it can be read; expected JPEG, PNG, WebP, GIF, TIFF or AVIF files`, source);
   if (val.length === 0) [train, val] = holdOut(train, options.valFraction ?? 0.1);
@@ -106,54 +85,6 @@ function fileSplit(
   };
 }
 
-async function list(path: string, source: string): Promise<Dirent[]> {
-  const { readdir, stat } = await import('node:fs/promises');
-  try {
-    if (!(await stat(path)).isDirectory()) throw new Error('it is a file');
-    const entries = await readdir(path, { withFileTypes: true });
-    return entries.filter((entry) => !entry.name.startsWith('.')).sort((a, b) => (a.name < b.name ? -1 : 1));
-  } catch (error) {
-    throw new DataError(
-      `${source}: cannot be opened as a folder of images: ${reasonOf(error)}; expected a folder with a folder a class, or idx:DIR, cifar10:DIR, mnist or scenes`,
-      path,
-      error,
-    );
-  }
-}
-
-/** The images of every class folder in `folder`, sorted by path. `prefix` is the folder's own path below the source. */
-async function listClasses(folder: string, prefix: string, warnings: Warnings, options: OpenOptions): Promise<Entry[]> {
-  const { join } = await import('node:path');
-  const entries: Entry[] = [];
-  let stray = 0;
-  let folders = 0;
-  for (const item of await list(folder, folder)) {
-    if (!item.isDirectory()) {
-      if (IMAGE.test(item.name)) stray++;
-      continue;
-    }
-    folders++;
-    const path = prefix ? `${prefix}/${item.name}` : item.name;
-    const before = entries.length;
-    await walk(join(folder, item.name), path, item.name, entries);
-    if (entries.length === before) warnings.add(`${join(folder, item.name)}: holds no images; the class is left out`);
-    options.onProgress?.({ phase: 'listing', done: entries.length, total: 0 });
-  }
-  if (stray > 0) warnings.add(`${folder}: ${stray} images lie outside the class folders and are left out`);
-  if (folders === 0) throw new DataError(`${folder}: has no class folders; expected a folder a class, each with images in it`, folder);
-  return entries;
-}
-
-async function walk(folder: string, path: string, className: string, into: Entry[]): Promise<void> {
-  const { stat } = await import('node:fs/promises');
-  const { join } = await import('node:path');
-  const items = await list(folder, folder);
-  const files = items.filter((item) => !item.isDirectory() && IMAGE.test(item.name));
-  const sizes = await mapBounded(files, 32, (item) => stat(join(folder, item.name)));
-  for (const [i, item] of files.entries()) into.push({ path: `${path}/${item.name}`, bytes: sizes[i].size, className });
-  for (const item of items) if (item.isDirectory()) await walk(join(folder, item.name), `${path}/${item.name}`, className, into);
-}
-
 /** The entries that can be read; the others are named, counted and left out. */
 async function verified(root: string, entries: readonly Entry[], options: OpenOptions, warnings: Warnings): Promise<Entry[]> {
   const { join } = await import('node:path');
@@ -165,7 +96,8 @@ async function verified(root: string, entries: readonly Entry[], options: OpenOp
     const file = join(root, entry.path);
     let fault: string | undefined;
     try {
-      if (whole) await sharp(file, { failOn: 'warning' }).resize(8, 8).raw().toBuffer();
+      // To fill, not to cover: what is cut away would not be decoded.
+      if (whole) await sharp(file, { failOn: 'warning' }).resize(8, 8, { fit: 'fill' }).raw().toBuffer();
       else await sharp(file).metadata();
     } catch (error) {
       fault = reasonOf(error);

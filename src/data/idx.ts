@@ -24,7 +24,9 @@ export async function openIdx(folder: string, options: OpenOptions = {}): Promis
     );
   }
   const counts = countLabels(train.labels);
-  if (counts.length < 2) throw new DataError(`idx:${folder}: has images of one class only; a classifier needs at least two`, folder);
+  if (counts.filter((count) => count > 0).length < 2) {
+    throw new DataError(`idx:${folder}: has images of one class only, ${counts.length - 1}; a classifier needs at least two`, folder);
+  }
   const beyond = val.labels.find((label) => label >= counts.length);
   if (beyond !== undefined)
     throw new DataError(`idx:${folder}: t10k has the label ${beyond}, train has labels 0 to ${counts.length - 1} only`, folder);
@@ -67,7 +69,7 @@ async function readPair(folder: string, prefix: string): Promise<Pair> {
       labels.file,
     );
   }
-  if (count === 0) throw new DataError(`${images.file}: holds no images`, images.file);
+  if (images.data.length === 0) throw new DataError(`${images.file}: has shape [${images.shape}], which holds no images`, images.file);
   return { pixels: images.data, labels: Int32Array.from(labels.data), height, width, channels };
 }
 

@@ -8,14 +8,9 @@ import {
   abs,
   add,
   argmax,
-  avgPool2d,
-  type Conv2dOptions,
-  type ConvTranspose2dOptions,
   cast,
   clamp,
   concat,
-  conv2d,
-  convTranspose2d,
   crossEntropy,
   div,
   dropout,
@@ -25,32 +20,19 @@ import {
   flatten,
   Generator,
   greater,
-  type LrnOptions,
   leakyRelu,
-  linear,
-  localResponseNorm,
   log,
   logSoftmax,
-  type MatmulOptions,
-  type MaxPool2dOptions,
-  matmul,
   max,
   maximum,
-  maxPool2d,
-  maxPool2dWithSwitches,
-  maxUnpool2d,
   mean,
   min,
   minimum,
   mul,
   neg,
-  type Operand,
-  type OverlapRule,
-  type PoolOptions,
   pad,
   permute,
   pow,
-  type ReduceOptions,
   reciprocal,
   relu,
   reshape,
@@ -62,190 +44,31 @@ import {
   squeeze,
   sub,
   sum,
-  type Tensor,
   tanh,
   transpose,
   unsqueeze,
 } from '../../src/tensor/index.js';
+import { A, B, bytes, type Case, D, floats, L, N, P, type Row, S, table, W } from './case.js';
 import * as formula from './formula.js';
-
-/** One input: its numbers follow from its shape and its place among the inputs. Types other than `float` take no gradient. */
-export interface Input {
-  shape: readonly number[];
-  dtype: 'float' | 'int32' | 'uint8';
-  values(size: number, seed: number): number[];
-}
-
-type Run = (inputs: Tensor[]) => Tensor;
-
-export interface CaseOptions {
-  /** Errors are measured against the sum of the absolute products that make a number, not against the number itself. */
-  sums?: boolean;
-  /** A factor on the tolerance. */
-  slack?: number;
-  /** `compared`: not with differences, since some input sits on a kink. `none`: the operation has no gradient. */
-  gradient?: 'checked' | 'compared' | 'none';
-  /** Elements of each input that the gradient check looks at. */
-  places?: number;
-}
-
-export interface Case extends CaseOptions {
-  op: string;
-  name: string;
-  inputs: readonly Input[];
-  run: Run;
-}
-
-type Row = readonly [name: string, inputs: readonly Input[], run: Run, options?: CaseOptions];
-
-const table = (op: string, options: CaseOptions, rows: readonly Row[]): Case[] =>
-  rows.map(([name, inputs, run, own]) => ({ op, name, inputs, run, ...options, ...own }));
-
-// Inputs, by one letter ---------------------------------------------------------------------------
-
-const floats =
-  (values: Input['values']) =>
-  (...shape: number[]): Input => ({ shape, dtype: 'float', values });
-
-/** Noise in [-1, 1). */
-const N = floats(formula.noise);
-/** Positive, in [0.5, 2). */
-const P = floats(formula.positive);
-/** Apart from 0 by at least 0.1. */
-const A = floats(formula.apart);
-/** Distinct. */
-const D = floats(formula.distinct);
-/** Steps: -1, 0 and 1, full of ties. */
-const S = floats(formula.steps);
-/** Wide, in [-32, 32). */
-const W = floats((size, seed) => formula.noise(size, seed).map((v) => 32 * v));
-/** Below zero, distinct. */
-const B = floats((size, seed) => formula.distinct(size, seed).map((v) => Math.fround(v - 1)));
-/** Labels or switches: int32 from 0 to count − 1. */
-const L = (count: number, ...shape: number[]): Input => ({
-  shape,
-  dtype: 'int32',
-  values: (size, seed) => formula.labels(size, seed, count),
-});
-const bytes = (...shape: number[]): Input => ({ shape, dtype: 'uint8', values: (size, seed) => formula.labels(size, seed, 256) });
-
-/** Too large for a look at many places. */
-const few = ([name, inputs, run]: Row): Row => [name, inputs, run, { places: 2 }];
-
-// Rows of an operation's own form -----------------------------------------------------------------
-
-type Shape = number[];
-
-/** x [N, C, H, W], w [O, C / groups, KH, KW], b [O] */
-const conv = (name: string, x: Shape, w: Shape, { bias = true, ...options }: Conv2dOptions & { bias?: boolean } = {}): Row => [
-  name,
-  [N(...x), N(...w), ...(bias ? [N(w[0])] : [])],
-  ([x, w, b]) => conv2d(x, w, b, options),
-];
-
-/** x [N, O, H, W], w [O, C / groups, KH, KW], b [C] */
-const convT = (name: string, x: Shape, w: Shape, { bias = true, ...options }: ConvTranspose2dOptions & { bias?: boolean } = {}): Row => [
-  name,
-  [N(...x), N(...w), ...(bias ? [N(w[1] * (options.groups ?? 1))] : [])],
-  ([x, w, b]) => convTranspose2d(x, w, b, options),
-];
-
-/** x [n, inputs], w [outputs, inputs], b [outputs] */
-const fc = (n: number, inputs: number, outputs: number, { bias = true, relu = false } = {}): Row => [
-  `${n} × ${inputs} to ${outputs}${bias ? '' : ', no bias'}${relu ? ', fused ReLU' : ''}`,
-  [N(n, inputs), N(outputs, inputs), ...(bias ? [N(outputs)] : [])],
-  ([x, w, b]) => linear(x, w, b, { relu }),
-];
-
-const mm = (a: Shape, b: Shape, options: MatmulOptions = {}): Row => [
-  `[${a}]${options.transposeA ? 'ᵀ' : ''} · [${b}]${options.transposeB ? 'ᵀ' : ''}`,
-  [N(...a), N(...b)],
-  ([a, b]) => matmul(a, b, options),
-];
-
-const maxPool = (name: string, x: Shape, options: MaxPool2dOptions, input = D, own?: CaseOptions): Row => [
-  name,
-  [input(...x)],
-  ([x]) => maxPool2d(x, options),
-  own,
-];
-
-const switches = (name: string, x: Shape, options: MaxPool2dOptions, input = D): Row => [
-  name,
-  [input(...x)],
-  ([x]) => maxPool2dWithSwitches(x, options).switches,
-];
-
-const unpool = (name: string, y: Shape, outputSize: [number, number], overlap: OverlapRule): Row => [
-  name,
-  [N(...y), L(outputSize[0] * outputSize[1], ...y)],
-  ([y, switches]) => maxUnpool2d(y, switches, { outputSize, overlap }),
-];
-
-/** Values y put back where the maxima of x were. */
-const unpoolBy = (name: string, x: Shape, y: Shape, pool: MaxPool2dOptions, overlap: OverlapRule): Row => [
-  name,
-  [N(...y), D(...x)],
-  ([y, x]) => maxUnpool2d(y, maxPool2dWithSwitches(x, pool).switches, { outputSize: [x.shape[2], x.shape[3]], overlap }),
-];
-
-const avgPool = (name: string, x: Shape, options: PoolOptions): Row => [name, [N(...x)], ([x]) => avgPool2d(x, options)];
-
-const lrn = (name: string, x: Shape, options: LrnOptions): Row => [name, [N(...x)], ([x]) => localResponseNorm(x, options)];
-
-const on = (inputs: readonly Input[], names: Record<string, Run>, own?: CaseOptions): Row[] =>
-  Object.entries(names).map(([name, run]) => [name, inputs, run, own]);
-
-/** An operation of two tensors over every way to broadcast, and with a number on either side. */
-const broadcasting = (op: (a: Operand, b: Operand) => Tensor, input: (...shape: number[]) => Input): Row[] => [
-  ...[
-    [[7], [7]],
-    [
-      [2, 3, 4],
-      [2, 3, 4],
-    ],
-    [[4, 5], [5]],
-    [[17], [3, 1]],
-    [
-      [2, 3, 4, 5],
-      [3, 1, 1],
-    ],
-    [
-      [2, 1, 4],
-      [5, 1],
-    ],
-    [[3, 4], []],
-    [[], []],
-    [
-      [2, 1, 3, 1],
-      [4, 1, 5],
-    ],
-    [[0, 3], [3]],
-  ].map(([a, b]): Row => [`[${a}] and [${b}]`, [input(...a), input(...b)], ([a, b]) => op(a, b)]),
-  ['a number on the right', [input(3, 5)], ([a]) => op(a, 1.5)],
-  ['a number on the left', [input(3, 5)], ([a]) => op(0.75, a)],
-];
-
-const unary = (op: (x: Tensor) => Tensor, input: (...shape: number[]) => Input): Row[] =>
-  [[], [1], [3, 5], [16], [67], [0, 2]].map((shape) => [`[${shape}]`, [input(...shape)], ([x]) => op(x)]);
-
-const reducing = (op: (x: Tensor, options?: ReduceOptions) => Tensor, input = D): Row[] => [
-  ['all of [3, 4, 5]', [input(3, 4, 5)], ([x]) => op(x)],
-  ['of one number', [input()], ([x]) => op(x)],
-  ...([0, 1, -1, [0, 2], [1, 2], [0, 1, 2]] as const).map(
-    (axes): Row => [`axes ${axes} of [3, 4, 5]`, [input(3, 4, 5)], ([x]) => op(x, { axes })],
-  ),
-  ['keeping its axes', [input(2, 3, 4, 5)], ([x]) => op(x, { axes: [1, 3], keepDims: true })],
-  ['rows of 17', [input(5, 17)], ([x]) => op(x, { axes: 1 })],
-  ['columns of 49', [input(6, 49)], ([x]) => op(x, { axes: 0 })],
-  ['axes of one element', [input(1, 4, 1)], ([x]) => op(x, { axes: [0, 2] })],
-  ['no axes at all', [input(2, 3)], ([x]) => op(x, { axes: [] })],
-];
-
-/** A long run is reduced in blocks. */
-const LONG = 40000;
-
-// The list ----------------------------------------------------------------------------------------
+import {
+  avgPool,
+  broadcasting,
+  conv,
+  convT,
+  fc,
+  few,
+  LONG,
+  lrn,
+  maxPool,
+  mm,
+  on,
+  reducing,
+  softmaxRows,
+  switches,
+  unary,
+  unpool,
+  unpoolBy,
+} from './rows.js';
 
 export const cases: readonly Case[] = [
   ...table('conv2d', { sums: true }, [
@@ -265,18 +88,10 @@ export const cases: readonly Case[] = [
     conv('fused ReLU', [2, 3, 5, 6], [4, 3, 3, 3], { padding: 1, relu: true }),
     conv('a kernel of the size of the image', [2, 2, 4, 3], [3, 2, 4, 3]),
     conv('no images', [0, 2, 4, 4], [3, 2, 3, 3]),
-    ...[
-      [1, 3, 5],
-      [2, 4, 4],
-      [3, 1, 17],
-      [6, 3, 5],
-      [7, 6, 8],
-      [8, 7, 7],
-      [12, 4, 12],
-      [13, 5, 10],
-      [48, 3, 4],
-      [49, 3, 4],
-    ].map(([o, h, w]) => conv(`tiles: ${o} maps of ${h}×${w}`, [1, 3, h, w], [o, 3, 3, 3], { padding: 1 })),
+    // biome-ignore format: a table
+    ...[[1, 3, 5], [2, 4, 4], [3, 1, 17], [6, 3, 5], [7, 6, 8], [8, 7, 7], [12, 4, 12], [13, 5, 10], [48, 3, 4], [49, 3, 4]].map(([o, h, w]) =>
+      conv(`tiles: ${o} maps of ${h}×${w}`, [1, 3, h, w], [o, 3, 3, 3], { padding: 1 }),
+    ),
     conv('256 taps', [1, 16, 6, 7], [3, 16, 4, 4]),
     conv('257 taps', [1, 257, 3, 4], [3, 257, 1, 1]),
     conv('261 taps', [1, 29, 5, 6], [4, 29, 3, 3], { padding: 1 }),
@@ -313,20 +128,10 @@ export const cases: readonly Case[] = [
   ]),
 
   ...table('linear', { sums: true }, [
+    // biome-ignore format: a table
     ...[
-      [1, 1, 1],
-      [1, 3, 5],
-      [2, 16, 4],
-      [4, 7, 8],
-      [8, 6, 9],
-      [9, 5, 7],
-      [16, 17, 48],
-      [17, 33, 49],
-      [3, 255, 6],
-      [12, 256, 5],
-      [11, 257, 3],
-      [193, 20, 10],
-      [0, 3, 2],
+      [1, 1, 1], [1, 3, 5], [2, 16, 4], [4, 7, 8], [8, 6, 9], [9, 5, 7], [16, 17, 48], [17, 33, 49],
+      [3, 255, 6], [12, 256, 5], [11, 257, 3], [193, 20, 10], [0, 3, 2],
     ].map(([n, inputs, outputs]) => fc(n, inputs, outputs)),
     fc(3, 9, 4, { bias: false }),
     fc(10, 9, 6, { bias: false }),
@@ -505,14 +310,10 @@ export const cases: readonly Case[] = [
   ...table('softmax', {}, softmaxRows(softmax)),
   ...table('logSoftmax', {}, softmaxRows(logSoftmax)),
   ...table('crossEntropy', {}, [
-    ...[
-      [1, 1],
-      [1, 5],
-      [4, 3],
-      [7, 10],
-      [3, 17],
-      [2, 1000],
-    ].map(([n, classes]): Row => [`${n} × ${classes}`, [N(n, classes), L(classes, n)], ([x, labels]) => crossEntropy(x, labels)]),
+    // biome-ignore format: a table
+    ...[[1, 1], [1, 5], [4, 3], [7, 10], [3, 17], [2, 1000]].map(([n, classes]): Row =>
+      [`${n} × ${classes}`, [N(n, classes), L(classes, n)], ([x, labels]) => crossEntropy(x, labels)],
+    ),
     ['far apart logits', [W(5, 6), L(6, 5)], ([x, labels]) => crossEntropy(x, labels)],
     ['under another operation', [N(4, 5), L(5, 4)], ([x, labels]) => mul(crossEntropy(x, labels), 3)],
   ]),
@@ -564,8 +365,10 @@ export const cases: readonly Case[] = [
     ['whole numbers', [L(9, 3), L(9, 2)], (all) => concat(all), { gradient: 'none' }],
   ]),
   ...table('pad', {}, [
-    ['zeros', [N(2, 3)], ([x]) => pad(x, [[1, 0], [2, 1]])], // biome-ignore format: pairs
-    ['a number', [N(1, 2, 3)], ([x]) => pad(x, [[0, 0], [0, 2], [1, 1]], -1.5)], // biome-ignore format: pairs
+    // biome-ignore format: a table
+    ['zeros', [N(2, 3)], ([x]) => pad(x, [[1, 0], [2, 1]])],
+    // biome-ignore format: a table
+    ['a number', [N(1, 2, 3)], ([x]) => pad(x, [[0, 0], [0, 2], [1, 1]], -1.5)],
     ['nothing', [N(3)], ([x]) => pad(x, [[0, 0]])],
   ]),
   ...table('expand', {}, [
@@ -583,13 +386,3 @@ export const cases: readonly Case[] = [
     ['int32 to uint8', [L(1000, 37)], ([x]) => cast(x, 'uint8')],
   ]),
 ];
-
-function softmaxRows(op: (x: Tensor) => Tensor): Row[] {
-  return [
-    ...[[1], [5], [1, 1], [3, 4], [2, 3, 5], [2, 16], [4, 17], [2, 1000], [0, 3]].map(
-      (shape): Row => [`[${shape}]`, [N(...shape)], ([x]) => op(x)],
-    ),
-    ['far apart', [W(4, 6)], ([x]) => op(x)],
-    ['large', [W(3, 5)], ([x]) => op(mul(x, 32))],
-  ];
-}

@@ -10,9 +10,7 @@ export function crossEntropy(engine: WasmEngine): Pick<Backend, 'crossEntropy' |
     const classes = engine.int32(engine.pointer(labels), rows);
     for (let row = 0; row < rows; row++) {
       if (classes[row] >= 0 && classes[row] < columns) continue;
-      throw new RangeOfValueError(
-        `crossEntropy: label of row ${row} is ${classes[row]}, expected a class from 0 to ${columns - 1}`,
-      );
+      throw new RangeOfValueError(`crossEntropy: label of row ${row} is ${classes[row]}, expected a class from 0 to ${columns - 1}`);
     }
   }
 

@@ -12,7 +12,7 @@ const BYTES: Record<string, number> = { float32: 4, int32: 4, uint8: 1 };
 
 /** int32 words that hold geometry for kernels: a ring, of which each call writes a new part. */
 const PARAMETER_BYTES = 16384;
-/** Scratch memory that every thread has from the start: `SCRATCH_BYTES` of assembly/scratch.ts. */
+/** Scratch memory that every thread has from the start: see assembly/scratch.ts. */
 const LEAST_SCRATCH = 4096;
 
 /** Kernels that work can be split over: their last two arguments are `begin` and `end`. */

@@ -49,18 +49,59 @@ export function splitProduct(engine: WasmEngine, rows: number, columns: number, 
 
 /** The micro-kernels, by the names and numbers of assembly/gemm/tiles.ts. */
 const KERNELS = ['f32_gemm_2x16', 'f32_gemm_fma_2x16', 'f32_gemm_fma_6x8'] as const;
+/** No product smaller than this is a reason to time them. */
+const WORTH_TIMING_FLOP = 100e6;
+/** How long each runs before it is timed, for the runtime's optimising compiler to be done with it; and how often it is timed. */
+const WARM_UP_MS = 10;
+const ROUNDS = 5;
 
 const chosen = new WeakMap<WasmEngine, number>();
 
-/** The micro-kernel that this engine's products use, for the kernels' first argument. */
-export function gemmKernel(engine: WasmEngine): number {
-  return chosen.get(engine) ?? 0;
+/**
+ * The micro-kernel that this engine's products use: the first argument of every kernel that computes one. In strict mode it is
+ * mul + add, which rounds the same everywhere. In fast mode, the first large product times the others too: which one is
+ * the fastest depends on how many registers the runtime's compiler makes do with.
+ */
+export function gemmKernel(engine: WasmEngine, flop = 0): number {
+  const known = chosen.get(engine);
+  if (known !== undefined) return known;
+  if (engine.mode === 'strict' || engine.kernels.hasFma() === 0) return 0;
+  if (flop < WORTH_TIMING_FLOP) return 0;
+  const fastest = chooseGemmKernel(engine);
+  chosen.set(engine, fastest);
+  return fastest;
 }
 
 export function gemmKernelName(engine: WasmEngine): string {
   return KERNELS[gemmKernel(engine)];
 }
 
+/** Takes one micro-kernel by its number, whatever its speed. */
 export function useGemmKernel(engine: WasmEngine, kernel: number): void {
   chosen.set(engine, kernel);
+}
+
+/** Times the micro-kernels on a product that fits in the first caches; about 40 ms in all. */
+function chooseGemmKernel(engine: WasmEngine): number {
+  const [m, n, k] = [48, 96, KC];
+  engine.reserveScratch((KC * n + 64 * 16) * 4);
+  return engine.temporary((m * k + k * n + m * n) * 4, (a) => {
+    const b = a + m * k * 4;
+    const c = b + k * n * 4;
+    engine.kernels.zeroFill(a, m * k + k * n);
+    const run = (kernel: number) => engine.kernels.gemm(kernel, c, a, b, m, n, k, 0, 0, 0, m, n, 0, 1);
+    const best = KERNELS.map((_, kernel) => {
+      const end = performance.now() + WARM_UP_MS;
+      while (performance.now() < end) run(kernel);
+      return Number.POSITIVE_INFINITY;
+    });
+    for (let round = 0; round < ROUNDS; round++) {
+      for (let kernel = 0; kernel < KERNELS.length; kernel++) {
+        const start = performance.now();
+        for (let i = 0; i < 8; i++) run(kernel);
+        best[kernel] = Math.min(best[kernel], performance.now() - start);
+      }
+    }
+    return best.indexOf(Math.min(...best));
+  });
 }

@@ -95,7 +95,7 @@ function product(
     'gemm',
     units,
     grain,
-    gemmKernel(engine),
+    gemmKernel(engine, 2 * batch * m * n * k),
     c,
     a,
     b,

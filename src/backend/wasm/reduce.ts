@@ -41,7 +41,18 @@ export function reduce(engine: WasmEngine): Pick<Backend, 'reduce' | 'argmax'> {
         const rows = engine.parameters(tableOf(kept.slice(0, -1)));
         const table = engine.parameters(tableOf(reduced));
         const units = (outputs / width) * Math.ceil(width / COLUMNS);
-        engine.parallel('reduceColumns', units, GRAIN / (count * COLUMNS), code, engine.pointer(y), engine.pointer(x), rows, width, table, count);
+        engine.parallel(
+          'reduceColumns',
+          units,
+          GRAIN / (count * COLUMNS),
+          code,
+          engine.pointer(y),
+          engine.pointer(x),
+          rows,
+          width,
+          table,
+          count,
+        );
         return;
       }
       engine.parallel('reduceRows', outputs, GRAIN / count, code, engine.pointer(y), engine.pointer(x), ...rowArguments(p));

@@ -2,7 +2,20 @@
 import type { Backend } from '../backend.js';
 import { GRAIN } from './elementwise.js';
 import type { WasmEngine } from './engine.js';
-import { axesOf, countOf, mergeAxes, tableOf } from './rows.js';
+import { type Axis, axesOf, countOf, mergeAxes, tableOf } from './rows.js';
+
+/** From this size of both axes on, a transposition is done in blocks. */
+const BLOCK = 8;
+
+/** Every position of some axes, as offsets into both views. */
+function* positions(axes: readonly Axis[], offsetA = 0, offsetB = 0): Generator<readonly [number, number]> {
+  if (axes.length === 0) {
+    yield [offsetA, offsetB];
+    return;
+  }
+  const [[size, strideA, strideB], ...rest] = axes;
+  for (let i = 0; i < size; i++) yield* positions(rest, offsetA + i * strideA, offsetB + i * strideB);
+}
 
 export const stridedCopy = (engine: WasmEngine): Pick<Backend, 'stridedCopy'> => ({
   stridedCopy(y, x, { shape, yOffset, yStrides, xOffset, xStrides }) {
@@ -15,6 +28,17 @@ export const stridedCopy = (engine: WasmEngine): Pick<Backend, 'stridedCopy'> =>
     const bytes = y.dtype === 'uint8' ? 1 : 4;
     const to = engine.pointer(y) + yOffset * bytes;
     const from = engine.pointer(x) + xOffset * bytes;
+
+    const adjacent = axes.findIndex(([size, , stride]) => stride === 1 && size >= BLOCK);
+    if (bytes === 4 && strideY === 1 && strideX !== 1 && length >= BLOCK && adjacent >= 0) {
+      // What lies side by side in x lies in a column of y.
+      const [[columns, columnStep]] = axes.splice(adjacent, 1);
+      for (const [a, b] of positions(axes)) {
+        const grain = GRAIN / 4 / length;
+        engine.parallel('transpose', Math.ceil(columns / 4), grain, to + a * 4, columnStep, from + b * 4, strideX, length, columns);
+      }
+      return;
+    }
     const table = engine.parameters(tableOf(axes));
     const name = bytes === 1 ? 'stridedCopy1' : 'stridedCopy4';
     engine.parallel(name, countOf(axes), GRAIN / length, to, from, table, length, strideY, strideX);

@@ -1,0 +1,56 @@
+/** `zfnet predict`: the most probable classes of images. */
+import type { Command } from 'commander';
+import { type Prediction, predict } from 'zfnet';
+import { readImage } from 'zfnet/data';
+import { defineCommand, handler, oneOf, whole } from '../command.js';
+import { percent } from '../reporter.js';
+import { openRun } from '../runs.js';
+
+interface PredictOptions {
+  top: number;
+  crops: '1' | '10';
+}
+
+interface ImagePrediction {
+  image: string;
+  top: Prediction[];
+}
+
+export function predictCommand(program: Command): void {
+  defineCommand(program, 'predict <run> <images...>', 'the most probable classes of images', [
+    'zfnet predict runs/photos cat.jpg',
+    'zfnet predict runs/photos holiday/*.jpg --top 1 --json',
+  ])
+    .option('--top <k>', 'classes an image', whole({ min: 1 }), 5)
+    .option('--crops <n>', '1: the centre; 10: corners and centre, mirrored too, averaged', oneOf(['1', '10']), '1')
+    .action(
+      handler(async (context, path: string, images: string[], options: PredictOptions) => {
+        await context.engine();
+        const run = await openRun(path);
+        const { side, channels } = run.preprocess.options;
+        const predicted: ImagePrediction[] = [];
+        const unreadable: string[] = [];
+        const bar = context.reporter.bar('predicting', images.length, 'images');
+        for (const image of images) {
+          try {
+            const pixels = await readImage(image, { size: side, channels });
+            const [top] = await predict(run, [pixels], { top: options.top, crops: options.crops === '10' ? 10 : 1 });
+            predicted.push({ image, top });
+          } catch (error) {
+            if (!(error instanceof Error) || error.name !== 'DataError') throw error;
+            unreadable.push(error.message);
+          }
+          bar.update(predicted.length + unreadable.length);
+        }
+        run.model.dispose();
+        context.result(predicted, () => predicted.map(table).join('\n'));
+        if (unreadable.length > 0)
+          throw new Error(`${unreadable.length} of ${images.length} images could not be read:\n  ${unreadable.join('\n  ')}`);
+      }),
+    );
+}
+
+function table({ image, top }: ImagePrediction): string {
+  const width = Math.max(...top.map((each) => each.class.length));
+  return [image, ...top.map((each) => `  ${each.class.padEnd(width)}  ${percent(each.probability).padStart(8)}`)].join('\n');
+}

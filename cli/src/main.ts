@@ -1,0 +1,49 @@
+/** The command line: puts the commands together, and turns whatever happens into an exit status. */
+import { createRequire } from 'node:module';
+import { Command, CommanderError } from 'commander';
+import { reportError } from './command.js';
+import { evaluateCommand } from './commands/evaluate.js';
+import { infoCommand } from './commands/info.js';
+import { predictCommand } from './commands/predict.js';
+import { trainCommand } from './commands/train.js';
+
+const TOUR = `
+A short tour:
+  $ npx zfnet demo --out runs/demo                        train on embedded data, evaluate, write a report
+  $ npx zfnet train --data photos/ --out runs/photos      train on a folder with a folder a class
+  $ npx zfnet evaluate runs/photos                        its errors
+  $ npx zfnet predict runs/photos cat.jpg                 its answer for an image
+  $ npx zfnet deconv runs/photos cat.jpg --layer conv5 --strongest 9 --out cat.png
+                                                          what its strongest features saw
+  $ npx zfnet info a                                      the paper's network, layer by layer
+
+Each command tells more with --help. Exit status: 0 done, 1 failed, 2 wrong usage.`;
+
+function createProgram(): Command {
+  const { version } = createRequire(import.meta.url)('../package.json') as { version: string };
+  const program = new Command('zfnet')
+    .description('Train ZFNet on your images, and look inside it.')
+    .version(version)
+    .addHelpText('after', TOUR)
+    .showHelpAfterError('(--help tells more)')
+    .exitOverride()
+    .configureHelp({ showGlobalOptions: false });
+  for (const register of [trainCommand, evaluateCommand, predictCommand, infoCommand]) register(program);
+  // Subcommands are to throw too, instead of ending the process while output is on its way.
+  for (const command of program.commands) command.exitOverride().showHelpAfterError('(--help tells more)');
+  return program;
+}
+
+/** @returns the exit status: 0 done, 1 failed, 2 wrong usage, 128 + n after a signal */
+async function main(argv: readonly string[]): Promise<number> {
+  try {
+    await createProgram().parseAsync([...argv]);
+    return 0;
+  } catch (error) {
+    // Commander has said what is wrong already; help and version are no failure.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    return reportError(error, argv.includes('--verbose'));
+  }
+}
+
+process.exitCode = await main(process.argv);

@@ -1,0 +1,130 @@
+/** Activations: Relu and its relatives, Sigmoid, Tanh, Softplus, Softsign, Clip, Softmax, LogSoftmax, Dropout. */
+import {
+  abs,
+  add,
+  clamp,
+  div,
+  dropout,
+  exp,
+  flatten,
+  leakyRelu,
+  log,
+  logSoftmax,
+  maximum,
+  minimum,
+  mul,
+  neg,
+  ones,
+  permute,
+  relu,
+  reshape,
+  sigmoid,
+  softmax,
+  sub,
+  tanh,
+  type Tensor,
+} from '../../../tensor/index.js';
+import { hostMap } from '../host_ops.js';
+import { isHost, makeHost, type Value } from '../host_value.js';
+import type { Call, Operator } from '../operator.js';
+import { isFloat } from '../element_types.js';
+
+const activation = (fn: (x: Tensor, call: Call) => Tensor): Operator => ({ run: (call) => [fn(call.tensor(0), call)], reach: 'point' });
+
+/** scale · (max(x, 0) + alpha · (exp(min(x, 0)) − 1)). */
+function exponential(x: Tensor, alpha: number, scale: number): Tensor {
+  const negative = mul(sub(exp(minimum(x, 0)), 1), alpha * scale);
+  const positive = maximum(x, 0);
+  return add(scale === 1 ? positive : mul(positive, scale), negative);
+}
+
+/** ln(1 + eˣ), without overflow: max(x, 0) + ln(1 + e^−|x|). */
+const softplus = (x: Tensor): Tensor => add(maximum(x, 0), log(add(exp(neg(abs(x))), 1)));
+
+/** Up to opset 6 a slope of one axis is one number a channel; from 7 on it broadcasts as it is. */
+function prelu(x: Tensor, call: Call): Tensor {
+  const slope = call.tensor(1);
+  const perChannel = call.opset < 7 && slope.rank === 1 && slope.size > 1 && x.rank > 2;
+  const factor = perChannel ? reshape(slope, [slope.size, ...new Array<number>(x.rank - 2).fill(1)]) : slope;
+  return add(maximum(x, 0), mul(factor, minimum(x, 0)));
+}
+
+/** Bounds are attributes up to opset 10, optional inputs from 11 on. The upper one wins where they cross. */
+function clip(call: Call): readonly Value[] {
+  const x = call.value(0);
+  const low = call.number(1) ?? call.attributes.float('min') ?? Number.NEGATIVE_INFINITY;
+  const high = call.number(2) ?? call.attributes.float('max') ?? Number.POSITIVE_INFINITY;
+  if (isHost(x)) return [hostMap(x, (value) => Math.min(Math.max(value, low), high))];
+  return [clamp(call.tensor(0), low, high)];
+}
+
+/**
+ * Along one axis from opset 13 on (default the last); before, over everything from `axis` (default 1) on, seen as one row.
+ */
+const overRows = (fn: (x: Tensor) => Tensor): Operator => ({
+  run: (call) => {
+    const x = call.tensor(0);
+    const axis = call.axis(call.attributes.int('axis', call.opset < 13 ? 1 : -1), x.rank, call.opset < 13);
+    if (x.rank === 0) return [reshape(fn(reshape(x, [1])), [])];
+    if (call.opset < 13) {
+      const rows = x.shape.slice(0, axis).reduce((product, extent) => product * extent, 1);
+      return [reshape(fn(reshape(flatten(x, axis), [rows, x.size / rows])), x.shape)];
+    }
+    if (axis === x.rank - 1) return [fn(x)];
+    const order = x.shape.map((_, i) => (i === axis ? x.rank - 1 : i === x.rank - 1 ? axis : i));
+    return [permute(fn(permute(x, order)), order)];
+  },
+  reach: (attributes) => (attributes.int('axis', 1) === 1 ? 'point' : 'global'),
+});
+
+/**
+ * Active in the model's training mode, or where the node itself asks for training (an input from opset 12 on). The ratio is
+ * an attribute up to opset 11 and an input from 12 on.
+ */
+function runDropout(call: Call): readonly (Value | null)[] {
+  const x = call.tensor(0);
+  const ratio = call.number(1) ?? call.attributes.float('ratio', 0.5);
+  const training = call.training || (call.number(2) ?? 0) !== 0;
+  if (!training || ratio === 0) return [reshape(x, x.shape), call.wants(1) ? makeHost('bool', x.shape, () => 1) : null];
+  if (!call.wants(1)) return [dropout(x, ratio), null];
+  const kept = dropout(ones(x.shape, { backend: x.backend, dtype: x.dtype }), ratio);
+  const scales = kept.dataSync();
+  return [mul(x, kept), makeHost('bool', x.shape, (i) => (scales[i] > 0 ? 1 : 0))];
+}
+
+/** Host values pass as they are, others as one more tensor over the same numbers. */
+const identity: Operator = {
+  run: (call) => {
+    const x = call.value(0);
+    return [isHost(x) ? x : reshape(x, x.shape)];
+  },
+  reach: 'point',
+};
+
+const relus: Operator = {
+  run: (call) => {
+    const x = call.value(0);
+    return [isHost(x) && !isFloat(x.type) ? hostMap(x, (value) => Math.max(value, 0)) : relu(call.tensor(0))];
+  },
+  reach: 'point',
+};
+
+export const activations = {
+  Relu: relus,
+  LeakyRelu: activation((x, { attributes }) => leakyRelu(x, attributes.float('alpha', 0.01))),
+  PRelu: { ...activation(prelu), weights: [1] },
+  Elu: activation((x, { attributes }) => exponential(x, attributes.float('alpha', 1), 1)),
+  Selu: activation((x, { attributes }) =>
+    exponential(x, attributes.float('alpha', 1.6732631921768188), attributes.float('gamma', 1.0507010221481323)),
+  ),
+  Sigmoid: activation(sigmoid),
+  HardSigmoid: activation((x, { attributes }) => clamp(add(mul(x, attributes.float('alpha', 0.2)), attributes.float('beta', 0.5)), 0, 1)),
+  Tanh: activation(tanh),
+  Softplus: activation(softplus),
+  Softsign: activation((x) => div(x, add(abs(x), 1))),
+  Clip: { run: clip, reach: 'point' },
+  Softmax: overRows(softmax),
+  LogSoftmax: overRows(logSoftmax),
+  Dropout: { run: runDropout, reach: 'point', trains: true },
+  Identity: identity,
+} satisfies Record<string, Operator>;

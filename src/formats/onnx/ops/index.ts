@@ -1,0 +1,34 @@
+/** Every supported operator by its ONNX name; the newest form and all earlier ones from opset 6 on. */
+import type { Operator } from '../operator.js';
+import { activations } from './activation.js';
+import { arithmetic } from './arithmetic.js';
+import { constants } from './constant.js';
+import { convolution } from './convolution.js';
+import { indexing } from './indexing.js';
+import { losses } from './loss.js';
+import { matrix } from './matrix.js';
+import { normalization } from './normalization.js';
+import { pooling } from './pooling.js';
+import { reductions } from './reduction.js';
+import { shapes } from './shape.js';
+import { training } from './training.js';
+
+const STANDARD: Readonly<Record<string, Operator>> = {
+  ...arithmetic,
+  ...activations,
+  ...convolution,
+  ...pooling,
+  ...normalization,
+  ...matrix,
+  ...shapes,
+  ...indexing,
+  ...reductions,
+  ...constants,
+  ...losses,
+};
+
+/** Operators by domain; '' is ONNX's own. */
+export const OPERATORS: Readonly<Record<string, Readonly<Record<string, Operator>>>> = {
+  '': STANDARD,
+  'ai.onnx.preview.training': training,
+};

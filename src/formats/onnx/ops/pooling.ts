@@ -1,0 +1,122 @@
+/** MaxPool with indices, MaxUnpool, AveragePool and the global pools, in one and two dimensions. */
+import { avgPool2d, maxPool2d, maxPool2dWithSwitches, maxUnpool2d, mean, type Pair, fromHost, type Tensor } from '../../../tensor/index.js';
+import { convert, isFloat } from '../element_types.js';
+import { hostMap } from '../host_ops.js';
+import { HostValue, isHost, makeHost, numbersOf, type Value } from '../host_value.js';
+import type { Call, Operator } from '../operator.js';
+import { fromPlanes, padsOf, pairOf, reachOf, spatialDims, toPlanes, windowOf } from './window.js';
+
+function kernelOf(call: Call, dims: number): readonly [number, number] {
+  const kernel = call.attributes.ints('kernel_shape');
+  if (!kernel) throw call.error('it has no kernel_shape');
+  return pairOf(kernel, 1, dims);
+}
+
+/**
+ * Y, and the places of the maxima as Indices: n · C · H · W numbered through, row by row, or column by column within a plane where
+ * `storage_order` is 1. Opsets 1, 8, 10, 11, 12, 22. Whole numbers take part as float32.
+ */
+function maxPool(call: Call): readonly (Value | null)[] {
+  const given = call.value(0);
+  const x = isHost(given) && !isFloat(given.type) ? call.asTensor(hostMap(given, (value) => value, 'float32'), 'input 0') : call.tensor(0);
+  const dims = spatialDims(call, x.rank);
+  const image = toPlanes(x);
+  const options = { ...windowOf(call.attributes, image.shape, kernelOf(call, dims), dims), ceil: call.attributes.int('ceil_mode', 0) !== 0 };
+  const back = (y: Tensor): Value => {
+    const shaped = fromPlanes(y, dims);
+    return isHost(given) && !isFloat(given.type) ? fromFloat(shaped, given) : shaped;
+  };
+  if (!call.wants(1)) return [back(maxPool2d(image, options)), null];
+  const { output, switches } = maxPool2dWithSwitches(image, options);
+  const [, , h, w] = image.shape;
+  const perPlane = output.shape[2] * output.shape[3];
+  const places = switches.dataSync();
+  switches.dispose();
+  const byColumn = call.attributes.int('storage_order', 0) === 1;
+  const indices = makeHost('int64', fromPlanes(output, dims).shape, (i) => {
+    const place = places[i];
+    return Math.floor(i / perPlane) * h * w + (byColumn ? (place % w) * h + Math.floor(place / w) : place);
+  });
+  return [back(output), indices];
+}
+
+function fromFloat(y: Tensor, like: HostValue): HostValue {
+  const data = y.dataSync();
+  return makeHost(like.type, y.shape, (i) => convert(data[i], like.type));
+}
+
+/**
+ * X and Indices as MaxPool gives them, and optionally the output's shape. Opsets 9, 11, 22.
+ *
+ * Indices number the output through, or, where a larger `output_shape` is given, the smallest image that pools to X: the
+ * specification's example does the one and exporters the other. Each index belongs to its own window, which tells them apart.
+ */
+function maxUnpool(call: Call): readonly Value[] {
+  const x = call.tensor(0);
+  const dims = spatialDims(call, x.rank);
+  const pooled = toPlanes(x);
+  const kernel = kernelOf(call, dims);
+  const stride = pairOf(call.attributes.ints('strides'), 1, dims);
+  const pads = padsOf(call.attributes.ints('pads'), dims);
+  const natural = [0, 1].map((i) => (pooled.shape[2 + i] - 1) * stride[i] + kernel[i] - pads[i] - pads[i + 2]);
+  const wanted = call.ints(2);
+  const size = wanted ? [...(dims === 1 ? [1] : []), ...wanted.slice(2)] : natural;
+  const indices = numbersOf(call.value(1));
+  const [, , height, width] = pooled.shape;
+  /** [row, column] of an index where images have this size; null outside its window. */
+  const placeIn = (image: readonly number[], i: number): readonly [number, number] | null => {
+    const within = indices[i] - Math.floor(i / (height * width)) * image[0] * image[1];
+    const place = [Math.floor(within / image[1]), within % image[1]] as const;
+    const cell = [Math.floor(i / width) % height, i % width];
+    const fits = (axis: 0 | 1) => {
+      const offset = place[axis] - (cell[axis] * stride[axis] - pads[axis]);
+      return place[axis] < image[axis] && offset >= 0 && offset < kernel[axis];
+    };
+    return within >= 0 && fits(0) && fits(1) ? place : null;
+  };
+  const image = indices.every((_, i) => placeIn(size, i)) ? size : natural;
+  const places = Int32Array.from(indices, (index, i) => {
+    const place = placeIn(image, i);
+    if (!place || place[0] >= size[0] || place[1] >= size[1]) throw call.error(`index ${index} at place ${i} lies outside its window`);
+    return place[0] * size[1] + place[1];
+  });
+  const switches = fromHost(places, pooled.shape, { backend: x.backend });
+  return [fromPlanes(maxUnpool2d(pooled, switches, { outputSize: [size[0], size[1]], overlap: 'last' }), dims)];
+}
+
+/** Opsets 1, 7, 10, 11, 19, 22. Padding counts only where `count_include_pad` says so. */
+function averagePool(call: Call): readonly Tensor[] {
+  const x = call.tensor(0);
+  const dims = spatialDims(call, x.rank);
+  const image = toPlanes(x);
+  const window = windowOf(call.attributes, image.shape, kernelOf(call, dims), dims);
+  const y = avgPool2d(image, {
+    ...window,
+    ceil: call.attributes.int('ceil_mode', 0) !== 0,
+    countIncludePad: call.attributes.int('count_include_pad', 0) !== 0,
+  });
+  return [fromPlanes(y, dims)];
+}
+
+function globalMaxPool(call: Call): readonly Tensor[] {
+  const x = call.tensor(0);
+  const dims = spatialDims(call, x.rank);
+  const image = toPlanes(x);
+  const kernel: Pair = [image.shape[2], image.shape[3]];
+  return [fromPlanes(maxPool2d(image, { kernel }), dims)];
+}
+
+function globalAveragePool(call: Call): readonly Tensor[] {
+  const x = call.tensor(0);
+  return [mean(x, { axes: x.shape.map((_, axis) => axis).slice(2), keepDims: true })];
+}
+
+const window: Operator['reach'] = (attributes) => reachOf(attributes, attributes.ints('kernel_shape'));
+
+export const pooling = {
+  MaxPool: { run: maxPool, reach: window },
+  MaxUnpool: { run: maxUnpool },
+  AveragePool: { run: averagePool, reach: window },
+  GlobalMaxPool: { run: globalMaxPool },
+  GlobalAveragePool: { run: globalAveragePool },
+} satisfies Record<string, Operator>;

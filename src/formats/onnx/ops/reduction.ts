@@ -1,0 +1,64 @@
+/** Reductions over axes: ReduceMean, ReduceSum, ReduceMax, ReduceMin, ReduceSumSquare, ArgMax. */
+import { argmax, max, mean, min, type ReduceOptions, reshape, square, sum, type Tensor } from '../../../tensor/index.js';
+import { hostReduce } from '../host_ops.js';
+import { isHost, makeHost, toHost, type Value } from '../host_value.js';
+import type { Call, Operator } from '../operator.js';
+
+interface Fold {
+  start: number;
+  step(sum: number, value: number): number;
+  end?(sum: number, count: number): number;
+}
+
+/**
+ * Axes are an attribute first and an input later (ReduceSum from opset 13 on, the others from 18 on). Without axes all are
+ * reduced, or none where `noop_with_empty_axes`. An empty set gives the fold's start.
+ */
+const reduction = (device: (x: Tensor, options: ReduceOptions) => Tensor, fold: Fold, alone: (x: Tensor) => Tensor = (x) => x): Operator => ({
+  run: (call) => {
+    const x = call.value(0);
+    const list = call.listFrom('axes', 1);
+    const keepDims = call.attributes.int('keepdims', 1) !== 0;
+    const none = !list || list.length === 0;
+    if (none && call.attributes.int('noop_with_empty_axes', 0) !== 0) {
+      // Nothing is reduced, but each element still goes through the fold alone: a square stays a square.
+      return [isHost(x) ? hostReduce(x, [], true, fold.start, fold.step, fold.end) : alone(reshape(x, x.shape))];
+    }
+    const axes = none ? x.shape.map((_, axis) => axis) : [...new Set(list.map((axis) => call.axis(axis, x.rank)))];
+    if (isHost(x) || x.size === 0) return [hostReduce(toHost(x), axes, keepDims, fold.start, fold.step, fold.end)];
+    return [axes.length === 0 ? alone(reshape(x, x.shape)) : device(x, { axes, keepDims })];
+  },
+});
+
+/** Index of the largest value along an axis: the first, or the last with `select_last_index` (opset 12 on). */
+function runArgMax(call: Call): readonly Value[] {
+  const x = call.value(0);
+  const axis = call.axis(call.attributes.int('axis', 0), x.rank);
+  const keepDims = call.attributes.int('keepdims', 1) !== 0;
+  const last = call.attributes.int('select_last_index', 0) !== 0;
+  if (!isHost(x) && !last) return [argmax(x, { axis, keepDims })];
+  const host = toHost(x);
+  const count = host.shape[axis];
+  const inner = host.shape.slice(axis + 1).reduce((product, extent) => product * extent, 1);
+  const shape = keepDims ? host.shape.map((extent, i) => (i === axis ? 1 : extent)) : host.shape.filter((_, i) => i !== axis);
+  if (count === 0) throw call.error(`axis ${axis} of shape [${host.shape}] holds nothing to look at`);
+  return [
+    makeHost('int64', shape, (i) => {
+      const at = (k: number) => host.data[(Math.floor(i / inner) * count + k) * inner + (i % inner)];
+      let best = 0;
+      for (let k = 1; k < count; k++) if (at(k) > at(best) || (last && at(k) === at(best))) best = k;
+      return best;
+    }),
+  ];
+}
+
+const plus = (a: number, b: number): number => a + b;
+
+export const reductions = {
+  ReduceSum: reduction(sum, { start: 0, step: plus }),
+  ReduceMean: reduction(mean, { start: 0, step: plus, end: (total, count) => total / count }),
+  ReduceMax: reduction(max, { start: Number.NEGATIVE_INFINITY, step: Math.max }),
+  ReduceMin: reduction(min, { start: Number.POSITIVE_INFINITY, step: Math.min }),
+  ReduceSumSquare: reduction((x, options) => sum(square(x), options), { start: 0, step: (total, value) => total + value * value }, square),
+  ArgMax: { run: runArgMax },
+} satisfies Record<string, Operator>;

@@ -1,0 +1,32 @@
+/** The backends that are proved equal, and the float64 reference that they are proved equal to. */
+import { afterAll } from 'vitest';
+import type { Backend } from '../../src/backend/backend.js';
+import { createReferenceBackend } from '../../src/backend/reference/index.js';
+import { createWasmBackend } from '../../src/backend/wasm/index.js';
+
+export interface TestBackend {
+  name: string;
+  backend: Backend;
+  /** A factor on tolerances: `fast` may round more than once. */
+  slack: number;
+}
+
+export const reference: Backend = createReferenceBackend();
+
+export const strict: TestBackend = { name: 'wasm strict', backend: await createWasmBackend({ threads: 1 }), slack: 1 };
+export const strictThreads: TestBackend = {
+  name: 'wasm strict, 2 threads',
+  backend: await createWasmBackend({ threads: 2 }),
+  slack: 1,
+};
+
+export const backends: readonly TestBackend[] = [
+  { name: 'reference float32', backend: createReferenceBackend(), slack: 1 },
+  strict,
+  strictThreads,
+  { name: 'wasm fast', backend: await createWasmBackend({ threads: 1, mode: 'fast' }), slack: 10 },
+];
+
+afterAll(() => {
+  for (const { backend } of backends) backend.dispose();
+});

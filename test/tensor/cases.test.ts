@@ -1,0 +1,139 @@
+/**
+ * The proof chain, for each entry of the list of cases: its gradient agrees with differences, every backend agrees with the
+ * float64 reference, forwards and back, and the reference agrees with PyTorch where a fixture has its values.
+ */
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { type Tensor, tensor } from '../../src/tensor/index.js';
+import * as ops from '../../src/tensor/ops/index.js';
+import { gradcheck } from '../../src/testing.js';
+import { mismatch, type Tolerance } from '../support/allclose.js';
+import { backends, reference, strict, strictThreads } from '../support/backends.js';
+import type { Case } from '../support/case.js';
+import { cases } from '../support/cases.js';
+import { noise } from '../support/formula.js';
+import { type Outcome, runCase, valuesOf } from '../support/run.js';
+
+const TOLERANCE: Tolerance = { relative: 2e-6, absolute: 1e-6 };
+/** Both sides compute in float64; a fixture has 12 digits. */
+const TORCH_TOLERANCE: Tolerance = { relative: 1e-9, absolute: 1e-10 };
+
+interface Sampled {
+  shape: number[];
+  /** Every so many numbers are kept. */
+  every: number;
+  values: number[];
+  /** With noise, over all of them. */
+  product: number;
+}
+
+const torch: Record<string, { output: Sampled; gradients: (Sampled | null)[] }> = JSON.parse(
+  readFileSync(new URL('../fixtures/ops.json', import.meta.url), 'utf8'),
+);
+
+/** Kernels called so far by the cases on the reference. */
+const reached = new Set<string | symbol>();
+const watched = new Proxy(reference, {
+  get(target, name) {
+    reached.add(name);
+    return Reflect.get(target, name);
+  },
+});
+
+function once<T>(compute: () => T): () => T {
+  let result: { value: T } | undefined;
+  return () => {
+    result ??= { value: compute() };
+    return result.value;
+  };
+}
+
+const title = (c: Case) => `${c.op}: ${c.name}`;
+const expectedOf = new Map(cases.map((c) => [c, once(() => runCase(c, watched, 'float64'))]));
+
+describe.each(cases.map((c) => [title(c), c] as const))('%s', (name, c) => {
+  const expected = expectedOf.get(c)!;
+  const scale = once(() => (c.sums ? runCase(c, reference, 'float64', true) : null));
+
+  it(c.gradient === 'none' ? 'records nothing' : 'records itself, and reaches every input that can have a gradient', () => {
+    const { recorded, gradients } = expected();
+    expect(recorded).toBe(c.gradient !== 'none');
+    if (recorded && c.op !== 'maxUnpool2d')
+      expect(gradients.map((g) => g !== null)).toEqual(c.inputs.map(({ dtype }) => dtype === 'float'));
+  });
+
+  if (c.gradient === undefined || c.gradient === 'checked')
+    it('has the gradient that differences give', () => {
+      const inputs = c.inputs.map((input, place) =>
+        tensor(valuesOf(input, place), input.shape, { dtype: input.dtype === 'float' ? 'float64' : input.dtype, backend: reference }),
+      );
+      const { checked } = gradcheck((...tensors: Tensor[]) => c.run(tensors), inputs, { places: c.places });
+      expect(checked > 0).toBe(inputs.some(({ size, dtype }) => size > 0 && dtype === 'float64'));
+    });
+
+  it.each(backends)('on $name equals the float64 reference', ({ backend, slack }) => {
+    const { buffers } = backend.memory();
+    const actual = runCase(c, backend, 'float32');
+    expect(actual.shape).toEqual(expected().shape);
+    const factor = slack * (c.slack ?? 1);
+    const tolerance = { relative: TOLERANCE.relative * factor, absolute: TOLERANCE.absolute * factor };
+    expect(mismatch(actual.output, expected().output, tolerance, scale()?.output), 'output').toBeNull();
+    expected().gradients.forEach((gradient, i) => {
+      const own = actual.gradients[i];
+      expect(own === null).toBe(gradient === null);
+      if (gradient && own)
+        expect(mismatch(own, gradient, tolerance, scale()?.gradients[i] ?? undefined), `gradient of input ${i}`).toBeNull();
+    });
+    expect(backend.memory().buffers).toBe(buffers);
+  });
+
+  it('gives the same bits with two threads', () => {
+    const [one, two] = [strict, strictThreads].map(({ backend }) => runCase(c, backend, 'float32'));
+    expect(two).toEqual(one);
+  });
+
+  if (torch[name])
+    it('has the values that PyTorch gives', () => {
+      const { output, gradients } = torch[name];
+      const actual = expected();
+      expect(mismatchOfSample(actual.output, actual.shape, output), 'output').toBeNull();
+      gradients.forEach((gradient, i) => {
+        if (gradient) expect(mismatchOfSample(actual.gradients[i]!, c.inputs[i].shape, gradient), `gradient of input ${i}`).toBeNull();
+      });
+    });
+});
+
+function mismatchOfSample(actual: Outcome['output'], shape: readonly number[], expected: Sampled): string | null {
+  if (shape.join() !== expected.shape.join()) return `shape [${shape}], expected [${expected.shape}]`;
+  const weights = noise(actual.length, 77);
+  const product = Array.from(actual).reduce((sum, value, i) => sum + value * weights[i], 0);
+  const kept = Array.from(actual).filter((_, i) => i % expected.every === 0);
+  return mismatch([...kept, product], [...expected.values, expected.product], TORCH_TOLERANCE);
+}
+
+describe('the list of cases', () => {
+  it('names every case once', () => {
+    const names = cases.map(title);
+    expect(names.filter((name, i) => names.indexOf(name) !== i)).toEqual([]);
+  });
+
+  it('covers every operation', () => {
+    const covered = new Set(cases.map(({ op }) => op));
+    expect(Object.keys(ops).filter((op) => !covered.has(op))).toEqual([]);
+  });
+
+  it('reaches every kernel that is not proved elsewhere', () => {
+    for (const outcome of expectedOf.values()) outcome();
+    const kernels = Object.keys(reference).filter((name) => !['name', 'info', 'read', 'resetPeak', 'dispose', 'memory'].includes(name));
+    const elsewhere = ['uniform', 'normal', 'sgd', 'clipRms', 'countNonFinite']; // random.test.ts, optim.test.ts, memory.test.ts
+    expect(kernels.filter((name) => !reached.has(name)).sort()).toEqual(elsewhere.sort());
+  });
+
+  it('has a case for every fixture, and a fixture for every operation that PyTorch has values for', () => {
+    const names = new Set(cases.map(title));
+    expect(Object.keys(torch).filter((name) => !names.has(name))).toEqual([]);
+    const ops = new Set(Object.keys(torch).map((name) => name.split(':')[0]));
+    const wanted = ['conv2d', 'convTranspose2d', 'maxPool2d', 'maxPool2dWithSwitches', 'maxUnpool2d', 'avgPool2d', 'localResponseNorm'];
+    expect([...wanted, 'linear', 'softmax', 'logSoftmax', 'crossEntropy', 'leakyRelu'].filter((op) => !ops.has(op))).toEqual([]);
+  });
+});
