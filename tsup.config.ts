@@ -6,6 +6,7 @@ const entries = {
   index: 'src/index.ts',
   data: 'src/data/index.ts',
   safetensors: 'src/formats/safetensors.ts',
+  onnx: 'src/formats/onnx/index.ts',
   report: 'src/report/index.ts',
   testing: 'src/testing.ts',
 };
@@ -14,9 +15,8 @@ const existing = Object.fromEntries(Object.entries(entries).filter(([, path]) =>
 /** Needed by some entry points alone, and installed by those who use them. */
 const external = ['sharp', 'mnist', 'fast-check', /^@iconify-json\//, /^@stdlib\//];
 
-const readable: Options['esbuildOptions'] = (options, { format }) => {
-  // tsup splits CommonJS by another tool, which trips over code without spaces.
-  options.minifyWhitespace = format === 'esm';
+const readable: Options['esbuildOptions'] = (options) => {
+  options.minifyWhitespace = true;
   options.minifySyntax = true; // names stay: they are in users' stack traces
   // `sideEffects: false` is a promise about dist; inside src, a module may add methods to a class of another.
   options.ignoreAnnotations = true;
@@ -32,6 +32,8 @@ const library: Options = {
   // What the entries have in common becomes chunks of its own, so that `zfnet` and `zfnet/data` share one engine and one
   // set of classes; so does each build of the kernels, so that only the chosen one is loaded.
   splitting: true,
+  // Has rollup turn the chunks into CommonJS, rather than sucrase, which trips over minified code.
+  treeshake: true,
   external,
   clean: true,
   outDir: 'dist',

@@ -2,7 +2,7 @@
  * Compiles the kernels into build/: one WebAssembly file for each target of asconfig.json, each also as a JavaScript module
  * of base64 text, which every runtime and bundler can load, and the kernels' signatures as TypeScript. `node assembly/build.mjs`
  */
-import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import asc from 'assemblyscript/asc';
@@ -17,8 +17,9 @@ const newest = Math.max(...sources.map(time));
 
 /** Under its final name only once it is whole: another process may be reading. */
 function write(name, contents) {
-  writeFileSync(join(out, `${name}.part`), contents);
-  renameSync(join(out, `${name}.part`), join(out, name));
+  const part = join(out, `${name}.${process.pid}`);
+  writeFileSync(part, contents);
+  renameSync(part, join(out, name));
 }
 
 /** The functions of the `.d.ts` that asc writes, as one interface. */
@@ -29,6 +30,7 @@ function kernelInterface(declarations) {
 
 async function compile(target) {
   const files = {};
+  const started = new Date();
   const { error, stderr } = await asc.main(['--config', 'asconfig.json', '--target', target, '--bindings', 'raw'], {
     writeFile(name, contents) {
       if (name.endsWith('.wasm')) files.wasm = contents;
@@ -41,9 +43,11 @@ async function compile(target) {
     process.exit(1);
   }
   write('kernels.d.ts', kernelInterface(files.types));
-  write(`${target}.d.ts`, '/** The WebAssembly module in base64. */\ndeclare const base64: string;\nexport default base64;\n');
-  write(`${target}.js`, `export default '${Buffer.from(files.wasm).toString('base64')}';\n`);
-  write(`${target}.wasm`, files.wasm); // last: its time says that all are there
+  write(`${target}.d.ts`, '/** The WebAssembly module in base64. */\nexport declare const base64: string;\n');
+  write(`${target}.js`, `export const base64 = '${Buffer.from(files.wasm).toString('base64')}';\n`);
+  write(`${target}.wasm`, files.wasm);
+  // Its time says that all are there, and is the start's, so that a source saved meanwhile counts as newer.
+  utimesSync(join(out, `${target}.wasm`), started, started);
   console.log(`assembly: ${target}.wasm ${files.wasm.length} bytes`);
 }
 

@@ -48,10 +48,10 @@ const ALTERNATE: u8 = 2;
 function tapOffsets(to: usize, s: ConvShape): void {
   for (let c = 0; c < s.channels; c++) {
     for (let i = 0; i < s.kh; i++) {
-      let offset = <usize>(c * s.xTapC + i * s.xTapH) << 2;
+      let offset = (<usize>(c * s.xTapC + i * s.xTapH)) << 2;
       for (let j = 0; j < s.kw; j++) {
         store<usize>(to, offset);
-        offset += <usize>s.xTapW << 2;
+        offset += (<usize>s.xTapW) << 2;
         to += sizeof<usize>();
       }
     }
@@ -61,7 +61,7 @@ function tapOffsets(to: usize, s: ConvShape): void {
 /** Writes the address in x of the pixels of columns [first, first + count), and repeats the last one up to `room`. */
 function pixelAddresses(to: usize, x: usize, s: ConvShape, first: i32, count: i32, room: i32): void {
   const plane = s.gridH * s.gridW;
-  const step = <usize>s.xGridW << 2;
+  const step = (<usize>s.xGridW) << 2;
   let image = first / plane;
   let row = (first % plane) / s.gridW;
   let column = first % s.gridW;
@@ -76,7 +76,7 @@ function pixelAddresses(to: usize, x: usize, s: ConvShape, first: i32, count: i3
       address += step;
     }
     column = 0;
-    if (++row == s.gridH) {
+    if (++row === s.gridH) {
       row = 0;
       image++;
     }
@@ -92,32 +92,30 @@ function pixelPatterns(to: usize, pixels: usize, count: i32): void {
     const p2 = load<usize>(pixels, 2 * sizeof<usize>());
     const p3 = load<usize>(pixels, 3 * sizeof<usize>());
     const step = p1 - p0;
-    const even = p2 - p1 == step && p3 - p2 == step;
-    store<u8>(to++, even && step == 4 ? ADJACENT : even && step == 8 ? ALTERNATE : SCATTERED);
+    const even = p2 - p1 === step && p3 - p2 === step;
+    store<u8>(to++, even && step === 4 ? ADJACENT : even && step === 8 ? ALTERNATE : SCATTERED);
     pixels += 4 * sizeof<usize>();
   }
 }
 
 /** Four numbers, every other one from `p`; reads nothing behind the last. */
-// @ts-ignore: decorator
-@inline
 function loadAlternate(p: usize): v128 {
   return v128.shuffle<f32>(v128.load(p), v128.load(p, 12), 0, 2, 5, 7);
 }
 
 /** Packs taps [0, kc) of `columns` pixels (a multiple of 8) into panels. */
 function packPixels(to: usize, pixels: usize, patterns: usize, taps: usize, kc: i32, columns: i32, width: i32): void {
-  const step = <usize>width << 2;
+  const step = (<usize>width) << 2;
   const tapsEnd = taps + <usize>kc * sizeof<usize>();
   for (let j = 0; j < columns; j += width) {
-    const panel = to + (<usize>(j * kc) << 2);
+    const panel = to + ((<usize>(j * kc)) << 2);
     const groups = min(width, columns - j) >> 2;
     const at = pixels + <usize>j * sizeof<usize>();
     const first = load<usize>(at);
     // Sixteen side by side, or every other one. Addresses rise, save for those repeated at the end.
-    const reach = groups == 4 ? load<usize>(at, 15 * sizeof<usize>()) - first : 0;
+    const reach = groups === 4 ? load<usize>(at, 15 * sizeof<usize>()) - first : 0;
     const four = load<u32>(patterns + <usize>(j >> 2));
-    if (reach == 60 && four == 0x01010101 * <u32>ADJACENT) {
+    if (reach === 60 && four === 0x01010101 * <u32>ADJACENT) {
       let target = panel;
       for (let tap = taps; tap < tapsEnd; tap += sizeof<usize>()) {
         const source = first + load<usize>(tap);
@@ -129,7 +127,7 @@ function packPixels(to: usize, pixels: usize, patterns: usize, taps: usize, kc: 
       }
       continue;
     }
-    if (reach == 120 && four == 0x01010101 * <u32>ALTERNATE) {
+    if (reach === 120 && four === 0x01010101 * <u32>ALTERNATE) {
       let target = panel;
       for (let tap = taps; tap < tapsEnd; tap += sizeof<usize>()) {
         const source = first + load<usize>(tap);
@@ -144,14 +142,14 @@ function packPixels(to: usize, pixels: usize, patterns: usize, taps: usize, kc: 
     for (let g = 0; g < groups; g++) {
       const quad = at + <usize>(g << 2) * sizeof<usize>();
       const p0 = load<usize>(quad);
-      let target = panel + (<usize>g << 4);
+      let target = panel + ((<usize>g) << 4);
       const pattern = load<u8>(patterns + <usize>(j >> 2) + <usize>g);
-      if (pattern == ADJACENT) {
+      if (pattern === ADJACENT) {
         for (let tap = taps; tap < tapsEnd; tap += sizeof<usize>()) {
           v128.store(target, v128.load(p0 + load<usize>(tap)));
           target += step;
         }
-      } else if (pattern == ALTERNATE) {
+      } else if (pattern === ALTERNATE) {
         for (let tap = taps; tap < tapsEnd; tap += sizeof<usize>()) {
           v128.store(target, loadAlternate(p0 + load<usize>(tap)));
           target += step;
@@ -172,17 +170,17 @@ function packPixels(to: usize, pixels: usize, patterns: usize, taps: usize, kc: 
 
 /** Packs `columns` taps (a multiple of 8) of `kc` pixels into panels: the same matrix lying the other way. */
 function packTaps(to: usize, pixels: usize, patterns: usize, taps: usize, kc: i32, columns: i32, width: i32): void {
-  const step = <usize>width << 2;
+  const step = (<usize>width) << 2;
   for (let j = 0; j < columns; j += 4) {
     const four = taps + <usize>j * sizeof<usize>();
     const t0 = load<usize>(four);
     const t1 = load<usize>(four, sizeof<usize>());
     const t2 = load<usize>(four, 2 * sizeof<usize>());
     const t3 = load<usize>(four, 3 * sizeof<usize>());
-    let target = to + (<usize>(j / width * width * kc + (j % width)) << 2);
+    let target = to + ((<usize>((j / width) * width * kc + (j % width))) << 2);
     let pixel = pixels;
     let k = 0;
-    if (t1 - t0 == 4 && t2 - t1 == 4 && t3 - t2 == 4) {
+    if (t1 - t0 === 4 && t2 - t1 === 4 && t3 - t2 === 4) {
       // Four taps side by side, so each pixel's lie as they should.
       for (; k < kc; k++) {
         v128.store(target, v128.load(load<usize>(pixel) + t0));
@@ -193,9 +191,9 @@ function packTaps(to: usize, pixels: usize, patterns: usize, taps: usize, kc: i3
     for (; k + 4 <= kc; k += 4) {
       const p = load<usize>(pixel);
       const pattern = load<u8>(patterns + (<usize>k >> 2));
-      if (pattern == ADJACENT) {
+      if (pattern === ADJACENT) {
         storeTransposed(target, step, v128.load(p + t0), v128.load(p + t1), v128.load(p + t2), v128.load(p + t3));
-      } else if (pattern == ALTERNATE) {
+      } else if (pattern === ALTERNATE) {
         storeTransposed(target, step, loadAlternate(p + t0), loadAlternate(p + t1), loadAlternate(p + t2), loadAlternate(p + t3));
       } else {
         v128.store(target, gather(p + t0, p + t1, p + t2, p + t3));
@@ -218,8 +216,6 @@ function packTaps(to: usize, pixels: usize, patterns: usize, taps: usize, kc: i3
   }
 }
 
-// @ts-ignore: decorator
-@inline
 function align(address: usize): usize {
   return (address + 63) & ~63;
 }
@@ -242,9 +238,9 @@ export function conv2d(kernel: i32, y: usize, x: usize, w: usize, b: usize, relu
   const runs = align(pixels + <usize>s.unitColumns * sizeof<usize>());
   const patterns = align(runs + <usize>s.unitColumns * 2 * sizeof<usize>());
   const panels = align(patterns + (<usize>s.unitColumns >> 2));
-  const tiles = align(panels + (<usize>(KC * s.unitColumns) << 2));
-  const ld = <usize>s.unitColumns << 2;
-  const ldw = <usize>k << 2;
+  const tiles = align(panels + ((<usize>(KC * s.unitColumns)) << 2));
+  const ld = (<usize>s.unitColumns) << 2;
+  const ldw = (<usize>k) << 2;
   tapOffsets(taps, s);
   for (let unit = begin; unit < end; unit++) {
     const group = unit / (across * down);
@@ -254,17 +250,17 @@ export function conv2d(kernel: i32, y: usize, x: usize, w: usize, b: usize, relu
     const count = min(s.unitColumns, total - first);
     const columns = (count + 7) & ~7;
     const wUnit = w + <usize>(group * s.outputs + row) * ldw;
-    pixelAddresses(pixels, x + (<usize>(group * s.xGroup) << 2), s, first, count, columns);
+    pixelAddresses(pixels, x + ((<usize>(group * s.xGroup)) << 2), s, first, count, columns);
     pixelPatterns(patterns, pixels, columns);
     for (let k0 = 0; k0 < k; k0 += KC) {
       const kc = min(KC, k - k0);
       packPixels(panels, pixels, patterns, taps + <usize>k0 * sizeof<usize>(), kc, columns, width);
-      f32_gemm_block(kernel, rows, columns, kc, wUnit + (<usize>k0 << 2), ldw, panels, tiles, ld, k0 > 0);
+      f32_gemm_block(kernel, rows, columns, kc, wUnit + ((<usize>k0) << 2), ldw, panels, tiles, ld, k0 > 0);
     }
     const channel = group * s.outputs + row;
     const runsEnd = outputRuns(runs, y, s, channel, first, count);
-    const bias = b ? b + (<usize>channel << 2) : 0;
-    storeRuns(runs, runsEnd, tiles, ld, rows, <usize>(s.gridH * s.gridW) << 2, bias, relu);
+    const bias = b ? b + ((<usize>channel) << 2) : 0;
+    storeRuns(runs, runsEnd, tiles, ld, rows, (<usize>(s.gridH * s.gridW)) << 2, bias, relu);
   }
 }
 
@@ -277,7 +273,7 @@ function outputRuns(to: usize, y: usize, s: ConvShape, channel: i32, first: i32,
     const run = min(count, plane - inPlane);
     const planes = <usize>image * <usize>(s.groups * s.outputs) + <usize>channel;
     store<usize>(to, y + ((planes * <usize>plane + <usize>inPlane) << 2));
-    store<usize>(to, <usize>run << 2, sizeof<usize>());
+    store<usize>(to, (<usize>run) << 2, sizeof<usize>());
     to += 2 * sizeof<usize>();
     first += run;
     count -= run;
@@ -286,14 +282,12 @@ function outputRuns(to: usize, y: usize, s: ConvShape, channel: i32, first: i32,
 }
 
 /** Takes the tiles [rows, columns] to their runs in y, adding the bias of each row, through the ReLU. */
-function storeRuns(
-  runs: usize, runsEnd: usize, tiles: usize, ld: usize, rows: i32, plane: usize, bias: usize, relu: i32,
-): void {
+function storeRuns(runs: usize, runsEnd: usize, tiles: usize, ld: usize, rows: i32, plane: usize, bias: usize, relu: i32): void {
   const low: f32 = relu ? 0 : -Infinity;
   const low4 = f32x4.splat(low);
   let offset: usize = 0;
   for (let i = 0; i < rows; i++) {
-    const add: f32 = bias ? load<f32>(bias + (<usize>i << 2)) : 0;
+    const add: f32 = bias ? load<f32>(bias + ((<usize>i) << 2)) : 0;
     const add4 = f32x4.splat(add);
     let from = tiles + <usize>i * ld;
     for (let run = runs; run < runsEnd; run += 2 * sizeof<usize>()) {
@@ -319,8 +313,17 @@ function storeRuns(
  * Scratch, each part rounded up to 64 bytes: taps + 16 + 256 addresses, 64 bytes, (256 + min(unitRows, outputs)) · unitColumns numbers.
  */
 export function conv2dWeightGrad(
-  kernel: i32, dw: usize, x: usize, dy: usize, parts: i32, partPixels: i32, partStep: usize, dyOutput: i32, shape: usize,
-  begin: i32, end: i32,
+  kernel: i32,
+  dw: usize,
+  x: usize,
+  dy: usize,
+  parts: i32,
+  partPixels: i32,
+  partStep: usize,
+  dyOutput: i32,
+  shape: usize,
+  begin: i32,
+  end: i32,
 ): void {
   const s = changetype<ConvShape>(shape);
   const width = panelWidth(kernel);
@@ -331,9 +334,9 @@ export function conv2dWeightGrad(
   const pixels = align(taps + <usize>(total + 16) * sizeof<usize>());
   const patterns = align(pixels + KC * sizeof<usize>());
   const panels = align(patterns + (KC >> 2));
-  const tiles = align(panels + (<usize>(KC * s.unitColumns) << 2));
-  const ld = <usize>s.unitColumns << 2;
-  const ldy = <usize>dyOutput << 2;
+  const tiles = align(panels + ((<usize>(KC * s.unitColumns)) << 2));
+  const ld = (<usize>s.unitColumns) << 2;
+  const ldy = (<usize>dyOutput) << 2;
   tapOffsets(taps, s);
   // The last tile may be wider than the taps: what it computes there is thrown away, but must be read from somewhere.
   for (let i = 0; i < 16; i++) store<usize>(taps + <usize>(total + i) * sizeof<usize>(), 0);
@@ -344,8 +347,8 @@ export function conv2dWeightGrad(
     const first = (unit % across) * s.unitColumns;
     const count = min(s.unitColumns, total - first);
     const columns = (count + 7) & ~7;
-    const xGroup = x + (<usize>(group * s.xGroup) << 2);
-    const dyUnit = dy + (<usize>(group * s.outputs + row) * ldy);
+    const xGroup = x + ((<usize>(group * s.xGroup)) << 2);
+    const dyUnit = dy + <usize>(group * s.outputs + row) * ldy;
     let accumulate = false;
     for (let part = 0; part < parts; part++) {
       const dyPart = dyUnit + ((<usize>part * partStep) << 2);
@@ -354,14 +357,14 @@ export function conv2dWeightGrad(
         pixelAddresses(pixels, xGroup, s, part * partPixels + k0, kc, kc);
         pixelPatterns(patterns, pixels, kc & ~3);
         packTaps(panels, pixels, patterns, taps + <usize>first * sizeof<usize>(), kc, columns, width);
-        f32_gemm_block(kernel, rows, columns, kc, dyPart + (<usize>k0 << 2), ldy, panels, tiles, ld, accumulate);
+        f32_gemm_block(kernel, rows, columns, kc, dyPart + ((<usize>k0) << 2), ldy, panels, tiles, ld, accumulate);
         accumulate = true;
       }
     }
-    const ldw = <usize>total << 2;
-    let to = dw + <usize>(group * s.outputs + row) * ldw + (<usize>first << 2);
+    const ldw = (<usize>total) << 2;
+    let to = dw + <usize>(group * s.outputs + row) * ldw + ((<usize>first) << 2);
     for (let i = 0; i < rows; i++) {
-      memory.copy(to, tiles + <usize>i * ld, <usize>count << 2);
+      memory.copy(to, tiles + <usize>i * ld, (<usize>count) << 2);
       to += ldw;
     }
   }
@@ -378,8 +381,16 @@ export function conv2dWeightGrad(
  * (256 + unitChannels · kh · kw) · unitColumns numbers.
  */
 export function conv2dInputGrad(
-  kernel: i32, dx: usize, dy: usize, transposed: usize, shape: usize, geometry: usize, unitChannels: i32, unitImages: i32,
-  begin: i32, end: i32,
+  kernel: i32,
+  dx: usize,
+  dy: usize,
+  transposed: usize,
+  shape: usize,
+  geometry: usize,
+  unitChannels: i32,
+  unitImages: i32,
+  begin: i32,
+  end: i32,
 ): void {
   const s = changetype<ConvShape>(shape);
   const g = changetype<WindowGeometry>(geometry);
@@ -393,10 +404,10 @@ export function conv2dInputGrad(
   const pixels = align(taps + <usize>k * sizeof<usize>());
   const patterns = align(pixels + <usize>s.unitColumns * sizeof<usize>());
   const panels = align(patterns + (<usize>s.unitColumns >> 2));
-  const tiles = align(panels + (<usize>(KC * s.unitColumns) << 2));
-  const ld = <usize>s.unitColumns << 2;
-  const ldw = <usize>k << 2;
-  const dxPlane = <usize>(g.h * g.w) << 2;
+  const tiles = align(panels + ((<usize>(KC * s.unitColumns)) << 2));
+  const ld = (<usize>s.unitColumns) << 2;
+  const ldw = (<usize>k) << 2;
+  const dxPlane = (<usize>(g.h * g.w)) << 2;
   tapOffsets(taps, s);
   for (let unit = begin; unit < end; unit++) {
     const group = unit / (across * down);
@@ -414,12 +425,12 @@ export function conv2dInputGrad(
     for (let first = image * plane; first < last; first += s.unitColumns) {
       const count = min(s.unitColumns, last - first);
       const columns = (count + 7) & ~7;
-      pixelAddresses(pixels, dy + (<usize>(group * s.xGroup) << 2), s, first, count, columns);
+      pixelAddresses(pixels, dy + ((<usize>(group * s.xGroup)) << 2), s, first, count, columns);
       pixelPatterns(patterns, pixels, columns);
       for (let k0 = 0; k0 < k; k0 += KC) {
         const kc = min(KC, k - k0);
         packPixels(panels, pixels, patterns, taps + <usize>k0 * sizeof<usize>(), kc, columns, width);
-        f32_gemm_block(kernel, channels * window, columns, kc, wUnit + (<usize>k0 << 2), ldw, panels, tiles, ld, k0 > 0);
+        f32_gemm_block(kernel, channels * window, columns, kc, wUnit + ((<usize>k0) << 2), ldw, panels, tiles, ld, k0 > 0);
       }
       // Rows of pixels, whole or in part, of this block of columns.
       let column = first;
@@ -428,7 +439,7 @@ export function conv2dInputGrad(
         const from = inPlane % s.gridW;
         const run = min(s.gridW - from, first + count - column);
         let to = dxUnit + <usize>(column / plane) * dxImage;
-        let tile = tiles + (<usize>(column - first) << 2);
+        let tile = tiles + ((<usize>(column - first)) << 2);
         for (let c = 0; c < channels; c++) {
           addRow(to, tile, ld, g, inPlane / s.gridW, from, run);
           to += dxPlane;
@@ -466,9 +477,9 @@ function addRow(plane: usize, tile: usize, ld: usize, g: WindowGeometry, row: i3
       tile += <usize>g.kw * ld;
       continue;
     }
-    const line = plane + (<usize>(y * g.w) << 2);
+    const line = plane + ((<usize>(y * g.w)) << 2);
     let j = 0;
-    if (stride == 2 && g.dilationW == 1) {
+    if (stride === 2 && g.dilationW === 1) {
       // Two neighbouring taps at stride 2 fill one stretch of the line between them.
       for (; j + 2 <= g.kw; j += 2) {
         addPair(line, tile, ld, g.w, from * 2 + j - g.padLeft, run);
@@ -481,15 +492,15 @@ function addRow(plane: usize, tile: usize, ld: usize, g: WindowGeometry, row: i3
       const low = x < 0 ? (-x + stride - 1) / stride : 0;
       const high = x >= g.w ? 0 : min(run, (g.w - 1 - x) / stride + 1);
       let q = low;
-      if (stride == 1) {
+      if (stride === 1) {
         for (; q + 4 <= high; q += 4) {
-          const at = line + (<usize>(x + q) << 2);
-          v128.store(at, f32x4.add(v128.load(at), v128.load(tile + (<usize>q << 2))));
+          const at = line + ((<usize>(x + q)) << 2);
+          v128.store(at, f32x4.add(v128.load(at), v128.load(tile + ((<usize>q) << 2))));
         }
       }
       for (; q < high; q++) {
-        const at = line + (<usize>(x + q * stride) << 2);
-        store<f32>(at, load<f32>(at) + load<f32>(tile + (<usize>q << 2)));
+        const at = line + ((<usize>(x + q * stride)) << 2);
+        store<f32>(at, load<f32>(at) + load<f32>(tile + ((<usize>q) << 2)));
       }
       tile += ld;
     }
@@ -499,21 +510,19 @@ function addRow(plane: usize, tile: usize, ld: usize, g: WindowGeometry, row: i3
 /** Adds run shares of a tap at x, x + 2, ... and as many of the next tap at x + 1, x + 3, ... of a line of w numbers. */
 function addPair(line: usize, tile: usize, ld: usize, w: i32, x: i32, run: i32): void {
   let q = 0;
-  for (; q < run && x + 2 * q < 0; q++) addTwo(line, tile + (<usize>q << 2), ld, w, x + 2 * q);
+  for (; q < run && x + 2 * q < 0; q++) addTwo(line, tile + ((<usize>q) << 2), ld, w, x + 2 * q);
   for (; q + 4 <= run && x + 2 * q + 8 <= w; q += 4) {
-    const at = line + (<usize>(x + 2 * q) << 2);
-    const even = v128.load(tile + (<usize>q << 2));
-    const odd = v128.load(tile + ld + (<usize>q << 2));
+    const at = line + ((<usize>(x + 2 * q)) << 2);
+    const even = v128.load(tile + ((<usize>q) << 2));
+    const odd = v128.load(tile + ld + ((<usize>q) << 2));
     v128.store(at, f32x4.add(v128.load(at), v128.shuffle<f32>(even, odd, 0, 4, 1, 5)));
     v128.store(at, f32x4.add(v128.load(at, 16), v128.shuffle<f32>(even, odd, 2, 6, 3, 7)), 16);
   }
-  for (; q < run; q++) addTwo(line, tile + (<usize>q << 2), ld, w, x + 2 * q);
+  for (; q < run; q++) addTwo(line, tile + ((<usize>q) << 2), ld, w, x + 2 * q);
 }
 
-// @ts-ignore: decorator
-@inline
 function addTwo(line: usize, tile: usize, ld: usize, w: i32, x: i32): void {
-  const at = line + (<usize>x << 2);
+  const at = line + ((<usize>x) << 2);
   if (x >= 0 && x < w) store<f32>(at, load<f32>(at) + load<f32>(tile));
   if (x + 1 >= 0 && x + 1 < w) store<f32>(at, load<f32>(at, 4) + load<f32>(tile + ld), 4);
 }
@@ -524,7 +533,7 @@ function addTwo(line: usize, tile: usize, ld: usize, w: i32, x: i32): void {
  */
 export function conv2dFlip(to: usize, w: usize, outputs: i32, channels: i32, taps: i32, begin: i32, end: i32): void {
   const blocks = (channels + 7) >> 3;
-  const bytes = <usize>taps << 2;
+  const bytes = (<usize>taps) << 2;
   for (let unit = begin; unit < end; unit++) {
     const group = unit / blocks;
     const first = (unit % blocks) << 3;
@@ -544,7 +553,7 @@ export function conv2dFlip(to: usize, w: usize, outputs: i32, channels: i32, tap
 
 /** to [channels, n, inner] = x [n, channels, inner]: each channel's planes behind one another. One unit is one channel. */
 export function gatherChannels(to: usize, x: usize, n: i32, channels: i32, inner: i32, begin: i32, end: i32): void {
-  const row = <usize>inner << 2;
+  const row = (<usize>inner) << 2;
   for (let channel = begin; channel < end; channel++) {
     let at = to + <usize>(channel * n) * row;
     for (let i = 0; i < n; i++) at = copy(at, x + <usize>(i * channels + channel) * row, row);
@@ -552,33 +561,29 @@ export function gatherChannels(to: usize, x: usize, n: i32, channels: i32, inner
 }
 
 export function zeroFill(to: usize, count: i32): void {
-  memory.fill(to, 0, <usize>count << 2);
+  memory.fill(to, 0, (<usize>count) << 2);
 }
 
 /** Copies planes of x [planes, h, w] into planes [planes, paddedH, paddedW] of zeros, `top` and `left` from the corner. */
-export function pad2d(
-  to: usize, x: usize, h: i32, w: i32, paddedH: i32, paddedW: i32, top: i32, left: i32, begin: i32, end: i32,
-): void {
-  const row = <usize>w << 2;
+export function pad2d(to: usize, x: usize, h: i32, w: i32, paddedH: i32, paddedW: i32, top: i32, left: i32, begin: i32, end: i32): void {
+  const row = (<usize>w) << 2;
   for (let plane = begin; plane < end; plane++) {
     let at = to + ((<usize>plane * <usize>(paddedH * paddedW)) << 2);
     let from = x + ((<usize>plane * <usize>(h * w)) << 2);
-    const before = <usize>(top * paddedW + left) << 2;
-    const between = <usize>(paddedW - w) << 2;
+    const before = (<usize>(top * paddedW + left)) << 2;
+    const between = (<usize>(paddedW - w)) << 2;
     at = zeros(at, before);
     for (let i = 0; i < h; i++) {
       at = copy(at, from, row);
       from += row;
       if (i < h - 1) at = zeros(at, between);
     }
-    zeros(at, (<usize>((paddedH - top - h) * paddedW + paddedW - left - w) << 2));
+    zeros(at, (<usize>((paddedH - top - h) * paddedW + paddedW - left - w)) << 2);
   }
 }
 
 // Rows are short: a loop costs less than the call that memory.copy and memory.fill become.
 
-// @ts-ignore: decorator
-@inline
 function zeros(to: usize, bytes: usize): usize {
   const end = to + bytes;
   for (; to + 16 <= end; to += 16) v128.store(to, f32x4.splat(0));
@@ -586,8 +591,6 @@ function zeros(to: usize, bytes: usize): usize {
   return end;
 }
 
-// @ts-ignore: decorator
-@inline
 function copy(to: usize, from: usize, bytes: usize): usize {
   const end = to + bytes;
   for (; to + 16 <= end; to += 16) {

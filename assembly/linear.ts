@@ -9,8 +9,6 @@ import { scratch } from './scratch';
 /** Above this size of the packed x, one block of k at a time keeps it in the second cache; below, whole rows of w read best. */
 const PACKED_BYTES: usize = 640 * 1024;
 
-// @ts-ignore: decorator
-@inline
 function paddedRows(n: i32): i32 {
   return (n + 15) & ~15;
 }
@@ -22,36 +20,54 @@ export function linearPack(kernel: i32, to: usize, x: usize, n: i32, inFeatures:
   for (let unit = begin; unit < end; unit++) {
     const k0 = unit * KC;
     const kc = min(KC, inFeatures - k0);
-    const block = to + (<usize>(k0 * padded) << 2);
-    packTransposed(block, x + (<usize>k0 << 2), <usize>inFeatures << 2, kc, n, width);
+    const block = to + ((<usize>(k0 * padded)) << 2);
+    packTransposed(block, x + ((<usize>k0) << 2), (<usize>inFeatures) << 2, kc, n, width);
     // A block always holds whole panels of 16: the tiles may read them.
-    const packed = (n + width - 1) / width * width;
-    if (packed < padded) memory.fill(block + (<usize>(packed * kc) << 2), 0, <usize>((padded - packed) * kc) << 2);
+    const packed = ((n + width - 1) / width) * width;
+    if (packed < padded) memory.fill(block + ((<usize>(packed * kc)) << 2), 0, (<usize>((padded - packed) * kc)) << 2);
   }
 }
 
 /** One unit is `unitRows` rows of w. Takes scratch for unitRows × (n rounded up to 16) numbers. `b` may be 0. */
 export function linear(
-  kernel: i32, y: usize, packed: usize, w: usize, b: usize, n: i32, inFeatures: i32, outFeatures: i32, relu: i32, unitRows: i32,
-  begin: i32, end: i32,
+  kernel: i32,
+  y: usize,
+  packed: usize,
+  w: usize,
+  b: usize,
+  n: i32,
+  inFeatures: i32,
+  outFeatures: i32,
+  relu: i32,
+  unitRows: i32,
+  begin: i32,
+  end: i32,
 ): void {
   const width = panelWidth(kernel);
   const padded = paddedRows(n);
   const columns = (n + 7) & ~7;
-  const ld = <usize>padded << 2;
-  const ldw = <usize>inFeatures << 2;
+  const ld = (<usize>padded) << 2;
+  const ldw = (<usize>inFeatures) << 2;
   const small = <usize>inFeatures * ld <= PACKED_BYTES;
   for (let unit = begin; unit < end; unit++) {
     const row = unit * unitRows;
     const rows = min(unitRows, outFeatures - row);
-    const some = small ? (width == 8 ? 6 : 2) : rows;
+    const some = small ? (width === 8 ? 6 : 2) : rows;
     for (let i = 0; i < rows; i += some) {
       const count = min(some, rows - i);
       for (let k0 = 0; k0 < inFeatures; k0 += KC) {
         const kc = min(KC, inFeatures - k0);
         f32_gemm_block(
-          kernel, count, columns, kc, w + <usize>(row + i) * ldw + (<usize>k0 << 2), ldw,
-          packed + (<usize>(k0 * padded) << 2), scratch + <usize>i * ld, ld, k0 > 0,
+          kernel,
+          count,
+          columns,
+          kc,
+          w + <usize>(row + i) * ldw + ((<usize>k0) << 2),
+          ldw,
+          packed + ((<usize>(k0 * padded)) << 2),
+          scratch + <usize>i * ld,
+          ld,
+          k0 > 0,
         );
       }
     }
@@ -61,25 +77,25 @@ export function linear(
 
 /** y [n, rows] = the tiles [rows, n] + b, through the ReLU. */
 function finish(y: usize, b: usize, row: i32, rows: i32, n: i32, outFeatures: i32, ld: usize, relu: i32): void {
-  const ldy = <usize>outFeatures << 2;
+  const ldy = (<usize>outFeatures) << 2;
   const low = f32x4.splat(relu ? 0 : -Infinity);
   let i = 0;
   for (; i + 4 <= rows; i += 4) {
-    const bias = b ? v128.load(b + (<usize>(row + i) << 2)) : f32x4.splat(0);
+    const bias = b ? v128.load(b + ((<usize>(row + i)) << 2)) : f32x4.splat(0);
     const from = scratch + <usize>i * ld;
-    let to = y + (<usize>(row + i) << 2);
+    let to = y + ((<usize>(row + i)) << 2);
     for (let j = 0; j < n; j++) {
-      const at = from + (<usize>j << 2);
+      const at = from + ((<usize>j) << 2);
       const v = f32x4.add(gather(at, at + ld, at + ld * 2, at + ld * 3), bias);
       v128.store(to, f32x4.max(v, low));
       to += ldy;
     }
   }
   for (; i < rows; i++) {
-    const bias: f32 = b ? load<f32>(b + (<usize>(row + i) << 2)) : 0;
+    const bias: f32 = b ? load<f32>(b + ((<usize>(row + i)) << 2)) : 0;
     for (let j = 0; j < n; j++) {
-      const v = load<f32>(scratch + <usize>i * ld + (<usize>j << 2)) + bias;
-      store<f32>(y + <usize>j * ldy + (<usize>(row + i) << 2), relu ? max<f32>(v, 0) : v);
+      const v = load<f32>(scratch + <usize>i * ld + ((<usize>j) << 2)) + bias;
+      store<f32>(y + <usize>j * ldy + ((<usize>(row + i)) << 2), relu ? max<f32>(v, 0) : v);
     }
   }
 }
@@ -89,9 +105,18 @@ function finish(y: usize, b: usize, row: i32, rows: i32, n: i32, outFeatures: i3
  * One unit is four rows of w.
  */
 export function linearFewRows(
-  y: usize, x: usize, w: usize, b: usize, n: i32, inFeatures: i32, outFeatures: i32, relu: i32, begin: i32, end: i32,
+  y: usize,
+  x: usize,
+  w: usize,
+  b: usize,
+  n: i32,
+  inFeatures: i32,
+  outFeatures: i32,
+  relu: i32,
+  begin: i32,
+  end: i32,
 ): void {
-  const ld = <usize>inFeatures << 2;
+  const ld = (<usize>inFeatures) << 2;
   for (let unit = begin; unit < end; unit++) {
     const row = unit << 2;
     const rows = min(4, outFeatures - row);
@@ -113,21 +138,17 @@ export function linearFewRows(
   }
 }
 
-// @ts-ignore: decorator
-@inline
 function finishDots(y: usize, b: usize, j: i32, row: i32, rows: i32, outFeatures: i32, from: usize, relu: i32): void {
   const to = y + ((<usize>j * <usize>outFeatures + <usize>row) << 2);
   for (let i = 0; i < rows; i++) {
-    const at = <usize>i << 2;
+    const at = (<usize>i) << 2;
     let v = load<f32>(from + at);
-    if (b) v += load<f32>(b + (<usize>row << 2) + at);
+    if (b) v += load<f32>(b + ((<usize>row) << 2) + at);
     store<f32>(to + at, relu ? max<f32>(v, 0) : v);
   }
 }
 
 /** The sum of each vector's lanes, four vectors at once. */
-// @ts-ignore: decorator
-@inline
 function sumLanes(v0: v128, v1: v128, v2: v128, v3: v128): v128 {
   const low01 = f32x4.add(v128.shuffle<f32>(v0, v1, 0, 4, 1, 5), v128.shuffle<f32>(v0, v1, 2, 6, 3, 7));
   const low23 = f32x4.add(v128.shuffle<f32>(v2, v3, 0, 4, 1, 5), v128.shuffle<f32>(v2, v3, 2, 6, 3, 7));
@@ -141,7 +162,7 @@ function f32_dot_4x1(k: i32, x: usize, w0: usize, w1: usize, w2: usize, w3: usiz
   let s2 = s0;
   let s3 = s0;
   const vectors = x + ((<usize>k & ~3) << 2);
-  const end = x + (<usize>k << 2);
+  const end = x + ((<usize>k) << 2);
   while (x < vectors) {
     const v = v128.load(x);
     s0 = f32x4.add(s0, f32x4.mul(v, v128.load(w0)));
@@ -178,7 +199,7 @@ function f32_dot_4x2(k: i32, x: usize, ld: usize, w0: usize, w1: usize, w2: usiz
   let t3 = s0;
   let z = x + ld;
   const vectors = x + ((<usize>k & ~3) << 2);
-  const end = x + (<usize>k << 2);
+  const end = x + ((<usize>k) << 2);
   while (x < vectors) {
     const v = v128.load(x);
     const u = v128.load(z);

@@ -35,7 +35,7 @@ export function log4(x: v128): v128 {
   e = f32x4.sub(e, v128.and(tiny, f32x4.splat(25)));
   // m in [√½, √2), less 1
   let m = v128.or(v128.and(scaled, i32x4.splat(0x007fffff)), i32x4.splat(0x3f000000));
-  const low = f32x4.lt(m, f32x4.splat(0.707106781186547524));
+  const low = f32x4.lt(m, f32x4.splat(Mathf.SQRT1_2));
   e = f32x4.sub(e, v128.and(low, f32x4.splat(1)));
   m = f32x4.sub(f32x4.add(m, v128.and(low, m)), f32x4.splat(1));
   const z = f32x4.mul(m, m);

@@ -34,42 +34,42 @@ function log2x64(x: v128): v128 {
   // x = 2^k · m with m in [√½, √2): the exponent becomes a number by way of the mantissa of 2^52.
   let k = f64x2.sub(f64x2.sub(v128.or(i64x2.shr_u(x, 52), magic), magic), f64x2.splat(1023));
   let m = v128.or(v128.and(x, i64x2.splat(0x000fffffffffffff)), f64x2.splat(1));
-  const high = f64x2.gt(m, f64x2.splat(1.4142135623730951));
+  const high = f64x2.gt(m, f64x2.splat(Math.SQRT2));
   k = f64x2.add(k, v128.and(high, f64x2.splat(1)));
   m = v128.bitselect(f64x2.mul(m, f64x2.splat(0.5)), m, high);
   const f = f64x2.sub(m, f64x2.splat(1));
   const s = f64x2.div(f, f64x2.add(f64x2.splat(2), f));
   const z = f64x2.mul(s, s);
-  let p = horner(f64x2.splat(1.479819860511658591e-1), z, 1.531383769920937332e-1);
-  p = horner(p, z, 1.818357216161805012e-1);
-  p = horner(p, z, 2.222219843214978396e-1);
-  p = horner(p, z, 2.857142874366239149e-1);
-  p = horner(p, z, 3.999999999940941908e-1);
-  p = horner(p, z, 6.66666666666673513e-1);
+  let p = horner(f64x2.splat(0.14798198605116586), z, 0.15313837699209373);
+  p = horner(p, z, 0.1818357216161805);
+  p = horner(p, z, 0.22222198432149784);
+  p = horner(p, z, 0.2857142874366239);
+  p = horner(p, z, 0.3999999999940942);
+  p = horner(p, z, 0.6666666666666735);
   const half = f64x2.mul(f64x2.mul(f, f), f64x2.splat(0.5));
-  const tail = f64x2.add(f64x2.mul(s, f64x2.add(half, f64x2.mul(p, z))), f64x2.mul(k, f64x2.splat(1.90821492927058770002e-10)));
-  return f64x2.sub(f64x2.mul(k, f64x2.splat(6.9314718036912381649e-1)), f64x2.sub(f64x2.sub(half, tail), f));
+  const tail = f64x2.add(f64x2.mul(s, f64x2.add(half, f64x2.mul(p, z))), f64x2.mul(k, f64x2.splat(1.9082149292705877e-10)));
+  return f64x2.sub(f64x2.mul(k, f64x2.splat(0.6931471803691238)), f64x2.sub(f64x2.sub(half, tail), f));
 }
 
 /** sin r for |r| ≤ π/4, after fdlibm's k_sin.c. */
 function sin2(r: v128): v128 {
   const z = f64x2.mul(r, r);
-  let p = horner(f64x2.splat(1.58969099521155010221e-10), z, -2.50507602534068634195e-8);
-  p = horner(p, z, 2.75573137070700676789e-6);
-  p = horner(p, z, -1.98412698298579493134e-4);
-  p = horner(p, z, 8.33333333332248946124e-3);
-  p = horner(p, z, -1.66666666666666324348e-1);
+  let p = horner(f64x2.splat(1.58969099521155e-10), z, -2.5050760253406863e-8);
+  p = horner(p, z, 2.7557313707070068e-6);
+  p = horner(p, z, -0.0001984126982985795);
+  p = horner(p, z, 0.00833333333332249);
+  p = horner(p, z, -0.16666666666666632);
   return f64x2.add(r, f64x2.mul(f64x2.mul(p, z), r));
 }
 
 /** cos r for |r| ≤ π/4, after fdlibm's k_cos.c. */
 function cos2(r: v128): v128 {
   const z = f64x2.mul(r, r);
-  let p = horner(f64x2.splat(-1.13596475577881948265e-11), z, 2.0875723212981748279e-9);
-  p = horner(p, z, -2.75573143513906633035e-7);
-  p = horner(p, z, 2.48015872894767294178e-5);
-  p = horner(p, z, -1.38888888888741095749e-3);
-  p = horner(p, z, 4.16666666666666019037e-2);
+  let p = horner(f64x2.splat(-1.1359647557788195e-11), z, 2.087572321298175e-9);
+  p = horner(p, z, -2.7557314351390663e-7);
+  p = horner(p, z, 2.480158728947673e-5);
+  p = horner(p, z, -0.001388888888887411);
+  p = horner(p, z, 0.0416666666666666);
   return f64x2.add(f64x2.sub(f64x2.splat(1), f64x2.mul(z, f64x2.splat(0.5))), f64x2.mul(f64x2.mul(p, z), z));
 }
 

@@ -5,8 +5,7 @@
 import { add4, high64, low64, round4, storeFirst, sum2 } from './math';
 import { next, offsetA, offsetOf, seek } from './odometer';
 
-/** The number of each operation is its place in `REDUCE_OPS` of the host file. */
-const SUM = 0;
+/** The number of each operation is its place in `REDUCE_OPS` of the host file; the sum is 0. */
 const MEAN = 1;
 const MAX = 2;
 const MIN = 3;

@@ -259,7 +259,7 @@ export interface ValueRange {
  * Arbitraries for fast-check, which is handed over, so that whoever only checks gradients need not install it:
  * `const { conv, tensorOf } = arbitraries(fc)`.
  */
-export function arbitraries(fc: typeof FastCheck) {
+export function arbitraries(fc: typeof FastCheck.default) {
   type Arbitrary<T> = FastCheck.Arbitrary<T>;
   const whole = (min: number, max: number) => fc.integer({ min, max });
 

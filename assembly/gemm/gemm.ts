@@ -20,15 +20,27 @@ const EDGE_ROWS: i32 = 64;
  * multiple of 16.
  */
 export function gemm(
-  kernel: i32, c: usize, a: usize, b: usize, m: i32, n: i32, k: i32, transposeB: i32, strideA: usize, strideB: usize,
-  unitRows: i32, unitColumns: i32, begin: i32, end: i32,
+  kernel: i32,
+  c: usize,
+  a: usize,
+  b: usize,
+  m: i32,
+  n: i32,
+  k: i32,
+  transposeB: i32,
+  strideA: usize,
+  strideB: usize,
+  unitRows: i32,
+  unitColumns: i32,
+  begin: i32,
+  end: i32,
 ): void {
   const width = panelWidth(kernel);
-  const lda = <usize>k << 2;
-  const ldb = <usize>(transposeB ? k : n) << 2;
-  const ldc = <usize>n << 2;
+  const lda = (<usize>k) << 2;
+  const ldb = (<usize>(transposeB ? k : n)) << 2;
+  const ldc = (<usize>n) << 2;
   const panels = scratch;
-  const edge = scratch + (<usize>(KC * unitColumns) << 2);
+  const edge = scratch + ((<usize>(KC * unitColumns)) << 2);
   const across = (n + unitColumns - 1) / unitColumns;
   const down = (m + unitRows - 1) / unitRows;
   for (let unit = begin; unit < end; unit++) {
@@ -43,17 +55,17 @@ export function gemm(
     const cUnit = c + ((<usize>item * <usize>m + <usize>row) * <usize>n + <usize>column) * 4;
     for (let k0 = 0; k0 < k; k0 += KC) {
       const kc = min(KC, k - k0);
-      const aBlock = aUnit + (<usize>k0 << 2);
-      if (transposeB) packTransposed(panels, bUnit + <usize>column * ldb + (<usize>k0 << 2), ldb, kc, columns, width);
-      else packRows(panels, bUnit + <usize>k0 * ldb + (<usize>column << 2), ldb, kc, columns, width);
+      const aBlock = aUnit + ((<usize>k0) << 2);
+      if (transposeB) packTransposed(panels, bUnit + <usize>column * ldb + ((<usize>k0) << 2), ldb, kc, columns, width);
+      else packRows(panels, bUnit + <usize>k0 * ldb + ((<usize>column) << 2), ldb, kc, columns, width);
       if (whole > 0) f32_gemm_block(kernel, rows, whole, kc, aBlock, lda, panels, cUnit, ldc, k0 > 0);
       if (whole < columns) {
-        const last = panels + (<usize>(whole * kc) << 2);
+        const last = panels + ((<usize>(whole * kc)) << 2);
         const left = columns - whole;
         for (let i = 0; i < rows; i += EDGE_ROWS) {
           const some = min(EDGE_ROWS, rows - i);
           f32_gemm_block(kernel, some, left > 8 ? 16 : 8, kc, aBlock + <usize>i * lda, lda, last, edge, 64, false);
-          addColumns(cUnit + <usize>i * ldc + (<usize>whole << 2), ldc, edge, some, left, k0 > 0);
+          addColumns(cUnit + <usize>i * ldc + ((<usize>whole) << 2), ldc, edge, some, left, k0 > 0);
         }
       }
     }
@@ -64,8 +76,8 @@ export function gemm(
 function addColumns(c: usize, ldc: usize, from: usize, rows: i32, columns: i32, accumulate: bool): void {
   for (let i = 0; i < rows; i++) {
     for (let j = 0; j < columns; j++) {
-      const at = c + (<usize>j << 2);
-      const sum = load<f32>(from + (<usize>j << 2));
+      const at = c + ((<usize>j) << 2);
+      const sum = load<f32>(from + ((<usize>j) << 2));
       store<f32>(at, accumulate ? load<f32>(at) + sum : sum);
     }
     c += ldc;
@@ -78,15 +90,15 @@ function addColumns(c: usize, ldc: usize, from: usize, rows: i32, columns: i32, 
  * One unit is four rows of `to`.
  */
 export function transpose(to: usize, ldt: i32, from: usize, ldf: i32, rows: i32, columns: i32, begin: i32, end: i32): void {
-  const stepTo = <usize>ldt << 2;
-  const stepFrom = <usize>ldf << 2;
+  const stepTo = (<usize>ldt) << 2;
+  const stepFrom = (<usize>ldf) << 2;
   for (let unit = begin; unit < end; unit++) {
     const j = unit << 2;
-    let source = from + (<usize>j << 2);
+    let source = from + ((<usize>j) << 2);
     let target = to + <usize>j * stepTo;
     const count = min(4, columns - j);
     let i = 0;
-    if (count == 4) {
+    if (count === 4) {
       for (; i + 4 <= rows; i += 4) {
         const r0 = v128.load(source);
         const r1 = v128.load(source + stepFrom);
@@ -97,7 +109,7 @@ export function transpose(to: usize, ldt: i32, from: usize, ldf: i32, rows: i32,
       }
     }
     for (; i < rows; i++) {
-      for (let q = 0; q < count; q++) store<f32>(target + <usize>q * stepTo, load<f32>(source + (<usize>q << 2)));
+      for (let q = 0; q < count; q++) store<f32>(target + <usize>q * stepTo, load<f32>(source + ((<usize>q) << 2)));
       source += stepFrom;
       target += 4;
     }
@@ -110,10 +122,20 @@ export function transpose(to: usize, ldt: i32, from: usize, ldf: i32, rows: i32,
  * With `stepA` and `rowA` (in elements) A may lie either way.
  */
 export function gemmFewRows(
-  c: usize, a: usize, b: usize, m: i32, n: i32, k: i32, rowA: i32, stepA: i32, unitColumns: i32, begin: i32, end: i32,
+  c: usize,
+  a: usize,
+  b: usize,
+  m: i32,
+  n: i32,
+  k: i32,
+  rowA: i32,
+  stepA: i32,
+  unitColumns: i32,
+  begin: i32,
+  end: i32,
 ): void {
-  const ld = <usize>n << 2;
-  const stepK = <usize>stepA << 2;
+  const ld = (<usize>n) << 2;
+  const stepK = (<usize>stepA) << 2;
   for (let unit = begin; unit < end; unit++) {
     const column = unit * unitColumns;
     const columns = min(unitColumns, n - column);
@@ -121,17 +143,17 @@ export function gemmFewRows(
     for (let k0 = 0; k0 < k; k0 += 8) {
       const kc = min(8, k - k0);
       for (let i = 0; i < m; i++) {
-        let to = c + <usize>i * ld + (<usize>column << 2);
-        let from = b + <usize>k0 * ld + (<usize>column << 2);
+        const to = c + <usize>i * ld + ((<usize>column) << 2);
+        const from = b + <usize>k0 * ld + ((<usize>column) << 2);
         const x = a + ((<usize>i * <usize>rowA) << 2) + <usize>k0 * stepK;
-        if (kc == 8) addEightRows(to, from, ld, x, stepK, wide, k0 > 0);
-        const start = kc == 8 ? wide : 0;
+        if (kc === 8) addEightRows(to, from, ld, x, stepK, wide, k0 > 0);
+        const start = kc === 8 ? wide : 0;
         for (let j = start; j < columns; j++) {
           let sum: f32 = 0;
           for (let q = 0; q < kc; q++) {
-            sum += load<f32>(x + <usize>q * stepK) * load<f32>(from + <usize>q * ld + (<usize>j << 2));
+            sum += load<f32>(x + <usize>q * stepK) * load<f32>(from + <usize>q * ld + ((<usize>j) << 2));
           }
-          const at = to + (<usize>j << 2);
+          const at = to + ((<usize>j) << 2);
           store<f32>(at, k0 > 0 ? load<f32>(at) + sum : sum);
         }
       }
@@ -149,7 +171,7 @@ function addEightRows(to: usize, from: usize, ld: usize, x: usize, stepK: usize,
   const x5 = v128.load_splat<f32>(x + stepK * 5);
   const x6 = v128.load_splat<f32>(x + stepK * 6);
   const x7 = v128.load_splat<f32>(x + stepK * 7);
-  const end = to + (<usize>columns << 2);
+  const end = to + ((<usize>columns) << 2);
   while (to < end) {
     let r = from;
     let sum = f32x4.mul(x0, v128.load(r));

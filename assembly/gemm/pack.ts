@@ -4,8 +4,6 @@
  */
 
 /** Four vectors of one row each become four of one column each. Stores go `step` bytes apart. */
-// @ts-ignore: decorator
-@inline
 export function storeTransposed(to: usize, step: usize, r0: v128, r1: v128, r2: v128, r3: v128): void {
   const low01 = v128.shuffle<f32>(r0, r1, 0, 4, 1, 5);
   const low23 = v128.shuffle<f32>(r2, r3, 0, 4, 1, 5);
@@ -19,8 +17,6 @@ export function storeTransposed(to: usize, step: usize, r0: v128, r1: v128, r2: 
 }
 
 /** One vector of four numbers from four places. */
-// @ts-ignore: decorator
-@inline
 export function gather(p0: usize, p1: usize, p2: usize, p3: usize): v128 {
   let v = v128.load32_zero(p0);
   v = v128.load_lane<f32>(p1, v, 1);
@@ -30,8 +26,8 @@ export function gather(p0: usize, p1: usize, p2: usize, p3: usize): v128 {
 
 /** B is [kc, n] by rows. Row by row, so that a large B is read from memory in long runs. */
 export function packRows(to: usize, b: usize, ldb: usize, kc: i32, n: i32, width: i32): void {
-  const panel = <usize>(kc * width) << 2;
-  const step = <usize>width << 2;
+  const panel = (<usize>(kc * width)) << 2;
+  const step = (<usize>width) << 2;
   for (let k = 0; k < kc; k++) {
     let from = b + <usize>k * ldb;
     let at = to + <usize>k * step;
@@ -39,7 +35,7 @@ export function packRows(to: usize, b: usize, ldb: usize, kc: i32, n: i32, width
     for (; j + width <= n; j += width) {
       v128.store(at, v128.load(from));
       v128.store(at, v128.load(from, 16), 16);
-      if (width == 16) {
+      if (width === 16) {
         v128.store(at, v128.load(from, 32), 32);
         v128.store(at, v128.load(from, 48), 48);
       }
@@ -48,7 +44,7 @@ export function packRows(to: usize, b: usize, ldb: usize, kc: i32, n: i32, width
     }
     if (j < n) {
       for (let i = 0; i < width; i++) {
-        store<f32>(at + (<usize>i << 2), j + i < n ? load<f32>(from + (<usize>i << 2)) : 0);
+        store<f32>(at + ((<usize>i) << 2), j + i < n ? load<f32>(from + ((<usize>i) << 2)) : 0);
       }
     }
   }
@@ -56,11 +52,11 @@ export function packRows(to: usize, b: usize, ldb: usize, kc: i32, n: i32, width
 
 /** B is stored transposed, [n, kc] by rows. */
 export function packTransposed(to: usize, b: usize, ldb: usize, kc: i32, n: i32, width: i32): void {
-  const panel = <usize>(kc * width) << 2;
-  const step = <usize>width << 2;
+  const panel = (<usize>(kc * width)) << 2;
+  const step = (<usize>width) << 2;
   for (let j = 0; j < n; j += width) {
     for (let g = 0; g < width; g += 4) {
-      let at = to + <usize>(j / width) * panel + (<usize>g << 2);
+      let at = to + <usize>(j / width) * panel + ((<usize>g) << 2);
       const left = n - j - g;
       if (left >= 4) {
         let r0 = b + <usize>(j + g) * ldb;
@@ -87,7 +83,7 @@ export function packTransposed(to: usize, b: usize, ldb: usize, kc: i32, n: i32,
       } else {
         for (let k = 0; k < kc; k++) {
           for (let i = 0; i < 4; i++) {
-            store<f32>(at + (<usize>i << 2), i < left ? load<f32>(b + <usize>(j + g + i) * ldb + (<usize>k << 2)) : 0);
+            store<f32>(at + ((<usize>i) << 2), i < left ? load<f32>(b + <usize>(j + g + i) * ldb + ((<usize>k) << 2)) : 0);
           }
           at += step;
         }

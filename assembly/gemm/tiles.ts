@@ -18,30 +18,26 @@ export const FMA_6X8: i32 = 2;
 /** Length of a block of k. A sum is split at its multiples and nowhere else, in every kernel: it is part of the result's bits. */
 export const KC: i32 = 256;
 
-// @ts-ignore: decorator
-@inline
 export function panelWidth(kernel: i32): i32 {
-  return kernel == FMA_6X8 ? 8 : 16;
+  return ASC_FEATURE_RELAXED_SIMD && kernel === FMA_6X8 ? 8 : 16;
 }
 
-// @ts-ignore: decorator
-@inline
-function madd(sum: v128, x: v128, y: v128, fma: bool): v128 {
+// Two marks by which generic code is compiled twice: with mul + add, and with one fused instruction.
+type Plain = i32;
+type Fused = f32;
+
+function madd<T>(sum: v128, x: v128, y: v128): v128 {
   if (ASC_FEATURE_RELAXED_SIMD) {
-    if (fma) return f32x4.relaxed_madd(x, y, sum);
+    if (isFloat<T>()) return f32x4.relaxed_madd(x, y, sum);
   }
   return f32x4.add(sum, f32x4.mul(x, y));
 }
 
-// @ts-ignore: decorator
-@inline
 function put(c: usize, sum: v128, accumulate: bool): void {
   v128.store(c, accumulate ? f32x4.add(v128.load(c), sum) : sum);
 }
 
-// @ts-ignore: decorator
-@inline
-function tile2x16(kc: i32, a: usize, lda: usize, b: usize, c: usize, ldc: usize, accumulate: bool, fma: bool): void {
+function f32_gemm_2x16<T>(kc: i32, a: usize, lda: usize, b: usize, c: usize, ldc: usize, accumulate: bool): void {
   let c00 = f32x4.splat(0);
   let c01 = c00;
   let c02 = c00;
@@ -51,22 +47,22 @@ function tile2x16(kc: i32, a: usize, lda: usize, b: usize, c: usize, ldc: usize,
   let c12 = c00;
   let c13 = c00;
   let a1 = a + lda;
-  const end = a + (<usize>kc << 2);
+  const end = a + ((<usize>kc) << 2);
   while (a < end) {
     const b0 = v128.load(b);
     const b1 = v128.load(b, 16);
     const b2 = v128.load(b, 32);
     const b3 = v128.load(b, 48);
     let x = v128.load_splat<f32>(a);
-    c00 = madd(c00, x, b0, fma);
-    c01 = madd(c01, x, b1, fma);
-    c02 = madd(c02, x, b2, fma);
-    c03 = madd(c03, x, b3, fma);
+    c00 = madd<T>(c00, x, b0);
+    c01 = madd<T>(c01, x, b1);
+    c02 = madd<T>(c02, x, b2);
+    c03 = madd<T>(c03, x, b3);
     x = v128.load_splat<f32>(a1);
-    c10 = madd(c10, x, b0, fma);
-    c11 = madd(c11, x, b1, fma);
-    c12 = madd(c12, x, b2, fma);
-    c13 = madd(c13, x, b3, fma);
+    c10 = madd<T>(c10, x, b0);
+    c11 = madd<T>(c11, x, b1);
+    c12 = madd<T>(c12, x, b2);
+    c13 = madd<T>(c13, x, b3);
     a += 4;
     a1 += 4;
     b += 64;
@@ -82,20 +78,22 @@ function tile2x16(kc: i32, a: usize, lda: usize, b: usize, c: usize, ldc: usize,
   put(c + 48, c13, accumulate);
 }
 
-// @ts-ignore: decorator
-@inline
-function tile1x16(kc: i32, a: usize, b: usize, c: usize, accumulate: bool, fma: bool): void {
+function f32_gemm_1x16<T>(kc: i32, a: usize, b: usize, c: usize, accumulate: bool): void {
   let c0 = f32x4.splat(0);
   let c1 = c0;
   let c2 = c0;
   let c3 = c0;
-  const end = a + (<usize>kc << 2);
+  const end = a + ((<usize>kc) << 2);
   while (a < end) {
+    const b0 = v128.load(b);
+    const b1 = v128.load(b, 16);
+    const b2 = v128.load(b, 32);
+    const b3 = v128.load(b, 48);
     const x = v128.load_splat<f32>(a);
-    c0 = madd(c0, x, v128.load(b), fma);
-    c1 = madd(c1, x, v128.load(b, 16), fma);
-    c2 = madd(c2, x, v128.load(b, 32), fma);
-    c3 = madd(c3, x, v128.load(b, 48), fma);
+    c0 = madd<T>(c0, x, b0);
+    c1 = madd<T>(c1, x, b1);
+    c2 = madd<T>(c2, x, b2);
+    c3 = madd<T>(c3, x, b3);
     a += 4;
     b += 64;
   }
@@ -106,9 +104,7 @@ function tile1x16(kc: i32, a: usize, b: usize, c: usize, accumulate: bool, fma: 
 }
 
 /** `step`: bytes from one k to the next in the panel, which may be wider than the 8 columns read. */
-// @ts-ignore: decorator
-@inline
-function tile4x8(kc: i32, a: usize, lda: usize, b: usize, step: usize, c: usize, ldc: usize, accumulate: bool, fma: bool): void {
+function f32_gemm_4x8<T>(kc: i32, a: usize, lda: usize, b: usize, step: usize, c: usize, ldc: usize, accumulate: bool): void {
   let c00 = f32x4.splat(0);
   let c01 = c00;
   let c10 = c00;
@@ -120,22 +116,22 @@ function tile4x8(kc: i32, a: usize, lda: usize, b: usize, step: usize, c: usize,
   let a1 = a + lda;
   let a2 = a1 + lda;
   let a3 = a2 + lda;
-  const end = a + (<usize>kc << 2);
+  const end = a + ((<usize>kc) << 2);
   while (a < end) {
     const b0 = v128.load(b);
     const b1 = v128.load(b, 16);
     let x = v128.load_splat<f32>(a);
-    c00 = madd(c00, x, b0, fma);
-    c01 = madd(c01, x, b1, fma);
+    c00 = madd<T>(c00, x, b0);
+    c01 = madd<T>(c01, x, b1);
     x = v128.load_splat<f32>(a1);
-    c10 = madd(c10, x, b0, fma);
-    c11 = madd(c11, x, b1, fma);
+    c10 = madd<T>(c10, x, b0);
+    c11 = madd<T>(c11, x, b1);
     x = v128.load_splat<f32>(a2);
-    c20 = madd(c20, x, b0, fma);
-    c21 = madd(c21, x, b1, fma);
+    c20 = madd<T>(c20, x, b0);
+    c21 = madd<T>(c21, x, b1);
     x = v128.load_splat<f32>(a3);
-    c30 = madd(c30, x, b0, fma);
-    c31 = madd(c31, x, b1, fma);
+    c30 = madd<T>(c30, x, b0);
+    c31 = madd<T>(c31, x, b1);
     a += 4;
     a1 += 4;
     a2 += 4;
@@ -155,16 +151,16 @@ function tile4x8(kc: i32, a: usize, lda: usize, b: usize, step: usize, c: usize,
   put(c + 16, c31, accumulate);
 }
 
-// @ts-ignore: decorator
-@inline
-function tile1x8(kc: i32, a: usize, b: usize, step: usize, c: usize, accumulate: bool, fma: bool): void {
+function f32_gemm_1x8<T>(kc: i32, a: usize, b: usize, step: usize, c: usize, accumulate: bool): void {
   let c0 = f32x4.splat(0);
   let c1 = c0;
-  const end = a + (<usize>kc << 2);
+  const end = a + ((<usize>kc) << 2);
   while (a < end) {
+    const b0 = v128.load(b);
+    const b1 = v128.load(b, 16);
     const x = v128.load_splat<f32>(a);
-    c0 = madd(c0, x, v128.load(b), fma);
-    c1 = madd(c1, x, v128.load(b, 16), fma);
+    c0 = madd<T>(c0, x, b0);
+    c1 = madd<T>(c1, x, b1);
     a += 4;
     b += step;
   }
@@ -172,41 +168,7 @@ function tile1x8(kc: i32, a: usize, b: usize, step: usize, c: usize, accumulate:
   put(c + 16, c1, accumulate);
 }
 
-// Every micro-kernel is a function of its own, so that the runtime gives it all the registers.
-
-function f32_gemm_2x16(kc: i32, a: usize, lda: usize, b: usize, c: usize, ldc: usize, accumulate: bool): void {
-  tile2x16(kc, a, lda, b, c, ldc, accumulate, false);
-}
-
-function f32_gemm_1x16(kc: i32, a: usize, b: usize, c: usize, accumulate: bool): void {
-  tile1x16(kc, a, b, c, accumulate, false);
-}
-
-function f32_gemm_4x8(kc: i32, a: usize, lda: usize, b: usize, step: usize, c: usize, ldc: usize, accumulate: bool): void {
-  tile4x8(kc, a, lda, b, step, c, ldc, accumulate, false);
-}
-
-function f32_gemm_1x8(kc: i32, a: usize, b: usize, step: usize, c: usize, accumulate: bool): void {
-  tile1x8(kc, a, b, step, c, accumulate, false);
-}
-
-function f32_gemm_fma_2x16(kc: i32, a: usize, lda: usize, b: usize, c: usize, ldc: usize, accumulate: bool): void {
-  tile2x16(kc, a, lda, b, c, ldc, accumulate, true);
-}
-
-function f32_gemm_fma_1x16(kc: i32, a: usize, b: usize, c: usize, accumulate: bool): void {
-  tile1x16(kc, a, b, c, accumulate, true);
-}
-
-function f32_gemm_fma_4x8(kc: i32, a: usize, lda: usize, b: usize, step: usize, c: usize, ldc: usize, accumulate: bool): void {
-  tile4x8(kc, a, lda, b, step, c, ldc, accumulate, true);
-}
-
-function f32_gemm_fma_1x8(kc: i32, a: usize, b: usize, step: usize, c: usize, accumulate: bool): void {
-  tile1x8(kc, a, b, step, c, accumulate, true);
-}
-
-function f32_gemm_fma_6x8(kc: i32, a: usize, lda: usize, b: usize, c: usize, ldc: usize, accumulate: bool): void {
+function f32_gemm_6x8(kc: i32, a: usize, lda: usize, b: usize, c: usize, ldc: usize, accumulate: bool): void {
   let c00 = f32x4.splat(0);
   let c01 = c00;
   let c10 = c00;
@@ -224,28 +186,28 @@ function f32_gemm_fma_6x8(kc: i32, a: usize, lda: usize, b: usize, c: usize, ldc
   let a3 = a2 + lda;
   let a4 = a3 + lda;
   let a5 = a4 + lda;
-  const end = a + (<usize>kc << 2);
+  const end = a + ((<usize>kc) << 2);
   while (a < end) {
     const b0 = v128.load(b);
     const b1 = v128.load(b, 16);
     let x = v128.load_splat<f32>(a);
-    c00 = madd(c00, x, b0, true);
-    c01 = madd(c01, x, b1, true);
+    c00 = madd<Fused>(c00, x, b0);
+    c01 = madd<Fused>(c01, x, b1);
     x = v128.load_splat<f32>(a1);
-    c10 = madd(c10, x, b0, true);
-    c11 = madd(c11, x, b1, true);
+    c10 = madd<Fused>(c10, x, b0);
+    c11 = madd<Fused>(c11, x, b1);
     x = v128.load_splat<f32>(a2);
-    c20 = madd(c20, x, b0, true);
-    c21 = madd(c21, x, b1, true);
+    c20 = madd<Fused>(c20, x, b0);
+    c21 = madd<Fused>(c21, x, b1);
     x = v128.load_splat<f32>(a3);
-    c30 = madd(c30, x, b0, true);
-    c31 = madd(c31, x, b1, true);
+    c30 = madd<Fused>(c30, x, b0);
+    c31 = madd<Fused>(c31, x, b1);
     x = v128.load_splat<f32>(a4);
-    c40 = madd(c40, x, b0, true);
-    c41 = madd(c41, x, b1, true);
+    c40 = madd<Fused>(c40, x, b0);
+    c41 = madd<Fused>(c41, x, b1);
     x = v128.load_splat<f32>(a5);
-    c50 = madd(c50, x, b0, true);
-    c51 = madd(c51, x, b1, true);
+    c50 = madd<Fused>(c50, x, b0);
+    c51 = madd<Fused>(c51, x, b1);
     a += 4;
     a1 += 4;
     a2 += 4;
@@ -276,78 +238,50 @@ function f32_gemm_fma_6x8(kc: i32, a: usize, lda: usize, b: usize, c: usize, ldc
 // Blocks: C [m, n] (+)= A [m, kc] · panels of B [kc, n], where n is a multiple of 8. Rows go outside: two rows of A stay in the
 // first cache while the panels stream past in one run. (Panels outside is a tenth slower: the rows of A come in short runs.)
 
-function block2x16(m: i32, n: i32, kc: i32, a: usize, lda: usize, b: usize, c: usize, ldc: usize, accumulate: bool): void {
+function block2x16<T>(m: i32, n: i32, kc: i32, a: usize, lda: usize, b: usize, c: usize, ldc: usize, accumulate: bool): void {
   const wide = n & ~15;
   const even = m & ~1;
-  const panel = <usize>kc << 6;
+  const panel = (<usize>kc) << 6;
   const panelsEnd = b + <usize>(wide >> 4) * panel;
   for (let i = 0; i < even; i += 2) {
     const row = a + <usize>i * lda;
     let out = c + <usize>i * ldc;
     for (let panels = b; panels < panelsEnd; panels += panel) {
-      f32_gemm_2x16(kc, row, lda, panels, out, ldc, accumulate);
+      f32_gemm_2x16<T>(kc, row, lda, panels, out, ldc, accumulate);
       out += 64;
     }
   }
   if (even < m) {
     let out = c + <usize>even * ldc;
     for (let panels = b; panels < panelsEnd; panels += panel) {
-      f32_gemm_1x16(kc, a + <usize>even * lda, panels, out, accumulate);
+      f32_gemm_1x16<T>(kc, a + <usize>even * lda, panels, out, accumulate);
       out += 64;
     }
   }
   if (wide < n) {
-    c += <usize>wide << 2;
+    c += (<usize>wide) << 2;
     let i = 0;
-    for (; i + 4 <= m; i += 4) f32_gemm_4x8(kc, a + <usize>i * lda, lda, panelsEnd, 64, c + <usize>i * ldc, ldc, accumulate);
-    for (; i < m; i++) f32_gemm_1x8(kc, a + <usize>i * lda, panelsEnd, 64, c + <usize>i * ldc, accumulate);
+    for (; i + 4 <= m; i += 4) f32_gemm_4x8<T>(kc, a + <usize>i * lda, lda, panelsEnd, 64, c + <usize>i * ldc, ldc, accumulate);
+    for (; i < m; i++) f32_gemm_1x8<T>(kc, a + <usize>i * lda, panelsEnd, 64, c + <usize>i * ldc, accumulate);
   }
 }
 
-function blockFma2x16(m: i32, n: i32, kc: i32, a: usize, lda: usize, b: usize, c: usize, ldc: usize, accumulate: bool): void {
-  const wide = n & ~15;
-  const even = m & ~1;
-  const panel = <usize>kc << 6;
-  const panelsEnd = b + <usize>(wide >> 4) * panel;
-  for (let i = 0; i < even; i += 2) {
-    const row = a + <usize>i * lda;
-    let out = c + <usize>i * ldc;
-    for (let panels = b; panels < panelsEnd; panels += panel) {
-      f32_gemm_fma_2x16(kc, row, lda, panels, out, ldc, accumulate);
-      out += 64;
-    }
-  }
-  if (even < m) {
-    let out = c + <usize>even * ldc;
-    for (let panels = b; panels < panelsEnd; panels += panel) {
-      f32_gemm_fma_1x16(kc, a + <usize>even * lda, panels, out, accumulate);
-      out += 64;
-    }
-  }
-  if (wide < n) {
-    c += <usize>wide << 2;
-    let i = 0;
-    for (; i + 4 <= m; i += 4) f32_gemm_fma_4x8(kc, a + <usize>i * lda, lda, panelsEnd, 64, c + <usize>i * ldc, ldc, accumulate);
-    for (; i < m; i++) f32_gemm_fma_1x8(kc, a + <usize>i * lda, panelsEnd, 64, c + <usize>i * ldc, accumulate);
-  }
-}
-
-function blockFma6x8(m: i32, n: i32, kc: i32, a: usize, lda: usize, b: usize, c: usize, ldc: usize, accumulate: bool): void {
+function block6x8(m: i32, n: i32, kc: i32, a: usize, lda: usize, b: usize, c: usize, ldc: usize, accumulate: bool): void {
   const whole = m - (m % 6);
-  const panel = <usize>kc << 5;
+  const panel = (<usize>kc) << 5;
   const panelsEnd = b + <usize>(n >> 3) * panel;
   for (let i = 0; i < whole; i += 6) {
     const row = a + <usize>i * lda;
     let out = c + <usize>i * ldc;
     for (let panels = b; panels < panelsEnd; panels += panel) {
-      f32_gemm_fma_6x8(kc, row, lda, panels, out, ldc, accumulate);
+      f32_gemm_6x8(kc, row, lda, panels, out, ldc, accumulate);
       out += 32;
     }
   }
   for (let panels = b; panels < panelsEnd; panels += panel) {
     let i = whole;
-    for (; i + 4 <= m; i += 4) f32_gemm_fma_4x8(kc, a + <usize>i * lda, lda, panels, 32, c + <usize>i * ldc, ldc, accumulate);
-    for (; i < m; i++) f32_gemm_fma_1x8(kc, a + <usize>i * lda, panels, 32, c + <usize>i * ldc, accumulate);
+    for (; i + 4 <= m; i += 4) f32_gemm_4x8<Fused>(kc, a + <usize>i * lda, lda, panels, 32, c + <usize>i * ldc, ldc, accumulate);
+    for (; i < m; i++) f32_gemm_1x8<Fused>(kc, a + <usize>i * lda, panels, 32, c + <usize>i * ldc, accumulate);
     c += 32;
   }
 }
@@ -357,11 +291,26 @@ function blockFma6x8(m: i32, n: i32, kc: i32, a: usize, lda: usize, b: usize, c:
  * n is a multiple of 8: whoever has fewer columns computes into a buffer of its own that has room for them.
  */
 export function f32_gemm_block(
-  kernel: i32, m: i32, n: i32, kc: i32, a: usize, lda: usize, b: usize, c: usize, ldc: usize, accumulate: bool,
+  kernel: i32,
+  m: i32,
+  n: i32,
+  kc: i32,
+  a: usize,
+  lda: usize,
+  b: usize,
+  c: usize,
+  ldc: usize,
+  accumulate: bool,
 ): void {
   if (ASC_FEATURE_RELAXED_SIMD) {
-    if (kernel == FMA_6X8) return blockFma6x8(m, n, kc, a, lda, b, c, ldc, accumulate);
-    if (kernel == FMA_2X16) return blockFma2x16(m, n, kc, a, lda, b, c, ldc, accumulate);
+    if (kernel === FMA_6X8) {
+      block6x8(m, n, kc, a, lda, b, c, ldc, accumulate);
+      return;
+    }
+    if (kernel === FMA_2X16) {
+      block2x16<Fused>(m, n, kc, a, lda, b, c, ldc, accumulate);
+      return;
+    }
   }
-  block2x16(m, n, kc, a, lda, b, c, ldc, accumulate);
+  block2x16<Plain>(m, n, kc, a, lda, b, c, ldc, accumulate);
 }

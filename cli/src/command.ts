@@ -66,26 +66,40 @@ export interface Context {
   result(value: unknown, text: () => string): void;
 }
 
-/** Adds a command with the common options, and examples below its help. `usage` names it and its arguments: `info <target>`. */
-export function defineCommand(program: Command, usage: string, description: string, examples: readonly string[]): Command {
+/**
+ * Adds a command with the common options, and examples below its help. `usage` names it and its arguments: `info <target>`.
+ *
+ * @param own.mode the command has a `--mode` that means something else; the engine's then stays at its default
+ */
+export function defineCommand(
+  program: Command,
+  usage: string,
+  description: string,
+  examples: readonly string[],
+  own: { mode?: boolean } = {},
+): Command {
   const command = program.command(usage).description(description);
   if (examples.length > 0) command.addHelpText('after', `\nExamples:\n${examples.map((line) => `  $ npx ${line}`).join('\n')}`);
-  return addCommonOptions(command);
+  return addCommonOptions(command, own.mode ?? false);
 }
 
-function addCommonOptions(command: Command): Command {
+const ENGINE_MODES = ['strict', 'fast'] as const;
+
+function addCommonOptions(command: Command, ownMode: boolean): Command {
   const group = 'Common options:';
   const common = (flags: string, text: string) => new Option(flags, text).helpGroup(group);
-  return command
-    .addOption(common('--json', 'one JSON text on standard output and nothing else'))
-    .addOption(common('--backend <name>', 'wasm or reference (default: wasm)').choices(['wasm', 'webgpu', 'reference']))
-    .addOption(common('--threads <n>', 'threads of the engine, or auto (default: auto)').argParser(threadCount))
-    .addOption(
-      common('--mode <mode>', 'strict: the same bits everywhere; fast: relaxed operations (default: strict)').choices(['strict', 'fast']),
-    )
-    .addOption(common('--seed <n>', 'seed of weights, order, dropout and augmentation (default: 0)').argParser(whole({ min: 0 })))
-    .addOption(common('--quiet', 'no progress'))
-    .addOption(common('--verbose', 'more about what happens; stacks of errors'));
+  const mode = common('--mode <mode>', 'strict: the same bits everywhere; fast: relaxed operations (default: strict)').choices(
+    ENGINE_MODES,
+  );
+  return [
+    common('--json', 'one JSON text on standard output and nothing else'),
+    common('--backend <name>', 'wasm or reference (default: wasm)').choices(['wasm', 'webgpu', 'reference']),
+    common('--threads <n>', 'threads of the engine, or auto (default: auto)').argParser(threadCount),
+    ...(ownMode ? [] : [mode]),
+    common('--seed <n>', 'seed of weights, order, dropout and augmentation (default: 0)').argParser(whole({ min: 0 })),
+    common('--quiet', 'no progress'),
+    common('--verbose', 'more about what happens; stacks of errors'),
+  ].reduce((all, option) => all.addOption(option), command);
 }
 
 /** Wraps what a command does: `run(context, ...arguments, options)`. */
@@ -149,7 +163,7 @@ function createContext(common: CommonOptions): Context & { close(): void } {
 }
 
 async function startEngine(common: CommonOptions, reporter: Reporter): Promise<void> {
-  await init({ backend: common.backend, threads: common.threads, mode: common.mode });
+  await init({ backend: common.backend, threads: common.threads, mode: ENGINE_MODES.find((mode) => mode === common.mode) });
   const { backend, variant, threads, mode, threadsOffBecause, fallbackBecause } = backendInfo();
   reporter.detail(`engine: ${backend}, ${variant}, ${threads} thread${threads === 1 ? '' : 's'}, ${mode}`);
   if (threadsOffBecause && common.threads !== 1) reporter.detail(`one thread: ${threadsOffBecause}`);

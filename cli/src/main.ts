@@ -2,9 +2,12 @@
 import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import { reportError } from './command.js';
+import { deconvCommand } from './commands/deconv.js';
+import { demoCommand } from './commands/demo.js';
 import { evaluateCommand } from './commands/evaluate.js';
 import { infoCommand } from './commands/info.js';
 import { predictCommand } from './commands/predict.js';
+import { reportCommand } from './commands/report.js';
 import { trainCommand } from './commands/train.js';
 
 const TOUR = `
@@ -28,7 +31,8 @@ function createProgram(): Command {
     .showHelpAfterError('(--help tells more)')
     .exitOverride()
     .configureHelp({ showGlobalOptions: false });
-  for (const register of [trainCommand, evaluateCommand, predictCommand, infoCommand]) register(program);
+  for (const register of [demoCommand, trainCommand, evaluateCommand, predictCommand, deconvCommand, reportCommand, infoCommand])
+    register(program);
   // Subcommands are to throw too, instead of ending the process while output is on its way.
   for (const command of program.commands) command.exitOverride().showHelpAfterError('(--help tells more)');
   return program;

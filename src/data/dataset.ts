@@ -107,7 +107,7 @@ export function checkIndex(index: number, length: number, where: string): void {
 
 /** Throws a `DataError` for options that no source can honour. */
 export function checkOptions(options: OpenOptions): void {
-  const { imageSize, valFraction, cacheBytes, seed } = options;
+  const { imageSize, valFraction, cacheBytes, seed, verify } = options;
   if (imageSize !== undefined && (!Number.isInteger(imageSize) || imageSize < 1)) {
     throw new DataError(`imageSize is ${imageSize}; expected a whole number of pixels, 1 or more`);
   }
@@ -117,5 +117,8 @@ export function checkOptions(options: OpenOptions): void {
   if (cacheBytes !== undefined && !(cacheBytes >= 0)) throw new DataError(`cacheBytes is ${cacheBytes}; expected 0 or more`);
   if (seed !== undefined && (!Number.isSafeInteger(seed) || seed < 0)) {
     throw new DataError(`seed is ${seed}; expected a whole number from 0 to 2^53 - 1`);
+  }
+  if (verify !== undefined && !['auto', 'all', 'headers'].includes(verify)) {
+    throw new DataError(`verify is ${verify}; expected auto, all or headers`);
   }
 }

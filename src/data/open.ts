@@ -20,6 +20,7 @@ export async function openDataset(source: string, options: OpenOptions = {}): Pr
   checkOptions(options);
   if (source === '') throw new DataError('the data source is empty; expected a folder, idx:DIR, cifar10:DIR, mnist or scenes');
   const [scheme, rest] = split(source);
+  if ((scheme === 'idx' || scheme === 'cifar10') && rest === '') throw new DataError(`${source} names no folder; expected ${scheme}:DIR`);
   switch (scheme) {
     case 'scenes':
       return openScenes(options);

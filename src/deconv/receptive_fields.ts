@@ -16,6 +16,7 @@ export type PatchFinder = (position: readonly [number, number]) => Patch;
  */
 export function patchFinder(model: LayeredModel, layer: string, input: Shape): PatchFinder {
   const [height, width] = input.slice(-2);
-  const field = model instanceof Sequential ? receptiveField(model, model.featureLayer(layer)) : null;
+  const feature = model.featureLayer(layer);
+  const field = model.receptiveField ? model.receptiveField(feature) : model instanceof Sequential ? receptiveField(model, feature) : null;
   return ([y, x]) => patchOf(field, y, x, height, width);
 }

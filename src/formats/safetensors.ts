@@ -78,8 +78,8 @@ export function saveSafetensors(
   metadata: Readonly<Record<string, string>> = {},
 ): Uint8Array {
   const parts: { data: TypedArray; at: number }[] = [];
-  const header: Record<string, unknown> = {};
-  if (Object.keys(metadata).length > 0) header.__metadata__ = metadata;
+  const header: [string, unknown][] = [];
+  if (Object.keys(metadata).length > 0) header.push(['__metadata__', metadata]);
   let at = 0;
   // Widest numbers first, as the reference implementation does: every tensor is then aligned to its own type.
   const entries = Object.entries(tensors).map(([name, value]): [string, HostTensor] => [name, onHost(value)]);
@@ -88,11 +88,11 @@ export function saveSafetensors(
     if (name === '__metadata__') throw new FormatError("safetensors: a tensor cannot be named '__metadata__'");
     if (sizeOf(shape) !== data.length)
       throw new FormatError(`safetensors: ${name} has ${data.length} numbers, shape [${shape}] holds ${sizeOf(shape)}`);
-    header[name] = { dtype: typeName(data), shape: [...shape], data_offsets: [at, at + data.byteLength] };
+    header.push([name, { dtype: typeName(data), shape: [...shape], data_offsets: [at, at + data.byteLength] }]);
     parts.push({ data, at });
     at += data.byteLength;
   }
-  const text = new TextEncoder().encode(JSON.stringify(header));
+  const text = new TextEncoder().encode(JSON.stringify(Object.fromEntries(header)));
   const headerLength = Math.ceil(text.length / ALIGNMENT) * ALIGNMENT;
   const file = new Uint8Array(8 + headerLength + at);
   view(file).setBigUint64(0, BigInt(headerLength), true);

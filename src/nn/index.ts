@@ -3,11 +3,22 @@ export { type InitScheme, initialize } from './init.js';
 export { Dropout, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh } from './layers/activation.js';
 export { Conv2d, ConvTranspose2d } from './layers/conv2d.js';
 export { Flatten, Linear } from './layers/linear.js';
-export { LocalResponseNorm } from './layers/normalization.js';
-export { AvgPool2d, MaxPool2d } from './layers/pooling.js';
+export { BatchNorm2d, LocalResponseNorm } from './layers/normalization.js';
+export { AdaptiveAvgPool2d, AvgPool2d, MaxPool2d } from './layers/pooling.js';
 export { batchErrors, countErrors, topK } from './loss.js';
+export * as torchvision from './models/index.js';
 export { Module, namingLayer, parameter, type Reach, StateError, type WindowGeometry } from './module.js';
 export { CosineLR, type PlateauOptions, ReduceLROnPlateau, StepLR } from './optim/schedulers.js';
 export { SGD, type SgdOptions } from './optim/sgd.js';
 export { type LayeredModel, Sequential } from './sequential.js';
-export { countParameters, type FieldAxis, type LayerSummary, patchOf, type ReceptiveField, receptiveField, summarize } from './summary.js';
+export {
+  countParameters,
+  type FieldAxis,
+  growField,
+  type LayerSummary,
+  PIXEL_FIELD,
+  patchOf,
+  type ReceptiveField,
+  receptiveField,
+  summarize,
+} from './summary.js';

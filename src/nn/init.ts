@@ -29,11 +29,11 @@ function deviation(scheme: InitScheme, shape: readonly number[]): number {
   }
 }
 
-/** Draws every weight of a module anew and sets every bias (parameters of one axis) to 0. */
+/** Draws every weight of a module anew, sets every bias (parameters of one axis) to 0 and every scale (`weight` of one axis) to 1. */
 export function initialize(module: Module, scheme: InitScheme, generator?: Generator): void {
-  for (const [, target] of module.namedParameters()) {
+  for (const [name, target] of module.namedParameters()) {
     const storage = target.writable;
-    if (target.rank < 2) target.backend.fill(storage, 0);
+    if (target.rank < 2) target.backend.fill(storage, /(^|\.)weight$/.test(name) ? 1 : 0);
     else {
       const values = randn(target.shape, { std: deviation(scheme, target.shape), generator, backend: target.backend, dtype: target.dtype });
       target.backend.affine(storage, values.storage, 1, 0);

@@ -34,9 +34,13 @@ export function parameter(tensor: Tensor): Tensor {
   return tensor.keep();
 }
 
+/** PyTorch counts the batches that a normalisation has seen; nothing here needs the count. */
+const UNUSED_STATE = /(^|\.)num_batches_tracked$/;
+
 /**
- * A layer or a network. A subclass keeps its parameters (tensors that require a gradient) and its parts (modules) as
- * properties; their names make the parameter names, as in PyTorch: `conv1.weight`.
+ * A layer or a network. A subclass keeps its parameters (tensors that require a gradient), its buffers (tensors that do
+ * not: state that is saved but not learned) and its parts (modules) as properties; their names make the names in the state, as in
+ * PyTorch: `conv1.weight`, `bn1.running_mean`.
  */
 export abstract class Module {
   /** Whether dropout is active. Set by `train()` and `eval()`. */
@@ -78,6 +82,15 @@ export abstract class Module {
     return [...own, ...inner];
   }
 
+  /** Buffers by name: what is state but not learned, such as running means. */
+  namedBuffers(): [string, Tensor][] {
+    const own = Object.entries(this).filter((entry): entry is [string, Tensor] => entry[1] instanceof Tensor && !entry[1].requiresGrad);
+    const inner = this.children().flatMap(([name, child]) =>
+      child.namedBuffers().map(([key, value]): [string, Tensor] => [`${name}.${key}`, value]),
+    );
+    return [...own, ...inner];
+  }
+
   parameters(): Tensor[] {
     return this.namedParameters().map(([, value]) => value);
   }
@@ -94,20 +107,20 @@ export abstract class Module {
     return this.train(false);
   }
 
-  /** The parameters themselves by name (not copies). */
+  /** The parameters and buffers themselves by name (not copies). */
   stateDict(): Record<string, Tensor> {
-    return Object.fromEntries(this.namedParameters());
+    return Object.fromEntries([...this.namedParameters(), ...this.namedBuffers()]);
   }
 
   /**
-   * Copies numbers into the parameters. Nothing is changed unless everything fits.
+   * Copies numbers into the parameters and buffers. Nothing is changed unless everything fits.
    *
    * @param state tensors or typed arrays by name, as from `stateDict()`, `loadSafetensors` or PyTorch
    * @param options.strict whether missing and superfluous names are errors (default true)
    * @throws StateError naming what does not fit
    */
   loadStateDict(state: Record<string, Tensor | { shape: Shape; data: TypedArray }>, options: { strict?: boolean } = {}): void {
-    const own = new Map(this.namedParameters());
+    const own = new Map(Object.entries(this.stateDict()));
     const problems: string[] = [];
     for (const [name, target] of own) {
       const source = state[name];
@@ -115,7 +128,7 @@ export abstract class Module {
       else if (source.shape.join() !== target.shape.join())
         problems.push(`${name} has shape [${source.shape}], expected [${target.shape}]`);
     }
-    const surplus = Object.keys(state).filter((name) => !own.has(name));
+    const surplus = Object.keys(state).filter((name) => !own.has(name) && !UNUSED_STATE.test(name));
     if (surplus.length > 0)
       problems.push(`unknown: ${surplus.slice(0, 6).join(', ')}${surplus.length > 6 ? `, … (${surplus.length} in all)` : ''}`);
     const fatal = options.strict === false ? problems.filter((problem) => problem.includes(' has shape ')) : problems;
@@ -129,24 +142,24 @@ export abstract class Module {
     }
   }
 
-  /** Moves the parameters to another backend or number type. Gradients are dropped. */
+  /** Moves the parameters and buffers to another backend or number type. Gradients are dropped. */
   to(where: { backend?: Backend; dtype?: DType }): this {
     for (const [key, value] of Object.entries(this)) {
-      if (!(value instanceof Tensor) || !value.requiresGrad) continue;
+      if (!(value instanceof Tensor)) continue;
       const backend = where.backend ?? defaultBackend();
       const dtype = where.dtype ?? value.dtype;
       const data = value.dataSync();
       const copy = fromHost(dtype === 'float64' ? Float64Array.from(data) : Float32Array.from(data), value.shape, { backend });
-      Object.assign(this, { [key]: parameter(copy) });
+      Object.assign(this, { [key]: value.requiresGrad ? parameter(copy) : copy.keep() });
       value.dispose();
     }
     for (const [, child] of this.children()) child.to(where);
     return this;
   }
 
-  /** Gives the parameters' memory back. */
+  /** Gives the memory of parameters and buffers back. */
   dispose(): void {
-    for (const value of this.parameters()) value.dispose();
+    for (const value of Object.values(this.stateDict())) value.dispose();
   }
 
   [Symbol.dispose](): void {

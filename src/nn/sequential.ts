@@ -3,7 +3,8 @@ import { RangeOfValueError, type Shape, type Tensor } from '../tensor/index.js';
 import { ReLU } from './layers/activation.js';
 import { Conv2d } from './layers/conv2d.js';
 import { Linear } from './layers/linear.js';
-import { Module, namingLayer } from './module.js';
+import { Module, namingLayer, type Reach } from './module.js';
+import { growField, PIXEL_FIELD, type ReceptiveField, reachOfField } from './summary.js';
 
 /** A model whose inner activations can be asked for by layer name; what the deconvnet and the experiments need. */
 export interface LayeredModel {
@@ -19,6 +20,8 @@ export interface LayeredModel {
   activations(x: Tensor, names: readonly string[]): Record<string, Tensor>;
   /** The layer whose output counts as this layer's feature map: the ReLU right behind a convolution, else the layer itself. */
   featureLayer(name: string): string;
+  /** What one activation of a layer sees of the input; null where it has no place there, or sees all. Absent where nothing is known. */
+  receptiveField?(name: string): ReceptiveField;
 }
 
 export class Sequential extends Module implements LayeredModel {
@@ -61,6 +64,16 @@ export class Sequential extends Module implements LayeredModel {
     const place = this.indexOf(name);
     const following = this.layers[place + 1];
     return isFusable(this.layers[place]) && following instanceof ReLU ? this.names[place + 1] : name;
+  }
+
+  /** All of its layers together, seen as one window. */
+  override reach(): Reach {
+    const field = this.layers.reduce((field: ReceptiveField, layer) => growField(field, layer.reach()), PIXEL_FIELD);
+    return reachOfField(field);
+  }
+
+  override multiplyAdds(input: Shape): number {
+    return this.shapes(input).reduce((sum, { layer, input }) => sum + layer.multiplyAdds(input), 0);
   }
 
   override outputShape(input: Shape): Shape {

@@ -17,8 +17,11 @@ export interface FieldAxis {
 export type ReceptiveField = readonly [FieldAxis, FieldAxis] | null;
 
 const PIXEL: FieldAxis = { size: 1, jump: 1, start: 0 };
+/** What a pixel of the input sees of it: itself. */
+export const PIXEL_FIELD: ReceptiveField = [PIXEL, PIXEL];
 
-function grow(field: ReceptiveField, reach: Reach): ReceptiveField {
+/** The field of a layer with this reach, from its input's. */
+export function growField(field: ReceptiveField, reach: Reach): ReceptiveField {
   if (field === null || reach === 'global') return null;
   if (reach === 'point') return field;
   const axis = (i: 0 | 1): FieldAxis => ({
@@ -29,13 +32,20 @@ function grow(field: ReceptiveField, reach: Reach): ReceptiveField {
   return [axis(0), axis(1)];
 }
 
+/** The one window that has this field. */
+export function reachOfField(field: ReceptiveField): Reach {
+  if (field === null) return 'global';
+  const [y, x] = field;
+  return { kernel: [y.size, x.size], stride: [y.jump, x.jump], padding: [-y.start, -x.start], dilation: [1, 1] };
+}
+
 /** What one activation of a layer sees of the input, whatever the input's size. Throws `RangeOfValueError` where there is no such layer. */
 export function receptiveField(model: Sequential, layer: string): ReceptiveField {
   const names = model.layerNames();
   model.layer(layer);
   return names
     .slice(0, names.indexOf(layer) + 1)
-    .reduce((field: ReceptiveField, name) => grow(field, model.layer(name).reach()), [PIXEL, PIXEL]);
+    .reduce((field: ReceptiveField, name) => growField(field, model.layer(name).reach()), PIXEL_FIELD);
 }
 
 /** The patch [y0, x0, y1, x1] (end exclusive, clipped to the image) that the activation at (y, x) sees. */
@@ -64,9 +74,9 @@ export interface LayerSummary {
 
 /** A row a layer for an input [N, C, H, W]. Throws `ShapeError` naming the first layer that does not fit. */
 export function summarize(model: Sequential, input: Shape): LayerSummary[] {
-  let field: ReceptiveField = [PIXEL, PIXEL];
+  let field: ReceptiveField = PIXEL_FIELD;
   return model.shapes(input).map(({ name, layer, input: before, output }) => {
-    field = grow(field, layer.reach());
+    field = growField(field, layer.reach());
     return {
       name,
       kind: layer.kind,

@@ -17,4 +17,5 @@ export {
 } from './pictures.js';
 export { decodePng, encodePng, pngDataUri } from './png.js';
 export { type PredictSplitOptions, predictSplit, type SplitPrediction, type SplitPredictions } from './predictions.js';
+export { type ProjectionSheetInput, projectionSheet, type SheetProjection } from './projection_sheet.js';
 export { buildReport } from './report.js';

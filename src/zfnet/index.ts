@@ -2,6 +2,7 @@
 export { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from '../formats/checkpoint.js';
 export { FormatError } from '../formats/errors.js';
 export { AUGMENTATIONS, type Augmentation, type Crop, centreCrop, drawCrop, tenCrops } from './augment.js';
+export { type NearestNeighbourOptions, nearestNeighbour } from './baselines.js';
 export { deadFilters, TrainingError } from './diagnosis.js';
 export {
   type ClassEvaluation,

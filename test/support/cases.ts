@@ -44,6 +44,7 @@ import {
   squeeze,
   sub,
   sum,
+  take,
   tanh,
   transpose,
   unsqueeze,
@@ -106,7 +107,7 @@ export const cases: readonly Case[] = [
     conv('9 images, fused ReLU', [9, 4, 5, 4], [5, 4, 3, 3], { padding: 1, relu: true }),
     conv('like conv1', [2, 3, 23, 21], [6, 3, 7, 7], { stride: 2, padding: 1 }),
     conv('like conv2', [2, 4, 11, 12], [6, 4, 5, 5], { stride: 2 }),
-    few(conv('enough for threads', [2, 24, 24, 24], [48, 24, 3, 3], { padding: 1 })),
+    few(conv('enough for threads', [1, 24, 24, 24], [48, 24, 3, 3], { padding: 1 })),
     few(conv('enough for threads, strided', [2, 16, 33, 33], [32, 16, 5, 5], { stride: 2 })),
   ]),
 
@@ -354,6 +355,16 @@ export const cases: readonly Case[] = [
       everything: ([x]) => slice(x, [0, 0], [99, 99]),
     }),
     ['of four axes', [N(2, 3, 4, 5)], ([x]) => slice(x, [0, 1, 1, 0], [2, 3, 4, 5], [1, 1, 2, 2])],
+  ]),
+  ...table('take', {}, [
+    [
+      'a permutation of rows',
+      [N(4, 5), { ...L(20, 4, 5), values: (size) => Array.from({ length: size }, (_, i) => (7 * i + 3) % size) }],
+      ([x, indices]) => take(x, indices),
+    ],
+    ['repeated, into another shape', [N(3, 4), L(12, 5, 7)], ([x, indices]) => take(x, indices)],
+    ['a few', [N(40), L(40, 6)], ([x, indices]) => take(x, indices)],
+    ['none', [N(3), L(3, 0)], ([x, indices]) => take(x, indices)],
   ]),
   ...table('concat', {}, [
     ['rows', [N(2, 3), N(1, 3), N(4, 3)], (all) => concat(all)],

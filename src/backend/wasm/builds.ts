@@ -55,7 +55,7 @@ export const chooseBuild = (mode: 'strict' | 'fast', shared: boolean): BuildName
 };
 
 export async function compileBuild(name: BuildName): Promise<WebAssembly.Module> {
-  const { default: base64 } = await BUILDS[name]();
+  const { base64 } = await BUILDS[name]();
   const text = atob(base64);
   const bytes = new Uint8Array(text.length);
   for (let i = 0; i < bytes.length; i++) bytes[i] = text.charCodeAt(i);

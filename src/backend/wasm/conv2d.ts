@@ -83,11 +83,12 @@ export const conv2d = (engine: WasmEngine): Pick<Backend, 'conv2d' | 'conv2dInpu
     const plane = p.oh * p.ow;
     padded(engine, engine.pointer(x), p.n * p.c, p.h, p.w, p.padTop, p.padLeft, p.padBottom, p.padRight, (images, h, width) => {
       const shape = forwardShape(p, h, width);
+      const flop = 2 * dw.size * p.n * plane;
       const split = splitProduct(engine, shape.outputs, shape.channels * p.kh * p.kw, p.n * plane, p.groups, UNIT_ROWS);
       Object.assign(shape, { unitRows: split.unitRows, unitColumns: split.unitColumns });
       const sum = (from: number, parts: number, pixels: number, partStep: number, dyOutput: number) => {
         reserve(engine, shape.channels * p.kh * p.kw + 16 + KC, shape);
-        const [kernel, to, at] = [gemmKernel(engine), engine.pointer(dw), describe(engine, shape)];
+        const [kernel, to, at] = [gemmKernel(engine, flop), engine.pointer(dw), describe(engine, shape)];
         engine.parallel('conv2dWeightGrad', split.units, split.grain, kernel, to, images, from, parts, pixels, partStep, dyOutput, at);
       };
       if (p.n === 1 || plane >= SHORT_PLANE) {
@@ -133,7 +134,8 @@ function run(engine: WasmEngine, y: number, x: number, w: number, b: number, rel
   const split = splitProduct(engine, shape.outputs, shape.n * shape.gridH * shape.gridW, taps, shape.groups, UNIT_ROWS);
   Object.assign(shape, { unitRows: split.unitRows, unitColumns: split.unitColumns });
   reserve(engine, taps + 3 * split.unitColumns, shape);
-  engine.parallel('conv2d', split.units, split.grain, gemmKernel(engine), y, x, w, b, relu ? 1 : 0, describe(engine, shape));
+  const kernel = gemmKernel(engine, 2 * shape.groups * shape.outputs * taps * shape.n * shape.gridH * shape.gridW);
+  engine.parallel('conv2d', split.units, split.grain, kernel, y, x, w, b, relu ? 1 : 0, describe(engine, shape));
 }
 
 /** Scratch for so many addresses, a block of B and the tiles of C. */
@@ -160,7 +162,10 @@ function padded(
   right: number,
   use: (images: number, h: number, w: number) => void,
 ): void {
-  if (top + left + bottom + right === 0) return use(x, h, w);
+  if (top + left + bottom + right === 0) {
+    use(x, h, w);
+    return;
+  }
   const paddedH = h + top + bottom;
   const paddedW = w + left + right;
   engine.temporary(planes * paddedH * paddedW * 4, (to) => {
@@ -259,8 +264,9 @@ function gradByColumns(engine: WasmEngine, dx: number, dy: number, w: number, p:
       const grain = grainOf(quads, 16 * columnsOfW * outputs);
       engine.parallel('transpose', quads, grain, turned + offset, outputs, w + offset, columnsOfW, outputs, columnsOfW);
     }
-    const grain = grainOf(units, 2 * p.n * p.o * channels * taps * plane);
-    const [kernel, at, window] = [gemmKernel(engine), describe(engine, shape), engine.parameters(geometry)];
+    const flop = 2 * p.n * p.o * channels * taps * plane;
+    const grain = grainOf(units, flop);
+    const [kernel, at, window] = [gemmKernel(engine, flop), describe(engine, shape), engine.parameters(geometry)];
     engine.parallel('conv2dInputGrad', units, grain, kernel, dx, dy, turned, at, window, unitChannels, unitImages);
   });
 }

@@ -48,26 +48,31 @@ export interface EngineParts {
 }
 
 export class WasmEngine {
-  readonly kernels: Kernels;
+  /** Of the caller's thread. */
+  kernels: Kernels;
   readonly mode: 'strict' | 'fast';
 
-  readonly #parts: EngineParts;
-  readonly #heap: Heap;
-  readonly #pool: Pool | null;
+  readonly #build: string;
+  readonly #plannedThreads: number;
+  readonly #threadsOffBecause: string | undefined;
+  /** Null once the backend was disposed of. */
+  #heap: Heap | null;
+  #pool: Pool | null;
   readonly #parameters: number;
   #parameterEnd = 0;
   #scratch: Block;
   #scratchBytes = LEAST_SCRATCH;
-  #disposed = false;
   #u8: Uint8Array;
   #i32: Int32Array;
   #f32: Float32Array;
 
   constructor(parts: EngineParts) {
     const { kernels, module, memory } = parts;
-    this.#parts = parts;
     this.kernels = kernels;
     this.mode = parts.mode;
+    this.#build = parts.build;
+    this.#plannedThreads = parts.threads;
+    this.#threadsOffBecause = parts.threadsOffBecause;
     const views = () => {
       this.#u8 = new Uint8Array(memory.buffer);
       this.#i32 = new Int32Array(memory.buffer);
@@ -77,16 +82,17 @@ export class WasmEngine {
     this.#i32 = new Int32Array(0);
     this.#f32 = new Float32Array(0);
     views();
-    this.#heap = new Heap(memory, kernels.heapBase() >>> 0, parts.limitBytes, views);
-    this.#parameters = this.#heap.take(PARAMETER_BYTES).pointer;
-    this.#scratch = this.#heap.take(LEAST_SCRATCH * parts.threads);
+    const heap = new Heap(memory, kernels.heapBase() >>> 0, parts.limitBytes, views);
+    this.#heap = heap;
+    this.#parameters = heap.take(PARAMETER_BYTES).pointer;
+    this.#scratch = heap.take(LEAST_SCRATCH * parts.threads);
     kernels.setScratch(this.#scratch.pointer);
     this.#pool =
       parts.threads > 1 && parts.spawn
         ? new Pool({
             module,
             memory,
-            control: this.#heap.take(CONTROL_BYTES).pointer,
+            control: heap.take(CONTROL_BYTES).pointer,
             workers: parts.threads - 1,
             spawn: parts.spawn,
             takeChunk: kernels.takeChunk,
@@ -97,16 +103,16 @@ export class WasmEngine {
 
   /** Threads that work is split over, the caller's among them. */
   get threads(): number {
-    return this.#pool === null || this.#pool.failure !== undefined ? 1 : this.#parts.threads;
+    return this.#pool === null || this.#pool.failure !== undefined ? 1 : this.#plannedThreads;
   }
 
   info(): BackendInfo {
-    const because = this.#pool?.failure ?? this.#parts.threadsOffBecause;
+    const threadsOffBecause = this.#pool?.failure ?? this.#threadsOffBecause;
     return {
       backend: 'wasm',
-      variant: this.#parts.build,
+      variant: this.#build,
       threads: this.threads,
-      ...(because === undefined ? {} : { threadsOffBecause: because }),
+      ...(threadsOffBecause === undefined ? {} : { threadsOffBecause }),
       mode: this.mode,
     };
   }
@@ -114,17 +120,17 @@ export class WasmEngine {
   // Storage ---------------------------------------------------------------------------------------
 
   allocate(dtype: DType, size: number): Storage {
-    if (this.#disposed) throw new BackendError('wasm: the backend was disposed of; create another one');
+    const heap = this.#live();
     const width = BYTES[dtype];
     if (width === undefined) throw new DTypeError(`allocate: the wasm backend has no ${dtype}; use float32, or the reference backend`);
     if (!Number.isInteger(size) || size < 0) throw new ShapeError(`allocate: size is ${size}, expected a whole number of at least 0`);
-    const storage = new WasmStorage(this, dtype, size, this.#heap.take(size * width));
-    this.#heap.count(size * width, 1);
+    const storage = new WasmStorage(this, dtype, size, heap.take(size * width));
+    heap.count(size * width, 1);
     return storage;
   }
 
   release(storage: Storage): void {
-    if (this.#disposed) return;
+    if (this.#heap === null) return;
     const block = this.#block(storage);
     this.#heap.give(block);
     this.#heap.count(-storage.size * BYTES[storage.dtype], -1);
@@ -146,20 +152,29 @@ export class WasmEngine {
   }
 
   memory(): MemoryUse {
+    if (this.#heap === null) return { bytes: 0, buffers: 0, peakBytes: 0, reservedBytes: 0 };
     const { bytes, buffers, peakBytes, reservedBytes } = this.#heap;
     return { bytes, buffers, peakBytes, reservedBytes };
   }
 
   resetPeak(): void {
-    this.#heap.peakBytes = this.#heap.bytes;
+    if (this.#heap !== null) this.#heap.peakBytes = this.#heap.bytes;
   }
 
+  /** Ends the workers and lets go of everything that holds the memory. */
   dispose(): void {
-    this.#disposed = true;
     this.#pool?.dispose();
+    this.#pool = null;
+    this.#heap = null;
+    this.kernels = {} as Kernels;
     this.#u8 = new Uint8Array(0);
     this.#i32 = new Int32Array(0);
     this.#f32 = new Float32Array(0);
+  }
+
+  #live(): Heap {
+    if (this.#heap === null) throw new BackendError('wasm: the backend was disposed of; create another one');
+    return this.#heap;
   }
 
   /** The numbers themselves, until the memory grows. */
@@ -174,7 +189,7 @@ export class WasmEngine {
     const { engine, block } = storage as WasmStorage;
     if (engine !== this) throw new BackendError('wasm: got a tensor of another backend, expected one of its own; copy it over first');
     if (block === null) throw new DisposedError(`wasm: ${storage.dtype} storage of ${storage.size} elements was already released`);
-    if (this.#disposed) throw new BackendError('wasm: the backend was disposed of; create another one');
+    this.#live();
     return block;
   }
 
@@ -213,15 +228,14 @@ export class WasmEngine {
   /** Makes sure that each thread's scratch area has at least this many bytes. */
   reserveScratch(bytesPerThread: number): void {
     if (bytesPerThread <= this.#scratchBytes) return;
-    const { threads } = this.#parts;
+    const heap = this.#live();
     const bytes = Math.ceil(bytesPerThread / 64) * 64;
-    const before = this.#scratchBytes;
-    this.#heap.give(this.#scratch);
+    heap.give(this.#scratch);
     try {
-      this.#scratch = this.#heap.take(bytes * threads);
+      this.#scratch = heap.take(bytes * this.#plannedThreads);
       this.#scratchBytes = bytes;
     } catch (error) {
-      this.#scratch = this.#heap.take(before * threads); // what was just given back
+      this.#scratch = heap.take(this.#scratchBytes * this.#plannedThreads); // what was just given back
       throw error;
     } finally {
       this.kernels.setScratch(this.#scratch.pointer);
@@ -230,11 +244,12 @@ export class WasmEngine {
 
   /** Borrows memory for the time of `use`. */
   temporary<T>(bytes: number, use: (pointer: number) => T): T {
-    const block = this.#heap.take(bytes);
+    const heap = this.#live();
+    const block = heap.take(bytes);
     try {
       return use(block.pointer);
     } finally {
-      this.#heap.give(block);
+      heap.give(block);
     }
   }
 

@@ -4,7 +4,7 @@
 import { instantiate } from '@assemblyscript/loader';
 import type { Kernels } from '../../../build/kernels.js';
 import type { Backend } from '../backend.js';
-import { RangeOfValueError } from '../errors.js';
+import { BackendError, RangeOfValueError } from '../errors.js';
 import { checkRuntime, chooseBuild, compileBuild, sharingOffBecause } from './builds.js';
 import { channel } from './channel.js';
 import { conv2d } from './conv2d.js';
@@ -37,6 +37,8 @@ export interface WasmOptions {
 const MOST_THREADS = 16;
 const PAGE = 65536;
 const MOST_PAGES = 65536;
+/** 256 MiB: where even that much address space is missing, there is no going on. */
+const LEAST_PAGES = 4096;
 /** Room for the module's constants and a start; the heap grows it. */
 const FIRST_PAGES = 32;
 
@@ -45,8 +47,8 @@ function createMemory(shared: boolean): { memory: WebAssembly.Memory; limitBytes
   for (let maximum = MOST_PAGES; ; maximum /= 2) {
     try {
       return { memory: new WebAssembly.Memory({ initial: FIRST_PAGES, maximum, shared }), limitBytes: maximum * PAGE };
-    } catch (error) {
-      if (maximum <= 4096) throw error;
+    } catch {
+      if (maximum <= LEAST_PAGES) throw new BackendError('wasm: this runtime gives no memory to WebAssembly');
     }
   }
 }

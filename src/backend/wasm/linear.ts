@@ -37,6 +37,7 @@ export function linearForward(
     engine.parallel('linearFewRows', units, grain, y, x, w, b, n, inFeatures, outFeatures, relu ? 1 : 0);
     return;
   }
+  const kernel = gemmKernel(engine, 2 * n * inFeatures * outFeatures);
   const most = Math.min(n, PACKED_ROWS);
   engine.reserveScratch(UNIT_ROWS * roundUp(most, 16) * 4);
   engine.temporary(roundUp(most, 16) * inFeatures * 4, (packed) => {
@@ -44,26 +45,12 @@ export function linearForward(
       const rows = Math.min(PACKED_ROWS, n - row);
       const from = x + row * inFeatures * 4;
       const blocks = Math.ceil(inFeatures / KC);
-      engine.parallel('linearPack', blocks, grainOf(blocks, 16 * rows * inFeatures), gemmKernel(engine), packed, from, rows, inFeatures);
+      engine.parallel('linearPack', blocks, grainOf(blocks, 16 * rows * inFeatures), kernel, packed, from, rows, inFeatures);
       const to = y + row * outFeatures * 4;
       const units = Math.ceil(outFeatures / UNIT_ROWS);
       const grain = grainOf(units, 2 * rows * inFeatures * outFeatures);
       const flag = relu ? 1 : 0;
-      engine.parallel(
-        'linear',
-        units,
-        grain,
-        gemmKernel(engine),
-        to,
-        packed,
-        w,
-        b,
-        rows,
-        inFeatures,
-        outFeatures,
-        flag,
-        UNIT_ROWS,
-      );
+      engine.parallel('linear', units, grain, kernel, to, packed, w, b, rows, inFeatures, outFeatures, flag, UNIT_ROWS);
     }
   });
 }

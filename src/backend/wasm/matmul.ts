@@ -27,7 +27,10 @@ export const matmul = (engine: WasmEngine): Pick<Backend, 'matmul'> => ({
     const asLinear = p.transposeB && !p.transposeA && m <= LINEAR_ROWS && n >= 64;
     // A matrix times a vector: the vector is a row as well as a column.
     const asVector = n === 1 && !p.transposeA;
-    if (!fewRows && !asLinear && !asVector) return packed(engine, at.c, at.a, at.b, p);
+    if (!fewRows && !asLinear && !asVector) {
+      packed(engine, at.c, at.a, at.b, p);
+      return;
+    }
     for (let i = 0; i < batch; i++) {
       const ci = at.c + i * m * n * 4;
       const ai = at.a + i * p.strideA * 4;
@@ -48,7 +51,10 @@ export const matmul = (engine: WasmEngine): Pick<Backend, 'matmul'> => ({
 
 function packed(engine: WasmEngine, c: number, a: number, b: number, p: MatmulParams): void {
   const { batch, m, n, k } = p;
-  if (!p.transposeA) return product(engine, c, a, b, p.strideA, p.strideB, batch, m, n, k, p.transposeB);
+  if (!p.transposeA) {
+    product(engine, c, a, b, p.strideA, p.strideB, batch, m, n, k, p.transposeB);
+    return;
+  }
   // A is [k, m]: as many of its columns at a time as the memory lent to them holds.
   const rows = Math.min(m, Math.max(48, roundUp(Math.floor(TRANSPOSED_BYTES / 4 / k), 48) - 48));
   if (rows === m && (batch === 1 || p.strideA === 0)) {

@@ -1,5 +1,5 @@
 /** A node's attributes with their types checked and their defaults where they are used. */
-import { OnnxError } from './errors.js';
+import { OnnxError, UnsupportedError } from './errors.js';
 import type { HostValue } from './host_value.js';
 import type { AttributeProto, NodeProto } from './schema.js';
 import { type ExternalFiles, readTensor } from './tensor_proto.js';
@@ -63,6 +63,11 @@ export class Attributes {
   tensor(name: string): HostValue | undefined {
     const proto = this.byName.get(name)?.t;
     return proto && readTensor(proto, this.files);
+  }
+
+  /** For what the operator could be asked but cannot do here. */
+  unsupported(message: string): UnsupportedError {
+    return new UnsupportedError(`onnx: ${describe(this.node)}: ${message}`, { node: this.node.name, operator: this.node.opType });
   }
 
   error(message: string): OnnxError {

@@ -2,7 +2,7 @@
  * The number types of ONNX, and what they become here: floating-point numbers of up to 32 bits are float32, everything else
  * stays on the host with its name, whole numbers as plain numbers (exact to 2^53).
  */
-import { OnnxError } from './errors.js';
+import { UnsupportedError } from './errors.js';
 
 export type ElementType =
   | 'float32'
@@ -37,7 +37,14 @@ const NUMBERS: Readonly<Record<number, ElementType>> = {
 };
 
 /** Types that ONNX has and this library has not, for messages. */
-const UNSUPPORTED: Readonly<Record<number, string>> = { 8: 'string', 14: 'complex64', 15: 'complex128', 17: 'float8', 21: 'uint4', 22: 'int4' };
+const UNSUPPORTED: Readonly<Record<number, string>> = {
+  8: 'string',
+  14: 'complex64',
+  15: 'complex128',
+  17: 'float8',
+  21: 'uint4',
+  22: 'int4',
+};
 
 export const TYPE_NUMBERS: Readonly<Record<ElementType, number>> = Object.fromEntries(
   Object.entries(NUMBERS).map(([number, name]) => [name, Number(number)]),
@@ -47,12 +54,13 @@ export const TYPE_NUMBERS: Readonly<Record<ElementType, number>> = Object.fromEn
 export function elementType(number: number | undefined, where: string): ElementType {
   const name = number !== undefined && Object.hasOwn(NUMBERS, number) ? NUMBERS[number] : undefined;
   if (name) return name;
-  throw new OnnxError(
+  throw new UnsupportedError(
     `onnx: ${where} has type ${number === undefined ? 'nothing' : (UNSUPPORTED[number] ?? `number ${number}`)}, which is not supported; supported are ${Object.values(NUMBERS).join(', ')}`,
   );
 }
 
-export const isFloat = (type: ElementType): boolean => type === 'float32' || type === 'float16' || type === 'bfloat16' || type === 'float64';
+export const isFloat = (type: ElementType): boolean =>
+  type === 'float32' || type === 'float16' || type === 'bfloat16' || type === 'float64';
 
 /** Bytes of one number in `raw_data`. */
 export const BYTES: Readonly<Record<ElementType, number>> = {

@@ -15,3 +15,8 @@ export class OnnxError extends FormatError {
     this.operator = options.operator;
   }
 }
+
+/** A sound model that needs an operator, a type or a form of one that this library does not have. The message says what it has. */
+export class UnsupportedError extends OnnxError {
+  override name = 'UnsupportedError';
+}

@@ -28,7 +28,7 @@ export type Value = Tensor | HostValue;
 export const isHost = (value: Value | undefined): value is HostValue => value instanceof HostValue;
 
 /** What a host may be asked to hold by a model's own numbers: shapes that a damaged file claims are not believed beyond it. */
-const MAX_HOST_SIZE = 2 ** 28;
+const MAX_HOST_SIZE = 2 ** 27;
 
 /** A new host value, filled by its maker. */
 export function makeHost(type: ElementType, shape: Shape, fill?: (at: number) => number): HostValue {

@@ -3,7 +3,7 @@ import type { Reach } from '../../nn/index.js';
 import { type Backend, type DType, fromHost, type Shape, ShapeError, Tensor } from '../../tensor/index.js';
 import type { Attributes } from './attributes.js';
 import { isFloat } from './element_types.js';
-import { HostValue, numbersOf, toTensor, type Value } from './host_value.js';
+import { type HostValue, numbersOf, toTensor, type Value } from './host_value.js';
 
 export interface Operator {
   /** Outputs in their order; null, or fewer, for optional ones that nobody wants. */
@@ -18,18 +18,39 @@ export interface Operator {
   trains?: boolean;
 }
 
+export interface CallOptions {
+  node: { readonly opset: number; readonly attributes: Attributes; readonly outputs: readonly string[] };
+  inputs: readonly (Value | undefined)[];
+  /** Null where constants are folded: nothing visits a backend then. */
+  backend: Backend | null;
+  training: boolean;
+  /** A ReLU behind runs in the same kernel. */
+  relu: boolean;
+  /** Constants that have been made tensors before. */
+  constants: Map<HostValue, Tensor | null>;
+}
+
 /** One execution of a node: its inputs, as the operator wants to see them. */
 export class Call {
-  constructor(
-    readonly opset: number,
-    readonly attributes: Attributes,
-    readonly inputs: readonly (Value | undefined)[],
-    readonly outputs: readonly string[],
-    readonly backend: Backend,
-    readonly training: boolean,
-    readonly relu: boolean,
-    private readonly constants: Map<HostValue, Tensor>,
-  ) {}
+  readonly opset: number;
+  readonly attributes: Attributes;
+  readonly inputs: readonly (Value | undefined)[];
+  readonly outputs: readonly string[];
+  readonly training: boolean;
+  readonly relu: boolean;
+
+  constructor(private readonly options: CallOptions) {
+    const { node, inputs, training, relu } = options;
+    ({ opset: this.opset, attributes: this.attributes, outputs: this.outputs } = node);
+    this.inputs = inputs;
+    this.training = training;
+    this.relu = relu;
+  }
+
+  get backend(): Backend {
+    if (!this.options.backend) throw this.error('it cannot be computed while the model is read');
+    return this.options.backend;
+  }
 
   /** Whether an optional input is there. */
   has(slot: number): boolean {
@@ -39,11 +60,6 @@ export class Call {
   /** Whether anybody may look at an output. */
   wants(slot: number): boolean {
     return (this.outputs[slot] ?? '') !== '';
-  }
-
-  /** All inputs are host values, so that the result is one too. */
-  get onHost(): boolean {
-    return this.inputs.every((input) => input === undefined || input instanceof HostValue);
   }
 
   value(slot: number): Value {
@@ -64,17 +80,17 @@ export class Call {
   asTensor(value: Value, what: string): Tensor {
     if (value instanceof Tensor) {
       if (value.dtype === 'float32' || value.dtype === 'float64') return value;
-      throw this.error(`${what} is ${value.dtype}, expected float32`);
+      throw this.unsupported(`${what} is ${value.dtype}, supported is float32`);
     }
-    const known = this.constants.get(value);
+    const known = this.options.constants.get(value);
     if (known && known.dtype === this.dtype && !known.disposed) return known;
     if (!isFloat(value.type) || (value.type === 'float64' && this.dtype === 'float32'))
-      throw this.error(`${what} is ${value.type}, expected float32`);
+      throw this.unsupported(`${what} is ${value.type}, supported is float32`);
     const made =
       this.dtype === 'float64'
         ? fromHost(Float64Array.from(value.data), value.shape, { backend: this.backend })
         : toTensor(value, this.backend, what);
-    if (this.constants.has(value)) this.constants.set(value, made.keep());
+    if (this.options.constants.has(value)) this.options.constants.set(value, made.keep());
     return made;
   }
 
@@ -109,6 +125,10 @@ export class Call {
     if (!Number.isInteger(axis) || normal < 0 || normal > rank || (normal === rank && !inclusive && rank > 0))
       throw new ShapeError(`axis ${axis} does not exist in a tensor of rank ${rank}`);
     return normal;
+  }
+
+  unsupported(message: string): Error {
+    return this.attributes.unsupported(message);
   }
 
   error(message: string): Error {

@@ -1,7 +1,7 @@
 /** Numbers out of a file and into it: inline, raw, or in files beside the model. */
 import { sizeOf, type TypedArray } from '../../tensor/index.js';
 import { BYTES, brainToNumber, type ElementType, elementType, halfToNumber, hostArray, TYPE_NUMBERS } from './element_types.js';
-import { OnnxError } from './errors.js';
+import { OnnxError, UnsupportedError } from './errors.js';
 import { HostValue } from './host_value.js';
 import type { TensorProto, Written } from './schema.js';
 
@@ -37,7 +37,7 @@ export function readTensor(proto: TensorProto, files: ExternalFiles = new Map())
   const what = `tensor ${JSON.stringify(proto.name ?? '')}`;
   const type = elementType(proto.dataType, what);
   const shape = proto.dims;
-  if (proto.segment) throw new OnnxError(`onnx: ${what} comes in segments, which are not supported`);
+  if (proto.segment) throw new UnsupportedError(`onnx: ${what} comes in segments, which are not supported`);
   if (shape.some((extent) => !Number.isSafeInteger(extent) || extent < 0))
     throw new OnnxError(`onnx: ${what} has shape [${shape}], expected whole numbers of at least 0`);
   const size = sizeOf(shape);
@@ -56,7 +56,8 @@ export function readTensor(proto: TensorProto, files: ExternalFiles = new Map())
   const list = type === 'int64' ? proto.int64Data : type === 'uint32' || type === 'uint64' ? proto.uint64Data : proto.int32Data;
   if (list.length !== size) throw short(list.length, 'numbers');
   const data = hostArray(type, size);
-  const decode = type === 'float16' ? halfToNumber : type === 'bfloat16' ? brainToNumber : type === 'uint64' ? unsigned : (value: number) => value;
+  const decode =
+    type === 'float16' ? halfToNumber : type === 'bfloat16' ? brainToNumber : type === 'uint64' ? unsigned : (value: number) => value;
   for (let i = 0; i < size; i++) data[i] = decode(list[i]);
   return new HostValue(type, shape, data);
 }

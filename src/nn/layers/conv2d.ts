@@ -25,7 +25,7 @@ export class Conv2d extends Module {
     readonly inChannels: number,
     readonly outChannels: number,
     kernel: Pair,
-    private readonly options: ConvOptions & { bias?: boolean } = {},
+    readonly options: ConvOptions & { bias?: boolean } = {},
   ) {
     super();
     const shape = [outChannels, inChannels / (options.groups ?? 1), ...pair(kernel)];
@@ -68,7 +68,7 @@ export class ConvTranspose2d extends Module {
     readonly inChannels: number,
     readonly outChannels: number,
     kernel: Pair,
-    private readonly options: ConvTranspose2dOptions & { bias?: boolean } = {},
+    readonly options: ConvTranspose2dOptions & { bias?: boolean } = {},
   ) {
     super();
     this.weight = pytorchDefault([inChannels, outChannels / (options.groups ?? 1), ...pair(kernel)]);

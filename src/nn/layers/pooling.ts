@@ -7,9 +7,10 @@ import {
   type PoolOptions,
   poolParams,
   type Shape,
+  ShapeError,
   type Tensor,
 } from '../../tensor/index.js';
-import { Module, type WindowGeometry } from '../module.js';
+import { Module, type Reach, type WindowGeometry } from '../module.js';
 
 const pair = (value: Pair): readonly [number, number] => (typeof value === 'number' ? [value, value] : value);
 
@@ -69,5 +70,38 @@ export class AvgPool2d extends Module {
 
   override reach(): WindowGeometry {
     return windowOf(this.options);
+  }
+}
+
+/**
+ * PyTorch `AdaptiveAvgPool2d` where the output's size divides the input's: the mean of equal windows, so that a head of fixed size fits
+ * inputs of several sizes. `[1, 1]` is the mean of each map.
+ */
+export class AdaptiveAvgPool2d extends Module {
+  constructor(readonly outputSize: Pair) {
+    super();
+  }
+
+  forward(x: Tensor): Tensor {
+    return avgPool2d(x, this.windowFor(x.shape));
+  }
+
+  override outputShape(input: Shape): Shape {
+    return pooledShape('adaptiveAvgPool2d', input, this.windowFor(input));
+  }
+
+  /** The window depends on the input's size. */
+  override reach(): Reach {
+    return 'global';
+  }
+
+  windowFor(input: Shape): PoolOptions {
+    const size = pair(this.outputSize);
+    const [height, width] = input.slice(-2);
+    if (input.length !== 4 || height % size[0] !== 0 || width % size[1] !== 0)
+      throw new ShapeError(
+        `adaptiveAvgPool2d: input has shape [${input}], expected [N, C, H, W] with H and W multiples of ${size[0]} and ${size[1]}; use another input size`,
+      );
+    return { kernel: [height / size[0], width / size[1]] };
   }
 }

@@ -1,6 +1,7 @@
 /** Every operation by its public name. */
 export { add, div, equal, greater, maximum, minimum, mul, type Operand, pow, sub } from './arithmetic.js';
 export { avgPool2d } from './avg_pool2d.js';
+export { batchNorm2d } from './batch_norm2d.js';
 export { cast } from './cast.js';
 export { type Conv2dOptions, conv2d, convTranspose2d } from './conv2d.js';
 export { crossEntropy } from './cross_entropy.js';

@@ -21,13 +21,13 @@ import {
   sigmoid,
   softmax,
   sub,
-  tanh,
   type Tensor,
+  tanh,
 } from '../../../tensor/index.js';
+import { isFloat } from '../element_types.js';
 import { hostMap } from '../host_ops.js';
 import { isHost, makeHost, type Value } from '../host_value.js';
 import type { Call, Operator } from '../operator.js';
-import { isFloat } from '../element_types.js';
 
 const activation = (fn: (x: Tensor, call: Call) => Tensor): Operator => ({ run: (call) => [fn(call.tensor(0), call)], reach: 'point' });
 

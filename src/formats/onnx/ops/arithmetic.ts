@@ -19,9 +19,9 @@ import {
   sub,
   type Tensor,
 } from '../../../tensor/index.js';
+import { isFloat } from '../element_types.js';
 import { hostBinary, hostMap } from '../host_ops.js';
 import { HostValue, isHost, type Value } from '../host_value.js';
-import { isFloat } from '../element_types.js';
 import type { Call, Operator } from '../operator.js';
 
 type DeviceBinary = (a: Tensor, b: Tensor) => Tensor;
@@ -41,20 +41,23 @@ function combine(call: Call, name: string, a: Value, b: Value, device: DeviceBin
   return device(call.asTensor(a, 'input 0'), call.asTensor(b, 'input 1'));
 }
 
-/** A learned operand is a bias or a scale: either slot. */
 const binary = (name: string, device: DeviceBinary, host: HostBinary): Operator => ({
   run: (call) => {
     const [a, b] = legacyAligned(call);
     return [combine(call, name, a, b, device, host)];
   },
-  weights: [0, 1],
   reach: 'point',
 });
+
+/** A constant operand of more than one number is a bias or a scale: it is learned, in either slot. */
+const learned = (operator: Operator): Operator => ({ ...operator, weights: [0, 1] });
 
 /** Any number of inputs, broadcast together. */
 const variadic = (name: string, device: DeviceBinary, host: HostBinary, end?: (call: Call, value: Value) => Value): Operator => ({
   run: (call) => {
-    const fold = call.inputs.slice(1).reduce<Value>((sum, _, i) => combine(call, name, sum, call.value(i + 1), device, host), call.value(0));
+    const fold = call.inputs
+      .slice(1)
+      .reduce<Value>((sum, _, i) => combine(call, name, sum, call.value(i + 1), device, host), call.value(0));
     return [end ? end(call, fold) : fold];
   },
   reach: 'point',
@@ -106,9 +109,9 @@ const comparison = (holds: (a: number, b: number) => boolean): Operator => ({
 });
 
 export const arithmetic = {
-  Add: binary('Add', add, (a, b) => a + b),
+  Add: learned(binary('Add', add, (a, b) => a + b)),
   Sub: binary('Sub', sub, (a, b) => a - b),
-  Mul: binary('Mul', mul, (a, b) => a * b),
+  Mul: learned(binary('Mul', mul, (a, b) => a * b)),
   Div: divide,
   Pow: power,
   Max: variadic('Max', maximum, (a, b) => Math.max(a, b)),

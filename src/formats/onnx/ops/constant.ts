@@ -16,7 +16,7 @@ function runConstant(call: Call): readonly Value[] {
   if (floats) return [new HostValue('float32', [floats.length], Float32Array.from(floats))];
   const ints = attributes.ints('value_ints');
   if (ints) return [hostInts(ints)];
-  throw call.error('it has no value; supported are value, value_float, value_floats, value_int and value_ints');
+  throw call.unsupported('it has no value that is read here; supported are value, value_float, value_floats, value_int and value_ints');
 }
 
 /** The shape filled with one number, float 0 unless given. */
@@ -33,7 +33,8 @@ function runCast(call: Call): readonly Value[] {
   const to = elementType(call.attributes.int('to', 0), 'the cast’s target');
   const x = call.value(0);
   if (isHost(x)) return [hostMap(x, (value) => convert(value, to), to)];
-  if (to === 'float64') return [x.dtype === 'float64' ? reshape(x, x.shape) : new HostValue('float64', x.shape, Float64Array.from(x.dataSync()))];
+  if (to === 'float64')
+    return [x.dtype === 'float64' ? reshape(x, x.shape) : new HostValue('float64', x.shape, Float64Array.from(x.dataSync()))];
   if (isFloat(to)) return [x.dtype === 'float32' ? reshape(x, x.shape) : cast(x, 'float32')];
   const data = x.dataSync();
   return [makeHost(to, x.shape, (i) => convert(data[i], to))];

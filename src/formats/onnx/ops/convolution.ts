@@ -34,7 +34,8 @@ function convTranspose(call: Call): readonly Tensor[] {
   const [image, filters] = [toPlanes(x), toPlanes(w)];
   const stride = pairOf(attributes.ints('strides'), 1, dims);
   const dilation = pairOf(attributes.ints('dilations'), 1, dims);
-  const extra = dims === 1 ? ([0, attributes.ints('output_padding')?.[0] ?? 0] as const) : pairOf(attributes.ints('output_padding'), 0, dims);
+  const extra =
+    dims === 1 ? ([0, attributes.ints('output_padding')?.[0] ?? 0] as const) : pairOf(attributes.ints('output_padding'), 0, dims);
   const mode = attributes.word('auto_pad', AUTO_PADS, 'NOTSET');
   const full = (i: 0 | 1) => stride[i] * (image.shape[2 + i] - 1) + extra[i] + dilation[i] * (filters.shape[2 + i] - 1) + 1;
   const given = attributes.ints('output_shape');
@@ -53,7 +54,13 @@ function convTranspose(call: Call): readonly Tensor[] {
     outputPadding = [extra[0] + Math.max(0, -total[0]), extra[1] + Math.max(0, -total[1])];
     padding = splitPads([Math.max(0, total[0]), Math.max(0, total[1])], mode === 'SAME_UPPER' ? 'SAME_UPPER' : 'SAME_LOWER');
   }
-  const y = convTranspose2d(image, filters, call.optionalTensor(2), { stride, dilation, padding, groups: attributes.int('group', 1), outputPadding });
+  const y = convTranspose2d(image, filters, call.optionalTensor(2), {
+    stride,
+    dilation,
+    padding,
+    groups: attributes.int('group', 1),
+    outputPadding,
+  });
   return [fromPlanes(y, dims)];
 }
 

@@ -61,7 +61,8 @@ function indexReader(call: Call, extent: number, slot: number): (i: number) => n
   const indices = call.ints(slot) ?? [];
   return (i) => {
     const index = indices[i] < 0 ? indices[i] + extent : indices[i];
-    if (!(index >= 0 && index < extent)) throw new ShapeError(`index ${indices[i]} at place ${i} is outside the ${extent} elements of the axis`);
+    if (!(index >= 0 && index < extent))
+      throw new ShapeError(`index ${indices[i]} at place ${i} is outside the ${extent} elements of the axis`);
     return index;
   };
 }
@@ -121,7 +122,8 @@ function runPad(call: Call): readonly Value[] {
   const amounts = call.listFrom('pads', 1) ?? call.attributes.ints('paddings');
   if (!amounts) throw call.error('it has no pads');
   const axes = (call.ints(3) ?? x.shape.map((_, axis) => axis)).map((axis) => call.axis(axis, x.rank));
-  if (amounts.length !== 2 * axes.length) throw new ShapeError(`pads [${amounts}] has ${amounts.length} numbers, expected ${2 * axes.length}`);
+  if (amounts.length !== 2 * axes.length)
+    throw new ShapeError(`pads [${amounts}] has ${amounts.length} numbers, expected ${2 * axes.length}`);
   const before = x.shape.map(() => 0);
   const after = x.shape.map(() => 0);
   for (const [i, axis] of axes.entries()) [before[axis], after[axis]] = [amounts[i], amounts[i + axes.length]];

@@ -1,5 +1,5 @@
 /** SoftmaxCrossEntropyLoss and NegativeLogLikelihoodLoss, for scores [N, C, d1, …] and labels [N, d1, …]. Opsets 12, 13, 22. */
-import { div, fromHost, logSoftmax, mul, neg, permute, reshape, sum, take, type Tensor } from '../../../tensor/index.js';
+import { div, fromHost, logSoftmax, mul, neg, permute, reshape, sum, type Tensor, take } from '../../../tensor/index.js';
 import { numbersOf, type Value } from '../host_value.js';
 import type { Call, Operator } from '../operator.js';
 
@@ -24,7 +24,8 @@ function likelihoodLoss(call: Call, logP: Tensor): Tensor {
     throw call.error(`labels have shape [${labels.shape}], expected [${[n, ...logP.shape.slice(2)]}]`);
   const ignored = attributes.int('ignore_index');
   const weights = call.has(2) ? numbersOf(call.value(2)) : null;
-  if (weights && weights.length !== classes) throw call.error(`it has ${weights.length} weights, expected one for each of the ${classes} classes`);
+  if (weights && weights.length !== classes)
+    throw call.error(`it has ${weights.length} weights, expected one for each of the ${classes} classes`);
   const targets = numbersOf(labels);
   const picked = new Int32Array(targets.length);
   const scales = new Float64Array(targets.length);

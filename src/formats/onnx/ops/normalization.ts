@@ -1,5 +1,5 @@
 /** LRN and BatchNormalization. */
-import { add, div, localResponseNorm, mean, mul, reshape, sqrt, square, sub, type Tensor } from '../../../tensor/index.js';
+import { add, batchNorm2d, localResponseNorm, mean, mul, reshape, square, sub, type Tensor } from '../../../tensor/index.js';
 import type { Call, Operator } from '../operator.js';
 
 /** Across channels, alpha divided by size. x [N, C, …] of any rank. Opsets 1, 13. */
@@ -18,14 +18,6 @@ function lrn(call: Call): readonly Tensor[] {
   return [reshape(localResponseNorm(reshape(x, [n, c, 1, -1]), options), x.shape)];
 }
 
-/** y = (x − mean) / √(var + epsilon) · scale + bias, a number a channel for each. */
-function normalized(x: Tensor, scale: Tensor, bias: Tensor, mean: Tensor, variance: Tensor, epsilon: number): Tensor {
-  const perChannel = (t: Tensor) => reshape(t, [t.size, ...new Array<number>(Math.max(0, x.rank - 2)).fill(1)]);
-  const factor = div(scale, sqrt(add(variance, epsilon)));
-  const shift = sub(bias, mul(mean, factor));
-  return add(mul(x, perChannel(factor)), perChannel(shift));
-}
-
 /**
  * Evaluation with the running mean and variance: an affine map a channel, whose gradient is what carries signals down under every
  * rule. With `training_mode` 1 (opset 14 on) the batch's own, and the running ones moved on as two more outputs. The model's
@@ -35,21 +27,16 @@ function batchNormalization(call: Call): readonly Tensor[] {
   const { attributes } = call;
   const [x, scale, bias, average, variance] = [0, 1, 2, 3, 4].map((slot) => call.tensor(slot));
   const epsilon = attributes.float('epsilon', 1e-5);
-  if (attributes.int('spatial', 1) === 0) throw call.error('spatial 0, statistics for each activation, is not supported; supported is spatial 1');
-  if (x.rank < 2 || [scale, bias, average, variance].some((t) => t.rank !== 1 || t.size !== x.shape[1]))
-    throw call.error(`scale, bias, mean and variance must be [${x.shape[1]}] each for an input of shape [${x.shape}]`);
-  if (attributes.int('training_mode', 0) === 0) return [normalized(x, scale, bias, average, variance, epsilon)];
+  if (attributes.int('spatial', 1) === 0)
+    throw call.unsupported('spatial 0, statistics for each activation, is not supported; supported is spatial 1');
+  if (attributes.int('training_mode', 0) === 0) return [batchNorm2d(x, scale, bias, average, variance, epsilon)];
   const axes = x.shape.map((_, axis) => axis).filter((axis) => axis !== 1);
   const batchMean = mean(x, { axes });
   const centred = sub(x, mean(x, { axes, keepDims: true }));
   const batchVariance = mean(square(centred), { axes });
   const momentum = attributes.float('momentum', 0.9);
   const moved = (before: Tensor, now: Tensor) => add(mul(before, momentum), mul(now, 1 - momentum));
-  return [
-    normalized(x, scale, bias, batchMean, batchVariance, epsilon),
-    moved(average, batchMean),
-    moved(variance, batchVariance),
-  ];
+  return [batchNorm2d(x, scale, bias, batchMean, batchVariance, epsilon), moved(average, batchMean), moved(variance, batchVariance)];
 }
 
 export const normalization = {

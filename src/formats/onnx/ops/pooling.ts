@@ -1,8 +1,8 @@
 /** MaxPool with indices, MaxUnpool, AveragePool and the global pools, in one and two dimensions. */
-import { avgPool2d, maxPool2d, maxPool2dWithSwitches, maxUnpool2d, mean, type Pair, fromHost, type Tensor } from '../../../tensor/index.js';
+import { avgPool2d, fromHost, maxPool2d, maxPool2dWithSwitches, maxUnpool2d, mean, type Pair, type Tensor } from '../../../tensor/index.js';
 import { convert, isFloat } from '../element_types.js';
 import { hostMap } from '../host_ops.js';
-import { HostValue, isHost, makeHost, numbersOf, type Value } from '../host_value.js';
+import { type HostValue, isHost, makeHost, numbersOf, type Value } from '../host_value.js';
 import type { Call, Operator } from '../operator.js';
 import { fromPlanes, padsOf, pairOf, reachOf, spatialDims, toPlanes, windowOf } from './window.js';
 
@@ -18,10 +18,19 @@ function kernelOf(call: Call, dims: number): readonly [number, number] {
  */
 function maxPool(call: Call): readonly (Value | null)[] {
   const given = call.value(0);
-  const x = isHost(given) && !isFloat(given.type) ? call.asTensor(hostMap(given, (value) => value, 'float32'), 'input 0') : call.tensor(0);
+  const x =
+    isHost(given) && !isFloat(given.type)
+      ? call.asTensor(
+          hostMap(given, (value) => value, 'float32'),
+          'input 0',
+        )
+      : call.tensor(0);
   const dims = spatialDims(call, x.rank);
   const image = toPlanes(x);
-  const options = { ...windowOf(call.attributes, image.shape, kernelOf(call, dims), dims), ceil: call.attributes.int('ceil_mode', 0) !== 0 };
+  const options = {
+    ...windowOf(call.attributes, image.shape, kernelOf(call, dims), dims),
+    ceil: call.attributes.int('ceil_mode', 0) !== 0,
+  };
   const back = (y: Tensor): Value => {
     const shaped = fromPlanes(y, dims);
     return isHost(given) && !isFloat(given.type) ? fromFloat(shaped, given) : shaped;

@@ -14,7 +14,11 @@ interface Fold {
  * Axes are an attribute first and an input later (ReduceSum from opset 13 on, the others from 18 on). Without axes all are
  * reduced, or none where `noop_with_empty_axes`. An empty set gives the fold's start.
  */
-const reduction = (device: (x: Tensor, options: ReduceOptions) => Tensor, fold: Fold, alone: (x: Tensor) => Tensor = (x) => x): Operator => ({
+const reduction = (
+  device: (x: Tensor, options: ReduceOptions) => Tensor,
+  fold: Fold,
+  alone: (x: Tensor) => Tensor = (x) => x,
+): Operator => ({
   run: (call) => {
     const x = call.value(0);
     const list = call.listFrom('axes', 1);

@@ -57,7 +57,12 @@ function runUnsqueeze(call: Call): readonly Value[] {
   const axes = list.map((axis) => call.axis(axis, rank));
   if (new Set(axes).size !== axes.length) throw new ShapeError(`axes [${list}] name an axis twice`);
   const rest = [...x.shape];
-  return [reshaped(x, Array.from({ length: rank }, (_, axis) => (axes.includes(axis) ? 1 : rest.shift()!)))];
+  return [
+    reshaped(
+      x,
+      Array.from({ length: rank }, (_, axis) => (axes.includes(axis) ? 1 : rest.shift()!)),
+    ),
+  ];
 }
 
 function runTranspose(call: Call): readonly Value[] {
@@ -141,4 +146,3 @@ export const shapes = {
   Shape: { run: runShape },
   Size: { run: (call) => [makeHost('int64', [], () => call.value(0).size)] },
 } satisfies Record<string, Operator>;
-

@@ -1,6 +1,7 @@
 /** Window attributes that Conv, ConvTranspose and the pools have in common, in one or two dimensions. */
-import { ShapeError, type Tensor, reshape, type Padding } from '../../../tensor/index.js';
+
 import type { Reach, WindowGeometry } from '../../../nn/index.js';
+import { type Padding, reshape, ShapeError, type Tensor } from '../../../tensor/index.js';
 import type { Attributes } from '../attributes.js';
 import type { Call } from '../operator.js';
 
@@ -61,7 +62,7 @@ export function windowOf(attributes: Attributes, x: readonly number[], kernel: P
 /** How many spatial dimensions; one or two are supported. */
 export function spatialDims(call: Call, rank: number): 1 | 2 {
   if (rank === 3 || rank === 4) return (rank - 2) as 1 | 2;
-  throw call.error(`its input has ${rank} axes, ${Math.max(0, rank - 2)} of them spatial; supported are one and two spatial axes`);
+  throw call.unsupported(`its input has ${rank} axes, ${Math.max(0, rank - 2)} of them spatial; supported are one and two spatial axes`);
 }
 
 /** [N, C, W] as [N, C, 1, W]; [N, C, H, W] as it is. */
@@ -80,6 +81,11 @@ export function reachOf(attributes: Attributes, kernel: readonly number[] | unde
   const stride = pairOf(attributes.ints('strides'), 1, 2);
   const dilation = pairOf(attributes.ints('dilations'), 1, 2);
   const mode = attributes.word('auto_pad', AUTO_PADS, 'NOTSET');
-  const pads = mode === 'NOTSET' ? padsOf(attributes.ints('pads'), 2) : mode === 'VALID' ? [0, 0, 0, 0] : samePads(stride, size, stride, dilation, mode);
+  const pads =
+    mode === 'NOTSET'
+      ? padsOf(attributes.ints('pads'), 2)
+      : mode === 'VALID'
+        ? [0, 0, 0, 0]
+        : samePads(stride, size, stride, dilation, mode);
   return { kernel: size, stride, padding: [pads[0], pads[1]], dilation } satisfies WindowGeometry;
 }

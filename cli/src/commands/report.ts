@@ -1,0 +1,32 @@
+/** `zfnet report`: the page about a run. */
+
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { Command } from 'commander';
+import { defineCommand, handler } from '../command.js';
+import { openRun, openRunData } from '../runs.js';
+import { writeReport } from '../write_report.js';
+
+export function reportCommand(program: Command): void {
+  defineCommand(program, 'report <run>', 'write report/index.html: how the network learnt, what it looks for, where it goes wrong', [
+    'zfnet report runs/photos',
+  ])
+    .option('--data <source>', 'as for train (default: what the run was trained on)')
+    .action(
+      handler(async (context, out: string, options: { data?: string }) => {
+        await context.engine();
+        const run = await openRun(out);
+        try {
+          const dataset = await openRunData(run, options.data, context.reporter);
+          const command = `npx zfnet report ${out}${options.data ? ` --data ${options.data}` : ''}`;
+          const { page, tests } = await writeReport({ run, out, dataset, command }, context.reporter);
+          context.result(
+            { run: out, report: page, tests },
+            () => `The report, a page for your browser: ${pathToFileURL(resolve(page)).href}`,
+          );
+        } finally {
+          run.model.dispose();
+        }
+      }),
+    );
+}

@@ -1,0 +1,22 @@
+/** Whether a computed tensor is the expected one, as ONNX's own test runner sees it. */
+
+import type { HostValue } from '../src/formats/onnx/host_value.js';
+import type { Tensor } from '../src/index.js';
+
+/** |got − expected| ≤ ABSOLUTE + RELATIVE · |expected|: the tolerances of onnx.backend.test. */
+const RELATIVE = 1e-3;
+const ABSOLUTE = 1e-7;
+
+/** What differs, in words; null where nothing does. */
+export function difference(got: Tensor, values: ArrayLike<number>, expected: HostValue): string | null {
+  if (got.shape.join() !== expected.shape.join()) return `shape [${got.shape}], expected [${expected.shape}]`;
+  const float = expected.type.includes('float');
+  if (float !== got.dtype.startsWith('float')) return `type ${got.dtype}, expected ${expected.type}`;
+  for (let i = 0; i < values.length; i++) {
+    const [a, b] = [values[i], expected.data[i]];
+    if (Object.is(a, b) || a === b) continue;
+    const close = float && Math.abs(a - b) <= ABSOLUTE + RELATIVE * Math.abs(b);
+    if (!close) return `${a} at place ${i}, expected ${b}`;
+  }
+  return null;
+}

@@ -1,0 +1,6 @@
+/** ONNX: models in and out. */
+export { OnnxError, UnsupportedError } from './errors.js';
+export { type ToOnnxOptions, toOnnx } from './export.js';
+export type { ValueInfo } from './graph.js';
+export { type LoadOnnxOptions, loadOnnx } from './load.js';
+export { OnnxModel } from './model.js';

@@ -1,0 +1,131 @@
+/** ResNet (He et al. 2015) as torchvision has it. */
+import { add, relu, type Shape, type Tensor } from '../../tensor/index.js';
+import { ReLU } from '../layers/activation.js';
+import { Conv2d } from '../layers/conv2d.js';
+import { Flatten, Linear } from '../layers/linear.js';
+import { BatchNorm2d } from '../layers/normalization.js';
+import { AdaptiveAvgPool2d, MaxPool2d } from '../layers/pooling.js';
+import { Module, type Reach } from '../module.js';
+import { Sequential } from '../sequential.js';
+
+const conv = (from: number, to: number, kernel: 1 | 3, stride = 1) =>
+  new Conv2d(from, to, kernel, { stride, padding: kernel === 3 ? 1 : 0, bias: false });
+
+/**
+ * relu(branch(x) + shortcut(x)). Signals go down both; where the block changes the shape, the shortcut is a strided 1×1
+ * convolution, `downsample`. What the shortcut sees lies within what the branch sees.
+ */
+export class Residual extends Module {
+  /** The branch in a row; its layers keep their own names, `conv1`, `bn1`, …, among the block's. */
+  readonly branch: Sequential;
+  readonly downsample: Sequential | null;
+
+  constructor(layers: Record<string, Module>, from: number, to: number, stride: number) {
+    super();
+    this.branch = new Sequential(layers);
+    this.downsample = stride === 1 && from === to ? null : new Sequential({ '0': conv(from, to, 1, stride), '1': new BatchNorm2d(to) });
+  }
+
+  override children(): [string, Module][] {
+    return [...this.branch.children(), ...(this.downsample ? [['downsample', this.downsample] as [string, Module]] : [])];
+  }
+
+  override train(on = true): this {
+    this.branch.train(on);
+    return super.train(on);
+  }
+
+  forward(x: Tensor): Tensor {
+    return relu(add(this.branch.forward(x), this.downsample ? this.downsample.forward(x) : x));
+  }
+
+  override outputShape(input: Shape): Shape {
+    return this.branch.outputShape(input);
+  }
+
+  override reach(): Reach {
+    return this.branch.reach();
+  }
+
+  override multiplyAdds(input: Shape): number {
+    return this.branch.multiplyAdds(input) + (this.downsample?.multiplyAdds(input) ?? 0);
+  }
+}
+
+/** Two 3×3 convolutions. */
+export class BasicBlock extends Residual {
+  static readonly expansion = 1;
+
+  constructor(from: number, maps: number, stride: number) {
+    const layers = {
+      conv1: conv(from, maps, 3, stride),
+      bn1: new BatchNorm2d(maps),
+      relu: new ReLU(),
+      conv2: conv(maps, maps, 3),
+      bn2: new BatchNorm2d(maps),
+    };
+    super(layers, from, maps, stride);
+  }
+}
+
+/** 1×1, 3×3 and 1×1, the last with four times the maps. The stride is that of the 3×3, as in torchvision. */
+export class Bottleneck extends Residual {
+  static readonly expansion = 4;
+
+  constructor(from: number, maps: number, stride: number) {
+    const to = maps * Bottleneck.expansion;
+    const layers = {
+      conv1: conv(from, maps, 1),
+      bn1: new BatchNorm2d(maps),
+      relu1: new ReLU(),
+      conv2: conv(maps, maps, 3, stride),
+      bn2: new BatchNorm2d(maps),
+      relu2: new ReLU(),
+      conv3: conv(maps, to, 1),
+      bn3: new BatchNorm2d(to),
+    };
+    super(layers, from, to, stride);
+  }
+}
+
+interface ResnetOptions {
+  classes?: number;
+  /** A factor on every map count, in powers of two as a rule. Default 1. */
+  width?: number;
+}
+
+function resnet(
+  Block: typeof BasicBlock | typeof Bottleneck,
+  blocks: readonly number[],
+  { classes = 1000, width = 1 }: ResnetOptions,
+): Sequential {
+  const scaled = (maps: number) => Math.max(1, Math.round(maps * width));
+  let channels = scaled(64);
+  const layer = (stage: number): Sequential => {
+    const maps = scaled(64 * 2 ** stage);
+    const list = Array.from({ length: blocks[stage] }, (_, i) => {
+      const block = new Block(channels, maps, i === 0 && stage > 0 ? 2 : 1);
+      channels = maps * Block.expansion;
+      return block;
+    });
+    return new Sequential(list);
+  };
+  return new Sequential({
+    conv1: new Conv2d(3, channels, 7, { stride: 2, padding: 3, bias: false }),
+    bn1: new BatchNorm2d(channels),
+    relu: new ReLU(),
+    maxpool: new MaxPool2d(3, { stride: 2, padding: 1 }),
+    layer1: layer(0),
+    layer2: layer(1),
+    layer3: layer(2),
+    layer4: layer(3),
+    avgpool: new AdaptiveAvgPool2d(1),
+    flatten: new Flatten(),
+    fc: new Linear(channels, classes),
+  });
+}
+
+/** Parameters `conv1.weight` … `layer4.1.bn2.running_var`, `fc.bias`; inputs [N, 3, 224, 224] or other multiples of 32. */
+export const resnet18 = (options: ResnetOptions = {}): Sequential => resnet(BasicBlock, [2, 2, 2, 2], options);
+export const resnet34 = (options: ResnetOptions = {}): Sequential => resnet(BasicBlock, [3, 4, 6, 3], options);
+export const resnet50 = (options: ResnetOptions = {}): Sequential => resnet(Bottleneck, [3, 4, 6, 3], options);

@@ -1,0 +1,25 @@
+/** Batch normalisation by given statistics (Ioffe & Szegedy 2015). */
+import { ShapeError } from '../../backend/errors.js';
+import { checkFloat, type Tensor } from '../tensor.js';
+import { add, div, mul, sub } from './arithmetic.js';
+import { reshape } from './movement.js';
+import { sqrt } from './unary.js';
+
+/**
+ * y = (x − mean) / √(variance + epsilon) · scale + shift, a number a channel for each: an affine map. ONNX `BatchNormalization`, PyTorch
+ * `batch_norm` in evaluation. Signals go down by its gradient under every rule: what it undoes is a matter of units, not of
+ * contrast.
+ *
+ * @param x [N, C, …] of any rank from 2 on
+ * @param scale, shift, mean, variance [C] each
+ */
+export function batchNorm2d(x: Tensor, scale: Tensor, shift: Tensor, mean: Tensor, variance: Tensor, epsilon = 1e-5): Tensor {
+  checkFloat('batchNorm2d', x, scale, shift, mean, variance);
+  if (x.rank < 2 || [scale, shift, mean, variance].some((t) => t.rank !== 1 || t.size !== x.shape[1]))
+    throw new ShapeError(
+      `batchNorm2d: input has shape [${x.shape}]; scale [${scale.shape}], shift [${shift.shape}], mean [${mean.shape}] and variance [${variance.shape}] must be [${x.shape[1]}] each`,
+    );
+  const perChannel = (t: Tensor) => reshape(t, [t.size, ...new Array<number>(x.rank - 2).fill(1)]);
+  const factor = div(scale, sqrt(add(variance, epsilon)));
+  return add(mul(x, perChannel(factor)), perChannel(sub(shift, mul(mean, factor))));
+}

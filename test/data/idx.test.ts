@@ -1,0 +1,176 @@
+/** `idx:DIR`: MNIST's four files, plain and gzipped, and every way in which they can be wrong. */
+import { renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { describe, expect, it } from 'vitest';
+import { openDataset } from '../../src/data/index.js';
+import { digits, idxFile, idxFiles } from './pixel_files.js';
+import { everything, failure, farthest, pixel, temporaryFolder, text, tree } from './support.js';
+
+const root = temporaryFolder();
+let folders = 0;
+const train = digits([3, 0, 1, 2, 2, 0], 20, 1);
+const val = digits([2, 3, 0], 20, 2);
+
+/** A folder with the four files, some of them replaced, or left out where they are undefined. */
+async function folderWith(changed: Record<string, Uint8Array | undefined> = {}): Promise<string> {
+  const files = Object.entries({ ...idxFiles(train, val), ...changed }).filter((file): file is [string, Uint8Array] => !!file[1]);
+  return tree(join(root, `${folders++}`), Object.fromEntries(files));
+}
+
+const faultOf = async (changed: Record<string, Uint8Array | undefined>) => failure(openDataset(`idx:${await folderWith(changed)}`));
+
+describe('the four files', () => {
+  it('give images, labels, names and classes', async () => {
+    const folder = await folderWith();
+    const dataset = await openDataset(`idx:${folder}`);
+    expect(dataset.name).toBe(`idx:${folder}`);
+    expect(dataset.classes).toEqual(['0', '1', '2', '3']);
+    expect([dataset.channels, dataset.imageSize]).toEqual([1, [5, 4]]);
+    expect(dataset.warnings).toEqual([]);
+    for (const [name, part] of Object.entries({ train, val })) {
+      const split = dataset.splits[name];
+      expect([...split.labels]).toEqual(part.labels);
+      for (const [i, example] of (await everything(split)).entries()) {
+        expect([example.label, example.index, example.name]).toEqual([part.labels[i], i, `${name}/${i}`]);
+        expect([example.image.width, example.image.height, example.image.channels]).toEqual([4, 5, 1]);
+        expect([...example.image.data]).toEqual([...part.pixels.subarray(20 * i, 20 * i + 20)]);
+      }
+      expect((await failure(split.get(part.labels.length))).message).toContain(`there is no example ${part.labels.length}`);
+    }
+  });
+
+  it('may be gzipped, each for itself, and named with a point', async () => {
+    const plain = await openDataset(`idx:${await folderWith()}`);
+    const files = idxFiles(train, val);
+    const folder = await tree(join(root, 'zipped'), {
+      'train-images-idx3-ubyte.gz': gzipSync(files['train-images-idx3-ubyte']),
+      'train-labels.idx1-ubyte': files['train-labels-idx1-ubyte'],
+      't10k-images.idx3-ubyte.gz': gzipSync(files['t10k-images-idx3-ubyte']),
+      't10k-labels-idx1-ubyte.gz': gzipSync(files['t10k-labels-idx1-ubyte']),
+    });
+    const zipped = await openDataset(`idx:${folder}`);
+    for (const name of ['train', 'val']) expect(await everything(zipped.splits[name])).toEqual(await everything(plain.splits[name]));
+    expect(zipped.fingerprint).toBe(plain.fingerprint);
+  });
+
+  it('may hold colours as a fourth axis', async () => {
+    const [a, b] = [digits([1, 0], 24, 5), digits([0], 24, 6)];
+    const folder = await folderWith({
+      'train-images-idx3-ubyte': idxFile([2, 4, 2, 3], a.pixels),
+      'train-labels-idx1-ubyte': idxFile([2], a.labels),
+      't10k-images-idx3-ubyte': idxFile([1, 4, 2, 3], b.pixels),
+      't10k-labels-idx1-ubyte': idxFile([1], b.labels),
+    });
+    const { splits, channels } = await openDataset(`idx:${folder}`);
+    expect(channels).toBe(3);
+    const { image } = await splits.train.get(1);
+    expect(pixel(image, 2, 1)).toEqual([...a.pixels.subarray(24 + 15, 24 + 18)]);
+  });
+
+  it('are resized where a size is asked for: the shortest side, then the middle', async () => {
+    // Two images of 8×4 in four bands of two rows each; the outer bands are cut away.
+    const values = [10, 90, 170, 250, 40, 120, 200, 0];
+    const pixels = (order: readonly number[]) => Uint8Array.from({ length: 64 }, (_, i) => values[order[i >> 5] + ((i >> 3) & 3)]);
+    const folder = await folderWith({
+      'train-images-idx3-ubyte': idxFile([2, 8, 4], pixels([0, 4])),
+      'train-labels-idx1-ubyte': idxFile([2], [0, 1]),
+      't10k-images-idx3-ubyte': idxFile([2, 8, 4], pixels([4, 0])),
+      't10k-labels-idx1-ubyte': idxFile([2], [1, 0]),
+    });
+    const { splits, imageSize, fingerprint } = await openDataset(`idx:${folder}`, { imageSize: 2 });
+    expect(imageSize).toEqual([2, 2]);
+    // Halving with a linear filter: three quarters of the two rows, an eighth of the row above and of the row below.
+    for (const [split, index, rows] of [
+      ['train', 0, [90, 170]],
+      ['train', 1, [120, 165]],
+      ['val', 0, [120, 165]],
+    ] as const) {
+      const { image } = await splits[split].get(index);
+      expect([image.width, image.height, image.channels, image.data.length]).toEqual([2, 2, 1, 4]);
+      expect(farthest(image.data, [rows[0], rows[0], rows[1], rows[1]])).toBeLessThanOrEqual(1);
+    }
+    const natural = await openDataset(`idx:${folder}`, { imageSize: undefined });
+    expect(natural.imageSize).toEqual([8, 4]);
+    expect(natural.fingerprint).toBe(fingerprint);
+  });
+
+  it('have a fingerprint that changes with a pixel and with a label', async () => {
+    const pixels = Uint8Array.from(train.pixels);
+    pixels[17] ^= 1;
+    const prints = [
+      {},
+      { 'train-images-idx3-ubyte': idxFile([6, 5, 4], pixels) },
+      { 't10k-labels-idx1-ubyte': idxFile([3], [2, 3, 1]) },
+    ].map(async (changed) => (await openDataset(`idx:${await folderWith(changed)}`)).fingerprint);
+    expect(new Set(await Promise.all(prints)).size).toBe(3);
+  });
+});
+
+describe('files that are wrong are named, with what was found', () => {
+  const images = idxFile([6, 5, 4], train.pixels);
+
+  it('a missing one, and a missing folder', async () => {
+    const folder = await folderWith();
+    rmSync(join(folder, 't10k-labels-idx1-ubyte'));
+    const error = await failure(openDataset(`idx:${folder}`));
+    expect(error.message).toContain(`idx:${folder}: has no t10k-labels-idx1-ubyte or t10k-labels-idx1-ubyte.gz; expected train-images`);
+    renameSync(folder, `${folder}-moved`);
+    expect((await failure(openDataset(`idx:${folder}`))).message).toContain('has no train-images-idx3-ubyte');
+  });
+
+  it.each<[string, Uint8Array, RegExp]>([
+    ['another kind of file', text('PK\u0003\u0004, a zip'), /starts with 50 4b 03 04, expected an idx header/],
+    ['an empty file', new Uint8Array(0), /starts with nothing, expected an idx header/],
+    [
+      'values of another type',
+      images.map((byte, i) => (i === 2 ? 0x0d : byte)),
+      /holds values of type 0xd, expected unsigned bytes \(0x08\)/,
+    ],
+    ['too many axes', images.map((byte, i) => (i === 3 ? 9 : byte)), /has 9 axes in a file of 136 bytes/],
+    ['a file cut off', images.subarray(0, 100), /has 100 bytes, its header \[6,5,4\] means 136; it is truncated/],
+    ['a file too long', Uint8Array.from([...images, 7]), /has 137 bytes, its header \[6,5,4\] means 136/],
+    ['a gzip cut off', gzipSync(images).subarray(0, 60), /cannot be unpacked: .*; it may be truncated/],
+    ['labels in place of images', idxFile([6], train.labels), /has shape \[6\], expected \[count, rows, columns\]/],
+    ['two channels', idxFile([6, 5, 2, 2], train.pixels), /has shape \[6,5,2,2\], expected/],
+    ['no images', idxFile([6, 0, 4], []), /has shape \[6,0,4\], which holds no images/],
+  ])('%s', async (_, bytes, message) => {
+    const error = await faultOf({ 'train-images-idx3-ubyte': bytes });
+    expect(error.message).toMatch(message);
+    expect(error.message).toContain('train-images-idx3-ubyte: ');
+    expect(error.file).toMatch(/train-images-idx3-ubyte$/);
+  });
+
+  it('labels that do not go with the images', async () => {
+    const fewer = await faultOf({ 'train-labels-idx1-ubyte': idxFile([4], [0, 1, 2, 3]) });
+    expect(fewer.message).toMatch(/train-labels-idx1-ubyte: has 4 labels, .*train-images-idx3-ubyte has 6 images/);
+    const square = await faultOf({ 'train-labels-idx1-ubyte': idxFile([3, 2], train.labels) });
+    expect(square.message).toMatch(/train-labels-idx1-ubyte: has shape \[3,2\], expected \[count\]/);
+  });
+
+  it('splits of two sizes', async () => {
+    const error = await faultOf({ 't10k-images-idx3-ubyte': idxFile([3, 4, 5], val.pixels) });
+    expect(error.message).toContain('train images are 5×4×1, t10k images 4×5×1; expected one size');
+  });
+
+  it('labels of one class only, whichever it is', async () => {
+    for (const only of [0, 3]) {
+      const labels = idxFile([6], new Array(6).fill(only));
+      expect((await faultOf({ 'train-labels-idx1-ubyte': labels })).message).toContain(`has images of one class only, ${only};`);
+    }
+  });
+
+  it('a label in t10k beyond those of train', async () => {
+    const error = await faultOf({ 't10k-labels-idx1-ubyte': idxFile([3], [0, 7, 1]) });
+    expect(error.message).toContain('t10k has the label 7, train has labels 0 to 3 only');
+  });
+
+  it('a class without images is a warning', async () => {
+    const folder = await folderWith({ 'train-labels-idx1-ubyte': idxFile([6], [0, 3, 3, 1, 0, 1]) });
+    const warned: string[] = [];
+    const { classes, warnings } = await openDataset(`idx:${folder}`, { onWarning: (message) => warned.push(message) });
+    expect(classes).toEqual(['0', '1', '2', '3']);
+    expect(warnings).toEqual([`idx:${folder}: train has no image of class 2`]);
+    expect(warned).toEqual(warnings);
+  });
+});

