@@ -7,25 +7,16 @@ import { createRequire } from 'node:module';
 import { parseArgs } from 'node:util';
 import { loadOnnx, toOnnx } from '../src/formats/onnx/index.js';
 import { init, manualSeed, noGrad, randn, type Tensor } from '../src/index.js';
+import { relativeError } from './compare.js';
 import { networks } from './networks.js';
 
 interface Runtime {
   InferenceSession: {
-    create(bytes: Uint8Array): Promise<{ run(feeds: Record<string, unknown>): Promise<Record<string, { data: Float32Array; dims: number[] }>> }>;
+    create(
+      bytes: Uint8Array,
+    ): Promise<{ run(feeds: Record<string, unknown>): Promise<Record<string, { data: Float32Array; dims: number[] }>> }>;
   };
   Tensor: new (type: 'float32', data: Float32Array, dims: readonly number[]) => unknown;
-}
-
-/** Largest difference, relative to the largest value. */
-function relativeError(got: ArrayLike<number>, expected: ArrayLike<number>): number {
-  if (got.length !== expected.length) return Number.POSITIVE_INFINITY;
-  let worst = 0;
-  let scale = 0;
-  for (let i = 0; i < expected.length; i++) {
-    worst = Math.max(worst, Math.abs(got[i] - expected[i]));
-    scale = Math.max(scale, Math.abs(expected[i]));
-  }
-  return worst / scale;
 }
 
 const LIMIT = 1e-5;
@@ -54,7 +45,9 @@ const failed = rows.filter((row) => !(row.onnxruntime <= LIMIT && row.reimported
 if (values.json) console.log(JSON.stringify({ limit: LIMIT, rows }));
 else {
   for (const { network, opset, onnxruntime, reimported } of rows)
-    console.log(`${network.padEnd(20)} opset ${opset}  onnxruntime ${onnxruntime.toExponential(1)}  reimported ${reimported.toExponential(1)}`);
+    console.log(
+      `${network.padEnd(20)} opset ${opset}  onnxruntime ${onnxruntime.toExponential(1)}  reimported ${reimported.toExponential(1)}`,
+    );
   console.log(`${rows.length - failed.length} passed, ${failed.length} failed`);
 }
 process.exit(failed.length > 0 ? 1 : 0);

@@ -11,8 +11,8 @@ import {
   Linear,
   LocalResponseNorm,
   MaxPool2d,
-  randn,
   ReLU,
+  randn,
   Sequential,
   type Shape,
   Sigmoid,
@@ -55,10 +55,12 @@ export function networks(): Network[] {
     other: new AvgPool2d(2, { stride: 1, padding: 1, countIncludePad: false }),
     sigmoid: new Sigmoid(),
     inner: new Sequential([new Conv2d(4, 4, 1), new ReLU()]),
-    adaptive: new AdaptiveAvgPool2d(1),
+  });
+  const head = new Sequential({
+    adaptive: new AdaptiveAvgPool2d([1, 2]),
     flatten: new Flatten(),
     drop: new Dropout(0.3),
-    fc: new Linear(4, 5, { bias: false }),
+    fc: new Linear(8, 5, { bias: false }),
     softmax: new Softmax(),
   });
   return [
@@ -68,6 +70,7 @@ export function networks(): Network[] {
     zf('alexnet', 80),
     zf('small', 32, 1),
     { name: 'every layer', model: unsettle(layers), input: [2, 4, 13, 11] },
+    { name: 'every head', model: unsettle(head), input: [3, 4, 5, 6] },
     { name: 'resnet18', model: unsettle(torchvision.resnet18({ classes: 6, width: 0.125 })), input: [2, 3, 64, 64] },
     { name: 'resnet50', model: unsettle(torchvision.resnet50({ classes: 6, width: 0.0625 })), input: [1, 3, 32, 32] },
   ];

@@ -5,6 +5,8 @@ import { reportError } from './command.js';
 import { deconvCommand } from './commands/deconv.js';
 import { demoCommand } from './commands/demo.js';
 import { evaluateCommand } from './commands/evaluate.js';
+import { exportCommand } from './commands/export.js';
+import { importCommand } from './commands/import.js';
 import { infoCommand } from './commands/info.js';
 import { predictCommand } from './commands/predict.js';
 import { reportCommand } from './commands/report.js';
@@ -31,7 +33,17 @@ function createProgram(): Command {
     .showHelpAfterError('(--help tells more)')
     .exitOverride()
     .configureHelp({ showGlobalOptions: false });
-  for (const register of [demoCommand, trainCommand, evaluateCommand, predictCommand, deconvCommand, reportCommand, infoCommand])
+  for (const register of [
+    demoCommand,
+    trainCommand,
+    evaluateCommand,
+    predictCommand,
+    deconvCommand,
+    reportCommand,
+    infoCommand,
+    exportCommand,
+    importCommand,
+  ])
     register(program);
   // Subcommands are to throw too, instead of ending the process while output is on its way.
   for (const command of program.commands) command.exitOverride().showHelpAfterError('(--help tells more)');

@@ -52,7 +52,10 @@ export interface Dataset {
   /** [height, width] of every image, or undefined where images keep sizes of their own. */
   readonly imageSize: readonly [height: number, width: number] | undefined;
   readonly credits: readonly Credit[];
-  /** 16 hexadecimal digits that change when the images, the labels or the splits change; the size asked for is not part of it. */
+  /**
+   * 16 hexadecimal digits that change when the images, the labels or the splits change; the size asked for is not part of it.
+   * Of a folder's files it knows paths and lengths, not contents: a file replaced by another of the same length goes unseen.
+   */
   readonly fingerprint: string;
   /** What was left out or looked odd, one sentence each. */
   readonly warnings: readonly string[];

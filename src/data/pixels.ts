@@ -1,5 +1,6 @@
 /** Data sets whose images lie uncompressed in memory, all of one size: MNIST, idx files, CIFAR-10. */
-import { checkIndex, type Dataset, type Image, type OpenOptions, type Split } from './dataset.js';
+import { ByteCache } from './cache.js';
+import { checkIndex, type Dataset, DEFAULT_CACHE_BYTES, type Example, type Image, type OpenOptions, type Split } from './dataset.js';
 import { Hash } from './hash.js';
 import { resizeImage } from './image.js';
 
@@ -27,6 +28,8 @@ export function fromPixels(set: PixelSet, options: OpenOptions): Dataset {
   const { name, classes, channels, height, width } = set;
   const size = options.imageSize;
   const area = height * width * channels;
+  // Resized images alone: at their own size they are views of the pixels already.
+  const cache = new ByteCache<Example>(options.cacheBytes ?? DEFAULT_CACHE_BYTES);
   const split = (part: 'train' | 'val'): Split => {
     const { pixels, labels } = set[part];
     return {
@@ -34,9 +37,14 @@ export function fromPixels(set: PixelSet, options: OpenOptions): Dataset {
       labels,
       async get(index) {
         checkIndex(index, labels.length, `${name}, ${part}`);
+        const place = `${part}/${index}`;
+        const kept = cache.get(place);
+        if (kept) return kept;
         const natural: Image = { width, height, channels, data: pixels.subarray(index * area, (index + 1) * area) };
         const image = size === undefined ? natural : await resizeImage(natural, size);
-        return { image, label: labels[index], index, name: `${part}/${index}` };
+        const example = { image, label: labels[index], index, name: place };
+        if (image !== natural) cache.set(place, example, image.data.length);
+        return example;
       },
     };
   };

@@ -36,10 +36,12 @@ export interface CurveOptions {
   /** Places on the x axis to mark, with a word each. */
   marks?: readonly { x: number; text: string }[];
   percent?: boolean;
+  /** Where somebody who guesses would be. */
+  guess?: number;
 }
 
 /** Lines over epochs, each named at its end. */
-export function curves({ series, x, y, label, marks = [], percent = false }: CurveOptions): Html {
+export function curves({ series, x, y, label, marks = [], percent = false, guess }: CurveOptions): Html {
   const last = Math.max(...series.flatMap(({ points }) => points.map((point) => point.x)));
   return chart(
     {
@@ -48,10 +50,16 @@ export function curves({ series, x, y, label, marks = [], percent = false }: Cur
       marginLeft: 48,
       marginRight: 84,
       marginTop: 28,
-      x: { label: x, ticks: Math.min(last, 10), tickFormat: 'd', insetLeft: 8 },
+      x: { label: x, ticks: wholeTicks(last), tickFormat: 'd', insetLeft: 8 },
       y: { label: y, grid: true, zero: true, percent, nice: true, ticks: 5 },
       marks: [
         Plot.ruleY([0], { strokeOpacity: 0.4 }),
+        ...(guess === undefined
+          ? []
+          : [
+              Plot.ruleY([guess], { strokeOpacity: 0.5, strokeDasharray: '1,3' }),
+              Plot.text([guess], { y: guess, text: () => 'guessing', frameAnchor: 'right', textAnchor: 'start', dx: 8, fillOpacity: 0.65 }),
+            ]),
         Plot.ruleX(marks, { x: 'x', strokeDasharray: '2,4', strokeOpacity: 0.5 }),
         Plot.text(marks, { x: 'x', text: 'text', frameAnchor: 'top', dx: -4, textAnchor: 'end', fillOpacity: 0.65, rotate: -90 }),
         ...series.flatMap(({ name, colour, points }) => [
@@ -63,6 +71,12 @@ export function curves({ series, x, y, label, marks = [], percent = false }: Cur
     },
     label,
   );
+}
+
+/** At most about ten whole numbers from 1 to `last`. */
+function wholeTicks(last: number): number[] {
+  const step = [1, 2, 5, 10, 20, 50, 100].find((each) => last / each <= 10) ?? Math.ceil(last / 10);
+  return Array.from({ length: Math.floor(last / step) }, (_, i) => (i + 1) * step);
 }
 
 /**

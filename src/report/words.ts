@@ -5,8 +5,8 @@ import { mostFrequent } from './findings.js';
 /** 0.0123 → `1.2 %`; 0.954 → `95 %`. */
 export function percent(fraction: number): string {
   const value = 100 * fraction;
-  if (value === 0) return '0 %';
-  return `${value < 9.95 ? value.toFixed(1) : value.toFixed(0)} %`;
+  if (value === 0) return '0\u00a0%';
+  return `${value < 9.95 ? value.toFixed(1) : value.toFixed(0)}\u00a0%`;
 }
 
 /** 12345 → `12,345`. */

@@ -306,13 +306,13 @@ function ownSignal(signal: Tensor): Tensor {
 }
 
 function collectSignals(wrt: readonly Tensor[], signals: Map<Tensor, Tensor>): Tensor[] {
-  return wrt.map((target) => {
+  const results = wrt.map((target) => {
     const signal = signals.get(target);
     const result = empty('backward', target.shape, target.dtype, target.backend);
-    if (signal) {
-      result.backend.affine(result.storage, signal.storage, 1, 0);
-      signal.free('backward()');
-    } else result.backend.fill(result.storage, 0);
+    if (signal) result.backend.affine(result.storage, signal.storage, 1, 0);
+    else result.backend.fill(result.storage, 0);
     return result;
   });
+  for (const signal of signals.values()) signal.free('backward()');
+  return results;
 }

@@ -113,7 +113,7 @@ export interface ZfnetOptions {
   width?: number;
   /** Probability on fc6 and fc7. Default: the preset's, 0.5 in the paper. */
   dropout?: number;
-  /** Initial weights. Default: the paper's N(0, 10⁻²) at full size (width 1 and at least the preset's input), else He's, which small networks need. */
+  /** Initial weights. Default: the paper's N(0, 10⁻²) at full size (width 1 and at least the preset's input), else He's, which small networks need. fc8 always gets the paper's. */
   init?: InitScheme;
   /** Default 0. The same seed gives the same weights, on every backend and runtime. */
   seed?: number;
@@ -174,7 +174,11 @@ export function zfnet(preset: PresetName, options: ZfnetOptions = {}): ZfNet {
   const spec: Preset = PRESETS[preset];
   return scope(() => {
     const model = new ZfNet(buildLayers(spec, architecture), architecture);
-    initialize(model, options.init ?? defaultInit(architecture), new Generator(options.seed ?? 0, 'init'));
+    const generator = new Generator(options.seed ?? 0, 'init');
+    const scheme = options.init ?? defaultInit(architecture);
+    initialize(model, scheme, generator);
+    // Logits of several times unity would throw the first steps of SGD far enough to kill units for good.
+    if (scheme !== 'paper' && spec.units.length > 0) initialize(model.layer('fc8'), 'paper', generator);
     return model;
   });
 }

@@ -98,6 +98,19 @@ export function checkSameRun(recorded: RunConfig, now: Pick<RunConfig, 'architec
     );
 }
 
+/** Throws `StateError` naming every option that differs, but for those that may: `epochs` and `lr`. */
+export function checkSameRecipe(recorded: TrainingOptions, given: Partial<TrainingOptions>): void {
+  const { epochs: _, lr: __, ...recipe } = given;
+  const before = new Map<string, unknown>(Object.entries(recorded));
+  const differences = Object.entries(recipe)
+    .filter(([key, value]) => value !== undefined && JSON.stringify(value) !== JSON.stringify(before.get(key)))
+    .map(([key, value]) => `${key} was ${JSON.stringify(before.get(key))} and is ${JSON.stringify(value)}`);
+  if (differences.length > 0)
+    throw new StateError(
+      `train: a run goes on with its own recipe; only epochs and lr may change: ${differences.join('; ')}. Leave them out, or start a new run`,
+    );
+}
+
 function fieldDifferences(where: string, before: object, now: object): string[] {
   const earlier = new Map<string, unknown>(Object.entries(before));
   return Object.entries(now)

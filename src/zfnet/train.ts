@@ -20,6 +20,7 @@ import { meanImage, Preprocess, scaleFor, sideFor } from './preprocess.js';
 import { type Batch, readBatches, yieldToEvents } from './read_batches.js';
 import {
   type Change,
+  checkSameRecipe,
   checkSameRun,
   type DataOptions,
   type EngineRecord,
@@ -76,7 +77,7 @@ export interface TrainJob extends TrainingListener {
   scale?: number;
   /** Examples that the mean image is computed from, evenly spread. Default: all of the training set. */
   meanExamples?: number;
-  /** Go on with the run in `store` where it stopped. `options` may then change `epochs` and `lr` alone. Default false. */
+  /** Go on with the run in `store` where it stopped. Of `options`, `epochs` and `lr` may then differ from before. Default false. */
   resume?: boolean;
   /** Stops after the step under way and leaves a checkpoint. */
   signal?: AbortSignal;
@@ -172,6 +173,7 @@ async function resumed(job: TrainJob, store: RunStore, recorded: RunConfig): Pro
     job.onWarning?.(
       `this run began on ${recorded.engine.backend} in mode ${recorded.engine.mode} and goes on on ${engine.backend} in mode ${engine.mode}: other bits than without the stop`,
     );
+  checkSameRecipe(recorded.training, options);
   const training = trainingOptions({ ...recorded.training, epochs: options.epochs ?? recorded.training.epochs });
   const bytes = await store.read(PATHS.last);
   // Stopped before the first checkpoint was whole: nothing is lost by beginning anew.
@@ -185,8 +187,10 @@ async function resumed(job: TrainJob, store: RunStore, recorded: RunConfig): Pro
     if (from !== to) changes.push({ epoch: progress.epoch, option, from, to });
   };
   note('epochs', recorded.training.epochs, training.epochs);
-  if (options.lr !== undefined) {
-    note('lr', trainer.lr, options.lr);
+  // The rate that was asked for last is no news: a schedule may have lowered it since.
+  const asked = recorded.changes.findLast(({ option }) => option === 'lr')?.to ?? recorded.training.lr;
+  if (options.lr !== undefined && options.lr !== asked) {
+    note('lr', trainer.lr, trainingOptions({ lr: options.lr }).lr);
     trainer.lr = options.lr;
   }
   if (changes.length > 0) {

@@ -1,7 +1,7 @@
 /** The cache of decoded images: what it keeps, what it drops first, and that it stays within its bytes. */
 import { describe, expect, it } from 'vitest';
 import { ByteCache } from '../../src/data/cache.js';
-import { openDataset } from '../../src/data/index.js';
+import { type OpenOptions, openDataset } from '../../src/data/index.js';
 import { BLUE, plain, RED, temporaryFolder, tree } from './support.js';
 
 describe('a cache of bytes', () => {
@@ -73,5 +73,15 @@ describe('a data set', () => {
     for (const [i, example] of examples.entries()) expect(await kept.get(i)).toBe(example);
     const none = (await open(0)).train;
     expect(await none.get(0)).not.toBe(await none.get(0));
+  });
+
+  it('keeps images of pixels once they are resized', async () => {
+    const open = async (options: OpenOptions) => (await openDataset('mnist', options)).splits;
+    const resized = await open({ imageSize: 32 });
+    expect(await resized.train.get(7)).toBe(await resized.train.get(7));
+    expect((await resized.train.get(7)).image.data).not.toEqual((await resized.val.get(7)).image.data);
+    const none = (await open({ imageSize: 32, cacheBytes: 0 })).train;
+    expect(await none.get(7)).not.toBe(await none.get(7));
+    expect(await none.get(7)).toEqual(await resized.train.get(7));
   });
 });

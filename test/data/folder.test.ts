@@ -69,6 +69,16 @@ describe('a folder a class', () => {
     expect(warned).toEqual([]);
   });
 
+  it('knows images by their endings', async () => {
+    const endings = ['jpg', 'jpeg', 'JPG', 'png', 'webp', 'gif', 'tif', 'tiff', 'avif'];
+    const others = ['svg', 'txt', 'jpg.part', 'png~', 'xjpg'];
+    const files = [...endings, ...others].map((ending) => [`ant/image.${ending}`, plain(RED)] as const);
+    const folder = await tree(join(root, 'endings'), { ...Object.fromEntries(files), 'ant/png': plain(RED), 'bee/1.png': plain(BLUE) });
+    const { splits } = await openDataset(folder);
+    const names = [...(await namesOf(splits.train)), ...(await namesOf(splits.val))].filter((name) => name.startsWith('ant/'));
+    expect(names.sort()).toEqual(endings.map((ending) => `ant/image.${ending}`).sort());
+  });
+
   it('labels an image with its class folder, and says so before it is decoded', async () => {
     const colours: Record<string, readonly number[]> = { ant: RED, zebra: BLUE };
     for (const split of [dataset.splits.train, dataset.splits.val]) {

@@ -176,13 +176,25 @@ describe('reading ahead', () => {
     expect(state.closed).toBe(1);
   });
 
-  it('closes the source when the loop is left early, without throwing what was still ahead', async () => {
+  it('closes the source when the loop is left early, by a break or an error', async () => {
+    const left = source(20);
+    for await (const item of prefetch(left.items, 3)) if (item === 2) break;
+    expect(left.state.closed).toBe(1);
+    expect(await left.items.next()).toEqual({ done: true, value: undefined });
+    const thrown = source(20);
+    const walk = async () => {
+      for await (const item of prefetch(thrown.items, 3)) if (item === 2) throw new DataError('enough');
+    };
+    expect((await failure(walk())).message).toBe('enough');
+    expect(thrown.state.closed).toBe(1);
+  });
+
+  it('does not throw an error that was still ahead when the loop was left', async () => {
     const { items, state } = source(20, 4);
     for await (const item of prefetch(items, 3)) {
       await settle();
       if (item === 2) break;
     }
     expect(state).toEqual({ read: 4, closed: 1 });
-    expect(await items.next()).toEqual({ done: true, value: undefined });
   });
 });

@@ -2,7 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import sharp from 'sharp';
+import sharp, { type Sharp } from 'sharp';
 import { afterAll } from 'vitest';
 import { DataError, type Image, type Split } from '../../src/data/index.js';
 
@@ -41,14 +41,14 @@ export function noiseBytes(length: number, seed: number): Uint8Array {
 export type Colour = readonly [red: number, green: number, blue: number];
 
 /** A picture of 8-bit pixels given by place, with as many channels as the pixels have. */
-export function paint(width: number, height: number, colour: (y: number, x: number) => readonly number[]): sharp.Sharp {
+export function paint(width: number, height: number, colour: (y: number, x: number) => readonly number[]): Sharp {
   const pixels = Array.from({ length: width * height }, (_, i) => [...colour(Math.floor(i / width), i % width)]);
   const channels = pixels[0].length as 1 | 2 | 3 | 4;
   return sharp(Uint8Array.from(pixels.flat()), { raw: { width, height, channels } });
 }
 
 /** A picture of noise, which no codec makes small. */
-export const noisy = (width: number, height: number, seed: number): sharp.Sharp =>
+export const noisy = (width: number, height: number, seed: number): Sharp =>
   sharp(noiseBytes(width * height * 3, seed), { raw: { width, height, channels: 3 } });
 
 /** A PNG of 6×5 pixels of one colour. */

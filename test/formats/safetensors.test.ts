@@ -29,7 +29,7 @@ describe('saveSafetensors and loadSafetensors', () => {
         whole: { shape: [], data: Int32Array.of(-7) },
         nothing: { shape: [0, 4], data: new Float32Array() },
       },
-      { epoch: '3', 'größe': 'ä' },
+      { epoch: '3', größe: 'ä' },
     );
     const { tensors, metadata } = readSafetensors(saved);
     expect(metadata).toEqual({ epoch: '3', größe: 'ä' });
@@ -138,7 +138,10 @@ describe('a malformed file is a FormatError', () => {
   });
 
   it('whatever bytes are flipped or cut', () => {
-    const good = saveSafetensors({ a: { shape: [2, 2], data: Float32Array.of(1, 2, 3, 4) }, b: { shape: [3], data: Uint8Array.of(1, 2, 3) } }, { k: 'v' });
+    const good = saveSafetensors(
+      { a: { shape: [2, 2], data: Float32Array.of(1, 2, 3, 4) }, b: { shape: [3], data: Uint8Array.of(1, 2, 3) } },
+      { k: 'v' },
+    );
     fc.assert(
       fc.property(fc.nat(good.length - 1), fc.integer({ min: 0, max: 255 }), fc.nat(good.length), (at, value, length) => {
         const bad = good.slice(0, length);

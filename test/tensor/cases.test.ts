@@ -2,7 +2,6 @@
  * The proof chain, for each entry of the list of cases: its gradient agrees with differences, every backend agrees with the
  * float64 reference, forwards and back, and the reference agrees with PyTorch where a fixture has its values.
  */
-import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { type Tensor, tensor } from '../../src/tensor/index.js';
 import * as ops from '../../src/tensor/ops/index.js';
@@ -11,25 +10,14 @@ import { mismatch, type Tolerance } from '../support/allclose.js';
 import { backends, reference, strict, strictThreads } from '../support/backends.js';
 import type { Case } from '../support/case.js';
 import { cases } from '../support/cases.js';
-import { noise } from '../support/formula.js';
 import { type Outcome, runCase, valuesOf } from '../support/run.js';
+import { mismatchOfSample, readFixture, type Sampled } from '../support/torch.js';
 
 const TOLERANCE: Tolerance = { relative: 2e-6, absolute: 1e-6 };
 /** Both sides compute in float64; a fixture has 12 digits. */
 const TORCH_TOLERANCE: Tolerance = { relative: 1e-9, absolute: 1e-10 };
 
-interface Sampled {
-  shape: number[];
-  /** Every so many numbers are kept. */
-  every: number;
-  values: number[];
-  /** With noise, over all of them. */
-  product: number;
-}
-
-const torch: Record<string, { output: Sampled; gradients: (Sampled | null)[] }> = JSON.parse(
-  readFileSync(new URL('../fixtures/ops.json', import.meta.url), 'utf8'),
-);
+const torch = readFixture<Record<string, { output: Sampled; gradients: (Sampled | null)[] }>>('ops.json');
 
 /** Kernels called so far by the cases on the reference. */
 const reached = new Set<string | symbol>();
@@ -98,20 +86,13 @@ describe.each(cases.map((c) => [title(c), c] as const))('%s', (name, c) => {
     it('has the values that PyTorch gives', () => {
       const { output, gradients } = torch[name];
       const actual = expected();
-      expect(mismatchOfSample(actual.output, actual.shape, output), 'output').toBeNull();
+      expect(mismatchOfSample(actual.output, actual.shape, output, TORCH_TOLERANCE), 'output').toBeNull();
       gradients.forEach((gradient, i) => {
-        if (gradient) expect(mismatchOfSample(actual.gradients[i]!, c.inputs[i].shape, gradient), `gradient of input ${i}`).toBeNull();
+        if (gradient)
+          expect(mismatchOfSample(actual.gradients[i]!, c.inputs[i].shape, gradient, TORCH_TOLERANCE), `gradient of input ${i}`).toBeNull();
       });
     });
 });
-
-function mismatchOfSample(actual: Outcome['output'], shape: readonly number[], expected: Sampled): string | null {
-  if (shape.join() !== expected.shape.join()) return `shape [${shape}], expected [${expected.shape}]`;
-  const weights = noise(actual.length, 77);
-  const product = Array.from(actual).reduce((sum, value, i) => sum + value * weights[i], 0);
-  const kept = Array.from(actual).filter((_, i) => i % expected.every === 0);
-  return mismatch([...kept, product], [...expected.values, expected.product], TORCH_TOLERANCE);
-}
 
 describe('the list of cases', () => {
   it('names every case once', () => {

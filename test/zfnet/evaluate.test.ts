@@ -12,7 +12,11 @@ function classifier(seed: number, classes: readonly string[] = CLASSES): Classif
 }
 
 /** Probabilities of one image by the direct way: one forward pass a crop. */
-async function probabilities({ model, preprocess }: Classifier, image: Parameters<Preprocess['evaluation']>[0][0], crops: 1 | 10): Promise<number[]> {
+async function probabilities(
+  { model, preprocess }: Classifier,
+  image: Parameters<Preprocess['evaluation']>[0][0],
+  crops: 1 | 10,
+): Promise<number[]> {
   model.eval();
   const inputs = preprocess.evaluation([image], crops);
   const size = INPUT * INPUT;
@@ -38,7 +42,7 @@ describe('evaluate', () => {
     expect(result.top5Error).toBe(0);
     expect(result.perClass.map(({ examples }) => examples)).toEqual([4, 4, 3]);
     result.confusion!.forEach((row, label) => {
-      row.forEach((count, answer) => expect(count).toBe(answers.filter((a, i) => a === answer && splits.val.labels[i] === label).length));
+      expect(row).toEqual(row.map((_, answer) => answers.filter((a, i) => a === answer && splits.val.labels[i] === label).length));
     });
     expect(result.perClass.reduce((sum, each) => sum + each.top1Error * each.examples, 0)).toBeCloseTo(missed, 9);
   });
@@ -94,8 +98,12 @@ describe('evaluate', () => {
 
   it('names a label that no class has, and an ensemble that disagrees', async () => {
     const dataset = bars({ labels: { 3: 7 } });
-    await expect(evaluate(classifier(1), dataset.splits.train)).rejects.toThrow('example 3 has the label 7, outside the 3 classes (0 to 2)');
-    await expect(evaluate([classifier(1), classifier(1, ['x', 'y', 'z'])], dataset.splits.val)).rejects.toThrow(/network 2 .* other classes/);
+    await expect(evaluate(classifier(1), dataset.splits.train)).rejects.toThrow(
+      'example 3 has the label 7, outside the 3 classes (0 to 2)',
+    );
+    await expect(evaluate([classifier(1), classifier(1, ['x', 'y', 'z'])], dataset.splits.val)).rejects.toThrow(
+      /network 2 .* other classes/,
+    );
   });
 
   it('leaves out what cannot be read, where it is told to, and stops when asked', async () => {

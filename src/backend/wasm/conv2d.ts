@@ -255,7 +255,7 @@ function gradByColumns(engine: WasmEngine, dx: number, dy: number, w: number, p:
     unitColumns,
   };
   const geometry = [channels, p.kh, p.kw, p.h, p.w, p.strideH, p.strideW, p.padTop, p.padLeft, p.dilationH, p.dilationW];
-  reserve(engine, outputs + 3 * unitColumns, shape);
+  reserve(engine, outputs + 5 * unitColumns, shape);
   const columnsOfW = channels * taps;
   engine.temporary(p.groups * columnsOfW * outputs * 4, (turned) => {
     for (let g = 0; g < p.groups; g++) {

@@ -218,7 +218,7 @@ export class WasmEngine {
     if (units <= 0) return;
     const kernel = this.kernels[name] as unknown as (...all: number[]) => void;
     const step = Math.max(1, Math.floor(grain));
-    if (this.#pool === null || this.#pool.failure !== undefined || units <= 2 * step) {
+    if (this.#pool === null || units <= 2 * step) {
       kernel(...(args as unknown as number[]), 0, units);
       return;
     }

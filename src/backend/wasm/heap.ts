@@ -74,6 +74,7 @@ export class Heap {
 
   /** A block of at least `bytes`. Throws `OutOfMemoryError` and changes nothing. */
   take(bytes: number): Block {
+    if (bytes > this.limitBytes) throw new OutOfMemoryError(bytes, this.bytes, this.limitBytes);
     const units = Math.max(1, Math.ceil(bytes / UNIT));
     const block = this.#find(units) ?? this.#grow(units, bytes);
     this.#remove(block);

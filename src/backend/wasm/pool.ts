@@ -55,6 +55,10 @@ export class Pool {
   /** Runs `kernel(...args, begin, end)` over all of `units`; `name` is what the module exports it as. */
   run(name: string, kernel: Kernel, args: readonly number[], units: number, grain: number, scratch: number, scratchBytes: number): void {
     if (this.#workers === null) this.#start();
+    if (this.failure !== undefined) {
+      kernel(...args, 0, units);
+      return;
+    }
     const words = this.#words;
     const { takeChunk, openTicket, control } = this.#parts;
     const ticket = control + F.ticket * 4;

@@ -1,18 +1,23 @@
 /** Sum, mean, extremes and the place of the maximum, over the reduced axes of a strided view. */
 import type { Backend, ReduceOp, Storage } from '../backend.js';
 import type { ReduceParams } from '../params.js';
-import { GRAIN } from './elementwise.js';
+import { elementwise, GRAIN } from './elementwise.js';
 import type { WasmEngine } from './engine.js';
 import { axesOf, countOf, mergeAxes, tableOf } from './rows.js';
 
 /** In the order of the numbers in assembly/reduce.ts. */
 const REDUCE_OPS: readonly ReduceOp[] = ['sum', 'mean', 'max', 'min'];
 
+/** What comes of no elements at all. */
+const OF_NOTHING: Record<ReduceOp, number> = { sum: 0, mean: Number.NaN, max: Number.NEGATIVE_INFINITY, min: Number.POSITIVE_INFINITY };
+
 /** A single long run is reduced in blocks of this many elements, whatever the number of threads: the bits depend on it. */
 const BLOCK = 16384;
 const COLUMNS = 16;
 
 export function reduce(engine: WasmEngine): Pick<Backend, 'reduce' | 'argmax'> {
+  const { fill } = elementwise(engine);
+
   /** One output from `length` adjacent elements, by way of one partial result a block. */
   function reduceRun(op: number, y: Storage, x: Storage, length: number): void {
     const blocks = Math.ceil(length / BLOCK);
@@ -30,6 +35,10 @@ export function reduce(engine: WasmEngine): Pick<Backend, 'reduce' | 'argmax'> {
       const reduced = mergeAxes(axesOf(p.reducedShape, p.reducedStrides));
       const outputs = countOf(kept);
       const count = countOf(reduced);
+      if (count === 0) {
+        fill(y, OF_NOTHING[op]);
+        return;
+      }
       if (outputs === 1 && reduced.length === 1 && reduced[0][1] === 1 && count > 2 * BLOCK) {
         reduceRun(code, y, x, count);
         return;
@@ -62,7 +71,8 @@ export function reduce(engine: WasmEngine): Pick<Backend, 'reduce' | 'argmax'> {
       engine.expect('argmax', 'int32', y);
       engine.expect('argmax', 'float32', x);
       const count = p.reducedShape.reduce((product, size) => product * size, 1);
-      engine.parallel('argmax', y.size, GRAIN / count, engine.pointer(y), engine.pointer(x), ...rowArguments(p));
+      if (count === 0) fill(y, 0);
+      else engine.parallel('argmax', y.size, GRAIN / count, engine.pointer(y), engine.pointer(x), ...rowArguments(p));
     },
   };
 

@@ -18,6 +18,19 @@ export class Attributes {
     this.byName = new Map(node.attribute.map((attribute) => [attribute.name ?? '', attribute]));
   }
 
+  /** Copies what are views into the file, so that it can go. */
+  detach(): void {
+    for (const attribute of this.byName.values()) {
+      const { s, t } = attribute;
+      if (s) attribute.s = new Uint8Array(s);
+      attribute.floats = new Uint8Array(attribute.floats);
+      if (!t) continue;
+      if (t.rawData) t.rawData = new Uint8Array(t.rawData);
+      t.floatData = new Uint8Array(t.floatData);
+      t.doubleData = new Uint8Array(t.doubleData);
+    }
+  }
+
   has(name: string): boolean {
     return this.byName.has(name);
   }

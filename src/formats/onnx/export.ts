@@ -46,6 +46,8 @@ export interface ToOnnxOptions {
   inputName?: string;
   /** Name of the output. Default `output`. */
   outputName?: string;
+  /** Strings by key, kept in the file's metadata. */
+  metadata?: Readonly<Record<string, string>>;
   /** Operator set, 13 (default) to 22. */
   opset?: number;
 }
@@ -74,6 +76,7 @@ export function toOnnx(model: Sequential, options: ToOnnxOptions = {}): Uint8Arr
     irVersion: OPSETS[opset],
     producerName: 'zfnet',
     opsetImport: [{ domain: '', version: opset }],
+    metadata: Object.entries(options.metadata ?? {}).map(([key, value]) => ({ key, value })),
     graph: {
       name,
       node: writer.nodes,

@@ -38,6 +38,8 @@ export interface Graph {
   readonly parameters: readonly string[];
   /** Nodes that take a value in. */
   readonly consumers: ReadonlyMap<string, readonly Node[]>;
+  /** Strings by key that the file carries along. */
+  readonly metadata: Readonly<Record<string, string>>;
 }
 
 /** The oldest operator set that is read here. */
@@ -64,13 +66,15 @@ export function buildGraph(model: ModelProto, files: ExternalFiles): Graph {
     constants,
   );
   const nodes = ordered.filter((node) => !folded(node, constants, ordered));
+  for (const { attributes } of nodes) attributes.detach();
   const outputs = graph.output.map((info) => valueInfo(info, 'output'));
   const defined = new Set([...inputs.map(({ name }) => name), ...constants.keys(), ...nodes.flatMap((node) => node.outputs)]);
   for (const { name } of outputs)
     if (!defined.has(name)) throw new OnnxError(`onnx: output ${JSON.stringify(name)} is computed by no node`);
   const consumers = new Map<string, Node[]>();
   for (const node of nodes) for (const name of new Set(node.inputs)) consumers.set(name, [...(consumers.get(name) ?? []), node]);
-  return { inputs, outputs, nodes, constants, consumers, parameters: learnedNames(nodes, constants) };
+  const metadata = Object.fromEntries(model.metadata.map(({ key = '', value = '' }) => [key, value]));
+  return { inputs, outputs, nodes, constants, consumers, metadata, parameters: learnedNames(nodes, constants) };
 }
 
 function readInitializers(graph: GraphProto, files: ExternalFiles): Map<string, HostValue> {

@@ -2,24 +2,43 @@
  * Values of a running graph: tensors, and host values: shapes, indices and other small constants, which never
  * visit a backend. Shape arithmetic is done on them as the graph runs.
  */
-import { fromHost, type Shape, Tensor, type TypedArray } from '../../tensor/index.js';
+import { fromHost, type Shape, sizeOf, Tensor, type TypedArray } from '../../tensor/index.js';
 import { type ElementType, hostArray, isFloat } from './element_types.js';
 import { OnnxError } from './errors.js';
 
 /** Numbers on the host with their ONNX type. Never changed once made. */
 export class HostValue {
+  private made: TypedArray | null = null;
+
+  /** @param source the numbers, or how to read them out of a file when they are wanted */
   constructor(
     readonly type: ElementType,
     readonly shape: Shape,
-    readonly data: TypedArray,
+    private readonly source: TypedArray | (() => TypedArray),
   ) {}
 
+  get data(): TypedArray {
+    this.made ??= this.read();
+    return this.made;
+  }
+
   get size(): number {
-    return this.data.length;
+    return sizeOf(this.shape);
   }
 
   get rank(): number {
     return this.shape.length;
+  }
+
+  /** The numbers, without keeping them. */
+  read(): TypedArray {
+    return this.made ?? (typeof this.source === 'function' ? this.source() : this.source);
+  }
+
+  /** The same numbers apart from the file that they were read from, which can then go. */
+  detached(): HostValue {
+    const data = this.read();
+    return new HostValue(this.type, this.shape, data.byteLength < data.buffer.byteLength ? data.slice() : data);
   }
 }
 
@@ -66,9 +85,12 @@ const MOST = 2 ** 31 - 1;
  */
 export function toTensor(value: Value, backend: Tensor['backend'], what: string): Tensor {
   if (value instanceof Tensor) return value;
-  const { type, shape, data } = value;
-  if (isFloat(type)) return fromHost(type === 'float64' ? Float64Array.from(data) : Float32Array.from(data), shape, { backend });
-  if (type === 'bool' || type === 'uint8') return fromHost(Uint8Array.from(data), shape, { backend });
+  const { type, shape } = value;
+  const data = value.read();
+  // Neither side changes the numbers in place, so they are shared where they are of the right type.
+  if (type === 'float64') return fromHost(data instanceof Float64Array ? data : Float64Array.from(data), shape, { backend });
+  if (isFloat(type)) return fromHost(data instanceof Float32Array ? data : Float32Array.from(data), shape, { backend });
+  if (type === 'bool' || type === 'uint8') return fromHost(data instanceof Uint8Array ? data : Uint8Array.from(data), shape, { backend });
   const bad = data.find((number) => number < LEAST || number > MOST);
   if (bad !== undefined) throw new OnnxError(`onnx: ${what} holds ${bad}, which does not fit the 32 bits that whole numbers have here`);
   return fromHost(Int32Array.from(data), shape, { backend });

@@ -33,29 +33,41 @@ const BETWEEN = ['BatchNormalization', 'Add', 'Identity'];
 const FEATURES = ['Conv', 'ConvTranspose', 'Gemm', 'MatMul', 'BatchNormalization'];
 
 export class OnnxModel extends Module implements LayeredModel {
+  private readonly graph: Omit<Graph, 'constants'>;
   private readonly learned = new Map<string, Tensor>();
+  private readonly fixed = new Map<string, HostValue>();
+  /** Small constants that have been made tensors. */
   private readonly constants = new Map<HostValue, Tensor | null>();
   private readonly byName: ReadonlyMap<string, Node>;
   private readonly fields: ReadonlyMap<string, ReceptiveField>;
 
   /** @internal Use `loadOnnx`. Uploads the weights one by one, so that besides the file's bytes there is one copy of them. */
   constructor(
-    private readonly graph: Graph,
+    { constants, ...graph }: Graph,
     private backend: Backend,
   ) {
     super();
+    this.graph = graph;
     this.training = false;
     this.byName = new Map(graph.nodes.map((node) => [node.name, node]));
-    this.fields = receptiveFields(graph);
-    const weights = new Set(graph.parameters);
-    for (const [name, value] of graph.constants) {
-      if (!weights.has(name)) this.constants.set(value, null);
-      else {
-        const target = parameter(toTensor(value, this.backend, name));
-        // From here on the backend alone has the numbers.
-        void target.writable;
-        this.learned.set(name, target);
+    this.fields = receptiveFields({ ...graph, constants });
+    this.readWeights(constants);
+  }
+
+  /** Uploads the weights one by one and keeps the small constants, so that the file's bytes can go. */
+  private readWeights(constants: Graph['constants']): void {
+    const weights = new Set(this.graph.parameters);
+    for (const [name, value] of constants) {
+      if (!weights.has(name)) {
+        const small = value.detached();
+        this.fixed.set(name, small);
+        this.constants.set(small, null);
+        continue;
       }
+      const target = parameter(toTensor(value, this.backend, name));
+      // From here on the backend alone has the numbers.
+      void target.writable;
+      this.learned.set(name, target);
     }
   }
 
@@ -67,6 +79,11 @@ export class OnnxModel extends Module implements LayeredModel {
   /** What `run` gives. */
   get outputs(): readonly ValueInfo[] {
     return this.graph.outputs;
+  }
+
+  /** Strings by key that the file carries along. */
+  get metadata(): Readonly<Record<string, string>> {
+    return this.graph.metadata;
   }
 
   /**
@@ -128,7 +145,7 @@ export class OnnxModel extends Module implements LayeredModel {
       const following = this.graph.consumers.get(firstOutput(node)) ?? [];
       if (following.length !== 1) return name;
       [node] = following;
-      if (node.type === 'Relu') return node.name;
+      if (node.type === 'Relu' || node.type === 'Clip') return node.name;
       // A sum with another signal is a new feature map; one with a constant is a bias.
       if (!BETWEEN.includes(node.type) || node.inputs.filter((input) => this.fields.has(input)).length > 1) return name;
     }
@@ -207,15 +224,14 @@ export class OnnxModel extends Module implements LayeredModel {
   private node(name: string): Node {
     const node = this.byName.get(name);
     if (node) return node;
-    throw new RangeOfValueError(`there is no layer '${name}'; the layers are ${this.layerNames().join(', ')}`);
+    throw new RangeOfValueError(`there is no layer '${name}'; the layers are ${listed(this.layerNames())}`);
   }
 
   /** Computes the named values from the inputs, and nothing that they do not need. */
   private compute(feeds: ReadonlyMap<string, Value>, wanted: readonly string[]): Record<string, Tensor> {
     return scope(() => {
       const plan = this.plan(wanted);
-      const values = new Map<string, Value>(feeds);
-      for (const [name, value] of this.graph.constants) values.set(name, this.learned.get(name) ?? value);
+      const values = new Map<string, Value>([...this.fixed, ...this.learned, ...feeds]);
       const given = new Set(values.values());
       const uses = new Map<string, number>();
       for (const { inputs } of plan) for (const name of inputs) uses.set(name, (uses.get(name) ?? 0) + 1);
@@ -286,6 +302,10 @@ export class OnnxModel extends Module implements LayeredModel {
     }
   }
 }
+
+/** The first names of a list that may be long. */
+const listed = (names: readonly string[]): string =>
+  `${names.slice(0, 20).join(', ')}${names.length > 20 ? `, … (${names.length} in all)` : ''}`;
 
 const firstOutput = (node: Node): string => node.outputs.find((name) => name !== '')!;
 

@@ -30,8 +30,8 @@ export function externalLocation(proto: TensorProto): { path: string; offset: nu
 }
 
 /**
- * The numbers of a tensor. float32 that lies aligned in the file stays a view into it; nothing is made from a shape
- * before the bytes for it are known to be there.
+ * The numbers of a tensor, to be read out of the file when they are wanted: float32 that lies aligned stays a view into it. Nothing is made from
+ * a shape before the bytes for it are known to be there.
  */
 export function readTensor(proto: TensorProto, files: ExternalFiles = new Map()): HostValue {
   const what = `tensor ${JSON.stringify(proto.name ?? '')}`;
@@ -46,12 +46,12 @@ export function readTensor(proto: TensorProto, files: ExternalFiles = new Map())
   const raw = rawBytes(proto, files);
   if (raw) {
     if (raw.length !== size * BYTES[type]) throw short(raw.length, 'bytes');
-    return new HostValue(type, shape, fromRaw(raw, type));
+    return new HostValue(type, shape, () => fromRaw(raw, type));
   }
   if (type === 'float32' || type === 'float64') {
     const bytes = type === 'float32' ? proto.floatData : proto.doubleData;
     if (bytes.length !== size * BYTES[type]) throw short(bytes.length, 'bytes');
-    return new HostValue(type, shape, fromRaw(bytes, type));
+    return new HostValue(type, shape, () => fromRaw(bytes, type));
   }
   const list = type === 'int64' ? proto.int64Data : type === 'uint32' || type === 'uint64' ? proto.uint64Data : proto.int32Data;
   if (list.length !== size) throw short(list.length, 'numbers');

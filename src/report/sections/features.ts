@@ -5,7 +5,7 @@ import { seen, sheet } from '../components.js';
 import { type Html, html } from '../html.js';
 import type { LayerFindings, ReportContext, Section } from '../input.js';
 import { type Box, cropPicture, cropPlanes, signedPicture, windowAround } from '../pictures.js';
-import { className, composition, count, list, plural, splitInWords } from '../words.js';
+import { className, composition, count, plural, splitInWords } from '../words.js';
 
 export function featuresSection(context: ReportContext): Section {
   const { dataset, featureSplit } = context;
@@ -73,11 +73,10 @@ function crops(
   return { projection: signedPicture(values, shape), patch: cropPicture(seen(preprocess, activation.example.image), box) };
 }
 
-/** `in 3 styles`, or the one style they share. */
+/** `in 3 styles`, or the one that they share. */
 function stylesOf(map: ProjectedMap): string {
   const styles = new Set(map.strongest.map(({ example }) => example.details?.style));
   styles.delete(undefined);
   if (styles.size === 0) return '';
-  const names = list([...styles] as string[]);
-  return styles.size === 1 ? `all ${names}` : `drawn as ${names}`;
+  return styles.size === 1 ? `all in the style of ${[...styles].join()}` : `in ${styles.size} styles`;
 }

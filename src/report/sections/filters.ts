@@ -27,7 +27,14 @@ export async function filtersSection({ model, layers }: ReportContext): Promise<
     body: html`<p>These are all ${plural(maps, 'filter')} of ${first.name}, each ${height}×${width} pixels. A filter is moved over the image and answers where the
 image looks like it: edges in one direction, patches of one colour next to another, fine stripes. Nobody drew them; they are what training
 made of random noise.</p>
-<figure class="filters">${sheet(cells, Math.ceil(Math.sqrt(maps * 2)), `The ${maps} filters of ${first.name} as small colour pictures`)}
+<figure class="filters">${sheet(cells, columnsFor(maps), `The ${maps} filters of ${first.name} as small colour pictures`)}
 <figcaption>Grey is zero. Each filter is scaled by its own largest weight, so brightness cannot be compared between filters.</figcaption></figure>`,
   };
+}
+
+/** Twice as wide as high, with full rows where that is near. */
+function columnsFor(maps: number): number {
+  const ideal = Math.ceil(Math.sqrt(2 * maps));
+  const around = Array.from({ length: ideal }, (_, i) => ideal + (i % 2 === 0 ? i / 2 : -(i + 1) / 2));
+  return around.find((columns) => columns > ideal / 2 && columns < 1.6 * ideal && maps % columns === 0) ?? ideal;
 }

@@ -18,7 +18,7 @@ export function layersSection({ summaries, model }: ReportContext): Section {
   const sees = ({ receptiveField }: (typeof rows)[number]) => {
     if (receptiveField === null) return 'everything';
     const [height, width] = receptiveField.map(({ size }) => size);
-    return height >= inputSize && width >= inputSize ? `${height}×${width} (everything)` : `${height}×${width}`;
+    return height >= inputSize && width >= inputSize ? 'everything' : `${height}×${width}`;
   };
   return {
     id: 'layers',

@@ -4,8 +4,9 @@ import { html } from '../html.js';
 import type { ReportContext, Section } from '../input.js';
 import { count, percent, plural } from '../words.js';
 
-export function learningSection({ metrics }: ReportContext): Section | null {
+export function learningSection({ metrics, dataset }: ReportContext): Section | null {
   if (metrics.length < 2) return null;
+  const classes = dataset.classes.length;
   const drops = metrics.slice(1).filter(({ lr }, i) => lr < 0.999 * metrics[i].lr);
   // Rates that fall a little every round are no events.
   const marks = drops.length <= 4 ? drops.map(({ epoch, lr }) => ({ x: epoch - 0.5, text: `rate ${Number(lr.toPrecision(2))}` })) : [];
@@ -29,9 +30,10 @@ are not learned from: if it stayed high there while the other fell, the network 
       series: [{ name: 'training', colour: 'var(--accent)', points: points((m) => m.trainLoss) }],
       x: 'epoch',
       y: 'loss (nats)',
+      guess: Math.log(classes),
       label: `The training loss falls from ${first.trainLoss.toFixed(2)} to ${last.trainLoss.toFixed(3)} over ${plural(metrics.length, 'epoch')}.`,
       marks,
-    })}<figcaption>Surprise at the right answer. Guessing would stay where the curve comes from.</figcaption></figure>
+    })}<figcaption>Surprise at the right answer.</figcaption></figure>
 <figure>${curves({
       series: [
         { name: 'training', colour: 'var(--accent)', points: points((m) => m.trainTop1Error) },
@@ -39,6 +41,7 @@ are not learned from: if it stayed high there while the other fell, the network 
       ],
       x: 'epoch',
       y: 'wrong answers (%)',
+      guess: 1 - 1 / classes,
       label: `The share of wrong answers in training falls from ${percent(first.trainTop1Error)} to ${percent(last.trainTop1Error)}${
         validated ? `, on unseen images to ${percent(last.valTop1Error!)}` : ''
       }.`,

@@ -8,6 +8,8 @@ import { className, count, percent, plural, splitTitle } from '../words.js';
 
 const MOST_CLASSES = 40;
 const MOST_MISTAKES = 12;
+/** Of one class taken for one other. */
+const MOST_ALIKE = 2;
 const SIDE = 112;
 
 export async function mistakesSection(context: ReportContext): Promise<Section | null> {
@@ -48,18 +50,30 @@ function worstPair(counts: readonly (readonly number[])[], classes: readonly str
 
 async function surest({ dataset, preprocess }: ReportContext, split: string, found: SplitPredictions): Promise<Html> {
   const wrong = found.predictions.filter(({ label, top }) => top[0] !== label);
-  const worst = [...wrong].sort((a, b) => b.probabilities[0] - a.probabilities[0] || a.index - b.index).slice(0, MOST_MISTAKES);
+  const worst = surestMistakes(wrong);
   const title = splitTitle(dataset, split);
   if (worst.length === 0) return html`<h3>${title}: no mistakes</h3><p>All ${count(found.predictions.length)} answers were right.</p>`;
   const figures = await Promise.all(
     worst.map(async (prediction) => {
       const { image } = await dataset.splits[split].get(prediction.index);
       const [truth, answer] = [prediction.label, prediction.top[0]].map((k) => className(dataset.classes[k]));
-      return html`<figure>${picture(seen(preprocess, image), `A ${truth}, taken for ${answer}`, SIDE)}
+      return html`<figure>${picture(seen(preprocess, image), `${truth}, taken for ${answer}`, SIDE)}
 <figcaption>${truth}, taken for <em>${answer}</em> (${sureness(prediction)} sure)</figcaption></figure>`;
     }),
   );
-  return html`<h3>${title}: the ${plural(worst.length, 'mistake')} it was surest of, of ${count(wrong.length)}</h3><div class="mistakes">${figures}</div>`;
+  return html`<h3>${title}: its surest mistakes, ${worst.length} of ${count(wrong.length)}</h3><div class="mistakes">${figures}</div>`;
 }
 
-const sureness = ({ probabilities }: SplitPrediction): string => `${(100 * Math.min(probabilities[0], 0.99)).toFixed(0)} %`;
+const sureness = ({ probabilities }: SplitPrediction): string => `${(100 * Math.min(probabilities[0], 0.99)).toFixed(0)}\u00a0%`;
+
+/** The surest first; of one class taken for one other, no more than two. */
+function surestMistakes(wrong: readonly SplitPrediction[]): SplitPrediction[] {
+  const sorted = [...wrong].sort((a, b) => b.probabilities[0] - a.probabilities[0] || a.index - b.index);
+  const times = new Map<string, number>();
+  const isNew = ({ label, top }: SplitPrediction) => {
+    const pair = `${label} ${top[0]}`;
+    times.set(pair, (times.get(pair) ?? 0) + 1);
+    return times.get(pair)! <= MOST_ALIKE;
+  };
+  return sorted.filter(isNew).slice(0, MOST_MISTAKES);
+}

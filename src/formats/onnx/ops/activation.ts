@@ -55,7 +55,9 @@ function clip(call: Call): readonly Value[] {
   const low = call.number(1) ?? call.attributes.float('min') ?? Number.NEGATIVE_INFINITY;
   const high = call.number(2) ?? call.attributes.float('max') ?? Number.POSITIVE_INFINITY;
   if (isHost(x)) return [hostMap(x, (value) => Math.min(Math.max(value, low), high))];
-  return [clamp(call.tensor(0), low, high)];
+  // A bounded ReLU rectifies first, so that on the way down it follows the ReLU's rule.
+  const input = low === 0 ? relu(call.tensor(0)) : call.tensor(0);
+  return [low === 0 && high === Number.POSITIVE_INFINITY ? input : clamp(input, low, high)];
 }
 
 /**

@@ -1,0 +1,218 @@
+/**
+ * Packing of B straight from images: for every k (a tap: channel, kernel row, kernel column) and every column (an output pixel of
+ * some image) it holds x[pixel + tap], or the same matrix lying the other way. No im2col buffer exists beyond one block.
+ *
+ * The images have their padding already, so that no tap ever falls outside. Taps and pixels stand in tables of addresses.
+ */
+import { gather, storeTransposed } from './pack';
+
+/**
+ * What a convolution looks like in memory, filled by the host; i32 throughout, sizes and steps in elements.
+ * Columns are (image, row, column) of a grid of output pixels; taps are (channel, kernel row, kernel column).
+ */
+@unmanaged
+class ConvShape {
+  n: i32;
+  groups: i32;
+  /** Output channels of a group: rows of w and y. */
+  outputs: i32;
+  /** Input channels of a group. */
+  channels: i32;
+  kh: i32;
+  kw: i32;
+  /** The grid of output pixels. */
+  gridH: i32;
+  gridW: i32;
+  /** Steps through x: of an image, a group, a tap's channel, row and column, and of the grid's row and column. */
+  xImage: i32;
+  xGroup: i32;
+  xTapC: i32;
+  xTapH: i32;
+  xTapW: i32;
+  xGridH: i32;
+  xGridW: i32;
+  /** What one unit of work covers; `unitColumns` is a multiple of 16. */
+  unitRows: i32;
+  unitColumns: i32;
+}
+
+export function convShape(at: usize): ConvShape {
+  return changetype<ConvShape>(at);
+}
+
+// How four neighbouring pixels lie: anyhow, side by side, or every other one.
+const SCATTERED: u8 = 0;
+const ADJACENT: u8 = 1;
+const ALTERNATE: u8 = 2;
+
+/** Writes the offset of every tap, in bytes. */
+export function tapOffsets(to: usize, s: ConvShape): void {
+  for (let c = 0; c < s.channels; c++) {
+    for (let i = 0; i < s.kh; i++) {
+      let offset = (<usize>(c * s.xTapC + i * s.xTapH)) << 2;
+      for (let j = 0; j < s.kw; j++) {
+        store<usize>(to, offset);
+        offset += (<usize>s.xTapW) << 2;
+        to += sizeof<usize>();
+      }
+    }
+  }
+}
+
+/** Writes the address in x of the pixels of columns [first, first + count), and repeats the last one up to `room`. */
+export function pixelAddresses(to: usize, x: usize, s: ConvShape, first: i32, count: i32, room: i32): void {
+  const plane = s.gridH * s.gridW;
+  const step = (<usize>s.xGridW) << 2;
+  let image = first / plane;
+  let row = (first % plane) / s.gridW;
+  let column = first % s.gridW;
+  const end = to + <usize>count * sizeof<usize>();
+  const roomEnd = to + <usize>room * sizeof<usize>();
+  let address: usize = 0;
+  while (to < end) {
+    address = x + ((<usize>image * <usize>s.xImage + <usize>(row * s.xGridH + column * s.xGridW)) << 2);
+    const rowEnd = min(end, to + <usize>(s.gridW - column) * sizeof<usize>());
+    for (; to < rowEnd; to += sizeof<usize>()) {
+      store<usize>(to, address);
+      address += step;
+    }
+    column = 0;
+    if (++row === s.gridH) {
+      row = 0;
+      image++;
+    }
+  }
+  for (; to < roomEnd; to += sizeof<usize>()) store<usize>(to, address - step);
+}
+
+/** Says of every four pixels how they lie. `count` is a multiple of 4. */
+export function pixelPatterns(to: usize, pixels: usize, count: i32): void {
+  for (let i = 0; i < count; i += 4) {
+    const p0 = load<usize>(pixels);
+    const p1 = load<usize>(pixels, sizeof<usize>());
+    const p2 = load<usize>(pixels, 2 * sizeof<usize>());
+    const p3 = load<usize>(pixels, 3 * sizeof<usize>());
+    const step = p1 - p0;
+    const even = p2 - p1 === step && p3 - p2 === step;
+    store<u8>(to++, even && step === 4 ? ADJACENT : even && step === 8 ? ALTERNATE : SCATTERED);
+    pixels += 4 * sizeof<usize>();
+  }
+}
+
+/** Four numbers, every other one from `p`; reads nothing behind the last. */
+function loadAlternate(p: usize): v128 {
+  return v128.shuffle<f32>(v128.load(p), v128.load(p, 12), 0, 2, 5, 7);
+}
+
+/** Packs taps [0, kc) of `columns` pixels (a multiple of 8) into panels. */
+export function packPixels(to: usize, pixels: usize, patterns: usize, taps: usize, kc: i32, columns: i32, width: i32): void {
+  const step = (<usize>width) << 2;
+  const tapsEnd = taps + <usize>kc * sizeof<usize>();
+  for (let j = 0; j < columns; j += width) {
+    const panel = to + ((<usize>(j * kc)) << 2);
+    const groups = min(width, columns - j) >> 2;
+    const at = pixels + <usize>j * sizeof<usize>();
+    const first = load<usize>(at);
+    // Sixteen side by side, or every other one. Addresses rise, save for those repeated at the end.
+    const reach = groups === 4 ? load<usize>(at, 15 * sizeof<usize>()) - first : 0;
+    const four = load<u32>(patterns + <usize>(j >> 2));
+    if (reach === 60 && four === 0x01010101 * <u32>ADJACENT) {
+      let target = panel;
+      for (let tap = taps; tap < tapsEnd; tap += sizeof<usize>()) {
+        const source = first + load<usize>(tap);
+        v128.store(target, v128.load(source));
+        v128.store(target, v128.load(source, 16), 16);
+        v128.store(target, v128.load(source, 32), 32);
+        v128.store(target, v128.load(source, 48), 48);
+        target += 64;
+      }
+      continue;
+    }
+    if (reach === 120 && four === 0x01010101 * <u32>ALTERNATE) {
+      let target = panel;
+      for (let tap = taps; tap < tapsEnd; tap += sizeof<usize>()) {
+        const source = first + load<usize>(tap);
+        v128.store(target, loadAlternate(source));
+        v128.store(target, loadAlternate(source + 32), 16);
+        v128.store(target, loadAlternate(source + 64), 32);
+        v128.store(target, loadAlternate(source + 96), 48);
+        target += 64;
+      }
+      continue;
+    }
+    for (let g = 0; g < groups; g++) {
+      const quad = at + <usize>(g << 2) * sizeof<usize>();
+      const p0 = load<usize>(quad);
+      let target = panel + ((<usize>g) << 4);
+      const pattern = load<u8>(patterns + <usize>(j >> 2) + <usize>g);
+      if (pattern === ADJACENT) {
+        for (let tap = taps; tap < tapsEnd; tap += sizeof<usize>()) {
+          v128.store(target, v128.load(p0 + load<usize>(tap)));
+          target += step;
+        }
+      } else if (pattern === ALTERNATE) {
+        for (let tap = taps; tap < tapsEnd; tap += sizeof<usize>()) {
+          v128.store(target, loadAlternate(p0 + load<usize>(tap)));
+          target += step;
+        }
+      } else {
+        const p1 = load<usize>(quad, sizeof<usize>());
+        const p2 = load<usize>(quad, 2 * sizeof<usize>());
+        const p3 = load<usize>(quad, 3 * sizeof<usize>());
+        for (let tap = taps; tap < tapsEnd; tap += sizeof<usize>()) {
+          const offset = load<usize>(tap);
+          v128.store(target, gather(p0 + offset, p1 + offset, p2 + offset, p3 + offset));
+          target += step;
+        }
+      }
+    }
+  }
+}
+
+/** Packs `columns` taps (a multiple of 8) of `kc` pixels into panels: the same matrix lying the other way. */
+export function packTaps(to: usize, pixels: usize, patterns: usize, taps: usize, kc: i32, columns: i32, width: i32): void {
+  const step = (<usize>width) << 2;
+  for (let j = 0; j < columns; j += 4) {
+    const four = taps + <usize>j * sizeof<usize>();
+    const t0 = load<usize>(four);
+    const t1 = load<usize>(four, sizeof<usize>());
+    const t2 = load<usize>(four, 2 * sizeof<usize>());
+    const t3 = load<usize>(four, 3 * sizeof<usize>());
+    let target = to + ((<usize>((j / width) * width * kc + (j % width))) << 2);
+    let pixel = pixels;
+    let k = 0;
+    if (t1 - t0 === 4 && t2 - t1 === 4 && t3 - t2 === 4) {
+      // Four taps side by side, so each pixel's lie as they should.
+      for (; k < kc; k++) {
+        v128.store(target, v128.load(load<usize>(pixel) + t0));
+        target += step;
+        pixel += sizeof<usize>();
+      }
+    }
+    for (; k + 4 <= kc; k += 4) {
+      const p = load<usize>(pixel);
+      const pattern = load<u8>(patterns + (<usize>k >> 2));
+      if (pattern === ADJACENT) {
+        storeTransposed(target, step, v128.load(p + t0), v128.load(p + t1), v128.load(p + t2), v128.load(p + t3));
+      } else if (pattern === ALTERNATE) {
+        storeTransposed(target, step, loadAlternate(p + t0), loadAlternate(p + t1), loadAlternate(p + t2), loadAlternate(p + t3));
+      } else {
+        v128.store(target, gather(p + t0, p + t1, p + t2, p + t3));
+        const p1 = load<usize>(pixel, sizeof<usize>());
+        v128.store(target + step, gather(p1 + t0, p1 + t1, p1 + t2, p1 + t3));
+        const p2 = load<usize>(pixel, 2 * sizeof<usize>());
+        v128.store(target + step * 2, gather(p2 + t0, p2 + t1, p2 + t2, p2 + t3));
+        const p3 = load<usize>(pixel, 3 * sizeof<usize>());
+        v128.store(target + step * 3, gather(p3 + t0, p3 + t1, p3 + t2, p3 + t3));
+      }
+      target += step << 2;
+      pixel += 4 * sizeof<usize>();
+    }
+    for (; k < kc; k++) {
+      const p = load<usize>(pixel);
+      v128.store(target, gather(p + t0, p + t1, p + t2, p + t3));
+      target += step;
+      pixel += sizeof<usize>();
+    }
+  }
+}

@@ -1,0 +1,55 @@
+/** The speed that one thread's arithmetic allows, by a loop in registers: every other speed is given as a share of it. */
+import { fileURLToPath } from 'node:url';
+import asc from 'assemblyscript/asc';
+import { cpuMs } from './harness.js';
+
+interface Loop {
+  ceiling(rounds: number, factor: number, term: number): number;
+  ROUND: WebAssembly.Global;
+}
+
+export interface Ceiling {
+  /** Multiplication, then addition. */
+  mulAdd: number;
+  /** Both in one instruction; undefined where the runtime has no relaxed SIMD. */
+  fma?: number;
+}
+
+const ROUNDS = 1 << 18;
+
+async function compile(relaxed: boolean): Promise<Loop | undefined> {
+  let bytes: Uint8Array<ArrayBuffer> | undefined;
+  const source = fileURLToPath(new URL('../assembly/gemm/ceiling.ts', import.meta.url));
+  const features = ['--enable', 'simd', ...(relaxed ? ['--enable', 'relaxed-simd'] : [])];
+  const { error, stderr } = await asc.main(
+    [source, '--config', 'none', '--outFile', 'ceiling.wasm', '-O3', '--runtime', 'stub', ...features],
+    {
+      writeFile: (_name, contents) => {
+        bytes = new Uint8Array(contents as Uint8Array);
+      },
+    },
+  );
+  if (error || bytes === undefined) throw new Error(`ceiling: ${error?.message}\n${stderr}`);
+  if (!WebAssembly.validate(bytes)) return undefined;
+  const instance = await WebAssembly.instantiate(bytes, { env: { abort: () => {} } });
+  return instance.instance.exports as unknown as Loop;
+}
+
+/** Compiles the loops; what it returns measures them, in GFLOP/s: the best of a few runs of a few milliseconds. */
+export async function createCeiling(): Promise<() => Ceiling> {
+  const [plain, fused] = [await compile(false), await compile(true)];
+  const measure = (loop: Loop | undefined, runs: number): number | undefined => {
+    if (loop === undefined) return undefined;
+    let best = Number.POSITIVE_INFINITY;
+    for (let i = 0; i < runs; i++) {
+      best = Math.min(
+        best,
+        cpuMs(() => loop.ceiling(ROUNDS, 0.999, 0.001)),
+      );
+    }
+    return (2 * loop.ROUND.value * ROUNDS) / best / 1e6;
+  };
+  measure(plain, 50);
+  measure(fused, 50);
+  return () => ({ mulAdd: measure(plain, 8)!, fma: measure(fused, 8) });
+}

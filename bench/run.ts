@@ -1,0 +1,40 @@
+/**
+ * `npm run bench -- [--filter NAME] [--quick] [--json] [--threads N] [--mode strict|fast]`
+ *
+ * Times the kernels that carry the work, each as a share of what one thread's arithmetic allows, measured beside it.
+ */
+import { parseArgs } from 'node:util';
+import { createWasmBackend } from '../src/backend/wasm/index.js';
+import { createCeiling } from './ceiling.js';
+import { convCases } from './conv2d.js';
+import { gemmCases } from './gemm.js';
+import { HEADER, line, measure, type Result } from './harness.js';
+
+const { values } = parseArgs({
+  options: {
+    filter: { type: 'string', default: '' },
+    quick: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
+    threads: { type: 'string', default: '1' },
+    mode: { type: 'string', default: 'strict' },
+  },
+});
+
+const cases = [...gemmCases, ...convCases].filter(({ name }) => name.includes(values.filter));
+const backend = await createWasmBackend({ threads: Number(values.threads), mode: values.mode === 'fast' ? 'fast' : 'strict' });
+const ceiling = await createCeiling();
+const { mulAdd, fma } = ceiling();
+const { threads } = backend.info();
+
+const say = values.json ? () => {} : console.log;
+say(`ceiling of one thread: ${mulAdd.toFixed(1)} GFLOP/s by mul + add${fma === undefined ? '' : `, ${fma.toFixed(1)} by fma`}`);
+say(HEADER);
+const results: Result[] = [];
+for (const benchCase of cases) {
+  const result = await measure(benchCase, backend, { threads, ceiling, quick: values.quick });
+  results.push(result);
+  say(line(result));
+}
+say(`${backend.info().variant}, ${threads} thread${threads === 1 ? '' : 's'}, ${values.mode} mode`);
+if (values.json) console.log(JSON.stringify({ info: backend.info(), ceiling: { mulAdd, fma }, results }, null, 2));
+backend.dispose();

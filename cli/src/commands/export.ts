@@ -1,0 +1,65 @@
+/** `zfnet export`: a run's network as a file that other tools read. */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { Command } from 'commander';
+import { encodeCheckpoint, type Run } from 'zfnet';
+import { toOnnx } from 'zfnet/onnx';
+import type { HostTensor } from 'zfnet/safetensors';
+import { defineCommand, handler, oneOf, whole } from '../command.js';
+import { openRun } from '../runs.js';
+
+interface ExportOptions {
+  to: 'onnx' | 'safetensors';
+  out: string;
+  checkpoint?: string;
+  opset: number;
+}
+
+export function exportCommand(program: Command): void {
+  defineCommand(program, 'export <run>', 'write a run’s network as ONNX or safetensors', [
+    'zfnet export runs/photos --to onnx --out photos.onnx',
+    'zfnet export runs/photos --to safetensors --out photos.safetensors --checkpoint checkpoints/epoch-0010.safetensors',
+  ])
+    .requiredOption('--to <format>', 'onnx, or safetensors: the weights by PyTorch’s names', oneOf(['onnx', 'safetensors']))
+    .requiredOption('--out <file>', 'the file to write')
+    .option('--checkpoint <file>', 'a file of the run (default: its best weights)')
+    .option('--opset <n>', 'ONNX operator set', whole({ min: 13, max: 22 }), 13)
+    .action(
+      handler(async (context, path: string, options: ExportOptions) => {
+        const { to, out, checkpoint, opset } = options;
+        await context.engine();
+        const run = await openRun(path, { checkpoint });
+        try {
+          const bytes = to === 'onnx' ? asOnnx(run, opset) : asSafetensors(run);
+          await mkdir(dirname(out), { recursive: true });
+          await writeFile(out, bytes);
+          const parameters = run.model.parameters().reduce((sum, { size }) => sum + size, 0);
+          const report = { out, format: to, bytes: bytes.length, parameters, checkpoint: run.checkpoint };
+          context.result(
+            report,
+            () => `${out}: ${parameters.toLocaleString('en')} parameters of ${run.checkpoint}, ${(bytes.length / 2 ** 20).toFixed(1)} MiB`,
+          );
+        } finally {
+          run.model.dispose();
+        }
+      }),
+    );
+}
+
+/** What a reader must know beside the weights; `zfnet import` makes the same run of it again. */
+function infoOf({ config, classes, init, fingerprint }: Run): Record<string, unknown> {
+  return { architecture: config.architecture, init, classes, fingerprint, preprocess: config.preprocess };
+}
+
+function asOnnx(run: Run, opset: number): Uint8Array {
+  const mean = run.preprocess.meanTensor.data;
+  const metadata: Record<string, string> = { 'zfnet.mean': Buffer.from(mean.buffer, mean.byteOffset, mean.byteLength).toString('base64') };
+  for (const [key, value] of Object.entries(infoOf(run))) metadata[`zfnet.${key}`] = JSON.stringify(value);
+  return toOnnx(run.model, { inputShape: run.model.inputShape, opset, metadata });
+}
+
+function asSafetensors(run: Run): Uint8Array {
+  const weights: Record<string, HostTensor> = {};
+  for (const [name, tensor] of run.model.namedParameters()) weights[name] = { shape: tensor.shape, data: tensor.dataSync() };
+  return encodeCheckpoint({ weights, velocities: {}, mean: run.preprocess.meanTensor, info: infoOf(run) });
+}

@@ -1,0 +1,163 @@
+/** Pictures from numbers: shades, crops, windows, sheets, labels, and PNG there and back. */
+import { describe, expect, it } from 'vitest';
+import type { Image } from '../../src/data/index.js';
+import {
+  blank,
+  contactSheet,
+  contrastRange,
+  cropPicture,
+  cropPlanes,
+  decodePng,
+  encodePng,
+  enlarge,
+  pngDataUri,
+  projectionSheet,
+  signedPicture,
+  windowAround,
+} from '../../src/report/index.js';
+import { label } from '../../src/report/label.js';
+import { noise } from '../deconv/support.js';
+
+/** Every pixel different: channel c of (y, x) is y · 16 + x · 3 + c. */
+const ramp = (width: number, height: number): Image => ({
+  width,
+  height,
+  channels: 3,
+  data: Uint8Array.from(
+    { length: width * height * 3 },
+    (_, i) => Math.floor(i / 3 / width) * 16 + (Math.floor(i / 3) % width) * 3 + (i % 3),
+  ),
+});
+
+const pixel = (image: Image, y: number, x: number) => [
+  ...image.data.subarray((y * image.width + x) * image.channels, (y * image.width + x + 1) * image.channels),
+];
+
+describe('signed pictures', () => {
+  it('show zero as grey, the range as the extremes, and clip beyond', () => {
+    const picture = signedPicture([0, 2, -2, 1, -1, 5], [1, 2, 3], 2);
+    expect(picture).toMatchObject({ width: 3, height: 2, channels: 1 });
+    expect([...picture.data]).toEqual([128, 255, 1, 192, 65, 255]);
+  });
+
+  it('interleave channels', () => {
+    const picture = signedPicture([1, 0, 0, 1, -1, -1], [3, 1, 2], 1);
+    expect([...picture.data]).toEqual([255, 128, 1, 128, 255, 1]);
+  });
+
+  it('stretch to the value that 99.5 % stay within', () => {
+    const values = Float32Array.from({ length: 1000 }, (_, i) => (i % 2 === 0 ? i + 1 : -i - 1));
+    expect(contrastRange(values)).toBe(995);
+    // Where nearly all is zero, the rest is the picture.
+    const sparse = new Float32Array(1000);
+    sparse[7] = -3;
+    expect(contrastRange(sparse)).toBe(3);
+    expect([...signedPicture(sparse, [1, 20, 50]).data].filter((shade) => shade !== 128)).toEqual([1]);
+    expect(contrastRange(new Float32Array(8))).toBe(0);
+    expect([...signedPicture(new Float32Array(4), [1, 2, 2]).data]).toEqual([128, 128, 128, 128]);
+  });
+
+  it('take one or three channels', () => {
+    expect(() => signedPicture(new Float32Array(8), [2, 2, 2])).toThrow(/shape \[2,2,2\], expected \[1, H, W\] or \[3, H, W\]/);
+  });
+});
+
+describe('crops and windows', () => {
+  it('cut the same place out of planes and pictures', () => {
+    const image = ramp(5, 4);
+    const planes = Float32Array.from({ length: 60 }, (_, i) => image.data[(i % 20) * 3 + Math.floor(i / 20)]);
+    const crop = cropPicture(image, [1, 2, 3, 5]);
+    expect(crop).toMatchObject({ width: 3, height: 2 });
+    expect(pixel(crop, 0, 0)).toEqual(pixel(image, 1, 2));
+    expect(pixel(crop, 1, 2)).toEqual(pixel(image, 2, 4));
+    const { values, shape } = cropPlanes(planes, [3, 4, 5], [1, 2, 3, 5]);
+    expect(shape).toEqual([3, 2, 3]);
+    expect([...values]).toEqual([0, 1, 2].flatMap((c) => Array.from({ length: 6 }, (_, p) => crop.data[p * 3 + c])));
+  });
+
+  it('windows hold their patch, have one size and stay inside', () => {
+    expect(windowAround([3, 4, 10, 11], [7, 7], 20, 30)).toEqual([3, 4, 10, 11]);
+    expect(windowAround([0, 0, 5, 6], [7, 7], 20, 30)).toEqual([0, 0, 7, 7]);
+    expect(windowAround([16, 25, 20, 30], [7, 7], 20, 30)).toEqual([13, 23, 20, 30]);
+    expect(windowAround([0, 2, 8, 10], [9, 9], 8, 10)).toEqual([0, 1, 8, 10]);
+  });
+});
+
+describe('sheets', () => {
+  it('put pictures in rows with gaps and a margin', () => {
+    const pictures = [blank(2, 3, 10), blank(2, 3, 20), blank(2, 3, 30)];
+    const sheet = contactSheet(pictures, { columns: 2, gap: 1, margin: 2, background: [1, 2, 3] });
+    expect(sheet).toMatchObject({ width: 2 * 2 + 2 * 2 + 1, height: 2 * 2 + 2 * 3 + 1 });
+    expect(pixel(sheet, 0, 0)).toEqual([1, 2, 3]);
+    expect(pixel(sheet, 2, 2)).toEqual([10, 10, 10]);
+    expect(pixel(sheet, 2, 4)).toEqual([1, 2, 3]);
+    expect(pixel(sheet, 4, 5)).toEqual([20, 20, 20]);
+    expect(pixel(sheet, 6, 3)).toEqual([30, 30, 30]);
+    expect(pixel(sheet, 6, 6)).toEqual([1, 2, 3]);
+  });
+
+  it('enlarge by squares', () => {
+    const image = ramp(3, 2);
+    const large = enlarge(image, 3);
+    expect(large).toMatchObject({ width: 9, height: 6 });
+    for (const [y, x] of [
+      [0, 0],
+      [2, 5],
+      [3, 8],
+      [5, 6],
+    ])
+      expect(pixel(large, y, x)).toEqual(pixel(image, Math.floor(y / 3), Math.floor(x / 3)));
+  });
+
+  it('label numbers', () => {
+    const { width, height } = label('17', { scale: 1 });
+    expect([width, height]).toEqual([7, 5]);
+    const ink = (text: string) => [...label(text, { scale: 1 }).data].filter((shade) => shade !== 255).length / 3;
+    expect(ink('8')).toBe(13);
+    expect(ink('1.5')).toBe(ink('1') + ink('.') + ink('5'));
+    expect(ink('→')).toBe(0);
+  });
+
+  it('set projections beside their patches', () => {
+    const image = ramp(16, 16);
+    const projection = new Float32Array(3 * 256);
+    projection[5 * 16 + 6] = 4;
+    const sheet = projectionSheet({
+      image,
+      field: [4, 4],
+      projections: [
+        { map: 3, value: 1.25, patch: [4, 4, 8, 8], projection },
+        { map: 11, value: 0.5, patch: [0, 0, 2, 3], projection },
+      ],
+    });
+    // The image at 8 times its size, two pairs of crops at 32 times theirs.
+    expect(sheet.width).toBe(128 + 2 * (2 * 128 + 2) + 12 + 3 * 12);
+    expect(pixel(sheet, 12, 12)).toEqual(pixel(image, 0, 0));
+    const left = 128 + 24;
+    expect(pixel(sheet, 12, left)).toEqual([128, 128, 128]);
+    expect(pixel(sheet, 12 + 32 + 5, left + 64 + 5)).toEqual([255, 128, 128]);
+    expect(pixel(sheet, 12, left + 128 + 2)).toEqual(pixel(image, 4, 4));
+  });
+});
+
+describe('PNG', () => {
+  it('comes back as it went, in colour and in grey', () => {
+    const colour: Image = { width: 13, height: 7, channels: 3, data: Uint8Array.from(noise(273, 1), (v) => 128 + 127 * v) };
+    const grey: Image = { width: 5, height: 9, channels: 1, data: Uint8Array.from(noise(45, 2), (v) => 128 + 127 * v) };
+    for (const image of [colour, grey]) expect(decodePng(encodePng(image))).toEqual(image);
+  });
+
+  it('is a PNG file, and a data URI of one', () => {
+    const bytes = encodePng(ramp(4, 4));
+    expect([...bytes.subarray(0, 8)]).toEqual([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
+    const uri = pngDataUri(ramp(4, 4));
+    expect(uri).toMatch(/^data:image\/png;base64,/);
+    expect(new Uint8Array(Buffer.from(uri.split(',')[1], 'base64'))).toEqual(new Uint8Array(bytes));
+  });
+
+  it('refuses what has transparency', async () => {
+    const { encode } = await import('fast-png');
+    const clear = encode({ width: 1, height: 1, channels: 4, data: Uint8Array.of(1, 2, 3, 0) });
+    expect(() => decodePng(clear)).toThrow(/4 channels, expected 1 or 3/);
+  });
+});

@@ -1,0 +1,15 @@
+/** Garbage collection on demand, for tests of what happens to forgotten tensors. */
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+
+setFlagsFromString('--expose-gc');
+const collect: () => void = runInNewContext('gc');
+
+/** Collects garbage and lets finalizers run. */
+export async function collectGarbage(): Promise<void> {
+  for (let i = 0; i < 3; i++) {
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    collect();
+  }
+  await new Promise((resolve) => setTimeout(resolve, 0));
+}

@@ -1,0 +1,58 @@
+/** The nearest neighbour in pixels against a loop over all pairs. */
+import { beforeAll, describe, expect, it } from 'vitest';
+import { createReferenceBackend } from '../../src/backend/reference/index.js';
+import type { Example, Split } from '../../src/data/index.js';
+import { memory } from '../../src/index.js';
+import { setDefaultBackend } from '../../src/tensor/index.js';
+import { nearestNeighbour } from '../../src/zfnet/index.js';
+import { noiseSplit } from '../deconv/support.js';
+
+beforeAll(() => setDefaultBackend(createReferenceBackend()));
+
+async function examples(split: Split): Promise<Example[]> {
+  return Promise.all(Array.from({ length: split.length }, (_, i) => split.get(i)));
+}
+
+/** Means of 2 × 2 pixels of an image of 8 × 8. */
+function halved({ image }: Example): number[] {
+  const at = (y: number, x: number, c: number) => image.data[(y * 8 + x) * 3 + c];
+  return Array.from({ length: 48 }, (_, i) => {
+    const [y, x, c] = [2 * Math.floor(i / 12), 2 * (Math.floor(i / 3) % 4), i % 3];
+    return (at(y, x, c) + at(y, x + 1, c) + at(y + 1, x, c) + at(y + 1, x + 1, c)) / 4;
+  });
+}
+
+async function naive(train: Split, test: Split, features: (example: Example) => ArrayLike<number>): Promise<number> {
+  const known = (await examples(train)).map((example) => ({ label: example.label, values: features(example) }));
+  let wrong = 0;
+  for (const example of await examples(test)) {
+    const own = Array.from(features(example));
+    const distances = known.map(({ values }) => own.reduce((sum, value, i) => sum + (value - values[i]) ** 2, 0));
+    if (known[distances.indexOf(Math.min(...distances))].label !== example.label) wrong++;
+  }
+  return wrong / test.length;
+}
+
+describe('nearestNeighbour', () => {
+  const train = noiseSplit(40, 8, 8, 1);
+  const tests = [noiseSplit(25, 8, 8, 2), noiseSplit(10, 8, 8, 3)];
+
+  it('equals the loop over all pairs, on pixels and on blocks of them', async () => {
+    const pixels = await nearestNeighbour(train, tests, { side: 8, batchSize: 7 });
+    expect(pixels).toEqual([
+      await naive(train, tests[0], ({ image }) => image.data),
+      await naive(train, tests[1], ({ image }) => image.data),
+    ]);
+    const blocks = await nearestNeighbour(train, tests, { side: 4 });
+    expect(blocks).toEqual([await naive(train, tests[0], halved), await naive(train, tests[1], halved)]);
+    expect(Math.min(...pixels, ...blocks)).toBeGreaterThan(0.2); // Noise has no neighbours worth the name.
+  });
+
+  it('never errs on what it has seen, and frees what it held', async () => {
+    const before = memory().bytes;
+    const seen: number[] = [];
+    expect(await nearestNeighbour(train, [train], { side: 8, onProgress: (done) => seen.push(done) })).toEqual([0]);
+    expect(seen.at(-1)).toBe(80);
+    expect(memory().bytes).toBe(before);
+  });
+});
