@@ -1,7 +1,6 @@
 /** From a file of another tool, or of `zfnet export`, to one of our networks with everything that a run records of it. */
 import {
   type Architecture,
-  architectureOf,
   type Checkpoint,
   decodeCheckpoint,
   FormatError,
@@ -120,7 +119,7 @@ async function recognise(net: OnnxModel): Promise<Architecture | null> {
   for (const preset of Object.keys(PRESETS) as PresetName[]) {
     let model: ZfNet;
     try {
-      model = zfnet(preset, { classes, channels, inputSize: height, dropout: 0 });
+      model = zfnet(preset, { classes, channels, inputSize: height, dropout: 0, width: shapes[0][0] / PRESETS[preset].conv[0].maps });
     } catch {
       continue; // the input is too small for this preset
     }
@@ -129,8 +128,7 @@ async function recognise(net: OnnxModel): Promise<Architecture | null> {
       if (own.map(String).join(' ') !== shapes.map(String).join(' ')) continue;
       const weights = orderedWeights(net);
       model.loadStateDict(Object.fromEntries(model.namedParameters().map(([key], i) => [key, weights[i]])));
-      if (await sameOutputs(model.eval(), net, [1, channels, height, height]))
-        return architectureOf(preset, { classes, channels, inputSize: height, dropout: 0 });
+      if (await sameOutputs(model.eval(), net, [1, channels, height, height])) return model.architecture;
     } finally {
       model.dispose();
     }

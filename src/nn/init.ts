@@ -6,8 +6,10 @@ import { type Module, parameter } from './module.js';
  * - `paper`: N(0, 10⁻²), the paper's "all weights 10⁻²" read as a deviation
  * - `he`: N(0, 2 / fan in) (He et al. 2015)
  * - `glorot`: N(0, 2 / (fan in + fan out)) (Glorot & Bengio 2010)
+ * - `mixed`: as `paper` in the first layer, as `he` in all others. What the first layer starts from is soon small beside what it
+ *   learns, so its filters become smooth, and all projections with them, within a few epochs
  */
-export type InitScheme = 'paper' | 'he' | 'glorot';
+export type InitScheme = 'paper' | 'he' | 'glorot' | 'mixed';
 
 /** Inputs and outputs of one unit: the first axis counts units, the second inputs, the rest the kernel's places. */
 function fans(shape: readonly number[]): { fanIn: number; fanOut: number } {
@@ -15,7 +17,7 @@ function fans(shape: readonly number[]): { fanIn: number; fanOut: number } {
   return { fanIn: shape[1] * places, fanOut: shape[0] * places };
 }
 
-function deviation(scheme: InitScheme, shape: readonly number[]): number {
+function deviation(scheme: InitScheme, shape: readonly number[], isFirst: boolean): number {
   const { fanIn, fanOut } = fans(shape);
   switch (scheme) {
     case 'paper':
@@ -24,18 +26,23 @@ function deviation(scheme: InitScheme, shape: readonly number[]): number {
       return Math.sqrt(2 / fanIn);
     case 'glorot':
       return Math.sqrt(2 / (fanIn + fanOut));
+    case 'mixed':
+      return isFirst ? deviation('paper', shape, true) : deviation('he', shape, false);
     default:
-      throw new RangeOfValueError(`init: unknown scheme '${scheme}', expected paper, he or glorot`);
+      throw new RangeOfValueError(`init: unknown scheme '${scheme}', expected paper, he, glorot or mixed`);
   }
 }
 
 /** Draws every weight of a module anew, sets every bias (parameters of one axis) to 0 and every scale (`weight` of one axis) to 1. */
 export function initialize(module: Module, scheme: InitScheme, generator?: Generator): void {
+  let isFirst = true;
   for (const [name, target] of module.namedParameters()) {
     const storage = target.writable;
     if (target.rank < 2) target.backend.fill(storage, /(^|\.)weight$/.test(name) ? 1 : 0);
     else {
-      const values = randn(target.shape, { std: deviation(scheme, target.shape), generator, backend: target.backend, dtype: target.dtype });
+      const std = deviation(scheme, target.shape, isFirst);
+      isFirst = false;
+      const values = randn(target.shape, { std, generator, backend: target.backend, dtype: target.dtype });
       target.backend.affine(storage, values.storage, 1, 0);
       values.dispose();
     }

@@ -173,7 +173,14 @@ export function zfnet(preset: PresetName, options: ZfnetOptions = {}): ZfNet {
   const architecture = architectureOf(preset, options);
   const spec: Preset = PRESETS[preset];
   return scope(() => {
-    const model = new ZfNet(buildLayers(spec, architecture), architecture);
+    const layers: Record<string, Module> = {};
+    try {
+      buildLayers(spec, architecture, layers);
+    } catch (error) {
+      for (const built of Object.values(layers)) built.dispose();
+      throw error;
+    }
+    const model = new ZfNet(layers, architecture);
     const generator = new Generator(options.seed ?? 0, 'init');
     const scheme = options.init ?? defaultInit(architecture);
     initialize(model, scheme, generator);
@@ -183,22 +190,21 @@ export function zfnet(preset: PresetName, options: ZfnetOptions = {}): ZfNet {
   });
 }
 
-function buildLayers(spec: Preset, architecture: Architecture): Record<string, Module> {
-  const layers: Record<string, Module> = {};
+/** Puts the layers of a preset into `layers`, as far as they fit. */
+function buildLayers(spec: Preset, architecture: Architecture, layers: Record<string, Module>): void {
   const scaled = (count: number) => Math.max(1, Math.round(count * architecture.width));
   let shape: Shape = [1, architecture.channels, architecture.inputSize, architecture.inputSize];
   const add = (name: string, layer: Module) => {
+    layers[name] = layer;
     try {
       shape = layer.outputShape(shape);
     } catch (error) {
-      for (const built of [...Object.values(layers), layer]) built.dispose();
       if (!(error instanceof ShapeError)) throw error;
       throw new ShapeError(
         `zfnet: an input of ${architecture.inputSize} pixels is too small for layer ${name} of preset '${architecture.preset}': ${error.message}. Take a larger input size${architecture.preset === 'small' ? '' : ", or the preset 'small'"}`,
         { cause: error },
       );
     }
-    layers[name] = layer;
   };
   const addPool = (block: number, spec: PoolSpec | null) => {
     if (spec) add(`pool${block}`, new MaxPool2d(spec.kernel, { stride: spec.stride, padding: spec.padding, ceil: spec.ceil }));
@@ -216,7 +222,7 @@ function buildLayers(spec: Preset, architecture: Architecture): Record<string, M
     }
   });
   addPool(5, spec.pool[2]);
-  if (spec.units.length === 0) return layers;
+  if (spec.units.length === 0) return;
   add('flatten', new Flatten());
   spec.units.forEach((units, i) => {
     const block = 6 + i;
@@ -225,5 +231,4 @@ function buildLayers(spec: Preset, architecture: Architecture): Record<string, M
     if (architecture.dropout > 0) add(`drop${block}`, new Dropout(architecture.dropout));
   });
   add('fc8', new Linear(shape[1], architecture.classes));
-  return layers;
 }

@@ -3,7 +3,8 @@
  *
  * Images arrive as squares of `side` pixels, a little larger than the network's input (256 for 224); training cuts crops at
  * drawn places, evaluation the centre or all ten. `scale` then multiplies everything: 1 keeps the paper's range of about
- * [-128, 128], which its initial weights of 10⁻² expect; He's and Glorot's expect about unit variance and get 1/64.
+ * [-128, 128], which its initial weights of 10⁻² expect; He's and Glorot's expect about unit variance and get 1/64; with the
+ * paper's first layer before He's, 1/16.
  */
 import type { Image, Split } from '../data/dataset.js';
 import { DataError } from '../data/errors.js';
@@ -26,7 +27,9 @@ export interface PreprocessOptions {
 export const sideFor = (inputSize: number): number => Math.round((inputSize * 256) / 224);
 
 /** The scale that initial weights of a scheme expect. */
-export const scaleFor = (init: InitScheme): number => (init === 'paper' ? 1 : 1 / 64);
+export const scaleFor = (init: InitScheme): number => SCALES[init];
+
+const SCALES: Readonly<Record<InitScheme, number>> = { paper: 1, he: 1 / 64, glorot: 1 / 64, mixed: 1 / 16 };
 
 /** Turns images into batches for one network. Holds its mean image. */
 export class Preprocess {

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { type Image, openDataset, readImage, resizeImage } from '../../src/data/index.js';
 import { BLUE, everything, failure, farthest, GREEN, paint, pixel, plain, RED, temporaryFolder, text, tree } from './support.js';
 
+const root = temporaryFolder();
 const WHITE = [255, 255, 255] as const;
 /** Middles of the four quarters: top left, top right, bottom left, bottom right. */
 function quarters(image: Image): number[][] {
@@ -186,7 +187,7 @@ describe('a size asked for', () => {
   });
 
   it('holds for a whole folder', async () => {
-    const folder = await tree(temporaryFolder(), {
+    const folder = await tree(root, {
       'cat/wide.png': bands(90, 30).png().toBuffer(),
       'cat/high.png': bands(30, 90).png().toBuffer(),
       'dog/small.png': plain(GREEN),

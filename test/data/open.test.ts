@@ -5,6 +5,8 @@ import { type OpenOptions, openDataset } from '../../src/data/index.js';
 import { findInPackage, importOptional, requirePackageFiles } from '../../src/data/packages.js';
 import { failure, temporaryFolder } from './support.js';
 
+const root = temporaryFolder();
+
 describe('a source', () => {
   it('that is empty, or a scheme without a folder, is told what there is', async () => {
     expect((await failure(openDataset(''))).message).toBe(
@@ -21,7 +23,6 @@ describe('a source', () => {
   });
 
   it('with any other name is a folder, also one that looks like a scheme', async () => {
-    const root = temporaryFolder();
     for (const source of ['scenes2', 'mnist:', 'C:\\images', 'http://example.org/images', join(root, 'idx:nothing')]) {
       expect((await failure(openDataset(source))).message).toContain(`${source}: cannot be opened as a folder of images`);
     }

@@ -6,7 +6,7 @@ import sharp, { type Sharp } from 'sharp';
 import { afterAll } from 'vitest';
 import { DataError, type Image, type Split } from '../../src/data/index.js';
 
-/** A folder that is gone after the tests of the file that asked for it. */
+/** A folder that is gone after the tests of the file that asked for it; to be called outside of tests. */
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'zfnet-data-'));
   afterAll(() => rmSync(folder, { recursive: true, force: true }));

@@ -63,8 +63,8 @@ export function trainCommand(program: Command): void {
       whole({ min: 1 }),
     )
     .option('--dropout <p>', 'probability on fc6 and fc7 (default: 0.5)', decimal({ min: 0, below: 1 }))
-    .option('--init <scheme>', 'initial weights: paper, he, glorot (default: paper at full size, else he)', oneOf(INITS))
-    .option('--scale <factor>', 'what pixels are multiplied by (default: 1 with --init paper, else 1/64)', decimal({ above: 0 }))
+    .option('--init <scheme>', 'initial weights: paper, he, glorot, mixed (default: paper at full size, else he)', oneOf(INITS))
+    .option('--scale <factor>', 'what pixels are multiplied by (default: 1 with --init paper, 1/16 with mixed, else 1/64)', decimal({ above: 0 }))
     .optionsGroup('Recipe (defaults: the paper’s):')
     .option('--epochs <n>', 'passes over the training images (default: 70; 20 for inputs below 64 pixels)', whole({ min: 0 }))
     .option('--batch-size <n>', `images a step (default: ${batchSize})`, whole({ min: 1 }))

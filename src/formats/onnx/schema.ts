@@ -181,3 +181,4 @@ export type Written<T> = {
 };
 
 export const encodeModel = (model: Written<ModelProto>): Uint8Array => encodeMessage(MODEL, model);
+export const encodeTensor = (tensor: Written<TensorProto>): Uint8Array => encodeMessage(TENSOR, tensor);
