@@ -99,11 +99,11 @@ export function gradcheck(
   const backend = createReferenceBackend();
   const run = subject instanceof Module ? (...tensors: Tensor[]) => subject.forward(tensors[0]) : subject;
   const randomState = getRandomState();
-  const slots = subject instanceof Module ? parameterSlots(subject) : [];
+  const slots = subject instanceof Module ? tensorSlots(subject) : [];
   try {
     return withBackend(backend, () => {
-      const args = (inputs instanceof Tensor ? [inputs] : inputs).map(inFloat64);
-      for (const slot of slots) slot.put(inFloat64(slot.original));
+      const args = (inputs instanceof Tensor ? [inputs] : inputs).map((input) => inFloat64(input, true));
+      for (const slot of slots) slot.put(inFloat64(slot.original, slot.original.requiresGrad));
       const leaves = [
         ...args.map((leaf, i) => ({ name: `input ${i}`, leaf })),
         ...slots.map(({ name, get }) => ({ name, leaf: get() })),
@@ -117,10 +117,10 @@ export function gradcheck(
   }
 }
 
-/** A copy on the default backend: floating-point numbers in float64, as a leaf. */
-function inFloat64(source: Tensor): Tensor {
+/** A copy on the default backend: floating-point numbers in float64, as a leaf of the graph where they are to be checked. */
+function inFloat64(source: Tensor, checked: boolean): Tensor {
   const float = source.dtype === 'float32' || source.dtype === 'float64';
-  return tensor(source.dataSync(), source.shape, { dtype: float ? 'float64' : source.dtype, requiresGrad: float });
+  return tensor(source.dataSync(), source.shape, { dtype: float ? 'float64' : source.dtype, requiresGrad: checked && float });
 }
 
 interface Slot {
@@ -130,11 +130,11 @@ interface Slot {
   put(value: Tensor): void;
 }
 
-/** Where a module and its parts keep their parameters. */
-function parameterSlots(module: Module, prefix = ''): Slot[] {
+/** Where a module and its parts keep their parameters and buffers. */
+function tensorSlots(module: Module, prefix = ''): Slot[] {
   const owner = module as unknown as Record<string, Tensor>;
   const own = Object.entries(module)
-    .filter((entry): entry is [string, Tensor] => entry[1] instanceof Tensor && entry[1].requiresGrad)
+    .filter((entry): entry is [string, Tensor] => entry[1] instanceof Tensor)
     .map(([key, original]) => ({
       name: prefix + key,
       original,
@@ -143,7 +143,7 @@ function parameterSlots(module: Module, prefix = ''): Slot[] {
         owner[key] = value;
       },
     }));
-  return [...own, ...module.children().flatMap(([name, child]) => parameterSlots(child, `${prefix}${name}.`))];
+  return [...own, ...module.children().flatMap(([name, child]) => tensorSlots(child, `${prefix}${name}.`))];
 }
 
 function compare(evaluate: () => Tensor, leaves: readonly { name: string; leaf: Tensor }[], options: Required<GradcheckOptions>) {

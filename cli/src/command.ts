@@ -66,40 +66,33 @@ export interface Context {
   result(value: unknown, text: () => string): void;
 }
 
-/**
- * Adds a command with the common options, and examples below its help. `usage` names it and its arguments: `info <target>`.
- *
- * @param own.mode the command has a `--mode` that means something else; the engine's then stays at its default
- */
-export function defineCommand(
-  program: Command,
-  usage: string,
-  description: string,
-  examples: readonly string[],
-  own: { mode?: boolean } = {},
-): Command {
+/** Adds a command, with examples below its help. `usage` names it and its arguments: `info <target>`. The common options follow. */
+export function defineCommand(program: Command, usage: string, description: string, examples: readonly string[]): Command {
   const command = program.command(usage).description(description);
   if (examples.length > 0) command.addHelpText('after', `\nExamples:\n${examples.map((line) => `  $ npx ${line}`).join('\n')}`);
-  return addCommonOptions(command, own.mode ?? false);
+  return command;
 }
 
 const ENGINE_MODES = ['strict', 'fast'] as const;
 
-function addCommonOptions(command: Command, ownMode: boolean): Command {
-  const group = 'Common options:';
-  const common = (flags: string, text: string) => new Option(flags, text).helpGroup(group);
-  const mode = common('--mode <mode>', 'strict: the same bits everywhere; fast: relaxed operations (default: strict)').choices(
-    ENGINE_MODES,
-  );
-  return [
+/**
+ * Adds the options that every command has, behind its own. Where a command has a `--mode` that means something else, the
+ * engine's stays at its default.
+ */
+export function addCommonOptions(command: Command): Command {
+  const common = (flags: string, text: string) => new Option(flags, text).helpGroup('Common options:');
+  const all = [
     common('--json', 'one JSON text on standard output and nothing else'),
     common('--backend <name>', 'wasm or reference (default: wasm)').choices(['wasm', 'webgpu', 'reference']),
     common('--threads <n>', 'threads of the engine, or auto (default: auto)').argParser(threadCount),
-    ...(ownMode ? [] : [mode]),
+    common('--mode <mode>', 'strict: the same bits everywhere; fast: relaxed operations (default: strict)').choices(ENGINE_MODES),
     common('--seed <n>', 'seed of weights, order, dropout and augmentation (default: 0)').argParser(whole({ min: 0 })),
     common('--quiet', 'no progress'),
     common('--verbose', 'more about what happens; stacks of errors'),
-  ].reduce((all, option) => all.addOption(option), command);
+  ];
+  const own = new Set(command.options.map(({ long }) => long));
+  for (const option of all) if (!own.has(option.long)) command.addOption(option);
+  return command;
 }
 
 /** Wraps what a command does: `run(context, ...arguments, options)`. */
@@ -127,7 +120,7 @@ function createContext(common: CommonOptions): Context & { close(): void } {
     const code = name === 'SIGINT' ? 130 : 143;
     if (controller.signal.aborted) process.exit(code);
     status = code;
-    controller.abort();
+    controller.abort(code);
   };
   const handlers = { SIGINT: onSignal('SIGINT'), SIGTERM: onSignal('SIGTERM') };
   let catching = false;

@@ -5,8 +5,12 @@ import type { Dataset, Split } from 'zfnet/data';
 /** Inputs below this are taken by the preset `small`, whose strides are 1. */
 const SMALL_BELOW = 64;
 const SMALL_FROM = 28;
-/** `scenes` can be drawn at any size; this one trains in minutes. */
-const SCENES_SIZE = 64;
+/** Sources whose images have one size, or can be had at any: for `scenes`, one that trains in minutes. */
+const KNOWN_SIDES: readonly [source: string, side: number][] = [
+  ['scenes', 64],
+  ['mnist', 28],
+  ['cifar10:', 32],
+];
 
 export interface NetworkDefaults {
   preset: PresetName;
@@ -16,10 +20,10 @@ export interface NetworkDefaults {
 /**
  * The preset and the input size for images of a given size.
  *
- * @param side shortest side of the images in pixels; undefined where they can be had at any size
+ * @param side shortest side of the images in pixels; needed where no input size is given
  */
 export function defaultNetwork(side: number | undefined, given: { preset?: PresetName; inputSize?: number }): NetworkDefaults {
-  const size = given.inputSize ?? side ?? SCENES_SIZE;
+  const size = given.inputSize ?? side ?? PRESETS.a.inputSize;
   const preset = given.preset ?? (size < SMALL_BELOW ? 'small' : 'a');
   if (given.inputSize !== undefined) return { preset, inputSize: given.inputSize };
   if (preset === 'small') return { preset, inputSize: Math.min(Math.max(size, SMALL_FROM), SMALL_BELOW - 1) };
@@ -34,9 +38,11 @@ export function defaultTraining(channels: 1 | 3, inputSize: number): Pick<Traini
   return { augment, epochs: inputSize < SMALL_BELOW ? 20 : 70 };
 }
 
-/** The shortest side of a data set's images, by its own word or by looking at a few; undefined for drawn scenes. */
+/** The shortest side of a source's images where its name tells. */
+export const knownSide = (source: string): number | undefined => KNOWN_SIDES.find(([name]) => source.startsWith(name))?.[1];
+
+/** The shortest side of a data set's images, by its own word or by looking at a few. */
 export async function naturalSide(dataset: Dataset): Promise<number | undefined> {
-  if (dataset.name === 'scenes') return undefined;
   if (dataset.imageSize) return Math.min(...dataset.imageSize);
   const { train } = dataset.splits;
   const looked = Math.min(16, train.length);

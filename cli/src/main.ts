@@ -1,7 +1,7 @@
 /** The command line: puts the commands together, and turns whatever happens into an exit status. */
 import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
-import { reportError } from './command.js';
+import { addCommonOptions, reportError } from './command.js';
 import { deconvCommand } from './commands/deconv.js';
 import { demoCommand } from './commands/demo.js';
 import { evaluateCommand } from './commands/evaluate.js';
@@ -46,7 +46,7 @@ function createProgram(): Command {
   ])
     register(program);
   // Subcommands are to throw too, instead of ending the process while output is on its way.
-  for (const command of program.commands) command.exitOverride().showHelpAfterError('(--help tells more)');
+  for (const command of program.commands) addCommonOptions(command).exitOverride().showHelpAfterError('(--help tells more)');
   return program;
 }
 
@@ -61,5 +61,8 @@ async function main(argv: readonly string[]): Promise<number> {
     return reportError(error, argv.includes('--verbose'));
   }
 }
+
+// Whoever reads may stop reading, as `head` does.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
 
 process.exitCode = await main(process.argv);

@@ -4,7 +4,7 @@ import type { DataOptions, InitScheme, PresetName, Run, RunConfig, TrainingOptio
 import * as engine from 'zfnet';
 import { type Dataset, openDataset } from 'zfnet/data';
 import { Interrupted, UsageError } from './command.js';
-import { defaultNetwork, defaultTraining, naturalSide } from './defaults.js';
+import { defaultNetwork, defaultTraining, knownSide, naturalSide } from './defaults.js';
 import { duration, percent, type Reporter } from './reporter.js';
 import { FolderStore, isEmptyPlace } from './run_folder.js';
 
@@ -144,7 +144,10 @@ export async function trainRun(options: TrainRunOptions, reporter: Reporter): Pr
   } catch (error) {
     model.dispose();
     if (options.signal?.aborted)
-      throw new Interrupted(`stopped before the first step; go on with: npx zfnet train --out ${out} --resume`, 130);
+      throw new Interrupted(
+        `stopped before the first step; go on with: npx zfnet train --out ${out} --resume`,
+        Number(options.signal.reason) || 130,
+      );
     throw error;
   } finally {
     reporter.stop();
@@ -164,10 +167,8 @@ async function dataOfRun(recorded: RunConfig, options: TrainRunOptions, reporter
 async function dataOfNew(options: TrainRunOptions, reporter: Reporter): Promise<RunData> {
   const { data, dataOptions = {} } = options;
   if (!data) throw new UsageError('there are no images to train on: give --data SOURCE');
-  const side =
-    options.inputSize === undefined && data !== 'scenes'
-      ? await naturalSide(await openData(data, undefined, dataOptions, reporter))
-      : undefined;
+  const looked = options.inputSize === undefined && knownSide(data) === undefined;
+  const side = looked ? await naturalSide(await openData(data, undefined, dataOptions, reporter)) : knownSide(data);
   const { preset, inputSize } = defaultNetwork(side, options);
   const dataset = await openData(data, engine.sideFor(inputSize), dataOptions, reporter);
   return { dataset, dataOptions, preset, inputSize };
@@ -180,7 +181,20 @@ function newModel(options: TrainRunOptions, dataset: Dataset, network: { preset?
   if (engine.PRESETS[preset].units.length === 0)
     throw new UsageError(`preset ${preset} ends with its convolutions: it has no classes to learn. Take another preset`);
   const { inputSize } = network;
-  return engine.zfnet(preset, { classes: classes.length, inputSize, channels, width, dropout, init, seed: training?.seed });
+  return namingWrongSize(() =>
+    engine.zfnet(preset, { classes: classes.length, inputSize, channels, width, dropout, init, seed: training?.seed }),
+  );
+}
+
+/** A size that the layers cannot take came from the command line: it is wrong usage. */
+export function namingWrongSize<T>(build: () => T): T {
+  try {
+    return build();
+  } catch (error) {
+    if (error instanceof engine.ShapeError || error instanceof engine.RangeOfValueError)
+      throw new UsageError(error.message, { cause: error });
+    throw error;
+  }
 }
 
 /** The configuration of the run to go on with. Throws `UsageError` where options contradict it. */
@@ -247,7 +261,7 @@ function listen(reporter: Reporter): engine.TrainingListener {
       const { preset, inputSize, channels, width, classes } = config.architecture;
       reporter.say(
         `${at ? 'going on with' : 'training'} ${preset} (width ${width}, input ${channels}×${inputSize}×${inputSize}, ${classes} classes) on ${config.data.source}: ` +
-          `${config.data.trainExamples} images, ${total} epochs${at ? `, from epoch ${at.epoch + 1}, step ${at.step + 1}` : ''}`,
+          `${config.data.trainExamples} images, ${total} ${total === 1 ? 'epoch' : 'epochs'}${at ? `, from epoch ${at.epoch + 1}, step ${at.step + 1}` : ''}`,
       );
       epochStarted = performance.now();
     },

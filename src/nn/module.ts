@@ -3,11 +3,11 @@ import {
   type Backend,
   type DType,
   defaultBackend,
-  fromHost,
   type Shape,
   ShapeError,
   Tensor,
   type TypedArray,
+  tensor,
   ZfnetError,
 } from '../tensor/index.js';
 
@@ -127,6 +127,8 @@ export abstract class Module {
       if (!source) problems.push(`${name} is missing`);
       else if (source.shape.join() !== target.shape.join())
         problems.push(`${name} has shape [${source.shape}], expected [${target.shape}]`);
+      else if (!(source instanceof Tensor) && source.data.length !== target.size)
+        problems.push(`${name} has shape [${source.shape}] but ${source.data.length} numbers`);
     }
     const surplus = Object.keys(state).filter((name) => !own.has(name) && !UNUSED_STATE.test(name));
     if (surplus.length > 0)
@@ -147,9 +149,8 @@ export abstract class Module {
     for (const [key, value] of Object.entries(this)) {
       if (!(value instanceof Tensor)) continue;
       const backend = where.backend ?? defaultBackend();
-      const dtype = where.dtype ?? value.dtype;
-      const data = value.dataSync();
-      const copy = fromHost(dtype === 'float64' ? Float64Array.from(data) : Float32Array.from(data), value.shape, { backend });
+      const isFloat = value.dtype === 'float32' || value.dtype === 'float64';
+      const copy = tensor(value.dataSync(), value.shape, { backend, dtype: isFloat ? where.dtype : value.dtype });
       Object.assign(this, { [key]: value.requiresGrad ? parameter(copy) : copy.keep() });
       value.dispose();
     }

@@ -95,6 +95,10 @@ footer { margin-block: 5rem 3rem; }
   body { font-size: 1rem; }
   h1 { margin-top: 2.5rem; }
   h2 { margin-top: 3.5rem; }
+  .lead { font-size: 1.125rem; }
+  .comparison small { display: none; }
+  .comparison th:first-child { width: 28%; }
+  #layers :is(th, td):nth-child(2) { display: none; }
   .map { padding: 0.6rem; }
   .pair { gap: 0.5rem; }
   .tiles, .mistakes { grid-template-columns: repeat(auto-fill, minmax(5.5rem, 1fr)); gap: 1rem 0.75rem; }

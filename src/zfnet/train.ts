@@ -191,7 +191,7 @@ async function resumed(job: TrainJob, store: RunStore, recorded: RunConfig): Pro
   const asked = recorded.changes.findLast(({ option }) => option === 'lr')?.to ?? recorded.training.lr;
   if (options.lr !== undefined && options.lr !== asked) {
     note('lr', trainer.lr, trainingOptions({ lr: options.lr }).lr);
-    trainer.lr = options.lr;
+    trainer.setLr(options.lr);
   }
   if (changes.length > 0) {
     config.changes = [...recorded.changes, ...changes];
@@ -229,8 +229,8 @@ class Trainer {
     return this.optimizer.lr;
   }
 
-  set lr(value: number) {
-    this.optimizer.lr = value;
+  setLr(value: number): void {
+    this.schedule.setLr(value);
   }
 
   restore(checkpoint: Parameters<typeof restore>[0]): Progress {

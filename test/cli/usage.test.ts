@@ -29,6 +29,12 @@ describe('wrong usage', () => {
     ['eleven crops', ['evaluate', 'x', '--crops', '11'], /Expected one of 1, 10/],
     ['evaluating what is no run', ['evaluate', 'bars'], /bars is no run/],
     ['predicting no image', ['predict', 'x'], /missing required argument 'images'/],
+    [
+      'an input too small for the preset',
+      ['train', '--data', 'bars', '--out', 'x', '--preset', 'a', '--input-size', '16'],
+      /16 pixels is too small for layer/,
+    ],
+    ['no room for a layer', ['info', 'a', '--input-size', '8'], /8 pixels is too small for layer/],
     ['info of neither', ['info', 'nothing'], /neither a run's folder nor a preset/],
   ])('%s', async (_, args, message) => {
     const { status, stdout, stderr } = await zfnet(place.path, ...args);

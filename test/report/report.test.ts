@@ -67,7 +67,7 @@ describe('the page', () => {
     document = parseHTML(text).document as unknown as Document;
   }, 60_000);
 
-  const all = (selector: string) => [...document.querySelectorAll(selector)];
+  const all = (selector: string) => Array.from(document.querySelectorAll(selector));
 
   it('loads nothing: no script, no link, no address but data', () => {
     expect(all('script, iframe, object, embed, video, audio, base')).toHaveLength(0);
@@ -121,7 +121,9 @@ describe('the page', () => {
   it('shows all five convolution layers, each map twice nine', () => {
     expect(all('.layer h3').map((heading) => heading.textContent)).toEqual(['conv1', 'conv2', 'conv3', 'conv4', 'conv5']);
     for (const map of all('.map'))
-      expect([...map.querySelectorAll('.sheet')].map((sheet) => sheet.querySelectorAll('.cell').length)).toEqual([9, 9]);
+      expect(Array.from(map.querySelectorAll('.sheet'), (sheet) => sheet).map((sheet) => sheet.querySelectorAll('.cell').length)).toEqual([
+        9, 9,
+      ]);
     expect(all('.map').length).toBeGreaterThan(2);
   });
 

@@ -16,7 +16,7 @@ export interface CaseOptions {
   sums?: boolean;
   /** A factor on the tolerance. */
   slack?: number;
-  /** `compared`: not with differences, since some input sits on a kink. `none`: the operation has no gradient. */
+  /** `compared`: between backends, not with differences, as where inputs sit on a kink. `none`: the operation has no gradient. */
   gradient?: 'checked' | 'compared' | 'none';
   /** Elements of each input that the gradient check looks at. */
   places?: number;

@@ -8,6 +8,7 @@ import {
   abs,
   add,
   argmax,
+  batchNorm2d,
   cast,
   clamp,
   concat,
@@ -57,8 +58,8 @@ import {
   conv,
   convT,
   fc,
-  few,
   LONG,
+  large,
   lrn,
   maxPool,
   mm,
@@ -107,8 +108,8 @@ export const cases: readonly Case[] = [
     conv('9 images, fused ReLU', [9, 4, 5, 4], [5, 4, 3, 3], { padding: 1, relu: true }),
     conv('like conv1', [2, 3, 23, 21], [6, 3, 7, 7], { stride: 2, padding: 1 }),
     conv('like conv2', [2, 4, 11, 12], [6, 4, 5, 5], { stride: 2 }),
-    few(conv('enough for threads', [1, 24, 24, 24], [48, 24, 3, 3], { padding: 1 })),
-    few(conv('enough for threads, strided', [2, 16, 33, 33], [32, 16, 5, 5], { stride: 2 })),
+    large(conv('enough for threads', [1, 24, 24, 24], [48, 24, 3, 3], { padding: 1 })),
+    large(conv('enough for threads, strided', [2, 16, 33, 33], [32, 16, 5, 5], { stride: 2 })),
   ]),
 
   ...table('convTranspose2d', { sums: true }, [
@@ -138,7 +139,7 @@ export const cases: readonly Case[] = [
     fc(10, 9, 6, { bias: false }),
     fc(5, 8, 6, { relu: true }),
     fc(18, 12, 13, { relu: true }),
-    few(fc(64, 256, 400)),
+    large(fc(64, 256, 400)),
   ]),
 
   ...table('matmul', { sums: true }, [
@@ -163,7 +164,7 @@ export const cases: readonly Case[] = [
     mm([97, 20], [18, 20], { transposeB: true }),
     mm([20, 50], [20, 49], { transposeA: true }),
     mm([3, 20], [20, 513]),
-    few(mm([160, 300], [300, 120])),
+    large(mm([160, 300], [300, 120])),
   ]),
 
   ...table('maxPool2d', {}, [
@@ -198,8 +199,8 @@ export const cases: readonly Case[] = [
   ...table('maxUnpool2d', {}, [
     unpool('any switches, added', [2, 3, 4, 5], [6, 7], 'sum'),
     unpool('any switches, the last one', [2, 3, 4, 5], [6, 7], 'last'),
-    unpool('few places, added', [1, 2, 5, 5], [2, 3], 'sum'),
-    unpool('few places, the last one', [1, 2, 5, 5], [2, 3], 'last'),
+    unpool('large places, added', [1, 2, 5, 5], [2, 3], 'sum'),
+    unpool('large places, the last one', [1, 2, 5, 5], [2, 3], 'last'),
     unpoolBy('windows apart, added', [2, 2, 6, 8], [2, 2, 3, 4], { kernel: 2 }, 'sum'),
     unpoolBy('windows apart, the last one', [2, 2, 6, 8], [2, 2, 3, 4], { kernel: 2 }, 'last'),
     unpoolBy('overlapping windows, added', [2, 2, 7, 9], [2, 2, 3, 4], { kernel: 3, stride: 2 }, 'sum'),
@@ -229,6 +230,19 @@ export const cases: readonly Case[] = [
     ...[1, 2, 3, 4, 5].map((size) => lrn(`within ${size}×${size}`, [2, 2, 6, 5], { size, alpha: 0.7, k: 1, region: 'within' })),
     lrn('within more than the image', [1, 2, 3, 4], { size: 9, alpha: 0.5, region: 'within' }),
     lrn('no images', [0, 5, 3, 3], {}),
+  ]),
+
+  ...table('batchNorm2d', {}, [
+    [
+      'of images',
+      [N(2, 3, 4, 5), N(3), N(3), N(3), P(3)],
+      ([x, scale, shift, mean, variance]) => batchNorm2d(x, scale, shift, mean, variance),
+    ],
+    [
+      'of rows',
+      [N(4, 5), N(5), N(5), N(5), P(5)],
+      ([x, scale, shift, mean, variance]) => batchNorm2d(x, scale, shift, mean, variance, 0.1),
+    ],
   ]),
 
   ...table('add', {}, broadcasting(add, N)),
@@ -363,7 +377,7 @@ export const cases: readonly Case[] = [
       ([x, indices]) => take(x, indices),
     ],
     ['repeated, into another shape', [N(3, 4), L(12, 5, 7)], ([x, indices]) => take(x, indices)],
-    ['a few', [N(40), L(40, 6)], ([x, indices]) => take(x, indices)],
+    ['a large', [N(40), L(40, 6)], ([x, indices]) => take(x, indices)],
     ['none', [N(3), L(3, 0)], ([x, indices]) => take(x, indices)],
   ]),
   ...table('concat', {}, [

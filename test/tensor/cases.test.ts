@@ -7,7 +7,7 @@ import { type Tensor, tensor } from '../../src/tensor/index.js';
 import * as ops from '../../src/tensor/ops/index.js';
 import { gradcheck } from '../../src/testing.js';
 import { mismatch, type Tolerance } from '../support/allclose.js';
-import { backends, reference, strict, strictThreads } from '../support/backends.js';
+import { backends, fast, reference, strict, strictThreads } from '../support/backends.js';
 import type { Case } from '../support/case.js';
 import { cases } from '../support/cases.js';
 import { type Outcome, runCase, valuesOf } from '../support/run.js';
@@ -95,6 +95,11 @@ describe.each(cases.map((c) => [title(c), c] as const))('%s', (name, c) => {
 });
 
 describe('the list of cases', () => {
+  it('is proved on the builds that it means to prove', () => {
+    const builds = [strict, strictThreads, fast].map(({ backend }) => backend.info().variant.split(' ')[0]);
+    expect(builds).toEqual(['simd', 'simd-shared', 'relaxed']);
+  });
+
   it('names every case once', () => {
     const names = cases.map(title);
     expect(names.filter((name, i) => names.indexOf(name) !== i)).toEqual([]);

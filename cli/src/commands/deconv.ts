@@ -43,9 +43,7 @@ const EXAMPLES = [
 ];
 
 export function deconvCommand(program: Command): void {
-  defineCommand(program, 'deconv <run> <image>', 'project what features of a network saw in an image back to pixels', EXAMPLES, {
-    mode: true,
-  })
+  defineCommand(program, 'deconv <run> <image>', 'project what features of a network saw in an image back to pixels', EXAMPLES)
     .requiredOption('--layer <name>', 'conv1 … conv5, pool1 …, fc6 …; a convolution is looked at behind its ReLU')
     .requiredOption('--out <file>', 'the picture: a PNG file')
     .option('--map <k>', 'this map (or unit) of the layer', whole({ min: 0 }))
@@ -65,6 +63,9 @@ export function deconvCommand(program: Command): void {
           const { side, channels } = run.preprocess.options;
           const pixels = await readImage(file, { size: side, channels });
           const { sheet, maps } = await asUsage(() => projectImage(run, pixels, options));
+          for (const { map: silent, value } of maps)
+            if (value === 0)
+              context.reporter.warn(`map ${silent} of ${layer} does not answer to this image there: its projection is empty`);
           await mkdir(dirname(out), { recursive: true });
           await writeFile(out, encodePng(sheet));
           context.result({ layer, mode, maps, out }, () => table(layer, maps, out));

@@ -15,7 +15,7 @@ import {
 import { decimal, defineCommand, handler, UsageError, whole } from '../command.js';
 import { percent } from '../reporter.js';
 import { FolderStore } from '../run_folder.js';
-import { isRun } from '../runs.js';
+import { isRun, namingWrongSize } from '../runs.js';
 import { shapesOnly } from '../shapes_only.js';
 
 interface InfoOptions {
@@ -95,7 +95,9 @@ interface Report {
 
 function measure(architecture: Architecture, batchSize: number): Report {
   const { preset, channels, inputSize } = architecture;
-  const layers = withBackend(shapesOnly(), () => summarize(zfnet(preset, { ...architecture }), [1, channels, inputSize, inputSize]));
+  const layers = withBackend(shapesOnly(), () =>
+    namingWrongSize(() => summarize(zfnet(preset, { ...architecture }), [1, channels, inputSize, inputSize])),
+  );
   const sum = (key: 'parameters' | 'multiplyAdds' | 'activationBytes') => layers.reduce((total, layer) => total + layer[key], 0);
   const parameters = sum('parameters');
   const activationBytes = sum('activationBytes');
@@ -153,5 +155,5 @@ const grouped = (n: number): string => n.toLocaleString('en-US');
 function bytes(n: number): string {
   if (n >= 2 ** 30) return `${(n / 2 ** 30).toFixed(2)} GiB`;
   if (n >= 2 ** 20) return `${(n / 2 ** 20).toFixed(1)} MiB`;
-  return `${(n / 2 ** 10).toFixed(1)} KiB`;
+  return n >= 2 ** 10 ? `${(n / 2 ** 10).toFixed(1)} KiB` : `${n} B`;
 }

@@ -37,11 +37,14 @@ interface TrainOptions {
 }
 
 const EXAMPLES = [
-  'zfnet train --data mnist --out runs/digits --width 0.25 --epochs 10 --lr 0.02 --schedule cosine    # minutes on two cores',
-  'zfnet train --data scenes --out runs/scenes --width 0.25 --epochs 12 --schedule cosine',
-  'zfnet train --data photos/ --out runs/photos --preset a --input-size 224                            # the paper’s network',
-  'zfnet train --out runs/photos --resume                                                              # go on after Ctrl-C or a crash',
+  'zfnet train --data mnist --out runs/digits --preset small --width 0.125 --dropout 0.3 --epochs 12 --lr 0.02 --schedule cosine',
+  'zfnet train --data scenes --out runs/scenes --width 0.25 --dropout 0.25 --epochs 12 --lr 0.02 --schedule cosine --batch-size 64 --augment random',
+  'zfnet train --data photos/ --out runs/photos --preset a --input-size 224',
+  'zfnet train --out runs/photos --resume',
 ];
+const NOTE = `
+The first two learn in minutes on two cores: below 1 % error on mnist's 2,000 held-out digits. The third is the
+paper's network at full size, which takes days without a GPU. The last goes on after Ctrl-C or a crash.`;
 
 export function trainCommand(program: Command): void {
   const { batchSize, lr, momentum, weightDecay, maxFilterRms } = DEFAULT_TRAINING;
@@ -64,7 +67,11 @@ export function trainCommand(program: Command): void {
     )
     .option('--dropout <p>', 'probability on fc6 and fc7 (default: 0.5)', decimal({ min: 0, below: 1 }))
     .option('--init <scheme>', 'initial weights: paper, he, glorot, mixed (default: paper at full size, else he)', oneOf(INITS))
-    .option('--scale <factor>', 'what pixels are multiplied by (default: 1 with --init paper, 1/16 with mixed, else 1/64)', decimal({ above: 0 }))
+    .option(
+      '--scale <factor>',
+      'what pixels are multiplied by (default: 1 with --init paper, 1/16 with mixed, else 1/64)',
+      decimal({ above: 0 }),
+    )
     .optionsGroup('Recipe (defaults: the paper’s):')
     .option('--epochs <n>', 'passes over the training images (default: 70; 20 for inputs below 64 pixels)', whole({ min: 0 }))
     .option('--batch-size <n>', `images a step (default: ${batchSize})`, whole({ min: 1 }))
@@ -91,6 +98,7 @@ export function trainCommand(program: Command): void {
     .option('--workers <n>', 'batches read ahead while the engine computes (default: 2)', whole({ min: 0, max: 64 }))
     .option('--checkpoint-minutes <m>', 'minutes between checkpoints within an epoch (default: 5)', decimal({ above: 0 }))
     .option('--checkpoint-steps <n>', 'steps between checkpoints within an epoch (default: none)', whole({ min: 1 }))
+    .addHelpText('after', NOTE)
     .action(
       handler(async (context, options: TrainOptions) => {
         if (!options.data && !options.resume)
@@ -167,7 +175,7 @@ function summary(result: TrainRunResult): object {
 }
 
 function sentence({ out, status, epoch, best, seconds }: TrainRunResult): string {
-  const done = status === 'done' ? `${epoch} epochs done` : `${epoch} epochs done so far`;
+  const done = `${epoch} ${epoch === 1 ? 'epoch' : 'epochs'} done${status === 'done' ? '' : ' so far'}`;
   const score = best ? `; best error ${percent(best.top1Error)} in epoch ${best.epoch}` : '';
   return `${out}: ${done} in ${duration(seconds)}${score}`;
 }

@@ -49,24 +49,27 @@ export function splitProduct(engine: WasmEngine, rows: number, columns: number, 
 
 /** The micro-kernels, by the names and numbers of assembly/gemm/tiles.ts. */
 const KERNELS = ['f32_gemm_2x16', 'f32_gemm_fma_2x16', 'f32_gemm_fma_6x8'] as const;
-/** No product smaller than this is a reason to time them. */
-const WORTH_TIMING_FLOP = 100e6;
+/** They are timed once an engine's products have come to so much work. */
+const WORTH_TIMING_FLOP = 300e6;
 /** How long each runs before it is timed, for the runtime's optimising compiler to be done with it; and how often it is timed. */
 const WARM_UP_MS = 10;
 const ROUNDS = 5;
 
 const chosen = new WeakMap<WasmEngine, number>();
+const doneFlop = new WeakMap<WasmEngine, number>();
 
 /**
  * The micro-kernel that this engine's products use: the first argument of every kernel that computes one. In strict mode it is
- * mul + add, which rounds the same everywhere. In fast mode, the first large product times the others too: which one is
- * the fastest depends on how many registers the runtime's compiler makes do with.
+ * mul + add, which rounds the same everywhere. In fast mode, the others are timed as soon as it pays: which one is the
+ * fastest depends on how many registers the runtime's compiler makes do with.
  */
 export function gemmKernel(engine: WasmEngine, flop = 0): number {
   const known = chosen.get(engine);
   if (known !== undefined) return known;
   if (engine.mode === 'strict' || engine.kernels.hasFma() === 0) return 0;
-  if (flop < WORTH_TIMING_FLOP) return 0;
+  const done = (doneFlop.get(engine) ?? 0) + flop;
+  doneFlop.set(engine, done);
+  if (done < WORTH_TIMING_FLOP) return 0;
   const fastest = chooseGemmKernel(engine);
   chosen.set(engine, fastest);
   return fastest;

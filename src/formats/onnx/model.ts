@@ -3,6 +3,10 @@
  *
  * The graph is computed node by node on the backend that its parameters live on. What nobody needs any more is freed at
  * once; shapes and indices are computed on the host; a ReLU right behind a convolution runs in its kernel.
+ *
+ * Signals go down it by the gradient of each operator, but for the three that the rules name: Relu (and a Clip from 0 on, which
+ * is a bounded one), LRN, and MaxPool's shared switches. So batch normalisation scales by scale / √(variance + epsilon),
+ * average pooling spreads evenly over its window, a sum hands the signal to all its operands, a concatenation splits it.
  */
 import { type LayeredModel, Module, parameter, type Reach, type ReceptiveField } from '../../nn/index.js';
 import {
@@ -127,7 +131,14 @@ export class OnnxModel extends Module implements LayeredModel {
   }
 
   layer(name: string): Module {
-    return new OnnxLayer(this.node(name), this.learned, (values) => this.runNode(this.node(name), values, false));
+    const node = this.node(name);
+    const constants = new Map<string, Value>([...this.fixed, ...this.learned]);
+    return new OnnxLayer(node, this.learned, (x) => {
+      // A node where several signals meet gets the same one on all sides.
+      const signals = node.inputs.filter((input) => input !== '' && !constants.has(input));
+      const given = signals.map((input): [string, Value] => [input, x]);
+      return this.runNode(node, new Map([...constants, ...given]), false);
+    });
   }
 
   activations(x: Tensor, names: readonly string[]): Record<string, Tensor> {
@@ -328,7 +339,7 @@ class OnnxLayer extends Module {
   constructor(
     private readonly node: Node,
     private readonly learned: ReadonlyMap<string, Tensor>,
-    private readonly compute: (values: ReadonlyMap<string, Value>) => readonly (Value | null)[],
+    private readonly compute: (x: Tensor) => readonly (Value | null)[],
   ) {
     super();
   }
@@ -337,15 +348,8 @@ class OnnxLayer extends Module {
     return this.node.type;
   }
 
-  /** For nodes whose other inputs are weights. */
   forward(x: Tensor): Tensor {
-    const [first, ...rest] = this.node.inputs;
-    const values = new Map<string, Value>([[first, x]]);
-    for (const name of rest) {
-      const weight = this.learned.get(name);
-      if (weight) values.set(name, weight);
-    }
-    const [y] = this.compute(values);
+    const [y] = this.compute(x);
     if (!(y instanceof Tensor)) throw new OnnxError(`onnx: node ${JSON.stringify(this.node.name)} (${this.node.type}) gives no tensor`);
     return y;
   }

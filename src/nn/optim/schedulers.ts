@@ -49,18 +49,36 @@ export class CosineLR {
 
   /** Call once an epoch. */
   step(): void {
-    const { epochs, minLr = 0 } = this.options;
-    this.epoch = Math.min(this.epoch + 1, epochs);
-    this.optimizer.lr = minLr + ((this.first - minLr) * (1 + Math.cos((Math.PI * this.epoch) / epochs))) / 2;
+    this.epoch = Math.min(this.epoch + 1, this.options.epochs);
+    this.apply();
+  }
+
+  /** From now on as if the first rate had been such that it is `lr` now. */
+  restart(lr: number): void {
+    const { minLr = 0 } = this.options;
+    this.first = minLr + (lr - minLr) / Math.max(this.share(), Number.EPSILON);
+    this.apply();
   }
 
   stateDict(): Record<string, number> {
     return { epoch: this.epoch, first: this.first };
   }
 
+  /** Sets the rate too: with more epochs than before it is another one. */
   loadStateDict(state: Record<string, number>): void {
     this.epoch = state.epoch;
     this.first = state.first;
+    this.apply();
+  }
+
+  /** 1 at the start, 0 at the end. */
+  private share(): number {
+    return (1 + Math.cos((Math.PI * this.epoch) / Math.max(this.options.epochs, 1))) / 2;
+  }
+
+  private apply(): void {
+    const { minLr = 0 } = this.options;
+    this.optimizer.lr = minLr + (this.first - minLr) * this.share();
   }
 }
 

@@ -1,10 +1,22 @@
 /** An imported network is one like any other: it gives the same numbers, gradients, projections and fields as the one it was exported from. */
 import { describe, expect, it } from 'vitest';
-import { deconvnet, patchFinder } from '../../../src/deconv/index.js';
+import { deconvnet, patchFinder, topActivations } from '../../../src/deconv/index.js';
 import { loadOnnx, toOnnx } from '../../../src/formats/onnx/index.js';
-import { Module, receptiveField, Sequential, SGD, torchvision } from '../../../src/nn/index.js';
-import { backward, crossEntropy, manualSeed, noGrad, randn, scope, type Tensor, tensor, withBackend } from '../../../src/tensor/index.js';
+import { type LayeredModel, Module, receptiveField, Sequential, SGD, torchvision } from '../../../src/nn/index.js';
+import {
+  backward,
+  crossEntropy,
+  manualSeed,
+  noGrad,
+  randn,
+  scope,
+  setDefaultBackend,
+  type Tensor,
+  tensor,
+  withBackend,
+} from '../../../src/tensor/index.js';
 import { zfnet } from '../../../src/zfnet/index.js';
+import { noiseSplit, toInput } from '../../deconv/support.js';
 import { mismatch } from '../../support/allclose.js';
 import { reference, strict } from '../../support/backends.js';
 import { floats, node, onnx } from './build.js';
@@ -54,6 +66,23 @@ describe('an imported network', () => {
       expect(patchFinder(net, layer, [1, 3, 64, 64])([1, 0])).toEqual(patchFinder(model, layer, [1, 3, 64, 64])([1, 0]));
     }
     expect(net.receptiveField('fc8')).toBeNull();
+  });
+
+  it('finds the same strongest activations, on the same patches', async () => {
+    const { model, net } = await pair();
+    const find = async (each: LayeredModel) => {
+      setDefaultBackend(strict.backend);
+      const found = await topActivations(each, noiseSplit(5, 64, 64), {
+        layers: ['conv1', 'conv5'],
+        count: 2,
+        batchSize: 2,
+        preprocess: toInput,
+      });
+      return Object.values(found).map((maps) =>
+        maps.map(({ strongest }) => strongest.map(({ index, position, patch }) => [index, ...position, ...patch])),
+      );
+    };
+    expect(await find(net)).toEqual(await find(model));
   });
 
   it('learns as the one that was exported, at flat memory', async () => {
