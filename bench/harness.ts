@@ -30,7 +30,7 @@ export interface Result {
   cpuMs?: number;
   samples: number;
   gflops: number;
-  /** Of the ceiling measured beside it, by mul + add or by fma as the kernels do, times the threads. */
+  /** Of the ceiling measured in the same run, by mul + add or by fma as the kernels do, times the threads. */
   share: number;
 }
 
@@ -84,15 +84,14 @@ export async function measure(benchCase: BenchCase, backend: Backend, { threads,
   try {
     prepared.run();
     await prepared.check();
-    // Known only once a large product has run, in fast mode.
-    const fused = backend.info().variant.includes('fma');
-    const rate = () => (fused && ceiling().fma) || ceiling().mulAdd;
-    const before = rate();
     let bestCpu = Number.POSITIVE_INFINITY;
     const run = () => {
       bestCpu = Math.min(bestCpu, cpuMs(prepared.run));
     };
     const { stats } = await timed(run, quick);
+    const { mulAdd, fma = mulAdd } = ceiling();
+    // In fast mode, the micro-kernel is chosen only once a large product has run.
+    const rate = backend.info().variant.includes('fma') ? fma : mulAdd;
     const bestMs = Math.min(...stats.sample) * 1e3;
     const gflops = benchCase.flop / (threads === 1 ? Math.min(bestMs, bestCpu) : bestMs) / 1e6;
     return {
@@ -102,7 +101,7 @@ export async function measure(benchCase: BenchCase, backend: Backend, { threads,
       ...(threads === 1 ? { cpuMs: bestCpu } : {}),
       samples: stats.sample.length,
       gflops,
-      share: gflops / (Math.max(before, rate()) * threads),
+      share: gflops / (rate * threads),
     };
   } catch (error) {
     throw new Error(`${benchCase.name}: ${error instanceof Error ? error.message : error}`);

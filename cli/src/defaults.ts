@@ -39,7 +39,8 @@ export function defaultTraining(channels: 1 | 3, inputSize: number): Pick<Traini
 }
 
 /** The shortest side of a source's images where its name tells. */
-export const knownSide = (source: string): number | undefined => KNOWN_SIDES.find(([name]) => source.startsWith(name))?.[1];
+export const knownSide = (source: string): number | undefined =>
+  KNOWN_SIDES.find(([name]) => source === name || (name.endsWith(':') && source.startsWith(name)))?.[1];
 
 /** The shortest side of a data set's images, by its own word or by looking at a few. */
 export async function naturalSide(dataset: Dataset): Promise<number | undefined> {

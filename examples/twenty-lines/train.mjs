@@ -1,13 +1,28 @@
 // Trains a network on handwritten digits. Run from the repository's root: node examples/twenty-lines/train.mjs
-import { batchErrors, Conv2d, crossEntropy, Flatten, init, Linear, MaxPool2d, noGrad, ReLU, SGD, Sequential, tensor } from 'zfnet';
+import { batchErrors, Conv2d, crossEntropy, Flatten, init, Linear, MaxPool2d, noGrad, ReLU, Sequential, SGD, tensor } from 'zfnet';
 import { batches, openDataset } from 'zfnet/data';
 
 await init();
 const { splits } = await openDataset('mnist');
-const model = new Sequential([new Conv2d(1, 16, 5), new ReLU(), new MaxPool2d(2), new Conv2d(16, 32, 5), new ReLU(), new MaxPool2d(2), new Flatten(), new Linear(512, 10)]);
+const model = new Sequential([
+  new Conv2d(1, 16, 5),
+  new ReLU(),
+  new MaxPool2d(2),
+  new Conv2d(16, 32, 5),
+  new ReLU(),
+  new MaxPool2d(2),
+  new Flatten(),
+  new Linear(512, 10),
+]);
 const sgd = new SGD(model.parameters(), { lr: 0.05, momentum: 0.9 });
 const asTensors = (examples) => ({
-  images: tensor(Float32Array.from(examples.flatMap(({ image }) => [...image.data]), (v) => v / 255), [examples.length, 1, 28, 28]),
+  images: tensor(
+    Float32Array.from(
+      examples.flatMap(({ image }) => [...image.data]),
+      (v) => v / 255,
+    ),
+    [examples.length, 1, 28, 28],
+  ),
   labels: tensor(Int32Array.from(examples, ({ label }) => label)),
 });
 for await (const examples of batches(splits.train, { batchSize: 64, shuffle: true })) {
@@ -20,7 +35,12 @@ for await (const examples of batches(splits.train, { batchSize: 64, shuffle: tru
 let errors = 0;
 for await (const examples of batches(splits.val, { batchSize: 500 })) {
   const { images, labels } = asTensors(examples);
-  errors += (await batchErrors(noGrad(() => model.forward(images)), await labels.data())).top1;
+  errors += (
+    await batchErrors(
+      noGrad(() => model.forward(images)),
+      await labels.data(),
+    )
+  ).top1;
 }
 console.log(`top-1 error on ${splits.val.length} held-out digits after one epoch: ${((100 * errors) / splits.val.length).toFixed(1)} %`);
 if (errors / splits.val.length > 0.1) throw new Error('expected at most 10 %');

@@ -23,7 +23,9 @@ for (const [name, [command, ...before]] of Object.entries(runtimes)) {
     expected ??= result.digest;
     const same = result.digest === expected && result.threads === Number(threads);
     if (!same) failed++;
-    console.log(`${same ? 'same' : 'DIFFERS'}  ${name.padEnd(10)} ${result.threads} thread${result.threads > 1 ? 's' : ' '}  ${result.digest}  ${result.variant}`);
+    console.log(
+      `${same ? 'same' : 'DIFFERS'}  ${name.padEnd(10)} ${result.threads} thread${result.threads > 1 ? 's' : ' '}  ${result.digest}  ${result.variant}`,
+    );
   }
 }
 if (failed > 0) throw new Error(`${failed} runs differ`);

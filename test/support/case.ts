@@ -54,6 +54,9 @@ export const S = floats(formula.steps);
 export const W = floats((size, seed) => formula.noise(size, seed).map((v) => 32 * v));
 /** Below zero, distinct. */
 export const B = floats((size, seed) => formula.distinct(size, seed).map((v) => Math.fround(v - 1)));
+/** Extremes: numbers that arithmetic goes wrong with, in an order of their own for each input. */
+const EXTREMES = [Number.NaN, 1, Number.POSITIVE_INFINITY, -0.5, 0, Number.NEGATIVE_INFINITY, -1, 2];
+export const X = floats((size, seed) => Array.from({ length: size }, (_, i) => EXTREMES[(i * seed + Math.floor(i / 8)) % 8]));
 /** Labels or switches: int32 from 0 to count − 1. */
 export const L = (count: number, ...shape: number[]): Input => ({
   shape,

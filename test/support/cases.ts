@@ -26,6 +26,8 @@ import {
   logSoftmax,
   max,
   maximum,
+  maxPool2d,
+  maxPool2dWithSwitches,
   mean,
   min,
   minimum,
@@ -50,13 +52,14 @@ import {
   transpose,
   unsqueeze,
 } from '../../src/tensor/index.js';
-import { A, B, bytes, type Case, D, floats, L, N, P, type Row, S, table, W } from './case.js';
+import { A, B, bytes, type Case, D, floats, L, N, P, type Row, S, table, W, X } from './case.js';
 import * as formula from './formula.js';
 import {
   avgPool,
   broadcasting,
   conv,
   convT,
+  extremes,
   fc,
   LONG,
   large,
@@ -199,8 +202,8 @@ export const cases: readonly Case[] = [
   ...table('maxUnpool2d', {}, [
     unpool('any switches, added', [2, 3, 4, 5], [6, 7], 'sum'),
     unpool('any switches, the last one', [2, 3, 4, 5], [6, 7], 'last'),
-    unpool('large places, added', [1, 2, 5, 5], [2, 3], 'sum'),
-    unpool('large places, the last one', [1, 2, 5, 5], [2, 3], 'last'),
+    unpool('few places, added', [1, 2, 5, 5], [2, 3], 'sum'),
+    unpool('few places, the last one', [1, 2, 5, 5], [2, 3], 'last'),
     unpoolBy('windows apart, added', [2, 2, 6, 8], [2, 2, 3, 4], { kernel: 2 }, 'sum'),
     unpoolBy('windows apart, the last one', [2, 2, 6, 8], [2, 2, 3, 4], { kernel: 2 }, 'last'),
     unpoolBy('overlapping windows, added', [2, 2, 7, 9], [2, 2, 3, 4], { kernel: 3, stride: 2 }, 'sum'),
@@ -370,6 +373,17 @@ export const cases: readonly Case[] = [
     }),
     ['of four axes', [N(2, 3, 4, 5)], ([x]) => slice(x, [0, 1, 1, 0], [2, 3, 4, 5], [1, 1, 2, 2])],
   ]),
+  // NaN and infinities, side by side: a word of SIMD at a time and what is left over.
+  ...extremes({ add, sub, mul, div, maximum, minimum }, [X(67), X(67)]),
+  ...extremes({ greater, equal }, [X(67), X(67)], 'none'),
+  ...extremes({ neg, abs, exp, log, sqrt, square, reciprocal, sigmoid, tanh, relu, leakyRelu }, [X(67)]),
+  ...extremes({ clamp: (x) => clamp(x, -0.75, 1.5), softmax, logSoftmax }, [X(9, 5)]),
+  ...extremes({ sum, mean, max, min }, [X(67)]),
+  ...extremes({ argmax }, [X(9, 7)], 'none'),
+  ...extremes({ maxPool2d: (x) => maxPool2d(x, { kernel: 3, stride: 2, padding: 1 }) }, [X(2, 3, 7, 9)]),
+  ...extremes({ maxPool2dWithSwitches: (x) => maxPool2dWithSwitches(x, { kernel: 3, stride: 2 }).switches }, [X(2, 3, 7, 9)], 'none'),
+  ...extremes({ cast: (x) => cast(x, 'int32') }, [X(67)], 'none'),
+
   ...table('take', {}, [
     [
       'a permutation of rows',
@@ -377,7 +391,7 @@ export const cases: readonly Case[] = [
       ([x, indices]) => take(x, indices),
     ],
     ['repeated, into another shape', [N(3, 4), L(12, 5, 7)], ([x, indices]) => take(x, indices)],
-    ['a large', [N(40), L(40, 6)], ([x, indices]) => take(x, indices)],
+    ['a few', [N(40), L(40, 6)], ([x, indices]) => take(x, indices)],
     ['none', [N(3), L(3, 0)], ([x, indices]) => take(x, indices)],
   ]),
   ...table('concat', {}, [

@@ -21,7 +21,7 @@ import {
   type ReduceOptions,
   type Tensor,
 } from '../../src/tensor/index.js';
-import { type CaseOptions, D, type Input, L, N, type Row, type Run, W } from './case.js';
+import { type Case, type CaseOptions, D, type Input, L, N, type Row, type Run, W } from './case.js';
 
 export type Shape = number[];
 
@@ -137,3 +137,11 @@ export function softmaxRows(op: (x: Tensor) => Tensor): Row[] {
 
 /** Too large for differences: for the backends alone, which may work on it in threads. */
 export const large = ([name, inputs, run]: Row): Row => [name, inputs, run, { gradient: 'compared' }];
+
+/** Operations on numbers that arithmetic goes wrong with. */
+export const extremes = (
+  ops: Record<string, (...inputs: never[]) => Tensor>,
+  inputs: readonly Input[],
+  gradient: 'compared' | 'none' = 'compared',
+): Case[] =>
+  Object.entries(ops).map(([op, run]) => ({ op, name: 'extremes', inputs, gradient, run: (tensors) => run(...(tensors as never[])) }));
