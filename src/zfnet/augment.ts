@@ -26,8 +26,12 @@ export function centreCrop(slack: number): Crop {
   return { y: middle, x: middle, flip: false };
 }
 
-/** The paper's ten: corners and centre, then the same mirrored. `slack` is the larger side minus the crop's. */
-export function tenCrops(slack: number): Crop[] {
+/**
+ * The paper's ten: corners and centre, then the same mirrored. `slack` is the larger side minus the crop's.
+ *
+ * @param mirror false for images whose mirror image is something else: the corners, the centre twice, the middles of the edges
+ */
+export function tenCrops(slack: number, mirror = true): Crop[] {
   const { y: middle } = centreCrop(slack);
   const places = [
     [0, 0],
@@ -36,8 +40,18 @@ export function tenCrops(slack: number): Crop[] {
     [slack, slack],
     [middle, middle],
   ];
-  return [false, true].flatMap((flip) => places.map(([y, x]) => ({ y, x, flip })));
+  const edges = [
+    [0, middle],
+    [middle, 0],
+    [middle, slack],
+    [slack, middle],
+    [middle, middle],
+  ];
+  return [...places, ...(mirror ? places : edges)].map(([y, x], i) => ({ y, x, flip: mirror && i >= places.length }));
 }
+
+/** Whether training with an augmentation sees mirror images. */
+export const mirrors = (augment: Augmentation): boolean => augment === 'paper' || augment === 'random';
 
 /** The crop of one example in one epoch. The same for the same arguments, whatever was drawn before. */
 export function drawCrop(augment: Augmentation, slack: number, seed: number, epoch: number, index: number): Crop {

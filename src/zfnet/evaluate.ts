@@ -15,7 +15,7 @@ export interface Classifier {
 }
 
 export interface EvaluateOptions {
-  /** 1: the centre crop (default); 10: softmax outputs averaged over corners and centre, with and without a flip. */
+  /** 1: the centre crop (default); 10: softmax outputs averaged over `tenCrops`. */
   crops?: 1 | 10;
   /** Rows a forward pass. Default 128. */
   batchSize?: number;

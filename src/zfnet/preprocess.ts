@@ -21,6 +21,8 @@ export interface PreprocessOptions {
   channels: 1 | 3;
   /** What pixels are multiplied by once the mean is subtracted. */
   scale: number;
+  /** Whether ten crops may be mirrored; not where training saw no mirror images. Default true. */
+  mirror?: boolean;
 }
 
 /** The paper's 256 for its 224, in proportion. */
@@ -76,13 +78,13 @@ export class Preprocess {
   }
 
   /**
-   * The centre of each image, or its ten crops one after the other.
+   * The centre of each image, or its ten crops one after the other: those of `tenCrops`.
    *
    * @param images squares of `side` pixels
    * @returns [N · crops, channels, inputSize, inputSize]
    */
   evaluation(images: readonly Image[], crops: 1 | 10 = 1): Float32Array {
-    const places = crops === 10 ? tenCrops(this.slack) : [centreCrop(this.slack)];
+    const places = crops === 10 ? tenCrops(this.slack, this.options.mirror ?? true) : [centreCrop(this.slack)];
     return this.batch(images, () => places, places.length);
   }
 

@@ -12,6 +12,7 @@ import { decodeCheckpoint, encodeCheckpoint } from '../formats/checkpoint.js';
 import type { HostTensor } from '../formats/safetensors.js';
 import { countErrors, type InitScheme, SGD, StateError } from '../nn/index.js';
 import { crossEntropy, fromHost, getRandomState, manualSeed, NonFiniteError, RangeOfValueError, type Tensor } from '../tensor/index.js';
+import { mirrors } from './augment.js';
 import { deadFilters, findNonFinite, TrainingError } from './diagnosis.js';
 import { checkLabels, type Evaluation, evaluate } from './evaluate.js';
 import { type EpochMetrics, truncateMetrics } from './metrics.js';
@@ -127,6 +128,7 @@ export async function train(job: TrainJob): Promise<TrainResult> {
 async function begun(job: TrainJob, store: RunStore): Promise<Trainer> {
   const { architecture } = job.model;
   const init = job.init ?? defaultInit(architecture);
+  const training = trainingOptions(job.options);
   const config: RunConfig = {
     architecture,
     init,
@@ -136,8 +138,9 @@ async function begun(job: TrainJob, store: RunStore): Promise<Trainer> {
       side: sideFor(architecture.inputSize),
       channels: job.dataset.channels,
       scale: job.scale ?? scaleFor(init),
+      mirror: mirrors(training.augment),
     },
-    training: trainingOptions(job.options),
+    training,
     engine: engineRecord(job.model),
     changes: [],
   };

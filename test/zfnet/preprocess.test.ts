@@ -44,6 +44,15 @@ describe('Preprocess', () => {
     expect([...preprocess.evaluation([image, image], 10)]).toEqual([...crops, ...crops]);
   });
 
+  it('takes ten crops without mirrors where training saw none', () => {
+    const digits = new Preprocess({ ...OPTIONS, mirror: false }, mean);
+    const out = digits.evaluation([image], 10);
+    const crops = tenCrops(3, false);
+    expect(crops.some(({ flip }) => flip)).toBe(false);
+    expect(new Set(crops.map(({ y, x }) => `${y} ${x}`)).size).toBe(9);
+    expect([...out]).toEqual(crops.flatMap(({ y, x }) => expected(y, x, false)));
+  });
+
   it('keeps the range of pixels with a scale of 1', () => {
     const paper = new Preprocess({ ...OPTIONS, scale: scaleFor('paper') }, mean);
     expect([...paper.evaluation([image])]).toEqual(expected(1, 1, false, 1));

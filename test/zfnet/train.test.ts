@@ -64,7 +64,7 @@ describe('a run', () => {
       architecture: { preset: 'small', inputSize: 28, channels: 1, classes: 3 },
       init: 'he',
       data: { source: 'bars', fingerprint: 'bars-24-12-3', classes: [...CLASSES], trainExamples: 24 },
-      preprocess: { inputSize: 28, side: 32, scale: 1 / 64 },
+      preprocess: { inputSize: 28, side: 32, scale: 1 / 64, mirror: true },
       training: { epochs: 4, batchSize: 4, momentum: 0.9, maxFilterRms: 0.1, seed: 5 },
       engine: { backend: 'reference' },
     });

@@ -23,7 +23,12 @@ export function evaluateCommand(program: Command): void {
   ])
     .option('--data <source>', 'as for train (default: what the run was trained on)')
     .option('--split <name>', 'val, train, or another split of the source', 'val')
-    .option('--crops <n>', '1: the centre; 10: corners and centre, mirrored too, averaged', oneOf(['1', '10']), '1')
+    .option(
+      '--crops <n>',
+      '1: the centre; 10: corners and centre, mirrored too if training saw mirror images, averaged',
+      oneOf(['1', '10']),
+      '1',
+    )
     .option('--ensemble <run...>', 'further runs, whose answers are averaged with the first one’s')
     .option('--batch-size <n>', 'crops a forward pass', whole({ min: 1 }), 128)
     .option('--confusion', 'count which class was taken for which')

@@ -22,7 +22,12 @@ export function predictCommand(program: Command): void {
     'zfnet predict runs/photos holiday/*.jpg --top 1 --json',
   ])
     .option('--top <k>', 'classes an image', whole({ min: 1 }), 5)
-    .option('--crops <n>', '1: the centre; 10: corners and centre, mirrored too, averaged', oneOf(['1', '10']), '1')
+    .option(
+      '--crops <n>',
+      '1: the centre; 10: corners and centre, mirrored too if training saw mirror images, averaged',
+      oneOf(['1', '10']),
+      '1',
+    )
     .action(
       handler(async (context, path: string, images: string[], options: PredictOptions) => {
         await context.engine();

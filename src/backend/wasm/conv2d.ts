@@ -5,7 +5,7 @@
 import type { Backend } from '../backend.js';
 import type { ConvParams } from '../params.js';
 import type { WasmEngine } from './engine.js';
-import { gemmKernel, grainOf, KC, roundUp, splitProduct } from './gemm.js';
+import { gemmKernel, grainOf, KC, MOVE_FLOP, roundUp, splitProduct } from './gemm.js';
 
 /** `ConvShape` of assembly/conv2d.ts, field by field. */
 interface ConvShape {
@@ -96,7 +96,7 @@ export const conv2d = (engine: WasmEngine): Pick<Backend, 'conv2d' | 'conv2dInpu
         return;
       }
       engine.temporary(dy.size * 4, (lined) => {
-        engine.parallel('gatherChannels', p.o, grainOf(p.o, 8 * dy.size), lined, engine.pointer(dy), p.n, p.o, plane);
+        engine.parallel('gatherChannels', p.o, grainOf(p.o, MOVE_FLOP * dy.size), lined, engine.pointer(dy), p.n, p.o, plane);
         sum(lined, 1, p.n * plane, 0, p.n * plane);
       });
     });
@@ -169,7 +169,7 @@ function padded(
   const paddedH = h + top + bottom;
   const paddedW = w + left + right;
   engine.temporary(planes * paddedH * paddedW * 4, (to) => {
-    engine.parallel('pad2d', planes, grainOf(planes, 8 * planes * paddedH * paddedW), to, x, h, w, paddedH, paddedW, top, left);
+    engine.parallel('pad2d', planes, grainOf(planes, MOVE_FLOP * planes * paddedH * paddedW), to, x, h, w, paddedH, paddedW, top, left);
     use(to, paddedH, paddedW);
   });
 }
@@ -197,7 +197,7 @@ function gradByConvolution(engine: WasmEngine, dx: number, dy: number, w: number
   padded(engine, dy, p.n * p.o, p.oh, p.ow, top, left, bottom, right, (images, h, width) => {
     engine.temporary(p.c * channels * p.kh * p.kw * 4, (turned) => {
       const blocks = Math.ceil(outputs / FLIP_CHANNELS) * p.groups;
-      const grain = grainOf(blocks, 32 * p.c * channels * p.kh * p.kw);
+      const grain = grainOf(blocks, MOVE_FLOP * p.c * channels * p.kh * p.kw);
       engine.parallel('conv2dFlip', blocks, grain, turned, w, channels, outputs, p.kh * p.kw);
       run(engine, dx, images + ((beginH + top) * width + beginW + left) * 4, turned, 0, false, {
         n: p.n,
@@ -261,7 +261,7 @@ function gradByColumns(engine: WasmEngine, dx: number, dy: number, w: number, p:
     for (let g = 0; g < p.groups; g++) {
       const offset = g * columnsOfW * outputs * 4;
       const quads = Math.ceil(columnsOfW / 4);
-      const grain = grainOf(quads, 16 * columnsOfW * outputs);
+      const grain = grainOf(quads, MOVE_FLOP * columnsOfW * outputs);
       engine.parallel('transpose', quads, grain, turned + offset, outputs, w + offset, columnsOfW, outputs, columnsOfW);
     }
     const flop = 2 * p.n * p.o * channels * taps * plane;

@@ -10,8 +10,10 @@ const UNIT_COLUMNS = 192;
 const UNIT_ROWS_MOST = 768;
 const UNIT_ROWS_LEAST = 48;
 /** Less work than this is not worth waking a thread for, or a chunk of its own, in floating-point operations. */
-const PARALLEL_FLOP = 10e6;
+const PARALLEL_FLOP = 5e6;
 const CHUNK_FLOP = 2e6;
+/** What moving a number costs, in such operations. */
+export const MOVE_FLOP = 32;
 
 export const roundUp = (value: number, multiple: number) => Math.ceil(value / multiple) * multiple;
 
@@ -38,8 +40,10 @@ export function splitProduct(engine: WasmEngine, rows: number, columns: number, 
   const wanted = engine.threads > 1 && flop >= PARALLEL_FLOP ? 4 * engine.threads : 1;
   let across = Math.ceil(columns / UNIT_COLUMNS);
   let down = Math.ceil(rows / mostRows);
-  if (across * down * times < wanted) across = Math.min(Math.ceil(wanted / (down * times)), Math.max(across, Math.ceil(columns / 96)));
-  while (across * down * times < wanted && rows / (down + 1) >= UNIT_ROWS_LEAST) down++;
+  const few = () => across * down * times < wanted;
+  if (few()) across = Math.min(Math.ceil(wanted / (down * times)), Math.max(across, Math.ceil(columns / 96)));
+  while (few() && rows / (down + 1) >= UNIT_ROWS_LEAST) down++;
+  if (few()) across = Math.min(2 * wanted, Math.max(across, Math.ceil(columns / 16)));
   // Whole tiles of 16 columns, and of 2 and 6 rows.
   const unitColumns = roundUp(columns / across, 16);
   const unitRows = down === 1 ? rows : roundUp(rows / down, 12);

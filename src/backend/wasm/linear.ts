@@ -1,7 +1,7 @@
 /** Linear layer: y = x · wᵀ + b, with the weights read straight from memory, once. */
 import type { Backend } from '../backend.js';
 import type { WasmEngine } from './engine.js';
-import { gemmKernel, grainOf, KC, roundUp } from './gemm.js';
+import { gemmKernel, grainOf, KC, MOVE_FLOP, roundUp } from './gemm.js';
 
 /** With no more rows of x than this, nothing is packed: dot products of whole rows. */
 const FEW_ROWS = 8;
@@ -45,7 +45,7 @@ export function linearForward(
       const rows = Math.min(PACKED_ROWS, n - row);
       const from = x + row * inFeatures * 4;
       const blocks = Math.ceil(inFeatures / KC);
-      engine.parallel('linearPack', blocks, grainOf(blocks, 16 * rows * inFeatures), kernel, packed, from, rows, inFeatures);
+      engine.parallel('linearPack', blocks, grainOf(blocks, MOVE_FLOP * rows * inFeatures), kernel, packed, from, rows, inFeatures);
       const to = y + row * outFeatures * 4;
       const units = Math.ceil(outFeatures / UNIT_ROWS);
       const grain = grainOf(units, 2 * rows * inFeatures * outFeatures);

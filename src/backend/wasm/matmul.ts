@@ -2,7 +2,7 @@
 import type { Backend } from '../backend.js';
 import type { MatmulParams } from '../params.js';
 import type { WasmEngine } from './engine.js';
-import { gemmKernel, grainOf, KC, roundUp, splitProduct } from './gemm.js';
+import { gemmKernel, grainOf, KC, MOVE_FLOP, roundUp, splitProduct } from './gemm.js';
 import { linearForward } from './linear.js';
 
 /** With no more rows than this, no packed number of B would be used often enough: the product runs without packing. */
@@ -78,7 +78,7 @@ function packed(engine: WasmEngine, c: number, a: number, b: number, p: MatmulPa
 /** to [rows, k] = columns of from [k, ld], transposed. */
 function transpose(engine: WasmEngine, to: number, from: number, rows: number, k: number, ld: number): void {
   const units = Math.ceil(rows / 4);
-  engine.parallel('transpose', units, grainOf(units, 16 * rows * k), to, k, from, ld, k, rows);
+  engine.parallel('transpose', units, grainOf(units, MOVE_FLOP * rows * k), to, k, from, ld, k, rows);
 }
 
 /** A [m, k] by rows. */
