@@ -1,10 +1,10 @@
 /** Tests a run on its data, beside simpler methods, and writes `report/index.html` into its folder. */
-import { mkdir, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { backendInfo, nearestNeighbour, type Run } from 'zfnet';
 import type { Dataset } from 'zfnet/data';
 import { type Baseline, buildReport, predictSplit, type SplitPredictions } from 'zfnet/report';
 import { percent, type Reporter } from './reporter.js';
+import { FolderStore } from './run_folder.js';
 
 export interface TestedSplit {
   split: string;
@@ -15,6 +15,8 @@ export interface TestedSplit {
   /** Top-1 errors of guessing and of the nearest training image in pixels. */
   chance: number;
   nearestNeighbour: number;
+  /** Top-5 error of guessing. */
+  chanceOfFive: number;
 }
 
 export interface WrittenReport {
@@ -51,10 +53,11 @@ export async function writeReport({ run, out, dataset, seconds, command }: Repor
   }
   const { classes } = dataset;
   const chance = 1 - 1 / classes.length;
+  const chanceOfFive = 1 - Math.min(5, classes.length) / classes.length;
   const nearest = await neighbourErrors(dataset, splits, reporter, onBroken);
   const tests = splits.map((split, i): TestedSplit => {
     const { top1Error, top5Error, predictions: answers } = predictions[split];
-    return { split, examples: answers.length, top1Error, top5Error, chance, nearestNeighbour: nearest[i] };
+    return { split, examples: answers.length, top1Error, top5Error, chance, chanceOfFive, nearestNeighbour: nearest[i] };
   });
   reporter.say(testTable(tests));
 
@@ -77,8 +80,7 @@ export async function writeReport({ run, out, dataset, seconds, command }: Repor
   });
   reporter.stop();
   const page = join(out, 'report', 'index.html');
-  await mkdir(dirname(page), { recursive: true });
-  await writeFile(page, html);
+  await new FolderStore(out).write('report/index.html', new TextEncoder().encode(html));
   return { page, tests };
 }
 
@@ -117,10 +119,13 @@ function engineInWords(): string {
 /** The errors as a small table. */
 function testTable(tests: readonly TestedSplit[]): string {
   const rows = [
-    ['wrong answers', ...tests.map(({ split }) => split)],
+    ['wrong answer', ...tests.map(({ split }) => split)],
     ['this network', ...tests.map(({ top1Error }) => percent(top1Error))],
     ['nearest neighbour', ...tests.map((test) => percent(test.nearestNeighbour))],
     ['guessing', ...tests.map(({ chance }) => percent(chance))],
+    ['wrong in five answers', ...tests.map(() => '')],
+    ['this network', ...tests.map(({ top5Error }) => percent(top5Error))],
+    ['guessing', ...tests.map(({ chanceOfFive }) => percent(chanceOfFive))],
   ];
   const widths = rows[0].map((_, i) => Math.max(...rows.map((row) => row[i].length)));
   return rows

@@ -15,7 +15,7 @@ interface DemoOptions {
   epochs: number;
 }
 
-/** Chosen so that the whole takes about two minutes on two cores. */
+/** Chosen so that the whole takes two to three minutes on two cores. */
 const EPOCHS = 6;
 const RECIPE = {
   data: 'scenes',
@@ -34,7 +34,7 @@ const TRAINING = {
 const OUT = 'runs/demo';
 
 export function demoCommand(program: Command): void {
-  defineCommand(program, 'demo', 'train a small ZFNet on embedded data and write a page about what it learnt (two minutes)', [
+  defineCommand(program, 'demo', 'train a small ZFNet on embedded data and write a page about what it learnt (two to three minutes)', [
     'zfnet demo',
     'zfnet demo --out runs/longer --epochs 30',
   ])
