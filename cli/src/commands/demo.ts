@@ -16,7 +16,7 @@ interface DemoOptions {
 }
 
 /** Chosen so that the whole takes two to three minutes on two cores. */
-const EPOCHS = 6;
+const EPOCHS = 5;
 const RECIPE = {
   data: 'scenes',
   preset: 'a',
