@@ -75,9 +75,9 @@ describe('deconv', () => {
 describe('report', () => {
   it('writes the page into the run and tells the errors', async () => {
     const { status, stdout, stderr } = await zfnet(place.path, 'report', 'run', '--threads', '1', '--json');
-    expect([stderr.replace(/(.*\n){4}/, ''), status]).toEqual(['', 0]);
+    expect([stderr.replace(/(.*\n){7}/, ''), status]).toEqual(['', 0]);
     const answer = JSON.parse(stdout);
-    expect(answer).toMatchObject({ run: 'run', tests: [{ split: 'val', examples: 12, chance: 1 - 1 / CLASSES.length }] });
+    expect(answer).toMatchObject({ run: 'run', tests: [{ split: 'val', examples: 12, chance: 1 - 1 / CLASSES.length, chanceOfFive: 0 }] });
     const page = await readFile(join(place.path, answer.report), 'utf8');
     expect(page.startsWith('<!doctype html>')).toBe(true);
     expect(page).toContain('id="conv5"');
