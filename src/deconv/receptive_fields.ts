@@ -1,5 +1,5 @@
 /** Which patch of the image an activation sees, for the models that the deconvnet takes. */
-import { type LayeredModel, patchOf, receptiveField, Sequential } from '../nn/index.js';
+import { type LayeredModel, patchOf, receptiveField } from '../nn/index.js';
 import type { Shape } from '../tensor/index.js';
 
 /** [y0, x0, y1, x1] in pixels, end exclusive, clipped to the image. */
@@ -16,7 +16,6 @@ export type PatchFinder = (position: readonly [number, number]) => Patch;
  */
 export function patchFinder(model: LayeredModel, layer: string, input: Shape): PatchFinder {
   const [height, width] = input.slice(-2);
-  const feature = model.featureLayer(layer);
-  const field = model.receptiveField ? model.receptiveField(feature) : model instanceof Sequential ? receptiveField(model, feature) : null;
+  const field = receptiveField(model, model.featureLayer(layer));
   return ([y, x]) => patchOf(field, y, x, height, width);
 }

@@ -10,7 +10,7 @@ export * as torchvision from './models/index.js';
 export { Module, namingLayer, parameter, type Reach, StateError, type WindowGeometry } from './module.js';
 export { CosineLR, type PlateauOptions, ReduceLROnPlateau, StepLR } from './optim/schedulers.js';
 export { SGD, type SgdOptions } from './optim/sgd.js';
-export { type LayeredModel, Sequential } from './sequential.js';
+export { type LayeredModel, type Network, Sequential } from './sequential.js';
 export {
   countParameters,
   type FieldAxis,

@@ -24,6 +24,9 @@ export interface LayeredModel {
   receptiveField?(name: string): ReceptiveField;
 }
 
+/** A network whose layers can be looked at: a `Sequential`, an imported ONNX model, or one of your own. */
+export type Network = Module & LayeredModel;
+
 export class Sequential extends Module implements LayeredModel {
   private readonly names: readonly string[];
   private readonly layers: readonly Module[];

@@ -1,7 +1,7 @@
 /** What a network is made of, by arithmetic alone: shapes, parameters, multiply-adds, memory and receptive fields, a row a layer. */
 import { type Shape, sizeOf } from '../tensor/index.js';
 import type { Module, Reach } from './module.js';
-import type { Sequential } from './sequential.js';
+import { type LayeredModel, Sequential } from './sequential.js';
 
 /**
  * The patch of the input that one activation sees, on one axis: `size` pixels, moving by `jump` from one activation to the
@@ -39,8 +39,15 @@ export function reachOfField(field: ReceptiveField): Reach {
   return { kernel: [y.size, x.size], stride: [y.jump, x.jump], padding: [-y.start, -x.start], dilation: [1, 1] };
 }
 
-/** What one activation of a layer sees of the input, whatever the input's size. Throws `RangeOfValueError` where there is no such layer. */
-export function receptiveField(model: Sequential, layer: string): ReceptiveField {
+/**
+ * What one activation of a layer sees of the input, whatever the input's size. A model that is no plain row of layers and
+ * tells nothing itself is taken to see everything: null.
+ *
+ * @throws RangeOfValueError where there is no such layer
+ */
+export function receptiveField(model: LayeredModel, layer: string): ReceptiveField {
+  if (model.receptiveField) return model.receptiveField(layer);
+  if (!(model instanceof Sequential)) return null;
   const names = model.layerNames();
   model.layer(layer);
   return names

@@ -1,4 +1,5 @@
 /** Pictures, charts and the page made of them. */
+export { type Experiment, type ExperimentPicture, experimentPage } from './experiment.js';
 export { chooseMaps } from './findings.js';
 export type { Baseline, LayerFindings, ReportContext, ReportInput, Section, SectionWriter } from './input.js';
 export {

@@ -1,15 +1,14 @@
 /** Errors of a network, or of several whose softmax outputs are averaged (paper, section 4 and Table 2), and predictions. */
 import type { Image, Split } from '../data/dataset.js';
 import type { DataError } from '../data/errors.js';
-import { countErrors, StateError, topK } from '../nn/index.js';
+import { countErrors, type Network, StateError, topK } from '../nn/index.js';
 import { fromHost, noGrad, RangeOfValueError, softmax } from '../tensor/index.js';
-import type { ZfNet } from './model.js';
 import type { Preprocess } from './preprocess.js';
 import { readBatches, yieldToEvents } from './read_batches.js';
 
 /** A network with what its input must look like and what its outputs mean. */
 export interface Classifier {
-  model: ZfNet;
+  model: Network;
   preprocess: Preprocess;
   classes: readonly string[];
 }

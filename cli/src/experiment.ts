@@ -1,0 +1,35 @@
+/** Where experiments put what they found: `NAME.json`, `NAME.html` and `NAME.png` (or `NAME-*.png`) in one folder. */
+import { join } from 'node:path';
+import sharp from 'sharp';
+import { type Experiment, type ExperimentPicture, encodePng, experimentPage } from 'zfnet/report';
+import { FolderStore } from './run_folder.js';
+
+/** Where they go unless `--out` says otherwise; `zfnet report` looks there. */
+export const experimentsFolder = (run: string): string => join(run, 'experiments');
+
+/** Dots an inch of charts: twice what a page shows, so that they stay sharp. */
+const CHART_DENSITY = 144;
+
+/**
+ * Writes an experiment's files, each whole or not at all, and returns their paths.
+ *
+ * @param command what makes it again, for the page
+ */
+export async function writeExperiment(experiment: Experiment, out: string, command: string): Promise<string[]> {
+  const { name, numbers, pictures } = experiment;
+  const store = new FolderStore(out);
+  const files: [string, Uint8Array][] = [];
+  for (const [suffix, picture] of Object.entries(pictures))
+    files.push([`${name}${suffix === '' ? '' : `-${suffix}`}.png`, await pngOf(picture)]);
+  const text = new TextEncoder();
+  files.push([`${name}.html`, text.encode(experimentPage(experiment, command))]);
+  // The numbers come last: where they are, everything is.
+  files.push([`${name}.json`, text.encode(`${JSON.stringify(numbers)}\n`)]);
+  for (const [file, bytes] of files) await store.write(file, bytes);
+  return files.map(([file]) => join(out, file));
+}
+
+async function pngOf(picture: ExperimentPicture): Promise<Uint8Array> {
+  if (!('svg' in picture)) return encodePng(picture);
+  return await sharp(Buffer.from(picture.svg), { density: CHART_DENSITY }).flatten({ background: 'white' }).png().toBuffer();
+}
