@@ -15,6 +15,7 @@ export {
   countParameters,
   type FieldAxis,
   growField,
+  isConvolution,
   type LayerSummary,
   PIXEL_FIELD,
   patchOf,

@@ -4,7 +4,7 @@ import { ReLU } from './layers/activation.js';
 import { Conv2d } from './layers/conv2d.js';
 import { Linear } from './layers/linear.js';
 import { Module, namingLayer, type Reach } from './module.js';
-import { growField, PIXEL_FIELD, type ReceptiveField, reachOfField } from './summary.js';
+import { fieldOfRow, type LayerSummary, type ReceptiveField, reachOfField, summarizeRow } from './summary.js';
 
 /** A model whose inner activations can be asked for by layer name; what the deconvnet and the experiments need. */
 export interface LayeredModel {
@@ -20,8 +20,10 @@ export interface LayeredModel {
   activations(x: Tensor, names: readonly string[]): Record<string, Tensor>;
   /** The layer whose output counts as this layer's feature map: the ReLU right behind a convolution, else the layer itself. */
   featureLayer(name: string): string;
-  /** What one activation of a layer sees of the input; null where it has no place there, or sees all. Absent where nothing is known. */
+  /** What one activation of a layer sees of the input; null where it has no place there, or sees all. Without it, all is taken to be seen. */
   receptiveField?(name: string): ReceptiveField;
+  /** A row a layer for an input [N, C, H, W]. */
+  summarize?(input: Shape): LayerSummary[];
 }
 
 /** A network whose layers can be looked at: a `Sequential`, an imported ONNX model, or one of your own. */
@@ -71,8 +73,15 @@ export class Sequential extends Module implements LayeredModel {
 
   /** All of its layers together, seen as one window. */
   override reach(): Reach {
-    const field = this.layers.reduce((field: ReceptiveField, layer) => growField(field, layer.reach()), PIXEL_FIELD);
-    return reachOfField(field);
+    return reachOfField(fieldOfRow(this.layers));
+  }
+
+  receptiveField(name: string): ReceptiveField {
+    return fieldOfRow(this.layers.slice(0, this.indexOf(name) + 1));
+  }
+
+  summarize(input: Shape): LayerSummary[] {
+    return summarizeRow(this.shapes(input));
   }
 
   override multiplyAdds(input: Shape): number {

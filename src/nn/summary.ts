@@ -1,7 +1,7 @@
 /** What a network is made of, by arithmetic alone: shapes, parameters, multiply-adds, memory and receptive fields, a row a layer. */
 import { type Shape, sizeOf } from '../tensor/index.js';
-import type { Module, Reach } from './module.js';
-import { type LayeredModel, Sequential } from './sequential.js';
+import { type Module, type Reach, StateError } from './module.js';
+import type { LayeredModel } from './sequential.js';
 
 /**
  * The patch of the input that one activation sees, on one axis: `size` pixels, moving by `jump` from one activation to the
@@ -39,21 +39,17 @@ export function reachOfField(field: ReceptiveField): Reach {
   return { kernel: [y.size, x.size], stride: [y.jump, x.jump], padding: [-y.start, -x.start], dilation: [1, 1] };
 }
 
+/** What one activation of the last of some layers sees of the input of the first. */
+export const fieldOfRow = (layers: readonly Module[]): ReceptiveField =>
+  layers.reduce((field: ReceptiveField, layer) => growField(field, layer.reach()), PIXEL_FIELD);
+
 /**
- * What one activation of a layer sees of the input, whatever the input's size. A model that is no plain row of layers and
- * tells nothing itself is taken to see everything: null.
+ * What one activation of a layer sees of the input, whatever the input's size. A model that tells nothing about it is taken
+ * to see everything: null.
  *
  * @throws RangeOfValueError where there is no such layer
  */
-export function receptiveField(model: LayeredModel, layer: string): ReceptiveField {
-  if (model.receptiveField) return model.receptiveField(layer);
-  if (!(model instanceof Sequential)) return null;
-  const names = model.layerNames();
-  model.layer(layer);
-  return names
-    .slice(0, names.indexOf(layer) + 1)
-    .reduce((field: ReceptiveField, name) => growField(field, model.layer(name).reach()), PIXEL_FIELD);
-}
+export const receptiveField = (model: LayeredModel, layer: string): ReceptiveField => model.receptiveField?.(layer) ?? null;
 
 /** The patch [y0, x0, y1, x1] (end exclusive, clipped to the image) that the activation at (y, x) sees. */
 export function patchOf(field: ReceptiveField, y: number, x: number, height: number, width: number): [number, number, number, number] {
@@ -79,21 +75,35 @@ export interface LayerSummary {
   receptiveField: ReceptiveField;
 }
 
-/** A row a layer for an input [N, C, H, W]. Throws `ShapeError` naming the first layer that does not fit. */
-export function summarize(model: Sequential, input: Shape): LayerSummary[] {
+/**
+ * A row a layer for an input [N, C, H, W].
+ *
+ * @throws ShapeError naming the first layer that does not fit
+ * @throws StateError for a model that does not describe itself
+ */
+export function summarize(model: LayeredModel, input: Shape): LayerSummary[] {
+  if (!model.summarize) throw new StateError('summarize: this model has no method `summarize` to describe itself');
+  return model.summarize(input);
+}
+
+/** The summary of layers in a row, each with its input and output shape. */
+export function summarizeRow(row: readonly { name: string; layer: Module; input: Shape; output: Shape }[]): LayerSummary[] {
   let field: ReceptiveField = PIXEL_FIELD;
-  return model.shapes(input).map(({ name, layer, input: before, output }) => {
+  return row.map(({ name, layer, input, output }) => {
     field = growField(field, layer.reach());
     return {
       name,
       kind: layer.kind,
       outputShape: output,
       parameters: countParameters(layer),
-      multiplyAdds: layer.multiplyAdds(before),
+      multiplyAdds: layer.multiplyAdds(input),
       activationBytes: 4 * sizeOf(output),
       receptiveField: field,
     };
   });
 }
+
+/** Whether a layer's maps are what a convolution found, be it ours or one of an ONNX graph. */
+export const isConvolution = ({ kind }: Pick<LayerSummary, 'kind'>): boolean => kind === 'Conv2d' || kind === 'Conv';
 
 export const countParameters = (module: Module): number => module.parameters().reduce((sum, p) => sum + p.size, 0);

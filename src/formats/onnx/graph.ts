@@ -2,7 +2,7 @@
 import { Attributes, describe } from './attributes.js';
 import { type ElementType, elementType, isFloat } from './element_types.js';
 import { OnnxError, UnsupportedError } from './errors.js';
-import type { HostValue } from './host_value.js';
+import { HostValue } from './host_value.js';
 import { Call, type Operator } from './operator.js';
 import { OPERATORS } from './ops/index.js';
 import type { GraphProto, ModelProto, NodeProto, ValueInfoProto } from './schema.js';
@@ -50,9 +50,10 @@ const domainOf = (domain: string | undefined): string => (domain === 'ai.onnx' ?
 
 /**
  * @param files the bytes of files beside the model
+ * @param freeBatch see `LoadOnnxOptions`
  * @throws OnnxError naming the node and operator at fault
  */
-export function buildGraph(model: ModelProto, files: ExternalFiles): Graph {
+export function buildGraph(model: ModelProto, files: ExternalFiles, freeBatch = false): Graph {
   const { graph } = model;
   if (!graph) throw new OnnxError('onnx: there is no graph in these bytes; this is no ONNX model');
   if (graph.sparseInitializer.length > 0) throw new UnsupportedError('onnx: the model has sparse initialisers, which are not supported');
@@ -65,7 +66,8 @@ export function buildGraph(model: ModelProto, files: ExternalFiles): Graph {
     inputs.map(({ name }) => name),
     constants,
   );
-  const nodes = ordered.filter((node) => !folded(node, constants, ordered));
+  const unfolded = ordered.filter((node) => !folded(node, constants, ordered));
+  const nodes = freeBatch ? unfolded.map((node) => followingBatch(node, inputs[0], constants)) : unfolded;
   for (const { attributes } of nodes) attributes.detach();
   const outputs = graph.output.map((info) => valueInfo(info, 'output'));
   const defined = new Set([...inputs.map(({ name }) => name), ...constants.keys(), ...nodes.flatMap((node) => node.outputs)]);
@@ -191,6 +193,22 @@ function folded(node: Node, constants: Map<string, HostValue>, all: readonly Nod
   });
   constants.set(output, operator.run(call)[0] as HostValue);
   return true;
+}
+
+/** A reshape of the image's numbers to a fixed shape that begins with the input's batch, made to take any batch. */
+function followingBatch(node: Node, input: ValueInfo | undefined, constants: Map<string, HostValue>): Node {
+  const [data = '', target = ''] = node.inputs;
+  const wanted = constants.get(target);
+  const batch = input?.shape?.[0];
+  if (node.type !== 'Reshape' || constants.has(data) || !wanted || typeof batch !== 'number') return node;
+  const extents = Array.from(wanted.read(), Number);
+  if (extents[0] !== batch) return node;
+  // Where another extent is left open already, 0 copies the batch of the data.
+  const free = new HostValue(wanted.type, wanted.shape, wanted.read().slice());
+  free.data[0] = extents.includes(-1) ? 0 : -1;
+  const name = `${target} of any batch`;
+  constants.set(name, free);
+  return { ...node, inputs: [data, name, ...node.inputs.slice(2)] };
 }
 
 /** Floating-point constants in the slots of weights. One number beside a sum or a product is a constant, not a weight. */

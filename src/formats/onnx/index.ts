@@ -1,4 +1,5 @@
 /** ONNX: models in and out. */
+export { OnnxClassifier } from './classifier.js';
 export { OnnxError, UnsupportedError } from './errors.js';
 export { type ToOnnxOptions, toOnnx } from './export.js';
 export type { ValueInfo } from './graph.js';

@@ -11,6 +11,11 @@ export interface LoadOnnxOptions {
    * model's folder; others are refused before.
    */
   externalData?: (path: string) => Uint8Array | Promise<Uint8Array>;
+  /**
+   * Takes a fixed batch for a free one: reshapes to a fixed shape that begins with it follow the batch that arrives. Many models
+   * are written with a batch of 1 and mean any. Default false.
+   */
+  freeBatch?: boolean;
   /** Where the model is to live. Default: the default backend. */
   backend?: Backend;
 }
@@ -31,7 +36,7 @@ export async function loadOnnx(bytes: Uint8Array, options: LoadOnnxOptions = {})
     const location = externalLocation(tensor);
     if (location && options.externalData && !files.has(location.path)) files.set(location.path, await options.externalData(location.path));
   }
-  return new OnnxModel(buildGraph(proto, files), backend);
+  return new OnnxModel(buildGraph(proto, files, options.freeBatch), backend);
 }
 
 /** Every tensor that a model holds. */

@@ -8,7 +8,15 @@
  * is a bounded one), LRN, and MaxPool's shared switches. So batch normalisation scales by scale / √(variance + epsilon),
  * average pooling spreads evenly over its window, a sum hands the signal to all its operands, a concatenation splits it.
  */
-import { type LayeredModel, Module, parameter, type Reach, type ReceptiveField } from '../../nn/index.js';
+import {
+  countParameters,
+  type LayeredModel,
+  type LayerSummary,
+  Module,
+  parameter,
+  type Reach,
+  type ReceptiveField,
+} from '../../nn/index.js';
 import {
   type Backend,
   BackendError,
@@ -22,6 +30,7 @@ import {
   type Shape,
   ShapeError,
   scope,
+  sizeOf,
   Tensor,
   zeros,
 } from '../../tensor/index.js';
@@ -164,6 +173,26 @@ export class OnnxModel extends Module implements LayeredModel {
 
   receptiveField(name: string): ReceptiveField {
     return this.fields.get(firstOutput(this.node(name))) ?? null;
+  }
+
+  /** By running it once on zeros: shapes in a graph follow from shapes that arrive. */
+  summarize(input: Shape): LayerSummary[] {
+    const names = this.layerNames();
+    const outputs = noGrad(() => this.activations(zeros(input, { backend: this.backend }), names));
+    return names.map((name) => {
+      const layer = this.layer(name);
+      const { shape } = outputs[name];
+      outputs[name].dispose();
+      return {
+        name,
+        kind: layer.kind,
+        outputShape: shape,
+        parameters: countParameters(layer),
+        multiplyAdds: multiplyAdds(layer, shape),
+        activationBytes: 4 * sizeOf(shape),
+        receptiveField: this.receptiveField(name),
+      };
+    });
   }
 
   // Parameters ----------------------------------------------------------------------------------
@@ -312,6 +341,14 @@ export class OnnxModel extends Module implements LayeredModel {
       throw naming(node, error);
     }
   }
+}
+
+/** Of the operators that filter or weigh; the others' are not worth counting. */
+function multiplyAdds(layer: Module, output: Shape): number {
+  const weights = layer.parameters()[0];
+  if (layer.kind === 'Conv') return sizeOf(output) * (weights.size / weights.shape[0]);
+  if (layer.kind === 'Gemm' || layer.kind === 'MatMul') return weights ? sizeOf(output) * (weights.size / (output.at(-1) ?? 1)) : 0;
+  return 0;
 }
 
 /** The first names of a list that may be long. */
