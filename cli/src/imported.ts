@@ -4,8 +4,11 @@ import {
   type Checkpoint,
   decodeCheckpoint,
   FormatError,
+  type ImportedConfig,
   type InitScheme,
+  type ModelLoader,
   noGrad,
+  PATHS,
   PRESETS,
   type PreprocessOptions,
   type PresetName,
@@ -13,9 +16,10 @@ import {
   scaleFor,
   sideFor,
   type ZfNet,
+  zeros,
   zfnet,
 } from 'zfnet';
-import type { OnnxModel } from 'zfnet/onnx';
+import { loadOnnx, OnnxClassifier, type OnnxModel } from 'zfnet/onnx';
 import type { HostTensor } from 'zfnet/safetensors';
 
 /** What an import knows: enough for a run. */
@@ -31,6 +35,10 @@ export interface Imported {
 
 const INFO = ['architecture', 'init', 'classes', 'fingerprint', 'preprocess'] as const;
 
+/** Reads the model of an imported run. */
+export const loadImported: ModelLoader = async (bytes, options, read) =>
+  new OnnxClassifier(await loadOnnx(bytes, { freeBatch: true, externalData: read }), options);
+
 /** A checkpoint or an exported safetensors file. */
 export function fromSafetensors(bytes: Uint8Array, name: string): Imported {
   const checkpoint: Checkpoint = decodeCheckpoint(bytes, name);
@@ -39,11 +47,10 @@ export function fromSafetensors(bytes: Uint8Array, name: string): Imported {
 }
 
 /**
- * An ONNX model: one that `zfnet export` wrote, or any whose weights and outputs are those of a preset.
- *
- * @throws FormatError for a model that is none of our networks
+ * An ONNX model that is one of our networks: one that `zfnet export` wrote, or any whose weights and outputs are those of a
+ * preset; null for others.
  */
-export async function fromOnnx(net: OnnxModel, name: string): Promise<Imported> {
+export async function fromOnnx(net: OnnxModel, name: string): Promise<Imported | null> {
   const { metadata } = net;
   if (metadata['zfnet.architecture'] !== undefined) {
     const info = Object.fromEntries(INFO.map((key) => [key, parse(metadata[`zfnet.${key}`], name)])) as unknown as Omit<
@@ -57,10 +64,7 @@ export async function fromOnnx(net: OnnxModel, name: string): Promise<Imported> 
     return { ...info, weights: weightsOf(net), mean };
   }
   const architecture = await recognise(net);
-  if (!architecture)
-    throw new FormatError(
-      `${name}: no preset of this library computes what this model computes; load it with loadOnnx() of 'zfnet/onnx' instead, which runs, trains and looks into any model`,
-    );
+  if (!architecture) return null;
   const { inputSize, channels } = architecture;
   return {
     architecture,
@@ -152,4 +156,62 @@ async function sameOutputs(model: ZfNet, net: OnnxModel, shape: readonly number[
     worst = Math.max(worst, Math.abs(a[i] - b[i]));
   }
   return a.length === b.length && worst <= CLOSE * scale;
+}
+
+/** How pixels become a network's input, by the name of who trained it so: from 0 to 255, red first. */
+const CONVENTIONS = {
+  /** torchvision and what follows it: unit variance by the statistics of ImageNet. */
+  torchvision: { mean: [123.675, 116.28, 103.53], deviation: [58.395, 57.12, 57.375], channelOrder: 'rgb' },
+  /** Caffe's: blue first, the mean of ImageNet subtracted. */
+  caffe: { mean: [123.68, 116.779, 103.939], deviation: [1, 1, 1], channelOrder: 'bgr' },
+  /** From 0 to 1. */
+  unit: { mean: [0, 0, 0], deviation: [255, 255, 255], channelOrder: 'rgb' },
+  /** As they are. */
+  raw: { mean: [0, 0, 0], deviation: [1, 1, 1], channelOrder: 'rgb' },
+} as const;
+
+export type Convention = keyof typeof CONVENTIONS;
+export const CONVENTION_NAMES = Object.keys(CONVENTIONS) as Convention[];
+
+/** What the file does not say. */
+export interface ForeignOptions {
+  /** Default: torchvision's for colour, 0 to 1 for grey. */
+  preprocess?: Convention;
+  /** Where the model leaves the size of its input open. */
+  inputSize?: number;
+}
+
+/**
+ * What a run records of a network that is none of ours. Runs it once on two images, so that what cannot be evaluated here is
+ * refused now.
+ *
+ * @throws FormatError for a model that does not take square images and answer with a number a class
+ */
+export function describeForeign(network: OnnxClassifier, file: string, options: ForeignOptions): ImportedConfig {
+  const [input] = network.model.inputs;
+  const [, channels, height, width] = input.shape ?? [];
+  const inputSize = typeof height === 'number' ? height : (options.inputSize ?? 224);
+  if (typeof height === 'number' && options.inputSize !== undefined && options.inputSize !== height)
+    throw new FormatError(`${file}: the network takes images of ${height} pixels, not of ${options.inputSize}: leave out --input-size`);
+  if ((typeof width === 'number' && width !== inputSize) || (channels !== 1 && channels !== 3))
+    throw new FormatError(
+      `${file}: its input ${input.name} is [${(input.shape ?? []).map((extent) => extent ?? '?')}], expected square images of 1 or 3 channels: [N, 3, 224, 224]`,
+    );
+  const { mean, deviation, channelOrder } = CONVENTIONS[options.preprocess ?? (channels === 3 ? 'torchvision' : 'unit')];
+  const answer = noGrad(() => network.forward(zeros([2, channels, inputSize, inputSize])));
+  const [n, count] = answer.shape;
+  answer.dispose();
+  if (n !== 2 || !(count > 0))
+    throw new FormatError(`${file}: two images give an answer of shape [${answer.shape}], expected [2, classes]`);
+  return {
+    network: { file: PATHS.imported, channelOrder, mean: mean.slice(0, channels) },
+    data: {
+      source: file,
+      fingerprint: 'imported',
+      classes: Array.from({ length: count }, (_, i) => `class ${i}`),
+      trainExamples: 0,
+      valExamples: 0,
+    },
+    preprocess: { inputSize, side: sideFor(inputSize), channels, scale: 1, deviation: deviation.slice(0, channels) },
+  };
 }

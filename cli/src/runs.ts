@@ -5,17 +5,27 @@ import * as engine from 'zfnet';
 import { type Dataset, openDataset } from 'zfnet/data';
 import { Interrupted, UsageError } from './command.js';
 import { defaultNetwork, defaultTraining, knownSide, naturalSide } from './defaults.js';
+import { loadImported } from './imported.js';
 import { duration, percent, type Reporter } from './reporter.js';
 import { FolderStore, isEmptyPlace } from './run_folder.js';
+import { lockRun } from './run_lock.js';
 
 /**
  * Opens the run in a folder: `{ config, model, preprocess, classes, metrics, checkpoint }`. The weights are the best ones, or
- * the last where no epoch has ended yet, or those of the checkpoint named. Call `context.engine()` before.
+ * the last where no epoch has ended yet, or those of the checkpoint named; or those of an imported network. Call
+ * `context.engine()` before.
  */
-export async function openRun(path: string, options: { checkpoint?: string } = {}): Promise<Run> {
+export const openRun = (path: string, options: { checkpoint?: string } = {}): Promise<Run> =>
+  opening(path, (store) => engine.openRun(store, { ...options, loadModel: loadImported }));
+
+/** As `openRun`, for what only runs trained here have: an architecture, a recipe, checkpoints. */
+export const openTrainedRun = (path: string, options: { checkpoint?: string } = {}): Promise<engine.TrainedRun> =>
+  opening(path, (store) => engine.openTrainedRun(store, options));
+
+async function opening<T>(path: string, open: (store: FolderStore) => Promise<T>): Promise<T> {
   if (!(await isRun(path)))
     throw new UsageError(`${path} is no run: there is no config.json in it. Train one with: npx zfnet train --data SOURCE --out ${path}`);
-  return await naming(path, () => engine.openRun(new FolderStore(path), options));
+  return await naming(path, () => open(new FolderStore(path)));
 }
 
 /** Whether there is a run at a path. */
@@ -41,7 +51,11 @@ async function naming<T>(path: string, fn: () => Promise<T>): Promise<T> {
  *
  * @param source as `--data` takes it; default: the data that the run was trained on
  */
-export async function openRunData(run: { config: RunConfig }, source: string | undefined, reporter: Reporter): Promise<Dataset> {
+export async function openRunData(
+  run: { config: Pick<RunConfig, 'data' | 'preprocess'> },
+  source: string | undefined,
+  reporter: Reporter,
+): Promise<Dataset> {
   const { data, preprocess } = run.config;
   // Another source has its own seed and sizes; the run's own must come out as it was.
   const same = source === undefined || source === data.source;
@@ -86,6 +100,8 @@ export interface TrainRunOptions {
   scale?: number;
   training?: Partial<TrainingOptions>;
   resume?: boolean;
+  /** Write what training begins with, and take no step. */
+  prepareOnly?: boolean;
   /** Train anew in a folder that is not empty; a run in it is overwritten. */
   force?: boolean;
   checkpointMinutes?: number;
@@ -108,11 +124,21 @@ export interface TrainRunResult extends TrainResult {
  * When `signal` stops it, the result's status is `stopped` and the run can be resumed.
  */
 export async function trainRun(options: TrainRunOptions, reporter: Reporter): Promise<TrainRunResult> {
+  const store = new FolderStore(options.out);
+  const taken = options.resume ? await checkRun(options) : await checkPlace(store, options);
+  const unlock = await lockRun(options.out);
+  try {
+    await store.removeLeftovers();
+    await store.remove(taken);
+    return await trainLocked(store, options, reporter);
+  } finally {
+    await unlock();
+  }
+}
+
+async function trainLocked(store: FolderStore, options: TrainRunOptions, reporter: Reporter): Promise<TrainRunResult> {
   const { out } = options;
-  const store = new FolderStore(out);
   const recorded = options.resume ? await recordedConfig(store, options) : null;
-  if (!recorded) await clearPlace(store, options);
-  await store.removeLeftovers();
   const started = performance.now();
   const { dataset, dataOptions, ...network } = recorded ? await dataOfRun(recorded, options, reporter) : await dataOfNew(options, reporter);
   for (const [name, split] of Object.entries(dataset.splits)) reporter.detail(`${name}: ${split.length} examples`);
@@ -133,6 +159,7 @@ export async function trainRun(options: TrainRunOptions, reporter: Reporter): Pr
         scale: options.scale,
         meanExamples: options.meanExamples,
         resume: recorded !== null,
+        prepareOnly: options.prepareOnly,
         signal: options.signal,
         checkpointMinutes: options.checkpointMinutes,
         checkpointSteps: options.checkpointSteps,
@@ -197,11 +224,16 @@ export function namingWrongSize<T>(build: () => T): T {
   }
 }
 
+/** Makes sure that there is a run to go on with. Nothing of it is to be removed. */
+async function checkRun({ out }: TrainRunOptions): Promise<string[]> {
+  if (!(await isRun(out)))
+    throw new UsageError(`${out} is no run to go on with: there is no config.json in it. Leave --resume out to begin one`);
+  return [];
+}
+
 /** The configuration of the run to go on with. Throws `UsageError` where options contradict it. */
 async function recordedConfig(store: FolderStore, options: TrainRunOptions): Promise<RunConfig> {
   const { out } = options;
-  if (!(await isRun(out)))
-    throw new UsageError(`${out} is no run to go on with: there is no config.json in it. Leave --resume out to begin one`);
   const config = (await naming(out, () => engine.readConfig(store))) as RunConfig;
   const { epochs: _, lr: __, ...recipe } = options.training ?? {};
   const { preset, width, inputSize, dropout, init, scale } = options;
@@ -231,12 +263,14 @@ async function recordedConfig(store: FolderStore, options: TrainRunOptions): Pro
   return config;
 }
 
-/** Makes sure that a new run does not fall among the files of something else. */
-async function clearPlace(store: FolderStore, { out, force }: TrainRunOptions): Promise<void> {
-  await store.removeLeftovers();
-  if (await isEmptyPlace(out)) return;
+/** What a run leaves, and a new one in its place begins without. */
+const RUN_FILES = /^(config\.json|metrics\.jsonl|(last|best|checkpoints\/epoch-\d+)\.safetensors|report\/training\.html)$/;
+
+/** Makes sure that a new run does not fall among the files of something else. Returns what it takes the place of. */
+async function checkPlace(store: FolderStore, { out, force }: TrainRunOptions): Promise<string[]> {
+  if (await isEmptyPlace(out)) return [];
   const files = await store.list();
-  if (files.length === 0) return;
+  if (files.length === 0) return [];
   const runHere = await isRun(out);
   if (!force)
     throw new UsageError(
@@ -244,7 +278,7 @@ async function clearPlace(store: FolderStore, { out, force }: TrainRunOptions): 
         ? `${out} holds a run already: go on with it by --resume, or train anew in its place by --force`
         : `${out} is not empty: take another folder for --out, or use this one by --force`,
     );
-  await store.remove(files.filter((path) => /^(config\.json|metrics\.jsonl|(last|best|checkpoints\/epoch-\d+)\.safetensors)$/.test(path)));
+  return files.filter((path) => RUN_FILES.test(path));
 }
 
 /** Training's reports as bars and lines. */

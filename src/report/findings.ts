@@ -1,7 +1,7 @@
 /** Looks for what there is to show: every convolution layer's maps, their best images, and the projections of the chosen ones. */
 import type { Example } from '../data/dataset.js';
 import { type MapActivations, projectTop, topActivations } from '../deconv/index.js';
-import { Conv2d, summarize } from '../nn/index.js';
+import { isConvolution, summarize } from '../nn/index.js';
 import { tensor } from '../tensor/index.js';
 import type { Preprocess } from '../zfnet/index.js';
 import type { LayerFindings, ReportContext, ReportInput } from './input.js';
@@ -58,8 +58,9 @@ export function mostFrequent<T>(values: readonly T[]): [value: T, times: number]
 
 export async function gatherFindings(input: ReportInput): Promise<ReportContext> {
   const { model, preprocess, dataset, onProgress, mapsPerLayer = 8 } = input;
-  const summaries = summarize(model, model.inputShape);
-  const convolutions = summaries.filter(({ name }) => model.layer(name) instanceof Conv2d);
+  const { inputSize, channels } = preprocess.options;
+  const summaries = summarize(model, [1, channels, inputSize, inputSize]);
+  const convolutions = summaries.filter(isConvolution);
   const name = Object.keys(input.predictions)[0];
   const split = dataset.splits[name];
   const toInput = (examples: Example[]) => inputOf(preprocess, examples);
@@ -73,7 +74,6 @@ export async function gatherFindings(input: ReportInput): Promise<ReportContext>
   for (const summary of convolutions) {
     const maps = found[summary.name];
     const chosen = chooseMaps(maps, mapsPerLayer, (index) => split.labels[index]);
-    const { inputSize } = model.architecture;
     const size = (axis: 0 | 1) => Math.min(summary.receptiveField?.[axis].size ?? inputSize, inputSize);
     layers.push({
       ...summary,

@@ -1,8 +1,8 @@
 /** What a report is made of, and what its sections are given. */
 import type { Dataset } from '../data/dataset.js';
 import type { ProjectedMap } from '../deconv/index.js';
-import type { LayerSummary } from '../nn/index.js';
-import type { EpochMetrics, Preprocess, ZfNet } from '../zfnet/index.js';
+import type { LayerSummary, Network } from '../nn/index.js';
+import type { EpochMetrics, Preprocess } from '../zfnet/index.js';
 import type { Html } from './html.js';
 import type { SplitPredictions } from './predictions.js';
 
@@ -16,7 +16,7 @@ export interface Baseline {
 }
 
 export interface ReportInput {
-  model: ZfNet;
+  model: Network;
   preprocess: Preprocess;
   /** Opened at the side that `preprocess` expects. */
   dataset: Dataset;

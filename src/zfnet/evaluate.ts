@@ -1,10 +1,11 @@
 /** Errors of a network, or of several whose softmax outputs are averaged (paper, section 4 and Table 2), and predictions. */
-import type { Image, Split } from '../data/dataset.js';
+import type { Example, Image, Split } from '../data/dataset.js';
 import type { DataError } from '../data/errors.js';
+import { yieldToEvents } from '../data/turn.js';
 import { countErrors, type Network, StateError, topK } from '../nn/index.js';
-import { fromHost, noGrad, RangeOfValueError, softmax } from '../tensor/index.js';
+import { fromHost, noGrad, RangeOfValueError, softmax, type Tensor } from '../tensor/index.js';
 import type { Preprocess } from './preprocess.js';
-import { readBatches, yieldToEvents } from './read_batches.js';
+import { readBatches } from './read_batches.js';
 
 /** A network with what its input must look like and what its outputs mean. */
 export interface Classifier {
@@ -22,6 +23,8 @@ export interface EvaluateOptions {
   readAhead?: number;
   /** Count which class was taken for which: classes² numbers. Default false. */
   confusion?: boolean;
+  /** What a single network is given for some examples, [N, …], where that is not their centre crops. It is disposed of after use. */
+  inputs?: (examples: readonly Example[]) => Promise<Tensor>;
   onProgress?: (done: number, total: number) => void;
   /** Called with examples that cannot be read, which are left out; without it the error is thrown. */
   onBroken?: (error: DataError) => void;
@@ -76,8 +79,8 @@ export async function evaluate(
     const batches = rounds.map((round) => round.value?.examples ?? []);
     const labels = Int32Array.from(batches[0], ({ label }) => label);
     if (labels.length > 0) {
-      const images = batches.map((examples) => examples.map(({ image }) => image));
-      tally.add(await meanProbabilities(members, images, crops), labels);
+      const inputs = async (m: number) => (await options.inputs?.(batches[m])) ?? cropsOf(members[m], imagesOf(batches[m]), crops);
+      tally.add(await meanProbabilities(members, inputs, labels.length, crops), labels);
     }
     done = Math.min(done + perBatch, total);
     options.onProgress?.(done, total);
@@ -106,7 +109,8 @@ export async function predict(
   const { classes } = members[0];
   const lists = (Array.isArray(images[0]) ? images : members.map(() => images)) as readonly (readonly Image[])[];
   if (lists[0].length === 0) return [];
-  const probabilities = await meanProbabilities(members, lists, options.crops ?? 1);
+  const { crops = 1 } = options;
+  const probabilities = await meanProbabilities(members, async (m) => cropsOf(members[m], lists[m], crops), lists[0].length, crops);
   return lists[0].map((_, row) => {
     const own = probabilities.subarray(row * classes.length, (row + 1) * classes.length);
     return topK(own, options.top ?? 5).map((k) => ({ class: classes[k], probability: own[k] }));
@@ -133,22 +137,33 @@ export function checkLabels(labels: Int32Array, classes: readonly string[]): voi
     );
 }
 
-/** @returns [N, classes], summing to 1 over the classes */
+const imagesOf = (examples: readonly Example[]): Image[] => examples.map(({ image }) => image);
+
+/** @returns [N · crops, channels, inputSize, inputSize] */
+function cropsOf({ preprocess }: Classifier, images: readonly Image[], crops: 1 | 10): Tensor {
+  const { inputSize, channels } = preprocess.options;
+  return fromHost(preprocess.evaluation(images, crops), [images.length * crops, channels, inputSize, inputSize]);
+}
+
+/**
+ * @param inputs of each member, [N · crops, …]; disposed of after use
+ * @returns [N, classes], summing to 1 over the classes
+ */
 async function meanProbabilities(
   members: readonly Classifier[],
-  images: readonly (readonly Image[])[],
+  inputs: (member: number) => Promise<Tensor>,
+  count: number,
   crops: 1 | 10,
 ): Promise<Float64Array> {
   const classes = members[0].classes.length;
-  const count = images[0].length;
   const sums = new Float64Array(count * classes);
-  for (const [m, { model, preprocess }] of members.entries()) {
-    const { inputSize, channels } = preprocess.options;
-    const input = preprocess.evaluation(images[m], crops);
+  for (const [m, { model }] of members.entries()) {
+    const input = await inputs(m);
     const { training } = model;
     model.eval();
-    const output = noGrad(() => softmax(model.forward(fromHost(input, [count * crops, channels, inputSize, inputSize]))));
+    const output = noGrad(() => softmax(model.forward(input)));
     model.train(training);
+    input.dispose();
     const values = await output.data();
     output.dispose();
     for (let i = 0; i < count; i++)

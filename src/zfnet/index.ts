@@ -16,8 +16,30 @@ export {
 export { type EpochMetrics, readMetrics } from './metrics.js';
 export { type Architecture, architectureOf, defaultInit, PRESETS, type PresetName, ZfNet, type ZfnetOptions, zfnet } from './model.js';
 export { type MeanOptions, meanImage, Preprocess, type PreprocessOptions, scaleFor, sideFor } from './preprocess.js';
-export { epochCheckpoints, type LoadedModel, loadModel, openRun, type Run } from './run.js';
-export { type Change, type DataOptions, type DataRecord, type RunConfig, readConfig, writeConfig } from './run_config.js';
+export {
+  epochCheckpoints,
+  isTrained,
+  type LoadedModel,
+  loadModel,
+  type ModelLoader,
+  type OpenRunOptions,
+  openRun,
+  openTrainedRun,
+  type Run,
+  type TrainedRun,
+} from './run.js';
+export {
+  type Change,
+  type DataOptions,
+  type DataRecord,
+  type ImportedConfig,
+  type ImportedNetwork,
+  isImported,
+  type RunConfig,
+  readConfig,
+  readRunConfig,
+  writeConfig,
+} from './run_config.js';
 export { MemoryStore, PATHS, type RunStore } from './run_store.js';
 export { type StepReport, type TrainingListener, type TrainJob, type TrainResult, train } from './train.js';
 export { DEFAULT_TRAINING, SCHEDULES, type ScheduleOptions, type TrainingOptions, trainingOptions } from './training_options.js';

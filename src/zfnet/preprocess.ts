@@ -23,6 +23,8 @@ export interface PreprocessOptions {
   scale: number;
   /** Whether ten crops may be mirrored; not where training saw no mirror images. Default true. */
   mirror?: boolean;
+  /** What each channel is divided by, red first, on top of `scale`; for networks from elsewhere. Default 1 for all. */
+  deviation?: readonly number[];
 }
 
 /** The paper's 256 for its 224, in proportion. */
@@ -38,6 +40,8 @@ export class Preprocess {
   /** [channels, side, side], 0 to 255. */
   readonly mean: Float32Array;
   private readonly slack: number;
+  /** What each channel is multiplied by. */
+  private readonly scales: readonly number[];
 
   /** @param mean [channels, side, side]; zeros unless given */
   constructor(
@@ -51,6 +55,10 @@ export class Preprocess {
       throw new StateError(`preprocess: the mean image has shape [${mean.shape}], expected [${expected}]`);
     this.mean = mean ? Float32Array.from(mean.data) : new Float32Array(channels * side * side);
     this.slack = side - inputSize;
+    const { scale, deviation } = options;
+    if (deviation && (deviation.length !== channels || deviation.some((value) => !(value > 0))))
+      throw new StateError(`preprocess: deviation is [${deviation}], expected ${channels} positive numbers`);
+    this.scales = Array.from({ length: channels }, (_, c) => (deviation ? scale / deviation[c] : scale));
   }
 
   /** The mean image as checkpoints keep it. */
@@ -95,9 +103,10 @@ export class Preprocess {
    * @returns [inputSize, inputSize, channels]
    */
   toImage(input: ArrayLike<number>, crop: Crop = centreCrop(this.slack)): Image {
-    const { inputSize, side, channels, scale } = this.options;
+    const { inputSize, side, channels } = this.options;
     const data = new Uint8Array(inputSize * inputSize * channels);
     for (let c = 0; c < channels; c++) {
+      const scale = this.scales[c];
       for (let y = 0; y < inputSize; y++) {
         for (let x = 0; x < inputSize; x++) {
           const column = crop.flip ? inputSize - 1 - x : x;
@@ -135,10 +144,11 @@ export class Preprocess {
 
   /** Writes one crop, [C, H, W], from pixels [H, W, C]. */
   private cut(out: Float32Array, at: number, pixels: Uint8Array, { y, x, flip }: Crop): void {
-    const { inputSize, side, channels, scale } = this.options;
+    const { inputSize, side, channels } = this.options;
     const { mean } = this;
     const step = flip ? -1 : 1;
     for (let c = 0; c < channels; c++) {
+      const scale = this.scales[c];
       for (let row = 0; row < inputSize; row++) {
         const start = (y + row) * side + x;
         let from = start * channels + c;

@@ -44,6 +44,24 @@ export interface RunConfig {
   changes: Change[];
 }
 
+/** What a run records of a network that came from an ONNX file. It is looked into and evaluated here; it was trained elsewhere. */
+export interface ImportedConfig {
+  network: ImportedNetwork;
+  /** What its outputs mean; `source` is the file that it came from. */
+  data: DataRecord;
+  preprocess: PreprocessOptions;
+}
+
+export interface ImportedNetwork {
+  /** The model's file within the run. */
+  file: string;
+  channelOrder: 'rgb' | 'bgr';
+  /** What is subtracted from each channel of 0 to 255, red first. */
+  mean: readonly number[];
+}
+
+export const isImported = (config: RunConfig | ImportedConfig): config is ImportedConfig => 'network' in config;
+
 export interface EngineRecord {
   backend: string;
   mode: string;
@@ -63,15 +81,30 @@ export function recordOf(dataset: Dataset, options: DataOptions = {}): DataRecor
   };
 }
 
-export async function writeConfig(store: RunStore, config: RunConfig): Promise<void> {
+export async function writeConfig(store: RunStore, config: RunConfig | ImportedConfig): Promise<void> {
   await writeText(store, PATHS.config, `${JSON.stringify({ version: VERSION, ...config }, null, 2)}\n`);
 }
 
-/** Reads a run's `config.json`; null where there is none. Throws `FormatError` for one that is damaged or of another version. */
+/**
+ * Reads the `config.json` of a run that was trained; null where there is none.
+ *
+ * @throws FormatError for one that is damaged or of another version
+ * @throws StateError for the run of an imported network, which only `readRunConfig` reads
+ */
 export async function readConfig(store: RunStore): Promise<RunConfig | null> {
+  const config = await readRunConfig(store);
+  if (config && isImported(config))
+    throw new StateError(
+      `this run holds an imported network (${config.network.file}), which was trained elsewhere and cannot go on here; train it further with the library: loadOnnx() of 'zfnet/onnx'`,
+    );
+  return config;
+}
+
+/** Reads a run's `config.json`, of a network trained here or imported; null where there is none. Throws `FormatError` as `readConfig`. */
+export async function readRunConfig(store: RunStore): Promise<RunConfig | ImportedConfig | null> {
   const text = await readText(store, PATHS.config);
   if (text === null) return null;
-  let value: Partial<RunConfig & { version: number }> | null;
+  let value: Partial<RunConfig & ImportedConfig & { version: number }> | null;
   try {
     value = JSON.parse(text);
   } catch (error) {
@@ -79,11 +112,14 @@ export async function readConfig(store: RunStore): Promise<RunConfig | null> {
   }
   if (value?.version !== VERSION)
     throw new FormatError(`${PATHS.config}: version is ${value?.version}, this zfnet reads version ${VERSION}`);
-  for (const part of ['architecture', 'init', 'data', 'preprocess', 'training', 'engine'] as const)
-    if (value[part] === undefined) throw new FormatError(`${PATHS.config}: '${part}' is missing`);
+  const parts = value.network ? IMPORTED_PARTS : TRAINED_PARTS;
+  for (const part of parts) if (value[part] === undefined) throw new FormatError(`${PATHS.config}: '${part}' is missing`);
   const { version: _, ...config } = value;
-  return { changes: [], ...config } as RunConfig;
+  return value.network ? (config as ImportedConfig) : ({ changes: [], ...config } as RunConfig);
 }
+
+const TRAINED_PARTS = ['architecture', 'init', 'data', 'preprocess', 'training', 'engine'] as const;
+const IMPORTED_PARTS = ['network', 'data', 'preprocess'] as const;
 
 /** Throws `StateError` naming every difference that forbids going on: another network, other data, other preparation. */
 export function checkSameRun(recorded: RunConfig, now: Pick<RunConfig, 'architecture' | 'data' | 'preprocess'>): void {
@@ -112,10 +148,12 @@ export function checkSameRecipe(recorded: TrainingOptions, given: Partial<Traini
 }
 
 function fieldDifferences(where: string, before: object, now: object): string[] {
-  const earlier = new Map<string, unknown>(Object.entries(before));
-  return Object.entries(now)
-    .filter(([key, value]) => earlier.get(key) !== value)
-    .map(([key, value]) => `${where}.${key} was ${earlier.get(key)} and is ${value}`);
+  const [earlier, later] = [before, now].map(
+    (fields) => new Map(Object.entries(fields).map(([key, value]) => [key, JSON.stringify(value)])),
+  );
+  return [...new Set([...later.keys(), ...earlier.keys()])]
+    .filter((key) => earlier.get(key) !== later.get(key))
+    .map((key) => `${where}.${key} was ${earlier.get(key)} and is ${later.get(key)}`);
 }
 
 function dataDifferences(before: DataRecord, now: DataRecord): string[] {

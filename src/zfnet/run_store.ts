@@ -44,6 +44,8 @@ export const PATHS = {
   metrics: 'metrics.jsonl',
   last: 'last.safetensors',
   best: 'best.safetensors',
+  /** Of an imported network, instead of checkpoints. */
+  imported: 'model.onnx',
   /** @param epoch from 1 */
   epoch: (epoch: number): string => `checkpoints/epoch-${String(epoch).padStart(4, '0')}.safetensors`,
 } as const;

@@ -3,7 +3,17 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { decodeCheckpoint, encodeCheckpoint } from '../../src/formats/checkpoint.js';
 import { memory } from '../../src/index.js';
 import { StateError } from '../../src/nn/index.js';
-import { FormatError, MemoryStore, openRun, PATHS, readConfig, readMetrics, TrainingError, train } from '../../src/zfnet/index.js';
+import {
+  FormatError,
+  MemoryStore,
+  openRun,
+  openTrainedRun,
+  PATHS,
+  readConfig,
+  readMetrics,
+  TrainingError,
+  train,
+} from '../../src/zfnet/index.js';
 import { bars, CLASSES, tinyJob, tinyNet, useReferenceBackend, weightsOf } from './support.js';
 
 beforeEach(useReferenceBackend);
@@ -321,17 +331,17 @@ describe('what cannot be trained on', () => {
 describe('openRun', () => {
   it('gives the best weights, or the last where no epoch has ended, or those asked for', async () => {
     const store = new MemoryStore();
-    await expect(openRun(store)).rejects.toThrow(/this is no run/);
+    await expect(openTrainedRun(store)).rejects.toThrow(/this is no run/);
     const job = tinyJob({ store, options: { epochs: 3 } });
     const { best } = await train(job);
-    const run = await openRun(store);
+    const run = await openTrainedRun(store);
     expect(run.checkpoint).toBe('best.safetensors');
     expect(run.training?.epoch).toBe(best!.epoch);
     expect(run.metrics).toHaveLength(3);
     expect(run.model.training).toBe(false);
     expect(run.classes).toEqual([...CLASSES]);
     expect(run.preprocess.mean.some((value) => value > 0)).toBe(true);
-    const last = await openRun(store, { checkpoint: PATHS.last });
+    const last = await openTrainedRun(store, { checkpoint: PATHS.last });
     expect(weightsOf(last.model)).toEqual(weightsOf(job.model));
     store.files.delete(PATHS.best);
     expect((await openRun(store)).checkpoint).toBe('last.safetensors');

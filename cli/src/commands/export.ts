@@ -2,11 +2,11 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Command } from 'commander';
-import { encodeCheckpoint, type Run } from 'zfnet';
+import { encodeCheckpoint, type TrainedRun } from 'zfnet';
 import { toOnnx } from 'zfnet/onnx';
 import type { HostTensor } from 'zfnet/safetensors';
 import { defineCommand, handler, oneOf, whole } from '../command.js';
-import { openRun } from '../runs.js';
+import { openTrainedRun } from '../runs.js';
 
 interface ExportOptions {
   to: 'onnx' | 'safetensors';
@@ -28,7 +28,7 @@ export function exportCommand(program: Command): void {
       handler(async (context, path: string, options: ExportOptions) => {
         const { to, out, checkpoint, opset } = options;
         await context.engine();
-        const run = await openRun(path, { checkpoint });
+        const run = await openTrainedRun(path, { checkpoint });
         try {
           const bytes = to === 'onnx' ? asOnnx(run, opset) : asSafetensors(run);
           await mkdir(dirname(out), { recursive: true });
@@ -47,18 +47,18 @@ export function exportCommand(program: Command): void {
 }
 
 /** What a reader must know beside the weights; `zfnet import` makes the same run of it again. */
-function infoOf({ config, classes, init, fingerprint }: Run): Record<string, unknown> {
+function infoOf({ config, classes, init, fingerprint }: TrainedRun): Record<string, unknown> {
   return { architecture: config.architecture, init, classes, fingerprint, preprocess: config.preprocess };
 }
 
-function asOnnx(run: Run, opset: number): Uint8Array {
+function asOnnx(run: TrainedRun, opset: number): Uint8Array {
   const mean = run.preprocess.meanTensor.data;
   const metadata: Record<string, string> = { 'zfnet.mean': Buffer.from(mean.buffer, mean.byteOffset, mean.byteLength).toString('base64') };
   for (const [key, value] of Object.entries(infoOf(run))) metadata[`zfnet.${key}`] = JSON.stringify(value);
   return toOnnx(run.model, { inputShape: run.model.inputShape, opset, metadata });
 }
 
-function asSafetensors(run: Run): Uint8Array {
+function asSafetensors(run: TrainedRun): Uint8Array {
   const weights: Record<string, HostTensor> = {};
   for (const [name, tensor] of run.model.namedParameters()) weights[name] = { shape: tensor.shape, data: tensor.dataSync() };
   return encodeCheckpoint({ weights, velocities: {}, mean: run.preprocess.meanTensor, info: infoOf(run) });

@@ -3,64 +3,135 @@ import { readFile, realpath } from 'node:fs/promises';
 import { dirname, extname, join, sep } from 'node:path';
 import type { Command } from 'commander';
 import { DEFAULT_TRAINING, encodeCheckpoint, FormatError, PATHS, writeConfig } from 'zfnet';
-import { loadOnnx } from 'zfnet/onnx';
-import { defineCommand, handler, UsageError } from '../command.js';
-import { fromOnnx, fromSafetensors, type Imported } from '../imported.js';
+import { loadOnnx, OnnxClassifier, type OnnxModel } from 'zfnet/onnx';
+import { defineCommand, handler, oneOf, UsageError, whole } from '../command.js';
+import {
+  CONVENTION_NAMES,
+  type Convention,
+  describeForeign,
+  type ForeignOptions,
+  fromOnnx,
+  fromSafetensors,
+  type Imported,
+} from '../imported.js';
 import { FolderStore, isEmptyPlace } from '../run_folder.js';
 
-interface ImportOptions {
+interface ImportOptions extends ForeignOptions {
   out: string;
   classes?: string;
+  preprocess?: Convention;
 }
 
 export function importCommand(program: Command): void {
   defineCommand(program, 'import <file>', 'make a run of a network from an ONNX or safetensors file', [
     'zfnet import photos.onnx --out runs/photos',
-    'zfnet import zfnet512.onnx --out runs/zfnet512 --classes imagenet.txt',
+    'zfnet import resnet18.onnx --out runs/resnet --classes imagenet.txt      # any classifier: evaluate, predict, deconv, report',
+    'zfnet import caffenet.onnx --out runs/caffenet --preprocess caffe',
   ])
     .requiredOption('--out <run>', 'the run’s folder, new or empty')
     .option('--classes <file>', 'names of the classes, one a line (default: what the file says)')
+    .option(
+      '--preprocess <name>',
+      `of a network from elsewhere, how pixels become its input: ${CONVENTION_NAMES.join(', ')} (default: torchvision)`,
+      oneOf(CONVENTION_NAMES),
+    )
+    .option('--input-size <pixels>', 'where the file leaves it open (default: 224)', whole({ min: 1 }))
     .action(
       handler(async (context, file: string, options: ImportOptions) => {
         const { out } = options;
         if (!(await isEmptyPlace(out))) throw new UsageError(`${out} is not empty: take another folder for --out`);
+        const kind = extname(file).toLowerCase();
+        if (kind !== '.onnx' && kind !== '.safetensors') throw new UsageError(`${file} is neither an .onnx nor a .safetensors file`);
         await context.engine();
-        const imported = await named(await read(file), options.classes);
-        const { architecture, init, classes, fingerprint, preprocess, weights, mean } = imported;
+        const names = await classNames(options.classes);
         const store = new FolderStore(out);
-        const info = { architecture, init, classes, fingerprint, preprocess };
-        await store.write(PATHS.best, encodeCheckpoint({ weights, velocities: {}, mean, info }));
-        await writeConfig(store, {
-          architecture,
-          init,
-          data: { source: file, fingerprint, classes, trainExamples: 0, valExamples: 0 },
-          preprocess,
-          training: { ...DEFAULT_TRAINING, epochs: 0 },
-          engine: { backend: 'imported', mode: 'strict' },
-          changes: [],
+        const bytes = await readFile(file);
+        const made =
+          kind === '.safetensors'
+            ? await writeOwn(store, named(fromSafetensors(bytes, file), names, options), file)
+            : await importOnnx(store, bytes, file, names, options);
+        const { preset, inputSize, channels, classes } = made;
+        context.result({ run: out, ...made }, () => {
+          const what = preset ? `preset ${preset}` : 'a network from elsewhere';
+          return `${out}: ${what}, input ${channels}×${inputSize}×${inputSize}, ${classes} classes`;
         });
-        const { preset, inputSize, channels } = architecture;
-        const report = { run: out, preset, inputSize, channels, classes: classes.length };
-        context.result(report, () => `${out}: preset ${preset}, input ${channels}×${inputSize}×${inputSize}, ${classes.length} classes`);
       }),
     );
 }
 
-async function read(file: string): Promise<Imported> {
-  const bytes = await readFile(file);
-  const kind = extname(file).toLowerCase();
-  if (kind === '.safetensors') return fromSafetensors(bytes, file);
-  if (kind !== '.onnx') throw new UsageError(`${file} is neither an .onnx nor a .safetensors file`);
-  const net = await loadOnnx(bytes, { externalData: beside(file) });
+/** What the command says of the run. */
+interface Made {
+  /** Null for a network that is none of ours. */
+  preset: string | null;
+  inputSize: number;
+  channels: number;
+  classes: number;
+}
+
+async function importOnnx(
+  store: FolderStore,
+  bytes: Uint8Array,
+  file: string,
+  names: string[] | null,
+  options: ImportOptions,
+): Promise<Made> {
+  const beside = new Map<string, Uint8Array>();
+  const read = besideFile(file);
+  const externalData = async (path: string): Promise<Uint8Array> => {
+    const data = beside.get(path) ?? (await read(path));
+    beside.set(path, data);
+    return data;
+  };
+  const net = await loadOnnx(bytes, { externalData, freeBatch: true });
   try {
-    return await fromOnnx(net, file);
+    // Who says how pixels are prepared has another network than ours in mind.
+    const own = options.preprocess ? null : await fromOnnx(net, file);
+    return own
+      ? await writeOwn(store, named(own, names, options), file)
+      : await writeForeign(store, net, { bytes, beside, file, names, options });
   } finally {
     net.dispose();
   }
 }
 
+async function writeOwn(store: FolderStore, imported: Imported, file: string): Promise<Made> {
+  const { architecture, init, classes, fingerprint, preprocess, weights, mean } = imported;
+  const info = { architecture, init, classes, fingerprint, preprocess };
+  await store.write(PATHS.best, encodeCheckpoint({ weights, velocities: {}, mean, info }));
+  await writeConfig(store, {
+    architecture,
+    init,
+    data: { source: file, fingerprint, classes, trainExamples: 0, valExamples: 0 },
+    preprocess,
+    training: { ...DEFAULT_TRAINING, epochs: 0 },
+    engine: { backend: 'imported', mode: 'strict' },
+    changes: [],
+  });
+  const { preset, inputSize, channels } = architecture;
+  return { preset, inputSize, channels, classes: classes.length };
+}
+
+interface Foreign {
+  bytes: Uint8Array;
+  beside: ReadonlyMap<string, Uint8Array>;
+  file: string;
+  names: string[] | null;
+  options: ImportOptions;
+}
+
+/** The model itself with its files, and what its input and outputs mean. */
+async function writeForeign(store: FolderStore, net: OnnxModel, { bytes, beside, file, names, options }: Foreign): Promise<Made> {
+  const config = describeForeign(new OnnxClassifier(net), file, options);
+  const { data, preprocess } = config;
+  if (names) data.classes = matching(names, data.classes.length, options);
+  for (const [path, external] of beside) await store.write(path, external);
+  await store.write(config.network.file, bytes);
+  await writeConfig(store, config);
+  return { preset: null, inputSize: preprocess.inputSize, channels: preprocess.channels, classes: data.classes.length };
+}
+
 /** Reads files from the model's folder. A link that leads out of it is refused, as a path that does. */
-function beside(file: string): (path: string) => Promise<Uint8Array> {
+function besideFile(file: string): (path: string) => Promise<Uint8Array> {
   return async (path) => {
     const folder = await realpath(dirname(file));
     const target = await realpath(join(folder, path));
@@ -70,11 +141,15 @@ function beside(file: string): (path: string) => Promise<Uint8Array> {
   };
 }
 
-/** With the names of the classes from a file. */
-async function named(imported: Imported, file: string | undefined): Promise<Imported> {
-  if (file === undefined) return imported;
-  const classes = (await readFile(file, 'utf8')).split(/\r?\n/).filter((line) => line !== '');
-  const { classes: count } = imported.architecture;
-  if (classes.length !== count) throw new UsageError(`${file} names ${classes.length} classes, the network has ${count}`);
-  return { ...imported, classes };
+async function classNames(file: string | undefined): Promise<string[] | null> {
+  if (file === undefined) return null;
+  return (await readFile(file, 'utf8')).split(/\r?\n/).filter((line) => line !== '');
+}
+
+const named = (imported: Imported, names: string[] | null, options: ImportOptions): Imported =>
+  names ? { ...imported, classes: matching(names, imported.architecture.classes, options) } : imported;
+
+function matching(names: string[], count: number, { classes: file }: ImportOptions): string[] {
+  if (names.length !== count) throw new UsageError(`${file} names ${names.length} classes, the network has ${count}`);
+  return names;
 }

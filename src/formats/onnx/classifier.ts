@@ -1,8 +1,13 @@
 /** An imported model as a classifier: one image in, logits out, whatever the graph does around that. */
 import { type LayeredModel, type LayerSummary, Module, type ReceptiveField } from '../../nn/index.js';
-import { type Shape, ShapeError, type Tensor } from '../../tensor/index.js';
+import { concat, type Shape, ShapeError, scope, slice, type Tensor } from '../../tensor/index.js';
 import { OnnxError } from './errors.js';
 import type { OnnxModel } from './model.js';
+
+export interface OnnxClassifierOptions {
+  /** The order in which the model takes the channels of an image. Default `rgb`; Caffe's networks take `bgr`. Images here are RGB always. */
+  channelOrder?: 'rgb' | 'bgr';
+}
 
 /**
  * The model up to its softmax: `forward` gives logits [N, classes], whether the graph ends in them, in probabilities, or in maps
@@ -13,7 +18,10 @@ export class OnnxClassifier extends Module implements LayeredModel {
   private readonly logits: string;
 
   /** @throws OnnxError for a model that does not take one image */
-  constructor(readonly model: OnnxModel) {
+  constructor(
+    readonly model: OnnxModel,
+    private readonly options: OnnxClassifierOptions = {},
+  ) {
     super();
     const [input] = model.inputs;
     if (model.inputs.length !== 1 || (input.shape && input.shape.length !== 4))
@@ -29,9 +37,9 @@ export class OnnxClassifier extends Module implements LayeredModel {
   }
 
   forward(x: Tensor): Tensor {
-    const output = this.model.activations(x, [this.logits])[this.logits];
-    const [n, classes = 1, ...rest] = output.shape;
+    const output = this.activations(x, [this.logits])[this.logits];
     if (output.rank === 2) return output;
+    const [n, classes = 1, ...rest] = output.shape;
     if (n !== x.shape[0] || rest.some((extent) => extent !== 1))
       throw new ShapeError(
         `onnx: the model's last layer ${this.logits} has shape [${output.shape}], expected one number a class: [N, classes]`,
@@ -50,7 +58,7 @@ export class OnnxClassifier extends Module implements LayeredModel {
   }
 
   activations(x: Tensor, names: readonly string[]): Record<string, Tensor> {
-    return this.model.activations(x, names);
+    return scope(() => this.model.activations(this.ordered(x), names));
   }
 
   featureLayer(name: string): string {
@@ -63,6 +71,14 @@ export class OnnxClassifier extends Module implements LayeredModel {
 
   summarize(input: Shape): LayerSummary[] {
     return this.model.summarize(input).filter(({ name }) => this.names.includes(name));
+  }
+
+  /** The image as the model wants it. What goes down arrives in RGB again. */
+  private ordered(x: Tensor): Tensor {
+    if (this.options.channelOrder !== 'bgr') return x;
+    const [n, channels, height, width] = x.shape;
+    const planes = Array.from({ length: channels }, (_, c) => slice(x, [0, c, 0, 0], [n, c + 1, height, width]));
+    return concat(planes.reverse(), 1);
   }
 
   override outputShape(input: Shape): Shape {

@@ -27,7 +27,7 @@ ${context.layers.map((layer) => layerPart(context, layer))}`,
 }
 
 function layerPart(context: ReportContext, layer: LayerFindings): Html {
-  const { inputSize } = context.model.architecture;
+  const { inputSize } = context.preprocess.options;
   const [height, width] = layer.field;
   const sees = height >= inputSize && width >= inputSize ? 'the whole image' : `${height}×${width} pixels of the image`;
   const alive = layer.maps - layer.dead.length;
@@ -62,12 +62,8 @@ ${sheet(cells('patch'), 3, `The ${n} pieces of image that belong to them`, false
 }
 
 /** The projection and the image inside one window around the activation's patch. */
-function crops(
-  { model, preprocess }: ReportContext,
-  layer: LayerFindings,
-  activation: ProjectedActivation,
-): { projection: Image; patch: Image } {
-  const { inputSize, channels } = model.architecture;
+function crops({ preprocess }: ReportContext, layer: LayerFindings, activation: ProjectedActivation): { projection: Image; patch: Image } {
+  const { inputSize, channels } = preprocess.options;
   const box: Box = windowAround(activation.patch, layer.field, inputSize, inputSize);
   const { values, shape } = cropPlanes(activation.projection, [channels, inputSize, inputSize], box);
   return { projection: signedPicture(values, shape), patch: cropPicture(seen(preprocess, activation.example.image), box) };

@@ -1,5 +1,4 @@
 /** The first layer's filters as pictures: the one layer whose weights can be looked at directly (paper, Fig. 6). */
-import { Conv2d } from '../../nn/index.js';
 import { sheet } from '../components.js';
 import { html } from '../html.js';
 import type { ReportContext, Section } from '../input.js';
@@ -8,12 +7,12 @@ import { plural } from '../words.js';
 
 export async function filtersSection({ model, layers }: ReportContext): Promise<Section | null> {
   const [first] = layers;
-  const layer = first && model.layer(first.name);
-  if (!(layer instanceof Conv2d)) return null;
-  const { shape } = layer.weight;
+  const weight = first && model.layer(first.name).parameters()[0];
+  if (!weight) return null;
+  const { shape } = weight;
   const [maps, channels, height, width] = shape;
   if (channels !== 1 && channels !== 3) return null;
-  const weights = Float32Array.from(await layer.weight.data());
+  const weights = Float32Array.from(await weight.data());
   const size = channels * height * width;
   const cells = Array.from({ length: maps }, (_, map) => {
     const own = weights.subarray(map * size, (map + 1) * size);

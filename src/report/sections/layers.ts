@@ -4,17 +4,34 @@ import { html } from '../html.js';
 import type { ReportContext, Section } from '../input.js';
 import { count } from '../words.js';
 
+const SMALL_PATTERNS = 'looks for small patterns everywhere';
+const STRONGEST = 'keeps the strongest of each neighbourhood';
+const AVERAGE = 'averages each neighbourhood';
+const COMPETE = 'lets neighbouring maps compete';
+const EVERYTHING = 'weighs everything together';
+
+/** By the kind of layer, ours and then ONNX's. */
 const IN_WORDS: Record<string, string> = {
-  Conv2d: 'looks for small patterns everywhere',
-  MaxPool2d: 'keeps the strongest of each neighbourhood',
-  AvgPool2d: 'averages each neighbourhood',
-  LocalResponseNorm: 'lets neighbouring maps compete',
-  Linear: 'weighs everything together',
+  Conv2d: SMALL_PATTERNS,
+  MaxPool2d: STRONGEST,
+  AvgPool2d: AVERAGE,
+  LocalResponseNorm: COMPETE,
+  Linear: EVERYTHING,
+  Conv: SMALL_PATTERNS,
+  MaxPool: STRONGEST,
+  AveragePool: AVERAGE,
+  GlobalAveragePool: 'averages each map to one number',
+  GlobalMaxPool: 'keeps the strongest answer of each map',
+  LRN: COMPETE,
+  Gemm: EVERYTHING,
+  MatMul: EVERYTHING,
+  Add: 'adds what two branches found',
+  Concat: 'puts the maps of branches side by side',
 };
 
-export function layersSection({ summaries, model }: ReportContext): Section {
+export function layersSection({ summaries, preprocess }: ReportContext): Section {
   const rows = summaries.filter(({ kind }) => kind in IN_WORDS);
-  const { inputSize } = model.architecture;
+  const { inputSize } = preprocess.options;
   const sees = ({ receptiveField }: (typeof rows)[number]) => {
     if (receptiveField === null) return 'everything';
     const [height, width] = receptiveField.map(({ size }) => size);

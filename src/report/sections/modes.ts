@@ -20,7 +20,7 @@ export async function modesSection(context: ReportContext): Promise<Section | nu
   const { model, preprocess, dataset } = context;
   const examples = chooseExamples(context.layers);
   if (examples.length === 0) return null;
-  const { channels, inputSize } = model.architecture;
+  const { channels, inputSize } = preprocess.options;
   const shape = [channels, inputSize, inputSize];
   const rows = [];
   for (const { layer, map, activation } of examples) {
