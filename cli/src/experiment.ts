@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { type Experiment, type ExperimentPicture, encodePng, experimentPage } from 'zfnet/report';
 import { FolderStore } from './run_folder.js';
+import { webpDataUri } from './webp.js';
 
 /** Where they go unless `--out` says otherwise; `zfnet report` looks there. */
 export const experimentsFolder = (run: string): string => join(run, 'experiments');
@@ -22,7 +23,7 @@ export async function writeExperiment(experiment: Experiment, out: string, comma
   for (const [suffix, picture] of Object.entries(pictures))
     files.push([`${name}${suffix === '' ? '' : `-${suffix}`}.png`, await pngOf(picture)]);
   const text = new TextEncoder();
-  files.push([`${name}.html`, text.encode(experimentPage(experiment, command))]);
+  files.push([`${name}.html`, text.encode(await experimentPage(experiment, command, webpDataUri))]);
   // The numbers come last: where they are, everything is.
   files.push([`${name}.json`, text.encode(`${JSON.stringify(numbers)}\n`)]);
   for (const [file, bytes] of files) await store.write(file, bytes);

@@ -5,6 +5,7 @@ import type { Dataset } from 'zfnet/data';
 import { type Baseline, buildReport, predictSplit, type SplitPredictions } from 'zfnet/report';
 import { percent, type Reporter } from './reporter.js';
 import { FolderStore } from './run_folder.js';
+import { webpDataUri } from './webp.js';
 
 export interface TestedSplit {
   split: string;
@@ -72,6 +73,7 @@ export async function writeReport({ run, out, dataset, seconds, command }: Repor
     baselines: baselines(tests),
     training: { examples: run.config.data.trainExamples, seconds, engine: engineInWords() },
     command,
+    encodePicture: webpDataUri,
     onProgress(now, done, total) {
       if (now !== step) bar = reporter.bar(now, total, 'steps');
       step = now;

@@ -25,6 +25,8 @@ export interface Series {
   /** A CSS colour, such as a variable of the page. */
   colour: string;
   points: readonly { x: number; y: number }[];
+  /** A thin line in the background, without dots and without its name at the end. Default false. */
+  faint?: boolean;
 }
 
 export interface CurveOptions {
@@ -38,11 +40,13 @@ export interface CurveOptions {
   percent?: boolean;
   /** Where somebody who guesses would be. */
   guess?: number;
+  /** The x axis runs from 0 to here. Default: as far as there are points. */
+  until?: number;
 }
 
 /** Lines over epochs, each named at its end. */
-export function curves({ series, x, y, label, marks = [], percent = false, guess }: CurveOptions): Html {
-  const last = Math.max(...series.flatMap(({ points }) => points.map((point) => point.x)));
+export function curves({ series, x, y, label, marks = [], percent = false, guess, until }: CurveOptions): Html {
+  const last = until ?? Math.max(...series.flatMap(({ points }) => points.map((point) => point.x)));
   return chart(
     {
       width: 520,
@@ -50,7 +54,7 @@ export function curves({ series, x, y, label, marks = [], percent = false, guess
       marginLeft: 48,
       marginRight: 84,
       marginTop: 28,
-      x: { label: x, ticks: wholeTicks(last), tickFormat: 'd', insetLeft: 8 },
+      x: { label: x, ticks: wholeTicks(last), tickFormat: 'd', insetLeft: 8, ...(until !== undefined && { domain: [0, until] }) },
       y: { label: y, grid: true, zero: true, percent, nice: true, ticks: 5 },
       marks: [
         Plot.ruleY([0], { strokeOpacity: 0.4 }),
@@ -62,11 +66,26 @@ export function curves({ series, x, y, label, marks = [], percent = false, guess
             ]),
         Plot.ruleX(marks, { x: 'x', strokeDasharray: '2,4', strokeOpacity: 0.5 }),
         Plot.text(marks, { x: 'x', text: 'text', frameAnchor: 'top', dx: -4, textAnchor: 'end', fillOpacity: 0.65, rotate: -90 }),
-        ...series.flatMap(({ name, colour, points }) => [
-          Plot.lineY(points, { x: 'x', y: 'y', stroke: colour, strokeWidth: 2, curve: 'monotone-x' }),
-          Plot.dot(points, { x: 'x', y: 'y', fill: colour, r: 2.5 }),
-          Plot.text(points.slice(-1), { x: 'x', y: 'y', text: () => name, fill: colour, dx: 8, textAnchor: 'start', fontWeight: 600 }),
-        ]),
+        ...series.flatMap(({ colour, points, faint }) =>
+          faint ? [Plot.lineY(points, { x: 'x', y: 'y', stroke: colour, strokeWidth: 1 })] : [],
+        ),
+        ...series.flatMap(({ name, colour, points, faint }) =>
+          faint
+            ? []
+            : [
+                Plot.lineY(points, { x: 'x', y: 'y', stroke: colour, strokeWidth: 2, curve: 'monotone-x' }),
+                Plot.dot(points, { x: 'x', y: 'y', fill: colour, r: 2.5 }),
+                Plot.text(points.slice(-1), {
+                  x: 'x',
+                  y: 'y',
+                  text: () => name,
+                  fill: colour,
+                  dx: 8,
+                  textAnchor: 'start',
+                  fontWeight: 600,
+                }),
+              ],
+        ),
       ],
     },
     label,

@@ -3,7 +3,6 @@ import type { Image } from '../data/dataset.js';
 import type { Preprocess } from '../zfnet/index.js';
 import { type Html, html } from './html.js';
 import { type Box, contactSheet, cropPicture } from './pictures.js';
-import { pngDataUri } from './png.js';
 
 /** Pictures with fewer pixels than this are shown with square pixels instead of smoothed ones. */
 const COARSE = 40;
@@ -12,7 +11,7 @@ const COARSE = 40;
 export function picture(image: Image, alt: string, width: number): Html {
   const height = Math.round((width * image.height) / image.width);
   const style = image.width < COARSE ? html` class="coarse"` : '';
-  return html`<img${style} src="${pngDataUri(image)}" alt="${alt}" width="${width}" height="${height}">`;
+  return html`<img${style} src="${image}" alt="${alt}" width="${width}" height="${height}">`;
 }
 
 export interface SheetCell {
@@ -36,7 +35,7 @@ export function sheet(cells: readonly SheetCell[], columns: number, alt: string,
   const rows = Math.ceil(cells.length / columns);
   const across = Math.min(columns, cells.length);
   return html`<div class="sheet" style="--columns:${across};--rows:${rows};aspect-ratio:${image.width}/${image.height}">
-<img class="${coarse}" src="${pngDataUri(image)}" alt="${alt}" width="${image.width}" height="${image.height}">
+<img class="${coarse}" src="${image}" alt="${alt}" width="${image.width}" height="${image.height}">
 ${cells.map(({ tip }) => (focus ? html`<span class="cell" tabindex="0" role="note" aria-label="${tip}" data-tip="${tip}"></span>` : html`<span class="cell" data-tip="${tip}" aria-hidden="true"></span>`))}
 </div>`;
 }

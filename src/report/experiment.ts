@@ -1,6 +1,6 @@
 /** What every experiment hands over: its numbers, its pictures, and a section that explains both. */
 import type { Image } from '../data/dataset.js';
-import { html } from './html.js';
+import { html, type PictureEncoder } from './html.js';
 import type { Section } from './input.js';
 import { page } from './page.js';
 
@@ -22,12 +22,9 @@ export interface Experiment {
  * One experiment as a page that needs nothing but itself.
  *
  * @param command what makes it again
+ * @param encode how pictures are written; default PNG
  */
-export function experimentPage({ section }: Experiment, command: string): string {
-  return page({
-    title: section.title,
-    description: section.title,
-    lead: html`<p class="note">Made by <code>${command}</code></p>`,
-    sections: [section],
-  });
+export function experimentPage({ section }: Experiment, command: string, encode?: PictureEncoder): Promise<string> {
+  const lead = html`<p class="note">Made by <code>${command}</code></p>`;
+  return page({ title: section.title, description: section.title, lead, sections: [section] }, encode);
 }

@@ -1,30 +1,49 @@
-/** Text to HTML without slips: what goes into a template is escaped unless it is HTML already. */
+/** Text to HTML without slips: what goes into a template is escaped unless it is HTML already. Pictures stay pictures until the page is written. */
+import type { Image } from '../data/dataset.js';
 
-/** A piece of HTML. */
+/** A piece of HTML: text, and pictures where their addresses will stand. */
 export class Html {
-  constructor(private readonly text: string) {}
-  toString(): string {
-    return this.text;
-  }
+  constructor(readonly parts: readonly (string | Image)[]) {}
 }
 
-type Content = Html | string | number | null | undefined | false | readonly Content[];
+type Content = Html | Image | string | number | null | undefined | false | readonly Content[];
 
 const ENTITIES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
 
 /** Text as it may stand between tags and in quoted attributes. */
 export const escapeHtml = (text: string): string => text.replace(/[&<>"']/g, (char) => ENTITIES[char]);
 
-function render(content: Content): string {
-  if (content === null || content === undefined || content === false) return '';
-  if (content instanceof Html) return content.toString();
-  if (Array.isArray(content)) return content.map(render).join('');
-  return escapeHtml(String(content));
+function* partsOf(content: Content): Generator<string | Image> {
+  if (content === null || content === undefined || content === false) return;
+  if (content instanceof Html) yield* content.parts;
+  else if (Array.isArray(content)) for (const each of content) yield* partsOf(each);
+  else if (typeof content === 'object') yield content as Image;
+  else yield escapeHtml(String(content));
 }
 
-/** Template tag: values are escaped, but for `Html`; arrays are joined, and null, undefined and false leave nothing. */
-export const html = (parts: TemplateStringsArray, ...values: Content[]): Html =>
-  new Html(String.raw({ raw: parts }, ...values.map(render)));
+/** Template tag: values are escaped, but for `Html`; arrays are joined, and null, undefined and false leave nothing. A picture stands for its address: `src="${picture}"`. */
+export function html(texts: TemplateStringsArray, ...values: Content[]): Html {
+  const parts: (string | Image)[] = [];
+  const add = (part: string | Image) => {
+    const last = parts.length - 1;
+    if (typeof part === 'string' && typeof parts[last] === 'string') parts[last] += part;
+    else parts.push(part);
+  };
+  texts.forEach((text, i) => {
+    add(text);
+    if (i < values.length) for (const part of partsOf(values[i])) add(part);
+  });
+  return new Html(parts);
+}
 
 /** HTML that another library made. */
-export const trusted = (text: string): Html => new Html(text);
+export const trusted = (text: string): Html => new Html([text]);
+
+/** Writes a picture as an address: a data URI. */
+export type PictureEncoder = (picture: Image) => string | Promise<string>;
+
+/** HTML as text. */
+export async function writeHtml({ parts }: Html, encode: PictureEncoder): Promise<string> {
+  const texts = await Promise.all(parts.map((part) => (typeof part === 'string' ? part : encode(part))));
+  return texts.join('');
+}

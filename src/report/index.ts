@@ -1,6 +1,8 @@
 /** Pictures, charts and the page made of them. */
 export { type Experiment, type ExperimentPicture, experimentPage } from './experiment.js';
-export { chooseMaps } from './findings.js';
+export * from './experiments/index.js';
+export { chooseMaps, inputOf } from './findings.js';
+export type { PictureEncoder } from './html.js';
 export type { Baseline, LayerFindings, ReportContext, ReportInput, Section, SectionWriter } from './input.js';
 export {
   type Box,
@@ -20,3 +22,4 @@ export { decodePng, encodePng, pngDataUri } from './png.js';
 export { type PredictSplitOptions, predictSplit, type SplitPrediction, type SplitPredictions } from './predictions.js';
 export { type ProjectionSheetInput, projectionSheet, type SheetProjection } from './projection_sheet.js';
 export { buildReport } from './report.js';
+export { type TrainingPageInput, trainingPage } from './training_page.js';

@@ -3,7 +3,7 @@ import type { Dataset } from '../data/dataset.js';
 import type { ProjectedMap } from '../deconv/index.js';
 import type { LayerSummary, Network } from '../nn/index.js';
 import type { EpochMetrics, Preprocess } from '../zfnet/index.js';
-import type { Html } from './html.js';
+import type { Html, PictureEncoder } from './html.js';
 import type { SplitPredictions } from './predictions.js';
 
 /** How a simpler method does on the same examples. */
@@ -30,6 +30,8 @@ export interface ReportInput {
   command: string;
   /** Maps shown of every layer. Default 8. */
   mapsPerLayer?: number;
+  /** How pictures are written into the page. Default: PNG. */
+  encodePicture?: PictureEncoder;
   onProgress?: (step: string, done: number, total: number) => void;
 }
 

@@ -1,8 +1,9 @@
 /** The page around the sections: head, title, links, and everything in one file. */
 
 import type { Html } from './html.js';
-import { html, trusted } from './html.js';
+import { html, type PictureEncoder, trusted, writeHtml } from './html.js';
 import type { Section } from './input.js';
+import { pngDataUri } from './png.js';
 import { STYLE } from './style.js';
 
 export interface PageInput {
@@ -10,10 +11,19 @@ export interface PageInput {
   description: string;
   lead: Html;
   sections: readonly Section[];
+  /** Seconds after which the page reads itself again. Default: never. */
+  refreshSeconds?: number;
 }
 
-/** A complete HTML document that needs nothing but itself. */
-export function page({ title, description, lead, sections }: PageInput): string {
+/**
+ * A complete HTML document that needs nothing but itself.
+ *
+ * @param encode how pictures are written; default PNG
+ */
+export async function page(
+  { title, description, lead, sections, refreshSeconds }: PageInput,
+  encode: PictureEncoder = pngDataUri,
+): Promise<string> {
   const document = html`<!doctype html>
 <html lang="en">
 <head>
@@ -21,7 +31,11 @@ export function page({ title, description, lead, sections }: PageInput): string 
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="description" content="${description}">
 <title>${title}</title>
-<link rel="icon" href="data:,">
+${
+  refreshSeconds !== undefined &&
+  html`<meta http-equiv="refresh" content="${refreshSeconds}">
+`
+}<link rel="icon" href="data:,">
 <style>${trusted(STYLE)}</style>
 </head>
 <body>
@@ -38,5 +52,5 @@ ${sections.map(({ id, title, body }) => html`<section id="${id}" aria-labelledby
 </body>
 </html>
 `;
-  return document.toString();
+  return await writeHtml(document, encode);
 }

@@ -106,6 +106,28 @@ export function enlarge(picture: Image, factor: number): Image {
   return { width: width * factor, height: height * factor, channels, data: out };
 }
 
+/** The mean of each square of `factor` × `factor` pixels; what is left over at the right and below is dropped. */
+export function reduce(picture: Image, factor: number): Image {
+  const { width, channels, data } = picture;
+  const [w, h] = [Math.max(1, Math.floor(width / factor)), Math.max(1, Math.floor(picture.height / factor))];
+  const out = new Uint8Array(w * h * channels);
+  for (let y = 0; y < h; y++)
+    for (let x = 0; x < w; x++)
+      for (let c = 0; c < channels; c++) {
+        let sum = 0;
+        for (let i = 0; i < factor; i++)
+          for (let j = 0; j < factor; j++) sum += data[((y * factor + i) * width + x * factor + j) * channels + c];
+        out[(y * w + x) * channels + c] = Math.round(sum / factor ** 2);
+      }
+  return { width: w, height: h, channels, data: out };
+}
+
+/** A picture enlarged or reduced by a whole factor, so that its longer side has about `side` pixels. */
+export function toSide(picture: Image, side: number): Image {
+  const longer = Math.max(picture.width, picture.height);
+  return longer <= side ? enlarge(picture, Math.max(1, Math.round(side / longer))) : reduce(picture, Math.max(1, Math.round(longer / side)));
+}
+
 /** Grey as colour. */
 export function inColour(picture: Image): Image {
   if (picture.channels === 3) return picture;
@@ -148,6 +170,14 @@ const cellSize = (pictures: readonly Image[]) => ({
 export function blank(width: number, height: number, background: number | readonly [number, number, number]): Image {
   const colour = typeof background === 'number' ? [background, background, background] : background;
   return { width, height, channels: 3, data: Uint8Array.from({ length: width * height * 3 }, (_, i) => colour[i % 3]) };
+}
+
+/** A text under a picture, both at the left edge, on white. */
+export function below(picture: Image, text: Image): Image {
+  const sheet = blank(Math.max(picture.width, text.width), picture.height + text.height + 4, 255);
+  paste(sheet, picture, 0, 0);
+  paste(sheet, text, picture.height + 4, 0);
+  return sheet;
 }
 
 /** Copies `picture` into `sheet` with its top left at (y, x). */

@@ -3,6 +3,7 @@ import type { Image } from '../data/dataset.js';
 import { label } from './label.js';
 import {
   type Box,
+  below,
   blank,
   contactSheet,
   cropPicture,
@@ -65,10 +66,3 @@ export function projectionSheet({ image, projections, field, columns = 3 }: Proj
 }
 
 const enlargement = ({ width, height }: Image): number => Math.max(1, Math.round(SIDE / Math.max(width, height)));
-
-function below(picture: Image, text: Image): Image {
-  const sheet = blank(Math.max(picture.width, text.width), picture.height + text.height + 4, PAPER);
-  paste(sheet, picture, 0, 0);
-  paste(sheet, text, picture.height + 4, 0);
-  return sheet;
-}

@@ -15,10 +15,6 @@ export async function buildReport(input: ReportInput): Promise<string> {
     input.onProgress?.('writing the page', i + 1, SECTIONS.length);
   }
   const { dataset } = input;
-  return page({
-    title: 'Inside a small ZFNet',
-    description: `What a convolutional network trained on ${dataset.name} learned, layer by layer.`,
-    lead: summary(context),
-    sections,
-  });
+  const description = `What a convolutional network trained on ${dataset.name} learned, layer by layer.`;
+  return await page({ title: 'Inside a small ZFNet', description, lead: summary(context), sections }, input.encodePicture);
 }

@@ -2,10 +2,10 @@
 import { parseHTML } from 'linkedom';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { createReferenceBackend } from '../../src/backend/reference/index.js';
-import type { Dataset } from '../../src/data/index.js';
+import type { Dataset, Image } from '../../src/data/index.js';
 import type { MapActivations } from '../../src/deconv/index.js';
 import { memory } from '../../src/index.js';
-import { escapeHtml, html, trusted } from '../../src/report/html.js';
+import { escapeHtml, html, trusted, writeHtml } from '../../src/report/html.js';
 import { buildReport, chooseMaps, predictSplit, type ReportInput } from '../../src/report/index.js';
 import { composition, percent } from '../../src/report/words.js';
 import { setDefaultBackend } from '../../src/tensor/index.js';
@@ -179,10 +179,11 @@ describe('words', () => {
     ]);
   });
 
-  it('escape in templates, but for HTML', () => {
+  it('escape in templates, but for HTML and pictures', async () => {
     expect(escapeHtml(`<a b="c" d='e'>&`)).toBe('&lt;a b=&quot;c&quot; d=&#39;e&#39;&gt;&amp;');
-    expect(html`<p title="${'"'}">${['<', html`<b>${1}</b>`, null, false, undefined]}${trusted('<i>')}</p>`.toString()).toBe(
-      '<p title="&quot;">&lt;<b>1</b><i></p>',
-    );
+    const picture: Image = { width: 2, height: 1, channels: 1, data: Uint8Array.of(1, 2) };
+    const content = html`<p title="${'"'}">${['<', html`<b>${1}</b>`, null, false, undefined]}${trusted('<i>')}<img src="${picture}"></p>`;
+    const text = await writeHtml(content, async ({ width, height }) => `${width}×${height}`);
+    expect(text).toBe('<p title="&quot;">&lt;<b>1</b><i><img src="2×1"></p>');
   });
 });

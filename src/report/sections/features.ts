@@ -1,11 +1,8 @@
 /** What every convolution layer looks for, as in the paper's Fig. 2: projections next to the patches of image they come from. */
-import type { Image } from '../../data/dataset.js';
-import type { ProjectedActivation, ProjectedMap } from '../../deconv/index.js';
-import { seen, sheet } from '../components.js';
 import { type Html, html } from '../html.js';
 import type { LayerFindings, ReportContext, Section } from '../input.js';
-import { type Box, cropPicture, cropPlanes, signedPicture, windowAround } from '../pictures.js';
-import { className, composition, count, plural, splitInWords } from '../words.js';
+import { mapFigure } from '../map_figure.js';
+import { count, plural, splitInWords } from '../words.js';
 
 export function featuresSection(context: ReportContext): Section {
   const { dataset, featureSplit } = context;
@@ -27,7 +24,9 @@ ${context.layers.map((layer) => layerPart(context, layer))}`,
 }
 
 function layerPart(context: ReportContext, layer: LayerFindings): Html {
-  const { inputSize } = context.preprocess.options;
+  const { dataset, preprocess, featureSplit } = context;
+  const view = { preprocess, classes: dataset.classes, split: featureSplit.name, layer: layer.name, field: layer.field };
+  const { inputSize } = preprocess.options;
   const [height, width] = layer.field;
   const sees = height >= inputSize && width >= inputSize ? 'the whole image' : `${height}×${width} pixels of the image`;
   const alive = layer.maps - layer.dead.length;
@@ -38,41 +37,6 @@ function layerPart(context: ReportContext, layer: LayerFindings): Html {
   return html`<section class="layer" id="${layer.name}" aria-labelledby="${layer.name}-title">
 <h3 id="${layer.name}-title">${layer.name}</h3>
 <p>A point of this layer sees ${sees}. ${dead} ${alive > 0 ? html`Shown: ${plural(layer.chosen.length, 'map')}.` : ''}</p>
-<div class="maps">${layer.chosen.map((map) => mapFigure(context, layer, map))}</div>
+<div class="maps">${layer.chosen.map((map) => mapFigure(view, { deconvnet: map }))}</div>
 </section>`;
-}
-
-function mapFigure(context: ReportContext, layer: LayerFindings, map: ProjectedMap): Html {
-  const { dataset, featureSplit } = context;
-  const labels = map.strongest.map(({ example }) => example.label);
-  const styles = stylesOf(map);
-  const tip = ({ index, value, example }: ProjectedActivation) =>
-    `${featureSplit.name} image ${index}: ${className(dataset.classes[example.label])}, answer ${value.toPrecision(3)}`;
-  const pictures = map.strongest.map((activation) => crops(context, layer, activation));
-  const cells = (kind: 'projection' | 'patch') =>
-    map.strongest.map((activation, i) => ({ picture: pictures[i][kind], tip: tip(activation) }));
-  const who = composition(labels, dataset.classes);
-  const n = map.strongest.length;
-  return html`<figure class="map">
-<figcaption><strong>map ${map.map}</strong> <span>${who}</span>${styles && html` <small>${styles}</small>`}</figcaption>
-<div class="pair">
-${sheet(cells('projection'), 3, `What made map ${map.map} of ${layer.name} answer in its ${n} strongest images: ${who}`)}
-${sheet(cells('patch'), 3, `The ${n} pieces of image that belong to them`, false)}
-</div></figure>`;
-}
-
-/** The projection and the image inside one window around the activation's patch. */
-function crops({ preprocess }: ReportContext, layer: LayerFindings, activation: ProjectedActivation): { projection: Image; patch: Image } {
-  const { inputSize, channels } = preprocess.options;
-  const box: Box = windowAround(activation.patch, layer.field, inputSize, inputSize);
-  const { values, shape } = cropPlanes(activation.projection, [channels, inputSize, inputSize], box);
-  return { projection: signedPicture(values, shape), patch: cropPicture(seen(preprocess, activation.example.image), box) };
-}
-
-/** `in 3 styles`, or the one that they share. */
-function stylesOf(map: ProjectedMap): string {
-  const styles = new Set(map.strongest.map(({ example }) => example.details?.style));
-  styles.delete(undefined);
-  if (styles.size === 0) return '';
-  return styles.size === 1 ? `all in the style of ${[...styles].join()}` : `in ${styles.size} styles`;
 }
