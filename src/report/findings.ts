@@ -1,8 +1,8 @@
 /** Looks for what there is to show: every convolution layer's maps, their best images, and the projections of the chosen ones. */
 import type { Example } from '../data/dataset.js';
-import { type MapActivations, projectTop, topActivations } from '../deconv/index.js';
+import { type DeconvMode, fieldSize, type MapActivations, type ProjectedMap, projectTop, topActivations } from '../deconv/index.js';
 import { isConvolution, summarize } from '../nn/index.js';
-import { tensor } from '../tensor/index.js';
+import { RULES, tensor } from '../tensor/index.js';
 import type { Preprocess } from '../zfnet/index.js';
 import type { LayerFindings, ReportContext, ReportInput } from './input.js';
 
@@ -56,13 +56,22 @@ export function mostFrequent<T>(values: readonly T[]): [value: T, times: number]
   return [...counts].reduce((best, entry) => (entry[1] > best[1] ? entry : best));
 }
 
+/** Layers shown of a network that has more: the first, the last, and some evenly between. */
+const MOST_LAYERS = 8;
+
+function spread<T>(items: readonly T[], most: number): T[] {
+  if (items.length <= most) return [...items];
+  return Array.from({ length: most }, (_, i) => items[Math.round((i * (items.length - 1)) / (most - 1))]);
+}
+
 export async function gatherFindings(input: ReportInput): Promise<ReportContext> {
-  const { model, preprocess, dataset, onProgress, mapsPerLayer = 8 } = input;
+  const { model, preprocess, dataset, onProgress, mapsPerLayer = 12 } = input;
   const { inputSize, channels } = preprocess.options;
-  const summaries = summarize(model, [1, channels, inputSize, inputSize]);
-  const convolutions = summaries.filter(isConvolution);
-  const name = Object.keys(input.predictions)[0];
-  const split = dataset.splits[name];
+  const shape = [1, channels, inputSize, inputSize];
+  const summaries = summarize(model, shape);
+  const convolutions = spread(summaries.filter(isConvolution), MOST_LAYERS);
+  const featureSplit = input.featureSplit ?? Object.keys(input.predictions)[0] ?? Object.keys(dataset.splits)[0];
+  const split = dataset.splits[featureSplit];
   const toInput = (examples: Example[]) => inputOf(preprocess, examples);
   const found = await topActivations(model, split, {
     layers: convolutions.map((layer) => layer.name),
@@ -71,18 +80,23 @@ export async function gatherFindings(input: ReportInput): Promise<ReportContext>
     onProgress: (done, total) => onProgress?.('looking for the strongest activations', done, total),
   });
   const layers: LayerFindings[] = [];
+  const modes = Object.keys(RULES) as DeconvMode[];
   for (const summary of convolutions) {
-    const maps = found[summary.name];
+    const layer = summary.name;
+    const maps = found[layer];
     const chosen = chooseMaps(maps, mapsPerLayer, (index) => split.labels[index]);
-    const size = (axis: 0 | 1) => Math.min(summary.receptiveField?.[axis].size ?? inputSize, inputSize);
+    const ways = {} as Record<DeconvMode, ProjectedMap[]>;
+    for (const [i, mode] of modes.entries()) {
+      ways[mode] = await projectTop(model, split, chosen, { layer, mode, preprocess: toInput });
+      onProgress?.('projecting them to pixels', layers.length * modes.length + i + 1, convolutions.length * modes.length);
+    }
     layers.push({
       ...summary,
-      field: [size(0), size(1)],
+      field: fieldSize(model, layer, shape),
       maps: maps.length,
       dead: maps.filter(({ active }) => active === 0).map(({ map }) => map),
-      chosen: await projectTop(model, split, chosen, { layer: summary.name, preprocess: toInput }),
+      chosen: chosen.map((_, i) => ({ deconvnet: ways.deconvnet[i], gradient: ways.gradient[i], guided: ways.guided[i] })),
     });
-    onProgress?.('projecting them to pixels', layers.length, convolutions.length);
   }
-  return { ...input, summaries, layers, featureSplit: { name, length: split.length } };
+  return { ...input, summaries, layers, featureSplit };
 }

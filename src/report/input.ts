@@ -1,8 +1,9 @@
 /** What a report is made of, and what its sections are given. */
 import type { Dataset } from '../data/dataset.js';
-import type { ProjectedMap } from '../deconv/index.js';
+import type { DeconvMode, ProjectedMap } from '../deconv/index.js';
 import type { LayerSummary, Network } from '../nn/index.js';
 import type { EpochMetrics, Preprocess } from '../zfnet/index.js';
+import type { Experiment } from './experiment.js';
 import type { Html, PictureEncoder } from './html.js';
 import type { SplitPredictions } from './predictions.js';
 
@@ -21,14 +22,18 @@ export interface ReportInput {
   /** Opened at the side that `preprocess` expects. */
   dataset: Dataset;
   metrics: readonly EpochMetrics[];
-  /** What the network answered, by split, in the order to show. The first split is the one that features are looked for in. */
+  /** What the network answered, by split, in the order to show; none for images of things that it does not know. */
   predictions: Readonly<Record<string, SplitPredictions>>;
+  /** The split that features are looked for in. Default: the first that was predicted, else the first that there is. */
+  featureSplit?: string;
   baselines: readonly Baseline[];
   /** How the network came about. */
   training: { examples: number; seconds?: number; engine?: string };
   /** The command that makes this run and its report again. */
   command: string;
-  /** Maps shown of every layer. Default 8. */
+  /** What experiments found, for sections of their own. */
+  experiments?: readonly Experiment[];
+  /** Maps shown of every layer. Default 12. */
   mapsPerLayer?: number;
   /** How pictures are written into the page. Default: PNG. */
   encodePicture?: PictureEncoder;
@@ -42,15 +47,16 @@ export interface LayerFindings extends LayerSummary {
   maps: number;
   /** Maps that answered to none of the images looked at. */
   dead: number[];
-  chosen: ProjectedMap[];
+  /** The maps shown: the same nine activations projected in each way. */
+  chosen: Readonly<Record<DeconvMode, ProjectedMap>>[];
 }
 
 /** What sections are written from. */
 export interface ReportContext extends ReportInput {
+  featureSplit: string;
   summaries: readonly LayerSummary[];
+  /** Of all convolutions, or of some spread over them where there are many. */
   layers: readonly LayerFindings[];
-  /** Name of the split that the features were looked for in, and how many images it has. */
-  featureSplit: { name: string; length: number };
 }
 
 /** A part of the page under a heading of its own. */

@@ -23,8 +23,9 @@ export interface MapView {
  * The figure of a map.
  *
  * @param ways the same activations projected, one way or in several, by the name of the way; one alone needs no name
+ * @param show all ways side by side, or the one that a switch elsewhere on the page has chosen (see `waySwitch`)
  */
-export function mapFigure(view: MapView, ways: Readonly<Record<string, ProjectedMap>>): Html {
+export function mapFigure(view: MapView, ways: Readonly<Record<string, ProjectedMap>>, show: 'all' | 'chosen' = 'all'): Html {
   const names = Object.keys(ways);
   const map = ways[names[0]];
   const n = map.strongest.length;
@@ -37,7 +38,11 @@ export function mapFigure(view: MapView, ways: Readonly<Record<string, Projected
     `${view.split} image ${index}: ${className(view.classes[example.label])}, answer ${value.toPrecision(3)}`;
   const cells = (strongest: readonly ProjectedActivation[], picture: (activation: ProjectedActivation) => Image) =>
     strongest.map((activation) => ({ picture: picture(activation), tip: tip(activation) }));
-  const named = (name: string, content: Html) => (names.length > 1 ? html`<div>${content}<small>${name}</small></div>` : content);
+  const named = (name: string, content: Html) => {
+    if (names.length === 1) return content;
+    const shown = show === 'chosen' && name !== IMAGE ? html` class="way" data-way="${name}"` : '';
+    return html`<div${shown}>${content}<small>${name}</small></div>`;
+  };
   return html`<figure class="map">
 <figcaption><strong>map ${map.map}</strong> <span>${who}</span>${styles && html` <small>${styles}</small>`}</figcaption>
 <div class="pair">
@@ -49,12 +54,12 @@ ${names.map((name, i) => {
       cells(ways[name].strongest, (activation) => projectionCrop(view, activation)),
       3,
       alt,
-      i === 0,
+      i === 0 || show === 'chosen',
     ),
   );
 })}
 ${named(
-  'image',
+  IMAGE,
   sheet(
     cells(map.strongest, (activation) => patchCrop(view, activation)),
     3,
@@ -64,6 +69,15 @@ ${named(
 )}
 </div></figure>`;
 }
+
+const IMAGE = 'image';
+
+/** Lets the reader choose among ways: what figures made with `show: 'chosen'` show. The first is chosen to begin with. */
+export const waySwitch = (question: string, ways: Readonly<Record<string, string>>): Html =>
+  html`<fieldset class="switch"><legend>${question}</legend>${Object.entries(ways).map(
+    ([way, words], i) =>
+      html`<label><input type="radio" name="way" value="${way}"${i === 0 ? html` checked` : ''}> <span>${way}</span> <small>${words}</small></label>`,
+  )}</fieldset>`;
 
 type View = Pick<MapView, 'preprocess' | 'field'>;
 

@@ -125,7 +125,9 @@ export function reduce(picture: Image, factor: number): Image {
 /** A picture enlarged or reduced by a whole factor, so that its longer side has about `side` pixels. */
 export function toSide(picture: Image, side: number): Image {
   const longer = Math.max(picture.width, picture.height);
-  return longer <= side ? enlarge(picture, Math.max(1, Math.round(side / longer))) : reduce(picture, Math.max(1, Math.round(longer / side)));
+  return longer <= side
+    ? enlarge(picture, Math.max(1, Math.round(side / longer)))
+    : reduce(picture, Math.max(1, Math.round(longer / side)));
 }
 
 /** Grey as colour. */

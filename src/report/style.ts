@@ -70,6 +70,10 @@ caption { text-align: left; padding-bottom: 0.5rem; }
 .tile figcaption { padding-top: 0.3rem; }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 2rem; margin-block: 1.5rem; }
 .charts svg { width: 100%; height: auto; font-family: var(--sans); }
+.panels { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 12rem), 1fr)); gap: 1.5rem; margin-block: 1.5rem; align-items: start; }
+.panels :is(img, svg) { display: block; width: 100%; height: auto; }
+.key { display: flex; flex-wrap: wrap; gap: 0 0.8rem; }
+.key i { display: inline-block; width: 0.7em; height: 0.7em; margin-right: 0.35em; border-radius: 1px; }
 .filters { max-width: 40rem; margin-block: 1.5rem; --gap: var(--page); }
 .filters .cell { border-width: 3px; }
 
@@ -80,6 +84,26 @@ caption { text-align: left; padding-bottom: 0.5rem; }
 .map figcaption strong { margin-right: 0.4rem; }
 .pair { display: grid; grid-template-columns: 1fr 1fr; gap: 0.75rem; }
 NINE
+.explorer { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 10.5rem), 1fr)); gap: 0.75rem; margin-top: 1.25rem; align-items: start; }
+.open-map { background: var(--card); border: 1px solid var(--line); border-radius: 6px; }
+.open-map[open] { grid-column: 1 / -1; }
+.open-map > summary { display: flex; flex-wrap: wrap; gap: 0.4rem; padding: 0.6rem; cursor: pointer; list-style: none; font-family: var(--sans); font-size: 0.875rem; }
+.open-map > summary::-webkit-details-marker { display: none; }
+.open-map > summary:hover { background: color-mix(in srgb, var(--accent) 8%, transparent); }
+.open-map > summary > img { border-radius: 2px; width: calc(50% - 0.2rem); max-width: 4.5rem; height: auto; aspect-ratio: 1; }
+.open-map > summary > span { flex: 1 1 8rem; min-width: 0; }
+.open-map > summary small { display: block; }
+.open-map[open] > summary > img { display: none; }
+.open-map[open] > summary::after { content: 'close'; color: var(--accent); }
+.open-map .map { border: 0; padding: 0 0.9rem 0.9rem; background: none; max-width: 44rem; }
+.open-map .map figcaption { display: none; }
+.open-map .pair small { display: block; padding-top: 0.4rem; }
+.switch { position: sticky; top: 0; z-index: 5; display: flex; flex-wrap: wrap; gap: 0.25rem 1.5rem; margin: 1.5rem 0; padding: 0.6rem 0; border: 0; border-block: 1px solid var(--line); background: var(--page); font-family: var(--sans); font-size: 0.875rem; }
+.switch legend { float: left; width: 100%; padding: 0; color: var(--muted); font-size: 0.8125rem; }
+.switch label { cursor: pointer; }
+body:has(.switch input[value=deconvnet]:checked) .way:not([data-way=deconvnet]),
+body:has(.switch input[value=gradient]:checked) .way:not([data-way=gradient]),
+body:has(.switch input[value=guided]:checked) .way:not([data-way=guided]) { display: none; }
 .modes th, .modes td { vertical-align: middle; padding: 0.35rem 0.75rem 0.35rem 0; border: 0; }
 .modes tbody th { min-width: 6.5rem; }
 .modes img { display: block; min-width: 6rem; }
@@ -100,6 +124,8 @@ footer { margin-block: 5rem 3rem; }
   .comparison th:first-child { width: 28%; }
   #layers :is(th, td):nth-child(2) { display: none; }
   .map { padding: 0.6rem; }
+  .explorer { grid-template-columns: 1fr 1fr; }
+  .switch small { display: none; }
   .pair { gap: 0.5rem; }
   .tiles, .mistakes { grid-template-columns: repeat(auto-fill, minmax(5.5rem, 1fr)); gap: 1rem 0.75rem; }
 }

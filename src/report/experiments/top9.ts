@@ -38,7 +38,7 @@ interface LayerNumbers {
 /** Maps whose projections are held at once. */
 const CHUNK = 8;
 /** Pixels of a crop on the sheet of all maps, about. */
-const SIDE = 64;
+const SIDE = 48;
 /** Pixels that a sheet is wide, about. */
 const SHEET_WIDTH = 2600;
 const GAP = 14;

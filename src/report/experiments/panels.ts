@@ -1,0 +1,47 @@
+/** Several pictures and charts as one figure: what a paper would print. */
+import type { Image } from '../../data/dataset.js';
+import { type Html, html } from '../html.js';
+import { pngDataUri } from '../png.js';
+
+export interface Panel {
+  /** Above it. */
+  title: string;
+  /** A picture, scaled to the panel with square pixels, or a chart of the panel's size. */
+  content: Image | Html;
+  /** Below it, a line each; with a colour, a patch of it stands before the words. */
+  key?: readonly { text: string; colour?: string }[];
+}
+
+const GAP = 24;
+const TITLE = 24;
+const LINE = 18;
+
+/**
+ * Panels in rows on white, as an SVG with colours of its own.
+ *
+ * @param size [height, width] of a panel
+ */
+export function panelFigure(panels: readonly Panel[], columns: number, [height, width]: readonly [number, number]): string {
+  const lines = Math.max(0, ...panels.map(({ key = [] }) => key.length));
+  const cell = TITLE + height + lines * LINE;
+  const across = Math.min(columns, panels.length);
+  const rows = Math.ceil(panels.length / columns);
+  const whole = [across * (width + GAP) + GAP, rows * (cell + GAP) + GAP];
+  const drawn = panels.map(({ title, content, key = [] }, i) => {
+    const x = GAP + (i % columns) * (width + GAP);
+    const y = GAP + Math.floor(i / columns) * (cell + GAP);
+    const picture =
+      'data' in content
+        ? html`<image href="${pngDataUri(content)}" width="${width}" height="${height}" style="image-rendering:pixelated" preserveAspectRatio="xMidYMin meet"/>`
+        : content;
+    return html`<g transform="translate(${x},${y})"><text y="14" font-weight="bold">${title}</text>
+<g transform="translate(0,${TITLE})">${picture}</g>
+${key.map(({ text, colour }, line) => {
+  const top = TITLE + height + (line + 1) * LINE;
+  return html`${colour ? html`<rect x="0" y="${top - 10}" width="11" height="11" fill="${colour}"/>` : ''}<text x="${colour ? 17 : 0}" y="${top}" font-size="12">${text}</text>`;
+})}</g>`;
+  });
+  return html`<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" width="${whole[0]}" height="${whole[1]}" viewBox="0 0 ${whole[0]} ${whole[1]}" font-family="sans-serif" font-size="13" fill="#23211e" color="#23211e">
+<rect width="100%" height="100%" fill="white"/>
+${drawn}</svg>`.toString();
+}
