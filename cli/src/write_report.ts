@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { backendInfo, nearestNeighbour, type Run } from 'zfnet';
 import type { Dataset } from 'zfnet/data';
 import { type Baseline, buildReport, predictSplit, type SplitPredictions } from 'zfnet/report';
+import { inClassesOf } from './classes.js';
 import { percent, type Reporter } from './reporter.js';
 import { FolderStore } from './run_folder.js';
 import { webpDataUri } from './webp.js';
@@ -43,8 +44,47 @@ const testSplits = (dataset: Dataset): string[] => {
   return others.length > 0 ? others : ['train'];
 };
 
-export async function writeReport({ run, out, dataset, seconds, command }: ReportJob, reporter: Reporter): Promise<WrittenReport> {
+/** A network whose classes are other than the data's is looked into, but neither right nor wrong. */
+export async function writeReport({ run, out, dataset: given, seconds, command }: ReportJob, reporter: Reporter): Promise<WrittenReport> {
+  const answerable = inClassesOf(run, given);
+  const dataset = answerable ?? given;
   const splits = testSplits(dataset);
+  if (!answerable)
+    reporter.warn(`the network does not know all classes of ${given.name}: what it looks for is shown, not how often it errs`);
+  const { predictions, tests } = answerable ? await test(run, answerable, splits, reporter) : { predictions: {}, tests: [] };
+
+  let step = '';
+  let bar = reporter.bar('', 1, 'steps');
+  const html = await buildReport({
+    model: run.model,
+    preprocess: run.preprocess,
+    dataset,
+    metrics: run.metrics,
+    predictions,
+    featureSplit: splits[0],
+    baselines: baselines(tests),
+    training: { examples: run.config.data.trainExamples, seconds, engine: engineInWords(run.config.engine) },
+    command,
+    encodePicture: webpDataUri,
+    onProgress(now, done, total) {
+      if (now !== step) bar = reporter.bar(now, total, 'steps');
+      step = now;
+      bar.update(done);
+    },
+  });
+  reporter.stop();
+  const page = join(out, 'report', 'index.html');
+  await new FolderStore(out).write('report/index.html', new TextEncoder().encode(html));
+  return { page, tests };
+}
+
+/** What the network answers on each split, beside simpler methods. */
+async function test(
+  run: Run,
+  dataset: Dataset,
+  splits: readonly string[],
+  reporter: Reporter,
+): Promise<{ predictions: Record<string, SplitPredictions>; tests: TestedSplit[] }> {
   const onBroken = (error: Error) => reporter.warn(`left out: ${error.message}`);
   const predictions: Record<string, SplitPredictions> = {};
   for (const name of splits) {
@@ -61,29 +101,7 @@ export async function writeReport({ run, out, dataset, seconds, command }: Repor
     return { split, examples: answers.length, top1Error, top5Error, chance, chanceOfFive, nearestNeighbour: nearest[i] };
   });
   reporter.say(testTable(tests));
-
-  let step = '';
-  let bar = reporter.bar('', 1, 'steps');
-  const html = await buildReport({
-    model: run.model,
-    preprocess: run.preprocess,
-    dataset,
-    metrics: run.metrics,
-    predictions,
-    baselines: baselines(tests),
-    training: { examples: run.config.data.trainExamples, seconds, engine: engineInWords() },
-    command,
-    encodePicture: webpDataUri,
-    onProgress(now, done, total) {
-      if (now !== step) bar = reporter.bar(now, total, 'steps');
-      step = now;
-      bar.update(done);
-    },
-  });
-  reporter.stop();
-  const page = join(out, 'report', 'index.html');
-  await new FolderStore(out).write('report/index.html', new TextEncoder().encode(html));
-  return { page, tests };
+  return { predictions, tests };
 }
 
 async function neighbourErrors(
@@ -113,7 +131,9 @@ function baselines(tests: readonly TestedSplit[]): Baseline[] {
   ];
 }
 
-function engineInWords(): string {
+/** What trained the run. */
+function engineInWords(recorded: RunConfig['engine'] | undefined): string {
+  if (recorded?.backend === 'pytorch') return 'PyTorch';
   const { backend, threads } = backendInfo();
   return `${threads === 1 ? 'one thread' : `${threads} threads`} of the ${backend === 'wasm' ? 'WebAssembly' : backend} engine`;
 }

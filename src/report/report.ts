@@ -1,4 +1,6 @@
 /** The report: from a trained network to one page that explains it. */
+
+import { ZfNet } from '../zfnet/index.js';
 import { gatherFindings } from './findings.js';
 import type { ReportInput, Section } from './input.js';
 import { page } from './page.js';
@@ -16,5 +18,6 @@ export async function buildReport(input: ReportInput): Promise<string> {
   }
   const { dataset } = input;
   const description = `What a convolutional network trained on ${dataset.name} learned, layer by layer.`;
-  return await page({ title: 'Inside a small ZFNet', description, lead: summary(context), sections }, input.encodePicture);
+  const title = context.model instanceof ZfNet ? 'Inside a small ZFNet' : 'Inside a convolutional network';
+  return await page({ title, description, lead: summary(context), sections }, input.encodePicture);
 }

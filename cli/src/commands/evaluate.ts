@@ -1,7 +1,8 @@
 /** `zfnet evaluate`: the errors of a run, or of an ensemble of runs, on labelled images. */
 import type { Command } from 'commander';
-import { type Classifier, type Evaluation, evaluate, type Run, StateError } from 'zfnet';
+import { type Classifier, type Evaluation, evaluate, type Run } from 'zfnet';
 import type { Dataset, Split } from 'zfnet/data';
+import { matchClasses } from '../classes.js';
 import { type Context, defineCommand, handler, oneOf, UsageError, whole } from '../command.js';
 import { percent } from '../reporter.js';
 import { openRun, openRunData } from '../runs.js';
@@ -79,25 +80,6 @@ export function pickSplit(dataset: Dataset, name: string): Split {
   const split = dataset.splits[name];
   if (!split) throw new UsageError(`${dataset.name} has no split '${name}'; it has ${Object.keys(dataset.splits).join(', ')}`);
   return split;
-}
-
-/** The split with labels as places in the run's classes: the same classes may stand in another order, or be fewer. */
-export function matchClasses(split: Split, dataset: Dataset, run: Pick<Run, 'classes'>): Split {
-  if (dataset.classes.join('\n') === run.classes.join('\n')) return split;
-  const places = dataset.classes.map((name) => run.classes.indexOf(name));
-  const unknown = dataset.classes.filter((_, i) => places[i] < 0);
-  if (unknown.length > 0)
-    throw new StateError(
-      `${dataset.name} has ${unknown.length === 1 ? 'a class' : 'classes'} that the run does not know: ${unknown.slice(0, 8).join(', ')}${unknown.length > 8 ? ', …' : ''}; the run knows ${run.classes.slice(0, 8).join(', ')}${run.classes.length > 8 ? ', …' : ''}`,
-    );
-  return {
-    length: split.length,
-    labels: split.labels.map((label) => places[label]),
-    get: async (index) => {
-      const example = await split.get(index);
-      return { ...example, label: places[example.label] };
-    },
-  };
 }
 
 function table({ examples, top1Error, top5Error, perClass }: Evaluation): string {

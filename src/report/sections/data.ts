@@ -9,12 +9,13 @@ const MOST_CLASSES = 48;
 const EACH = 4;
 
 export async function dataSection({ dataset, preprocess }: ReportContext): Promise<Section> {
-  const classes = dataset.classes.slice(0, MOST_CLASSES);
-  const shown = await Promise.all(classes.map((_, label) => samplesOf(dataset, label)));
-  const more = dataset.classes.length - classes.length;
-  const tiles = classes.map((name, label) => {
-    if (shown[label].length === 0) return '';
-    const cells = shown[label].map(({ split, example }) => ({ picture: seen(preprocess, example.image), tip: describe(split, example) }));
+  // A network may know more classes than these images show.
+  const present = [...new Set(Object.values(dataset.splits).flatMap(({ labels }) => [...new Set(labels)]))].sort((a, b) => a - b);
+  const shown = await Promise.all(present.slice(0, MOST_CLASSES).map((label) => samplesOf(dataset, label)));
+  const more = present.length - shown.length;
+  const tiles = shown.map((samples, i) => {
+    const name = dataset.classes[present[i]];
+    const cells = samples.map(({ split, example }) => ({ picture: seen(preprocess, example.image), tip: describe(split, example) }));
     return html`<figure class="tile">${sheet(cells, 2, `${cells.length} images of ${className(name)}`)}<figcaption>${className(name)}</figcaption></figure>`;
   });
   return {

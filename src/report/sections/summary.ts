@@ -1,5 +1,5 @@
 /** What was trained on what, and how well it does, beside simpler methods: the top of the page. */
-import { countParameters } from '../../nn/index.js';
+import { countParameters, isConvolution } from '../../nn/index.js';
 import { ZfNet } from '../../zfnet/index.js';
 import { type Html, html } from '../html.js';
 import type { ReportContext } from '../input.js';
@@ -12,13 +12,13 @@ export function summary(context: ReportContext): Html {
   const width = model instanceof ZfNet ? model.architecture.width : 1;
   const splits = Object.keys(predictions);
   const results = splits.map((split) => `${percent(predictions[split].top1Error)} of the time on ${splitInWords(dataset, split)}`);
-  const convolutions = context.layers.length;
+  const convolutions = context.summaries.filter(isConvolution).length;
   const scaled = width === 1 ? '' : `, at ${percent(width)} of the paper’s width`;
   const name = model instanceof ZfNet ? 'A ZFNet, a network' : 'A network';
   if (metrics.length === 0)
     return html`<p class="lead">${name} of ${convolutions} convolution layers and ${count(countParameters(model))} parameters, trained elsewhere. It takes
-images of ${inputSize}×${inputSize} pixels and tells ${dataset.classes.length} things apart. It errs ${list(results)}. Below you can see what it looks for,
-layer by layer, and where it goes wrong.</p>
+images of ${inputSize}×${inputSize} pixels${splits.length > 0 && ` and tells ${dataset.classes.length} things apart. It errs ${list(results)}`}. Below you can see what it looks for,
+layer by layer${splits.length > 0 && ', and where it goes wrong'}.</p>
 ${results.length > 0 && comparison(context, splits)}`;
   return html`<p class="lead">${name} of ${convolutions} convolution layers and ${count(countParameters(model))} parameters${scaled},
 learned from ${count(training.examples)} images of ${inputSize}×${inputSize} pixels to tell ${dataset.classes.length} things apart,

@@ -1,0 +1,162 @@
+/** Fig. 5: images moved, enlarged and turned; how far their features go, and what becomes of the answer. */
+import * as Plot from '@observablehq/plot';
+import type { Image } from '../../data/dataset.js';
+import { type Invariance, TRANSFORMATIONS, type Transformation, type TransformedFeatures } from '../../deconv/index.js';
+import { chart } from '../charts.js';
+import { picture } from '../components.js';
+import type { Experiment } from '../experiment.js';
+import { type Html, html } from '../html.js';
+import { inColour } from '../pictures.js';
+import { className, list, percent } from '../words.js';
+import { type Panel, panelFigure } from './panels.js';
+
+/** What `invariance.json` holds; the section is made of it, but for the pictures. */
+export interface InvarianceNumbers extends Invariance {
+  images: { name: string; class: string }[];
+  inputSize: number;
+}
+
+export interface InvariancePictures {
+  /** The images as the network saw them, in the order of `images`. */
+  images: readonly Image[];
+  /** The first image at the ends of each transformation, with words. */
+  moved: Readonly<Record<Transformation, readonly { image: Image; words: string }[]>>;
+}
+
+const COLOURS = ['#4269d0', '#efb118', '#ff725c', '#3ca951', '#a463f2', '#9c6b4e', '#ff8ab7', '#6cc5b0'];
+const SIZE = [220, 300] as const;
+
+const WORDS: Readonly<Record<Transformation, { title: string; axis: string; done: string }>> = {
+  translation: { title: 'Moved up and down', axis: 'pixels downwards', done: 'moving' },
+  scale: { title: 'Enlarged', axis: 'factor', done: 'enlarging' },
+  rotation: { title: 'Turned', axis: 'degrees clockwise', done: 'turning' },
+};
+
+export function invarianceExperiment(numbers: InvarianceNumbers, pictures?: InvariancePictures): Experiment {
+  const { images, layers, inputSize } = numbers;
+  const rows = TRANSFORMATIONS.map((kind) => ({ kind, panels: panelsOf(numbers, kind) }));
+  const colour = (i: number) => COLOURS[i % COLOURS.length];
+  const legend = images.map(({ name, class: label }, i) => ({ text: `${className(label)} (${name})`, colour: colour(i) }));
+  const all = rows.flatMap(({ panels }) => panels);
+  all[all.length - layers.length - 1] = { ...all[all.length - layers.length - 1], key: legend };
+  return {
+    name: 'invariance',
+    numbers,
+    pictures: { '': { svg: panelFigure(all, layers.length + 1, SIZE) } },
+    section: {
+      id: 'invariance',
+      title: 'What moving, enlarging and turning do',
+      body: html`<p>${images.length} images were moved up and down, enlarged and turned, step by step. At each step the network’s features were compared with those of the image as it was: the
+distance says how much a layer minds. A layer that does not care has a flat curve at zero. The last column shows the probability that the network gives to the right class.</p>
+<div class="panels">${images.map(
+        ({ name, class: label }, i) =>
+          html`<figure>${pictures ? picture(inColour(pictures.images[i]), `${className(label)}, ${name}`, 120) : ''}<figcaption class="key"><span><i style="background:${colour(i)}"></i>${className(label)} <small>${name}</small></span></figcaption></figure>`,
+      )}</div>
+${rows.map(
+  ({ kind, panels }) => html`<section class="layer"><h3>${WORDS[kind].title}</h3>
+<p>${finding(numbers, kind)}</p>
+${pictures ? html`<div class="tiles">${pictures.moved[kind].map(({ image, words }) => html`<figure class="tile">${picture(inColour(image), `The first image ${words}`, 96)}<figcaption>${words}</figcaption></figure>`)}</div>` : ''}
+<div class="panels wide">${panels.map(({ title, content }) => html`<figure>${content as Html}<figcaption>${title}</figcaption></figure>`)}</div></section>`,
+)}
+<p>In the paper, a small change has a dramatic effect in the first layer, but a lesser one at the top, where the distance grows nearly in proportion to the shift and the scale. The answer is
+stable under both. Turning breaks it, except for things with rotational symmetry, such as an entertainment center (every 90 degrees).</p>
+<p class="note">Distances are Euclidean, between all activations of a layer behind its ReLU, and divided by the length of the features of the image as it was, so that layers of different size can be compared; the numbers have both.
+The input has ${inputSize}×${inputSize} pixels; the paper moved its images by up to 60 pixels of 224, and shifts are in that proportion. What comes in from outside an image repeats its edge. Scale:
+${images.length} images, as in the paper, show what a network does to these, not a law; and a network trained with shifted crops has been taught not to mind small shifts.</p>`,
+    },
+  };
+}
+
+function panelsOf(numbers: InvarianceNumbers, kind: Transformation): Panel[] {
+  const { layers } = numbers;
+  const { title, axis } = WORDS[kind];
+  const distances = layers.map((layer): Panel => {
+    const text = `${title}: change of the features of ${layer}`;
+    return {
+      title: text,
+      content: lines(
+        numbers,
+        kind,
+        (step) => step.relative[layer],
+        axis,
+        `${text}, by ${axis}. ${ends(numbers[kind], (step) => step.relative[layer])}`,
+      ),
+    };
+  });
+  const text = `${title}: probability of the right class`;
+  const probability = lines(
+    numbers,
+    kind,
+    (step) => step.probability,
+    axis,
+    `${text}, by ${axis}. ${ends(numbers[kind], (step) => step.probability)}`,
+    [0, 1],
+  );
+  return [...distances, { title: text, content: probability }];
+}
+
+/** A line an image. */
+function lines(
+  numbers: InvarianceNumbers,
+  kind: Transformation,
+  value: (step: TransformedFeatures) => readonly number[],
+  axis: string,
+  label: string,
+  domain?: [number, number],
+): Html {
+  const points = numbers[kind].flatMap((step) => value(step).map((y, image) => ({ x: step.amount, y, image })));
+  return chart(
+    {
+      width: SIZE[1],
+      height: SIZE[0],
+      marginLeft: 40,
+      marginBottom: 36,
+      marginTop: 14,
+      x: { label: axis, ticks: kind === 'rotation' ? [0, 90, 180, 270, 360] : 6 },
+      y: { label: null, grid: true, zero: true, nice: true, ticks: 4, domain },
+      marks: [
+        Plot.ruleY([0], { strokeOpacity: 0.4 }),
+        Plot.lineY(points, {
+          x: 'x',
+          y: 'y',
+          z: 'image',
+          stroke: ({ image }: { image: number }) => COLOURS[image % COLOURS.length],
+          strokeWidth: 1.75,
+        }),
+      ],
+      color: { type: 'identity' },
+    },
+    label,
+  );
+}
+
+const meanOf = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
+
+function ends(steps: readonly TransformedFeatures[], value: (step: TransformedFeatures) => readonly number[]): string {
+  if (steps.length === 0) return '';
+  const words = (step: TransformedFeatures) => `${meanOf(value(step)).toPrecision(2)} at ${step.amount}`;
+  return `Mean over the images: ${words(steps[0])}, ${words(steps[Math.floor(steps.length / 2)])}, ${words(steps[steps.length - 1])}.`;
+}
+
+/** What happened, in a sentence or two. */
+function finding(numbers: InvarianceNumbers, kind: Transformation): string {
+  const steps = numbers[kind];
+  const still = steps.find(({ amount }) => amount === (kind === 'scale' ? 1 : 0));
+  const others = steps.filter((step) => step !== still && !(kind === 'rotation' && step.amount % 360 === 0));
+  if (others.length === 0) return '';
+  // The smallest step already says how much a layer minds.
+  const first = others.reduce((least, step) => (distanceFromStill(kind, step) < distanceFromStill(kind, least) ? step : least));
+  const amount = {
+    translation: `${Math.abs(first.amount)} pixels`,
+    scale: `a factor of ${first.amount}`,
+    rotation: `${first.amount} degrees`,
+  }[kind];
+  const change = numbers.layers.map((layer) => `those of ${layer} by ${percent(meanOf(first.relative[layer]))}`);
+  const lowest = others.reduce((least, step) => (meanOf(step.probability) < meanOf(least.probability) ? step : least));
+  const unit = { translation: ' pixels', scale: '', rotation: ' degrees' }[kind];
+  return `Already ${WORDS[kind].done} by ${amount} changes the features: ${list(change)} of their length. ${
+    still ? `The right class has a probability of ${percent(meanOf(still.probability))} on average to begin with` : 'The right class'
+  }, and at the worst, at ${lowest.amount}${unit}, of ${percent(meanOf(lowest.probability))}.`;
+}
+
+const distanceFromStill = (kind: Transformation, { amount }: TransformedFeatures) => Math.abs(amount - (kind === 'scale' ? 1 : 0));
