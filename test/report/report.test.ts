@@ -88,7 +88,8 @@ describe('the page', () => {
 
   it('describes every image and chart', () => {
     expect(all('img').length).toBeGreaterThan(10);
-    for (const image of all('img')) expect((image.getAttribute('alt') ?? '').length).toBeGreaterThan(5);
+    // The two pictures of a map that is not open say nothing beyond its caption.
+    for (const image of all('img')) expect((image.getAttribute('alt') ?? '').length > 5 || image.closest('summary') !== null).toBe(true);
     const charts = all('svg');
     expect(charts.length).toBe(3);
     for (const chart of charts) {
@@ -118,12 +119,15 @@ describe('the page', () => {
     expect(document.title.length).toBeGreaterThan(5);
   });
 
-  it('shows all five convolution layers, each map twice nine', () => {
+  it('shows all five convolution layers, each map to open, with nine pictures in three ways and the nine pieces of image', () => {
     expect(all('.layer h3').map((heading) => heading.textContent)).toEqual(['conv1', 'conv2', 'conv3', 'conv4', 'conv5']);
-    for (const map of all('.map'))
-      expect(Array.from(map.querySelectorAll('.sheet'), (sheet) => sheet).map((sheet) => sheet.querySelectorAll('.cell').length)).toEqual([
-        9, 9,
-      ]);
+    const ways = all('.switch input').map((input) => input.getAttribute('value'));
+    expect(ways).toEqual(['deconvnet', 'gradient', 'guided']);
+    for (const map of all('details > .map')) {
+      const sheets = Array.from(map.querySelectorAll('.sheet'), (sheet) => sheet.querySelectorAll('.cell').length);
+      expect(sheets).toEqual([9, 9, 9, 9]);
+      expect(Array.from(map.querySelectorAll('.way'), (way) => way.getAttribute('data-way'))).toEqual(ways);
+    }
     expect(all('.map').length).toBeGreaterThan(2);
   });
 
