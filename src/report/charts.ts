@@ -14,7 +14,9 @@ export function chart(options: Plot.PlotOptions, label: string): Html {
     document: document as unknown as Document,
     style: { fontSize: '12px', background: 'none' },
     ...options,
-  }) as unknown as { outerHTML: string; setAttribute(name: string, value: string): void; removeAttribute(name: string): void };
+  }) as unknown as Pick<Element, 'outerHTML' | 'setAttribute' | 'querySelectorAll'>;
+  // The label says it all; groups without a role may have none of their own.
+  for (const group of Array.from(svg.querySelectorAll('g[aria-label]'))) group.removeAttribute('aria-label');
   svg.setAttribute('role', 'img');
   svg.setAttribute('aria-label', label);
   return trusted(svg.outerHTML);

@@ -65,7 +65,7 @@ function spread<T>(items: readonly T[], most: number): T[] {
 }
 
 export async function gatherFindings(input: ReportInput): Promise<ReportContext> {
-  const { model, preprocess, dataset, onProgress, mapsPerLayer = 12 } = input;
+  const { model, preprocess, dataset, onProgress, mapsPerLayer = 11 } = input;
   const { inputSize, channels } = preprocess.options;
   const shape = [1, channels, inputSize, inputSize];
   const summaries = summarize(model, shape);

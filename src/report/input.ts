@@ -33,7 +33,7 @@ export interface ReportInput {
   command: string;
   /** What experiments found, for sections of their own. */
   experiments?: readonly Experiment[];
-  /** Maps shown of every layer. Default 12. */
+  /** Maps shown of every layer. Default 11: one open and two rows of five. */
   mapsPerLayer?: number;
   /** How pictures are written into the page. Default: PNG. */
   encodePicture?: PictureEncoder;
