@@ -1,9 +1,15 @@
 /** Text to HTML without slips: what goes into a template is escaped unless it is HTML already. Pictures stay pictures until the page is written. */
 import type { Image } from '../data/dataset.js';
+import { pngDataUri } from './png.js';
 
 /** A piece of HTML: text, and pictures where their addresses will stand. */
 export class Html {
   constructor(readonly parts: readonly (string | Image)[]) {}
+
+  /** As text, with pictures as PNG. */
+  toString(): string {
+    return this.parts.map((part) => (typeof part === 'string' ? part : pngDataUri(part))).join('');
+  }
 }
 
 type Content = Html | Image | string | number | null | undefined | false | readonly Content[];
