@@ -5,6 +5,8 @@ import { defineConfig, type Options } from 'tsup';
 const entries = {
   index: 'src/index.ts',
   data: 'src/data/index.ts',
+  // Started by the data room, as a thread.
+  image_worker: 'src/data/image_worker.ts',
   safetensors: 'src/formats/safetensors.ts',
   onnx: 'src/formats/onnx/index.ts',
   report: 'src/report/index.ts',
@@ -13,7 +15,7 @@ const entries = {
 const existing = Object.fromEntries(Object.entries(entries).filter(([, path]) => existsSync(path)));
 
 /** Needed by some entry points alone, and installed by those who use them. */
-const external = ['sharp', 'mnist', 'fast-check', /^@iconify-json\//, /^@stdlib\//];
+const external = ['sharp', 'mnist', /^hyparquet/, 'fast-check', /^@iconify-json\//, /^@stdlib\//];
 
 const readable: Options['esbuildOptions'] = (options) => {
   options.minifyWhitespace = true;

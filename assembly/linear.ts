@@ -21,7 +21,7 @@ export function linearPack(kernel: i32, to: usize, x: usize, n: i32, inFeatures:
     const k0 = unit * KC;
     const kc = min(KC, inFeatures - k0);
     const block = to + ((<usize>(k0 * padded)) << 2);
-    packTransposed(block, x + ((<usize>k0) << 2), (<usize>inFeatures) << 2, kc, n, width);
+    packTransposed(block, (<usize>(kc * width)) << 2, x + ((<usize>k0) << 2), (<usize>inFeatures) << 2, kc, n, width);
     // A block always holds whole panels of 16: the tiles may read them.
     const packed = ((n + width - 1) / width) * width;
     if (packed < padded) memory.fill(block + ((<usize>(packed * kc)) << 2), 0, (<usize>((padded - packed) * kc)) << 2);

@@ -1,4 +1,7 @@
-/** Convolutions by shape from real networks: forward and both gradients of each. */
+/**
+ * Convolutions by shape from real networks: forward, as inference with weights met before, and both gradients of each. Operations are
+ * counted as a direct convolution's, whichever way the plan takes.
+ */
 import { type ConvParams, convParams } from '../src/backend/params.js';
 import { type BenchCase, checkSome, noise, stored } from './harness.js';
 
@@ -27,6 +30,8 @@ const LAYERS: Layer[] = [
   layer('quarter conv2', 64, 24, 15, 64, 5, 2),
   layer('quarter conv3', 64, 64, 3, 96, 3, 1, 1),
   layer('quarter conv4', 64, 96, 3, 96, 3, 1, 1),
+  layer('vgg conv1.2', 1, 64, 224, 64, 3, 1, 1),
+  layer('vgg conv4.2', 4, 512, 28, 512, 3, 1, 1),
   layer('lenet conv1', 64, 1, 28, 6, 5),
   layer('lenet conv2', 64, 6, 12, 16, 5),
 ];
@@ -48,34 +53,38 @@ function cases({ name, batch, channels, size, outputs, kernel, stride, padding }
   const [plane, pixels, taps] = [p.oh * p.ow, p.h * p.w, p.kh * p.kw];
   const sizes = { x: batch * channels * pixels, w: outputs * channels * taps, y: batch * outputs * plane };
   const flop = 2 * batch * outputs * plane * channels * taps;
-  return [
-    {
-      name: `${name} forward`,
-      flop,
-      prepare(backend) {
-        const [input, weight, bias] = [noise(sizes.x, 1), noise(sizes.w, 2), noise(outputs, 3)];
-        const [x, w, b] = [stored(backend, input), stored(backend, weight), stored(backend, bias)];
-        const y = backend.allocate('float32', sizes.y);
-        const expected = (index: number) => {
-          const [n, o, at] = [Math.floor(index / plane / outputs), Math.floor(index / plane) % outputs, index % plane];
-          let sum = bias[o];
-          for (let c = 0; c < channels; c++) {
-            window(p, Math.floor(at / p.ow), at % p.ow, (pixel, tap) => {
-              sum += input[(n * channels + c) * pixels + pixel] * weight[(o * channels + c) * taps + tap];
-            });
-          }
-          return Math.max(sum, 0);
-        };
-        return {
-          run: () => backend.conv2d(y, x, w, b, p, true),
-          check: () => checkSome(backend, y, expected, channels * taps),
-          release: () => [x, w, b, y].forEach((storage) => void backend.release(storage)),
-        };
-      },
+  const forward = (inference: boolean): BenchCase => ({
+    name: `${name} ${inference ? 'inference' : 'forward'}`,
+    flop,
+    plan: (backend) => backend.conv2dPlan?.('forward', p, inference),
+    prepare(backend) {
+      const [input, weight, bias] = [noise(sizes.x, 1), noise(sizes.w, 2), noise(outputs, 3)];
+      const [x, w, b] = [stored(backend, input), stored(backend, weight), stored(backend, bias)];
+      const y = backend.allocate('float32', sizes.y);
+      const expected = (index: number) => {
+        const [n, o, at] = [Math.floor(index / plane / outputs), Math.floor(index / plane) % outputs, index % plane];
+        let sum = bias[o];
+        for (let c = 0; c < channels; c++) {
+          window(p, Math.floor(at / p.ow), at % p.ow, (pixel, tap) => {
+            sum += input[(n * channels + c) * pixels + pixel] * weight[(o * channels + c) * taps + tap];
+          });
+        }
+        return Math.max(sum, 0);
+      };
+      return {
+        run: () => backend.conv2d(y, x, w, b, p, true, inference),
+        check: () => checkSome(backend, y, expected, channels * taps),
+        release: () => [x, w, b, y].forEach((storage) => void backend.release(storage)),
+      };
     },
+  });
+  return [
+    forward(false),
+    forward(true),
     {
       name: `${name} input gradient`,
       flop,
+      plan: (backend) => backend.conv2dPlan?.('inputGrad', p),
       prepare(backend) {
         const [weight, signal] = [noise(sizes.w, 1), noise(sizes.y, 2)];
         const [w, dy, dx] = [stored(backend, weight), stored(backend, signal), backend.allocate('float32', sizes.x)];
@@ -100,6 +109,7 @@ function cases({ name, batch, channels, size, outputs, kernel, stride, padding }
     {
       name: `${name} weight gradient`,
       flop,
+      plan: (backend) => backend.conv2dPlan?.('weightGrad', p),
       prepare(backend) {
         const [input, signal] = [noise(sizes.x, 1), noise(sizes.y, 2)];
         const [x, dy, dw] = [stored(backend, input), stored(backend, signal), backend.allocate('float32', sizes.w)];

@@ -4,8 +4,8 @@
  * Times the kernels that carry the work, each as a share of what one thread's arithmetic allows, measured beside it.
  */
 import { parseArgs } from 'node:util';
+import { createCeiling } from '../src/backend/wasm/ceiling.js';
 import { createWasmBackend } from '../src/backend/wasm/index.js';
-import { createCeiling } from './ceiling.js';
 import { convCases } from './conv2d.js';
 import { gemmCases } from './gemm.js';
 import { HEADER, line, measure, type Result } from './harness.js';

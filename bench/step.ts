@@ -1,9 +1,9 @@
 /**
  * `npm run bench:step -- [--batch 16] [--threads N]`: a training step of full-size ZFNet (variant `a`, 224×224, 1000 classes): time, images
- * a second, and the most memory that it held.
+ * a second, the hours that an epoch of ImageNet would take, and the most memory that it held, beside what was foreseen.
  */
 import { parseArgs } from 'node:util';
-import { crossEntropy, init, memory, SGD, tensor, zfnet } from '../src/index.js';
+import { crossEntropy, init, memory, SGD, tensor, trainingBytes, zfnet } from '../src/index.js';
 import { noise } from './harness.js';
 
 const { values } = parseArgs({
@@ -29,10 +29,12 @@ for (let step = 0; step < Number(values.steps); step++) {
   if (!Number.isFinite(value)) throw new Error(`the loss is ${value}`);
   console.log(`step ${step + 1}: loss ${value.toFixed(4)}, ${times[step].toFixed(0)} ms`);
 }
-const best = Math.min(...times);
+const rate = (1000 * batch) / Math.min(...times);
+const IMAGENET = 1_281_167;
 const gib = (bytes: number) => `${(bytes / 2 ** 30).toFixed(2)} GiB`;
 const { peakBytes, reservedBytes } = memory();
+const foreseen = trainingBytes(() => zfnet('a', { classes }), [batch, 3, size, size]);
 console.log(
-  `batch ${batch}, ${values.threads} threads: ${((1000 * batch) / best).toFixed(1)} images/s; tensors held ${gib(peakBytes)} at most, the heap grew to ${gib(reservedBytes)} of 4 GiB`,
+  `batch ${batch}, ${values.threads} threads: ${rate.toFixed(1)} images/s, ${(IMAGENET / rate / 3600).toFixed(1)} hours for ImageNet's ${IMAGENET} images; tensors held ${gib(peakBytes)} at most (foreseen: ${gib(foreseen)}), the heap grew to ${gib(reservedBytes)} of 4 GiB`,
 );
 process.exit();

@@ -1,11 +1,13 @@
 /** zfnet: train convolutional networks in any JavaScript runtime, and look into them. */
 import type { Backend, BackendInfo, MemoryUse } from './backend/backend.js';
-import { createReferenceBackend } from './backend/reference/index.js';
+import type { ReferenceOptions } from './backend/reference/index.js';
 import { createWasmBackend } from './backend/wasm/index.js';
 import { BackendError, defaultBackend, RangeOfValueError, setDefaultBackend, setNanCheck } from './tensor/index.js';
 
+export { type Ceiling, ceilingFor, createCeiling } from './backend/wasm/ceiling.js';
 export * from './deconv/index.js';
 export * from './nn/index.js';
+export * from './profile/index.js';
 export * from './tensor/index.js';
 export * from './zfnet/index.js';
 
@@ -43,7 +45,7 @@ export async function createBackend(options: InitOptions = {}): Promise<Backend>
   if (check !== undefined && check !== 'nan') throw new RangeOfValueError(`init: check is '${check}', expected 'nan'`);
   switch (backend) {
     case 'reference':
-      return createReferenceBackend();
+      return referenceBackend();
     case 'wasm':
       return wasmOrReference(options, threads, mode);
     case 'webgpu':
@@ -59,8 +61,14 @@ async function wasmOrReference(options: InitOptions, threads: number | 'auto', m
   } catch (error) {
     // Asked for by name, its absence is an error; chosen by default, the reference steps in.
     if (options.backend === 'wasm' || !(error instanceof BackendError)) throw error;
-    return createReferenceBackend({ fallbackBecause: error.message });
+    return referenceBackend({ fallbackBecause: error.message });
   }
+}
+
+/** Loaded by those who compute on it alone. */
+async function referenceBackend(options?: ReferenceOptions): Promise<Backend> {
+  const { createReferenceBackend } = await import('./backend/reference/index.js');
+  return createReferenceBackend(options);
 }
 
 /** The default backend, its kernels and threads, and why threads are off or another backend took over. */

@@ -26,7 +26,8 @@ const ROOMS: Record<string, Room> = {
   webgpu: { holds: ['src/backend/webgpu/'], may: ['low'] },
   tensor: { holds: ['src/tensor/'], may: ['low'] },
   nn: { holds: ['src/nn/'], may: MIDDLE },
-  data: { holds: ['src/data/'], may: MIDDLE, optional: ['sharp'] },
+  data: { holds: ['src/data/'], may: MIDDLE, optional: ['sharp', 'hyparquet', 'hyparquet-compressors'] },
+  profile: { holds: ['src/profile/'], may: MIDDLE },
   // A network from a file is a module, so that it can be trained and looked into like any other.
   formats: { holds: ['src/formats/'], may: ['nn', ...MIDDLE], bundled: ['@bufbuild/protobuf'] },
   zfnet: { holds: ['src/zfnet/'], may: UPPER },
@@ -39,7 +40,7 @@ const ROOMS: Record<string, Room> = {
   // The entry points, the only ones to name backends.
   entry: {
     holds: ['src/index.ts', 'src/testing.ts'],
-    may: ['zfnet', 'deconv', 'reference', 'wasm', 'webgpu', ...UPPER],
+    may: ['zfnet', 'deconv', 'profile', 'reference', 'wasm', 'webgpu', ...UPPER],
     optional: ['fast-check'],
   },
   'built kernels': { holds: ['build/'], may: [] },

@@ -1,11 +1,7 @@
 /**
  * What the arithmetic of one thread allows: the multiplications and additions of a tile of 4x8, whose B never leaves its registers
- * and whose A comes from the first cache. The benchmark compiles this by itself and gives every kernel's speed as a share of it; no
- * build exports it.
+ * and whose A comes from the first cache. Benchmarks and profiles give every kernel's speed as a share of it.
  */
-
-/** Multiplications, and as many additions, in one round: 8 vectors of 4. */
-export const ROUND: i32 = 32;
 
 /** Rounds after which A begins anew: 4 KiB. */
 const LENGTH: i32 = 256;
@@ -15,7 +11,10 @@ function step(sum: v128, x: v128, y: v128): v128 {
   return ASC_FEATURE_RELAXED_SIMD ? f32x4.relaxed_madd(x, y, sum) : f32x4.add(sum, f32x4.mul(x, y));
 }
 
-/** Returns a number that depends on all of the work, so that none of it can be left out. */
+/**
+ * Rounds of 8 vectors of 4: `ROUND_FLOP` of src/backend/wasm/ceiling.ts counts their multiplications and additions. Returns a number
+ * that depends on all of the work, so that none of it can be left out.
+ */
 export function ceiling(rounds: i32, factor: f32): f32 {
   const y0 = f32x4.splat(factor);
   const y1 = f32x4.add(y0, y0);

@@ -4,19 +4,22 @@
  */
 import { scratch } from '../scratch';
 import { packRows, packTransposed, storeTransposed } from './pack';
-import { f32_gemm_block, KC, panelWidth } from './tiles';
+import { f32_gemm_panels, KC, panelWidth } from './tiles';
 
 /** Whether this build has the micro-kernels with fused multiply-add. */
 export function hasFma(): i32 {
   return ASC_FEATURE_RELAXED_SIMD ? 1 : 0;
 }
 
+/** Panels would otherwise lie a power of two apart, and their lines meet in the same sets of the first cache as B is packed row by row. */
+const SKEW: usize = 64;
+
 /** Rows computed at once beside C where the last columns do not fill a tile. */
 const EDGE_ROWS: i32 = 64;
 
 /**
  * One unit is `unitRows` × `unitColumns` of C; units count columns within rows within batch items. B is [k, n], or [n, k] if
- * `transposeB`. Takes scratch for one block of B and for the edge: (256 · unitColumns + 64 · 16) numbers; `unitColumns` is a
+ * `transposeB`. Takes scratch for one block of B and for the edge: ((256 + 2) · unitColumns + 64 · 16) numbers; `unitColumns` is a
  * multiple of 16.
  */
 export function gemm(
@@ -40,7 +43,7 @@ export function gemm(
   const ldb = (<usize>(transposeB ? k : n)) << 2;
   const ldc = (<usize>n) << 2;
   const panels = scratch;
-  const edge = scratch + ((<usize>(KC * unitColumns)) << 2);
+  const edge = scratch + ((<usize>(KC * unitColumns)) << 2) + <usize>(unitColumns / 8) * SKEW;
   const across = (n + unitColumns - 1) / unitColumns;
   const down = (m + unitRows - 1) / unitRows;
   for (let unit = begin; unit < end; unit++) {
@@ -56,15 +59,16 @@ export function gemm(
     for (let k0 = 0; k0 < k; k0 += KC) {
       const kc = min(KC, k - k0);
       const aBlock = aUnit + ((<usize>k0) << 2);
-      if (transposeB) packTransposed(panels, bUnit + <usize>column * ldb + ((<usize>k0) << 2), ldb, kc, columns, width);
-      else packRows(panels, bUnit + <usize>k0 * ldb + ((<usize>column) << 2), ldb, kc, columns, width);
-      if (whole > 0) f32_gemm_block(kernel, rows, whole, kc, aBlock, lda, panels, cUnit, ldc, k0 > 0);
+      const panel = ((<usize>(kc * width)) << 2) + SKEW;
+      if (transposeB) packTransposed(panels, panel, bUnit + <usize>column * ldb + ((<usize>k0) << 2), ldb, kc, columns, width);
+      else packRows(panels, panel, bUnit + <usize>k0 * ldb + ((<usize>column) << 2), ldb, kc, columns, width);
+      if (whole > 0) f32_gemm_panels(kernel, rows, whole, kc, aBlock, lda, panels, panel, cUnit, ldc, k0 > 0);
       if (whole < columns) {
-        const last = panels + ((<usize>(whole * kc)) << 2);
+        const last = panels + <usize>(whole / width) * panel;
         const left = columns - whole;
         for (let i = 0; i < rows; i += EDGE_ROWS) {
           const some = min(EDGE_ROWS, rows - i);
-          f32_gemm_block(kernel, some, left > 8 ? 16 : 8, kc, aBlock + <usize>i * lda, lda, last, edge, 64, false);
+          f32_gemm_panels(kernel, some, left > 8 ? 16 : 8, kc, aBlock + <usize>i * lda, lda, last, panel, edge, 64, false);
           addColumns(cUnit + <usize>i * ldc + ((<usize>whole) << 2), ldc, edge, some, left, k0 > 0);
         }
       }
@@ -116,9 +120,12 @@ export function transpose(to: usize, ldt: i32, from: usize, ldf: i32, rows: i32,
   }
 }
 
+/** Columns of eight rows of B that all rows of C meet one after the other: 8 KiB, in the first cache. */
+const FEW_COLUMNS: i32 = 256;
+
 /**
  * C [m, n] = A [m, k] · B [k, n] for few rows: nothing is packed, since no packed number would be used often enough. Eight rows of B
- * at a time are added to the rows of C, `unitColumns` columns wide, which stay in the cache. One unit is one stretch of columns.
+ * at a time, read in long runs, are added to the rows of C. One unit is one stretch of columns.
  * With `stepA` and `rowA` (in elements) A may lie either way.
  */
 export function gemmFewRows(
@@ -137,24 +144,28 @@ export function gemmFewRows(
   const ld = (<usize>n) << 2;
   const stepK = (<usize>stepA) << 2;
   for (let unit = begin; unit < end; unit++) {
-    const column = unit * unitColumns;
-    const columns = min(unitColumns, n - column);
-    const wide = columns & ~3;
+    const last = min(n, (unit + 1) * unitColumns);
     for (let k0 = 0; k0 < k; k0 += 8) {
       const kc = min(8, k - k0);
-      for (let i = 0; i < m; i++) {
-        const to = c + <usize>i * ld + ((<usize>column) << 2);
+      for (let column = unit * unitColumns; column < last; column += FEW_COLUMNS) {
+        const columns = min(FEW_COLUMNS, last - column);
         const from = b + <usize>k0 * ld + ((<usize>column) << 2);
-        const x = a + ((<usize>i * <usize>rowA) << 2) + <usize>k0 * stepK;
-        if (kc === 8) addEightRows(to, from, ld, x, stepK, wide, k0 > 0);
-        const start = kc === 8 ? wide : 0;
-        for (let j = start; j < columns; j++) {
-          let sum: f32 = 0;
-          for (let q = 0; q < kc; q++) {
-            sum += load<f32>(x + <usize>q * stepK) * load<f32>(from + <usize>q * ld + ((<usize>j) << 2));
+        for (let i = 0; i < m; i++) {
+          const to = c + <usize>i * ld + ((<usize>column) << 2);
+          const x = a + ((<usize>i * <usize>rowA) << 2) + <usize>k0 * stepK;
+          let j = 0;
+          if (kc === 8) {
+            j = columns & ~3;
+            addEightRows(to, from, ld, x, stepK, j, k0 > 0);
           }
-          const at = to + ((<usize>j) << 2);
-          store<f32>(at, k0 > 0 ? load<f32>(at) + sum : sum);
+          for (; j < columns; j++) {
+            let sum: f32 = 0;
+            for (let q = 0; q < kc; q++) {
+              sum += load<f32>(x + <usize>q * stepK) * load<f32>(from + <usize>q * ld + ((<usize>j) << 2));
+            }
+            const at = to + ((<usize>j) << 2);
+            store<f32>(at, k0 > 0 ? load<f32>(at) + sum : sum);
+          }
         }
       }
     }

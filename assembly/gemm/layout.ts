@@ -55,6 +55,53 @@ export function pad2d(to: usize, x: usize, h: i32, w: i32, paddedH: i32, paddedW
   }
 }
 
+/**
+ * Takes images apart into their even and odd rows and columns, with a border of zeros: to [n, 4, channels, rows, columns] from
+ * x [n, channels, h, w], where pixel (q, r) of phase (a, b) is pixel (2q + a - top, 2r + b - left) of x. Phases come in the order
+ * (0, 1), (0, 0), (1, 0), (1, 1), in which those with a = 0, and those with b = 0, are neighbours. One unit is one plane of `to`.
+ */
+export function phases2d(
+  to: usize,
+  x: usize,
+  channels: i32,
+  h: i32,
+  w: i32,
+  rows: i32,
+  columns: i32,
+  top: i32,
+  left: i32,
+  begin: i32,
+  end: i32,
+): void {
+  const row = (<usize>columns) << 2;
+  for (let unit = begin; unit < end; unit++) {
+    const phase = (unit / channels) & 3;
+    const plane = (unit / channels / 4) * channels + (unit % channels);
+    const a = (phase >> 1) - top;
+    const b = ((phase ^ (phase >> 1) ^ 1) & 1) - left;
+    let at = to + <usize>unit * <usize>rows * row;
+    for (let q = 0; q < rows; q++) {
+      const y = 2 * q + a;
+      if (y < 0 || y >= h) {
+        at = zeros(at, row);
+        continue;
+      }
+      const line = x + ((<usize>plane * <usize>(h * w) + <usize>(y * w)) << 2);
+      // Pixels [first, last) of the row lie inside the image.
+      const first = min(columns, b < 0 ? (1 - b) >> 1 : 0);
+      const last = max(first, min(columns, (w - b + 1) >> 1));
+      zeros(at, (<usize>first) << 2);
+      let r = first;
+      for (; 2 * r + b + 8 <= w && r + 4 <= last; r += 4) {
+        const from = line + ((<usize>(2 * r + b)) << 2);
+        v128.store(at + ((<usize>r) << 2), v128.shuffle<f32>(v128.load(from), v128.load(from, 16), 0, 2, 4, 6));
+      }
+      for (; r < last; r++) store<f32>(at + ((<usize>r) << 2), load<f32>(line + ((<usize>(2 * r + b)) << 2)));
+      at = zeros(at + ((<usize>last) << 2), (<usize>(columns - last)) << 2);
+    }
+  }
+}
+
 // Rows are short: a loop costs less than the call that memory.copy and memory.fill become.
 
 function zeros(to: usize, bytes: usize): usize {

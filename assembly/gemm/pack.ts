@@ -25,8 +25,7 @@ export function gather(p0: usize, p1: usize, p2: usize, p3: usize): v128 {
 }
 
 /** B is [kc, n] by rows. Row by row, so that a large B is read from memory in long runs. */
-export function packRows(to: usize, b: usize, ldb: usize, kc: i32, n: i32, width: i32): void {
-  const panel = (<usize>(kc * width)) << 2;
+export function packRows(to: usize, panel: usize, b: usize, ldb: usize, kc: i32, n: i32, width: i32): void {
   const step = (<usize>width) << 2;
   for (let k = 0; k < kc; k++) {
     let from = b + <usize>k * ldb;
@@ -51,8 +50,7 @@ export function packRows(to: usize, b: usize, ldb: usize, kc: i32, n: i32, width
 }
 
 /** B is stored transposed, [n, kc] by rows. */
-export function packTransposed(to: usize, b: usize, ldb: usize, kc: i32, n: i32, width: i32): void {
-  const panel = (<usize>(kc * width)) << 2;
+export function packTransposed(to: usize, panel: usize, b: usize, ldb: usize, kc: i32, n: i32, width: i32): void {
   const step = (<usize>width) << 2;
   for (let j = 0; j < n; j += width) {
     for (let g = 0; g < width; g += 4) {

@@ -238,10 +238,9 @@ function f32_gemm_6x8(kc: i32, a: usize, lda: usize, b: usize, c: usize, ldc: us
 // Blocks: C [m, n] (+)= A [m, kc] · panels of B [kc, n], where n is a multiple of 8. Rows go outside: two rows of A stay in the
 // first cache while the panels stream past in one run. (Panels outside is a tenth slower: the rows of A come in short runs.)
 
-function block2x16<T>(m: i32, n: i32, kc: i32, a: usize, lda: usize, b: usize, c: usize, ldc: usize, accumulate: bool): void {
+function block2x16<T>(m: i32, n: i32, kc: i32, a: usize, lda: usize, b: usize, panel: usize, c: usize, ldc: usize, accumulate: bool): void {
   const wide = n & ~15;
   const even = m & ~1;
-  const panel = (<usize>kc) << 6;
   const panelsEnd = b + <usize>(wide >> 4) * panel;
   for (let i = 0; i < even; i += 2) {
     const row = a + <usize>i * lda;
@@ -266,9 +265,8 @@ function block2x16<T>(m: i32, n: i32, kc: i32, a: usize, lda: usize, b: usize, c
   }
 }
 
-function block6x8(m: i32, n: i32, kc: i32, a: usize, lda: usize, b: usize, c: usize, ldc: usize, accumulate: bool): void {
+function block6x8(m: i32, n: i32, kc: i32, a: usize, lda: usize, b: usize, panel: usize, c: usize, ldc: usize, accumulate: bool): void {
   const whole = m - (m % 6);
-  const panel = (<usize>kc) << 5;
   const panelsEnd = b + <usize>(n >> 3) * panel;
   for (let i = 0; i < whole; i += 6) {
     const row = a + <usize>i * lda;
@@ -302,15 +300,32 @@ export function f32_gemm_block(
   ldc: usize,
   accumulate: bool,
 ): void {
+  f32_gemm_panels(kernel, m, n, kc, a, lda, b, (<usize>(kc * panelWidth(kernel))) << 2, c, ldc, accumulate);
+}
+
+/** The same where panels lie `panel` bytes apart, since they hold more of k than this block. */
+export function f32_gemm_panels(
+  kernel: i32,
+  m: i32,
+  n: i32,
+  kc: i32,
+  a: usize,
+  lda: usize,
+  b: usize,
+  panel: usize,
+  c: usize,
+  ldc: usize,
+  accumulate: bool,
+): void {
   if (ASC_FEATURE_RELAXED_SIMD) {
     if (kernel === FMA_6X8) {
-      block6x8(m, n, kc, a, lda, b, c, ldc, accumulate);
+      block6x8(m, n, kc, a, lda, b, panel, c, ldc, accumulate);
       return;
     }
     if (kernel === FMA_2X16) {
-      block2x16<Fused>(m, n, kc, a, lda, b, c, ldc, accumulate);
+      block2x16<Fused>(m, n, kc, a, lda, b, panel, c, ldc, accumulate);
       return;
     }
   }
-  block2x16<Plain>(m, n, kc, a, lda, b, c, ldc, accumulate);
+  block2x16<Plain>(m, n, kc, a, lda, b, panel, c, ldc, accumulate);
 }

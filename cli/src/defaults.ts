@@ -31,10 +31,10 @@ export function defaultNetwork(side: number | undefined, given: { preset?: Prese
   return { preset, inputSize: size >= SMALL_BELOW && size < own ? size : own };
 }
 
-/** The recipe's defaults that follow the data and the network. */
-export function defaultTraining(channels: 1 | 3, inputSize: number): Pick<TrainingOptions, 'augment' | 'epochs'> {
+/** The recipe's defaults that follow the data and the network. Frozen layers need see an image only once if it is always cut the same. */
+export function defaultTraining(channels: 1 | 3, inputSize: number, freeze?: string): Pick<TrainingOptions, 'augment' | 'epochs'> {
   // A mirrored digit is another sign, and grey images are digits and letters as a rule.
-  const augment: Augmentation = channels === 1 ? 'shift' : 'paper';
+  const augment: Augmentation = freeze !== undefined ? 'none' : channels === 1 ? 'shift' : 'paper';
   return { augment, epochs: inputSize < SMALL_BELOW ? 20 : 70 };
 }
 

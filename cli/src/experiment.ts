@@ -30,7 +30,8 @@ export async function writeExperiment(experiment: Experiment, out: string, comma
   return files.map(([file]) => join(out, file));
 }
 
-async function pngOf(picture: ExperimentPicture): Promise<Uint8Array> {
+/** A picture as the bytes of a PNG file. */
+export async function pngOf(picture: ExperimentPicture): Promise<Uint8Array> {
   if (!('svg' in picture)) return encodePng(picture);
   return await sharp(Buffer.from(picture.svg), { density: CHART_DENSITY }).flatten({ background: 'white' }).png().toBuffer();
 }

@@ -2,15 +2,27 @@
 import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import { addCommonOptions, reportError } from './command.js';
+import { ablateCommand } from './commands/ablate.js';
+import { ascendCommand } from './commands/ascend.js';
+import { benchCommand } from './commands/bench.js';
+import { correspondCommand } from './commands/correspond.js';
 import { deconvCommand } from './commands/deconv.js';
 import { demoCommand } from './commands/demo.js';
 import { evaluateCommand } from './commands/evaluate.js';
+import { evolveCommand } from './commands/evolve.js';
 import { exportCommand } from './commands/export.js';
+import { featuresCommand } from './commands/features.js';
+import { filtersCommand } from './commands/filters.js';
 import { importCommand } from './commands/import.js';
 import { infoCommand } from './commands/info.js';
+import { invarianceCommand } from './commands/invariance.js';
+import { occludeCommand } from './commands/occlude.js';
 import { predictCommand } from './commands/predict.js';
+import { profileCommand } from './commands/profile.js';
 import { reportCommand } from './commands/report.js';
+import { top9Command } from './commands/top9.js';
 import { trainCommand } from './commands/train.js';
+import { transferCommand } from './commands/transfer.js';
 
 const TOUR = `
 A short tour:
@@ -21,6 +33,7 @@ A short tour:
   $ npx zfnet deconv runs/photos cat.jpg --layer conv5 --strongest 9 --out cat.png
                                                           what its strongest features saw
   $ npx zfnet info a                                      the paper's network, layer by layer
+  $ npx zfnet profile a --batch-size 16                   where the time of a training step goes
 
 Each command tells more with --help. Exit status: 0 done, 1 failed, 2 wrong usage.`;
 
@@ -39,10 +52,22 @@ function createProgram(): Command {
     evaluateCommand,
     predictCommand,
     deconvCommand,
+    top9Command,
+    ascendCommand,
+    evolveCommand,
+    filtersCommand,
+    occludeCommand,
+    invarianceCommand,
+    correspondCommand,
     reportCommand,
     infoCommand,
     exportCommand,
     importCommand,
+    profileCommand,
+    benchCommand,
+    transferCommand,
+    featuresCommand,
+    ablateCommand,
   ])
     register(program);
   // Subcommands are to throw too, instead of ending the process while output is on its way.

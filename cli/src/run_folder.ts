@@ -1,10 +1,12 @@
 /** A run's files in a folder, written so that a crash at any moment leaves each of them whole. */
 import { constants } from 'node:fs';
-import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm, stat, truncate } from 'node:fs/promises';
 import { dirname, join, relative, sep } from 'node:path';
 import type { RunStore } from 'zfnet';
 
 const TEMPORARY = '.part';
+/** The lock's name: see `run_lock.ts`. It is no part of the run. */
+export const LOCK = 'lock.json';
 
 /** Files below `folder`. It is made when the first file is written. */
 export class FolderStore implements RunStore {
@@ -19,25 +21,41 @@ export class FolderStore implements RunStore {
     }
   }
 
-  /** Under another name first, pushed to the disk, and only then renamed. */
+  /** Under another name first, pushed to the disk, and only then renamed. What could not be written whole is removed again. */
   async write(path: string, bytes: Uint8Array): Promise<void> {
     const target = join(this.folder, path);
     const temporary = `${target}${TEMPORARY}`;
-    await mkdir(dirname(target), { recursive: true });
-    await writeDown(temporary, 'w', bytes);
-    await rename(temporary, target);
+    try {
+      await mkdir(dirname(target), { recursive: true });
+      await writeDown(temporary, 'w', bytes);
+      await rename(temporary, target);
+    } catch (error) {
+      await rm(temporary, { force: true }).catch(() => undefined);
+      throw writeError(target, error);
+    }
     await pushFolder(dirname(target));
   }
 
+  /** A line that was cut short is taken back. */
   async append(path: string, line: string): Promise<void> {
     const target = join(this.folder, path);
-    await mkdir(dirname(target), { recursive: true });
-    await writeDown(target, 'a', new TextEncoder().encode(`${line}\n`));
+    const before = await stat(target).then(
+      ({ size }) => size,
+      () => null,
+    );
+    try {
+      await mkdir(dirname(target), { recursive: true });
+      await writeDown(target, 'a', new TextEncoder().encode(`${line}\n`));
+    } catch (error) {
+      if (before !== null) await truncate(target, before).catch(() => undefined);
+      throw writeError(target, error);
+    }
+    if (before === null) await pushFolder(dirname(target));
   }
 
   async list(): Promise<string[]> {
     const entries = await this.entries();
-    return entries.filter((path) => !path.endsWith(TEMPORARY));
+    return entries.filter((path) => path !== LOCK && !path.endsWith(TEMPORARY));
   }
 
   /** Removes what a killed process had not finished writing. */
@@ -92,6 +110,20 @@ export async function isEmptyPlace(path: string): Promise<boolean> {
     if (codeOf(error) === 'ENOENT') return true;
     throw error;
   }
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  ENOSPC: 'the disk is full; make room on it',
+  EDQUOT: 'your share of the disk is used up; make room',
+  EROFS: 'the disk can only be read',
+  EACCES: 'you may not write there',
+  EPERM: 'you may not write there',
+};
+
+/** What kept a file from being written, in words. */
+export function writeError(path: string, cause: unknown): Error {
+  const reason = REASONS[codeOf(cause) ?? ''] ?? (cause instanceof Error ? cause.message : String(cause));
+  return new Error(`${path} cannot be written: ${reason}`, { cause });
 }
 
 export const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException | null)?.code;

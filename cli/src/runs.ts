@@ -1,14 +1,17 @@
 /** Runs as folders: opening one for whatever looks into it, and training one. */
+import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import type { DataOptions, InitScheme, PresetName, Run, RunConfig, TrainingOptions, TrainResult } from 'zfnet';
 import * as engine from 'zfnet';
-import { type Dataset, openDataset } from 'zfnet/data';
+import { type Dataset, inChannels, openDataset } from 'zfnet/data';
 import { Interrupted, UsageError } from './command.js';
 import { defaultNetwork, defaultTraining, knownSide, naturalSide } from './defaults.js';
 import { loadImported } from './imported.js';
 import { duration, percent, type Reporter } from './reporter.js';
 import { FolderStore, isEmptyPlace } from './run_folder.js';
 import { lockRun } from './run_lock.js';
+import { TrainingPageWriter } from './training_page.js';
 
 /**
  * Opens the run in a folder: `{ config, model, preprocess, classes, metrics, checkpoint }`. The weights are the best ones, or
@@ -47,7 +50,7 @@ async function naming<T>(path: string, fn: () => Promise<T>): Promise<T> {
 }
 
 /**
- * Opens a data set as a network wants it: squares of `preprocess.side` pixels.
+ * Opens a data set as a network wants it: squares of `preprocess.side` pixels, grey or in colours.
  *
  * @param source as `--data` takes it; default: the data that the run was trained on
  */
@@ -59,17 +62,26 @@ export async function openRunData(
   const { data, preprocess } = run.config;
   // Another source has its own seed and sizes; the run's own must come out as it was.
   const same = source === undefined || source === data.source;
-  return await openData(source ?? data.source, preprocess.side, same ? data : {}, reporter);
+  return inChannels(await openData(source ?? data.source, preprocess.side, same ? data : {}, reporter), preprocess.channels);
 }
 
+/** Threads that read images unless told otherwise: the engine takes every core, and one decodes far more than one core learns from. */
+const defaultWorkers = (): number => Math.min(4, Math.ceil(availableParallelism() / 2));
+
 /** Opens a data source with progress and warnings shown. */
-export async function openData(source: string, imageSize: number | undefined, options: DataOptions, reporter: Reporter): Promise<Dataset> {
-  const { seed, sizes, valFraction } = options;
+export async function openData(
+  source: string,
+  imageSize: number | undefined,
+  options: DataOptions & { workers?: number },
+  reporter: Reporter,
+): Promise<Dataset> {
+  const { seed, sizes, valFraction, workers = defaultWorkers() } = options;
   let phase = '';
   let bar: ReturnType<Reporter['bar']> | null = null;
   try {
     return await openDataset(source, {
       imageSize,
+      workers,
       ...(seed !== undefined && { seed }),
       ...(sizes !== undefined && { sizes }),
       ...(valFraction !== undefined && { valFraction }),
@@ -99,6 +111,12 @@ export interface TrainRunOptions {
   init?: InitScheme;
   scale?: number;
   training?: Partial<TrainingOptions>;
+  /** A run whose network and weights this one begins with, as far as they fit the classes. */
+  from?: string;
+  /** Layers that stay as they are: see `TrainJob.freeze`. */
+  freeze?: string;
+  /** Bytes of frozen layers' outputs that are kept in memory. */
+  keepBytes?: number;
   resume?: boolean;
   /** Write what training begins with, and take no step. */
   prepareOnly?: boolean;
@@ -107,7 +125,8 @@ export interface TrainRunOptions {
   checkpointMinutes?: number;
   checkpointSteps?: number;
   meanExamples?: number;
-  readAhead?: number;
+  /** Threads that read and decode images; as many as the cores suggest unless given. */
+  workers?: number;
   signal?: AbortSignal;
 }
 
@@ -140,13 +159,24 @@ async function trainLocked(store: FolderStore, options: TrainRunOptions, reporte
   const { out } = options;
   const recorded = options.resume ? await recordedConfig(store, options) : null;
   const started = performance.now();
-  const { dataset, dataOptions, ...network } = recorded ? await dataOfRun(recorded, options, reporter) : await dataOfNew(options, reporter);
+  const start = await startOf(store, recorded, options);
+  const { dataset, dataOptions, ...network } = recorded
+    ? await dataOfRun(recorded, options, reporter)
+    : await dataOfNew(options, start, reporter);
   for (const [name, split] of Object.entries(dataset.splits)) reporter.detail(`${name}: ${split.length} examples`);
   const model = recorded
     ? engine.zfnet(recorded.architecture.preset, { ...recorded.architecture, init: recorded.init, seed: recorded.training.seed })
-    : newModel(options, dataset, network);
+    : start
+      ? modelLike(start, options, dataset)
+      : newModel(options, dataset, network);
   const { inputSize } = model.architecture;
-  const training = recorded ? options.training : { ...defaultTraining(dataset.channels, inputSize), ...defined(options.training) };
+  const training = recorded
+    ? options.training
+    : { ...defaultTraining(dataset.channels, inputSize, options.freeze), ...defined(options.training) };
+  const init = start?.init ?? options.init;
+  const before = recorded ? await engine.readMetrics(store) : [];
+  const page = options.prepareOnly ? null : new TrainingPageWriter(store, options.checkpointMinutes ?? PAGE_MINUTES, reporter);
+  let status: TrainResult['status'] | 'failed' = 'failed';
   try {
     const result = await naming(out, () =>
       engine.train({
@@ -155,18 +185,23 @@ async function trainLocked(store: FolderStore, options: TrainRunOptions, reporte
         dataOptions,
         store,
         options: training,
-        init: options.init,
+        init,
         scale: options.scale,
         meanExamples: options.meanExamples,
+        ...(start && begin(model, start, recorded ?? options, dataset.classes, reporter)),
+        freeze: options.freeze,
+        keepBytes: options.keepBytes,
         resume: recorded !== null,
         prepareOnly: options.prepareOnly,
         signal: options.signal,
         checkpointMinutes: options.checkpointMinutes,
         checkpointSteps: options.checkpointSteps,
-        readAhead: options.readAhead,
-        ...listen(reporter),
+        // A file that is gone was there when the data were opened; one that cannot be decoded never could.
+        isLost: ({ file }) => file !== undefined && !existsSync(file),
+        ...listen(reporter, page, before),
       }),
     );
+    status = result.status;
     return { ...result, out, seconds: (performance.now() - started) / 1000, model, dataset };
   } catch (error) {
     model.dispose();
@@ -178,7 +213,41 @@ async function trainLocked(store: FolderStore, options: TrainRunOptions, reporte
     throw error;
   } finally {
     reporter.stop();
+    start?.model.dispose();
+    if (status !== 'prepared') await page?.end(status);
   }
+}
+
+/** The run to begin from; on a resume only where the new run was stopped before it had a checkpoint of its own. */
+async function startOf(store: FolderStore, recorded: RunConfig | null, options: TrainRunOptions): Promise<engine.TrainedRun | null> {
+  if (!recorded) return options.from === undefined ? null : await openTrainedRun(options.from);
+  return recorded.from === undefined || (await store.read(engine.PATHS.last)) ? null : await openTrainedRun(recorded.from);
+}
+
+/** The same network for other classes, with weights of its own. Throws `UsageError` for layers that cannot be frozen. */
+function modelLike(start: engine.TrainedRun, options: TrainRunOptions, dataset: Dataset): engine.ZfNet {
+  const { architecture } = start.model;
+  const { dropout = architecture.dropout, freeze, training } = options;
+  const like = { ...architecture, classes: dataset.classes.length, dropout, init: start.init, seed: training?.seed };
+  return namingWrongSize(() => {
+    const model = engine.zfnet(architecture.preset, like);
+    if (freeze !== undefined) engine.lastFrozenLayer(model, freeze);
+    return model;
+  });
+}
+
+/** Gives the model the weights to begin with. Above frozen layers the softmax is always a new one, as in the paper. */
+function begin(
+  model: engine.ZfNet,
+  start: engine.TrainedRun,
+  { from, freeze }: Pick<RunConfig, 'from' | 'freeze'>,
+  classes: readonly string[],
+  reporter: Reporter,
+): { from: engine.TrainJob['from'] } {
+  const run = from as string;
+  const taken = engine.startFrom(model, start, { sameClasses: freeze === undefined && classes.join('\n') === start.classes.join('\n') });
+  reporter.say(`${taken.join(', ')} begin with the weights of ${run}`);
+  return { from: { run, preprocess: start.preprocess } };
 }
 
 type RunData = { dataset: Dataset; dataOptions: DataOptions; preset?: PresetName; inputSize?: number };
@@ -186,18 +255,28 @@ type RunData = { dataset: Dataset; dataOptions: DataOptions; preset?: PresetName
 async function dataOfRun(recorded: RunConfig, options: TrainRunOptions, reporter: Reporter): Promise<RunData> {
   const { data, preprocess } = recorded;
   const { seed, sizes, valFraction } = data;
-  const dataset = await openData(options.data ?? data.source, preprocess.side, data, reporter);
-  return { dataset, dataOptions: { seed, sizes, valFraction } };
+  const dataset = await openData(
+    options.data ?? data.source,
+    preprocess.side,
+    { seed, sizes, valFraction, workers: options.workers },
+    reporter,
+  );
+  return { dataset: inChannels(dataset, preprocess.channels), dataOptions: { seed, sizes, valFraction } };
 }
 
 /** Opens a new run's data at the size that its network wants; to know that, it looks at the images first where no size was given. */
-async function dataOfNew(options: TrainRunOptions, reporter: Reporter): Promise<RunData> {
-  const { data, dataOptions = {} } = options;
+async function dataOfNew(options: TrainRunOptions, start: engine.TrainedRun | null, reporter: Reporter): Promise<RunData> {
+  const { data, dataOptions = {}, workers } = options;
+  const opening = { ...dataOptions, workers };
   if (!data) throw new UsageError('there are no images to train on: give --data SOURCE');
+  if (start) {
+    const { side, channels } = start.preprocess.options;
+    return { dataset: inChannels(await openData(data, side, opening, reporter), channels), dataOptions };
+  }
   const looked = options.inputSize === undefined && knownSide(data) === undefined;
-  const side = looked ? await naturalSide(await openData(data, undefined, dataOptions, reporter)) : knownSide(data);
+  const side = looked ? await naturalSide(await openData(data, undefined, opening, reporter)) : knownSide(data);
   const { preset, inputSize } = defaultNetwork(side, options);
-  const dataset = await openData(data, engine.sideFor(inputSize), dataOptions, reporter);
+  const dataset = await openData(data, engine.sideFor(inputSize), opening, reporter);
   return { dataset, dataOptions, preset, inputSize };
 }
 
@@ -245,6 +324,9 @@ async function recordedConfig(store: FolderStore, options: TrainRunOptions): Pro
     dropout,
     init,
     scale,
+    from: options.from,
+    // A range may be given by its end alone.
+    freeze: options.freeze !== undefined && config.freeze?.endsWith(`-${options.freeze}`) ? config.freeze : options.freeze,
     valFraction: options.dataOptions?.valFraction,
   };
   const known: Record<string, unknown> = {
@@ -253,6 +335,8 @@ async function recordedConfig(store: FolderStore, options: TrainRunOptions): Pro
     ...config.preprocess,
     init: config.init,
     ...config.architecture,
+    from: config.from,
+    freeze: config.freeze,
     seed: config.training.seed,
   };
   const other = Object.entries(given).filter(([key, value]) => value !== undefined && JSON.stringify(value) !== JSON.stringify(known[key]));
@@ -281,8 +365,15 @@ async function checkPlace(store: FolderStore, { out, force }: TrainRunOptions): 
   return files.filter((path) => RUN_FILES.test(path));
 }
 
-/** Training's reports as bars and lines. */
-function listen(reporter: Reporter): engine.TrainingListener {
+/** Minutes between two pages within an epoch, unless checkpoints come at others. */
+const PAGE_MINUTES = 5;
+
+/**
+ * Training's reports as bars, lines and a page of curves.
+ *
+ * @param before the metrics of a run that goes on
+ */
+function listen(reporter: Reporter, page: TrainingPageWriter | null, before: readonly engine.EpochMetrics[]): engine.TrainingListener {
   let epochBar: { epoch: number; bar: ReturnType<Reporter['bar']> } | null = null;
   let phase = '';
   let phaseBar: ReturnType<Reporter['bar']> | null = null;
@@ -297,6 +388,10 @@ function listen(reporter: Reporter): engine.TrainingListener {
         `${at ? 'going on with' : 'training'} ${preset} (width ${width}, input ${channels}×${inputSize}×${inputSize}, ${classes} classes) on ${config.data.source}: ` +
           `${config.data.trainExamples} images, ${total} ${total === 1 ? 'epoch' : 'epochs'}${at ? `, from epoch ${at.epoch + 1}, step ${at.step + 1}` : ''}`,
       );
+      page?.start(
+        config,
+        before.filter(({ epoch }) => epoch <= (at?.epoch ?? 0)),
+      );
       epochStarted = performance.now();
     },
     onProgress(now, done, of) {
@@ -308,6 +403,7 @@ function listen(reporter: Reporter): engine.TrainingListener {
       phaseBar = null;
       if (epochBar?.epoch !== epoch) epochBar = { epoch, bar: reporter.bar(`epoch ${epoch}/${epochs}`, total, 'images', done) };
       epochBar.bar.update(done, `loss ${loss.toFixed(3)}`);
+      page?.step(epoch, done / total, loss);
     },
     onEpoch(metrics, best) {
       phaseBar = null;
@@ -318,8 +414,12 @@ function listen(reporter: Reporter): engine.TrainingListener {
           `${imagesPerSecond} images/s, ${duration((performance.now() - epochStarted) / 1000)}${best?.epoch === epoch ? ', best so far' : ''}`,
       );
       epochStarted = performance.now();
+      page?.epoch(metrics);
     },
-    onWarning: (message) => reporter.warn(message),
+    onWarning(message) {
+      reporter.warn(message);
+      page?.warning(message);
+    },
   };
 }
 

@@ -70,6 +70,9 @@ export type UnaryOp = 'neg' | 'abs' | 'exp' | 'log' | 'sqrt' | 'sigmoid' | 'tanh
 export type BinaryOp = 'add' | 'sub' | 'mul' | 'div' | 'pow' | 'max' | 'min' | 'greater' | 'equal';
 export type ReduceOp = 'sum' | 'mean' | 'max' | 'min';
 
+/** A convolution or one of its gradients. */
+export type ConvPass = 'forward' | 'inputGrad' | 'weightGrad';
+
 export interface Backend {
   readonly name: string;
   info(): BackendInfo;
@@ -127,9 +130,15 @@ export interface Backend {
   linear(y: Storage, x: Storage, w: Storage, b: Storage | null, n: number, inFeatures: number, outFeatures: number, relu: boolean): void;
 
   // Convolution: x [N, C, H, W], w [O, C/groups, KH, KW], b [O], y [N, O, OH, OW] ------------------
-  conv2d(y: Storage, x: Storage, w: Storage, b: Storage | null, p: ConvParams, relu: boolean): void;
+  /**
+   * `inference`: no gradient will be wanted, and the weights are likely to be met again as they are. So what is computed from them
+   * may be kept until they change, and in fast mode the result may be rounded more.
+   */
+  conv2d(y: Storage, x: Storage, w: Storage, b: Storage | null, p: ConvParams, relu: boolean, inference?: boolean): void;
   conv2dInputGrad(dx: Storage, dy: Storage, w: Storage, p: ConvParams): void;
   conv2dWeightGrad(dw: Storage, x: Storage, dy: Storage, p: ConvParams): void;
+  /** Which of its ways this backend takes to a convolution, by name, for profiles and benchmarks; backends with one way leave it out. */
+  conv2dPlan?(pass: ConvPass, p: ConvParams, inference?: boolean): string;
   /** db[c] = Σ over n and inner of dy[n, c, inner]. With inner = 1 it sums the rows of a matrix. */
   channelSum(db: Storage, dy: Storage, n: number, channels: number, inner: number): void;
   /** y[n, c, inner] += b[c], in place. */

@@ -54,7 +54,8 @@ export interface Dataset {
   readonly credits: readonly Credit[];
   /**
    * 16 hexadecimal digits that change when the images, the labels or the splits change; the size asked for is not part of it.
-   * Of a folder's files it knows paths and lengths, not contents: a file replaced by another of the same length goes unseen.
+   * Of a folder's files it knows paths and lengths, and of up to a thousand of them the first and the last KiB; of parquet files
+   * the labels, what stands at their end, and samples.
    */
   readonly fingerprint: string;
   /** What was left out or looked odd, one sentence each. */
@@ -84,6 +85,12 @@ export interface OpenOptions {
   verify?: 'auto' | 'all' | 'headers';
   /** Bytes of decoded images that are kept in memory, 512 MiB unless given; 0 keeps none. */
   cacheBytes?: number;
+  /**
+   * Folders and parquet files only: threads that read and decode images, started when the first is asked for and ended when
+   * there is nothing to do. 0, the default, decodes on behalf of this thread; so does a runtime that has no such threads.
+   * The images are the same for any number of them.
+   */
+  workers?: number;
   onProgress?: (progress: OpenProgress) => void;
   /** Called with each warning as it arises; they are also in `Dataset.warnings`. */
   onWarning?: (message: string) => void;
@@ -100,6 +107,7 @@ export class Warnings {
 }
 
 export const DEFAULT_CACHE_BYTES = 512 * 2 ** 20;
+const MAX_WORKERS = 64;
 
 /** Throws unless `index` is a place in a split of `length` examples. */
 export function checkIndex(index: number, length: number, where: string): void {
@@ -110,7 +118,7 @@ export function checkIndex(index: number, length: number, where: string): void {
 
 /** Throws a `DataError` for options that no source can honour. */
 export function checkOptions(options: OpenOptions): void {
-  const { imageSize, valFraction, cacheBytes, seed, verify } = options;
+  const { imageSize, valFraction, cacheBytes, seed, verify, workers } = options;
   if (imageSize !== undefined && (!Number.isInteger(imageSize) || imageSize < 1)) {
     throw new DataError(`imageSize is ${imageSize}; expected a whole number of pixels, 1 or more`);
   }
@@ -120,6 +128,9 @@ export function checkOptions(options: OpenOptions): void {
   if (cacheBytes !== undefined && !(cacheBytes >= 0)) throw new DataError(`cacheBytes is ${cacheBytes}; expected 0 or more`);
   if (seed !== undefined && (!Number.isSafeInteger(seed) || seed < 0)) {
     throw new DataError(`seed is ${seed}; expected a whole number from 0 to 2^53 - 1`);
+  }
+  if (workers !== undefined && (!Number.isInteger(workers) || workers < 0 || workers > MAX_WORKERS)) {
+    throw new DataError(`workers is ${workers}; expected a whole number from 0 to ${MAX_WORKERS}`);
   }
   if (verify !== undefined && !['auto', 'all', 'headers'].includes(verify)) {
     throw new DataError(`verify is ${verify}; expected auto, all or headers`);

@@ -1,28 +1,29 @@
 /** A folder of images, a folder a class: `DIR/CLASS/…`, or `DIR/train/CLASS/…` with `DIR/val/CLASS/…` beside it. */
-import { mapBounded } from './bounded.js';
 import { ByteCache } from './cache.js';
-import { checkIndex, type Dataset, DEFAULT_CACHE_BYTES, type Example, type OpenOptions, type Split, Warnings } from './dataset.js';
-import { DataError, reasonOf } from './errors.js';
+import { type Dataset, DEFAULT_CACHE_BYTES, type Example, type OpenOptions, type Split, Warnings } from './dataset.js';
+import { encodedSplit, verified, verifiesAll } from './encoded.js';
+import { DataError } from './errors.js';
+import { addSample } from './file_bytes.js';
 import { Hash } from './hash.js';
-import { loadSharp, readImage } from './image.js';
+import { DEFAULT_VAL_FRACTION, holdOut } from './holdout.js';
 import { type Entry, listImages } from './listing.js';
+import { readerFor } from './worker_reader.js';
 
-/** Decoding goes on in sharp's own threads; this many files are on their way at once. */
-const AT_ONCE = 8;
-/** Up to here every image is decoded once at opening, so that a broken one is known before hours of training. */
-const VERIFY_ALL_BELOW = 5_000;
-/** So many broken files are named one by one. */
-const NAMED_BROKEN = 5;
+/** Of so many files the fingerprint knows contents too. */
+const SAMPLED_FILES = 1000;
 
 /** Opens a folder of class folders. Throws `DataError` where there is nothing to learn from: missing, empty, one class, no readable image. */
 export async function openFolder(source: string, options: OpenOptions = {}): Promise<Dataset> {
   const warnings = new Warnings(options.onWarning);
   const listed = await listImages(source, options, warnings);
-  let train = await verified(source, listed.train, options, warnings);
-  let val = await verified(source, listed.val, options, warnings);
+  let train = await readable(source, listed.train, options, warnings);
+  let val = await readable(source, listed.val, options, warnings);
   if (train.length === 0)
     throw new DataError(`${source}: no image in it can be read; expected JPEG, PNG, WebP, GIF, TIFF or AVIF files`, source);
-  if (val.length === 0) [train, val] = holdOut(train, options.valFraction ?? 0.1);
+  if (val.length === 0) {
+    const of = (entry: Entry) => ({ label: entry.className, name: entry.path });
+    [train, val] = holdOut(train, options.valFraction ?? DEFAULT_VAL_FRACTION, of);
+  }
 
   const classes = [...new Set(train.map((entry) => entry.className))].sort();
   if (classes.length < 2) {
@@ -39,7 +40,7 @@ export async function openFolder(source: string, options: OpenOptions = {}): Pro
   if (unseen.length > 0)
     warnings.add(`${source}: val has no image of ${unseen.join(', ')}; errors say nothing about ${unseen.length === 1 ? 'it' : 'them'}`);
 
-  const cache = new ByteCache<Example>(options.cacheBytes ?? DEFAULT_CACHE_BYTES);
+  const { join } = await import('node:path');
   const hash = new Hash().add('folder');
   for (const [name, entries] of [
     ['train', train],
@@ -48,7 +49,21 @@ export async function openFolder(source: string, options: OpenOptions = {}): Pro
     hash.add(name);
     for (const entry of entries) hash.add(entry.path).add(entry.bytes);
   }
-  const split = (entries: readonly Entry[]): Split => fileSplit(source, entries, classes, options.imageSize, cache);
+  await addContents(hash, source, [...train, ...val]);
+  const reading = {
+    source,
+    size: options.imageSize,
+    cache: new ByteCache<Example>(options.cacheBytes ?? DEFAULT_CACHE_BYTES),
+    reader: readerFor(options, warnings),
+  };
+  const split = (entries: readonly Entry[]): Split =>
+    encodedSplit(
+      {
+        labels: Int32Array.from(entries, (entry) => classes.indexOf(entry.className)),
+        at: (index) => ({ place: { file: join(source, entries[index].path) }, name: entries[index].path }),
+      },
+      reading,
+    );
   return {
     name: source,
     classes,
@@ -61,72 +76,25 @@ export async function openFolder(source: string, options: OpenOptions = {}): Pro
   };
 }
 
-function fileSplit(
-  root: string,
-  entries: readonly Entry[],
-  classes: readonly string[],
-  size: number | undefined,
-  cache: ByteCache<Example>,
-): Split {
-  const labels = Int32Array.from(entries, (entry) => classes.indexOf(entry.className));
-  return {
-    length: entries.length,
-    labels,
-    async get(index) {
-      checkIndex(index, entries.length, root);
-      const name = entries[index].path;
-      const kept = cache.get(name);
-      if (kept) return kept;
-      const { join } = await import('node:path');
-      const example = { image: await readImage(join(root, name), { size }), label: labels[index], index, name };
-      cache.set(name, example, example.image.data.length);
-      return example;
-    },
-  };
-}
-
-/** The entries that can be read; the others are named, counted and left out. */
-async function verified(root: string, entries: readonly Entry[], options: OpenOptions, warnings: Warnings): Promise<Entry[]> {
+/** The entries that can be read. */
+async function readable(source: string, entries: readonly Entry[], options: OpenOptions, warnings: Warnings): Promise<Entry[]> {
   const { join } = await import('node:path');
-  const { verify = 'auto' } = options;
-  const whole = verify === 'all' || (verify === 'auto' && entries.length <= VERIFY_ALL_BELOW);
-  const sharp = await loadSharp();
-  let done = 0;
-  const faults = await mapBounded(entries, AT_ONCE, async (entry) => {
-    const file = join(root, entry.path);
-    let fault: string | undefined;
-    try {
-      // To fill, not to cover: what is cut away would not be decoded.
-      if (whole) await sharp(file, { failOn: 'warning' }).resize(8, 8, { fit: 'fill' }).raw().toBuffer();
-      else await sharp(file).metadata();
-    } catch (error) {
-      fault = reasonOf(error);
-    }
-    options.onProgress?.({ phase: 'checking', done: ++done, total: entries.length });
-    return fault;
-  });
-  const broken = entries.flatMap((entry, i) => (faults[i] === undefined ? [] : [`${join(root, entry.path)} (${faults[i]})`]));
-  for (const name of broken.slice(0, NAMED_BROKEN)) warnings.add(`${name}: cannot be read as an image; skipped`);
-  if (broken.length > NAMED_BROKEN) warnings.add(`${root}: ${broken.length} images in all cannot be read and are skipped`);
-  return entries.filter((_, i) => faults[i] === undefined);
+  const places = entries.map(({ path }) => ({ file: join(source, path) }));
+  const good = await verified(source, places, verifiesAll(options, entries.length), options, warnings);
+  return entries.filter((_, i) => good[i]);
 }
 
-/** Holds out the share `fraction` of every class, at least one image of each that has two, chosen by a hash of the path. */
-function holdOut(entries: readonly Entry[], fraction: number): [train: Entry[], val: Entry[]] {
-  const held = new Set<Entry>();
-  const byClass = new Map<string, Entry[]>();
-  for (const entry of entries) {
-    const members = byClass.get(entry.className);
-    if (members) members.push(entry);
-    else byClass.set(entry.className, [entry]);
+/**
+ * Adds to a hash what paths and lengths do not tell: that a file was replaced by another of its length. To read every byte of a
+ * large folder would take hours at each resume, and dates of change do not survive copying. So of a thousand files, evenly
+ * spread, the first and the last KiB are taken: another picture, or the same encoded anew, differs there. A small folder, or
+ * the change of a whole folder, is noticed for certain; a single file exchanged among a million may go unseen.
+ */
+async function addContents(hash: Hash, source: string, entries: readonly Entry[]): Promise<void> {
+  const { join } = await import('node:path');
+  const count = Math.min(SAMPLED_FILES, entries.length);
+  for (let i = 0; i < count; i++) {
+    const { path, bytes } = entries[Math.floor((i * entries.length) / count)];
+    await addSample(hash, join(source, path), bytes, 2);
   }
-  for (const members of byClass.values()) {
-    if (members.length < 2) continue;
-    const order = members
-      .map((entry) => ({ entry, key: new Hash().add(entry.path).word() }))
-      .sort((a, b) => a.key - b.key || (a.entry.path < b.entry.path ? -1 : 1));
-    const count = Math.min(members.length - 1, Math.max(1, Math.round(members.length * fraction)));
-    for (const { entry } of order.slice(0, count)) held.add(entry);
-  }
-  return [entries.filter((entry) => !held.has(entry)), entries.filter((entry) => held.has(entry))];
 }

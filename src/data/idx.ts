@@ -1,6 +1,7 @@
-/** `idx:DIR`, MNIST's own format: four `-ubyte` files, gzipped or not; the `t10k` pair is `val`. */
+/** `idx:DIR`, MNIST's own format: four `-ubyte` files, gzipped or not; the `t10k` pair, where there is one, is `val`. */
 import { type Dataset, type OpenOptions, Warnings } from './dataset.js';
 import { DataError, reasonOf } from './errors.js';
+import { DEFAULT_VAL_FRACTION, holdOut } from './holdout.js';
 import { fromPixels, type PixelSplit } from './pixels.js';
 
 /** Type code of unsigned bytes in an idx header (http://yann.lecun.com/exdb/mnist/: two zeros, the type, the number of axes). */
@@ -12,12 +13,16 @@ interface IdxArray {
   readonly data: Uint8Array;
 }
 
-/** Opens the four files of a folder. Throws `DataError` naming the file that is missing, truncated or not in the format. */
+/**
+ * Opens the four files of a folder, or the two of `train`, of which some are then held out. Throws `DataError` naming the file
+ * that is missing, truncated or not in the format.
+ */
 export async function openIdx(folder: string, options: OpenOptions = {}): Promise<Dataset> {
   const warnings = new Warnings(options.onWarning);
-  const train = await readPair(folder, 'train');
-  const val = await readPair(folder, 't10k');
-  if (train.height !== val.height || train.width !== val.width || train.channels !== val.channels) {
+  let train = await readPair(folder, 'train');
+  if (!train) throw missing(folder, names('train').images[0]);
+  let val = await readPair(folder, 't10k');
+  if (val && (train.height !== val.height || train.width !== val.width || train.channels !== val.channels)) {
     throw new DataError(
       `idx:${folder}: train images are ${train.height}×${train.width}×${train.channels}, t10k images ${val.height}×${val.width}×${val.channels}; expected one size`,
       folder,
@@ -27,6 +32,7 @@ export async function openIdx(folder: string, options: OpenOptions = {}): Promis
   if (counts.filter((count) => count > 0).length < 2) {
     throw new DataError(`idx:${folder}: has images of one class only, ${counts.length - 1}; a classifier needs at least two`, folder);
   }
+  if (!val) [train, val] = divided(train, options.valFraction ?? DEFAULT_VAL_FRACTION);
   const beyond = val.labels.find((label) => label >= counts.length);
   if (beyond !== undefined)
     throw new DataError(`idx:${folder}: t10k has the label ${beyond}, train has labels 0 to ${counts.length - 1} only`, folder);
@@ -52,9 +58,32 @@ interface Pair extends PixelSplit {
   channels: 1 | 3;
 }
 
-async function readPair(folder: string, prefix: string): Promise<Pair> {
-  const images = await readIdx(folder, `${prefix}-images-idx3-ubyte`, [`${prefix}-images.idx3-ubyte`, `${prefix}-images-idx4-ubyte`]);
-  const labels = await readIdx(folder, `${prefix}-labels-idx1-ubyte`, [`${prefix}-labels.idx1-ubyte`]);
+/** Holds out a share of the images. */
+function divided(pair: Pair, fraction: number): [train: Pair, val: Pair] {
+  const area = pair.height * pair.width * pair.channels;
+  const places = Array.from(pair.labels, (_, place) => place);
+  const [train, val] = holdOut(places, fraction, (place) => ({ label: pair.labels[place], name: String(place) }));
+  const part = (kept: readonly number[]): Pair => {
+    const pixels = new Uint8Array(kept.length * area);
+    for (const [i, place] of kept.entries()) pixels.set(pair.pixels.subarray(place * area, (place + 1) * area), i * area);
+    return { ...pair, pixels, labels: Int32Array.from(kept, (place) => pair.labels[place]) };
+  };
+  return [part(train), part(val)];
+}
+
+/** What the files of a pair may be called, without `.gz`. */
+const names = (prefix: 'train' | 't10k') => ({
+  images: [`${prefix}-images-idx3-ubyte`, `${prefix}-images.idx3-ubyte`, `${prefix}-images-idx4-ubyte`],
+  labels: [`${prefix}-labels-idx1-ubyte`, `${prefix}-labels.idx1-ubyte`],
+});
+
+/** Undefined where neither file is there. */
+async function readPair(folder: string, prefix: 'train' | 't10k'): Promise<Pair | undefined> {
+  const called = names(prefix);
+  const images = await readIdx(folder, called.images);
+  const labels = await readIdx(folder, called.labels);
+  if (!images && !labels) return undefined;
+  if (!images || !labels) throw missing(folder, images ? called.labels[0] : called.images[0]);
   const [count, height, width, channels = 1] = images.shape;
   if (images.shape.length < 3 || images.shape.length > 4 || (channels !== 1 && channels !== 3)) {
     throw new DataError(
@@ -73,11 +102,11 @@ async function readPair(folder: string, prefix: string): Promise<Pair> {
   return { pixels: images.data, labels: Int32Array.from(labels.data), height, width, channels };
 }
 
-/** Reads the first of the names that exists, plain or with `.gz`. */
-async function readIdx(folder: string, name: string, others: readonly string[]): Promise<IdxArray> {
+/** Reads the first of the names that exists, plain or with `.gz`; undefined where none does. */
+async function readIdx(folder: string, names: readonly string[]): Promise<IdxArray | undefined> {
   const { readFile } = await import('node:fs/promises');
   const { join } = await import('node:path');
-  for (const candidate of [name, ...others].flatMap((base) => [base, `${base}.gz`])) {
+  for (const candidate of names.flatMap((base) => [base, `${base}.gz`])) {
     const file = join(folder, candidate);
     let bytes: Uint8Array;
     try {
@@ -88,8 +117,12 @@ async function readIdx(folder: string, name: string, others: readonly string[]):
     }
     return parseIdx(file, await unzipped(file, bytes));
   }
-  throw new DataError(
-    `idx:${folder}: has no ${name} or ${name}.gz; expected train-images-idx3-ubyte, train-labels-idx1-ubyte and the same two with t10k`,
+  return undefined;
+}
+
+function missing(folder: string, name: string): DataError {
+  return new DataError(
+    `idx:${folder}: has no ${name} or ${name}.gz; expected train-images-idx3-ubyte, train-labels-idx1-ubyte and, if there are, the same two with t10k`,
     folder,
   );
 }

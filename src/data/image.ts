@@ -27,9 +27,18 @@ export interface ReadImageOptions {
  * Throws `DataError` naming the file if it is missing, truncated or no image.
  */
 export async function readImage(input: string | Uint8Array, options: ReadImageOptions = {}): Promise<Image> {
-  const { size, channels = 3 } = options;
-  const sharp = await loadSharp();
   const name = options.name ?? (typeof input === 'string' ? input : `image of ${input.length} bytes`);
+  return decodeImage(input, options, name, typeof input === 'string' ? input : options.name);
+}
+
+/** `readImage` for an image whose name for messages is not that of the file it lies in. */
+export async function decodeImage(
+  input: string | Uint8Array,
+  { size, channels = 3 }: ReadImageOptions,
+  name: string,
+  file: string | undefined,
+): Promise<Image> {
+  const sharp = await loadSharp();
   try {
     let pipeline = sharp(input, { failOn: 'warning' }).rotate().flatten({ background: '#ffffff' });
     if (size !== undefined) pipeline = pipeline.resize(size, size, { fit: 'cover', position: 'centre' });
@@ -39,8 +48,15 @@ export async function readImage(input: string | Uint8Array, options: ReadImageOp
     return { width: info.width, height: info.height, channels, data: new Uint8Array(data.buffer, data.byteOffset, data.length) };
   } catch (error) {
     if (error instanceof DataError) throw error;
-    throw new DataError(`${name}: cannot be read as an image: ${reasonOf(error)}`, typeof input === 'string' ? input : options.name, error);
+    throw new DataError(`${name}: cannot be read as an image: ${reasonOf(error)}`, file, error);
   }
+}
+
+/** Throws if the header of an image, or with `whole` any of its pixels, cannot be read. */
+export async function checkImage(input: string | Uint8Array, whole: boolean): Promise<void> {
+  const image = (await loadSharp())(input, { failOn: 'warning' });
+  // To fill, not to cover: what is cut away would not be decoded.
+  await (whole ? image.resize(8, 8, { fit: 'fill' }).raw().toBuffer() : image.metadata());
 }
 
 /** Resizes the shortest side to `size` pixels and cuts out the middle square. An image that has that size already is returned as it is. */

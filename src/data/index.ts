@@ -8,10 +8,15 @@ export type {
   OpenProgress,
   Split,
 } from './dataset.js';
+export { drawByClass, takeByClass } from './draw.js';
 export { DataError } from './errors.js';
 export { type ReadImageOptions, readImage, resizeImage } from './image.js';
 export { type BatchOptions, batches, epochOrder, prefetch } from './loader.js';
 export { openDataset } from './open.js';
 export { loadSceneAssets, type SceneAssets } from './scenes/assets.js';
 export { drawScene, type Scene, type SceneDetails } from './scenes/draw.js';
+export { type PixelBox, type SceneFace, sceneFaces } from './scenes/faces.js';
 export { SCENE_CLASSES, SCENE_PHOTOGRAPHS, SCENE_SPLITS, SCENE_STYLES } from './scenes/names.js';
+export { FACE_CLASSES, FACE_PARTS, type FaceClass, type FacePart } from './scenes/parts.js';
+export { inChannels, subset } from './subset.js';
+export { type Warp, warpImage } from './warp.js';

@@ -114,7 +114,7 @@ async function list(path: string, source: string): Promise<Item[]> {
     }));
   } catch (error) {
     throw new DataError(
-      `${source}: cannot be opened as a folder of images: ${reasonOf(error)}; expected a folder with a folder a class, or idx:DIR, cifar10:DIR, mnist or scenes`,
+      `${source}: cannot be opened as a folder of images: ${reasonOf(error)}; expected a folder with a folder a class, or idx:DIR, cifar10:DIR, parquet:FILES, mnist or scenes`,
       path,
       error,
     );

@@ -5,22 +5,29 @@ import { DataError } from './errors.js';
 import { openFolder } from './folder.js';
 import { openIdx } from './idx.js';
 import { openMnist } from './mnist.js';
+import { openParquet } from './parquet.js';
 import { openScenes } from './scenes/index.js';
 
 /**
  * Opens a source of labelled images:
  * - a folder with a folder a class, with or without `train/` and `val/` above them
- * - `idx:DIR`, MNIST's four `-ubyte` files, gzipped or not
+ * - `idx:DIR`, MNIST's four `-ubyte` files, gzipped or not; without the `t10k` pair some of `train` are held out
  * - `cifar10:DIR`, the binary version
- * - `mnist`, 10,000 handwritten digits; `scenes`, drawn on the spot (both from optional packages, which `@zfnet/cli` brings)
+ * - `parquet:FILES`, image bytes and labels in columns, as Hugging Face stores image data sets: files, folders and patterns such as
+ *   `data/train-*.parquet`, separated by commas; read a page at a time, so that they may be larger than memory
+ * - `mnist`, 10,000 handwritten digits; `scenes`, drawn on the spot
+ *
+ * Decoding, parquet files and the last two need optional packages, which `@zfnet/cli` brings.
  *
  * @throws DataError saying what was found, what was expected and what to do
  */
 export async function openDataset(source: string, options: OpenOptions = {}): Promise<Dataset> {
   checkOptions(options);
-  if (source === '') throw new DataError('the data source is empty; expected a folder, idx:DIR, cifar10:DIR, mnist or scenes');
+  if (source === '')
+    throw new DataError('the data source is empty; expected a folder, idx:DIR, cifar10:DIR, parquet:FILES, mnist or scenes');
   const [scheme, rest] = split(source);
   if ((scheme === 'idx' || scheme === 'cifar10') && rest === '') throw new DataError(`${source} names no folder; expected ${scheme}:DIR`);
+  if (scheme === 'parquet' && rest.replaceAll(/[\s,]/g, '') === '') throw new DataError(`${source} names no files; expected parquet:FILES`);
   switch (scheme) {
     case 'scenes':
       return openScenes(options);
@@ -31,7 +38,7 @@ export async function openDataset(source: string, options: OpenOptions = {}): Pr
     case 'cifar10':
       return openCifar10(rest, options);
     case 'parquet':
-      throw new DataError(`${source}: parquet files are not supported in this version; unpack the images into a folder a class`);
+      return openParquet(rest, options);
     default:
       return openFolder(source, options);
   }

@@ -124,7 +124,8 @@ export async function projectBatch(
   }
 }
 
-function rulesFor({ mode = 'deconvnet', overlap = 'sum' }: ProjectionRules): BackwardRules {
+/** @internal */
+export function rulesFor({ mode = 'deconvnet', overlap = 'sum' }: ProjectionRules): BackwardRules {
   const rules = RULES[mode];
   if (!rules) throw new RangeOfValueError(`project: mode is '${mode}', expected deconvnet, gradient or guided`);
   if (overlap !== 'sum' && overlap !== 'last') throw new RangeOfValueError(`project: overlap is '${overlap}', expected 'sum' or 'last'`);
@@ -150,8 +151,14 @@ interface Chosen {
   position: [number, number];
 }
 
-/** @param shape [N, maps, H, W] or [N, units] */
-function chooseActivation(values: ArrayLike<number>, shape: readonly number[], n: number, place: ActivationPlace, layer: string): Chosen {
+/** @internal The activation of image `n` that a place means. @param shape [N, maps, H, W] or [N, units] */
+export function chooseActivation(
+  values: ArrayLike<number>,
+  shape: readonly number[],
+  n: number,
+  place: ActivationPlace,
+  layer: string,
+): Chosen {
   const [, maps, height = 1, width = 1] = shape;
   const { map, position } = place;
   if (!Number.isInteger(map) || map < 0 || map >= maps)

@@ -19,3 +19,10 @@ export function patchFinder(model: LayeredModel, layer: string, input: Shape): P
   const field = receptiveField(model, model.featureLayer(layer));
   return ([y, x]) => patchOf(field, y, x, height, width);
 }
+
+/** [height, width] of what one activation of a layer sees, no larger than the image. Parameters as `patchFinder`. */
+export function fieldSize(model: LayeredModel, layer: string, input: Shape): [number, number] {
+  const [height, width] = input.slice(-2);
+  const field = receptiveField(model, model.featureLayer(layer));
+  return field ? [Math.min(field[0].size, height), Math.min(field[1].size, width)] : [height, width];
+}

@@ -1,10 +1,8 @@
 /** What a feature map looks for: the images of a split that it answers most strongly (paper, Fig. 2), found in one pass. */
-import type { Example, Split } from '../data/dataset.js';
-import type { DataError } from '../data/errors.js';
-import { batches } from '../data/loader.js';
+import type { Split } from '../data/dataset.js';
 import type { LayeredModel } from '../nn/index.js';
-import { noGrad, RangeOfValueError, type Tensor } from '../tensor/index.js';
-import { evaluating } from './deconvnet.js';
+import { RangeOfValueError } from '../tensor/index.js';
+import { type MapMaximaOptions, mapMaxima } from './map_maxima.js';
 import { type Patch, type PatchFinder, patchFinder } from './receptive_fields.js';
 
 /** A map's strongest activation in one image. */
@@ -28,21 +26,36 @@ export interface MapActivations {
   active: number;
 }
 
-export interface TopActivationsOptions {
-  /** Layer names, as `ProjectOptions.layer`. */
-  layers: readonly string[];
+/** How far a pass over a split is, and what it has found: plain numbers and lists, to be kept as JSON. */
+export interface TopActivationsState {
+  /** Images that the pass is through with, in its order; all of them once it is done. */
+  done: number;
+  layers: Record<string, LayerState>;
+}
+
+interface LayerState {
+  /** Of the layer's output and of the network's input, for a batch of any size. */
+  shape: readonly number[];
+  input: readonly number[];
+  /** Images read. */
+  images: number;
+  /** By map: the sum of its strongest activations, the number of images in which it is above zero, and the best images. */
+  maps: { map: number; sum: number; active: number; strongest: [index: number, value: number, y: number, x: number][] }[];
+}
+
+export interface TopActivationsOptions extends MapMaximaOptions {
   /** Which maps; those that a layer does not have are left out of it. Default all. */
   maps?: readonly number[];
   /** Images kept for each map. Default 9, as in the paper. */
   count?: number;
-  /** Images a forward pass. Default 64. */
-  batchSize?: number;
-  /** Makes the network's input [N, C, H, W] of the images of a batch, as in training. */
-  preprocess: (examples: Example[]) => Tensor;
   /** Called after each batch with the number of images seen, and of all. */
   onProgress?: (done: number, total: number) => void;
-  /** Called with images that cannot be read, which are left out; without it the error is thrown. */
-  onBroken?: (error: DataError) => void;
+  /** Goes on from here: what `onState` was given for the same model, split and options. */
+  from?: TopActivationsState;
+  /** Called between batches, and once at the end, with what `from` takes. */
+  onState?: (state: TopActivationsState) => void | Promise<void>;
+  /** Seconds between calls of `onState`. Default 10. */
+  stateSeconds?: number;
 }
 
 /**
@@ -56,59 +69,54 @@ export async function topActivations(
   split: Split,
   options: TopActivationsOptions,
 ): Promise<Record<string, MapActivations[]>> {
-  const { layers, count = 9, batchSize = 64, preprocess, onProgress, onBroken } = options;
+  const { layers, count = 9, onProgress, from, onState, stateSeconds = 10 } = options;
   if (!Number.isInteger(count) || count < 1) throw new RangeOfValueError(`topActivations: count is ${count}, expected at least 1`);
-  const features = layers.map((layer) => model.featureLayer(layer));
-  const boards: LayerBoard[] = [];
-  let seen = 0;
-  for await (const examples of batches(split, { batchSize, onBroken })) {
-    const { input, maxima } = evaluating(model, () => noGrad(() => batchMaxima(model, preprocess(examples), features)));
-    for (const [i, { value, place, shape }] of maxima.entries()) {
-      boards[i] ??= new LayerBoard(shape, patchFinder(model, layers[i], input), count, options.maps);
-      boards[i].add(
-        examples.map((example) => example.index),
-        await value.data(),
-        await place.data(),
-      );
-      value.dispose();
-      place.dispose();
+  const order = Int32Array.from(options.indices ?? { length: split.length }, (value, i) => (options.indices ? (value as number) : i));
+  const boards = from ? layers.map((layer) => goOn(model, layer, from, count)) : [];
+  const state = (done: number): TopActivationsState => ({
+    done,
+    layers: Object.fromEntries(layers.map((layer, i) => [layer, boards[i].state()])),
+  });
+  let done = from?.done ?? 0;
+  let kept = performance.now();
+  for await (const batch of mapMaxima(model, split, { ...options, indices: order.subarray(done) })) {
+    for (const [i, { values, places, shape }] of batch.layers.entries()) {
+      boards[i] ??= new LayerBoard(shape, batch.input, patchFinder(model, layers[i], batch.input), count, options.maps);
+      boards[i].add(batch.indices, values, places);
     }
-    seen += examples.length;
-    onProgress?.(seen, split.length);
+    done = order.indexOf(batch.indices[batch.indices.length - 1], done) + 1;
+    onProgress?.(done, order.length);
+    if (onState && performance.now() - kept >= 1000 * stateSeconds) {
+      await onState(state(done));
+      kept = performance.now();
+    }
   }
+  if (boards.length === layers.length && from?.done !== order.length) await onState?.(state(order.length));
   return Object.fromEntries(layers.map((layer, i) => [layer, boards[i]?.results() ?? []]));
 }
 
-interface LayerMaxima {
-  /** [N · maps] */
-  value: Tensor;
-  /** [N · maps], y · W + x within the map, int32 */
-  place: Tensor;
-  /** Of the layer's output: [N, maps, H, W] or [N, units]. */
-  shape: readonly number[];
-}
-
-function batchMaxima(model: LayeredModel, x: Tensor, features: readonly string[]) {
-  const outputs = model.activations(x, features);
-  const maxima = features.map((feature): LayerMaxima => {
-    const { shape } = outputs[feature];
-    const [n, maps, height = 1, width = 1] = shape;
-    const planes = outputs[feature].reshape([n * maps, height * width]);
-    return { value: planes.max({ axes: 1 }), place: planes.argmax({ axis: 1 }), shape };
-  });
-  return { input: x.shape, maxima };
+/** The board of a pass that was interrupted. */
+function goOn(model: LayeredModel, layer: string, from: TopActivationsState, count: number): LayerBoard {
+  const state = from.layers[layer];
+  if (!state)
+    throw new RangeOfValueError(`topActivations: the state to go on from has layers ${Object.keys(from.layers).join(', ')}, not ${layer}`);
+  const { shape, input } = state;
+  const board = new LayerBoard(shape, input, patchFinder(model, layer, input), count, undefined);
+  board.restore(state);
+  return board;
 }
 
 /** The best images so far of every map of one layer. */
 class LayerBoard {
-  private readonly maps: readonly number[];
-  private readonly strongest: StrongActivation[][];
-  private readonly sums: Float64Array;
-  private readonly active: Float64Array;
+  private maps: readonly number[];
+  private strongest: StrongActivation[][];
+  private sums: Float64Array;
+  private active: Float64Array;
   private images = 0;
 
   constructor(
     private readonly shape: readonly number[],
+    private readonly input: readonly number[],
     private readonly patch: PatchFinder,
     private readonly count: number,
     wanted: readonly number[] | undefined,
@@ -147,5 +155,26 @@ class LayerBoard {
       mean: this.sums[i] / this.images,
       active: this.active[i] / this.images,
     }));
+  }
+
+  state(): LayerState {
+    const { shape, input, images } = this;
+    const maps = this.maps.map((map, i) => ({
+      map,
+      sum: this.sums[i],
+      active: this.active[i],
+      strongest: this.strongest[i].map(({ index, value, position: [y, x] }): [number, number, number, number] => [index, value, y, x]),
+    }));
+    return { shape, input, images, maps };
+  }
+
+  restore({ maps, images }: LayerState): void {
+    this.maps = maps.map(({ map }) => map);
+    this.sums = Float64Array.from(maps, ({ sum }) => sum);
+    this.active = Float64Array.from(maps, ({ active }) => active);
+    this.strongest = maps.map(({ strongest }) =>
+      strongest.map(([index, value, y, x]) => ({ index, value, position: [y, x], patch: this.patch([y, x]) })),
+    );
+    this.images = images;
   }
 }

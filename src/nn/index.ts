@@ -1,4 +1,5 @@
 /** Layers, initial weights, losses, optimisers and schedules. */
+export { shapesOnly, trainingBytes } from './dry_run.js';
 export { type InitScheme, initialize } from './init.js';
 export { Dropout, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh } from './layers/activation.js';
 export { Conv2d, ConvTranspose2d } from './layers/conv2d.js';

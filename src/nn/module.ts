@@ -10,6 +10,7 @@ import {
   tensor,
   ZfnetError,
 } from '../tensor/index.js';
+import { inLayer } from '../tensor/spans.js';
 
 /** A state dictionary does not fit the module: names are missing, left over, or of another shape. */
 export class StateError extends ZfnetError {
@@ -168,10 +169,10 @@ export abstract class Module {
   }
 }
 
-/** Runs `fn`; a `ShapeError` inside is thrown again with the layer's name in front. */
+/** Runs `fn` as the work of a layer: profiles show it under that name, and a `ShapeError` inside is thrown again with the name in front. */
 export function namingLayer<T>(name: string, fn: () => T): T {
   try {
-    return fn();
+    return inLayer(name, fn);
   } catch (error) {
     if (error instanceof ShapeError && !error.message.startsWith('layer '))
       throw new ShapeError(`layer ${name}: ${error.message}`, { cause: error });

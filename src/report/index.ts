@@ -1,4 +1,5 @@
 /** Pictures, charts and the page made of them. */
+export { confusionPicture } from './confusion_picture.js';
 export { type Experiment, type ExperimentPicture, experimentPage } from './experiment.js';
 export * from './experiments/index.js';
 export { chooseMaps, inputOf } from './findings.js';

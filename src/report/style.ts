@@ -70,10 +70,11 @@ caption { text-align: left; padding-bottom: 0.5rem; }
 .tile figcaption { padding-top: 0.3rem; }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 2rem; margin-block: 1.5rem; }
 .charts svg { width: 100%; height: auto; font-family: var(--sans); }
-.panels { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 12rem), 1fr)); gap: 1.5rem; margin-block: 1.5rem; align-items: start; }
+.panels { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 10rem), 1fr)); gap: 1.5rem; margin-block: 1.5rem; align-items: start; }
 .panels.wide { grid-template-columns: repeat(auto-fit, minmax(min(100%, 17rem), 1fr)); }
 .panels :is(img, svg) { display: block; width: 100%; height: auto; }
-.masked { max-width: 44rem; margin-block: 1.5rem; }
+.single { max-width: 38rem; margin-block: 1.5rem; }
+.single > svg { display: block; width: 100%; height: auto; font-family: var(--sans); }
 .key { display: flex; flex-wrap: wrap; gap: 0 0.8rem; }
 .key i { display: inline-block; width: 0.7em; height: 0.7em; margin-right: 0.35em; border-radius: 1px; }
 .filters { max-width: 40rem; margin-block: 1.5rem; --gap: var(--page); }

@@ -8,6 +8,7 @@ import type { OverlapRule, ReluRule } from '../backend/backend.js';
 import { BackendError, NonFiniteError, RangeOfValueError, ShapeError } from '../backend/errors.js';
 import { freedOnFailure, runScope } from './memory.js';
 import { sameShape } from './shape.js';
+import { currentLayer, span, withLayer } from './spans.js';
 import { checkFloat, empty, isTensor, type Tensor } from './tensor.js';
 
 /** What the walk does where methods disagree. Everything else is the gradient in all of them. */
@@ -41,6 +42,8 @@ export type BackwardFn = (dy: Tensor, saved: readonly Tensor[], needs: readonly 
 export class GraphNode {
   /** What freed it; null while a walk can still go through. */
   freedBy: string | null = null;
+  /** The layer that it ran in. */
+  readonly layer = currentLayer();
   /** The output's owner, and the operations that took the output in. At 0 no walk can come here any more. */
   private users = 1;
 
@@ -153,6 +156,10 @@ export interface BackwardOptions {
  * @returns the signals at `wrt`, in its order (zeros where none arrives); an empty array without `wrt`
  */
 export function backward(output: Tensor, options: BackwardOptions = {}): Tensor[] {
+  return span('backward', () => walk(output, options));
+}
+
+function walk(output: Tensor, options: BackwardOptions): Tensor[] {
   const rules = resolveRules(options.rules ?? 'gradient');
   const { wrt, seed } = options;
   if (!output.requiresGrad)
@@ -203,7 +210,7 @@ function stepBack(node: GraphNode, dy: Tensor, isWanted: (input: Tensor) => bool
   const needs = node.inputs.map(isWanted);
   const arriving: [Tensor, Tensor][] = [];
   if (needs.includes(true)) {
-    const gradients = node.backward(dy, node.saved, needs, rules);
+    const gradients = withLayer(node.layer, () => node.backward(dy, node.saved, needs, rules), node.layer || node.op);
     node.inputs.forEach((input, i) => {
       const gradient = gradients[i];
       if (!gradient) return;

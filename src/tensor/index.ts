@@ -20,6 +20,7 @@ export { type BackwardOptions, type BackwardRules, backward, isRecording, noGrad
 export * from './ops/index.js';
 export { Generator, type GeneratorState, getRandomState, manualSeed, STREAMS, setRandomState } from './random.js';
 export { type Shape, sizeOf } from './shape.js';
+export { span } from './spans.js';
 export {
   defaultBackend,
   fromHost,

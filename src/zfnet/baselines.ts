@@ -1,8 +1,9 @@
-/** What a network is measured against: guessing, and looking for the training image whose pixels differ least. */
+/** What a network is measured against, both on pixels: looking for the training image that differs least, and a linear classifier. */
 import type { Image, Split } from '../data/dataset.js';
 import type { DataError } from '../data/errors.js';
 import { batches } from '../data/loader.js';
 import { noGrad, type Tensor, tensor } from '../tensor/index.js';
+import { type ClassifierErrors, fitLinear, linearErrors } from './linear_classifiers.js';
 
 export interface NearestNeighbourOptions {
   /** Images are compared at about this side in pixels, each pixel the mean of a block. Default 32. */
@@ -76,6 +77,47 @@ export async function nearestNeighbour(train: Split, tests: readonly Split[], op
   }
 }
 
+export interface LinearOnPixelsOptions {
+  /** The classifier sees images at about this side in pixels, each pixel the mean of a block. Default 16: it finds nothing in finer ones. */
+  side?: number;
+  /** Images read so far; the classifier is found when those of `train` are. */
+  onProgress?: (done: number, total: number) => void;
+  onBroken?: (error: DataError) => void;
+}
+
+/** Errors of a linear classifier on pixels (softmax regression with C = 10) on each of some splits, in their order. */
+export async function linearOnPixels(
+  train: Split,
+  tests: readonly Split[],
+  classes: number,
+  options: LinearOnPixelsOptions = {},
+): Promise<ClassifierErrors[]> {
+  const { side = 16, onProgress, onBroken } = options;
+  const total = train.length + tests.reduce((sum, split) => sum + split.length, 0);
+  let done = 0;
+  const read = async (split: Split) => {
+    const pixels: Float32Array[] = [];
+    const labels: number[] = [];
+    for await (const examples of batches(split, { batchSize: PIECE, onBroken })) {
+      for (const { image, label } of examples) {
+        pixels.push(shrink(image, side));
+        labels.push(label);
+      }
+      done += examples.length;
+      onProgress?.(done, total);
+    }
+    return { features: { rows: pixels.length, columns: pixels[0]?.length ?? 0, data: joined(pixels) }, labels };
+  };
+  const known = await read(train);
+  const classifier = await fitLinear(known.features, known.labels, classes, { kind: 'softmax', strength: 10 });
+  const errors: ClassifierErrors[] = [];
+  for (const split of tests) {
+    const { features, labels } = await read(split);
+    errors.push(linearErrors(classifier, features, labels));
+  }
+  return errors;
+}
+
 function makePiece(rows: readonly Float32Array[], labels: number[]): Piece {
   const halfNorms = Float32Array.from(rows, (row) => -0.5 * row.reduce((sum, value) => sum + value * value, 0));
   return { pixels: stack(rows), halfNorms: tensor(halfNorms, [1, rows.length]), labels };
@@ -103,10 +145,12 @@ async function answer(pieces: readonly Piece[], rows: readonly Float32Array[]): 
   return answers;
 }
 
-function stack(rows: readonly Float32Array[]): Tensor {
-  const all = new Float32Array(rows.length * rows[0].length);
+const stack = (rows: readonly Float32Array[]): Tensor => tensor(joined(rows), [rows.length, rows[0].length]);
+
+function joined(rows: readonly Float32Array[]): Float32Array {
+  const all = new Float32Array(rows.length * (rows[0]?.length ?? 0));
   for (const [i, row] of rows.entries()) all.set(row, i * row.length);
-  return tensor(all, [rows.length, rows[0].length]);
+  return all;
 }
 
 /**

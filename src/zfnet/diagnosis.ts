@@ -1,9 +1,10 @@
-/** Finding out what went wrong: the operation that made a NaN, and filters that never respond. */
+/** Finding out what goes wrong: the operation that made a NaN, a loss on its way there, filters that never respond or outgrow the rest. */
+import type { Network } from '../nn/index.js';
 import { crossEntropy, NonFiniteError, noGrad, setNanCheck, setRandomState, type Tensor, ZfnetError } from '../tensor/index.js';
 import type { ZfNet } from './model.js';
 import { firstNonFinite, type TrainingState } from './training_state.js';
 
-/** Training stopped since its numbers went bad. The last checkpoint is from before that. */
+/** Training cannot go on: its numbers went bad, or what it needs is gone. The last checkpoint is from before that. */
 export class TrainingError extends ZfnetError {
   override name = 'TrainingError';
   constructor(
@@ -30,7 +31,7 @@ export interface Culprit {
  *
  * @param random the generators' state from before the batch
  */
-export function findNonFinite(model: ZfNet, images: Tensor, labels: Tensor, random: TrainingState['random']): Culprit {
+export function findNonFinite(model: Network, images: Tensor, labels: Tensor, random: TrainingState['random']): Culprit {
   const parameter = firstNonFinite(
     Object.fromEntries(model.namedParameters().map(([name, tensor]) => [name, { shape: tensor.shape, data: tensor.dataSync() }])),
   );
@@ -79,4 +80,67 @@ export function deadFilters(model: ZfNet, images: Tensor): { layer: string; maps
     if (!alive) dead.push(map);
   }
   return { layer: model.layerNames()[0], maps: dead, of };
+}
+
+/** A filter this many times as large as the median of its layer dominates. */
+const DOMINATING = 4;
+
+export interface DominatingFilters {
+  layer: string;
+  maps: number[];
+  /** Filters of the layer in all. */
+  of: number;
+  /** Root mean squares: of the median filter, and of the largest. */
+  median: number;
+  largest: number;
+}
+
+/**
+ * The layers in which a few convolution filters have grown far beyond the others. The paper met this in its first layer and
+ * holds filters to a root mean square of 0.1 for it (section 3.1).
+ */
+export function dominatingFilters(model: ZfNet): DominatingFilters[] {
+  return model.namedParameters().flatMap(([name, weight]) => {
+    if (weight.rank !== 4) return [];
+    const of = weight.shape[0];
+    const sizes = filterRms(weight.dataSync(), of);
+    const sorted = [...sizes].sort((a, b) => a - b);
+    const [median, largest] = [sorted[Math.floor(of / 2)], sorted[of - 1]];
+    const maps = sizes.flatMap((rms, map) => (rms > DOMINATING * median ? [map] : []));
+    return maps.length > 0 ? [{ layer: name.split('.')[0], maps, of, median, largest }] : [];
+  });
+}
+
+function filterRms(weights: ArrayLike<number>, filters: number): number[] {
+  const size = weights.length / filters;
+  return Array.from({ length: filters }, (_, map) => {
+    let sum = 0;
+    for (let i = map * size; i < (map + 1) * size; i++) sum += weights[i] ** 2;
+    return Math.sqrt(sum / size);
+  });
+}
+
+/**
+ * Sees a loss explode before it is infinite. Two running means are compared, one over a few steps and one over many: the short
+ * one far above the lowest that the long one has been, and worse than the answers of somebody who guesses.
+ */
+export class LossWatch {
+  private short: number | null = null;
+  private long = 0;
+  private lowest = Number.POSITIVE_INFINITY;
+  private readonly guessing: number;
+
+  constructor(classes: number) {
+    this.guessing = Math.log(Math.max(classes, 2));
+  }
+
+  /** The loss of the next step; returns what to say about it, or null. */
+  see(loss: number): string | null {
+    const [few, many] = [0.2, 0.02];
+    this.short = this.short === null ? loss : this.short + few * (loss - this.short);
+    this.long = this.lowest === Number.POSITIVE_INFINITY ? loss : this.long + many * (loss - this.long);
+    this.lowest = Math.min(this.lowest, this.long);
+    if (!(this.short > 2 * this.guessing && this.short > 3 * this.lowest)) return null;
+    return `the loss explodes: it is ${this.short.toPrecision(3)} over the last steps, was ${this.lowest.toPrecision(3)}, and guessing gives ${this.guessing.toPrecision(3)}; it may soon be NaN. Stop, and go on from a checkpoint with a lower learning rate or a limit on the filters' size`;
+  }
 }

@@ -17,6 +17,8 @@ export interface EpochMetrics {
   valTop5Error: number | null;
   /** Of training, without validation. */
   imagesPerSecond: number;
+  /** The most bytes that the engine's tensors held since it started. Absent in runs of earlier versions. */
+  peakBytes?: number;
 }
 
 /** The epochs so far. A last line that was cut off while it was written is left out. */

@@ -102,7 +102,21 @@ export const PRESETS = {
 
 export type PresetName = keyof typeof PRESETS;
 
-export interface ZfnetOptions {
+/** Layers that a network can do without, each with its ReLU and its dropout: those that the paper's Table 3 takes out, and conv5. */
+export const REMOVABLE_LAYERS = ['conv3', 'conv4', 'conv5', 'fc6', 'fc7'] as const;
+export type RemovableLayer = (typeof REMOVABLE_LAYERS)[number];
+
+/** What differs from the preset, as in the paper's Table 3. */
+export interface Variant {
+  /** Layers that are left out; what is around them keeps its name. */
+  without?: readonly RemovableLayer[];
+  /** Maps of conv1 to conv5, before `width`. */
+  maps?: readonly number[];
+  /** Units of fc6 and fc7, before `width`. */
+  units?: readonly number[];
+}
+
+export interface ZfnetOptions extends Variant {
   /** Number of classes. Default 1000. */
   classes?: number;
   /** Height and width of the input in pixels. Default: the preset's. */
@@ -119,8 +133,8 @@ export interface ZfnetOptions {
   seed?: number;
 }
 
-/** Everything needed to build the same network again; what checkpoints record. */
-export interface Architecture {
+/** Everything needed to build the same network again; what checkpoints record. Of a variant, only what is not the preset's. */
+export interface Architecture extends Variant {
   preset: PresetName;
   classes: number;
   inputSize: number;
@@ -156,7 +170,26 @@ export function architectureOf(preset: PresetName, options: ZfnetOptions = {}): 
       throw new RangeOfValueError(`zfnet: ${name} is ${value}, expected a whole number of at least 1`);
   }
   if (!(width > 0)) throw new RangeOfValueError(`zfnet: width is ${width}, expected more than 0`);
-  return { preset, classes, inputSize, channels, width, dropout };
+  return { preset, classes, inputSize, channels, width, dropout, ...variantOf(spec, options) };
+}
+
+/** The checked differences to a preset; empty for the preset itself. */
+function variantOf(spec: Preset, { without = [], maps, units }: Variant): Variant {
+  const unknown = without.filter((name) => !REMOVABLE_LAYERS.includes(name));
+  if (unknown.length > 0)
+    throw new RangeOfValueError(`zfnet: without names ${unknown.join(', ')}; what can be left out is ${REMOVABLE_LAYERS.join(', ')}`);
+  checkCounts('maps', maps, spec.conv.length);
+  checkCounts('units', units, spec.units.length);
+  return {
+    ...(without.length > 0 && { without: REMOVABLE_LAYERS.filter((name) => without.includes(name)) }),
+    ...(maps && { maps: [...maps] }),
+    ...(units && { units: [...units] }),
+  };
+}
+
+function checkCounts(name: string, counts: readonly number[] | undefined, length: number): void {
+  if (counts && (counts.length !== length || counts.some((count) => !Number.isInteger(count) || count < 1)))
+    throw new RangeOfValueError(`zfnet: ${name} is [${counts.join(', ')}], expected ${length} whole numbers of at least 1`);
 }
 
 /** The initial weights of a network that is not told otherwise: the paper's at full size, He's below. */
@@ -190,8 +223,10 @@ export function zfnet(preset: PresetName, options: ZfnetOptions = {}): ZfNet {
   });
 }
 
-/** Puts the layers of a preset into `layers`, as far as they fit. */
+/** Puts the layers of a preset, or of a variant of it, into `layers`, as far as they fit. */
 function buildLayers(spec: Preset, architecture: Architecture, layers: Record<string, Module>): void {
+  const { without = [], maps = spec.conv.map((c) => c.maps), units = spec.units } = architecture;
+  const left = (name: string) => !without.some((each) => each === name);
   const scaled = (count: number) => Math.max(1, Math.round(count * architecture.width));
   let shape: Shape = [1, architecture.channels, architecture.inputSize, architecture.inputSize];
   const add = (name: string, layer: Module) => {
@@ -213,8 +248,10 @@ function buildLayers(spec: Preset, architecture: Architecture, layers: Record<st
 
   spec.conv.forEach((c, i) => {
     const block = i + 1;
-    add(`conv${block}`, new Conv2d(shape[1], scaled(c.maps), c.kernel, { stride: c.stride, padding: c.padding }));
-    add(`relu${block}`, new ReLU());
+    if (left(`conv${block}`)) {
+      add(`conv${block}`, new Conv2d(shape[1], scaled(maps[i]), c.kernel, { stride: c.stride, padding: c.padding }));
+      add(`relu${block}`, new ReLU());
+    }
     if (block <= 2) {
       if (spec.norm.place === 'before pool') addNorm(block);
       addPool(block, spec.pool[i]);
@@ -222,11 +259,12 @@ function buildLayers(spec: Preset, architecture: Architecture, layers: Record<st
     }
   });
   addPool(5, spec.pool[2]);
-  if (spec.units.length === 0) return;
+  if (units.length === 0) return;
   add('flatten', new Flatten());
-  spec.units.forEach((units, i) => {
+  units.forEach((count, i) => {
     const block = 6 + i;
-    add(`fc${block}`, new Linear(shape[1], scaled(units)));
+    if (!left(`fc${block}`)) return;
+    add(`fc${block}`, new Linear(shape[1], scaled(count)));
     add(`relu${block}`, new ReLU());
     if (architecture.dropout > 0) add(`drop${block}`, new Dropout(architecture.dropout));
   });

@@ -194,6 +194,7 @@ export async function meanImage(split: Split, side: number, channels: 1 | 3, opt
       for (let i = 0; i < sums.length; i++) sums[i] += image.data[i];
       counted++;
     }
+    if (counted === 0) throw new DataError(`none of ${images.length} images can be read: there is nothing to take the mean of`);
     options.onProgress?.(Math.min(start + READ_AHEAD, total), total);
   }
   const data = new Float32Array(sums.length);

@@ -19,14 +19,27 @@ export interface ReadOptions {
   onBroken?: (error: DataError) => void;
 }
 
+/** So many images in a row that cannot be read are no longer a few broken files: the data are gone. */
+const GONE = 64;
+
 /**
  * Yields the batches in order. All images of a batch, and of the batches ahead, are asked for at once: kernels keep this
  * thread busy, so whatever decodes elsewhere must have enough to do until the next turn.
+ *
+ * @throws DataError when `onBroken` is told of one image after the other and none can be read
  */
 export async function* readBatches(split: Split, order: ArrayLike<number>, options: ReadOptions): AsyncGenerator<Batch, void, undefined> {
-  const { batchSize, from = 0, ahead = 2, onBroken } = options;
+  const { batchSize, from = 0, ahead = 2 } = options;
+  let last: DataError | undefined;
+  const onBroken =
+    options.onBroken &&
+    ((error: DataError) => {
+      last = error;
+      options.onBroken?.(error);
+    });
   const waiting: Promise<Batch>[] = [];
   let next = from;
+  let readUpTo = from;
   const start = () => {
     if (next >= order.length) return;
     const places = Array.prototype.slice.call(order, next, next + batchSize) as number[];
@@ -39,9 +52,17 @@ export async function* readBatches(split: Split, order: ArrayLike<number>, optio
   for (let i = 0; i < ahead; i++) start();
   for (;;) {
     start();
-    const batch = waiting.shift();
+    const batch = await waiting.shift();
     if (!batch) return;
-    yield await batch;
+    if (batch.examples.length > 0) readUpTo = batch.cursor;
+    const unread = batch.cursor - readUpTo;
+    if (last && (unread >= GONE || unread === order.length))
+      throw new DataError(
+        `none of ${unread} images in a row can be read; the last: ${last.message}. Are the data still there?`,
+        last.file,
+        last,
+      );
+    yield batch;
   }
 }
 
@@ -58,12 +79,4 @@ async function fetchAll(split: Split, places: readonly number[], cursor: number,
     }),
   );
   return { examples: fetched.filter((example) => example !== undefined), cursor };
-}
-
-/** Lets timers, signals, progress bars and finished reads have their turn. */
-export function yieldToEvents(): Promise<void> {
-  return new Promise((resolve) => {
-    if (typeof setImmediate === 'function') setImmediate(resolve);
-    else setTimeout(resolve, 0);
-  });
 }

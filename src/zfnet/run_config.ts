@@ -38,6 +38,10 @@ export interface RunConfig {
   init: InitScheme;
   data: DataRecord;
   preprocess: PreprocessOptions;
+  /** The run that it began from, as it was named, if it did. */
+  from?: string;
+  /** The layers that stayed as they were: `conv1-fc7`. */
+  freeze?: string;
   training: TrainingOptions;
   /** What computed it: other backends and the mode `fast` give other bits. */
   engine: EngineRecord;

@@ -5,20 +5,31 @@
  * What a run computes depends on its configuration alone. It may be stopped anywhere, even killed, and goes on from its last
  * checkpoint to the same bits.
  */
-import type { Dataset, Split } from '../data/dataset.js';
-import type { DataError } from '../data/errors.js';
+import type { Dataset, Example, Split } from '../data/dataset.js';
+import { DataError } from '../data/errors.js';
 import { epochOrder } from '../data/loader.js';
+import { yieldToEvents } from '../data/turn.js';
 import { decodeCheckpoint, encodeCheckpoint } from '../formats/checkpoint.js';
 import type { HostTensor } from '../formats/safetensors.js';
-import { countErrors, type InitScheme, SGD, StateError } from '../nn/index.js';
-import { crossEntropy, fromHost, getRandomState, manualSeed, NonFiniteError, RangeOfValueError, type Tensor } from '../tensor/index.js';
+import { countErrors, type InitScheme, type Network, SGD, StateError } from '../nn/index.js';
+import {
+  crossEntropy,
+  fromHost,
+  getRandomState,
+  manualSeed,
+  NonFiniteError,
+  OutOfMemoryError,
+  RangeOfValueError,
+  type Tensor,
+} from '../tensor/index.js';
 import { mirrors } from './augment.js';
-import { deadFilters, findNonFinite, TrainingError } from './diagnosis.js';
+import { type Culprit, deadFilters, dominatingFilters, findNonFinite, LossWatch, TrainingError } from './diagnosis.js';
 import { checkLabels, type Evaluation, evaluate } from './evaluate.js';
+import { FrozenLayers, lastFrozenLayer } from './frozen_layers.js';
 import { type EpochMetrics, truncateMetrics } from './metrics.js';
 import { defaultInit, type ZfNet } from './model.js';
 import { meanImage, Preprocess, scaleFor, sideFor } from './preprocess.js';
-import { type Batch, readBatches, yieldToEvents } from './read_batches.js';
+import { type Batch, readBatches } from './read_batches.js';
 import {
   type Change,
   checkSameRecipe,
@@ -78,8 +89,19 @@ export interface TrainJob extends TrainingListener {
   scale?: number;
   /** Examples that the mean image is computed from, evenly spread. Default: all of the training set. */
   meanExamples?: number;
+  /** The run that the model's weights come from, by `startFrom`: how it prepares images holds here too. Default: the model begins by itself. */
+  from?: { run: string; preprocess: Preprocess };
+  /**
+   * Layers that stay as they are, from the first on: `conv1-fc7`, or `fc7` for short. What they make of an image is computed once
+   * where `augment` is `none`, and in every epoch otherwise. On `resume`, the run's own.
+   */
+  freeze?: string;
+  /** Bytes of frozen layers' outputs that are kept in memory. Default 1 GiB. */
+  keepBytes?: number;
   /** Go on with the run in `store` where it stopped. Of `options`, `epochs` and `lr` may then differ from before. Default false. */
   resume?: boolean;
+  /** Write the configuration, the mean image and the initial weights, and take no step: for a run that is trained elsewhere. Default false. */
+  prepareOnly?: boolean;
   /** Stops after the step under way and leaves a checkpoint. */
   signal?: AbortSignal;
   /** A checkpoint within the epoch every so many minutes (default 5), and every so many steps (default: never). */
@@ -87,11 +109,16 @@ export interface TrainJob extends TrainingListener {
   checkpointSteps?: number;
   /** Batches read ahead of the engine. Default 2. */
   readAhead?: number;
+  /**
+   * Whether an image that cannot be read is lost, such as a file that is gone, which ends training: the data are no longer those
+   * that it began with. Others are left out, with a warning. Default: none is.
+   */
+  isLost?: (error: DataError) => boolean;
 }
 
 export interface TrainResult {
-  /** `stopped`: by the signal. */
-  status: 'done' | 'stopped';
+  /** `stopped`: by the signal. `prepared`: as `prepareOnly` asks. */
+  status: 'done' | 'stopped' | 'prepared';
   /** Epochs and steps done in all. */
   epoch: number;
   step: number;
@@ -105,7 +132,8 @@ export interface TrainResult {
 /**
  * Trains a network.
  *
- * @throws TrainingError when the loss becomes NaN or infinite: names the operation; the checkpoints are from before
+ * @throws TrainingError when training cannot go on: the loss became NaN or infinite (names the operation), an image is lost, memory
+ * does not suffice, the store does not take a file. The last checkpoint is whole and from before
  * @throws StateError when a run is resumed with another network or other data, or a store holds a run and `resume` is off
  * @throws FormatError when the checkpoint to go on from is damaged
  */
@@ -129,17 +157,20 @@ async function begun(job: TrainJob, store: RunStore): Promise<Trainer> {
   const { architecture } = job.model;
   const init = job.init ?? defaultInit(architecture);
   const training = trainingOptions(job.options);
+  const { from, freeze } = job;
+  const preparation = from?.preprocess.options ?? {
+    inputSize: architecture.inputSize,
+    side: sideFor(architecture.inputSize),
+    channels: job.dataset.channels,
+    scale: job.scale ?? scaleFor(init),
+  };
   const config: RunConfig = {
     architecture,
     init,
     data: recordOf(job.dataset, job.dataOptions),
-    preprocess: {
-      inputSize: architecture.inputSize,
-      side: sideFor(architecture.inputSize),
-      channels: job.dataset.channels,
-      scale: job.scale ?? scaleFor(init),
-      mirror: mirrors(training.augment),
-    },
+    preprocess: { ...preparation, mirror: mirrors(training.augment) },
+    ...(from && { from: from.run }),
+    ...(freeze !== undefined && { freeze: `${job.model.layerNames()[0]}-${lastFrozenLayer(job.model, freeze)}` }),
     training,
     engine: engineRecord(job.model),
     changes: [],
@@ -150,17 +181,23 @@ async function begun(job: TrainJob, store: RunStore): Promise<Trainer> {
 async function fromStart(job: TrainJob, store: RunStore, config: RunConfig): Promise<Trainer> {
   await writeConfig(store, config);
   manualSeed(config.training.seed);
-  const { side, channels } = config.preprocess;
-  const mean = await meanImage(job.dataset.splits.train, side, channels, {
-    examples: job.meanExamples,
-    onProgress: (done, total) => job.onProgress?.('mean', done, total),
-    onBroken: (error) => job.onWarning?.(error.message),
-    signal: job.signal,
-  });
+  const mean = job.from?.preprocess.meanTensor ?? (await meanOfTraining(job, config));
   const trainer = new Trainer(job, store, config, mean);
   await trainer.save();
   job.onStart?.(config, null);
   return trainer;
+}
+
+async function meanOfTraining(job: TrainJob, { preprocess: { side, channels } }: RunConfig): Promise<HostTensor> {
+  return await meanImage(job.dataset.splits.train, side, channels, {
+    examples: job.meanExamples,
+    onProgress: (done, total) => job.onProgress?.('mean', done, total),
+    onBroken: (error) => {
+      if (job.isLost?.(error)) throw error;
+      job.onWarning?.(error.message);
+    },
+    signal: job.signal,
+  });
 }
 
 /** A run that goes on: the same network on the same data, from its last checkpoint. */
@@ -211,10 +248,15 @@ class Trainer {
   private readonly optimizer: SGD;
   private readonly schedule: Schedule;
   private readonly preprocess: Preprocess;
+  private readonly frozen: FrozenLayers | null;
+  /** The layers that learn: all of them unless some are frozen. */
+  private readonly learning: Network;
   private progress: Progress = freshProgress();
   private saved: { epoch: number; step: number; at: number } | null = null;
   private dead = 0;
-  private readonly broken = new Set<string>();
+  /** What has been warned of, which once is enough for. */
+  private readonly warned = new Set<string>();
+  private readonly losses: LossWatch;
 
   constructor(
     private readonly job: TrainJob,
@@ -226,6 +268,23 @@ class Trainer {
     this.optimizer = new SGD(job.model.parameters(), { lr, momentum, weightDecay, maxFilterRms: maxFilterRms ?? undefined });
     this.schedule = makeSchedule(this.optimizer, schedule, epochs);
     this.preprocess = new Preprocess(config.preprocess, mean);
+    this.losses = new LossWatch(config.architecture.classes);
+    this.frozen = config.freeze === undefined ? null : this.freeze(config.freeze);
+    this.learning = this.frozen?.head ?? job.model;
+  }
+
+  private freeze(range: string): FrozenLayers {
+    const { model, keepBytes, onWarning } = this.job;
+    const { augment } = this.config.training;
+    if (augment !== 'none')
+      onWarning?.(
+        `augment is '${augment}', so the frozen layers work in every epoch; with 'none' they see each image once, and epochs are much faster`,
+      );
+    const onFull = () =>
+      onWarning?.(
+        'the outputs of the frozen layers do not all fit into the memory that they may take; those of the other images are computed in every epoch',
+      );
+    return new FrozenLayers(model, range, this.preprocess, { keepBytes, onFull });
   }
 
   get lr(): number {
@@ -245,14 +304,21 @@ class Trainer {
 
   async run(): Promise<TrainResult> {
     const { training } = this.config;
-    let status: TrainResult['status'] = 'done';
+    let status: TrainResult['status'] = this.job.prepareOnly ? 'prepared' : 'done';
     try {
-      while (this.progress.epoch < training.epochs) {
+      while (status !== 'prepared' && this.progress.epoch < training.epochs) {
         if ((await this.trainEpoch()) && (await this.finishEpoch())) continue;
         status = 'stopped';
         await this.save();
         break;
       }
+    } catch (error) {
+      if (error instanceof DataError)
+        this.fail(`images are lost: ${error.message}`, {
+          cause: error,
+          advice: 'Put them back and resume; or start a new run without them, for a run goes on with the data that it began with',
+        });
+      throw error;
     } finally {
       this.optimizer.zeroGrad();
       this.optimizer.dispose();
@@ -268,9 +334,9 @@ class Trainer {
     const split = job.dataset.splits.train;
     const order = epochOrder(split.length, { seed, epoch: progress.epoch + 1 });
     const reading = { batchSize, from: progress.cursor, ahead: job.readAhead, onBroken: this.onBroken };
-    job.model.train();
+    this.learning.train();
     let before = performance.now();
-    for await (const batch of readBatches(split, order, reading)) {
+    for await (const batch of readBatches(this.source(split), order, reading)) {
       if (job.signal?.aborted) return false;
       if (batch.examples.length > 0) await this.step(batch);
       progress.cursor = batch.cursor;
@@ -283,77 +349,108 @@ class Trainer {
     return true;
   }
 
+  /** The update by the mean over the mini-batch, whose parts go through the network one after the other. */
   private async step({ examples, cursor }: Batch): Promise<void> {
     const { job, config, progress, optimizer } = this;
-    const { seed, augment, epochs } = config.training;
-    const { inputSize, channels } = config.preprocess;
-    const data = this.preprocess.training(examples, { augment, seed, epoch: progress.epoch + 1 });
-    const images = fromHost(data, [examples.length, channels, inputSize, inputSize]);
+    const { microBatch, epochs } = config.training;
+    const count = examples.length;
+    const each = microBatch ?? count;
+    let loss = 0;
+    for (let start = 0; start < count; start += each) {
+      const part = examples.slice(start, start + each);
+      const learnt = await this.learn(part, part.length / count);
+      loss += learnt.loss * part.length;
+      progress.sums.errors += learnt.errors;
+    }
+    optimizer.step();
+    optimizer.zeroGrad();
+    progress.sums.loss += loss;
+    progress.sums.examples += count;
+    progress.step++;
+    const exploding = this.losses.see(loss / count);
+    if (exploding) this.warnOnce('loss', `epoch ${progress.epoch + 1}, step ${progress.step}: ${exploding} (the rate is ${optimizer.lr})`);
+    job.onStep?.({
+      epoch: progress.epoch + 1,
+      epochs,
+      step: progress.step,
+      done: cursor,
+      total: job.dataset.splits.train.length,
+      loss: loss / count,
+      lr: optimizer.lr,
+    });
+  }
+
+  /**
+   * Forward, and backward with a share of the mini-batch's mean. Gradients add up until the update, which happens only if every loss is
+   * a number.
+   */
+  private async learn(examples: readonly Example[], share: number): Promise<{ loss: number; errors: number }> {
+    const inputs = await this.inputs(examples);
     const labels = fromHost(
       Int32Array.from(examples, ({ label }) => label),
       [examples.length],
     );
     const random = getRandomState();
     try {
-      const { loss, errors } = await this.learn(images, labels, random);
-      progress.sums.loss += loss * examples.length;
-      progress.sums.errors += errors;
-      progress.sums.examples += examples.length;
-      progress.step++;
-      job.onStep?.({
-        epoch: progress.epoch + 1,
-        epochs,
-        step: progress.step,
-        done: cursor,
-        total: job.dataset.splits.train.length,
-        loss,
-        lr: optimizer.lr,
-      });
+      const logits = this.learning.forward(inputs);
+      const loss = crossEntropy(logits, labels);
+      const values = await logits.data();
+      const value = await loss.item();
+      if (!Number.isFinite(value)) this.failNonFinite(inputs, labels, random);
+      const weighted = share === 1 ? loss : loss.mul(share);
+      weighted.backward();
+      for (const each of [logits, loss, weighted]) each.dispose();
+      return { loss: value, errors: countErrors(values, labels.dataSync(), logits.shape[1], 1) };
+    } catch (error) {
+      if (error instanceof NonFiniteError) this.failNonFinite(inputs, labels, random, error);
+      if (error instanceof OutOfMemoryError) this.failMemory(error, examples.length);
+      throw error;
     } finally {
-      images.dispose();
+      inputs.dispose();
       labels.dispose();
     }
   }
 
-  /** Forward, backward, update. The update happens only if the loss is a number. */
-  private async learn(
-    images: Tensor,
-    labels: Tensor,
-    random: ReturnType<typeof getRandomState>,
-  ): Promise<{ loss: number; errors: number }> {
-    const { model } = this.job;
-    let logits: Tensor;
-    let loss: Tensor;
-    try {
-      logits = model.forward(images);
-      loss = crossEntropy(logits, labels);
-    } catch (error) {
-      if (error instanceof NonFiniteError) this.failNonFinite(images, labels, random, error);
-      throw error;
-    }
-    const values = await logits.data();
-    const value = await loss.item();
-    if (!Number.isFinite(value)) this.failNonFinite(images, labels, random);
-    loss.backward();
-    this.optimizer.step();
-    this.optimizer.zeroGrad();
-    logits.dispose();
-    loss.dispose();
-    return { loss: value, errors: countErrors(values, labels.dataSync(), logits.shape[1], 1) };
+  /** The training images as far as they are needed. */
+  private source(split: Split): Split {
+    return this.frozen && this.config.training.augment === 'none' ? this.frozen.skim(split) : split;
   }
 
-  private failNonFinite(images: Tensor, labels: Tensor, random: ReturnType<typeof getRandomState>, cause?: unknown): never {
-    const culprit = findNonFinite(this.job.model, images, labels, random);
-    this.fail(`the loss became NaN or infinite: ${culprit.text}`, culprit, cause);
+  /** What the layers that learn are given: crops, or what the frozen layers make of them. */
+  private async inputs(examples: readonly Example[]): Promise<Tensor> {
+    const { seed, augment } = this.config.training;
+    const { inputSize, channels } = this.config.preprocess;
+    const draw = { augment, seed, epoch: this.progress.epoch + 1 };
+    if (this.frozen) return await this.frozen.trainingOutputs(this.job.dataset.splits.train, examples, draw);
+    return fromHost(this.preprocess.training(examples, draw), [examples.length, channels, inputSize, inputSize]);
   }
 
-  private fail(what: string, culprit: { layer?: string; op?: string }, cause?: unknown): never {
-    const { progress, saved, optimizer } = this;
+  private failNonFinite(inputs: Tensor, labels: Tensor, random: ReturnType<typeof getRandomState>, cause?: unknown): never {
+    const culprit = findNonFinite(this.learning, inputs, labels, random);
+    this.fail(`the loss became NaN or infinite: ${culprit.text}`, { culprit, cause, advice: this.calmer() });
+  }
+
+  private failMemory(cause: OutOfMemoryError, images: number): never {
+    const { batchSize } = this.config.training;
+    const advice =
+      images > 1
+        ? `Let fewer images through at once: microBatch ${Math.ceil(images / 2)} (--micro-batch) adds the gradients of a mini-batch of ${batchSize} up part by part`
+        : 'Take a smaller network or smaller images';
+    this.fail(cause.message, { cause, advice });
+  }
+
+  /** Advice where numbers have grown too large. */
+  private calmer(): string {
+    return `Try a lower learning rate (it is ${this.optimizer.lr}), a limit on the filters' size, or look at the images`;
+  }
+
+  private fail(what: string, { advice, culprit = {}, cause }: { advice: string; culprit?: Omit<Culprit, 'text'>; cause?: unknown }): never {
+    const { progress, saved } = this;
     const at = { epoch: progress.epoch + 1, step: progress.step + 1 };
     const batch = Math.floor(progress.cursor / this.config.training.batchSize) + 1;
     const kept = saved ? ` ${PATHS.last} is whole: it holds step ${saved.step}, after ${epochs(saved.epoch)}.` : '';
     throw new TrainingError(
-      `train: epoch ${at.epoch}, batch ${batch} (step ${at.step}): ${what}.${kept} Try a lower learning rate (it is ${optimizer.lr}), a limit on the filters' size, or look at the images`,
+      `train: epoch ${at.epoch}, batch ${batch} (step ${at.step}): ${what}${/[.?!]$/.test(what) ? '' : '.'}${kept} ${advice}`,
       at,
       culprit,
       cause,
@@ -366,8 +463,9 @@ class Trainer {
     const val = job.dataset.splits.val;
     const validation = val && val.length > 0 ? await this.validate(val) : null;
     if (validation === 'stopped') return false;
-    if (validation && !Number.isFinite(validation.loss)) this.fail('the validation loss is NaN or infinite', {});
-    this.warnAboutDeadFilters(await this.someImages());
+    if (validation && !Number.isFinite(validation.loss)) this.fail('the validation loss is NaN or infinite', { advice: this.calmer() });
+    // Frozen filters stay as they are.
+    if (!this.frozen) await this.warnAboutFilters();
 
     const { loss, errors, examples, seconds } = progress.sums;
     const metrics: EpochMetrics = {
@@ -379,6 +477,7 @@ class Trainer {
       valTop1Error: validation?.top1Error ?? null,
       valTop5Error: validation?.top5Error ?? null,
       imagesPerSecond: seconds > 0 ? Number((examples / seconds).toFixed(1)) : 0,
+      peakBytes: this.optimizer.parameters[0].backend.memory().peakBytes,
     };
     this.schedule.step(metrics.valTop1Error ?? metrics.trainLoss);
     const top1Error = metrics.valTop1Error ?? metrics.trainTop1Error;
@@ -392,9 +491,9 @@ class Trainer {
     };
     // The line comes first: a resume drops lines beyond its checkpoint, but could not write one that is missing.
     const bytes = this.checkpoint();
-    await store.append(PATHS.metrics, JSON.stringify(metrics));
-    await store.write(PATHS.epoch(metrics.epoch), bytes);
-    if (better) await store.write(PATHS.best, bytes);
+    await this.keep(() => store.append(PATHS.metrics, JSON.stringify(metrics)));
+    await this.keep(() => store.write(PATHS.epoch(metrics.epoch), bytes));
+    if (better) await this.keep(() => store.write(PATHS.best, bytes));
     await this.save(bytes);
     this.metrics.push(metrics);
     job.onEpoch?.(metrics, this.progress.best);
@@ -402,10 +501,11 @@ class Trainer {
   }
 
   private async validate(split: Split): Promise<Evaluation | 'stopped'> {
-    const { job, preprocess } = this;
+    const { job, preprocess, frozen } = this;
     try {
-      return await evaluate({ model: job.model, preprocess, classes: this.config.data.classes }, split, {
-        batchSize: this.config.training.batchSize,
+      return await evaluate({ model: this.learning, preprocess, classes: this.config.data.classes }, frozen?.skim(split) ?? split, {
+        ...(frozen && { inputs: (examples) => frozen.outputs(split, examples) }),
+        batchSize: this.rows,
         readAhead: job.readAhead,
         signal: job.signal,
         onBroken: this.onBroken,
@@ -419,8 +519,18 @@ class Trainer {
 
   /** Writes `last.safetensors`. */
   async save(bytes = this.checkpoint()): Promise<void> {
-    await this.store.write(PATHS.last, bytes);
+    await this.keep(() => this.store.write(PATHS.last, bytes));
     this.saved = { epoch: this.progress.epoch, step: this.progress.step, at: performance.now() };
+  }
+
+  /** Writes; where that fails, says what is safe. */
+  private async keep(write: () => Promise<void>): Promise<void> {
+    try {
+      await write();
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      this.fail(reason, { cause, advice: 'Then resume: the steps since are computed again, to the same bits' });
+    }
   }
 
   private checkpoint(): Uint8Array {
@@ -428,7 +538,8 @@ class Trainer {
     const captured = capture({ config, model: this.job.model, optimizer, schedule, preprocess, progress });
     // The numbers of the step just taken have met no loss yet.
     const bad = firstNonFinite(captured.weights);
-    if (bad) this.fail(`${bad} became NaN or infinite (op sgd)`, { layer: bad.split('.')[0], op: 'sgd' });
+    if (bad)
+      this.fail(`${bad} became NaN or infinite (op sgd)`, { culprit: { layer: bad.split('.')[0], op: 'sgd' }, advice: this.calmer() });
     return encodeCheckpoint(captured);
   }
 
@@ -439,35 +550,68 @@ class Trainer {
     return progress.step - saved.step >= checkpointSteps || performance.now() - saved.at >= checkpointMinutes * 60_000;
   }
 
-  /** A few images as the network sees them, to look at its responses. */
-  private async someImages(): Promise<Tensor> {
-    const { splits } = this.job.dataset;
-    const split = splits.val && splits.val.length > 0 ? splits.val : splits.train;
-    const order = Array.from({ length: Math.min(64, split.length) }, (_, i) => Math.floor((i * split.length) / Math.min(64, split.length)));
-    const { inputSize, channels } = this.config.preprocess;
-    for await (const { examples } of readBatches(split, order, { batchSize: order.length, onBroken: this.onBroken })) {
-      const images = examples.map(({ image }) => image);
-      return fromHost(this.preprocess.evaluation(images), [images.length, channels, inputSize, inputSize]);
-    }
-    throw new RangeOfValueError(`train: ${this.job.dataset.name} has no images to look at`);
+  /** Images that go through the network at once. */
+  private get rows(): number {
+    const { batchSize, microBatch } = this.config.training;
+    return microBatch ?? batchSize;
   }
 
-  private warnAboutDeadFilters(images: Tensor): void {
-    const { layer, maps, of } = deadFilters(this.job.model, images);
-    images.dispose();
+  private async warnAboutFilters(): Promise<void> {
+    await this.warnAboutDeadFilters();
+    const { maxFilterRms } = this.config.training;
+    for (const { layer, maps, of, median, largest } of dominatingFilters(this.job.model)) {
+      const remedy =
+        maxFilterRms === null
+          ? 'hold each filter to 0.1 after every step (maxFilterRms, --max-filter-rms)'
+          : `the limit of ${maxFilterRms} holds them; a lower one would hold them closer`;
+      this.warnOnce(
+        `dominating ${layer}`,
+        `${layer}: ${maps.length} of ${of} filters (${some(maps)}) dominate: their root mean square reaches ${largest.toPrecision(2)}, that of the others ${median.toPrecision(2)}. The paper's remedy (section 3.1): ${remedy}`,
+      );
+    }
+  }
+
+  /** By a few images, as the network sees them, spread over the data. */
+  private async warnAboutDeadFilters(): Promise<void> {
+    const { splits } = this.job.dataset;
+    const split = splits.val && splits.val.length > 0 ? splits.val : splits.train;
+    const count = Math.min(64, split.length);
+    const order = Array.from({ length: count }, (_, i) => Math.floor((i * split.length) / count));
+    const { inputSize, channels } = this.config.preprocess;
+    let found: { layer: string; maps: number[]; of: number } | null = null;
+    let seen = 0;
+    for await (const { examples } of readBatches(split, order, { batchSize: this.rows, onBroken: this.onBroken })) {
+      if (examples.length === 0) continue;
+      const input = this.preprocess.evaluation(examples.map(({ image }) => image));
+      const images = fromHost(input, [examples.length, channels, inputSize, inputSize]);
+      const { layer, maps, of } = deadFilters(this.job.model, images);
+      images.dispose();
+      const silent: readonly number[] = found?.maps ?? maps;
+      found = { layer, of, maps: silent.filter((map) => maps.includes(map)) };
+      seen += examples.length;
+    }
+    if (!found) return;
+    const { layer, maps, of } = found;
     if (maps.length > this.dead)
       this.job.onWarning?.(
-        `${layer}: ${maps.length} of ${of} filters respond to none of ${images.shape[0]} images (${maps.slice(0, 8).join(', ')}${maps.length > 8 ? ', …' : ''}); a lower learning rate may keep them alive`,
+        `${layer}: ${maps.length} of ${of} filters respond to none of ${seen} images (${some(maps)}); a lower learning rate may keep them alive`,
       );
     this.dead = maps.length;
   }
 
+  private warnOnce(what: string, message: string): void {
+    if (this.warned.has(what)) return;
+    this.warned.add(what);
+    this.job.onWarning?.(message);
+  }
+
   private readonly onBroken = (error: DataError): void => {
-    if (this.broken.has(error.message)) return;
-    this.broken.add(error.message);
-    this.job.onWarning?.(`left out: ${error.message}`);
+    if (this.job.isLost?.(error)) throw error;
+    this.warnOnce(error.message, `left out: ${error.message}`);
   };
 }
+
+const some = (maps: readonly number[]): string => `${maps.slice(0, 8).join(', ')}${maps.length > 8 ? ', …' : ''}`;
 
 const epochs = (count: number): string => `${count} epoch${count === 1 ? '' : 's'}`;
 

@@ -22,6 +22,12 @@ export interface TrainingOptions {
   epochs: number;
   /** Images a step. 128 in the paper. */
   batchSize: number;
+  /**
+   * Images that go through the network at once: gradients add up over the parts of a mini-batch to those of its mean, in the memory
+   * of one part. `null` for the whole mini-batch. Sums are rounded in another order and dropout draws part by part, so other
+   * sizes give other bits; the same size gives the same.
+   */
+  microBatch: number | null;
   /** Learning rate at the start. 0.01 in the paper. */
   lr: number;
   /** 0.9 in the paper. */
@@ -40,6 +46,7 @@ export interface TrainingOptions {
 export const DEFAULT_TRAINING: Readonly<TrainingOptions> = {
   epochs: 70,
   batchSize: 128,
+  microBatch: null,
   lr: 0.01,
   momentum: 0.9,
   weightDecay: 0,
@@ -56,6 +63,13 @@ export function trainingOptions(given: Partial<TrainingOptions> = {}): TrainingO
   const { schedule } = options;
   check('epochs', options.epochs, Number.isInteger(options.epochs) && options.epochs >= 0, 'a whole number of at least 0');
   check('batchSize', options.batchSize, Number.isInteger(options.batchSize) && options.batchSize >= 1, 'a whole number of at least 1');
+  const { microBatch } = options;
+  check(
+    'microBatch',
+    microBatch,
+    microBatch === null || (Number.isInteger(microBatch) && microBatch >= 1),
+    'a whole number of at least 1, or null',
+  );
   check('lr', options.lr, options.lr > 0, 'more than 0');
   check('momentum', options.momentum, options.momentum >= 0 && options.momentum < 1, 'at least 0 and below 1');
   check('weightDecay', options.weightDecay, options.weightDecay >= 0, 'at least 0');

@@ -1,7 +1,8 @@
 /** Fingerprints: the same for the same data wherever it lies, another when files, labels or splits change. */
-import { renameSync } from 'node:fs';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { addSample } from '../../src/data/file_bytes.js';
 import { Hash } from '../../src/data/hash.js';
 import { type OpenOptions, openDataset } from '../../src/data/index.js';
 import { BLUE, GREEN, noiseBytes, noisy, plain, RED, temporaryFolder, tree } from './support.js';
@@ -20,6 +21,12 @@ async function animals(): Promise<string> {
   });
 }
 
+function changeOneByte(file: string): void {
+  const bytes = readFileSync(file);
+  bytes[bytes.length - 5] ^= 1;
+  writeFileSync(file, bytes);
+}
+
 const fingerprint = async (folder: string, options?: OpenOptions) => (await openDataset(folder, options)).fingerprint;
 
 describe('the fingerprint of a folder', () => {
@@ -33,20 +40,55 @@ describe('the fingerprint of a folder', () => {
     ['a file is added', (folder) => tree(folder, { 'train/cat/3.png': plain(BLUE) })],
     ['a file of val is added', (folder) => tree(folder, { 'val/cat/3.png': plain(BLUE) })],
     ['a file is another', (folder) => tree(folder, { 'train/cat/1.png': noisy(5, 5, 1).png().toBuffer() })],
+    ['a file is another of the same length', (folder) => changeOneByte(join(folder, 'val/dog/1.png'))],
     ['a file changes its class', (folder) => renameSync(join(folder, 'train/cat/2.png'), join(folder, 'train/dog/3.png'))],
     ['a file goes over to val', (folder) => renameSync(join(folder, 'train/cat/2.png'), join(folder, 'val/cat/2.png'))],
     ['a file is renamed', (folder) => renameSync(join(folder, 'train/cat/2.png'), join(folder, 'train/cat/3.png'))],
   ])('changes when %s', async (_, change) => {
     const folder = await animals();
-    const before = await fingerprint(folder);
+    // By headers alone: a file that cannot be decoded would be left out, and change it so.
+    const before = await fingerprint(folder, { verify: 'headers' });
     await change(folder);
-    expect(await fingerprint(folder)).not.toBe(before);
+    expect(await fingerprint(folder, { verify: 'headers' })).not.toBe(before);
   });
 
   it('changes with the share that is held out', async () => {
     const files = Array.from({ length: 12 }, (_, i) => [`${i % 2 ? 'cat' : 'dog'}/${i}.png`, plain(RED)] as const);
     const folder = await tree(join(root, 'undivided'), Object.fromEntries(files));
     expect(await fingerprint(folder, { valFraction: 0.5 })).not.toBe(await fingerprint(folder, { valFraction: 0.2 }));
+  });
+});
+
+describe('the sample of a file', () => {
+  const sampled = async (bytes: Uint8Array, pieces: number) => {
+    const folder = await tree(join(root, `sample${folders++}`), { file: bytes });
+    const hash = new Hash();
+    await addSample(hash, join(folder, 'file'), bytes.length, pieces);
+    return hash.hex();
+  };
+  const flipped = (bytes: Uint8Array, at: number) => Uint8Array.from(bytes, (byte, i) => (i === at ? byte ^ 1 : byte));
+
+  it('holds all of a short one, and of a long one its first, its last and those between', async () => {
+    const short = noiseBytes(2048, 1);
+    for (const at of [0, 1000, 2047]) expect(await sampled(flipped(short, at), 2)).not.toBe(await sampled(short, 2));
+    const long = noiseBytes(10 * 1024, 2);
+    const seen = async (at: number, pieces: number) => (await sampled(flipped(long, at), pieces)) !== (await sampled(long, pieces));
+    for (const [at, pieces, expected] of [
+      [0, 2, true],
+      [1023, 2, true],
+      [1024, 2, false],
+      [9 * 1024 - 1, 2, false],
+      [10 * 1024 - 1, 2, true],
+      [5 * 1024, 3, true],
+      [3 * 1024, 3, false],
+    ] as const)
+      expect(await seen(at, pieces), `byte ${at}, ${pieces} pieces`).toBe(expected);
+  });
+
+  it('adds nothing of a file that is not there', async () => {
+    const hash = new Hash();
+    await addSample(hash, join(root, 'nothing'), 100, 2);
+    expect(hash.hex()).toBe(new Hash().hex());
   });
 });
 

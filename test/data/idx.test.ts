@@ -95,6 +95,27 @@ describe('the four files', () => {
     expect(natural.fingerprint).toBe(fingerprint);
   });
 
+  it('may be two: then some of train are held out, of each class', async () => {
+    const labels = Array.from({ length: 20 }, (_, i) => i % 2);
+    const all = digits(labels, 20, 7);
+    const changed = {
+      't10k-images-idx3-ubyte': undefined,
+      't10k-labels-idx1-ubyte': undefined,
+      'train-images-idx3-ubyte': idxFile([20, 5, 4], all.pixels),
+      'train-labels-idx1-ubyte': idxFile([20], labels),
+    };
+    const open = async (valFraction?: number) => openDataset(`idx:${await folderWith(changed)}`, { valFraction });
+    const { splits, classes } = await open(0.3);
+    expect(classes).toEqual(['0', '1']);
+    expect([...splits.val.labels].sort()).toEqual([0, 0, 0, 1, 1, 1]);
+    const images = [...(await everything(splits.train)), ...(await everything(splits.val))];
+    // Every image is in one of the two, with its own label.
+    const before = labels.map((label, i) => `${label}: ${all.pixels.subarray(20 * i, 20 * i + 20)}`);
+    expect(images.map(({ label, image }) => `${label}: ${image.data}`).sort()).toEqual(before.sort());
+    expect((await open()).splits.val.length).toBe(2);
+    expect((await open()).fingerprint).toBe((await open()).fingerprint);
+  });
+
   it('have a fingerprint that changes with a pixel and with a label', async () => {
     const pixels = Uint8Array.from(train.pixels);
     pixels[17] ^= 1;

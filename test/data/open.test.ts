@@ -10,16 +10,10 @@ const root = temporaryFolder();
 describe('a source', () => {
   it('that is empty, or a scheme without a folder, is told what there is', async () => {
     expect((await failure(openDataset(''))).message).toBe(
-      'the data source is empty; expected a folder, idx:DIR, cifar10:DIR, mnist or scenes',
+      'the data source is empty; expected a folder, idx:DIR, cifar10:DIR, parquet:FILES, mnist or scenes',
     );
     expect((await failure(openDataset('idx:'))).message).toBe('idx: names no folder; expected idx:DIR');
     expect((await failure(openDataset('cifar10:'))).message).toBe('cifar10: names no folder; expected cifar10:DIR');
-  });
-
-  it('of parquet files is told what to do instead', async () => {
-    expect((await failure(openDataset('parquet:train-*.parquet'))).message).toMatch(
-      /^parquet:train-\*\.parquet: parquet files are not supported in this version; unpack the images into a folder a class$/,
-    );
   });
 
   it('with any other name is a folder, also one that looks like a scheme', async () => {

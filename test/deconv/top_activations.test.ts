@@ -165,6 +165,136 @@ describe('topActivations', () => {
   });
 });
 
+describe('a planted pattern', () => {
+  // An L, at a place of its own in images 2, 5 and 11 of 14; all else is darker noise.
+  const L = [255, 40, 40, 255, 40, 40, 255, 255, 255];
+  const planted = new Map([
+    [2, [0, 0]],
+    [5, [8, 11]],
+    [11, [3, 6]],
+  ]);
+  const split = async () => {
+    const noisy = noiseSplit(14, 11, 14);
+    const examples = await Promise.all(Array.from({ length: 14 }, (_, i) => noisy.get(i)));
+    const drawn = examples.map((example, index) => {
+      const data = example.image.data.map((value) => value >> 2);
+      const at = planted.get(index);
+      if (at) for (let i = 0; i < 27; i++) data[((at[0] + Math.floor(i / 9)) * 14 + at[1]) * 3 + (i % 9)] = L[Math.floor(i / 3)];
+      return { ...example, image: { ...example.image, data } };
+    });
+    return { ...noisy, get: async (index: number) => drawn[index] };
+  };
+
+  it('is found in its images, at its places, and projected there and nowhere else', async () => {
+    const weight = L.map((value) => (value === 255 ? 1 : -1));
+    // The filter of every colour is the L; the bias lets through nothing but it.
+    const model = new Sequential({
+      conv1: convWith([2, 3, 3, 3], [...weight, ...weight, ...weight, ...weight, ...weight, ...weight], [-15, -1000]),
+      relu1: new ReLU(),
+    });
+    const images = await split();
+    const { conv1 } = await topActivations(model, images, { layers: ['conv1'], count: 3, batchSize: 4, preprocess: toInput });
+    const found = [...conv1[0].strongest].sort((a, b) => a.index - b.index);
+    expect(found.map(({ index, position }) => [index, position])).toEqual([...planted]);
+    expect(conv1[0].active).toBe(3 / 14);
+    expect(conv1[1].active).toBe(0);
+    const [{ strongest }] = await projectTop(model, images, conv1.slice(0, 1), { layer: 'conv1', preprocess: toInput });
+    for (const { projection, value, patch } of strongest) {
+      const [y0, x0, y1, x1] = patch;
+      expect([y1 - y0, x1 - x0]).toEqual([3, 3]);
+      projection.forEach((pixel, i) => {
+        const [y, x] = [Math.floor(i / 14) % 11, i % 14];
+        const inside = y >= y0 && y < y1 && x >= x0 && x < x1;
+        expect(pixel).toBe(inside ? Math.fround(value) * weight[(y - y0) * 3 + x - x0] : 0);
+      });
+    }
+  });
+});
+
+describe('a pass in parts', () => {
+  const options = { layers: LAYERS, batchSize: 4, preprocess: toInput };
+  const split = noiseSplit(18, 11, 14);
+  const plain = () => topActivations(network(), split, options);
+
+  it('that was interrupted anywhere goes on to the same result, through JSON', async () => {
+    const states: string[] = [];
+    const whole = await topActivations(network(), split, {
+      ...options,
+      stateSeconds: 0,
+      onState: (state) => {
+        states.push(JSON.stringify(state));
+      },
+    });
+    expect(states.map((text) => JSON.parse(text).done)).toEqual([4, 8, 12, 16, 18, 18]);
+    for (const text of states) {
+      const read: number[] = [];
+      const counted = {
+        ...split,
+        get: (index: number) => {
+          read.push(index);
+          return split.get(index);
+        },
+      };
+      const from = JSON.parse(text);
+      expect(await topActivations(network(), counted, { ...options, from })).toEqual(whole);
+      expect(read).toEqual(Array.from({ length: 18 - from.done }, (_, i) => from.done + i));
+    }
+    expect(whole).toEqual(await plain());
+  });
+
+  it('stops when told to, after what it has written down', async () => {
+    const controller = new AbortController();
+    let last = '';
+    const stopped = topActivations(network(), split, {
+      ...options,
+      stateSeconds: 0,
+      signal: controller.signal,
+      onState: (state) => {
+        last = JSON.stringify(state);
+        if (state.done === 8) controller.abort(new Error('enough'));
+      },
+    });
+    await expect(stopped).rejects.toThrow('enough');
+    const from = JSON.parse(last);
+    expect(from.done).toBe(8);
+    expect(await topActivations(network(), split, { ...options, from })).toEqual(await plain());
+  });
+
+  it('looks at the images asked for', async () => {
+    const indices = [1, 4, 5, 9, 17];
+    const { conv1 } = await topActivations(network(), split, { ...options, indices });
+    expect([...new Set(conv1.flatMap(({ strongest }) => strongest.map(({ index }) => index)))].sort((a, b) => a - b)).toEqual(indices);
+    const [all] = (await plain()).conv1;
+    for (const { index, value } of conv1[0].strongest) {
+      const same = all.strongest.find((other) => other.index === index);
+      if (same) expect(value).toBe(same.value);
+    }
+  });
+
+  it('holds no more memory for more images, and no more state', async () => {
+    const held = async (length: number) => {
+      const model = network();
+      const { backend } = model.parameters()[0];
+      backend.resetPeak();
+      let size = 0;
+      const onState = (state: object) => {
+        size = JSON.stringify(state).length;
+      };
+      await topActivations(model, noiseSplit(length, 11, 14), { ...options, onState });
+      model.dispose();
+      return { peak: backend.memory().peakBytes, size };
+    };
+    const [few, many] = [await held(16), await held(160)];
+    expect(many.peak).toBe(few.peak);
+    expect(many.size).toBeLessThan(1.1 * few.size);
+  });
+
+  it('refuses the state of other layers', async () => {
+    const from = { done: 4, layers: {} };
+    await expect(topActivations(network(), split, { ...options, from })).rejects.toThrow(/the state to go on from has layers/);
+  });
+});
+
 describe('patches', () => {
   it('hold every pixel that changes the activation, and are clipped to the image', async () => {
     const model = network();

@@ -168,6 +168,7 @@ export const cases: readonly Case[] = [
     mm([20, 50], [20, 49], { transposeA: true }),
     mm([3, 20], [20, 513]),
     large(mm([160, 300], [300, 120])),
+    large(mm([9, 1030], [1030, 1021])), // a B too large to be packed for nine rows
   ]),
 
   ...table('maxPool2d', {}, [

@@ -17,7 +17,7 @@ import { architectureOf, PRESETS, type PresetName, zfnet } from '../../src/zfnet
 import { mismatch } from '../support/allclose.js';
 import { backends, reference, strict, strictThreads } from '../support/backends.js';
 import { labels, noise } from '../support/formula.js';
-import { shapesOnly } from '../support/shapes_only.js';
+import { shapesOnly } from '../../src/nn/dry_run.js';
 import { mismatchOfSample, readFixture, type Sampled } from '../support/torch.js';
 
 // ZFNET.md's tables: output sizes of conv1, pool1, conv2, pool2, conv5 and pool5, and parameters for 1000 classes.

@@ -5,19 +5,19 @@ import type { Command } from 'commander';
 import {
   type ActivationPlace,
   type DeconvMode,
+  fieldSize,
   patchFinder,
-  projectBatch,
-  RangeOfValueError,
+  projectMaps,
   RULES,
   type Run,
-  receptiveField,
   strongestMaps,
   type Tensor,
   tensor,
 } from 'zfnet';
 import { type Image, readImage } from 'zfnet/data';
-import { encodePng, projectionSheet, type SheetProjection } from 'zfnet/report';
+import { encodePng, projectionSheet } from 'zfnet/report';
 import { defineCommand, handler, oneOf, UsageError, whole } from '../command.js';
+import { asUsage } from '../look.js';
 import { openRun } from '../runs.js';
 
 interface DeconvOptions {
@@ -33,8 +33,6 @@ interface DeconvOptions {
 const MODES = Object.keys(RULES) as DeconvMode[];
 const OVERLAPS = ['sum', 'last'] as const;
 const STRONGEST = 9;
-/** Images of a batch in one walk. */
-const BATCH = 16;
 
 const EXAMPLES = [
   'zfnet deconv runs/demo cat.jpg --layer conv5 --out cat.png               # the nine strongest maps',
@@ -92,23 +90,10 @@ async function projectImage(run: Run, pixels: Image, options: DeconvOptions): Pr
   const input = tensor(values, [1, channels, inputSize, inputSize]);
   const places = await choosePlaces(run, input, options);
   const patch = patchFinder(model, layer, input.shape);
-  const size = inputSize * inputSize * channels;
-  const projections: (SheetProjection & { position: [number, number] })[] = [];
-  for (let start = 0; start < places.length; start += BATCH) {
-    const part = places.slice(start, start + BATCH);
-    const images = tensor(repeat(values, part.length), [part.length, channels, inputSize, inputSize]);
-    const { pictures, activations } = await projectBatch(model, images, layer, part, { mode, overlap });
-    const all = Float32Array.from(await pictures.data());
-    activations.forEach((activation, i) => {
-      projections.push({ ...activation, patch: patch(activation.position), projection: all.subarray(i * size, (i + 1) * size) });
-    });
-    images.dispose();
-    pictures.dispose();
-  }
+  const found = await projectMaps(model, input, layer, places, { mode, overlap });
+  const projections = found.map((each) => ({ ...each, patch: patch(each.position) }));
   input.dispose();
-  const field = receptiveField(model, model.featureLayer(layer));
-  const extent = (axis: 0 | 1) => Math.min(field?.[axis].size ?? inputSize, inputSize);
-  const sheet = projectionSheet({ image: preprocess.toImage(values), projections, field: [extent(0), extent(1)] });
+  const sheet = projectionSheet({ image: preprocess.toImage(values), projections, field: fieldSize(model, layer, input.shape) });
   const maps = projections.map(
     ({ map, value, position, patch: [y0, x0, y1, x1] }): MapAnswer => ({ map, value, position, patch: [y0, x0, y1, x1] }),
   );
@@ -121,22 +106,6 @@ async function choosePlaces({ model }: Run, input: Tensor, options: DeconvOption
   const maps = await strongestMaps(model, input, layer, strongest);
   if (maps.length === 0) throw new Error(`no map of layer ${layer} answers to this image: there is nothing to project`);
   return maps.map((found) => ({ map: found }));
-}
-
-/** A layer, a map or a position that the network does not have is wrong usage; the engine's message says what there is. */
-async function asUsage<T>(fn: () => Promise<T>): Promise<T> {
-  try {
-    return await fn();
-  } catch (error) {
-    if (error instanceof RangeOfValueError) throw new UsageError(error.message.replace(/^\w+: /, ''), { cause: error });
-    throw error;
-  }
-}
-
-function repeat(values: Float32Array, times: number): Float32Array {
-  const all = new Float32Array(values.length * times);
-  for (let i = 0; i < times; i++) all.set(values, i * values.length);
-  return all;
 }
 
 function position(text: string): [number, number] {

@@ -62,7 +62,7 @@ export function demoCommand(program: Command): void {
         reporter.say('2/3 testing on photographs and in a style that it never saw, and writing down what it looks for');
         const run = await openRun(out);
         const { page, tests } = await writeReport(
-          { run, out, dataset: trained.dataset, seconds: trained.seconds, command: commandLine(out, epochs, seed) },
+          { run, out, dataset: trained.dataset, seconds: trained.seconds, linear: false, command: commandLine(out, epochs, seed) },
           reporter,
         );
         run.model.dispose();

@@ -1,11 +1,16 @@
 /** `zfnet evaluate`: the errors of a run, or of an ensemble of runs, on labelled images. */
+import { basename, dirname } from 'node:path';
 import type { Command } from 'commander';
 import { type Classifier, type Evaluation, evaluate, type Run } from 'zfnet';
 import type { Dataset, Split } from 'zfnet/data';
+import { confusionPicture } from 'zfnet/report';
 import { matchClasses } from '../classes.js';
 import { type Context, defineCommand, handler, oneOf, UsageError, whole } from '../command.js';
+import { pngOf } from '../experiment.js';
 import { percent } from '../reporter.js';
+import { FolderStore } from '../run_folder.js';
 import { openRun, openRunData } from '../runs.js';
+import { type BaselineErrors, measureBaselines, testTable } from '../tested_splits.js';
 
 interface EvaluateOptions {
   data?: string;
@@ -13,7 +18,9 @@ interface EvaluateOptions {
   crops: '1' | '10';
   ensemble?: string[];
   batchSize: number;
-  confusion?: boolean;
+  confusion?: boolean | string;
+  perClass?: boolean;
+  baselines?: boolean;
 }
 
 export function evaluateCommand(program: Command): void {
@@ -21,6 +28,7 @@ export function evaluateCommand(program: Command): void {
     'zfnet evaluate runs/digits',
     'zfnet evaluate runs/digits --data idx:digits/ --split val --json',
     'zfnet evaluate runs/photos --crops 10 --ensemble runs/photos-2 runs/photos-3',
+    'zfnet evaluate runs/scenes --split unseen-style --baselines --confusion confusion.png',
   ])
     .option('--data <source>', 'as for train (default: what the run was trained on)')
     .option('--split <name>', 'val, train, or another split of the source', 'val')
@@ -32,25 +40,51 @@ export function evaluateCommand(program: Command): void {
     )
     .option('--ensemble <run...>', 'further runs, whose answers are averaged with the first one’s')
     .option('--batch-size <n>', 'crops a forward pass', whole({ min: 1 }), 128)
-    .option('--confusion', 'count which class was taken for which')
+    .option('--confusion [file.png]', 'count which class was taken for which: in the JSON, or as a picture')
+    .option('--per-class', 'list all classes, not the hardest alone')
+    .option('--baselines', 'beside it what guessing, a linear classifier and the nearest neighbour on pixels do')
     .action(
       handler(async (context, path: string, options: EvaluateOptions) => {
+        const { confusion: picture } = options;
+        if (typeof picture === 'string' && !picture.endsWith('.png'))
+          throw new UsageError(`--confusion writes PNG: '${picture}' should end in .png`);
         await context.engine();
         const paths = [path, ...(options.ensemble ?? [])];
         const runs: Run[] = [];
         for (const each of paths) runs.push(await openRun(each));
-        const result = await evaluateRuns(runs, options, context);
+        const { evaluation, baselines } = await evaluateRuns(runs, options, context);
+        const { classes } = runs[0];
         for (const { model } of runs) model.dispose();
-        const { confusion, ...figures } = result;
+        const { confusion, ...figures } = evaluation;
+        if (confusion && typeof picture === 'string')
+          await new FolderStore(dirname(picture)).write(basename(picture), await pngOf(confusionPicture(confusion, classes)));
+        const { split, crops } = options;
         context.result(
-          { ...figures, split: options.split, crops: Number(options.crops), runs: paths, ...(confusion && { confusion }) },
-          () => table(result),
+          {
+            ...figures,
+            split,
+            crops: Number(crops),
+            runs: paths,
+            ...(confusion && { confusion }),
+            ...(baselines && { baselines }),
+          },
+          () =>
+            [
+              table(evaluation, options.perClass ?? false),
+              ...(baselines ? [testTable([{ split, ...figures, ...baselines }])] : []),
+              ...(typeof picture === 'string' ? [`which class was taken for which: ${picture}`] : []),
+            ].join('\n'),
         );
       }),
     );
 }
 
-async function evaluateRuns(runs: readonly Run[], options: EvaluateOptions, { reporter }: Context): Promise<Evaluation> {
+interface Evaluated {
+  evaluation: Evaluation;
+  baselines: BaselineErrors | null;
+}
+
+async function evaluateRuns(runs: readonly Run[], options: EvaluateOptions, { reporter }: Context): Promise<Evaluated> {
   const [first] = runs;
   const splits: Split[] = [];
   const opened = new Map<number, Dataset>();
@@ -63,13 +97,16 @@ async function evaluateRuns(runs: readonly Run[], options: EvaluateOptions, { re
   }
   const bar = reporter.bar('evaluating', splits[0].length, 'images');
   try {
-    return await evaluate(runs satisfies readonly Classifier[], splits, {
+    const evaluation = await evaluate(runs satisfies readonly Classifier[], splits, {
       crops: options.crops === '10' ? 10 : 1,
       batchSize: options.batchSize,
-      confusion: options.confusion,
+      confusion: options.confusion !== undefined,
       onProgress: (done) => bar.update(done),
       onBroken: (error) => reporter.warn(`left out: ${error.message}`),
     });
+    const dataset = opened.get(first.preprocess.options.side)!;
+    const simpler = options.baselines ? await measureBaselines(dataset, [options.split], { linear: true }, reporter) : [];
+    return { evaluation, baselines: simpler[0] ?? null };
   } finally {
     bar.stop();
   }
@@ -82,13 +119,22 @@ export function pickSplit(dataset: Dataset, name: string): Split {
   return split;
 }
 
-function table({ examples, top1Error, top5Error, perClass }: Evaluation): string {
-  const worst = [...perClass].sort((a, b) => b.top1Error - a.top1Error).slice(0, 5);
+/** Classes that are listed unless all are asked for. */
+const HARDEST = 5;
+
+function table({ examples, top1Error, top5Error, perClass }: Evaluation, all: boolean): string {
+  const worst = [...perClass].sort((a, b) => b.top1Error - a.top1Error).slice(0, all ? perClass.length : HARDEST);
   const width = Math.max(...worst.map((each) => each.class.length), 0);
   return [
     `${examples} images: top-1 error ${percent(top1Error)}, top-5 error ${percent(top5Error)}`,
     ...(perClass.length > 1
-      ? ['hardest classes:', ...worst.map((each) => `  ${each.class.padEnd(width)}  ${percent(each.top1Error)} of ${each.examples}`)]
+      ? [
+          all ? 'classes, the hardest first (top-1 error, top-5 error, images):' : 'hardest classes (top-1 error, top-5 error, images):',
+          ...worst.map(
+            (each) =>
+              `  ${each.class.padEnd(width)}  ${percent(each.top1Error).padStart(8)}  ${percent(each.top5Error).padStart(8)}  ${each.examples}`,
+          ),
+        ]
       : []),
   ].join('\n');
 }

@@ -3,27 +3,34 @@ import type { Command } from 'commander';
 import {
   type Architecture,
   architectureOf,
+  DEFAULT_TRAINING,
   type LayerSummary,
   PRESETS,
   type PresetName,
   readConfig,
   readMetrics,
+  type ScheduleOptions,
+  shapesOnly,
   summarize,
+  type TrainingOptions,
+  trainingBytes,
+  trainingOptions,
   withBackend,
   zfnet,
 } from 'zfnet';
+import { columns } from '../columns.js';
 import { decimal, defineCommand, handler, UsageError, whole } from '../command.js';
-import { percent } from '../reporter.js';
+import { bytes, percent } from '../reporter.js';
 import { FolderStore } from '../run_folder.js';
 import { isRun, namingWrongSize } from '../runs.js';
-import { shapesOnly } from '../shapes_only.js';
 
 interface InfoOptions {
   inputSize?: number;
   classes?: number;
   width?: number;
   channels?: number;
-  batchSize: number;
+  batchSize?: number;
+  microBatch?: number;
 }
 
 const PRESET_NAMES = Object.keys(PRESETS) as PresetName[];
@@ -38,11 +45,18 @@ export function infoCommand(program: Command): void {
     .option('--classes <n>', '(default: 1000)', whole({ min: 1 }))
     .option('--width <factor>', 'a factor on the numbers of maps and units (default: 1)', decimal({ above: 0 }))
     .option('--channels <n>', '(default: 3)', whole({ min: 1 }))
-    .option('--batch-size <n>', 'images a step, for the memory of training', whole({ min: 1 }), 128)
+    .option(
+      '--batch-size <n>',
+      `images a step, for the memory of training (default: ${DEFAULT_TRAINING.batchSize}; a run’s own)`,
+      whole({ min: 1 }),
+    )
+    .option('--micro-batch <n>', 'images that go through at once (default: all of a step; a run’s own)', whole({ min: 1 }))
     .action(
       handler(async (context, target: string, options: InfoOptions) => {
-        const { architecture, run } = await describe(target, options);
-        const report = { ...measure(architecture, options.batchSize), ...(run && { run }) };
+        const { architecture, recipe, run } = await describe(target, options);
+        const { batchSize = recipe.batchSize, microBatch = options.batchSize === undefined ? recipe.microBatch : null } = options;
+        const training = { ...recipe, batchSize, microBatch };
+        const report = { ...measure(architecture, training), ...(run && { run }) };
         context.result(report, () => [...(run ? [runLine(target, run)] : []), table(report)].join('\n'));
       }),
     );
@@ -53,9 +67,14 @@ interface RunReport {
   epochs: number;
   of: number;
   best: { epoch: number; valTop1Error: number } | null;
+  /** The most bytes that tensors really held, of all its processes. */
+  peakBytes: number | null;
 }
 
-async function describe(target: string, options: InfoOptions): Promise<{ architecture: Architecture; run?: RunReport }> {
+async function describe(
+  target: string,
+  options: InfoOptions,
+): Promise<{ architecture: Architecture; recipe: TrainingOptions; run?: RunReport }> {
   const { inputSize, classes, width, channels } = options;
   if (await isRun(target)) {
     const given = Object.entries({ inputSize, classes, width, channels }).filter(([, value]) => value !== undefined);
@@ -64,16 +83,18 @@ async function describe(target: string, options: InfoOptions): Promise<{ archite
     const store = new FolderStore(target);
     const config = (await readConfig(store))!;
     const metrics = await readMetrics(store);
+    const peak = Math.max(0, ...metrics.map(({ peakBytes = 0 }) => peakBytes));
     const scored = metrics.flatMap(({ epoch, valTop1Error }) => (valTop1Error === null ? [] : [{ epoch, valTop1Error }]));
     const best = scored.reduce<RunReport['best']>((least, each) => (least && least.valTop1Error <= each.valTop1Error ? least : each), null);
     return {
       architecture: config.architecture,
-      run: { source: config.data.source, epochs: metrics.length, of: config.training.epochs, best },
+      recipe: trainingOptions(config.training),
+      run: { source: config.data.source, epochs: metrics.length, of: config.training.epochs, best, peakBytes: peak > 0 ? peak : null },
     };
   }
   const preset = PRESET_NAMES.find((name) => name === target);
   if (!preset) throw new UsageError(`'${target}' is neither a run's folder nor a preset; the presets are ${PRESET_NAMES.join(', ')}`);
-  return { architecture: architectureOf(preset, { inputSize, classes, width, channels }) };
+  return { architecture: architectureOf(preset, { inputSize, classes, width, channels }), recipe: DEFAULT_TRAINING };
 }
 
 interface Totals {
@@ -81,23 +102,26 @@ interface Totals {
   /** An image, forward. */
   multiplyAdds: number;
   activationBytes: number;
-  /** Weights, gradients and velocities, and a batch's activations with their gradients. */
-  trainingBytes: number;
+  /** The most that tensors hold in a training step: weights, gradients, velocities, and the activations that the way back needs. */
+  trainingBytes: number | null;
 }
 
 interface Report {
   architecture: Architecture;
   description: string;
   layers: LayerSummary[];
-  batchSize: number;
+  /** What `train` takes by default; of a run, its own. */
+  training: TrainingOptions;
   totals: Totals;
 }
 
-function measure(architecture: Architecture, batchSize: number): Report {
+function measure(architecture: Architecture, training: TrainingOptions): Report {
   const { preset, channels, inputSize } = architecture;
-  const layers = withBackend(shapesOnly(), () =>
-    namingWrongSize(() => summarize(zfnet(preset, { ...architecture }), [1, channels, inputSize, inputSize])),
-  );
+  const build = () => zfnet(preset, { ...architecture });
+  const layers = withBackend(shapesOnly(), () => namingWrongSize(() => summarize(build(), [1, channels, inputSize, inputSize])));
+  const { batchSize, microBatch } = training;
+  const hasClasses = PRESETS[preset].units.length > 0;
+  const rows = Math.min(microBatch ?? batchSize, batchSize);
   const sum = (key: 'parameters' | 'multiplyAdds' | 'activationBytes') => layers.reduce((total, layer) => total + layer[key], 0);
   const parameters = sum('parameters');
   const activationBytes = sum('activationBytes');
@@ -105,12 +129,14 @@ function measure(architecture: Architecture, batchSize: number): Report {
     architecture,
     description: PRESETS[preset].description,
     layers,
-    batchSize,
+    training,
     totals: {
       parameters,
       multiplyAdds: sum('multiplyAdds'),
       activationBytes,
-      trainingBytes: 4 * parameters * 3 + 2 * batchSize * activationBytes,
+      trainingBytes: hasClasses
+        ? trainingBytes(build, [rows, channels, inputSize, inputSize], { parts: Math.ceil(batchSize / rows) })
+        : null,
     },
   };
 }
@@ -119,7 +145,7 @@ function runLine(target: string, { source, epochs, of, best }: RunReport): strin
   return `${target}: ${epochs} of ${of} epochs on ${source}${best ? `, best validation error ${percent(best.valTop1Error)} in epoch ${best.epoch}` : ''}`;
 }
 
-function table({ architecture, description, layers, batchSize, totals }: Report): string {
+function table({ architecture, description, layers, training, totals, run }: Report & { run?: RunReport }): string {
   const { preset, channels, inputSize, classes, width } = architecture;
   const rows = [
     ['layer', 'kind', 'output', 'parameters', 'multiply-adds', 'memory', 'receptive field'],
@@ -135,25 +161,43 @@ function table({ architecture, description, layers, batchSize, totals }: Report)
     ]),
     ['total', '', '', grouped(totals.parameters), grouped(totals.multiplyAdds), bytes(totals.activationBytes), ''],
   ];
-  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
-  const right = new Set([3, 4, 5]);
-  const lines = rows.map((row) =>
-    row
-      .map((cell, column) => (right.has(column) ? cell.padStart(widths[column]) : cell.padEnd(widths[column])))
-      .join('  ')
-      .trimEnd(),
-  );
   return [
     `${preset}: ${description} (width ${width}, ${classes} classes); an image, forward:`,
-    ...lines,
-    `training with ${batchSize} images a step takes about ${bytes(totals.trainingBytes)}: weights, gradients, velocities, and activations with their gradients`,
+    ...columns(rows, new Set([3, 4, 5])),
+    ...(totals.trainingBytes === null ? [] : [memoryLine(training, totals.trainingBytes, run), recipeLine(training, run !== undefined)]),
   ].join('\n');
 }
 
-const grouped = (n: number): string => n.toLocaleString('en-US');
-
-function bytes(n: number): string {
-  if (n >= 2 ** 30) return `${(n / 2 ** 30).toFixed(2)} GiB`;
-  if (n >= 2 ** 20) return `${(n / 2 ** 20).toFixed(1)} MiB`;
-  return n >= 2 ** 10 ? `${(n / 2 ** 10).toFixed(1)} KiB` : `${n} B`;
+function memoryLine({ batchSize, microBatch }: TrainingOptions, estimate: number, run: RunReport | undefined): string {
+  const images = microBatch === null ? `${batchSize} images a step` : `${batchSize} images a step in parts of ${microBatch}`;
+  const measured = run?.peakBytes ? `; it really took ${bytes(run.peakBytes)}` : '';
+  return `training with ${images} takes ${bytes(estimate)}: weights, gradients, velocities, and the activations that the way back needs${measured}`;
 }
+
+function recipeLine(options: TrainingOptions, own: boolean): string {
+  const { batchSize, lr, momentum, weightDecay, maxFilterRms, schedule, augment, epochs, seed } = options;
+  const parts = [
+    `mini-batch ${batchSize}`,
+    `lr ${lr} (${scheduleInWords(schedule)})`,
+    `momentum ${momentum}`,
+    `weight decay ${weightDecay}`,
+    maxFilterRms === null ? 'filters of any size' : `filters held to rms ${maxFilterRms}`,
+    `augmentation '${augment}'`,
+    `${epochs} epochs`,
+    ...(own ? [`seed ${seed}`] : []),
+  ];
+  return `${own ? 'its recipe' : 'the paper’s recipe, the default of train'}: ${parts.join(', ')}`;
+}
+
+function scheduleInWords(schedule: ScheduleOptions): string {
+  switch (schedule.kind) {
+    case 'plateau':
+      return `× ${schedule.factor} after ${schedule.patience} epochs without a lower validation error`;
+    case 'step':
+      return `× ${schedule.factor} every ${schedule.every} epochs`;
+    default:
+      return schedule.kind;
+  }
+}
+
+const grouped = (n: number): string => n.toLocaleString('en-US');

@@ -1,11 +1,12 @@
 /** `zfnet train`: trains a network in a run folder, or goes on with one. */
 import type { Command } from 'commander';
-import type { InitScheme, PresetName, ScheduleOptions } from 'zfnet';
-import { AUGMENTATIONS, type Augmentation, DEFAULT_TRAINING, PRESETS, SCHEDULES } from 'zfnet';
-import { decimal, defineCommand, handler, Interrupted, oneOf, UsageError, whole } from '../command.js';
+import type { Evaluation, InitScheme, PresetName, ScheduleOptions } from 'zfnet';
+import { AUGMENTATIONS, type Augmentation, DEFAULT_TRAINING, evaluate, memory, PRESETS, SCHEDULES } from 'zfnet';
+import { type Context, decimal, defineCommand, handler, Interrupted, oneOf, UsageError, whole } from '../command.js';
 import { INITS } from '../defaults.js';
-import { duration, percent } from '../reporter.js';
-import { type TrainRunResult, trainRun } from '../runs.js';
+import { bytes, duration, percent } from '../reporter.js';
+import { openRun, type TrainRunResult, trainRun } from '../runs.js';
+import { measureBaselines, type TestedSplit, testSplits, testTable } from '../tested_splits.js';
 
 interface TrainOptions {
   data?: string;
@@ -15,6 +16,7 @@ interface TrainOptions {
   inputSize?: number;
   epochs?: number;
   batchSize?: number;
+  microBatch?: number;
   lr?: number;
   momentum?: number;
   weightDecay?: number;
@@ -32,7 +34,12 @@ interface TrainOptions {
   meanExamples?: number;
   checkpointMinutes?: number;
   checkpointSteps?: number;
+  baselines?: boolean;
   resume?: boolean;
+  prepare?: boolean;
+  from?: string;
+  freeze?: string;
+  keepMib?: number;
   force?: boolean;
 }
 
@@ -40,20 +47,35 @@ const EXAMPLES = [
   'zfnet train --data mnist --out runs/digits --preset small --width 0.125 --dropout 0.3 --epochs 12 --lr 0.02 --schedule cosine',
   'zfnet train --data scenes --out runs/scenes --width 0.25 --dropout 0.25 --epochs 12 --lr 0.02 --schedule cosine --batch-size 64 --augment random',
   'zfnet train --data photos/ --out runs/photos --preset a --input-size 224',
+  'zfnet train --from runs/scenes --freeze conv1-fc7 --data photos/ --out runs/mine --epochs 20',
   'zfnet train --out runs/photos --resume',
 ];
 const NOTE = `
 The first two learn in minutes on two cores: below 1 % error on mnist's 2,000 held-out digits. The third is the
-paper's network at full size, which takes days without a GPU. The last goes on after Ctrl-C or a crash.`;
+paper's network at full size, which takes days without a GPU. The fourth keeps what runs/scenes has learnt and teaches a new
+softmax other classes, in seconds an epoch. The last goes on after Ctrl-C or a crash.`;
 
 export function trainCommand(program: Command): void {
   const { batchSize, lr, momentum, weightDecay, maxFilterRms } = DEFAULT_TRAINING;
   defineCommand(program, 'train', 'train a network on your images and keep every epoch of it', EXAMPLES)
-    .option('--data <source>', 'a folder with a folder a class; idx:DIR, cifar10:DIR, parquet:FILES; mnist or scenes (embedded)')
+    .option(
+      '--data <source>',
+      'a folder with a folder a class; idx:DIR, cifar10:DIR, parquet:FILES (files, folders, patterns); mnist or scenes (embedded)',
+    )
     .requiredOption('--out <run>', 'folder of the run; it must be empty, unless --resume or --force')
     .option('--resume', 'go on with the run in --out where it stopped, to the same bits; its own settings hold')
+    .option('--prepare', 'write the configuration, the mean image and the initial weights alone, to train elsewhere (interop/pytorch)')
     .option('--force', 'train anew where --out is not empty')
     .optionsGroup('Network:')
+    .option(
+      '--from <run>',
+      'begin with the network, the weights and the mean image of another run; the last layer is made anew for new classes',
+    )
+    .option(
+      '--freeze <layers>',
+      'with --from: layers that stay as they are, such as conv1-fc7; each image goes through them once, unless --augment cuts it anew',
+    )
+    .option('--keep-mib <n>', 'memory for what frozen layers make of the images (default: 1024)', whole({ min: 0 }))
     .option(
       '--preset <name>',
       `${Object.keys(PRESETS).join(', ')} (default: a; small for images below 64 pixels)`,
@@ -75,6 +97,11 @@ export function trainCommand(program: Command): void {
     .optionsGroup('Recipe (defaults: the paper’s):')
     .option('--epochs <n>', 'passes over the training images (default: 70; 20 for inputs below 64 pixels)', whole({ min: 0 }))
     .option('--batch-size <n>', `images a step (default: ${batchSize})`, whole({ min: 1 }))
+    .option(
+      '--micro-batch <n>',
+      'images that go through at once; gradients add up over the parts of a step, in less memory (default: all)',
+      whole({ min: 1 }),
+    )
     .option('--lr <rate>', `learning rate at the start (default: ${lr})`, decimal({ above: 0 }))
     .option('--momentum <m>', `(default: ${momentum})`, decimal({ min: 0, below: 1 }))
     .option('--weight-decay <d>', `(default: ${weightDecay})`, decimal({ min: 0 }))
@@ -95,17 +122,27 @@ export function trainCommand(program: Command): void {
     .optionsGroup('Data and files:')
     .option('--val-fraction <f>', 'share held out where the source has no val (default: 0.1)', decimal({ above: 0, below: 1 }))
     .option('--mean-examples <n>', 'images that the mean image is computed from (default: all)', whole({ min: 1 }))
-    .option('--workers <n>', 'batches read ahead while the engine computes (default: 2)', whole({ min: 0, max: 64 }))
+    .option(
+      '--workers <n>',
+      'threads that read and decode images while the engine computes; 0 for none (default: half the cores, at most 4)',
+      whole({ min: 0, max: 64 }),
+    )
     .option('--checkpoint-minutes <m>', 'minutes between checkpoints within an epoch (default: 5)', decimal({ above: 0 }))
     .option('--checkpoint-steps <n>', 'steps between checkpoints within an epoch (default: none)', whole({ min: 1 }))
+    .option(
+      '--baselines',
+      'at the end, the errors of the best weights beside guessing, a linear classifier and the nearest neighbour on pixels',
+    )
     .addHelpText('after', NOTE)
     .action(
       handler(async (context, options: TrainOptions) => {
         if (!options.data && !options.resume)
           throw new UsageError('there are no images to train on: give --data SOURCE (mnist and scenes are embedded)');
+        checkStart(options);
+        if (options.prepare && options.resume) throw new UsageError('--prepare begins a run, --resume goes on with one: give one of them');
         context.catchSignals();
         await context.engine();
-        const { data, out, preset, width, inputSize, dropout, init, scale, resume, force } = options;
+        const { data, out, preset, width, inputSize, dropout, init, scale, resume, prepare, force } = options;
         const { workers, meanExamples, checkpointMinutes, checkpointSteps, valFraction } = options;
         const result = await trainRun(
           {
@@ -121,6 +158,7 @@ export function trainCommand(program: Command): void {
             training: {
               epochs: options.epochs,
               batchSize: options.batchSize,
+              microBatch: options.microBatch,
               lr: options.lr,
               momentum: options.momentum,
               weightDecay: options.weightDecay,
@@ -129,18 +167,25 @@ export function trainCommand(program: Command): void {
               augment: options.augment,
               seed: context.common.seed,
             },
+            from: options.from,
+            freeze: options.freeze,
+            keepBytes: options.keepMib === undefined ? undefined : options.keepMib * 2 ** 20,
             resume,
+            prepareOnly: prepare,
             force,
             meanExamples,
             checkpointMinutes,
             checkpointSteps,
-            readAhead: workers,
+            workers,
             signal: context.signal,
           },
           context.reporter,
         );
         result.model.dispose();
-        context.result(summary(result), () => sentence(result));
+        const tests = options.baselines && result.status === 'done' ? await testBest(result, context) : null;
+        context.result({ ...summary(result), ...(tests && { tests }) }, () =>
+          [sentence(result), ...(tests ? [testTable(tests)] : [])].join('\n'),
+        );
         if (result.status === 'stopped')
           throw new Interrupted(
             `stopped at step ${result.step}, in epoch ${result.epoch + 1}; go on with: npx zfnet train --out ${out} --resume`,
@@ -148,6 +193,16 @@ export function trainCommand(program: Command): void {
           );
       }),
     );
+}
+
+/** What `--from` brings along cannot be chosen besides. */
+function checkStart({ from, freeze, resume, preset, width, inputSize, init, scale, meanExamples }: TrainOptions): void {
+  if (freeze !== undefined && from === undefined && !resume)
+    throw new UsageError('--freeze keeps layers that have learnt: give the run that they come from by --from');
+  const given = Object.entries({ preset, width, 'input-size': inputSize, init, scale, 'mean-examples': meanExamples });
+  const [clash] = given.filter(([, value]) => value !== undefined);
+  if (from !== undefined && clash)
+    throw new UsageError(`--from takes the network and the mean image of ${from} as they are: leave out --${clash[0]}`);
 }
 
 function scheduleOf({ schedule, patience, stepEpochs, lrFactor, epochs }: TrainOptions): ScheduleOptions | undefined {
@@ -168,14 +223,48 @@ function scheduleOf({ schedule, patience, stepEpochs, lrFactor, epochs }: TrainO
   }
 }
 
+/** The best weights on every split that is not learnt from, beside simpler methods. */
+async function testBest({ out, dataset }: TrainRunResult, { reporter }: Context): Promise<TestedSplit[]> {
+  const run = await openRun(out);
+  const splits = testSplits(dataset);
+  const found: Evaluation[] = [];
+  try {
+    for (const name of splits) {
+      const bar = reporter.bar(`testing on ${name}`, dataset.splits[name].length, 'images');
+      const onBroken = (error: Error) => reporter.warn(`left out: ${error.message}`);
+      found.push(await evaluate(run, dataset.splits[name], { onBroken, onProgress: (done) => bar.update(done) }));
+      bar.stop();
+    }
+  } finally {
+    run.model.dispose();
+  }
+  const simpler = await measureBaselines(dataset, splits, { linear: true }, reporter);
+  return splits.map((split, i) => {
+    const { examples, top1Error, top5Error } = found[i];
+    return { split, examples, top1Error, top5Error, ...simpler[i] };
+  });
+}
+
 /** What `--json` prints. */
 function summary(result: TrainRunResult): object {
   const { out, status, epoch, step, best, metrics, seconds } = result;
-  return { run: out, status, epoch, step, best, last: metrics.at(-1) ?? null, seconds: Number(seconds.toFixed(1)) };
+  const last = metrics.at(-1) ?? null;
+  return { run: out, status, epoch, step, best, last, seconds: Number(seconds.toFixed(1)), peakBytes: memory().peakBytes };
 }
 
-function sentence({ out, status, epoch, best, seconds }: TrainRunResult): string {
+/** ImageNet 2012's training images, and the sides that networks take them at. */
+const IMAGENET_IMAGES = 1_281_167;
+const IMAGENET_SIDE = 200;
+
+function sentence({ out, status, epoch, best, seconds, metrics, config }: TrainRunResult): string {
+  if (status === 'prepared') return `${out}: prepared; no step is taken yet`;
   const done = `${epoch} ${epoch === 1 ? 'epoch' : 'epochs'} done${status === 'done' ? '' : ' so far'}`;
   const score = best ? `; best error ${percent(best.top1Error)} in epoch ${best.epoch}` : '';
-  return `${out}: ${done} in ${duration(seconds)}${score}`;
+  const { imagesPerSecond = 0 } = metrics.at(-1) ?? {};
+  const speed = imagesPerSecond > 0 ? `; ${imagesPerSecond} images/s` : '';
+  const imagenet =
+    imagesPerSecond > 0 && config.architecture.inputSize >= IMAGENET_SIDE
+      ? ` (an epoch of ImageNet's ${IMAGENET_IMAGES.toLocaleString('en-US')} images would take ${(IMAGENET_IMAGES / imagesPerSecond / 3600).toFixed(1)} hours)`
+      : '';
+  return `${out}: ${done} in ${duration(seconds)}${score}${speed}${imagenet}; tensors held ${bytes(memory().peakBytes)} at most`;
 }

@@ -1,11 +1,13 @@
 /**
- * Convolution and its two gradients: describes them to the kernels of assembly/conv2d.ts, which pack matrices straight from
- * images, and picks between the two ways to the input gradient by shape.
+ * Convolution and its two gradients, each the way that its plan says. Here: describing them to the kernels of assembly/conv2d.ts,
+ * which pack matrices straight from images.
  */
 import type { Backend } from '../backend.js';
 import type { ConvParams } from '../params.js';
+import { conv2dPlan } from './conv2d_plan.js';
 import type { WasmEngine } from './engine.js';
 import { gemmKernel, grainOf, KC, MOVE_FLOP, roundUp, splitProduct } from './gemm.js';
+import { winogradForward, winogradInputGrad, winogradWeightGrad } from './winograd.js';
 
 /** `ConvShape` of assembly/conv2d.ts, field by field. */
 interface ConvShape {
@@ -52,32 +54,47 @@ const SHAPE_FIELDS = [
 const UNIT_ROWS = 512;
 /** With fewer pixels than this, the pixels of all images are lined up before weight gradients are summed over them. */
 const SHORT_PLANE = 192;
-/** With fewer input channels than this, the input gradient goes by col2im: a convolution would have too few rows. */
-const FEW_CHANNELS = 12;
-/** Nor is it a convolution if that took so many times the arithmetic. */
-const MOST_BORDER = 1.3;
 /** Channels in a unit of `conv2dFlip`. */
 const FLIP_CHANNELS = 8;
 
-export const conv2d = (engine: WasmEngine): Pick<Backend, 'conv2d' | 'conv2dInputGrad' | 'conv2dWeightGrad'> => ({
-  conv2d(y, x, w, b, p, relu) {
+/** `plan` is there for tests, which prove every variant on every shape that it fits. */
+export const conv2d = (
+  engine: WasmEngine,
+  plan = conv2dPlan,
+): Pick<Backend, 'conv2d' | 'conv2dInputGrad' | 'conv2dWeightGrad' | 'conv2dPlan'> => ({
+  conv2dPlan: (pass, p, inference = false) => plan(pass, p, { mode: engine.mode, inference }).variant,
+
+  conv2d(y, x, w, b, p, relu, inference = false) {
     if (p.n === 0 || p.o === 0) return;
-    const bias = b === null ? 0 : engine.pointer(b);
-    padded(engine, engine.pointer(x), p.n * p.c, p.h, p.w, p.padTop, p.padLeft, p.padBottom, p.padRight, (images, h, width) => {
-      run(engine, engine.pointer(y), images, engine.pointer(w), bias, relu, forwardShape(p, h, width));
+    const [to, from, bias] = [engine.pointer(y), engine.readingPointer(x), b === null ? 0 : engine.readingPointer(b)];
+    const { variant } = plan('forward', p, { mode: engine.mode, inference });
+    if (variant === 'winograd2x2' || variant === 'winograd4x4') {
+      winogradForward(engine, variant === 'winograd2x2' ? 2 : 4, to, from, w, bias, relu, p, inference);
+      return;
+    }
+    padded(engine, from, p.n * p.c, p.h, p.w, p.padTop, p.padLeft, p.padBottom, p.padRight, (images, h, width) => {
+      run(engine, to, images, engine.readingPointer(w), bias, relu, forwardShape(p, h, width));
     });
   },
 
   conv2dInputGrad(dx, dy, w, p) {
     if (p.n === 0 || p.c === 0) return;
-    if (isConvolution(p)) gradByConvolution(engine, engine.pointer(dx), engine.pointer(dy), engine.pointer(w), p);
-    else gradByColumns(engine, engine.pointer(dx), engine.pointer(dy), engine.pointer(w), p);
+    const [to, from, weights] = [engine.pointer(dx), engine.readingPointer(dy), engine.readingPointer(w)];
+    const { variant } = plan('inputGrad', p, { mode: engine.mode, inference: false });
+    if (variant === 'winograd2x2') winogradInputGrad(engine, to, from, weights, p);
+    else if (variant === 'col2im') gradByColumns(engine, to, from, weights, p);
+    else gradByConvolution(engine, to, from, weights, p);
   },
 
   conv2dWeightGrad(dw, x, dy, p) {
     if (p.o === 0 || p.c === 0) return;
     if (p.n === 0) {
       engine.kernels.zeroFill(engine.pointer(dw), dw.size);
+      return;
+    }
+    const { variant } = plan('weightGrad', p, { mode: engine.mode, inference: false });
+    if (variant === 'winograd2x2') {
+      winogradWeightGrad(engine, engine.pointer(dw), engine.readingPointer(x), engine.readingPointer(dy), p);
       return;
     }
     const plane = p.oh * p.ow;
@@ -172,15 +189,6 @@ function padded(
     engine.parallel('pad2d', planes, grainOf(planes, MOVE_FLOP * planes * paddedH * paddedW), to, x, h, w, paddedH, paddedW, top, left);
     use(to, paddedH, paddedW);
   });
-}
-
-/**
- * Whether the input gradient is a convolution of dy with the weights turned around, rather than col2im. Decided by the shape alone,
- * since the two round differently. At a stride, dy would need zeros in between; from small maps, most of its border is zeros.
- */
-function isConvolution(p: ConvParams): boolean {
-  if (p.strideH > 1 || p.strideW > 1 || p.c / p.groups < FEW_CHANNELS) return false;
-  return p.h * p.w <= MOST_BORDER * p.oh * p.ow;
 }
 
 /** dx = conv(dy with a border, weights [groups, channels, outputs, kh, kw] turned around), at stride 1. */

@@ -3,7 +3,7 @@
  */
 import type { Kernels } from '../../../build/kernels.js';
 import type { BackendInfo, DType, MemoryUse, Storage, TypedArray } from '../backend.js';
-import { BackendError, DisposedError, DTypeError, ShapeError } from '../errors.js';
+import { BackendError, DisposedError, DTypeError, OutOfMemoryError, ShapeError } from '../errors.js';
 import { type Block, Heap } from './heap.js';
 import { Pool } from './pool.js';
 import { CONTROL_BYTES, type Spawn } from './worker.js';
@@ -19,9 +19,14 @@ const LEAST_SCRATCH = 4096;
 type Leading<T> = T extends (...args: infer A) => void ? (A extends [...infer L, number, number] ? L : never) : never;
 type KernelName = keyof Kernels;
 
+/** Memory for what is computed from weights and kept, all storages together: four networks of ZFNet's size. */
+const DERIVED_BYTES = 256 * 2 ** 20;
+
 class WasmStorage implements Storage {
   /** Null once released. */
   block: Block | null;
+  /** Whether the engine keeps something that was computed from these numbers. */
+  hasDerived = false;
   constructor(
     readonly engine: WasmEngine,
     readonly dtype: DType,
@@ -62,6 +67,9 @@ export class WasmEngine {
   #parameterEnd = 0;
   #scratch: Block;
   #scratchBytes = LEAST_SCRATCH;
+  /** What is kept of storages' numbers, the least recently used first. */
+  readonly #derived = new Map<WasmStorage, { name: string; bytes: number; block: Block }>();
+  #derivedBytes = 0;
   #u8: Uint8Array;
   #i32: Int32Array;
   #f32: Float32Array;
@@ -120,30 +128,101 @@ export class WasmEngine {
   // Storage ---------------------------------------------------------------------------------------
 
   allocate(dtype: DType, size: number): Storage {
-    const heap = this.#live();
+    this.#live();
     const width = BYTES[dtype];
     if (width === undefined) throw new DTypeError(`allocate: the wasm backend has no ${dtype}; use float32, or the reference backend`);
     if (!Number.isInteger(size) || size < 0) throw new ShapeError(`allocate: size is ${size}, expected a whole number of at least 0`);
-    const storage = new WasmStorage(this, dtype, size, heap.take(size * width));
-    heap.count(size * width, 1);
+    const storage = new WasmStorage(this, dtype, size, this.#take(size * width));
+    this.#live().count(size * width, 1);
     return storage;
   }
 
   release(storage: Storage): void {
     if (this.#heap === null) return;
     const block = this.#block(storage);
+    this.#dropDerived(storage as WasmStorage);
     this.#heap.give(block);
     this.#heap.count(-storage.size * BYTES[storage.dtype], -1);
     (storage as WasmStorage).block = null;
   }
 
-  /** Where the storage's numbers begin, in bytes; above 2 GiB too. */
+  /**
+   * Where the storage's numbers begin, in bytes; above 2 GiB too. Whoever asks may write there, so what was derived from the
+   * numbers is dropped: nobody who writes needs to know that such a thing exists.
+   */
   pointer(storage: Storage): number {
+    const { pointer } = this.#block(storage);
+    if ((storage as WasmStorage).hasDerived) this.#dropDerived(storage as WasmStorage);
+    return pointer;
+  }
+
+  /** As `pointer`, for those who promise to read alone. */
+  readingPointer(storage: Storage): number {
     return this.#block(storage).pointer;
+  }
+
+  /**
+   * Where `bytes` computed from the storage's numbers stand: by `compute` now, or by an earlier call of the same `name` if the
+   * numbers have not changed since. Null if there is no room for them. Good until the next call that takes or gives memory.
+   */
+  derived(storage: Storage, name: string, bytes: number, compute: (pointer: number) => void): number | null {
+    const owner = storage as WasmStorage;
+    this.#block(storage);
+    const known = this.#derived.get(owner);
+    if (known?.name === name) {
+      this.#derived.delete(owner);
+      this.#derived.set(owner, known); // behind all others
+      return known.block.pointer;
+    }
+    this.#dropDerived(owner);
+    if (bytes > DERIVED_BYTES) return null;
+    for (const other of this.#derived.keys()) {
+      if (this.#derivedBytes + bytes <= DERIVED_BYTES) break;
+      this.#dropDerived(other);
+    }
+    let block: Block;
+    try {
+      block = this.#live().take(bytes);
+    } catch (error) {
+      if (error instanceof OutOfMemoryError) return null;
+      throw error;
+    }
+    try {
+      compute(block.pointer);
+    } catch (error) {
+      this.#live().give(block);
+      throw error;
+    }
+    owner.hasDerived = true;
+    this.#derived.set(owner, { name, bytes, block });
+    this.#derivedBytes += bytes;
+    return block.pointer;
+  }
+
+  #dropDerived(owner: WasmStorage): void {
+    const known = this.#derived.get(owner);
+    if (known === undefined) return;
+    this.#derived.delete(owner);
+    this.#derivedBytes -= known.bytes;
+    owner.hasDerived = false;
+    this.#heap?.give(known.block);
+  }
+
+  /** A block of the heap, for which what is kept makes room where nothing else does. */
+  #take(bytes: number): Block {
+    const heap = this.#live();
+    try {
+      return heap.take(bytes);
+    } catch (error) {
+      if (!(error instanceof OutOfMemoryError) || this.#derived.size === 0) throw error;
+      for (const owner of this.#derived.keys()) this.#dropDerived(owner);
+      return heap.take(bytes);
+    }
   }
 
   write(storage: Storage, data: TypedArray): void {
     if (data.length !== storage.size) throw new ShapeError(`write: got ${data.length} elements, expected ${storage.size}`);
+    this.#dropDerived(storage as WasmStorage);
     this.#view(storage).set(data);
   }
 
@@ -166,6 +245,8 @@ export class WasmEngine {
     this.#pool?.dispose();
     this.#pool = null;
     this.#heap = null;
+    this.#derived.clear();
+    this.#derivedBytes = 0;
     this.kernels = {} as Kernels;
     this.#u8 = new Uint8Array(0);
     this.#i32 = new Int32Array(0);
@@ -232,7 +313,7 @@ export class WasmEngine {
     const bytes = Math.ceil(bytesPerThread / 64) * 64;
     heap.give(this.#scratch);
     try {
-      this.#scratch = heap.take(bytes * this.#plannedThreads);
+      this.#scratch = this.#take(bytes * this.#plannedThreads);
       this.#scratchBytes = bytes;
     } catch (error) {
       this.#scratch = heap.take(this.#scratchBytes * this.#plannedThreads); // what was just given back
@@ -245,7 +326,7 @@ export class WasmEngine {
   /** Borrows memory for the time of `use`. */
   temporary<T>(bytes: number, use: (pointer: number) => T): T {
     const heap = this.#live();
-    const block = heap.take(bytes);
+    const block = this.#take(bytes);
     try {
       return use(block.pointer);
     } finally {

@@ -52,7 +52,7 @@ export function splitProduct(engine: WasmEngine, rows: number, columns: number, 
 }
 
 /** The micro-kernels, by the names and numbers of assembly/gemm/tiles.ts. */
-const KERNELS = ['f32_gemm_2x16', 'f32_gemm_fma_2x16', 'f32_gemm_fma_6x8'] as const;
+export const GEMM_KERNELS = ['f32_gemm_2x16', 'f32_gemm_fma_2x16', 'f32_gemm_fma_6x8'] as const;
 /** They are timed once an engine's products have come to so much work. */
 const WORTH_TIMING_FLOP = 300e6;
 /** How long each runs before it is timed, for the runtime's optimising compiler to be done with it; and how often it is timed. */
@@ -80,10 +80,10 @@ export function gemmKernel(engine: WasmEngine, flop = 0): number {
 }
 
 export function gemmKernelName(engine: WasmEngine): string {
-  return KERNELS[gemmKernel(engine)];
+  return GEMM_KERNELS[gemmKernel(engine)];
 }
 
-/** Takes one micro-kernel by its number, whatever its speed. */
+/** Takes one micro-kernel by its number, whatever its speed: tests prove each of them where timing would choose but one. */
 export function useGemmKernel(engine: WasmEngine, kernel: number): void {
   chosen.set(engine, kernel);
 }
@@ -91,19 +91,19 @@ export function useGemmKernel(engine: WasmEngine, kernel: number): void {
 /** Times the micro-kernels on a product that fits in the first caches; about 40 ms in all. */
 function chooseGemmKernel(engine: WasmEngine): number {
   const [m, n, k] = [48, 96, KC];
-  engine.reserveScratch((KC * n + 64 * 16) * 4);
+  engine.reserveScratch(((KC + 2) * n + 64 * 16) * 4);
   return engine.temporary((m * k + k * n + m * n) * 4, (a) => {
     const b = a + m * k * 4;
     const c = b + k * n * 4;
     engine.kernels.zeroFill(a, m * k + k * n);
     const run = (kernel: number) => engine.kernels.gemm(kernel, c, a, b, m, n, k, 0, 0, 0, m, n, 0, 1);
-    const best = KERNELS.map((_, kernel) => {
+    const best = GEMM_KERNELS.map((_, kernel) => {
       const end = performance.now() + WARM_UP_MS;
       while (performance.now() < end) run(kernel);
       return Number.POSITIVE_INFINITY;
     });
     for (let round = 0; round < ROUNDS; round++) {
-      for (let kernel = 0; kernel < KERNELS.length; kernel++) {
+      for (let kernel = 0; kernel < GEMM_KERNELS.length; kernel++) {
         const start = performance.now();
         for (let i = 0; i < 8; i++) run(kernel);
         best[kernel] = Math.min(best[kernel], performance.now() - start);

@@ -8,6 +8,7 @@ import { BackendError, RangeOfValueError } from '../errors.js';
 import { checkRuntime, chooseBuild, compileBuild, sharingOffBecause } from './builds.js';
 import { channel } from './channel.js';
 import { conv2d } from './conv2d.js';
+import { conv2dPlan } from './conv2d_plan.js';
 import { crossEntropy } from './cross_entropy.js';
 import { dropout } from './dropout.js';
 import { elementwise } from './elementwise.js';
@@ -110,7 +111,11 @@ export async function createWasmEngine(options: WasmOptions = {}): Promise<WasmE
 }
 
 export async function createWasmBackend(options: WasmOptions = {}): Promise<Backend> {
-  const engine = await createWasmEngine(options);
+  return wasmBackend(await createWasmEngine(options));
+}
+
+/** The backend over an engine; `plan` as for `conv2d`. */
+export function wasmBackend(engine: WasmEngine, plan = conv2dPlan): Backend {
   return {
     name: 'wasm',
     info: () => ({ ...engine.info(), variant: `${engine.info().variant} ${gemmKernelName(engine)}` }),
@@ -128,7 +133,7 @@ export async function createWasmBackend(options: WasmOptions = {}): Promise<Back
     ...random(engine),
     ...matmul(engine),
     ...linear(engine),
-    ...conv2d(engine),
+    ...conv2d(engine, plan),
     ...channel(engine),
     ...pool2d(engine),
     ...unpool(engine),

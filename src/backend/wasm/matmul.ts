@@ -7,6 +7,9 @@ import { linearForward } from './linear.js';
 
 /** With no more rows than this, no packed number of B would be used often enough: the product runs without packing. */
 const FEW_ROWS = 4;
+/** The same where B is at least of this many numbers: packing it would move it through memory once more. */
+const FEW_ROWS_LARGE = 16;
+const LARGE = 2 ** 20;
 /** Columns that a unit of such a product covers at most: long stretches of rows read fastest, while those of C stay in the cache. */
 const FEW_ROWS_COLUMNS = 8192;
 /** With no more rows than this and B transposed, B is read straight from its rows, as a linear layer reads its weights. */
@@ -23,7 +26,7 @@ export const matmul = (engine: WasmEngine): Pick<Backend, 'matmul'> => ({
       engine.kernels.zeroFill(at.c, batch * m * n);
       return;
     }
-    const fewRows = !p.transposeB && m <= FEW_ROWS && n >= 64;
+    const fewRows = !p.transposeB && m <= (k * n < LARGE ? FEW_ROWS : FEW_ROWS_LARGE) && n >= 64;
     const asLinear = p.transposeB && !p.transposeA && m <= LINEAR_ROWS && n >= 64;
     // A matrix times a vector: the vector is a row as well as a column.
     const asVector = n === 1 && !p.transposeA;
@@ -96,7 +99,7 @@ function product(
   transposeB: boolean,
 ): void {
   const { unitRows, unitColumns, units, grain } = splitProduct(engine, m, n, k, batch);
-  engine.reserveScratch((KC * unitColumns + 64 * 16) * 4);
+  engine.reserveScratch(((KC + 2) * unitColumns + 64 * 16) * 4);
   engine.parallel(
     'gemm',
     units,

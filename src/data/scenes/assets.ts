@@ -17,6 +17,9 @@ export interface SceneAssets {
 const SPRITE_SIDE = 256;
 const SPRITE_RIM = 16;
 
+/** Where a place of a drawing, as a share of its side, lies within its sprite, in texels. */
+export const texelOf = (share: number): number => SPRITE_RIM + share * (SPRITE_SIDE - 2 * SPRITE_RIM);
+
 interface IconSet {
   width?: number;
   height?: number;

@@ -34,6 +34,7 @@ import {
   Tensor,
   zeros,
 } from '../../tensor/index.js';
+import { inLayer } from '../../tensor/spans.js';
 import { isFloat } from './element_types.js';
 import { OnnxError } from './errors.js';
 import type { Graph, Node, ValueInfo } from './graph.js';
@@ -336,7 +337,7 @@ export class OnnxModel extends Module implements LayeredModel {
     const inputs = node.inputs.map((name) => (name === '' ? undefined : onHostUnlessFloat(values.get(name))));
     const call = new Call({ node, inputs, backend: this.backend, training: this.training, relu, constants: this.constants });
     try {
-      return scope(() => node.operator.run(call));
+      return inLayer(node.name, () => scope(() => node.operator.run(call)));
     } catch (error) {
       throw naming(node, error);
     }

@@ -1,5 +1,5 @@
 /** Stochastic gradient descent with momentum, and the paper's rule for filters that grow too large. */
-import { RangeOfValueError, type Tensor, type TypedArray, zeros } from '../../tensor/index.js';
+import { RangeOfValueError, span, type Tensor, type TypedArray, zeros } from '../../tensor/index.js';
 
 export interface SgdOptions {
   /** Learning rate. The paper starts at 10⁻². */
@@ -40,6 +40,10 @@ export class SGD {
 
   /** Changes every parameter that has a gradient. */
   step(): void {
+    span('SGD', () => this.update());
+  }
+
+  private update(): void {
     const { momentum = 0, dampening = 0, weightDecay = 0, nesterov = false, maxFilterRms } = this.options;
     for (const w of this.parameters) {
       if (!w.grad) continue;

@@ -7,7 +7,7 @@ import type { Experiment } from '../experiment.js';
 import { columnsFor } from '../filter_pictures.js';
 import { type Html, html } from '../html.js';
 import { label } from '../label.js';
-import { below, contactSheet } from '../pictures.js';
+import { below, contactSheet, toSide } from '../pictures.js';
 import { className, list, plural } from '../words.js';
 
 export interface AscendInput {
@@ -20,6 +20,7 @@ export interface AscendInput {
   settings: { steps: number; rate: number; decay: number; blur: number; jitter: number; seed: number };
 }
 
+/** What `ascend.json` says of a layer. */
 interface LayerNumbers {
   layer: string;
   maps: { map: number; value: number }[];
@@ -27,6 +28,14 @@ interface LayerNumbers {
   dominating: number[];
 }
 
+/** What `ascend.json` says; at the top, of the first layer. */
+export interface AscendNumbers extends LayerNumbers {
+  settings: AscendInput['settings'];
+  layers: LayerNumbers[];
+}
+
+/** Pixels of a picture on the sheet of all maps, about. */
+const SIDE = 128;
 const GAP = 6;
 /** Maps of a layer that the page shows. */
 const SHOWN = 32;
@@ -43,10 +52,10 @@ export function ascendExperiment({ preprocess, found, names = {}, settings }: As
     const pictures = maps.map(({ picture }) => preprocess.toImage(picture));
     return { numbers, sheet: sheetOf(maps, pictures), part: part(numbers, maps, pictures, names[layer]) };
   });
-  const first = layers[0]?.numbers;
+  const first = layers[0].numbers;
   return {
     name: 'ascend',
-    numbers: { ...first, settings, layers: layers.map(({ numbers }) => numbers) },
+    numbers: { ...first, settings, layers: layers.map(({ numbers }) => numbers) } satisfies AscendNumbers,
     pictures: Object.fromEntries(layers.map(({ numbers, sheet }) => [numbers.layer, sheet])),
     section: {
       id: 'ascend',
@@ -87,6 +96,6 @@ const silence = (dead: readonly number[], maps: number): string =>
 
 /** All maps of a layer, each with its number. */
 function sheetOf(maps: readonly AscendedMap[], pictures: readonly Image[]): Image {
-  const tiles = maps.map(({ map }, i) => below(pictures[i], label(String(map))));
+  const tiles = maps.map(({ map }, i) => below(toSide(pictures[i], SIDE), label(String(map))));
   return contactSheet(tiles, { columns: columnsFor(tiles.length), gap: GAP, margin: GAP });
 }

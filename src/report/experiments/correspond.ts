@@ -14,6 +14,8 @@ import { panelFigure } from './panels.js';
 export interface CorrespondNumbers extends Correspondence {
   /** Where images and parts are from: `scenes`, or a file. */
   source: string;
+  /** Shade of the masks, 0 to 255. */
+  grey: number;
 }
 
 export interface MaskedPicture {
@@ -41,9 +43,9 @@ export function correspondExperiment(numbers: CorrespondNumbers, masked: readonl
       height: 60 + 34 * parts.length,
       marginLeft: 90,
       marginBottom: 40,
-      x: { label: 'Δ: share of features that change in opposite directions', zero: true, grid: true, nice: true },
+      x: { label: 'Δ: share of features that change in opposite directions', zero: true, grid: true, nice: true, ticks: 4 },
       y: { label: null, domain: parts.map(({ part }) => part) },
-      fx: { label: null, domain: [...layers] },
+      fx: { label: null, domain: [...layers], padding: 0.15 },
       marks: [
         Plot.ruleY(points, {
           y: 'part',
@@ -86,15 +88,15 @@ export function correspondExperiment(numbers: CorrespondNumbers, masked: readonl
       title: 'Does it know that an eye is an eye?',
       body: html`<p>Nobody told the network that faces have eyes and noses. To see whether it relates the eyes of different faces all the same, the same part was covered in several images, and it was
 noted for every feature whether it grew or shrank. If the features of all images change in the same directions when their left eyes are hidden, the network treats these eyes as one
-thing. Δ is the share of features that change in different directions from image to image: smaller is more alike. Masks at random places say what is usual.</p>
+thing. Δ is the share of features that change in different directions from image to image: smaller is more alike. Masks at random places of the objects say what is usual.</p>
 <p>${verdict(numbers)}</p>
 ${
   masked.length > 0
-    ? html`<figure class="masked">${sheet(
+    ? html`<figure class="single">${sheet(
         masked.flat().map(({ image, words }) => ({ picture: inColour(image), tip: words })),
         masked[0].length,
         `One group of images with their parts covered, a row a part: ${list(masked.map(([{ words }]) => words))}, and so on`,
-      )}<figcaption>One group of images. A row a part; the last row has masks at random places.</figcaption></figure>`
+      )}<figcaption>One group of images. A row a part. Random masks are of the same sizes, anywhere on the object.</figcaption></figure>`
     : ''
 }
 ${table(
@@ -103,7 +105,7 @@ ${table(
   parts.map(row),
   Array.from({ length: head.length - 1 }, (_, i) => i + 1),
 )}
-<div class="charts"><figure>${drawn}<figcaption>Mean and standard deviation over all pairs of images.</figcaption></figure></div>
+<figure class="single">${drawn}<figcaption>Mean and standard deviation over all pairs of images.</figcaption></figure>
 <p>In the paper the eyes and the nose came out clearly below random masks in layer 5, and hardly in layer 7, whose features are about the breed more than the parts.</p>
 <p class="note">ε = x − x̃ is the change of a layer’s features when the part is masked; Δ is, for each pair of images, the share of dimensions in which sign(ε) differs. A feature that does not change has the sign 0, and two such agree,
 so that Δ is small where masks touch few features. Here: ${plural(groups.length, 'group')} of ${list([...new Set(groups)].map(String))} images (${source}), images compared within their group; ${plural(draws, 'random mask')} an image, of the sizes of its parts.

@@ -40,7 +40,12 @@ function cells<T>(
 ): Html {
   const [rows, columns] = grid;
   const places = values.map((value, i) => ({ value, row: Math.floor(i / columns), column: i % columns }));
-  const axis = (count: number): Plot.ScaleOptions => ({ axis: null, domain: Array.from({ length: count }, (_, i) => i), padding: 0 });
+  const axis = (count: number): Plot.ScaleOptions => ({
+    axis: null,
+    domain: Array.from({ length: count }, (_, i) => i),
+    padding: 0,
+    round: false,
+  });
   return chart(
     {
       width: size[1],

@@ -1,7 +1,14 @@
 /** The paper's experiments: from what was found to numbers, pictures and a section of the page. */
-export { type AscendInput, ascendExperiment } from './ascend.js';
+
+export { type AblateNumbers, ablateExperiment } from './ablate.js';
+export { type AscendInput, type AscendNumbers, ascendExperiment } from './ascend.js';
 export { type CorrespondNumbers, correspondExperiment, type MaskedPicture } from './correspond.js';
+export { type EvolveInput, evolveExperiment } from './evolve.js';
+export { type FeaturesNumbers, featuresExperiment } from './features.js';
+export { type FiltersInput, type FiltersNumbers, filtersExperiment } from './filters.js';
 export { type InvarianceNumbers, type InvariancePictures, invarianceExperiment } from './invariance.js';
+export { type MarkableImage, markingPage } from './marking_page.js';
 export { type OccludeInput, occludeExperiment } from './occlude.js';
 export { type OccludeBoxesNumbers, occludeBoxesExperiment } from './occlude_boxes.js';
 export { type Top9Input, top9Experiment } from './top9.js';
+export { type TransferNumbers, transferExperiment } from './transfer.js';

@@ -26,10 +26,10 @@ export interface InvariancePictures {
 const COLOURS = ['#4269d0', '#efb118', '#ff725c', '#3ca951', '#a463f2', '#9c6b4e', '#ff8ab7', '#6cc5b0'];
 const SIZE = [220, 300] as const;
 
-const WORDS: Readonly<Record<Transformation, { title: string; axis: string; done: string }>> = {
-  translation: { title: 'Moved up and down', axis: 'pixels downwards', done: 'moving' },
-  scale: { title: 'Enlarged', axis: 'factor', done: 'enlarging' },
-  rotation: { title: 'Turned', axis: 'degrees clockwise', done: 'turning' },
+const WORDS: Readonly<Record<Transformation, { title: string; short: string; axis: string; done: string }>> = {
+  translation: { title: 'Moved up and down', short: 'Moved', axis: 'pixels downwards', done: 'moving' },
+  scale: { title: 'Enlarged', short: 'Enlarged', axis: 'factor', done: 'enlarging' },
+  rotation: { title: 'Turned', short: 'Turned', axis: 'degrees clockwise', done: 'turning' },
 };
 
 export function invarianceExperiment(numbers: InvarianceNumbers, pictures?: InvariancePictures): Experiment {
@@ -37,7 +37,7 @@ export function invarianceExperiment(numbers: InvarianceNumbers, pictures?: Inva
   const rows = TRANSFORMATIONS.map((kind) => ({ kind, panels: panelsOf(numbers, kind) }));
   const colour = (i: number) => COLOURS[i % COLOURS.length];
   const legend = images.map(({ name, class: label }, i) => ({ text: `${className(label)} (${name})`, colour: colour(i) }));
-  const all = rows.flatMap(({ panels }) => panels);
+  const all: Panel[] = rows.flatMap(({ panels }) => panels);
   all[all.length - layers.length - 1] = { ...all[all.length - layers.length - 1], key: legend };
   return {
     name: 'invariance',
@@ -56,7 +56,7 @@ ${rows.map(
   ({ kind, panels }) => html`<section class="layer"><h3>${WORDS[kind].title}</h3>
 <p>${finding(numbers, kind)}</p>
 ${pictures ? html`<div class="tiles">${pictures.moved[kind].map(({ image, words }) => html`<figure class="tile">${picture(inColour(image), `The first image ${words}`, 96)}<figcaption>${words}</figcaption></figure>`)}</div>` : ''}
-<div class="panels wide">${panels.map(({ title, content }) => html`<figure>${content as Html}<figcaption>${title}</figcaption></figure>`)}</div></section>`,
+<div class="panels wide">${panels.map(({ words, content }) => html`<figure>${content}<figcaption>${words}</figcaption></figure>`)}</div></section>`,
 )}
 <p>In the paper, a small change has a dramatic effect in the first layer, but a lesser one at the top, where the distance grows nearly in proportion to the shift and the scale. The answer is
 stable under both. Turning breaks it, except for things with rotational symmetry, such as an entertainment center (every 90 degrees).</p>
@@ -67,13 +67,20 @@ ${images.length} images, as in the paper, show what a network does to these, not
   };
 }
 
-function panelsOf(numbers: InvarianceNumbers, kind: Transformation): Panel[] {
+interface DescribedPanel extends Panel {
+  content: Html;
+  /** What it shows. */
+  words: string;
+}
+
+function panelsOf(numbers: InvarianceNumbers, kind: Transformation): DescribedPanel[] {
   const { layers } = numbers;
-  const { title, axis } = WORDS[kind];
-  const distances = layers.map((layer): Panel => {
+  const { title, short, axis } = WORDS[kind];
+  const distances = layers.map((layer): DescribedPanel => {
     const text = `${title}: change of the features of ${layer}`;
     return {
-      title: text,
+      title: `${short}: ${layer}`,
+      words: text,
       content: lines(
         numbers,
         kind,
@@ -92,7 +99,7 @@ function panelsOf(numbers: InvarianceNumbers, kind: Transformation): Panel[] {
     `${text}, by ${axis}. ${ends(numbers[kind], (step) => step.probability)}`,
     [0, 1],
   );
-  return [...distances, { title: text, content: probability }];
+  return [...distances, { title: `${short}: probability`, words: text, content: probability }];
 }
 
 /** A line an image. */

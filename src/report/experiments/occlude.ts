@@ -106,12 +106,12 @@ ${figure(picture(inColour(projected), `Projection of the strongest activation of
 ${figure(probabilityMap, html`<strong>(d)</strong> Probability of ${watched} by the square’s place: ${range(probability, percent)}.`)}
 ${figure(answerMap, html`<strong>(e)</strong> The most probable class by the square’s place: ${list(key.map(({ text }) => text))}.`, key)}
 </div>
-${others ? othersPart(others, layer) : ''}
 <p>In the paper, the probability of “pomeranian” fell when the dog’s face was covered, and the map that answered to the face most strongly went quiet at the same
 places: the network found the thing itself, not what tends to surround it. Read (b) against (c): where the map goes quiet should be where its projection has structure.</p>
 <p class="note">Scale: the paper’s network had seen 1.3 million photographs of a thousand classes; what holds for one image here holds for this network and this image. The square has
 the shade ${grey} of 255${image.channels === 3 ? ' in all three colours' : ''}; a square of another shade is another question, and an unusual patch may itself look like something. Each coloured square stands for the place of the grey one’s centre.
-${incremental ? 'Only what the grey square reaches was computed at each place, layer by layer; the numbers are those of computing every image whole.' : 'Every covered image was computed whole, as this network is no plain row of layers.'}</p>`,
+${incremental ? 'Only what the grey square reaches was computed at each place, layer by layer; the numbers are those of computing every image whole.' : 'Every covered image was computed whole, as this network is no plain row of layers.'}</p>
+${others ? othersPart(others, layer) : ''}`,
     },
   };
 }
@@ -144,8 +144,8 @@ function answersInWords(labels: readonly number[], label: number, answer: number
   const same = labels.filter((each) => each === answer).length;
   if (same === labels.length) return 'Its answer is the same at every place.';
   const others = [...new Set(labels.filter((each) => each !== answer))].map((each) => className(classes[each]));
-  const names = others.length > 4 ? `one of ${others.length} other classes` : list(others);
-  return `At ${percent(1 - same / labels.length)} of the places its answer becomes ${names}${answer === label ? '' : ` (its answer to the uncovered image was not ${className(classes[label])})`}.`;
+  const names = others.length > 4 ? `one of ${others.length} others` : list(others);
+  return `At ${percent(1 - same / labels.length)} of the places its answer is another one: ${names}${answer === label ? '' : ` (its answer to the uncovered image was not ${className(classes[label])})`}.`;
 }
 
 /** Where in the image a square lies, in words. */

@@ -27,8 +27,8 @@ export function occludeBoxesExperiment(numbers: OccludeBoxesNumbers): Experiment
       height: 360,
       marginLeft: 52,
       marginBottom: 42,
-      x: { domain: [0, 1], percent: true, label: 'box’s share of the area (%)', grid: true },
-      y: { domain: [0, 1], percent: true, label: 'share of the drop inside the box (%)', grid: true },
+      x: { domain: [0, 100], percent: true, label: 'box’s share of the area (%)', grid: true },
+      y: { domain: [0, 100], percent: true, label: 'share of the drop inside the box (%)', grid: true },
       marks: [
         Plot.line(
           [
@@ -56,9 +56,9 @@ place it was noted by how much the probability of the right class fell. The fall
 <p>${percent(drop.mean)} of the fall lies inside the box, which has ${percent(area.mean)} of the area. A network that looks just anywhere would have about as much of the fall there as of the area; one that looks at the object
 alone, nearly all of it. In ${above} of the ${points.length} images the object has more than its share.</p>
 ${table('Share of the drop inside the object’s box, beside its share of the area', ['', 'mean', 'deviation from image to image'], [row('Drop of the probability inside the box', drop), row('Box’s share of the area', area)], [1, 2])}
-<div class="charts"><figure>${drawn}<figcaption>A dot an image; the ring is the mean. Above the dashed line the object counts for more than its area.</figcaption></figure></div>
+<figure class="single">${drawn}<figcaption>A dot an image; the ring is the mean. Above the dashed line the object counts for more than its area.</figcaption></figure>
 <p class="note">The share of the area counts what squares covered, as the share of the fall does: it is the share that a fall equal everywhere would have. A box’s corners belong to the background, and a
-square half on the object spreads its fall on both sides, so that even a perfect answer stays below 100 %.${images > fell ? ` In ${images - fell} images the probability fell nowhere; they are left out.` : ''} The paper showed this on three photographs,
+square half on the object spreads its fall on both sides, so that even a perfect answer stays below 100 %.${images > fell ? ` In ${plural(images - fell, 'image')} the probability fell nowhere: not counted.` : ''} The paper showed this on three photographs,
 without boxes; it gives no number to compare with.</p>`,
     },
   };

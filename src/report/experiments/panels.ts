@@ -1,7 +1,6 @@
 /** Several pictures and charts as one figure: what a paper would print. */
 import type { Image } from '../../data/dataset.js';
 import { type Html, html } from '../html.js';
-import { pngDataUri } from '../png.js';
 
 export interface Panel {
   /** Above it. */
@@ -22,17 +21,21 @@ const LINE = 18;
  * @param size [height, width] of a panel
  */
 export function panelFigure(panels: readonly Panel[], columns: number, [height, width]: readonly [number, number]): string {
-  const lines = Math.max(0, ...panels.map(({ key = [] }) => key.length));
-  const cell = TITLE + height + lines * LINE;
   const across = Math.min(columns, panels.length);
-  const rows = Math.ceil(panels.length / columns);
-  const whole = [across * (width + GAP) + GAP, rows * (cell + GAP) + GAP];
+  const rows = Array.from({ length: Math.ceil(panels.length / columns) }, (_, row) => panels.slice(row * columns, (row + 1) * columns));
+  // Where each row begins, and where the last one ends: rows have room for their longest key.
+  const tops = [GAP];
+  for (const row of rows) {
+    const lines = Math.max(...row.map(({ key = [] }) => key.length));
+    tops.push(tops[tops.length - 1] + TITLE + height + lines * LINE + GAP);
+  }
+  const whole = [across * (width + GAP) + GAP, tops[rows.length]];
   const drawn = panels.map(({ title, content, key = [] }, i) => {
     const x = GAP + (i % columns) * (width + GAP);
-    const y = GAP + Math.floor(i / columns) * (cell + GAP);
+    const y = tops[Math.floor(i / columns)];
     const picture =
       'data' in content
-        ? html`<image href="${pngDataUri(content)}" width="${width}" height="${height}" style="image-rendering:pixelated" preserveAspectRatio="xMidYMin meet"/>`
+        ? html`<image href="${content}" width="${width}" height="${height}" style="image-rendering:pixelated" preserveAspectRatio="xMidYMin meet"/>`
         : content;
     return html`<g transform="translate(${x},${y})"><text y="14" font-weight="bold">${title}</text>
 <g transform="translate(0,${TITLE})">${picture}</g>

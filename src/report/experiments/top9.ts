@@ -57,7 +57,7 @@ export async function top9Experiment(input: Top9Input): Promise<Experiment> {
   const names = Object.keys(found);
   return {
     name: 'top9',
-    numbers: { split, images, modes, layer: numbers[0]?.layer, maps: numbers[0]?.maps ?? [], layers: numbers },
+    numbers: { split, images, modes, ...numbers[0], layers: numbers },
     pictures: Object.fromEntries(layers.map(({ sheet }, i) => [names[i], sheet])),
     section: {
       id: 'top9',

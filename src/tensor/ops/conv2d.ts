@@ -1,7 +1,7 @@
 /** Convolution in two dimensions, and its transpose. */
 import { ShapeError } from '../../backend/errors.js';
 import { type ConvOptions, type ConvParams, type ConvTranspose2dOptions, convParams, convTransposeParams } from '../../backend/params.js';
-import { record } from '../autograd.js';
+import { record, willRecord } from '../autograd.js';
 import { checkFloat, empty, type Tensor } from '../tensor.js';
 import { behindRelu } from './relu.js';
 
@@ -26,7 +26,7 @@ export function conv2d(x: Tensor, w: Tensor, b: Tensor | null = null, options: C
   checkBias('conv2d', b, p.o);
   const y = empty('conv2d', [p.n, p.o, p.oh, p.ow], x.dtype, x.backend);
   const relu = options.relu ?? false;
-  x.backend.conv2d(y.storage, x.storage, w.storage, b ? b.storage : null, p, relu);
+  x.backend.conv2d(y.storage, x.storage, w.storage, b ? b.storage : null, p, relu, !willRecord(x, w, b));
   // Each gradient needs the other operand; the ReLU needs to know where its output is positive.
   const saved = relu ? [x, w, y] : [x, w];
   return record('conv2d', y, b ? [x, w, b] : [x, w], saved, (dy, [x, w, y], needs, rules) =>

@@ -1,0 +1,7 @@
+/** onnxruntime's WebAssembly build; its threads work in Node as they are. */
+import * as runtime from 'onnxruntime-web';
+import { readingOf } from './onnxruntime.mjs';
+import { task } from './reading.mjs';
+
+runtime.env.wasm.numThreads = task.threads;
+await readingOf('onnxruntime-web', runtime, { executionProviders: ['wasm'] });

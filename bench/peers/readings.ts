@@ -1,0 +1,128 @@
+/** The engines that are compared, and how a reading is taken: each in a process of its own, so that none disturbs another or its memory. */
+import { execFile, execFileSync, spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { toOnnx } from '../../src/formats/onnx/index.js';
+import { saveSafetensors } from '../../src/formats/safetensors.js';
+import { defaultBackend, init, zfnet } from '../../src/index.js';
+
+export type Workload = 'zfnet-forward' | 'zfnet-train' | 'lenet-train';
+
+/** What is computed, the same for every engine. */
+export interface Task {
+  workload: Workload;
+  batch: number;
+  threads: number;
+}
+
+export interface Reading extends Task {
+  peer: PeerName;
+  version: string;
+  imagesPerSecond: number;
+  peakMemoryBytes: number;
+  /** Of our own engine: what its heap has grown to. */
+  heapBytes?: number;
+  /** Of a forward pass: what it gave for the first image. */
+  logits?: number[];
+}
+
+/** How long to measure. */
+export interface Effort {
+  seconds: number;
+  /** Steps at least. */
+  runs: number;
+  /** Steps before that, at least. */
+  warm: number;
+}
+
+interface Peer {
+  command: readonly [string, ...string[]];
+  /** Why it has no part in a task; undefined where it has. */
+  absent?: (task: Task) => string | undefined;
+}
+
+const HERE = fileURLToPath(new URL('.', import.meta.url));
+const node = (file: string, ...more: string[]): Peer['command'] => [process.execPath, join(HERE, file), ...more];
+const inference = ({ workload }: Task) => (workload === 'zfnet-forward' ? undefined : 'does not train');
+
+export const PEERS = {
+  zfnet: { command: node('zfnet.mjs') },
+  'zfnet fast': { command: node('zfnet.mjs', '--mode', 'fast') },
+  'tfjs-wasm': { command: node('tfjs-wasm.mjs') },
+  'onnxruntime-web': { command: node('onnxruntime-web.mjs'), absent: inference },
+  'jax-js': {
+    command: node('jax-js.mjs'),
+    absent({ workload, batch, threads }) {
+      if (threads > 1) return 'has no threads in Node';
+      return workload === 'zfnet-train' || (workload === 'zfnet-forward' && batch > 1) ? 'takes minutes' : undefined;
+    },
+  },
+  'onnxruntime-node': { command: node('onnxruntime-node.mjs'), absent: inference },
+  pytorch: { command: ['/usr/bin/python3', join(HERE, 'pytorch.py')] },
+} as const satisfies Record<string, Peer>;
+
+export type PeerName = keyof typeof PEERS;
+export const PEER_NAMES = Object.keys(PEERS) as PeerName[];
+
+export const absentFrom = (peer: PeerName, task: Task): string | undefined => (PEERS[peer] as Peer).absent?.(task);
+
+const OURS: readonly PeerName[] = ['zfnet', 'zfnet fast'];
+
+/**
+ * Gets those of the engines ready that can be had: installs the packages where one is asked for that needs them.
+ *
+ * @returns the engines that are left out, with the reason
+ */
+export function preparePeers(peers: readonly PeerName[]): Map<PeerName, string> {
+  if (!existsSync(join(HERE, '../../dist/index.js'))) throw new Error('dist/ is missing: run `npm run build` first');
+  const left = new Map<PeerName, string>();
+  if (peers.includes('pytorch') && spawnSync('/usr/bin/python3', ['-c', 'import torch, numpy']).status !== 0)
+    left.set('pytorch', 'it is not installed for /usr/bin/python3 (Debian: python3-torch)');
+  if (!existsSync(join(HERE, 'node_modules')) && peers.some((peer) => peer !== 'pytorch' && !OURS.includes(peer)))
+    execFileSync('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], { cwd: HERE, stdio: ['ignore', 2, 2] });
+  return left;
+}
+
+/** One network's weights, for all engines to compute the same. */
+export interface Files {
+  weights: string;
+  model: string;
+}
+
+/** Writes a ZFNet's weights to a folder of their own for the time of `use`. They are He's, so that outputs differ well from one another. */
+export async function withFiles<T>(use: (files: Files) => Promise<T>): Promise<T> {
+  const folder = await mkdtemp(join(tmpdir(), 'zfnet-peers-'));
+  try {
+    const files = { weights: join(folder, 'zfnet.safetensors'), model: join(folder, 'zfnet.onnx') };
+    await init({ threads: 1 });
+    const model = zfnet('a', { init: 'he', seed: 1 });
+    await writeFile(files.weights, saveSafetensors(model.stateDict()));
+    await writeFile(files.model, toOnnx(model, { inputShape: model.inputShape }));
+    model.dispose();
+    defaultBackend().dispose();
+    return await use(files);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** Takes one reading. Throws what the engine says where it fails. */
+export async function take(peer: PeerName, task: Task, effort: Effort, files?: Files): Promise<Reading> {
+  const [program, ...first] = PEERS[peer].command;
+  const options = { ...task, ...effort, ...(task.workload === 'zfnet-forward' ? files : {}) };
+  const given = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
+  const output = await new Promise<string>((resolve, reject) => {
+    execFile(program, [...first, ...given], { maxBuffer: 2 ** 24 }, (error, stdout, stderr) => {
+      if (error) reject(new Error(/^\w*Error\b.*$/m.exec(stderr)?.[0] ?? error.message));
+      else resolve(stdout);
+    });
+  });
+  // Some engines talk on standard output too.
+  const line = output.split('\n').findLast((text) => text.startsWith('{'));
+  const result = JSON.parse(line ?? '{"error":"no reading"}') as Reading & { error?: string };
+  if (result.error !== undefined) throw new Error(result.error);
+  return { ...result, peer };
+}

@@ -1,0 +1,171 @@
+/** `zfnet ablate`: networks without some layers or with other sizes, trained in turn (paper, Table 3). */
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { ABLATIONS, type Ablation, type AblationRow, ablate, sideFor, type TrainedRun, type TrainingOptions } from 'zfnet';
+import type { Dataset } from 'zfnet/data';
+import { type AblateNumbers, ablateExperiment } from 'zfnet/report';
+import { type Context, decimal, defineCommand, handler, Interrupted, UsageError, whole } from '../command.js';
+import { experimentsFolder, writeExperiment } from '../experiment.js';
+import { collect, stoppable } from '../look.js';
+import { percent } from '../reporter.js';
+import { FolderStore } from '../run_folder.js';
+import { lockRun } from '../run_lock.js';
+import { namingWrongSize, openData, openRunData, openTrainedRun } from '../runs.js';
+
+interface AblateOptions {
+  data?: string;
+  only?: string[];
+  epochs?: number;
+  batchSize?: number;
+  lr?: number;
+  width?: number;
+  inputSize?: number;
+  dropout?: number;
+  out?: string;
+}
+
+/** Small enough that all twelve take minutes on two cores. */
+const SOURCE = 'scenes';
+const NETWORK = { width: 0.125, inputSize: 64, dropout: 0.25, init: 'mixed' } as const;
+const TRAINING = {
+  epochs: 4,
+  batchSize: 32,
+  lr: 0.01,
+  schedule: { kind: 'cosine' },
+  augment: 'random',
+} as const satisfies Partial<TrainingOptions>;
+const OUT = 'runs/ablation';
+
+const NAMES = ABLATIONS.map(({ name }) => name);
+const EXAMPLES = [
+  'zfnet ablate                                            # all of Table 3 on scenes',
+  'zfnet ablate runs/photos --epochs 20                    # by the recipe and on the images of a run',
+  'zfnet ablate --only zfnet --only zfnet-fc-2048 --width 0.25 --epochs 10 --out runs/units',
+];
+
+export function ablateCommand(program: Command): void {
+  defineCommand(program, 'ablate [run]', 'train networks without some layers or with other sizes (Table 3)', EXAMPLES)
+    .option('--data <source>', `as for train (default: the run’s; else ${SOURCE})`)
+    .option('--only <name>', `this variant; may be given several times: ${NAMES.join(', ')}`, collect)
+    .option('--epochs <n>', `passes over the training images (default: the run’s; else ${TRAINING.epochs})`, whole({ min: 1 }))
+    .option('--batch-size <n>', `images a step (default: the run’s; else ${TRAINING.batchSize})`, whole({ min: 1 }))
+    .option('--lr <rate>', `learning rate at the start (default: the run’s; else ${TRAINING.lr})`, decimal({ above: 0 }))
+    .option(
+      '--width <factor>',
+      `a factor on the numbers of maps and units (default: the run’s; else ${NETWORK.width})`,
+      decimal({ above: 0 }),
+    )
+    .option('--input-size <pixels>', `height and width of the input (default: the run’s; else ${NETWORK.inputSize})`, whole({ min: 1 }))
+    .option('--dropout <p>', `probability on fc6 and fc7 (default: the run’s; else ${NETWORK.dropout})`, decimal({ min: 0, below: 1 }))
+    .option('--out <folder>', `where ablate.json, .html and .png go, and the runs below runs/ (default: RUN/experiments, or ${OUT})`)
+    .action(
+      handler(async (context, path: string | undefined, options: AblateOptions) => {
+        const ablations = chosen(options.only);
+        await context.engine();
+        const run = path === undefined ? null : await openTrainedRun(path);
+        run?.model.dispose();
+        const { out = path === undefined ? OUT : experimentsFolder(path) } = options;
+        const unlock = await lockRun(out);
+        try {
+          await stoppable(context, GO_ON, () => ablateAll(context, { path, run, out, ablations, options }));
+        } finally {
+          await unlock();
+        }
+      }),
+    );
+}
+
+const GO_ON = 'give the same command again, and it goes on where it was';
+
+function chosen(only: readonly string[] | undefined): readonly Ablation[] {
+  const unknown = only?.find((name) => !NAMES.includes(name));
+  if (unknown !== undefined) throw new UsageError(`there is no variant '${unknown}'; the variants are ${NAMES.join(', ')}`);
+  return only ? ABLATIONS.filter(({ name }) => only.includes(name)) : ABLATIONS;
+}
+
+interface Job {
+  path: string | undefined;
+  run: TrainedRun | null;
+  out: string;
+  ablations: readonly Ablation[];
+  options: AblateOptions;
+}
+
+async function ablateAll(context: Context, { path, run, out, ablations, options }: Job): Promise<void> {
+  const { reporter, signal, common } = context;
+  const network = networkOf(run, options);
+  const training = trainingOf(run, options, common.seed);
+  const dataset = await openImages(context, run, options.data, network.inputSize);
+  let bar: ReturnType<typeof reporter.bar> | null = null;
+  const rows = await ablate({
+    ablations,
+    dataset,
+    network,
+    training,
+    store: (name) => new FolderStore(join(out, 'runs', name)),
+    signal,
+    onVariant: ({ name }, at, total) => {
+      reporter.say(`${at + 1}/${total} ${name}`);
+      bar = null;
+    },
+    onRow: ({ valTop1Error, trainTop1Error }, found) =>
+      reporter.say(`  error ${percent(valTop1Error)} (in training ${percent(trainTop1Error)})${found ? ', done before' : ''}`),
+    listener: {
+      onStep: ({ epoch, epochs, done, total, loss }) => {
+        bar ??= reporter.bar('training', epochs * total, 'images');
+        bar.update((epoch - 1) * total + done, `loss ${loss.toFixed(3)}`);
+      },
+      onWarning: (message) => reporter.warn(message),
+    },
+  });
+  if (rows.length < ablations.length)
+    throw new Interrupted(`stopped after ${rows.length} of ${ablations.length}; ${GO_ON}`, context.signalStatus());
+  const numbers: AblateNumbers = {
+    rows,
+    source: dataset.name,
+    trainExamples: dataset.splits.train.length,
+    valExamples: dataset.splits.val?.length ?? 0,
+    classes: dataset.classes.length,
+    inputSize: network.inputSize,
+    width: network.width,
+  };
+  const files = await writeExperiment(ablateExperiment(numbers), out, commandLine(path, options));
+  context.result({ ...numbers, files }, () => table(rows, files));
+}
+
+function networkOf(run: TrainedRun | null, { width, inputSize, dropout }: AblateOptions) {
+  const base = run ? { ...run.config.architecture, init: run.config.init } : NETWORK;
+  return {
+    width: width ?? base.width,
+    inputSize: inputSize ?? base.inputSize,
+    dropout: dropout ?? base.dropout,
+    init: base.init,
+  };
+}
+
+function trainingOf(run: TrainedRun | null, { epochs, batchSize, lr }: AblateOptions, seed: number | undefined): Partial<TrainingOptions> {
+  const given = Object.entries({ epochs, batchSize, lr, seed }).filter(([, value]) => value !== undefined);
+  return { ...(run?.config.training ?? TRAINING), ...Object.fromEntries(given) };
+}
+
+async function openImages({ reporter }: Context, run: TrainedRun | null, data: string | undefined, inputSize: number): Promise<Dataset> {
+  const side = namingWrongSize(() => sideFor(inputSize));
+  if (run && side === run.config.preprocess.side) return await openRunData(run, data, reporter);
+  return await openData(data ?? run?.config.data.source ?? SOURCE, side, {}, reporter);
+}
+
+function commandLine(
+  path: string | undefined,
+  { data, only = [], epochs, batchSize, lr, width, inputSize, dropout }: AblateOptions,
+): string {
+  const options = Object.entries({ data, epochs, 'batch-size': batchSize, lr, width, 'input-size': inputSize, dropout });
+  const given = options.flatMap(([key, value]) => (value === undefined ? [] : [`--${key} ${value}`]));
+  return ['npx zfnet ablate', ...(path === undefined ? [] : [path]), ...given, ...only.map((name) => `--only ${name}`)].join(' ');
+}
+
+function table(rows: readonly AblationRow[], files: readonly string[]): string {
+  const width = Math.max(...rows.map(({ name }) => name.length));
+  const line = ({ name, trainTop1Error, valTop1Error, valTop5Error, paper }: AblationRow) =>
+    `  ${name.padEnd(width)}  train ${percent(trainTop1Error).padStart(8)}   val ${percent(valTop1Error).padStart(8)} / ${percent(valTop5Error).padStart(8)}   paper ${paper.train} / ${paper.val1} / ${paper.val5}`;
+  return [...rows.map(line), `written: ${files.join(', ')}`].join('\n');
+}

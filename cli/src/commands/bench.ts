@@ -1,0 +1,131 @@
+/** `zfnet bench`: how near the kernels of products and convolutions come to what the machine's arithmetic allows. */
+import type { Command } from 'commander';
+import { backendInfo, ceilingFor, createCeiling, matmul, type ProfileRow, profile, randn } from 'zfnet';
+import { columns } from '../columns.js';
+import { defineCommand, handler, UsageError, whole } from '../command.js';
+import { openWorkload, type WorkloadOptions } from '../workload.js';
+
+interface BenchOptions extends WorkloadOptions {
+  repeat: number;
+}
+
+/** Square products, and two of ZFNet's convolutions as products: C [m, n] over k. */
+const PRODUCTS = [
+  { name: '256³', m: 256, n: 256, k: 256 },
+  { name: '1024³', m: 1024, n: 1024, k: 1024 },
+  { name: 'conv2 as a product', m: 256, n: 676, k: 2400 },
+  { name: 'conv4 as a product', m: 384, n: 169, k: 3456 },
+];
+/** A product takes milliseconds: so often as many are measured as steps. */
+const PRODUCTS_PER_STEP = 4;
+
+interface BenchRow {
+  name: string;
+  kernel: string;
+  shape: string;
+  bestMs: number;
+  gflops: number;
+  ofCeiling: number;
+}
+
+export function benchCommand(program: Command): void {
+  defineCommand(program, 'bench [run|preset|file.onnx]', 'kernels against the machine’s measured ceiling (under a minute)', [
+    'zfnet bench',
+    'zfnet bench small --batch-size 64 --threads 1',
+    'zfnet bench --forward --batch-size 1 --json',
+  ])
+    .option('--batch-size <n>', 'images a step', whole({ min: 1 }), 16)
+    .option('--input-size <pixels>', 'height and width of the input (default: the network’s)', whole({ min: 1 }))
+    .option('--forward', 'the kernels of a forward pass alone')
+    .option('--repeat <n>', 'steps to take the best of', whole({ min: 1 }), 3)
+    .action(
+      handler(async (context, target: string | undefined, options: BenchOptions) => {
+        await context.engine();
+        if (backendInfo().backend !== 'wasm') throw new UsageError('bench measures the wasm backend: leave out --backend');
+        const ceiling = await createCeiling();
+        const workload = await openWorkload(target ?? 'a', { ...options, seed: context.common.seed });
+        const bar = context.reporter.bar('measuring', PRODUCTS.length + options.repeat + 1, 'runs');
+        const found: { name: string; row: ProfileRow }[] = [];
+        try {
+          for (const [i, { name, m, n, k }] of PRODUCTS.entries()) {
+            const { rows } = await profile(() => products(m, n, k, PRODUCTS_PER_STEP * options.repeat));
+            found.push(...byLayer(rows).map((row) => ({ name, row })));
+            bar.update(i + 1);
+          }
+          await workload.step();
+          const { rows } = await profile(async () => {
+            for (let i = 0; i < options.repeat; i++) {
+              await workload.step();
+              bar.update(PRODUCTS.length + i + 2);
+            }
+          });
+          found.push(...byLayer(rows).map((row) => ({ name: row.layer, row })));
+        } finally {
+          workload.dispose();
+        }
+        const info = backendInfo();
+        const perThread = ceiling();
+        const limit = ceilingFor(info, perThread);
+        const rows = found.map(({ name, row }): BenchRow => {
+          const gflops = row.flop / row.calls / row.bestMs / 1e6;
+          return {
+            name,
+            kernel: row.plan ? `${row.kernel} ${row.plan}` : row.kernel,
+            shape: row.shape,
+            bestMs: row.bestMs,
+            gflops,
+            ofCeiling: gflops / limit,
+          };
+        });
+        const report = { workload: workload.description, ceilingGflops: limit, ceilingOfOneThread: perThread, info, rows };
+        context.result(report, () => table(report));
+      }),
+    );
+}
+
+/** The rows with arithmetic to speak of, layer by layer. */
+const byLayer = (rows: readonly ProfileRow[]): ProfileRow[] =>
+  rows
+    .filter(({ flop }) => flop > 0)
+    .sort((a, b) => a.layer.localeCompare(b.layer, 'en', { numeric: true }) || a.kernel.localeCompare(b.kernel));
+
+/** A product and its two gradients, again and again: A·B, dC·Bᵀ and Aᵀ·dC. */
+function products(m: number, n: number, k: number, times: number): void {
+  const [a, b, seed] = [randn([m, k], { requiresGrad: true }), randn([k, n], { requiresGrad: true }), randn([m, n])];
+  for (let i = 0; i < times; i++) {
+    matmul(a, b).backward({ seed });
+    a.grad?.dispose();
+    b.grad?.dispose();
+    a.grad = null;
+    b.grad = null;
+  }
+  for (const each of [a, b, seed]) each.dispose();
+}
+
+function table({
+  workload,
+  rows,
+  ceilingGflops,
+  info,
+}: {
+  workload: string;
+  rows: BenchRow[];
+  ceilingGflops: number;
+  info: ReturnType<typeof backendInfo>;
+}): string {
+  const cells = [
+    ['', 'kernel', 'shape', 'best ms', 'GFLOP/s', 'of ceiling'],
+    ...rows.map(({ name, kernel, shape, bestMs, gflops, ofCeiling }) => [
+      name,
+      kernel,
+      shape,
+      bestMs.toFixed(bestMs < 10 ? 3 : 1),
+      gflops.toFixed(1),
+      ofCeiling.toFixed(2),
+    ]),
+  ];
+  return [
+    ...columns(cells, new Set([3, 4, 5])),
+    `${workload}; ceiling ${ceilingGflops.toFixed(1)} GFLOP/s; ${info.variant}, ${info.threads} thread${info.threads === 1 ? '' : 's'}, ${info.mode}`,
+  ].join('\n');
+}

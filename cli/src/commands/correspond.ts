@@ -1,0 +1,184 @@
+/** `zfnet correspond`: whether a network relates the same part of different objects (paper, Table 1). */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import sharp from 'sharp';
+import { type Correspondence, correspondence, inCentreCrop, type MarkedImages, meanShade, plainImage, RANDOM_PART, type Run } from 'zfnet';
+import { FACE_PARTS, type Image, loadSceneAssets, type SceneFace, sceneFaces } from 'zfnet/data';
+import { correspondExperiment, inputOf, type MarkableImage, type MaskedPicture, markingPage } from 'zfnet/report';
+import { type Context, defineCommand, handler, UsageError, whole } from '../command.js';
+import { experimentsFolder, writeExperiment } from '../experiment.js';
+import { asUsage, collect, stoppable } from '../look.js';
+import { type MarkedImage, readParts } from '../parts_file.js';
+import { openRun } from '../runs.js';
+
+interface CorrespondOptions {
+  parts?: string;
+  mark?: boolean;
+  layer?: string[];
+  draws: number;
+  grey?: number;
+  seed?: number;
+  out?: string;
+}
+
+const EXAMPLES = [
+  'zfnet correspond runs/demo                                   # the animal faces of scenes, in all styles',
+  'zfnet correspond runs/photos a.jpg b.jpg c.jpg --mark        # a page on which to mark parts of these images',
+  'zfnet correspond runs/photos --parts parts.json --layer conv5 --layer fc7',
+];
+const NOTE = `
+Without --parts, the eyes and noses of the five animal faces of scenes are masked: their places are known. For images of your own, mark
+the same parts in each of them, on the page that --mark writes or by hand in a file:
+  { "images": [{ "file": "a.jpg", "parts": { "left eye": [y0, x0, y1, x1], … } }, …] }      pixels of the image, y1 and x1 outside`;
+
+export function correspondCommand(program: Command): void {
+  defineCommand(
+    program,
+    'correspond <run> [images...]',
+    'mask the same part in several images: do the features change alike? (Table 1)',
+    EXAMPLES,
+  )
+    .option('--parts <file>', 'images and boxes of their parts: a JSON file')
+    .option('--mark', 'write a page on which to mark the parts of the images given')
+    .option(
+      '--layer <name>',
+      'this layer; may be given several times (default: the last convolution and the last layer before the classes)',
+      collect,
+    )
+    .option('--draws <n>', 'random masks an image', whole({ min: 1 }), 10)
+    .option('--grey <shade>', 'of the masks, 0 to 255 (default: that of the mean image)', whole({ min: 0, max: 255 }))
+    .option('--out <folder>', 'where correspond.json, .html and .png go (default: RUN/experiments)')
+    .addHelpText('after', NOTE)
+    .action(
+      handler(async (context, path: string, images: string[], options: CorrespondOptions) => {
+        if (options.mark && images.length < 2) throw new UsageError('--mark wants the images to mark: at least two');
+        if (!options.mark && images.length > 0) throw new UsageError('images are marked first: add --mark, then give the file by --parts');
+        if (options.mark && options.parts) throw new UsageError('--mark makes a parts file, --parts takes one: give one of them');
+        const { out = experimentsFolder(path) } = options;
+        if (options.mark) {
+          await writeMarkingPage(context, path, images, out);
+          return;
+        }
+        await context.engine();
+        const run = await openRun(path);
+        try {
+          await stoppable(context, 'nothing was written', () => compare(context, path, run, options, out));
+        } finally {
+          run.model.dispose();
+        }
+      }),
+    );
+}
+
+/** Pixels of the longer side of pictures to mark. */
+const MARKED_SIDE = 800;
+
+async function writeMarkingPage(context: Context, path: string, files: readonly string[], out: string): Promise<void> {
+  const images: MarkableImage[] = [];
+  for (const file of files) images.push(await markable(file));
+  const place = join(out, 'correspond-mark.html');
+  await mkdir(out, { recursive: true });
+  await writeFile(place, await markingPage(images, FACE_PARTS, `npx zfnet correspond ${path} --parts parts.json`));
+  context.result({ files: [place] }, () => `open ${place} in a browser, mark the parts, and give the file that it downloads by --parts`);
+}
+
+async function markable(file: string): Promise<MarkableImage> {
+  try {
+    const { autoOrient } = await sharp(file).metadata();
+    const picture = await sharp(file)
+      .autoOrient()
+      .resize(MARKED_SIDE, MARKED_SIDE, { fit: 'inside', withoutEnlargement: true })
+      .flatten({ background: '#ffffff' })
+      .webp({ quality: 90 })
+      .toBuffer();
+    return { file, width: autoOrient.width, height: autoOrient.height, picture: `data:image/webp;base64,${picture.toString('base64')}` };
+  } catch (error) {
+    throw new Error(`${file}: cannot be read as an image: ${error instanceof Error ? error.message : error}`, { cause: error });
+  }
+}
+
+async function compare(context: Context, path: string, run: Run, options: CorrespondOptions, out: string): Promise<void> {
+  const { model, preprocess } = run;
+  const { layer, draws, parts: file, seed = 0 } = options;
+  const groups = file ? [await readParts(file, preprocess.options)] : await faces(run);
+  const shade = options.grey ?? meanShade(preprocess);
+  const grey = inputOf(preprocess, [{ image: plainImage(preprocess.options, shade) }]);
+  const marked = groups.map((images): MarkedImages => {
+    const objects = images.flatMap(({ object }) => (object ? [object] : []));
+    return {
+      images: inputOf(preprocess, images),
+      parts: images.map(({ parts }) => parts),
+      objects: objects.length === images.length ? objects : undefined,
+    };
+  });
+  const bar = context.reporter.bar('masking', 1, 'groups');
+  const found = await asUsage(() =>
+    correspondence(model, marked, {
+      layers: layer,
+      draws,
+      seed,
+      grey,
+      signal: context.signal,
+      onProgress: (done, total) => bar.update(done / total),
+    }),
+  );
+  bar.stop();
+  for (const { images } of marked) images.dispose();
+  grey.dispose();
+  const experiment = correspondExperiment({ source: file ?? 'scenes', grey: shade, ...found }, pictures(run, groups[0], found, shade));
+  const files = await writeExperiment(experiment, out, commandLine(path, options));
+  context.result({ ...(experiment.numbers as object), files }, () => table(found, files));
+}
+
+/** The faces of scenes with their parts, as far as the network sees them. */
+async function faces({ preprocess }: Run): Promise<MarkedImage[][]> {
+  const { side, channels } = preprocess.options;
+  if (channels !== 3)
+    throw new UsageError('the faces of scenes are in colour, this network takes grey images: mark images of your own, and give --parts');
+  const seen = ({ class: name, style, image, box, parts }: SceneFace): MarkedImage => ({
+    name: `${name}, ${style}`,
+    image,
+    object: inCentreCrop(preprocess.options, box)!,
+    parts: Object.fromEntries(Object.entries(parts).map(([part, box]) => [part, inCentreCrop(preprocess.options, box)!])),
+  });
+  return sceneFaces(await loadSceneAssets(), side).map((group) => group.map(seen));
+}
+
+/** One group as the network saw it, with each of its parts masked. */
+function pictures({ preprocess }: Run, group: readonly MarkedImage[], { parts }: Correspondence, shade: number): MaskedPicture[][] {
+  const named = parts.map(({ part }) => part).filter((part) => part !== RANDOM_PART);
+  return named.map((part) =>
+    group.map(({ name, image, parts: boxes }) => ({
+      image: masked(preprocess.toImage(preprocess.evaluation([image])), boxes[part], shade),
+      words: `${part} of ${name}`,
+    })),
+  );
+}
+
+function masked(image: Image, [y0, x0, y1, x1]: readonly [number, number, number, number], shade: number): Image {
+  const { width, channels } = image;
+  for (let y = y0; y < y1; y++) image.data.fill(shade, (y * width + x0) * channels, (y * width + x1) * channels);
+  return image;
+}
+
+function commandLine(path: string, { parts, layer = [], draws, grey, seed }: CorrespondOptions): string {
+  const words = ['npx zfnet correspond', path];
+  if (parts) words.push(`--parts ${parts}`);
+  words.push(...layer.map((name) => `--layer ${name}`));
+  if (draws !== 10) words.push(`--draws ${draws}`);
+  if (grey !== undefined) words.push(`--grey ${grey}`);
+  if (seed !== undefined) words.push(`--seed ${seed}`);
+  return words.join(' ');
+}
+
+function table({ layers, parts }: Correspondence, files: readonly string[]): string {
+  const width = Math.max(...parts.map(({ part }) => part.length));
+  const rows = parts.map(({ part, delta }) => {
+    const cells = layers.map((layer) => `${layer} ${delta[layer].mean.toFixed(3)} ± ${delta[layer].deviation.toFixed(3)}`);
+    return `  ${part.padEnd(width)}  ${cells.join('   ')}`;
+  });
+  return ['Δ: share of features that change in opposite directions (smaller: more alike)', ...rows, `written: ${files.join(', ')}`].join(
+    '\n',
+  );
+}

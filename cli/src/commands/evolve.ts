@@ -1,0 +1,133 @@
+/** `zfnet evolve`: what maps looked for, epoch after epoch (paper, Fig. 4). */
+import type { Command } from 'commander';
+import { type EpochModel, type Evolution, epochCheckpoints, evolution, projectEvolution } from 'zfnet';
+import type { Example } from 'zfnet/data';
+import { evolveExperiment, inputOf } from 'zfnet/report';
+import { type Context, defineCommand, handler, UsageError, whole } from '../command.js';
+import { experimentsFolder, writeExperiment } from '../experiment.js';
+import { checkMaps, collect, layersOf, mapList, spread, stoppable } from '../look.js';
+import { FolderStore } from '../run_folder.js';
+import { openRunData, openTrainedRun } from '../runs.js';
+import { pickSplit } from './evaluate.js';
+
+interface EvolveOptions {
+  data?: string;
+  split: string;
+  layer?: string[];
+  maps?: number[];
+  epochs?: number[];
+  examples: number;
+  out?: string;
+}
+
+/** The paper's, and what there is where training was shorter. */
+const PAPER_EPOCHS = [1, 2, 5, 10, 20, 30, 40, 64];
+/** With so many checkpoints or fewer, all are taken. */
+const MANY = 12;
+/** Maps of a layer that are shown unless they are named. */
+const SHOWN = 6;
+
+const EXAMPLES = [
+  'zfnet evolve runs/demo',
+  'zfnet evolve runs/photos --epochs 1,2,5,10,20,30,40,64 --layer conv1 --layer conv5 --examples 10000',
+];
+
+export function evolveCommand(program: Command): void {
+  defineCommand(program, 'evolve <run>', 'how features form during training, from the run’s checkpoints (Fig. 4)', EXAMPLES)
+    .option('--data <source>', 'as for train (default: what the run was trained on)')
+    .option('--split <name>', 'where the strongest images are looked for', 'train')
+    .option('--layer <name>', 'this layer; may be given several times (default: all convolutions)', collect)
+    .option('--maps <list>', `show these maps, such as 0-7 (default: ${SHOWN} of each layer, evenly spread)`, mapList)
+    .option(
+      '--epochs <list>',
+      `of these epochs (default: ${PAPER_EPOCHS.join(', ')}, as far as there are; all where there are up to ${MANY})`,
+      mapList,
+    )
+    .option('--examples <n>', 'look at so many images, evenly spread', whole({ min: 2 }), 2000)
+    .option('--out <folder>', 'where evolve.json, evolve.html and evolve-LAYER.png go (default: RUN/experiments)')
+    .action(
+      handler(async (context, path: string, options: EvolveOptions) => {
+        await context.engine();
+        await stoppable(context, 'nothing was written', () => evolve(context, path, options));
+      }),
+    );
+}
+
+async function evolve(context: Context, path: string, options: EvolveOptions): Promise<void> {
+  const { split: name, maps, examples, out = experimentsFolder(path) } = options;
+  const { reporter, signal } = context;
+  const checkpoints = await chooseCheckpoints(path, options.epochs);
+  const last = await openTrainedRun(path, { checkpoint: checkpoints[checkpoints.length - 1].path });
+  try {
+    const { model, preprocess } = last;
+    const layers = await layersOf(last, options.layer);
+    checkMaps(layers, maps);
+    const dataset = await openRunData(last, options.data, reporter);
+    const whole = pickSplit(dataset, name);
+    const indices = spread(whole.length, examples);
+    const models = checkpoints.map(
+      ({ epoch, path: checkpoint }): EpochModel => ({ epoch, open: async () => (await openTrainedRun(path, { checkpoint })).model }),
+    );
+    const common = { preprocess: (batch: Example[]) => inputOf(preprocess, batch), signal };
+    let [now, seen, before] = [0, 0, 0];
+    const bar = reporter.bar('looking', indices.length * models.length, 'images');
+    const found = await evolution(models, whole, {
+      ...common,
+      layers: [...layers.keys()],
+      indices,
+      onBroken: (error) => reporter.warn(`left out: ${error.message}`),
+      onProgress: (epoch, done) => {
+        if (epoch !== now) before += seen;
+        [now, seen] = [epoch, done];
+        bar.update(before + done, `epoch ${epoch}`);
+      },
+    });
+    bar.stop();
+    const projecting = reporter.bar('projecting', models.length, 'epochs');
+    const pictures = await projectEvolution(models, whole, found, shownMaps(found, maps), {
+      ...common,
+      onProgress: (_epoch, done) => projecting.update(done),
+    });
+    projecting.stop();
+    const experiment = evolveExperiment({ model, preprocess, dataset, split: name, found, pictures });
+    const files = await writeExperiment(experiment, out, `npx zfnet evolve ${path}`);
+    context.result({ ...(experiment.numbers as object), files }, () => table(found, files));
+  } finally {
+    last.model.dispose();
+  }
+}
+
+/** Throws `UsageError` where there are fewer than two, or an epoch was asked for that is not there. */
+async function chooseCheckpoints(path: string, wanted: readonly number[] | undefined): Promise<{ epoch: number; path: string }[]> {
+  const all = await epochCheckpoints(new FolderStore(path));
+  const epochs = all.map(({ epoch }) => epoch);
+  const missing = wanted?.find((epoch) => !epochs.includes(epoch));
+  if (missing !== undefined) throw new UsageError(`${path} has no checkpoint of epoch ${missing}; it has ${epochs.join(', ') || 'none'}`);
+  const lastEpoch = epochs.at(-1) ?? 0;
+  const isPapers = (epoch: number) => PAPER_EPOCHS.includes(epoch) || epoch === lastEpoch;
+  const chosen = all.filter(({ epoch }) => (wanted ? wanted.includes(epoch) : all.length <= MANY || isPapers(epoch)));
+  if (chosen.length < 2)
+    throw new UsageError(
+      `${path} has ${chosen.length === 1 ? 'one checkpoint' : 'no checkpoints'} of its epochs; at least two are needed to see a change`,
+    );
+  return chosen;
+}
+
+/** The maps named, or a few of those that answer at the end, evenly spread. */
+function shownMaps({ layers }: Evolution, named: readonly number[] | undefined): Record<string, number[]> {
+  return Object.fromEntries(
+    layers.map(({ layer, maps }) => {
+      if (named) return [layer, named.filter((map) => map < maps.length)];
+      const alive = maps.filter(({ strongest }) => (strongest.at(-1)?.value ?? 0) > 0).map(({ map }) => map);
+      return [layer, spread(alive.length, SHOWN).map((place) => alive[place])];
+    }),
+  );
+}
+
+function table({ epochs, images, layers }: Evolution, files: readonly string[]): string {
+  const rows = layers.map(
+    ({ layer, settled, likeness }) =>
+      `  ${layer.padEnd(8)} settled at epoch ${String(settled).padStart(3)}; likeness to the end: ${likeness.map((value) => value.toFixed(2)).join(' ')}`,
+  );
+  return [`epochs ${epochs.join(', ')}, ${images} images`, ...rows, `written: ${files.join(', ')}`].join('\n');
+}

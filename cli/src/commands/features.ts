@@ -1,0 +1,118 @@
+/** `zfnet features`: linear classifiers on the features of each layer (paper, Table 7). */
+import type { Command } from 'commander';
+import { analyseFeatures, CLASSIFIERS, type ClassifierKind, type FeatureRow, type Run, type Stage, stages } from 'zfnet';
+import { type Dataset, drawByClass, type Split, subset } from 'zfnet/data';
+import { type FeaturesNumbers, featuresExperiment } from 'zfnet/report';
+import { type Context, defineCommand, handler, oneOf, UsageError, whole } from '../command.js';
+import { experimentsFolder, writeExperiment } from '../experiment.js';
+import { asUsage, collect, stoppable } from '../look.js';
+import { percent } from '../reporter.js';
+import { openRun, openRunData } from '../runs.js';
+import { pickSplit } from './evaluate.js';
+
+interface FeaturesOptions {
+  data?: string;
+  split: string;
+  perClass: number;
+  layer?: string[];
+  classifier?: ClassifierKind;
+  maxFeatures: number;
+  out?: string;
+}
+
+const EXAMPLES = [
+  'zfnet features runs/demo',
+  'zfnet features runs/demo --split unseen-style --per-class 100',
+  'zfnet features runs/demo --data photos/ --layer conv5 --layer fc7 --classifier svm',
+];
+
+export function featuresCommand(program: Command): void {
+  defineCommand(program, 'features <run>', 'what a linear classifier can make of each layer’s features (Table 7)', EXAMPLES)
+    .option('--data <source>', 'as for train, with any classes (default: what the run was trained on)')
+    .option('--split <name>', 'the images to measure on; what is learnt from is the split train', 'val')
+    .option('--per-class <n>', 'images a class to learn from, at most', whole({ min: 2 }), 50)
+    .option('--layer <name>', 'this layer; may be given several times (default: each convolution and fully connected layer)', collect)
+    .option('--classifier <kind>', `${CLASSIFIERS.join(' or ')} (default: both)`, oneOf(CLASSIFIERS))
+    .option('--max-features <n>', 'features an image, at most: larger maps are averaged over blocks', whole({ min: 1 }), 2048)
+    .option('--out <folder>', 'where features.json, .html and .png go (default: RUN/experiments)')
+    .action(
+      handler(async (context, path: string, options: FeaturesOptions) => {
+        await context.engine();
+        const run = await openRun(path);
+        try {
+          await stoppable(context, 'nothing was written', () => analyse(context, path, run, options));
+        } finally {
+          run.model.dispose();
+        }
+      }),
+    );
+}
+
+async function analyse(context: Context, path: string, run: Run, options: FeaturesOptions): Promise<void> {
+  const { reporter, signal } = context;
+  const { out = experimentsFolder(path), maxFeatures, classifier } = options;
+  const chosen = stagesOf(run, options.layer);
+  const dataset = await openRunData(run, options.data, reporter);
+  const [train, val] = [someOfEach(dataset, options.perClass), pickSplit(dataset, options.split)];
+  if (options.split === 'train') throw new UsageError('the split train is learnt from; measure on another: --split val');
+  const bar = reporter.bar('features', train.length + val.length, 'images');
+  let fits: ReturnType<typeof reporter.bar> | null = null;
+  const rows = await asUsage(() =>
+    analyseFeatures(run, train, val, {
+      stages: chosen,
+      ...(classifier && { classifiers: [classifier] }),
+      classes: dataset.classes.length,
+      maxFeatures,
+      signal,
+      onBroken: (error) => reporter.warn(`left out: ${error.message}`),
+      onProgress: (done) => bar.update(done),
+      onFit: (done, total) => {
+        fits ??= reporter.bar('classifiers', total, 'classifiers');
+        fits.update(done);
+      },
+    }),
+  );
+  const numbers: FeaturesNumbers = {
+    rows,
+    source: dataset.name,
+    classes: dataset.classes.length,
+    trainExamples: train.length,
+    valExamples: val.length,
+    split: options.split,
+  };
+  const files = await writeExperiment(
+    featuresExperiment(numbers),
+    out,
+    `npx zfnet features ${path}${options.data ? ` --data ${options.data}` : ''}`,
+  );
+  context.result({ ...numbers, files }, () => table(rows, files));
+}
+
+/** The layers named, or all that have features. A stage stands for what comes out of its ReLU, pooling and normalisation. */
+export function stagesOf({ model }: Pick<Run, 'model'>, named: readonly string[] | undefined): Stage[] {
+  const all = stages(model);
+  const layers = model.layerNames();
+  return (
+    named?.map((name) => {
+      if (!layers.includes(name)) throw new UsageError(`there is no layer '${name}'; the layers are ${layers.join(', ')}`);
+      return all.find((stage) => stage.name === name) ?? { name, layer: model.featureLayer(name) };
+    }) ?? all
+  );
+}
+
+/** At most so many training images of each class, drawn by seed 0. */
+function someOfEach(dataset: Dataset, perClass: number): Split {
+  const split = pickSplit(dataset, 'train');
+  const places = drawByClass(split, dataset.classes.length);
+  return subset(
+    split,
+    places.flatMap((own) => own.slice(0, perClass)),
+  );
+}
+
+function table(rows: readonly FeatureRow[], files: readonly string[]): string {
+  const width = Math.max(...rows.map(({ name }) => name.length));
+  const line = ({ name, features, trainTop1Error, valTop1Error }: FeatureRow) =>
+    `  ${name.padEnd(width)}  ${String(features).padStart(5)} features   error ${percent(valTop1Error).padStart(8)}   in training ${percent(trainTop1Error)}`;
+  return [...rows.map(line), `written: ${files.join(', ')}`].join('\n');
+}

@@ -1,0 +1,95 @@
+/** `zfnet filters`: the first layer's filters, pictured and measured, alone or beside another network's (paper, Fig. 6). */
+import type { Command } from 'commander';
+import type { Run } from 'zfnet';
+import { type FiltersInput, type FiltersNumbers, filtersExperiment } from 'zfnet/report';
+import { type Context, defineCommand, handler, whole } from '../command.js';
+import { experimentsFolder, writeExperiment } from '../experiment.js';
+import { layersOf, stoppable, strongestOf } from '../look.js';
+import { percent } from '../reporter.js';
+import { openRun, openRunData } from '../runs.js';
+import { pickSplit } from './evaluate.js';
+
+interface FiltersOptions {
+  compare?: string;
+  data?: string;
+  split: string;
+  examples: number;
+  out?: string;
+}
+
+const EXAMPLES = [
+  'zfnet filters runs/demo',
+  'zfnet filters runs/demo --compare runs/alexnet     # 7×7 filters, stride 2, beside 11×11, stride 4',
+  'zfnet filters runs/demo --compare runs/unlimited   # one trained with --max-filter-rms 0',
+];
+
+export function filtersCommand(program: Command): void {
+  defineCommand(program, 'filters <run>', 'the first layer’s filters, with the dead and the dominating ones named (Fig. 6)', EXAMPLES)
+    .option('--compare <run>', 'another run, to stand beside it')
+    .option('--data <source>', 'images that show which filters answer (default: what the run was trained on)')
+    .option('--split <name>', 'val, train, or another split of the source', 'val')
+    .option('--examples <n>', 'images to look at, evenly spread', whole({ min: 1 }), 2000)
+    .option('--out <folder>', 'where filters.json, filters.html and filters*.png go (default: RUN/experiments)')
+    .action(
+      handler(async (context, path: string, options: FiltersOptions) => {
+        await context.engine();
+        await stoppable(context, 'the same command goes on where it was', () => filters(context, path, options));
+      }),
+    );
+}
+
+async function filters(context: Context, path: string, options: FiltersOptions): Promise<void> {
+  const { compare, data, out = experimentsFolder(path) } = options;
+  const paths = compare === undefined ? [path] : [path, compare];
+  const runs: Run[] = [];
+  try {
+    for (const each of paths) runs.push(await openRun(each));
+    // Both see the images of the first.
+    const subjects: FiltersInput[] = [];
+    for (const [i, run] of runs.entries()) subjects.push(await subject(context, paths[i], run, runs[0].config, options));
+    const experiment = await filtersExperiment(subjects[0], subjects[1]);
+    const command = ['npx zfnet filters', path, ...(compare ? [`--compare ${compare}`] : []), ...(data ? [`--data ${data}`] : [])].join(
+      ' ',
+    );
+    const files = await writeExperiment(experiment, out, command);
+    const numbers = experiment.numbers as FiltersNumbers;
+    context.result({ ...numbers, files }, () => table(numbers, files));
+  } finally {
+    for (const { model } of runs) model.dispose();
+  }
+}
+
+/** Looks for what the first two convolutions of a run answer to. */
+async function subject(
+  context: Context,
+  path: string,
+  run: Run,
+  { data }: Pick<Run['config'], 'data'>,
+  options: FiltersOptions,
+): Promise<FiltersInput> {
+  const { split, examples } = options;
+  const { model, preprocess } = run;
+  const layers = [...(await layersOf(run, undefined)).keys()].slice(0, 2);
+  const dataset = await openRunData({ config: { ...run.config, data } }, options.data, context.reporter);
+  const { length } = pickSplit(dataset, split);
+  const found = await strongestOf({ path, model, preprocess, dataset, split, layers, count: 1, examples }, context);
+  return {
+    name: path,
+    model,
+    preprocess,
+    dataset,
+    split,
+    images: Math.min(examples, length),
+    layers: layers.map((layer) => ({ layer, maps: found[layer] })),
+  };
+}
+
+function table(numbers: FiltersNumbers, files: readonly string[]): string {
+  const line = ({ run, layer, kernel, stride, maps, dead, dominating, coverage, aliasing }: FiltersNumbers) =>
+    [
+      `${run}: ${maps.length} filters of ${layer}, ${kernel.join('×')} every ${stride[0]} pixels`,
+      `  dead: ${dead.join(', ') || 'none'}; dominating: ${dominating.join(', ') || 'none'}`,
+      `  low, middle, high frequencies: ${percent(coverage.low)}, ${percent(coverage.mid)}, ${percent(coverage.high)}; aliasing ${percent(aliasing)}`,
+    ].join('\n');
+  return [line(numbers), ...(numbers.compare ? [line(numbers.compare)] : []), `written: ${files.join(', ')}`].join('\n');
+}

@@ -1,0 +1,217 @@
+/** `zfnet transfer`: learning other images from a few of them, with kept layers and from scratch (paper, Tables 4 and 5, Fig. 9). */
+import { type Command, InvalidArgumentError } from 'commander';
+import { isTrained, METHODS, type Run, type TransferFold, type TransferRow, transfer } from 'zfnet';
+import type { Dataset, Split } from 'zfnet/data';
+import { type TransferNumbers, transferExperiment } from 'zfnet/report';
+import { type Context, defineCommand, handler, UsageError, whole } from '../command.js';
+import { experimentsFolder, writeExperiment } from '../experiment.js';
+import { asUsage, stoppable } from '../look.js';
+import { percent } from '../reporter.js';
+import { FolderStore } from '../run_folder.js';
+import { lockRun } from '../run_lock.js';
+import { openRun, openRunData } from '../runs.js';
+import { pickSplit } from './evaluate.js';
+import { stagesOf } from './features.js';
+
+interface TransferOptions {
+  data?: string;
+  split?: string;
+  perClass: number[];
+  folds: number;
+  layer?: string;
+  scratch: boolean;
+  steps: number;
+  testPerClass: number;
+  out?: string;
+}
+
+const EXAMPLES = [
+  'zfnet transfer runs/demo                                # a style of drawing that the demo never saw',
+  'zfnet transfer runs/demo --data mnist --per-class 5,20,80 --layer conv5',
+  'zfnet transfer runs/demo --data photos/ --per-class 15,30 --folds 5 --no-scratch',
+];
+
+export function transferCommand(program: Command): void {
+  defineCommand(program, 'transfer <run>', 'how well kept layers serve for other images, against training from scratch (Fig. 9)', EXAMPLES)
+    .option('--data <source>', 'as for train, with any classes (default, for a run on scenes: its split unseen-style)')
+    .option('--split <name>', 'learn from some images of this split and test on its others (default: learn from train, test on val)')
+    .option('--per-class <list>', 'images a class to learn from', counts, [5, 10, 20])
+    .option('--folds <n>', 'draws of the images', whole({ min: 1 }), 3)
+    .option('--layer <name>', 'the last layer that is kept (default: the last one before the classes)')
+    .option('--no-scratch', 'do not train networks from scratch for comparison')
+    .option('--steps <n>', 'updates of each network from scratch', whole({ min: 1 }), 400)
+    .option('--test-per-class <n>', 'test images a class, at most', whole({ min: 1 }), 50)
+    .option('--out <folder>', 'where transfer.json, .html and .png go (default: RUN/experiments)')
+    .action(
+      handler(async (context, path: string, options: TransferOptions) => {
+        await context.engine();
+        const { out = experimentsFolder(path) } = options;
+        const run = await openRun(path);
+        const unlock = await lockRun(out);
+        try {
+          await stoppable(context, 'give the same command again, and it goes on behind the last fold', () =>
+            transferRun(context, path, run, out, options),
+          );
+        } finally {
+          run.model.dispose();
+          await unlock();
+        }
+      }),
+    );
+}
+
+async function transferRun(context: Context, path: string, run: Run, out: string, options: TransferOptions): Promise<void> {
+  const { reporter, signal, common } = context;
+  const { perClass, folds, testPerClass, steps } = options;
+  const [stage] = options.layer === undefined ? stagesOf(run, undefined).slice(-1) : stagesOf(run, [options.layer]);
+  if (!stage) throw new UsageError('this network has one layer with weights: there is none to keep');
+  const { dataset, pool, test, names } = await openImages(context, run, options);
+  const scratch = options.scratch ? scratchOf(run, steps) : undefined;
+  const settings = {
+    config: run.config,
+    checkpoint: run.checkpoint,
+    data: dataset.fingerprint,
+    names,
+    stage,
+    testPerClass,
+    scratch,
+    seed: common.seed,
+  };
+  const log = await openLog(new FolderStore(out), settings);
+  if (log.done.length > 0) reporter.detail(`${log.done.length} folds are done already`);
+  let bar: ReturnType<typeof reporter.bar> | null = null;
+  const rows = await asUsage(() =>
+    transfer({
+      network: run,
+      layer: stage.layer,
+      dataset,
+      pool,
+      test,
+      perClass,
+      folds,
+      testPerClass,
+      scratch,
+      seed: common.seed,
+      done: log.done,
+      signal,
+      onProgress: (_, done, total) => {
+        bar ??= reporter.bar('features', total, 'images');
+        bar.update(done);
+      },
+      onStep: ({ step, loss }) => {
+        if (step === 1) bar = reporter.bar('from scratch', steps, 'steps');
+        bar?.update(step, `loss ${loss.toFixed(3)}`);
+      },
+      onFold: async (fold, done, total) => {
+        await log.add(fold);
+        reporter.say(
+          `${done}/${total} ${fold.method}, ${fold.perClass} a class, draw ${fold.fold + 1}: error ${percent(fold.valTop1Error)} (in training ${percent(fold.trainTop1Error)})`,
+        );
+      },
+    }),
+  );
+  const numbers: TransferNumbers = {
+    rows,
+    measure: 'accuracy',
+    layer: stage.name,
+    source: dataset.name,
+    ...names,
+    classes: dataset.classes.length,
+    folds,
+    testPerClass,
+    learntFrom: { source: run.config.data.source, examples: run.config.data.trainExamples },
+    ...(scratch && { scratchSteps: steps }),
+  };
+  const files = await writeExperiment(transferExperiment(numbers), out, commandLine(path, options));
+  context.result({ ...numbers, files }, () => table(rows, files));
+}
+
+/** `5,10,20`, rising, each once. */
+function counts(text: string): number[] {
+  const read = whole({ min: 1 });
+  try {
+    return [...new Set(text.split(',').map(read))].sort((a, b) => a - b);
+  } catch {
+    throw new InvalidArgumentError('Expected numbers of images such as 5,10,20.');
+  }
+}
+
+interface Images {
+  dataset: Dataset;
+  pool: Split;
+  test: Split;
+  names: { split: string; testSplit: string };
+}
+
+async function openImages({ reporter }: Context, run: Run, { data, split }: TransferOptions): Promise<Images> {
+  const own = run.config.data.source;
+  const unseen = own === 'scenes' ? 'unseen-style' : undefined;
+  const chosen = split ?? (data === undefined ? unseen : undefined);
+  if (data === undefined && chosen === undefined)
+    throw new UsageError(`the run has learnt from ${own}: give other images by --data, or a split of these that it never saw by --split`);
+  const dataset = await openRunData(run, data, reporter);
+  const pool = pickSplit(dataset, chosen ?? 'train');
+  const apart = chosen === undefined && dataset.splits.val?.length > 0;
+  return {
+    dataset,
+    pool,
+    test: apart ? dataset.splits.val : pool,
+    names: { split: chosen ?? 'train', testSplit: apart ? 'val' : (chosen ?? 'train') },
+  };
+}
+
+/** The same network and recipe for who begins from scratch. */
+function scratchOf(run: Run, steps: number) {
+  if (!isTrained(run)) throw new UsageError('an imported network cannot be trained from scratch here: add --no-scratch');
+  const { lr, momentum, weightDecay, maxFilterRms, augment, batchSize } = run.config.training;
+  return {
+    architecture: run.config.architecture,
+    training: { lr, momentum, weightDecay, maxFilterRms, augment, batchSize },
+    init: run.init,
+    steps,
+  };
+}
+
+const LOG = 'transfer-folds.jsonl';
+
+/** What is done, a line a fold behind a line of settings. Other settings begin a new one. */
+async function openLog(
+  store: FolderStore,
+  settings: unknown,
+): Promise<{ done: TransferFold[]; add: (fold: TransferFold) => Promise<void> }> {
+  const head = JSON.stringify(settings);
+  const bytes = await store.read(LOG);
+  const [first, ...lines] = bytes ? new TextDecoder().decode(bytes).split('\n') : [];
+  // A line that was cut off while it was written is left out.
+  const done = first === head ? lines.flatMap(parseFold) : [];
+  const kept = [head, ...done.map((fold) => JSON.stringify(fold))].map((line) => `${line}\n`).join('');
+  await store.write(LOG, new TextEncoder().encode(kept));
+  return { done, add: (fold) => store.append(LOG, JSON.stringify(fold)) };
+}
+
+function parseFold(line: string): TransferFold[] {
+  try {
+    const fold = JSON.parse(line) as TransferFold;
+    return METHODS.includes(fold.method) ? [fold] : [];
+  } catch {
+    return [];
+  }
+}
+
+function commandLine(path: string, { data, split, perClass, folds, layer, scratch }: TransferOptions): string {
+  const parts = [
+    data && `--data ${data}`,
+    split && `--split ${split}`,
+    `--per-class ${perClass}`,
+    `--folds ${folds}`,
+    layer && `--layer ${layer}`,
+  ];
+  return ['npx zfnet transfer', path, ...parts.filter(Boolean), ...(scratch ? [] : ['--no-scratch'])].join(' ');
+}
+
+function table(rows: readonly TransferRow[], files: readonly string[]): string {
+  const width = Math.max(...rows.map(({ name }) => name.length));
+  const line = ({ name, mean, deviation, trainTop1Error }: TransferRow) =>
+    `  ${name.padEnd(width)}  right ${percent(mean).padStart(8)} ± ${percent(deviation).padStart(7)}   in training ${percent(1 - trainTop1Error)}`;
+  return [...rows.map(line), `written: ${files.join(', ')}`].join('\n');
+}

@@ -1,0 +1,81 @@
+/** The animal faces of `scenes`, each upright in the middle of a picture, with the places of their eyes and noses. */
+import type { Image } from '../dataset.js';
+import { type SceneAssets, texelOf } from './assets.js';
+import { drawScene, type Scene } from './draw.js';
+import { SCENE_CLASSES, SCENE_PHOTOGRAPHS, SCENE_STYLES } from './names.js';
+import { FACE_BOXES, FACE_CLASSES, FACE_PARTS, type FaceClass, type FacePart, type PartBox } from './parts.js';
+import { planScene } from './plan.js';
+
+/** The box of a part in pixels, [y0, x0, y1, x1], end exclusive. */
+export type PixelBox = readonly [number, number, number, number];
+
+export interface SceneFace {
+  class: FaceClass;
+  style: (typeof SCENE_STYLES)[number];
+  photograph: string;
+  /** [side, side, 3] */
+  image: Image;
+  /** Of the whole face. */
+  box: PixelBox;
+  parts: Readonly<Record<FacePart, PixelBox>>;
+}
+
+/** Longer side of a face as a share of the picture's. */
+const SCALE = 0.75;
+/** Hundredths of the drawing's side by which a part's box is wider on each side than the part. */
+const MARGIN = 3;
+
+/**
+ * Groups of five faces, one of each animal: a group has one style and one photograph, each face its own piece of it. Faces keep
+ * the colours that they were drawn in.
+ *
+ * @param side of the pictures in pixels
+ * @param options.photographs default: those that training never shows
+ * @param options.seed decides the pieces of photographs. Default 0
+ */
+export function sceneFaces(
+  assets: SceneAssets,
+  side: number,
+  options: { styles?: readonly (typeof SCENE_STYLES)[number][]; photographs?: readonly string[]; seed?: number } = {},
+): SceneFace[][] {
+  const { styles = SCENE_STYLES, photographs = SCENE_PHOTOGRAPHS.slice(6), seed = 0 } = options;
+  return styles.flatMap((style) =>
+    photographs.map((photograph, p) =>
+      FACE_CLASSES.map((name, i): SceneFace => {
+        const label = SCENE_CLASSES.indexOf(name);
+        const { backdrop } = planScene(assets, seed, 'val', p * FACE_CLASSES.length + i, label);
+        const scene: Scene = {
+          class: name,
+          style,
+          photograph,
+          centre: [0.5, 0.5],
+          scale: SCALE,
+          rotation: 0,
+          mirror: false,
+          hue: 0,
+          saturation: 1,
+          brightness: 1,
+          backdrop,
+        };
+        const toPixels = pixelsOf(assets, scene, side);
+        const boxes = FACE_BOXES[style][name].map(toPixels);
+        const parts = Object.fromEntries(FACE_PARTS.map((part, k) => [part, boxes[k]])) as Record<FacePart, PixelBox>;
+        const { image, details } = drawScene(assets, scene, side);
+        return { class: name, style, photograph, image, box: details.box, parts };
+      }),
+    ),
+  );
+}
+
+/** From a box in hundredths of the drawing's side to pixels of an upright scene: grown by the margin, rounded outwards, cut at the edge. */
+function pixelsOf(assets: SceneAssets, { class: name, style, centre, scale }: Scene, side: number): (box: PartBox) => PixelBox {
+  const [top, left, bottom, right] = assets.sprites[style][name].box;
+  const zoom = (scale * side) / Math.max(bottom - top, right - left);
+  const place = (hundredths: number, axis: 0 | 1) => {
+    const middle = axis === 0 ? (top + bottom) / 2 : (left + right) / 2;
+    return centre[axis] * side + (texelOf(hundredths / 100) - middle) * zoom;
+  };
+  const low = (value: number, axis: 0 | 1) => Math.max(0, Math.floor(place(value - MARGIN, axis)));
+  const high = (value: number, axis: 0 | 1) => Math.min(side, Math.ceil(place(value + MARGIN, axis)));
+  return ([y0, x0, y1, x1]) => [low(y0, 0), low(x0, 1), high(y1, 0), high(x1, 1)];
+}

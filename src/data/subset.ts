@@ -1,0 +1,49 @@
+/** Parts of a split, and splits seen in other channels: views, nothing is copied. */
+import { checkIndex, type Dataset, type Image, type Split } from './dataset.js';
+
+/**
+ * The examples at some places of a split, in their order; `index` counts anew.
+ *
+ * @throws DataError for a place that the split has not
+ */
+export function subset(split: Split, places: ArrayLike<number>): Split {
+  const chosen = Int32Array.from(places);
+  for (const place of chosen) checkIndex(place, split.length, 'subset');
+  return {
+    length: chosen.length,
+    labels: chosen.map((place) => split.labels[place]),
+    get: async (index) => {
+      checkIndex(index, chosen.length, 'subset');
+      return { ...(await split.get(chosen[index])), index };
+    },
+  };
+}
+
+/** The data set with every image in 3 channels (grey as red, green and blue alike) or in 1 (luma by ITU-R BT.601). */
+export function inChannels(dataset: Dataset, channels: 1 | 3): Dataset {
+  if (dataset.channels === channels) return dataset;
+  const splits = Object.entries(dataset.splits).map(([name, split]): [string, Split] => [
+    name,
+    {
+      length: split.length,
+      labels: split.labels,
+      get: async (index) => {
+        const example = await split.get(index);
+        return { ...example, image: channels === 3 ? inColours(example.image) : inGrey(example.image) };
+      },
+    },
+  ]);
+  return { ...dataset, channels, splits: Object.fromEntries(splits) };
+}
+
+function inColours({ width, height, data: grey }: Image): Image {
+  const data = new Uint8Array(3 * grey.length);
+  for (let i = 0; i < grey.length; i++) data.fill(grey[i], 3 * i, 3 * i + 3);
+  return { width, height, channels: 3, data };
+}
+
+function inGrey({ width, height, data: rgb }: Image): Image {
+  const data = new Uint8Array(width * height);
+  for (let i = 0; i < data.length; i++) data[i] = Math.round(0.299 * rgb[3 * i] + 0.587 * rgb[3 * i + 1] + 0.114 * rgb[3 * i + 2]);
+  return { width, height, channels: 1, data };
+}

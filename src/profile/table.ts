@@ -1,0 +1,78 @@
+/** A profile as a table for people. */
+import type { Profile, ProfileRow } from './profile.js';
+
+export interface TableOptions {
+  /** What the machine's arithmetic allows, in GFLOP/s, all threads together: see `createCeiling`. A column shows the share of it. */
+  ceiling?: number;
+  /** Rows to show; the rest is summed up in one. Default 40. */
+  limit?: number;
+}
+
+type Measured = Pick<Profile, 'rows' | 'wallMs' | 'kernelMs' | 'outsideMs' | 'peakBytes' | 'reservedBytes' | 'info'>;
+
+const BAR = 16;
+const PARTS = ['', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
+
+/** A share of the whole as a bar. */
+function bar(share: number): string {
+  const eighths = Math.round(8 * BAR * Math.min(Math.max(share, 0), 1));
+  return '█'.repeat(Math.floor(eighths / 8)) + PARTS[eighths % 8];
+}
+
+const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
+const milliseconds = (ms: number): string => ms.toFixed(ms < 10 ? 3 : 1);
+const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+
+export function tableOf(
+  { rows, wallMs, kernelMs, outsideMs, peakBytes, reservedBytes, info }: Measured,
+  options: TableOptions = {},
+): string {
+  const { ceiling, limit = 40 } = options;
+  const shown = rows.slice(0, limit);
+  const rest = rows.slice(limit);
+  const cells = ({ layer, kernel, plan, shape, calls, ms, share, flop, gflops, gbs }: ProfileRow): string[] => [
+    layer,
+    plan ? `${kernel} ${plan}` : kernel,
+    shape,
+    `${calls}`,
+    milliseconds(ms),
+    percent(share),
+    flop > 0 ? gflops.toFixed(1) : '',
+    ...(ceiling === undefined ? [] : [flop > 0 ? (gflops / ceiling).toFixed(2) : '']),
+    gbs.toFixed(1),
+    bar(share),
+  ];
+  const sum = (label: string, calls: number | null, ms: number): string[] => [
+    '',
+    label,
+    '',
+    calls === null ? '' : `${calls}`,
+    milliseconds(ms),
+    percent(ms / wallMs),
+    ...Array<string>(ceiling === undefined ? 2 : 3).fill(''),
+    bar(ms / wallMs),
+  ];
+  const total = (some: readonly ProfileRow[], key: 'calls' | 'ms') => some.reduce((sum, row) => sum + row[key], 0);
+  const lines = [
+    ['layer', 'kernel', 'shape', 'calls', 'ms', 'share', 'GFLOP/s', ...(ceiling === undefined ? [] : ['of ceiling']), 'GB/s', ''],
+    ...shown.map(cells),
+    ...(rest.length > 0 ? [sum(`${rest.length} more`, total(rest, 'calls'), total(rest, 'ms'))] : []),
+    sum('outside kernels', null, outsideMs),
+  ];
+  const widths = lines[0].map((_, column) => Math.max(...lines.map((line) => [...line[column]].length)));
+  const textColumns = 3;
+  const aligned = lines.map((line) =>
+    line
+      .map((cell, column) => {
+        const space = ' '.repeat(widths[column] - [...cell].length);
+        return column < textColumns || column === line.length - 1 ? cell + space : space + cell;
+      })
+      .join('  ')
+      .trimEnd(),
+  );
+  return [
+    ...aligned,
+    `${milliseconds(wallMs)} ms, ${percent(kernelMs / wallMs)} of it in kernels; tensors held ${mebibytes(peakBytes)} at most, ${mebibytes(reservedBytes)} taken from the system; ` +
+      `${info.variant}, ${info.threads} thread${info.threads === 1 ? '' : 's'}, ${info.mode}${ceiling === undefined ? '' : `; ceiling ${ceiling.toFixed(1)} GFLOP/s`}`,
+  ].join('\n');
+}

@@ -1,0 +1,69 @@
+/**
+ * `npm run test:kill`: runs that are killed (`kill -9`) again and again at random moments, from the start of the process to the end of
+ * training, and resumed each time, leave the same files byte for byte as a run without a stop.
+ */
+import { existsSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { philox } from '../../src/backend/philox.js';
+import { start, TINY, workplace, zfnet } from './support.js';
+
+const RUNS = 10;
+/** Kills of one run; then it is left to end. */
+const KILLS = 3;
+/** Of the moments; give another to try others. */
+const SEED = Number(process.env.KILL_SEED ?? Date.now() % 100_000);
+
+const place = workplace();
+const RECIPE = ['--data', 'bars', '--epochs', '12', '--lr', '0.02', '--checkpoint-steps', '2', ...TINY];
+
+/** From 0 to 1, by the seed and a place in the sequence. */
+function draw(i: number): number {
+  const words = new Uint32Array(4);
+  philox(SEED, i, words);
+  return words[0] / 2 ** 32;
+}
+
+/** Everything that training leaves but what a clock is in: checkpoints of all epochs, with weights, velocities and their place in training. */
+async function filesOf(run: string): Promise<Record<string, Buffer>> {
+  const folder = join(place.path, run);
+  const names = (await readdir(folder, { recursive: true })).filter((name) => name.endsWith('.safetensors')).sort();
+  return Object.fromEntries(await Promise.all(names.map(async (name) => [name, await readFile(join(folder, name))])));
+}
+
+async function killedRun(run: string, first: number, milliseconds: number): Promise<number> {
+  const isThere = () => existsSync(join(place.path, run, 'config.json'));
+  const command = () => ['train', '--out', run, ...(isThere() ? ['--resume', '--threads', '1'] : RECIPE)];
+  let kills = 0;
+  for (let k = 0; k < KILLS; k++) {
+    const { child, ended } = start(place.path, command());
+    const timer = setTimeout(() => child.kill('SIGKILL'), draw(first + k) * milliseconds);
+    const { signal, status, stderr } = await ended;
+    clearTimeout(timer);
+    if (signal === 'SIGKILL') kills++;
+    else expect(`${status} ${stderr}`).toMatch(/^0 /);
+  }
+  const last = await zfnet(place.path, ...command());
+  expect(`${last.status} ${last.stderr}`).toMatch(/^0 /);
+  return kills;
+}
+
+describe(`kill -9 at random moments (KILL_SEED=${SEED})`, () => {
+  it(`${RUNS} of ${RUNS} resume to the same bytes`, { timeout: 600_000 }, async () => {
+    const began = performance.now();
+    expect((await zfnet(place.path, 'train', '--out', 'straight', ...RECIPE)).status).toBe(0);
+    const milliseconds = performance.now() - began;
+    const expected = await filesOf('straight');
+    expect(Object.keys(expected)).toHaveLength(14);
+    let kills = 0;
+    for (let i = 0; i < RUNS; i++) {
+      kills += await killedRun(`killed-${i}`, i * KILLS, milliseconds);
+      const found = await filesOf(`killed-${i}`);
+      expect(Object.keys(found)).toEqual(Object.keys(expected));
+      for (const [name, bytes] of Object.entries(expected)) expect(Buffer.compare(found[name], bytes), `killed-${i}/${name}`).toBe(0);
+    }
+    console.log(`resume after kill -9: byte-identical, ${RUNS} of ${RUNS} (${kills} kills, seed ${SEED})`);
+    expect(kills).toBeGreaterThan(RUNS);
+  });
+});

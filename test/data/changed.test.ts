@@ -1,0 +1,103 @@
+/** Data that change under a run: noticed when it goes on, and a clear end, with the last checkpoint whole, when they go while it runs. */
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { DataError, openDataset } from '../../src/data/index.js';
+import { decodeCheckpoint } from '../../src/formats/checkpoint.js';
+import { evaluate, MemoryStore, meanImage, PATHS, Preprocess, readMetrics, train } from '../../src/zfnet/index.js';
+import { bars, CLASSES, INPUT, SIDE, tinyNet, useReferenceBackend } from '../zfnet/support.js';
+import { noisy, temporaryFolder, tree } from './support.js';
+
+beforeEach(useReferenceBackend);
+
+const root = temporaryFolder();
+let folders = 0;
+
+const pictures = (): Promise<string> =>
+  tree(
+    join(root, `${folders++}`),
+    Object.fromEntries(
+      Array.from({ length: 12 }, (_, i) => [
+        `${i % 2 ? 'cat' : 'dog'}/${i}.png`,
+        noisy(SIDE, SIDE, i + 1)
+          .png()
+          .toBuffer(),
+      ]),
+    ),
+  );
+
+/** What to train, on a folder whose pictures are decoded as they are needed alone. */
+async function jobOn(folder: string, workers = 0) {
+  const dataset = await openDataset(folder, { workers, imageSize: SIDE, cacheBytes: 0, valFraction: 0.2, verify: 'headers' });
+  const model = tinyNet({ seed: 5, channels: 3, classes: 2 });
+  return { model, dataset, options: { batchSize: 2, lr: 0.01, seed: 5 } };
+}
+
+describe('a run that goes on', () => {
+  it.each<[string, (folder: string) => void]>([
+    [
+      'another picture of the same length',
+      (folder) => {
+        const file = join(folder, 'cat/5.png');
+        const bytes = readFileSync(file);
+        bytes[bytes.length - 20] ^= 1;
+        writeFileSync(file, bytes);
+      },
+    ],
+    ['a picture less', (folder) => rmSync(join(folder, 'dog/4.png'))],
+    ['a picture more', (folder) => writeFileSync(join(folder, 'dog/new.png'), readFileSync(join(folder, 'cat/1.png')))],
+  ])('refuses %s, and its files stay as they are', async (_, change) => {
+    const folder = await pictures();
+    const store = new MemoryStore();
+    const { options, ...job } = await jobOn(folder);
+    await train({ ...job, store, options: { ...options, epochs: 1 } });
+    const before = await Promise.all((await store.list()).map((path) => store.read(path)));
+    change(folder);
+    const changed = await jobOn(folder);
+    await expect(train({ ...changed, store, resume: true, options: { epochs: 2 } })).rejects.toThrow(
+      /cannot go on with what it was given now: the data have changed \(fingerprint/,
+    );
+    expect(await Promise.all((await store.list()).map((path) => store.read(path)))).toEqual(before);
+  });
+});
+
+describe('a folder that goes while a run learns from it', () => {
+  it.each([0, 1])('ends it with the reason, with %i workers; the last checkpoint is whole', async (workers) => {
+    const folder = await pictures();
+    const store = new MemoryStore();
+    const { options, ...job } = await jobOn(folder, workers);
+    const warnings: string[] = [];
+    const running = train({
+      ...job,
+      store,
+      options: { ...options, epochs: 3 },
+      readAhead: 0,
+      onWarning: (message) => warnings.push(message),
+      onEpoch: () => rmSync(folder, { recursive: true, force: true }),
+    });
+    await expect(running).rejects.toThrow(
+      /none of \d+ images in a row can be read; the last: .*Input file is missing.* Are the data still there\?/,
+    );
+    expect(warnings.filter((message) => message.includes('left out'))).not.toEqual([]);
+    const last = decodeCheckpoint((await store.read(PATHS.last))!, PATHS.last);
+    expect(last.weights).toEqual(decodeCheckpoint((await store.read(PATHS.epoch(1)))!, 'epoch 1').weights);
+    expect(await readMetrics(store)).toHaveLength(1);
+  });
+});
+
+describe('a split of which nothing can be read', () => {
+  const { splits, classes } = bars({ train: 3, broken: [0, 1, 2] });
+  const onBroken = () => undefined;
+
+  it('has no error of 0 %', async () => {
+    const preprocess = new Preprocess({ inputSize: INPUT, side: SIDE, channels: 1, scale: 1 });
+    const model = tinyNet({ seed: 1, classes: CLASSES.length });
+    await expect(evaluate({ model, preprocess, classes }, splits.train, { batchSize: 2, onBroken })).rejects.toThrow(
+      new DataError('none of 3 images in a row can be read; the last: image 2 is broken. Are the data still there?'),
+    );
+  });
+
+  it('has no mean image', async () => {
+    await expect(meanImage(splits.train, SIDE, 1, { onBroken })).rejects.toThrow('none of 3 images can be read');
+  });
+});
