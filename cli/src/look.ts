@@ -33,6 +33,17 @@ export function mapList(text: string): number[] {
   return [...maps].sort((a, b) => a - b);
 }
 
+/** The list as `mapList` reads it. */
+export function mapsText(maps: readonly number[]): string {
+  const runs: [number, number][] = [];
+  for (const map of maps) {
+    const last = runs.at(-1);
+    if (last && last[1] === map - 1) last[1] = map;
+    else runs.push([map, map]);
+  }
+  return runs.map(([from, to]) => (from === to ? `${from}` : `${from}-${to}`)).join(',');
+}
+
 /** A layer, a map or a position that the network does not have is wrong usage; the engine's message says what there is. */
 export async function asUsage<T>(fn: () => T | Promise<T>): Promise<T> {
   try {

@@ -1,9 +1,10 @@
 /** A network and one step of it, for measuring: a training step, or a forward pass alone, on noise. */
 import { readFile } from 'node:fs/promises';
-import { dirname, extname, join } from 'node:path';
+import { extname } from 'node:path';
 import { crossEntropy, type Network, noGrad, PRESETS, type PresetName, randn, SGD, tensor, zfnet } from 'zfnet';
 import { loadOnnx } from 'zfnet/onnx';
 import { UsageError } from './command.js';
+import { besideFile } from './commands/import.js';
 import { isRun, namingWrongSize, openRun } from './runs.js';
 
 export interface WorkloadOptions {
@@ -85,8 +86,7 @@ function trainingStep(model: Network, x: Input): Step {
 async function openNetwork(target: string, options: WorkloadOptions): Promise<{ model: Network; input: readonly number[] }> {
   const { batchSize, inputSize, seed } = options;
   if (extname(target).toLowerCase() === '.onnx') {
-    const externalData = (path: string) => readFile(join(dirname(target), path));
-    const model = await loadOnnx(await readFile(target), { freeBatch: true, externalData });
+    const model = await loadOnnx(await readFile(target), { freeBatch: true, externalData: besideFile(target) });
     const [, channels, height, width] = model.inputs[0]?.shape ?? [];
     const extent = (own: unknown): number => {
       const given = inputSize ?? own;

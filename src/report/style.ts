@@ -69,7 +69,8 @@ caption { text-align: left; padding-bottom: 0.5rem; }
 .tiles { display: grid; grid-template-columns: repeat(auto-fill, minmax(7.25rem, 1fr)); gap: 1.25rem 1rem; margin-block: 1.5rem; --gap: var(--page); }
 .tile figcaption { padding-top: 0.3rem; }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 2rem; margin-block: 1.5rem; }
-.charts svg { width: 100%; height: auto; font-family: var(--sans); }
+.chart { max-width: 44rem; margin-block: 1.5rem; }
+.chart svg, .charts svg { width: 100%; height: auto; font-family: var(--sans); }
 .panels { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 10rem), 1fr)); gap: 1.5rem; margin-block: 1.5rem; align-items: start; }
 .panels.wide { grid-template-columns: repeat(auto-fit, minmax(min(100%, 17rem), 1fr)); }
 .panels :is(img, svg) { display: block; width: 100%; height: auto; }

@@ -55,19 +55,13 @@ export const ABLATIONS: readonly Ablation[] = [
     { without: ['conv3', 'conv4', 'fc6', 'fc7'] },
     paper(71.1, 71.3, 50.1),
   ),
-  row('alexnet-fc-2048', 'layers 6 and 7: 2048 units', 'alexnet', { units: [2048, 2048] }, paper(40.3, 41.7, 18.8)),
-  row('alexnet-fc-8192', 'layers 6 and 7: 8192 units', 'alexnet', { units: [8192, 8192] }, paper(26.8, 40.0, 18.1)),
+  row('alexnet-fc-2048', '2048 units in layers 6, 7', 'alexnet', { units: [2048, 2048] }, paper(40.3, 41.7, 18.8)),
+  row('alexnet-fc-8192', '8192 units in layers 6, 7', 'alexnet', { units: [8192, 8192] }, paper(26.8, 40.0, 18.1)),
   row('zfnet', 'ZFNet', 'a', {}, paper(33.1, 38.4, 16.5)),
-  row('zfnet-fc-2048', 'layers 6 and 7: 2048 units', 'a', { units: [2048, 2048] }, paper(38.2, 40.2, 17.6)),
-  row('zfnet-fc-8192', 'layers 6 and 7: 8192 units', 'a', { units: [8192, 8192] }, paper(22.0, 38.8, 17.0)),
-  row('zfnet-maps', 'layers 3, 4, 5: 512, 1024, 512 maps', 'a', { maps: WIDER }, paper(18.8, 37.5, 16.0)),
-  row(
-    'zfnet-fc-8192-maps',
-    'layers 6 and 7: 8192 units; layers 3, 4, 5: 512, 1024, 512 maps',
-    'a',
-    { units: [8192, 8192], maps: WIDER },
-    paper(10.0, 38.3, 16.9),
-  ),
+  row('zfnet-fc-2048', '2048 units in layers 6, 7', 'a', { units: [2048, 2048] }, paper(38.2, 40.2, 17.6)),
+  row('zfnet-fc-8192', '8192 units in layers 6, 7', 'a', { units: [8192, 8192] }, paper(22.0, 38.8, 17.0)),
+  row('zfnet-maps', '512, 1024, 512 maps in layers 3, 4, 5', 'a', { maps: WIDER }, paper(18.8, 37.5, 16.0)),
+  row('zfnet-fc-8192-maps', '8192 units and 512, 1024, 512 maps', 'a', { units: [8192, 8192], maps: WIDER }, paper(10.0, 38.3, 16.9)),
 ];
 
 export interface AblationRow {

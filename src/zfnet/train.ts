@@ -529,7 +529,7 @@ class Trainer {
       await write();
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
-      this.fail(reason, { cause, advice: 'Then resume: the steps since are computed again, to the same bits' });
+      this.fail(reason, { cause, advice: 'When that is put right, resume: the steps since are computed again, to the same bits' });
     }
   }
 

@@ -2,6 +2,7 @@
 import { mkdtemp, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { decode } from 'fast-png';
 import { describe, expect, it } from 'vitest';
 import { readSafetensors } from '../../src/formats/safetensors.js';
 import { CLASSES } from '../zfnet/support.js';
@@ -157,6 +158,27 @@ describe('evaluate, predict and info of a run', () => {
     expect(wrong.status).toBe(2);
   });
 
+  it('evaluate: all classes, the confusion matrix as a picture, and simpler methods beside the network', async () => {
+    const run = await uninterrupted();
+    const { stdout, status } = await zfnet(place.path, 'evaluate', run, '--per-class', '--baselines', '--confusion', 'pictures/taken.png');
+    expect(status).toBe(0);
+    for (const name of CLASSES) expect(stdout).toMatch(new RegExp(`^ +${name} +\\d+\\.\\d\\d % +0\\.00 % +4$`, 'm'));
+    for (const method of ['this network', 'linear classifier', 'nearest neighbour', 'guessing'])
+      expect(stdout).toMatch(new RegExp(`^ +${method} +\\d+\\.\\d\\d %$`, 'm'));
+    const picture = decode(await read('pictures', 'taken.png'));
+    expect(picture.width).toBeGreaterThan(200);
+    // In the page's colours, not in the black that a variable without a page would be drawn in.
+    const pixels = new Set(
+      Array.from({ length: picture.width * picture.height }, (_, i) =>
+        picture.data.slice(i * picture.channels, i * picture.channels + 3).join(),
+      ),
+    );
+    expect(pixels).toContain('28,98,144');
+    const wrong = await zfnet(place.path, 'evaluate', run, '--confusion', 'taken.jpg');
+    expect(wrong.stderr).toMatch(/'taken\.jpg' should end in \.png/);
+    expect(wrong.status).toBe(2);
+  });
+
   it('predict: an array with the most probable classes; an unreadable image is named, the others are answered', async () => {
     const run = await uninterrupted();
     await writeFile(join(place.path, 'broken.jpg'), 'no image');
@@ -178,7 +200,11 @@ describe('evaluate, predict and info of a run', () => {
     const { stdout } = await zfnet(place.path, 'info', await uninterrupted(), '--json');
     expect(JSON.parse(stdout)).toMatchObject({
       architecture: { preset: 'small', width: 0.02, classes: 3, channels: 3 },
+      training: { batchSize: 8, microBatch: null, lr: 0.02 },
       run: { epochs: EPOCHS, of: EPOCHS },
     });
+    const { totals, run } = JSON.parse(stdout);
+    expect(run.peakBytes / totals.trainingBytes).toBeGreaterThan(0.9);
+    expect(run.peakBytes / totals.trainingBytes).toBeLessThan(1.1);
   });
 });

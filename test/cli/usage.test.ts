@@ -92,8 +92,8 @@ describe('info', () => {
     expect(stdout).toMatch(/^conv2 +Conv2d +256×14×14 +614,656 /m);
     expect(stdout).toMatch(/^pool5 +MaxPool2d +256×3×3 /m);
     expect(stdout).toMatch(/the paper’s recipe, the default of train: mini-batch 128, lr 0\.01 .*momentum 0\.9.*filters held to rms 0\.1/);
-    const parts = await zfnet(place.path, 'info', 'small', '--micro-batch', '16', '--json');
-    const whole = await zfnet(place.path, 'info', 'small', '--json');
+    const parts = await zfnet(place.path, 'info', 'small', '--width', '0.1', '--micro-batch', '16', '--json');
+    const whole = await zfnet(place.path, 'info', 'small', '--width', '0.1', '--json');
     const bytes = (text: string) => JSON.parse(text).totals.trainingBytes;
     expect(bytes(parts.stdout)).toBeLessThan(bytes(whole.stdout));
   });

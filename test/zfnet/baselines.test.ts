@@ -1,11 +1,11 @@
-/** The nearest neighbour in pixels against a loop over all pairs. */
+/** What networks are measured against: the nearest neighbour in pixels against a loop over all pairs, and a linear classifier. */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { createReferenceBackend } from '../../src/backend/reference/index.js';
 import type { Example, Split } from '../../src/data/index.js';
 import { memory } from '../../src/index.js';
 import { setDefaultBackend } from '../../src/tensor/index.js';
-import { nearestNeighbour } from '../../src/zfnet/index.js';
-import { noiseSplit } from '../deconv/support.js';
+import { linearOnPixels, nearestNeighbour } from '../../src/zfnet/index.js';
+import { noise, noiseSplit } from '../deconv/support.js';
 
 beforeAll(() => setDefaultBackend(createReferenceBackend()));
 
@@ -54,5 +54,39 @@ describe('nearestNeighbour', () => {
     expect(await nearestNeighbour(train, [train], { side: 8, onProgress: (done) => seen.push(done) })).toEqual([0]);
     expect(seen.at(-1)).toBe(80);
     expect(memory().bytes).toBe(before);
+  });
+});
+
+describe('linearOnPixels', () => {
+  /** Grey images of 8 × 8 whose brightness on the left tells the class, over noise. */
+  function sided(length: number, seed: number, strength: number): Split {
+    const examples = Array.from({ length }, (_, index): Example => {
+      const label = index % 2;
+      const shift = (x: number) => (label === (x < 4 ? 0 : 1) ? strength : -strength);
+      const data = Uint8Array.from(noise(64, seed * 1000 + index), (value, i) => Math.round(128 + 60 * value + shift(i % 8)));
+      return { image: { width: 8, height: 8, channels: 1, data }, label, index, name: `${index}` };
+    });
+    return { length, labels: Int32Array.from(examples, ({ label }) => label), get: async (index) => examples[index] };
+  }
+
+  it('finds what a weighted sum of pixels tells, and no more', async () => {
+    const before = memory().bytes;
+    const seen: number[] = [];
+    const [known, fresh, none] = await linearOnPixels(sided(60, 1, 20), [sided(60, 1, 20), sided(60, 2, 20), sided(60, 3, 0)], 2, {
+      onProgress: (done, total) => seen.push(done / total),
+    });
+    expect(known).toEqual({ top1Error: 0, top5Error: 0 });
+    expect(fresh.top1Error).toBeLessThan(0.1);
+    expect(none.top1Error).toBeGreaterThan(0.3); // Nothing to see there.
+    expect(seen.at(-1)).toBe(1);
+    expect(memory().bytes).toBe(before);
+  });
+
+  it('gives the same errors again', async () => {
+    const errors = () => linearOnPixels(noiseSplit(40, 8, 8, 1), [noiseSplit(25, 8, 8, 2)], 3);
+    const [first, second] = [await errors(), await errors()];
+    expect(second).toEqual(first);
+    expect(first[0].top1Error).toBeGreaterThan(0.3);
+    expect(first[0].top5Error).toBe(0);
   });
 });

@@ -4,7 +4,7 @@ import { type AscendedMap, ascend } from 'zfnet';
 import { type AscendNumbers, ascendExperiment } from 'zfnet/report';
 import { type Context, decimal, defineCommand, handler, whole } from '../command.js';
 import { experimentsFolder, writeExperiment } from '../experiment.js';
-import { checkMaps, collect, layersOf, mapList, stoppable } from '../look.js';
+import { checkMaps, collect, layersOf, mapList, mapsText, stoppable } from '../look.js';
 import { openRun } from '../runs.js';
 
 interface AscendOptions {
@@ -80,7 +80,7 @@ async function climb(context: Context, path: string, options: AscendOptions): Pr
 }
 
 const commandLine = (path: string, { layer = [], maps }: AscendOptions): string =>
-  ['npx zfnet ascend', path, ...layer.map((name) => `--layer ${name}`), ...(maps ? [`--maps ${maps.join(',')}`] : [])].join(' ');
+  ['npx zfnet ascend', path, ...layer.map((name) => `--layer ${name}`), ...(maps ? [`--maps ${mapsText(maps)}`] : [])].join(' ');
 
 function table({ layers }: AscendNumbers, files: readonly string[]): string {
   const rows = layers.map(

@@ -5,7 +5,7 @@ import type { Example } from 'zfnet/data';
 import { evolveExperiment, inputOf } from 'zfnet/report';
 import { type Context, defineCommand, handler, UsageError, whole } from '../command.js';
 import { experimentsFolder, writeExperiment } from '../experiment.js';
-import { checkMaps, collect, layersOf, mapList, spread, stoppable } from '../look.js';
+import { checkMaps, collect, layersOf, mapList, mapsText, spread, stoppable } from '../look.js';
 import { FolderStore } from '../run_folder.js';
 import { openRunData, openTrainedRun } from '../runs.js';
 import { pickSplit } from './evaluate.js';
@@ -24,6 +24,7 @@ interface EvolveOptions {
 const PAPER_EPOCHS = [1, 2, 5, 10, 20, 30, 40, 64];
 /** With so many checkpoints or fewer, all are taken. */
 const MANY = 12;
+const EXAMPLES_LOOKED_AT = 2000;
 /** Maps of a layer that are shown unless they are named. */
 const SHOWN = 6;
 
@@ -43,7 +44,7 @@ export function evolveCommand(program: Command): void {
       `of these epochs (default: ${PAPER_EPOCHS.join(', ')}, as far as there are; all where there are up to ${MANY})`,
       mapList,
     )
-    .option('--examples <n>', 'look at so many images, evenly spread', whole({ min: 2 }), 2000)
+    .option('--examples <n>', 'look at so many images, evenly spread', whole({ min: 2 }), EXAMPLES_LOOKED_AT)
     .option('--out <folder>', 'where evolve.json, evolve.html and evolve-LAYER.png go (default: RUN/experiments)')
     .action(
       handler(async (context, path: string, options: EvolveOptions) => {
@@ -90,11 +91,22 @@ async function evolve(context: Context, path: string, options: EvolveOptions): P
     });
     projecting.stop();
     const experiment = evolveExperiment({ model, preprocess, dataset, split: name, found, pictures });
-    const files = await writeExperiment(experiment, out, `npx zfnet evolve ${path}`);
+    const files = await writeExperiment(experiment, out, commandLine(path, options));
     context.result({ ...(experiment.numbers as object), files }, () => table(found, files));
   } finally {
     last.model.dispose();
   }
+}
+
+function commandLine(path: string, { data, split, layer = [], maps, epochs, examples }: EvolveOptions): string {
+  const words = ['npx zfnet evolve', path];
+  if (data) words.push(`--data ${data}`);
+  if (split !== 'train') words.push(`--split ${split}`);
+  words.push(...layer.map((name) => `--layer ${name}`));
+  if (maps) words.push(`--maps ${mapsText(maps)}`);
+  if (epochs) words.push(`--epochs ${mapsText(epochs)}`);
+  if (examples !== EXAMPLES_LOOKED_AT) words.push(`--examples ${examples}`);
+  return words.join(' ');
 }
 
 /** Throws `UsageError` where there are fewer than two, or an epoch was asked for that is not there. */

@@ -131,7 +131,7 @@ async function writeForeign(store: FolderStore, net: OnnxModel, { bytes, beside,
 }
 
 /** Reads files from the model's folder. A link that leads out of it is refused, as a path that does. */
-function besideFile(file: string): (path: string) => Promise<Uint8Array> {
+export function besideFile(file: string): (path: string) => Promise<Uint8Array> {
   return async (path) => {
     const folder = await realpath(dirname(file));
     const target = await realpath(join(folder, path));

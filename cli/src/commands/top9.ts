@@ -4,7 +4,7 @@ import type { DeconvMode, MapActivations } from 'zfnet';
 import { top9Experiment } from 'zfnet/report';
 import { type Context, defineCommand, handler, oneOf, whole } from '../command.js';
 import { experimentsFolder, writeExperiment } from '../experiment.js';
-import { checkMaps, collect, layersOf, mapList, stoppable, strongestOf } from '../look.js';
+import { checkMaps, collect, layersOf, mapList, mapsText, stoppable, strongestOf } from '../look.js';
 import { openRun, openRunData } from '../runs.js';
 import { pickSplit } from './evaluate.js';
 
@@ -90,7 +90,7 @@ function commandLine(path: string, { data, split, layer = [], maps, modes, mode 
   if (data) words.push(`--data ${data}`);
   if (split !== 'val') words.push(`--split ${split}`);
   words.push(...layer.map((name) => `--layer ${name}`));
-  if (maps) words.push(`--maps ${maps.join(',')}`);
+  if (maps) words.push(`--maps ${mapsText(maps)}`);
   if (modes) words.push('--modes');
   else if (mode !== 'deconvnet') words.push(`--mode ${mode}`);
   return words.join(' ');

@@ -32,7 +32,7 @@ export function ablateExperiment(numbers: AblateNumbers): Experiment {
     {
       width: WIDTH,
       height,
-      marginLeft: 250,
+      marginLeft: 270,
       marginRight: 24,
       marginBottom: 40,
       x: { label: 'wrong answers on new images (%)', percent: true, grid: true, zero: true, nice: true },
@@ -97,7 +97,7 @@ of each says little about small differences.</p>`,
 
 const labelOf = ({ preset, title, name }: AblationRow): string => {
   const family = preset === 'alexnet' ? FAMILIES.alexnet : FAMILIES.a;
-  return name === 'alexnet' || name === 'zfnet' ? title : `${family} ${title}`;
+  return name === 'alexnet' || name === 'zfnet' ? title : `${family}${title.startsWith('without') ? ' ' : ', '}${title}`;
 };
 
 function verdict(rows: readonly AblationRow[]): string {

@@ -2,7 +2,7 @@
 import type { Image } from '../../data/dataset.js';
 import { type AscendedMap, DOMINATES, standingOut } from '../../deconv/index.js';
 import type { Preprocess } from '../../zfnet/index.js';
-import { sheet } from '../components.js';
+import { picture, sheet } from '../components.js';
 import type { Experiment } from '../experiment.js';
 import { columnsFor } from '../filter_pictures.js';
 import { type Html, html } from '../html.js';
@@ -37,6 +37,8 @@ export interface AscendNumbers extends LayerNumbers {
 /** Pixels of a picture on the sheet of all maps, about. */
 const SIDE = 128;
 const GAP = 6;
+/** Side of a named picture on the page, in CSS pixels. */
+const TILE = 128;
 /** Maps of a layer that the page shows. */
 const SHOWN = 32;
 
@@ -86,7 +88,11 @@ function part(
   const rest = maps.length > cells.length ? ` The first ${cells.length} are shown here, all of them on ascend-${layer}.png.` : '';
   return html`<section class="layer"><h3>${layer}</h3>
 <p>${silence(dead, maps.length)} ${dominating.length > 0 && `${list(dominating.map(String))} ${dominating.length === 1 ? 'dominates' : 'dominate'}.`}${rest}</p>
-<figure>${sheet(cells, columnsFor(cells.length), `The pictures that ${plural(cells.length, 'map')} of ${layer} would like best`)}</figure></section>`;
+${
+  names
+    ? html`<div class="tiles">${cells.map(({ picture: image, name }) => html`<figure class="tile">${picture(image, `What ${name} would look like best`, TILE)}<figcaption>${name}</figcaption></figure>`)}</div>`
+    : html`<figure class="filters">${sheet(cells, columnsFor(cells.length), `The pictures that ${plural(cells.length, 'map')} of ${layer} would like best`)}</figure>`
+}</section>`;
 }
 
 const silence = (dead: readonly number[], maps: number): string =>

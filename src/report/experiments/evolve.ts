@@ -51,7 +51,7 @@ export function evolveExperiment(input: EvolveInput): Experiment {
       body: html`<p>${plural(epochs.length, 'state')} of the network were kept while it learned, after ${epochs.length > 12 ? `epochs ${epochs[0]} to ${epochs.at(-1)}` : `${epochs.length === 1 ? 'epoch' : 'epochs'} ${list(epochs.map(String))}`}. Each was shown
 ${all ? `all ${count(images)}` : `the same ${count(images)}, evenly spread,`} of the ${count(dataset.splits[split].length)} images of “${split}”. A row below is a map, a column an epoch: what in its
 strongest image the map answered to at that time, projected to pixels. A sudden jump means that another image has become the strongest.</p>
-<div class="charts"><figure>${charted}</figure></div>
+<figure class="chart">${charted}</figure>
 <p>The curves compare the layers: how much a map’s answers to all the images resemble, after each epoch, those that it gives at the end (their correlation; the
 median over the layer’s maps). A layer counts as settled once this stays above ${SETTLED}. ${verdict(layers, epochs)}</p>
 ${settlingTable(layers, epochs)}
@@ -103,6 +103,7 @@ function settlingChart({ epochs, layers }: Evolution): Html {
       height: 320,
       marginLeft: 104,
       marginTop: 28,
+      marginBottom: 44,
       x: { label: 'epoch', ticks: [...epochs], tickFormat: 'd', insetLeft: 8 },
       y: { label: 'likeness to the end', grid: true, domain: [Math.min(0, ...points.map(({ y }) => y)), 1], ticks: 5 },
       marks: [

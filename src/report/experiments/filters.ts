@@ -112,7 +112,7 @@ export async function filtersExperiment(subject: FiltersInput, compare?: Filters
 never answered, and in the second layer stripes that no image had, since filters moved by four pixels at a time miss what is finer. Filters of 7×7
 instead of 11×11, moved by two pixels, and a limit on their size put that right.</p>
 ${measures([own, ...(other ? [other] : [])])}
-<div class="charts"><figure>${coverageChart([own, ...(other ? [other] : [])])}</figure></div>
+<figure class="chart">${coverageChart([own, ...(other ? [other] : [])])}</figure>
 <p class="note">Dead: answers nowhere in ${plural(own.images, 'image')} (${splitInWords(subject.dataset, subject.split)}), or has less than a hundredth of the median filter’s size.
 Dominating: larger than ${DOMINATES} times the median of the living, by the root of the mean square of the weights. Low, middle and high: the mean frequency of a filter’s energy (its
 discrete Fourier transform, all colours together) is below ${BAND_LIMITS.mid}, below ${BAND_LIMITS.high}, or above, in cycles a pixel. Aliasing: the share of the energy

@@ -145,7 +145,7 @@ function answersInWords(labels: readonly number[], label: number, answer: number
   if (same === labels.length) return 'Its answer is the same at every place.';
   const others = [...new Set(labels.filter((each) => each !== answer))].map((each) => className(classes[each]));
   const names = others.length > 4 ? `one of ${others.length} others` : list(others);
-  return `At ${percent(1 - same / labels.length)} of the places its answer is another one: ${names}${answer === label ? '' : ` (its answer to the uncovered image was not ${className(classes[label])})`}.`;
+  return `At ${percent(1 - same / labels.length)} of the places its answer is another one (${names})${answer === label ? '' : ` (its answer to the uncovered image was not ${className(classes[label])})`}.`;
 }
 
 /** Where in the image a square lies, in words. */
