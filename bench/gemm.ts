@@ -79,6 +79,7 @@ function linearLayer(name: string, n: number, inFeatures: number, outFeatures: n
 export const gemmCases: BenchCase[] = [
   ...squares,
   ...linearLayer('fc6', 1, 9216, 4096),
+  ...linearLayer('fc6', 8, 9216, 4096),
   ...linearLayer('fc6', 16, 9216, 4096),
   ...linearLayer('fc8', 16, 4096, 1000),
 ];

@@ -109,14 +109,18 @@ export async function withFiles<T>(use: (files: Files) => Promise<T>): Promise<T
   }
 }
 
+/** Threads that wait by spinning may take this long where other work has the processors. */
+const TIME_LIMIT_MS = 20 * 60_000;
+
 /** Takes one reading. Throws what the engine says where it fails. */
 export async function take(peer: PeerName, task: Task, effort: Effort, files?: Files): Promise<Reading> {
   const [program, ...first] = PEERS[peer].command;
   const options = { ...task, ...effort, ...(task.workload === 'zfnet-forward' ? files : {}) };
   const given = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
   const output = await new Promise<string>((resolve, reject) => {
-    execFile(program, [...first, ...given], { maxBuffer: 2 ** 24 }, (error, stdout, stderr) => {
-      if (error) reject(new Error(/^\w*Error\b.*$/m.exec(stderr)?.[0] ?? error.message));
+    execFile(program, [...first, ...given], { maxBuffer: 2 ** 24, timeout: TIME_LIMIT_MS }, (error, stdout, stderr) => {
+      if (error?.killed) reject(new Error(`no reading after ${TIME_LIMIT_MS / 60_000} minutes`));
+      else if (error) reject(new Error(/^\w*Error\b.*$/m.exec(stderr)?.[0] ?? error.message));
       else resolve(stdout);
     });
   });

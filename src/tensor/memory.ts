@@ -15,10 +15,32 @@ export interface Disposable {
   kept: boolean;
 }
 
+/**
+ * What the backend keeps for a buffer, and how many count on it. The registry below knows this part alone: the host's copy is garbage as
+ * soon as its last tensor is, even where the event loop never gets a turn.
+ */
+class Holding {
+  count = 1;
+  storage: Storage | null = null;
+  freedBy: string | null = null;
+
+  constructor(readonly backend: Backend) {}
+
+  release(by: string): void {
+    if (--this.count > 0 || this.freedBy) return;
+    this.freedBy = by;
+    this.releaseStorage();
+  }
+
+  releaseStorage(): void {
+    if (this.storage) this.backend.release(this.storage);
+    this.storage = null;
+  }
+}
+
 export class Buffer {
-  private count = 1;
-  private storage: Storage | null;
-  private freedBy: string | null = null;
+  /** @internal */
+  readonly holding: Holding;
 
   constructor(
     readonly backend: Backend,
@@ -26,53 +48,50 @@ export class Buffer {
     readonly size: number,
     private host: TypedArray | null,
   ) {
-    this.storage = host ? null : allocate(backend, dtype, size);
+    this.holding = new Holding(backend);
+    if (!host) this.holding.storage = allocate(backend, dtype, size);
   }
 
   /** The numbers in the backend; uploads them first where they are on the host. */
   device(): Storage {
-    if (this.storage) return this.storage;
-    if (this.freedBy) throw new DisposedError(freedMessage(this.freedBy));
-    const storage = allocate(this.backend, this.dtype, this.size);
-    this.backend.write(storage, this.host!);
-    this.storage = storage;
+    const { storage, freedBy } = this.holding;
+    if (storage) return storage;
+    if (freedBy) throw new DisposedError(freedMessage(freedBy));
+    const made = allocate(this.backend, this.dtype, this.size);
+    this.backend.write(made, this.host!);
+    this.holding.storage = made;
     currentScope?.uploads.push(this);
-    return storage;
+    return made;
   }
 
   /** The numbers on the host, if that is where they are kept. */
   onHost(): TypedArray | null {
-    if (this.freedBy) throw new DisposedError(freedMessage(this.freedBy));
+    this.checkAlive();
     return this.host;
   }
 
   get freed(): boolean {
-    return this.freedBy !== null;
+    return this.holding.freedBy !== null;
   }
 
   /** Whether somebody else counts on these numbers too. */
   get shared(): boolean {
-    return this.count > 1;
+    return this.holding.count > 1;
   }
 
   retain(): void {
-    if (this.freedBy) throw new DisposedError(freedMessage(this.freedBy));
-    this.count++;
+    this.checkAlive();
+    this.holding.count++;
   }
 
-  release(by: string): void {
-    if (--this.count > 0 || this.freedBy) return;
-    this.freedBy = by;
-    this.host = null;
-    if (this.storage) this.backend.release(this.storage);
-    this.storage = null;
+  /** Lets the host's copy go where nobody counts on the numbers any more. */
+  forget(): void {
+    if (this.freed) this.host = null;
   }
 
   /** Gives the backend's copy back where the host has the numbers anyway. */
   evict(): void {
-    if (!this.host || !this.storage) return;
-    this.backend.release(this.storage);
-    this.storage = null;
+    if (this.host) this.holding.releaseStorage();
   }
 
   /** A kernel is about to write here: from now on only the backend has the numbers. */
@@ -84,9 +103,15 @@ export class Buffer {
 
   /** Moves a few numbers to the host, where the backend can read at once, so that they cost no backend memory. */
   moveToHost(): void {
-    if (!this.storage || !this.backend.readSync) return;
-    this.host ??= this.backend.readSync(this.storage);
+    const { storage } = this.holding;
+    if (!storage || !this.backend.readSync) return;
+    this.host ??= this.backend.readSync(storage);
     this.evict();
+  }
+
+  private checkAlive(): void {
+    const { freedBy } = this.holding;
+    if (freedBy) throw new DisposedError(freedMessage(freedBy));
   }
 }
 
@@ -117,30 +142,27 @@ export function allocatingFor(op: string): void {
 }
 
 /**
- * What tensors and recorded operations hold, kept apart from them so that the registry can give it back once they are
- * garbage. This is a safety net alone: nothing relies on when it runs.
+ * What a tensor holds, kept apart from it so that the registry can give it back once the tensor is garbage. This is a safety net
+ * alone: nothing relies on when it runs.
  */
 export class Claim {
   private open = true;
-  constructor(private readonly buffers: readonly Buffer[]) {}
+  constructor(private readonly holding: Holding) {}
 
   release(by: string): void {
     if (!this.open) return;
     this.open = false;
-    for (const buffer of this.buffers) buffer.release(by);
-  }
-
-  get released(): boolean {
-    return !this.open;
+    forgotten?.unregister(this);
+    this.holding.release(by);
   }
 }
 
 const forgotten =
   typeof FinalizationRegistry === 'undefined' ? null : new FinalizationRegistry<Claim>((claim) => claim.release('garbage collection'));
 
-export function claimFor(owner: object, buffers: readonly Buffer[]): Claim {
-  const claim = new Claim(buffers);
-  forgotten?.register(owner, claim);
+export function claimFor(owner: object, { holding }: Buffer): Claim {
+  const claim = new Claim(holding);
+  forgotten?.register(owner, claim, claim);
   return claim;
 }
 

@@ -64,7 +64,7 @@ export class Tensor implements Disposable {
     public requiresGrad = false,
     scoped = true,
   ) {
-    this.claim = claimFor(this, [buffer]);
+    this.claim = claimFor(this, buffer);
     if (scoped) enterScope(this);
     else enterStep(this);
   }
@@ -172,6 +172,7 @@ export class Tensor implements Disposable {
     if (this.freedBy) return;
     this.freedBy = by;
     this.claim.release(by);
+    this.buffer.forget();
     this.node?.drop(by);
   }
 

@@ -28,8 +28,9 @@ async function look(experiment: Experiment) {
   expect(figure.svg).toMatch(/^<svg xmlns=/);
   expect(figure.svg).not.toMatch(/NaN|undefined|var\(/);
   // Whoever does not see the charts is told.
-  for (const drawing of [...document.querySelectorAll('svg')]) expect(drawing.getAttribute('aria-label')!.length).toBeGreaterThan(30);
-  for (const picture of [...document.querySelectorAll('img')]) expect(picture.getAttribute('alt')).toBeTruthy();
+  for (const drawing of Array.from(document.querySelectorAll('svg')))
+    expect(drawing.getAttribute('aria-label')!.length).toBeGreaterThan(30);
+  for (const picture of Array.from(document.querySelectorAll('img'))) expect(picture.getAttribute('alt')).toBeTruthy();
   expect(JSON.parse(JSON.stringify(experiment.numbers))).toEqual(experiment.numbers);
   return { document, body: document.querySelector('main')!.textContent!.replace(/\s+/g, ' '), figure: figure.svg };
 }
@@ -163,7 +164,7 @@ describe('correspond', () => {
       ],
     ];
     const { body, document } = await look(correspondExperiment(numbers, masked));
-    const rows = [...document.querySelectorAll('tbody tr')].map((row) => [...row.children].map((cell) => cell.textContent));
+    const rows = Array.from(document.querySelectorAll('tbody tr')).map((row) => Array.from(row.children).map((cell) => cell.textContent));
     expect(rows[0]).toEqual(['right eye', '0.050 ± 0.010', '0.300 ± 0.020', '0.067 ± 0.007', '0.069 ± 0.015']);
     expect(rows[2]).toEqual(['random', '0.100 ± 0.010', '0.200 ± 0.020', '0.107 ± 0.017', '0.073 ± 0.014']);
     expect(body).toContain('In conv5, all parts change the features more alike than random masks do.');
@@ -185,7 +186,7 @@ describe('correspond', () => {
       area.getAttribute('data-height'),
       area.getAttribute('tabindex'),
     ]).toEqual(['a "b".png', '300', '200', '0']);
-    expect([...document.querySelectorAll('[name=part]')].map((input) => input.getAttribute('value'))).toEqual(['left eye', 'nose']);
+    expect(Array.from(document.querySelectorAll('[name=part]')).map((input) => input.getAttribute('value'))).toEqual(['left eye', 'nose']);
     // The script is whole, and nothing is loaded from elsewhere.
     expect(() => new Function(document.querySelector('script')!.textContent!)).not.toThrow();
     expect(text).not.toMatch(/(src|href)="https?:/);

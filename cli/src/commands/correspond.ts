@@ -10,6 +10,7 @@ import { type Context, defineCommand, handler, UsageError, whole } from '../comm
 import { experimentsFolder, writeExperiment } from '../experiment.js';
 import { asUsage, collect, stoppable } from '../look.js';
 import { type MarkedImage, readParts } from '../parts_file.js';
+import type { Bar } from '../reporter.js';
 import { openRun } from '../runs.js';
 
 interface CorrespondOptions {
@@ -112,7 +113,7 @@ async function compare(context: Context, path: string, run: Run, options: Corres
       objects: objects.length === images.length ? objects : undefined,
     };
   });
-  const bar = context.reporter.bar('masking', 1, 'groups');
+  let bar: Bar | undefined;
   const found = await asUsage(() =>
     correspondence(model, marked, {
       layers: layer,
@@ -120,10 +121,13 @@ async function compare(context: Context, path: string, run: Run, options: Corres
       seed,
       grey,
       signal: context.signal,
-      onProgress: (done, total) => bar.update(done / total),
+      onProgress: (done, total) => {
+        bar ??= context.reporter.bar('masking', total, 'masks');
+        bar.update(done);
+      },
     }),
   );
-  bar.stop();
+  context.reporter.stop();
   for (const { images } of marked) images.dispose();
   grey.dispose();
   const experiment = correspondExperiment({ source: file ?? 'scenes', grey: shade, ...found }, pictures(run, groups[0], found, shade));

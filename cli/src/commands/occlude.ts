@@ -20,7 +20,7 @@ import { matchClasses } from '../classes.js';
 import { type Context, defineCommand, handler, UsageError, whole } from '../command.js';
 import { experimentsFolder, writeExperiment } from '../experiment.js';
 import { asUsage, stoppable, strongestOf } from '../look.js';
-import { percent } from '../reporter.js';
+import { type Bar, percent } from '../reporter.js';
 import { openRun, openRunData } from '../runs.js';
 import { pickSplit } from './evaluate.js';
 
@@ -116,8 +116,7 @@ async function occludeImage(context: Context, path: string, run: Run, file: stri
   const label = labelOf(options.class, classes) ?? subject.label;
   const { square, stride, shade, grey } = squareOf(run, options);
   const input = inputOf(preprocess, [subject]);
-  const bar = context.reporter.bar('occluding', 1, 'steps');
-  let total = 1;
+  let bar: Bar | undefined;
   const occlusion = await asUsage(() =>
     occlude(model, input, {
       square,
@@ -128,13 +127,13 @@ async function occludeImage(context: Context, path: string, run: Run, file: stri
       map: options.map,
       batchSize,
       signal: context.signal,
-      onProgress: (done, of) => {
-        total = of;
-        bar.update(done / total);
+      onProgress: (done, total) => {
+        bar ??= context.reporter.bar('occluding', total, 'steps');
+        bar.update(done);
       },
     }),
   );
-  bar.stop();
+  context.reporter.stop();
   const [{ projection }] = await projectMaps(model, input, layer, [{ map: occlusion.map }]);
   const seen = preprocess.toImage(await input.data());
   input.dispose();

@@ -198,7 +198,7 @@ function parseFold(line: string): TransferFold[] {
   }
 }
 
-function commandLine(path: string, { data, split, perClass, folds, layer, scratch }: TransferOptions): string {
+function commandLine(path: string, { data, split, perClass, folds, layer, scratch, steps }: TransferOptions): string {
   const parts = [
     data && `--data ${data}`,
     split && `--split ${split}`,
@@ -206,7 +206,7 @@ function commandLine(path: string, { data, split, perClass, folds, layer, scratc
     `--folds ${folds}`,
     layer && `--layer ${layer}`,
   ];
-  return ['npx zfnet transfer', path, ...parts.filter(Boolean), ...(scratch ? [] : ['--no-scratch'])].join(' ');
+  return ['npx zfnet transfer', path, ...parts.filter(Boolean), scratch ? `--steps ${steps}` : '--no-scratch'].join(' ');
 }
 
 function table(rows: readonly TransferRow[], files: readonly string[]): string {

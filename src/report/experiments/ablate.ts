@@ -32,7 +32,7 @@ export function ablateExperiment(numbers: AblateNumbers): Experiment {
     {
       width: WIDTH,
       height,
-      marginLeft: 270,
+      marginLeft: 290,
       marginRight: 24,
       marginBottom: 40,
       x: { label: 'wrong answers on new images (%)', percent: true, grid: true, zero: true, nice: true },

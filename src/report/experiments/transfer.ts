@@ -73,12 +73,16 @@ ${table(
 whose photographs show whole scenes, its mean precision was 79.0 %, below the best (82.2 %).</p>
 <p class="note">${plural(folds, 'draw')} of the images to learn from (${source}, “${split}”); the same draws for every method, the smaller within the larger. Tested on ${testSplit === split ? 'what is left of the same images' : `“${testSplit}”`}, at most
 ${testPerClass} a class. The new layer is a softmax on the outputs of ${layer}, which are computed once an image; its penalty is chosen on held-out training images.
-${scratchSteps === undefined ? '' : `From scratch: ${count(scratchSteps)} updates with freshly cut crops, by the recipe of the run.`}
+${scratchSteps === undefined ? '' : `From scratch: ${count(scratchSteps)} updates with freshly cut crops, by the recipe of the run.${stillLearning(rows) ? ' Not all of these networks knew their own images by then; with more updates (--steps) they would come further.' : ''}`}
 Scale: the kept layers learnt from ${count(learntFrom.examples)} images (${learntFrom.source}), the paper’s from 1.3 million photographs, so the lead that they give is smaller here, and the paper’s numbers cannot be compared with ours
 one by one.</p>`,
     },
   };
 }
+
+/** Whether a network that began from scratch still errs on what it learnt from. */
+const stillLearning = (rows: readonly TransferRow[]): boolean =>
+  rows.some(({ method, trainTop1Error }) => method === 'from scratch' && trainTop1Error > 0.1);
 
 function verdict(rows: readonly TransferRow[]): string {
   const kept = rows.filter(({ method }) => method === 'kept layers');
