@@ -121,6 +121,17 @@ export async function strongestOf(job: TopJob, context: Context): Promise<Record
   const store = new FolderStore(join(experimentsFolder(path), CACHE));
   const file = `${keyOf(job, indices.length)}.json`;
   const from = parse(await store.read(file));
+  let keeping = true;
+  const keep = async (state: TopActivationsState) => {
+    if (!keeping) return;
+    try {
+      await store.write(file, new TextEncoder().encode(JSON.stringify(state)));
+    } catch (error) {
+      // The run may be somebody else's; the answer does not need the note.
+      keeping = false;
+      context.reporter.warn(`what is found is not kept for the next time: ${error instanceof Error ? error.message : error}`);
+    }
+  };
   const bar = context.reporter.bar('strongest activations', indices.length, 'images', from?.done ?? 0);
   try {
     return await topActivations(model, split, {
@@ -130,7 +141,7 @@ export async function strongestOf(job: TopJob, context: Context): Promise<Record
       indices,
       preprocess: (examples: Example[]) => inputOf(preprocess, examples),
       from: from ?? undefined,
-      onState: (state) => store.write(file, new TextEncoder().encode(JSON.stringify(state))),
+      onState: keep,
       onProgress: (done) => bar.update(done),
       onBroken: (error) => context.reporter.warn(`left out: ${error.message}`),
       signal: context.signal,

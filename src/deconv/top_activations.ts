@@ -52,7 +52,7 @@ export interface TopActivationsOptions extends MapMaximaOptions {
   onProgress?: (done: number, total: number) => void;
   /** Goes on from here: what `onState` was given for the same model, split and options. */
   from?: TopActivationsState;
-  /** Called between batches, and once at the end, with what `from` takes. */
+  /** Called between batches, at the end, and where `signal` stops the pass, with what `from` takes. */
   onState?: (state: TopActivationsState) => void | Promise<void>;
   /** Seconds between calls of `onState`. Default 10. */
   stateSeconds?: number;
@@ -79,17 +79,23 @@ export async function topActivations(
   });
   let done = from?.done ?? 0;
   let kept = performance.now();
-  for await (const batch of mapMaxima(model, split, { ...options, indices: order.subarray(done) })) {
-    for (const [i, { values, places, shape }] of batch.layers.entries()) {
-      boards[i] ??= new LayerBoard(shape, batch.input, patchFinder(model, layers[i], batch.input), count, options.maps);
-      boards[i].add(batch.indices, values, places);
+  try {
+    for await (const batch of mapMaxima(model, split, { ...options, indices: order.subarray(done) })) {
+      for (const [i, { values, places, shape }] of batch.layers.entries()) {
+        boards[i] ??= new LayerBoard(shape, batch.input, patchFinder(model, layers[i], batch.input), count, options.maps);
+        boards[i].add(batch.indices, values, places);
+      }
+      done = order.indexOf(batch.indices[batch.indices.length - 1], done) + 1;
+      onProgress?.(done, order.length);
+      if (onState && performance.now() - kept >= 1000 * stateSeconds) {
+        await onState(state(done));
+        kept = performance.now();
+      }
     }
-    done = order.indexOf(batch.indices[batch.indices.length - 1], done) + 1;
-    onProgress?.(done, order.length);
-    if (onState && performance.now() - kept >= 1000 * stateSeconds) {
-      await onState(state(done));
-      kept = performance.now();
-    }
+  } catch (error) {
+    // What was stopped on purpose goes on from the last whole batch.
+    if (options.signal?.aborted && boards.length === layers.length) await onState?.(state(done));
+    throw error;
   }
   if (boards.length === layers.length && from?.done !== order.length) await onState?.(state(order.length));
   return Object.fromEntries(layers.map((layer, i) => [layer, boards[i]?.results() ?? []]));

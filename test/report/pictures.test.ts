@@ -16,6 +16,7 @@ import {
   windowAround,
 } from '../../src/report/index.js';
 import { label } from '../../src/report/label.js';
+import { below, reduce, toSide } from '../../src/report/pictures.js';
 import { noise } from '../deconv/support.js';
 
 /** Every pixel different: channel c of (y, x) is y · 16 + x · 3 + c. */
@@ -159,5 +160,34 @@ describe('PNG', () => {
     const { encode } = await import('fast-png');
     const clear = encode({ width: 1, height: 1, channels: 4, data: Uint8Array.of(1, 2, 3, 0) });
     expect(() => decodePng(clear)).toThrow(/4 channels, expected 1 or 3/);
+  });
+});
+
+describe('reduced pictures', () => {
+  it('hold the mean of each square, colour by colour, and drop what is left over', () => {
+    const picture = reduce(ramp(5, 4), 2);
+    expect(picture).toMatchObject({ width: 2, height: 2, channels: 3 });
+    // Of (0,0), (0,1), (1,0), (1,1): 0, 3, 16, 19 in red.
+    expect(pixel(picture, 0, 0)).toEqual([10, 11, 12]);
+    expect(pixel(picture, 1, 1)).toEqual([48, 49, 50]);
+    expect(reduce(ramp(3, 3), 1).data).toEqual(ramp(3, 3).data);
+  });
+
+  it('come near a side by whole factors, up or down', () => {
+    const sides = [
+      [7, 64],
+      [80, 64],
+      [139, 48],
+      [3, 2],
+    ].map(([own, wanted]) => toSide(ramp(own, own), wanted).width);
+    expect(sides).toEqual([63, 80, 46, 1]);
+  });
+
+  it('stand above their text', () => {
+    const both = below(blank(4, 3, 90), blank(6, 2, 30));
+    expect(both).toMatchObject({ width: 6, height: 9 });
+    expect(pixel(both, 0, 0)).toEqual([90, 90, 90]);
+    expect(pixel(both, 0, 5)).toEqual([255, 255, 255]);
+    expect(pixel(both, 8, 5)).toEqual([30, 30, 30]);
   });
 });

@@ -48,7 +48,7 @@ describe('trainingPage', () => {
   it('shows epochs, the latest first, warnings, and lowered rates; and rests when training has ended', async () => {
     const { document, words } = await pageOf({ status: 'done', metrics: [1, 2, 3].map(epoch), warnings: ['conv1: 3 filters <dead>'] });
     expect(document.querySelector('meta[http-equiv=refresh]')).toBeNull();
-    const rows = [...document.querySelectorAll('#epochs tbody tr')].map((row) => row.textContent?.replace(/\s+/g, ' '));
+    const rows = Array.from(document.querySelectorAll('#epochs tbody tr'), (row) => row.textContent?.replace(/\s+/g, ' '));
     expect(rows).toHaveLength(3);
     expect(rows[0]).toMatch(/^ ?3.*0\.3333.*0\.001.*103/);
     expect(words).toContain('conv1: 3 filters <dead>');

@@ -22,7 +22,7 @@ import {
 } from '../../src/tensor/index.js';
 import { backends, reference, strict, strictThreads } from '../support/backends.js';
 import { labels, noise } from '../support/formula.js';
-import { collectGarbage } from '../support/gc.js';
+import { collect, collectGarbage } from '../support/gc.js';
 
 const CLASSES = 3;
 const BATCH = 4;
@@ -439,6 +439,22 @@ describe('the safety net', () => {
     expect(held(backend).bytes).toBeGreaterThan(before.bytes);
     await collectGarbage();
     expect(held(backend)).toEqual(before);
+  });
+
+  it('lets the host’s copies of forgotten inputs go, even where the event loop never gets a turn', async () => {
+    await collectGarbage();
+    const MIB = 2 ** 20;
+    const before = process.memoryUsage().arrayBuffers;
+    withBackend(reference, () => {
+      const w = tensor([2], [1], { requiresGrad: true });
+      for (let step = 0; step < 40; step++)
+        tensor(new Float32Array(MIB / 4), [MIB / 4])
+          .mul(w)
+          .sum()
+          .backward();
+    });
+    collect();
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(10 * MIB);
   });
 
   it('lets inputs go though their losses are kept', async () => {

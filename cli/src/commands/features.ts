@@ -53,7 +53,7 @@ async function analyse(context: Context, path: string, run: Run, options: Featur
   const { out = experimentsFolder(path), maxFeatures, classifier } = options;
   const chosen = stagesOf(run, options.layer);
   const dataset = await openRunData(run, options.data, reporter);
-  const [train, val] = [someOfEach(dataset, options.perClass), pickSplit(dataset, options.split)];
+  const [train, val] = [someOfEach(dataset, options.perClass, context.common.seed), pickSplit(dataset, options.split)];
   if (options.split === 'train') throw new UsageError('the split train is learnt from; measure on another: --split val');
   const bar = reporter.bar('features', train.length + val.length, 'images');
   let fits: ReturnType<typeof reporter.bar> | null = null;
@@ -100,10 +100,10 @@ export function stagesOf({ model }: Pick<Run, 'model'>, named: readonly string[]
   );
 }
 
-/** At most so many training images of each class, drawn by seed 0. */
-function someOfEach(dataset: Dataset, perClass: number): Split {
+/** At most so many training images of each class, drawn by the seed. */
+function someOfEach(dataset: Dataset, perClass: number, seed: number | undefined): Split {
   const split = pickSplit(dataset, 'train');
-  const places = drawByClass(split, dataset.classes.length);
+  const places = drawByClass(split, dataset.classes.length, { seed });
   return subset(
     split,
     places.flatMap((own) => own.slice(0, perClass)),

@@ -41,7 +41,7 @@ export function accuracyChart({ series, x, steps, label }: AccuracyChartOptions)
       y: { label: 'right answers (%)', grid: true, domain: [0, 100], percent: true, ticks: 5 },
       marks: [
         Plot.ruleY([0], { strokeOpacity: 0.4 }),
-        ...series.flatMap(({ name, colour, dashed, points }) => [
+        ...series.flatMap(({ colour, dashed, points }) => [
           Plot.lineY(points, {
             x: 'x',
             y: 'accuracy',
@@ -59,18 +59,26 @@ export function accuracyChart({ series, x, steps, label }: AccuracyChartOptions)
             },
           ),
           Plot.dot(points, { x: 'x', y: 'accuracy', fill: colour, r: dashed ? 2 : 3.5 }),
-          Plot.text(points.slice(-1), {
-            x: 'x',
-            y: 'accuracy',
-            text: () => name,
-            fill: colour,
-            dx: 10,
-            textAnchor: 'start',
-            fontWeight: 600,
-          }),
         ]),
+        Plot.text(namesApart(series), { x: 'x', y: 'place', text: 'name', fill: 'colour', dx: 10, textAnchor: 'start', fontWeight: 600 }),
       ],
+      color: { type: 'identity' },
     },
     label,
   );
+}
+
+/** What a line of text takes of the scale from 0 to 1. */
+const LINE = 0.06;
+
+/** The names behind the ends of their lines, moved up and down as far as they would cover each other. */
+function namesApart(series: readonly AccuracySeries[]): { name: string; colour: string; x: number | string; place: number }[] {
+  const ends = series.map(({ name, colour, points }) => {
+    const { x, accuracy } = points[points.length - 1];
+    return { name, colour, x, place: accuracy };
+  });
+  ends.sort((a, b) => a.place - b.place);
+  for (const [i, end] of ends.entries()) if (i > 0) end.place = Math.max(end.place, ends[i - 1].place + LINE);
+  for (const [i, end] of [...ends].reverse().entries()) end.place = Math.min(end.place, 1 - i * LINE);
+  return ends;
 }

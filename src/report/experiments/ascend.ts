@@ -82,15 +82,16 @@ function part(
   names?: readonly string[],
 ): Html {
   const nameOf = ({ map }: AscendedMap) => (names?.[map] === undefined ? `map ${map}` : className(names[map]));
-  const cells = maps
-    .slice(0, SHOWN)
-    .map((each, i) => ({ picture: pictures[i], tip: `${nameOf(each)}, answer ${each.value.toPrecision(3)}` }));
+  const cells = maps.slice(0, SHOWN).map((each, i) => {
+    const name = nameOf(each);
+    return { picture: pictures[i], name, tip: `${name}, answer ${each.value.toPrecision(3)}` };
+  });
   const rest = maps.length > cells.length ? ` The first ${cells.length} are shown here, all of them on ascend-${layer}.png.` : '';
   return html`<section class="layer"><h3>${layer}</h3>
 <p>${silence(dead, maps.length)} ${dominating.length > 0 && `${list(dominating.map(String))} ${dominating.length === 1 ? 'dominates' : 'dominate'}.`}${rest}</p>
 ${
   names
-    ? html`<div class="tiles">${cells.map(({ picture: image, name }) => html`<figure class="tile">${picture(image, `What ${name} would look like best`, TILE)}<figcaption>${name}</figcaption></figure>`)}</div>`
+    ? html`<div class="tiles">${cells.map(({ picture: image, name }) => html`<figure class="tile">${picture(image, `What the network takes for ${name} most`, TILE)}<figcaption>${name}</figcaption></figure>`)}</div>`
     : html`<figure class="filters">${sheet(cells, columnsFor(cells.length), `The pictures that ${plural(cells.length, 'map')} of ${layer} would like best`)}</figure>`
 }</section>`;
 }
