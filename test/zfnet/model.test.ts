@@ -1,5 +1,6 @@
 /** The presets by their shapes, parameters and cost, and ten steps of training against PyTorch. */
 import { describe, expect, it } from 'vitest';
+import { shapesOnly } from '../../src/nn/dry_run.js';
 import { countParameters, type Module, SGD, summarize } from '../../src/nn/index.js';
 import {
   type Backend,
@@ -17,7 +18,6 @@ import { architectureOf, PRESETS, type PresetName, zfnet } from '../../src/zfnet
 import { mismatch } from '../support/allclose.js';
 import { backends, reference, strict, strictThreads } from '../support/backends.js';
 import { labels, noise } from '../support/formula.js';
-import { shapesOnly } from '../../src/nn/dry_run.js';
 import { mismatchOfSample, readFixture, type Sampled } from '../support/torch.js';
 
 // ZFNET.md's tables: output sizes of conv1, pool1, conv2, pool2, conv5 and pool5, and parameters for 1000 classes.
