@@ -5,7 +5,7 @@ import type { Command } from 'commander';
 import sharp from 'sharp';
 import { type Correspondence, correspondence, inCentreCrop, type MarkedImages, meanShade, plainImage, RANDOM_PART, type Run } from 'zfnet';
 import { FACE_PARTS, type Image, loadSceneAssets, type SceneFace, sceneFaces } from 'zfnet/data';
-import { correspondExperiment, inputOf, type MarkableImage, type MaskedPicture, markingPage } from 'zfnet/report';
+import { correspondExperiment, type Experiment, inputOf, type MarkableImage, type MaskedPicture, markingPage } from 'zfnet/report';
 import { type Context, defineCommand, handler, UsageError, whole } from '../command.js';
 import { experimentsFolder, writeExperiment } from '../experiment.js';
 import { asUsage, collect, stoppable } from '../look.js';
@@ -47,7 +47,7 @@ export function correspondCommand(program: Command): void {
       'this layer; may be given several times (default: the last convolution and the last layer before the classes)',
       collect,
     )
-    .option('--draws <n>', 'random masks an image', whole({ min: 1 }), 10)
+    .option('--draws <n>', 'random masks an image', whole({ min: 1 }), DRAWS)
     .option('--grey <shade>', 'of the masks, 0 to 255 (default: that of the mean image)', whole({ min: 0, max: 255 }))
     .option('--out <folder>', 'where correspond.json, .html and .png go (default: RUN/experiments)')
     .addHelpText('after', NOTE)
@@ -100,8 +100,22 @@ async function markable(file: string): Promise<MarkableImage> {
 }
 
 async function compare(context: Context, path: string, run: Run, options: CorrespondOptions, out: string): Promise<void> {
+  const { experiment, found } = await correspondenceOf(context, run, options);
+  const files = await writeExperiment(experiment, out, commandLine(path, options));
+  context.result({ ...(experiment.numbers as object), files }, () => table(found, files));
+}
+
+/** Random masks an image. */
+const DRAWS = 10;
+
+/** The experiment on the images and parts of a file, or on the faces of scenes. */
+export async function correspondenceOf(
+  context: Context,
+  run: Run,
+  options: Partial<CorrespondOptions>,
+): Promise<{ experiment: Experiment; found: Correspondence }> {
   const { model, preprocess } = run;
-  const { layer, draws, parts: file, seed = 0 } = options;
+  const { layer, draws = DRAWS, parts: file, seed = 0 } = options;
   const groups = file ? [await readParts(file, preprocess.options)] : await faces(run);
   const shade = options.grey ?? meanShade(preprocess);
   const grey = inputOf(preprocess, [{ image: plainImage(preprocess.options, shade) }]);
@@ -131,8 +145,7 @@ async function compare(context: Context, path: string, run: Run, options: Corres
   for (const { images } of marked) images.dispose();
   grey.dispose();
   const experiment = correspondExperiment({ source: file ?? 'scenes', grey: shade, ...found }, pictures(run, groups[0], found, shade));
-  const files = await writeExperiment(experiment, out, commandLine(path, options));
-  context.result({ ...(experiment.numbers as object), files }, () => table(found, files));
+  return { experiment, found };
 }
 
 /** The faces of scenes with their parts, as far as the network sees them. */
@@ -170,7 +183,7 @@ function commandLine(path: string, { parts, layer = [], draws, grey, seed }: Cor
   const words = ['npx zfnet correspond', path];
   if (parts) words.push(`--parts ${parts}`);
   words.push(...layer.map((name) => `--layer ${name}`));
-  if (draws !== 10) words.push(`--draws ${draws}`);
+  if (draws !== DRAWS) words.push(`--draws ${draws}`);
   if (grey !== undefined) words.push(`--grey ${grey}`);
   if (seed !== undefined) words.push(`--seed ${seed}`);
   return words.join(' ');

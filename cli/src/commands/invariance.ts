@@ -10,8 +10,8 @@ import {
   TRANSFORMATIONS,
   type Transformation,
 } from 'zfnet';
-import { type Example, readImage, type Warp, warpImage } from 'zfnet/data';
-import { type InvarianceNumbers, type InvariancePictures, inputOf, invarianceExperiment } from 'zfnet/report';
+import { type Example, readImage, type Split, type Warp, warpImage } from 'zfnet/data';
+import { type Experiment, type InvarianceNumbers, type InvariancePictures, inputOf, invarianceExperiment } from 'zfnet/report';
 import { matchClasses } from '../classes.js';
 import { type Context, defineCommand, handler, UsageError, whole } from '../command.js';
 import { experimentsFolder, writeExperiment } from '../experiment.js';
@@ -66,42 +66,44 @@ export function invarianceCommand(program: Command): void {
 }
 
 async function moveImages(context: Context, path: string, run: Run, files: readonly string[], options: InvarianceOptions): Promise<void> {
+  const { out = experimentsFolder(path) } = options;
+  const examples = files.length > 0 ? await fromFiles(run, files, options.class) : await fromSplit(context, run, options);
+  const experiment = await invarianceOf(context, run, examples, options.layer);
+  const numbers = experiment.numbers as InvarianceNumbers;
+  const written = await writeExperiment(experiment, out, commandLine(path, files, options));
+  context.result({ ...numbers, files: written }, () => table(numbers, written));
+}
+
+/** The experiment on some images with their true classes. */
+export async function invarianceOf(context: Context, run: Run, examples: Example[], layers?: string[]): Promise<Experiment> {
   const { model, preprocess, classes } = run;
   const { inputSize } = preprocess.options;
-  const { out = experimentsFolder(path), layer } = options;
-  const toInput = (examples: Example[]) => inputOf(preprocess, examples);
-  const examples = files.length > 0 ? await fromFiles(run, files, options.class) : await fromSplit(context, run, options, toInput);
   const amounts = invarianceAmounts(inputSize);
   const total = TRANSFORMATIONS.reduce((sum, kind) => sum + amounts[kind].length, 0);
   const bar = context.reporter.bar('transforming', total, 'steps');
   const found = await asUsage(() =>
     invariance(model, examples, {
-      layers: layer,
+      layers,
       amounts,
-      preprocess: toInput,
+      preprocess: (batch: Example[]) => inputOf(preprocess, batch),
       signal: context.signal,
       onProgress: (done) => bar.update(done),
     }),
   );
   bar.stop();
   const images = examples.map(({ name, label }) => ({ name, class: classes[label] }));
-  const numbers: InvarianceNumbers = { images, inputSize, ...found };
-  const experiment = invarianceExperiment(numbers, picturesOf(run, examples, amounts));
-  const written = await writeExperiment(experiment, out, commandLine(path, files, options));
-  context.result({ ...numbers, files: written }, () => table(numbers, written));
+  return invarianceExperiment({ images, inputSize, ...found }, picturesOf(run, examples, amounts));
 }
 
-async function fromSplit(
-  context: Context,
-  run: Run,
-  options: InvarianceOptions,
-  preprocess: (examples: Example[]) => ReturnType<typeof inputOf>,
-): Promise<Example[]> {
+async function fromSplit(context: Context, run: Run, options: InvarianceOptions): Promise<Example[]> {
   if (options.class) throw new UsageError('--class belongs to image files; the classes of a data set are known');
   const dataset = await openRunData(run, options.data, context.reporter);
-  const split = matchClasses(pickSplit(dataset, options.split), dataset, run);
-  return await pickExamples(run.model, split, { count: options.images, preprocess });
+  return await rightOnes(run, matchClasses(pickSplit(dataset, options.split), dataset, run), options.images);
 }
+
+/** Images spread over a split, such as the network gets right. */
+export const rightOnes = ({ model, preprocess }: Run, split: Split, count: number): Promise<Example[]> =>
+  pickExamples(model, split, { count, preprocess: (batch: Example[]) => inputOf(preprocess, batch) });
 
 /** Images from files, with the classes given, or else those that the network names. */
 async function fromFiles(

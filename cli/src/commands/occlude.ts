@@ -13,14 +13,15 @@ import {
   projectMaps,
   projectTop,
   type Run,
+  type SplitOcclusion,
 } from 'zfnet';
 import { type Dataset, type Example, type Image, readImage } from 'zfnet/data';
-import { inputOf, type OccludeInput, occludeBoxesExperiment, occludeExperiment } from 'zfnet/report';
+import { type Experiment, inputOf, type OccludeInput, occludeBoxesExperiment, occludeExperiment } from 'zfnet/report';
 import { matchClasses } from '../classes.js';
 import { type Context, defineCommand, handler, UsageError, whole } from '../command.js';
 import { experimentsFolder, writeExperiment } from '../experiment.js';
 import { asUsage, stoppable, strongestOf } from '../look.js';
-import { type Bar, percent } from '../reporter.js';
+import { percent } from '../reporter.js';
 import { openRun, openRunData } from '../runs.js';
 import { pickSplit } from './evaluate.js';
 
@@ -38,6 +39,9 @@ interface OccludeOptions {
   batchSize: number;
   out?: string;
 }
+
+/** Places at once. */
+const BATCH = 64;
 
 const EXAMPLES = [
   'zfnet occlude runs/demo cat.jpg --class cat-face                 # one image',
@@ -64,7 +68,7 @@ export function occludeCommand(program: Command): void {
     .option('--split <name>', 'val, train, or another split of the source', 'val')
     .option('--example <n>', 'take this image of the split', whole({ min: 0 }))
     .option('--images <n>', 'without an image: so many, evenly spread over the split (default: all)', whole({ min: 1 }))
-    .option('--batch-size <n>', 'places at once', whole({ min: 1 }), 64)
+    .option('--batch-size <n>', 'places at once', whole({ min: 1 }), BATCH)
     .option('--out <folder>', 'where the files go (default: RUN/experiments)')
     .addHelpText('after', NOTE)
     .action(
@@ -91,7 +95,7 @@ export function occludeCommand(program: Command): void {
 }
 
 /** The square as the options have it, and what the input is behind it. */
-function squareOf({ preprocess }: Run, options: OccludeOptions) {
+function squareOf({ preprocess }: Run, options: OcclusionOptions) {
   const { inputSize } = preprocess.options;
   const square = options.square ?? Math.max(1, Math.round(inputSize / 5));
   const stride = options.stride ?? Math.max(1, Math.round(square / 2));
@@ -99,7 +103,7 @@ function squareOf({ preprocess }: Run, options: OccludeOptions) {
   return { square, stride, shade, grey: inputOf(preprocess, [{ image: plainImage(preprocess.options, shade) }]) };
 }
 
-interface Subject {
+export interface Subject {
   image: Image;
   name: string;
   /** The true class, where it is known. */
@@ -107,16 +111,38 @@ interface Subject {
 }
 
 async function occludeImage(context: Context, path: string, run: Run, file: string | undefined, options: OccludeOptions): Promise<void> {
-  const { model, preprocess, classes } = run;
-  const { out = experimentsFolder(path), batchSize } = options;
-  const layer = options.layer ?? convolutions(model).at(-1);
-  if (layer === undefined) throw new UsageError('this network has no convolution: name a layer by --layer');
   const dataset = file === undefined || options.data !== undefined ? await openRunData(run, options.data, context.reporter) : null;
   const subject = await subjectOf(run, file, dataset, options);
+  const others = options.data !== undefined ? dataset : null;
+  const { experiment, occlusion } = await occlusionOf(context, path, run, subject, others, options);
+  const files = await writeExperiment(experiment, options.out ?? experimentsFolder(path), commandLine(path, file, options));
+  context.result({ ...(experiment.numbers as object), files }, () => imageText(occlusion, run.classes, files));
+}
+
+/** What `occlusionOf` is told; the rest follows the network. */
+type OcclusionOptions = Partial<OccludeOptions>;
+
+/**
+ * The experiment on one image.
+ *
+ * @param others where the map's strongest answers in other images are looked for, if anywhere
+ */
+export async function occlusionOf(
+  context: Context,
+  path: string,
+  run: Run,
+  subject: Subject,
+  others: Dataset | null,
+  options: OcclusionOptions,
+): Promise<{ experiment: Experiment; occlusion: Occlusion }> {
+  const { model, preprocess, classes } = run;
+  const { batchSize = BATCH, split = 'val' } = options;
+  const layer = options.layer ?? convolutions(model).at(-1);
+  if (layer === undefined) throw new UsageError('this network has no convolution: name a layer by --layer');
   const label = labelOf(options.class, classes) ?? subject.label;
   const { square, stride, shade, grey } = squareOf(run, options);
   const input = inputOf(preprocess, [subject]);
-  let bar: Bar | undefined;
+  const bar = context.reporter.bar('occluding', 1, 'steps');
   const occlusion = await asUsage(() =>
     occlude(model, input, {
       square,
@@ -127,13 +153,10 @@ async function occludeImage(context: Context, path: string, run: Run, file: stri
       map: options.map,
       batchSize,
       signal: context.signal,
-      onProgress: (done, total) => {
-        bar ??= context.reporter.bar('occluding', total, 'steps');
-        bar.update(done);
-      },
+      onProgress: (done, of) => bar.update(done / of),
     }),
   );
-  context.reporter.stop();
+  bar.stop();
   const [{ projection }] = await projectMaps(model, input, layer, [{ map: occlusion.map }]);
   const seen = preprocess.toImage(await input.data());
   input.dispose();
@@ -148,10 +171,9 @@ async function occludeImage(context: Context, path: string, run: Run, file: stri
     stride,
     grey: shade,
     projection,
-    others: dataset && options.data !== undefined ? await othersOf(context, path, run, dataset, options.split, occlusion) : undefined,
+    others: others ? await othersOf(context, path, run, others, split, occlusion) : undefined,
   });
-  const files = await writeExperiment(experiment, out, commandLine(path, file, options));
-  context.result({ ...(experiment.numbers as object), files }, () => imageText(occlusion, classes, files));
+  return { experiment, occlusion };
 }
 
 async function subjectOf(run: Run, file: string | undefined, dataset: Dataset | null, options: OccludeOptions): Promise<Subject> {
@@ -196,12 +218,32 @@ async function othersOf(
 }
 
 async function occludeAll(context: Context, path: string, run: Run, options: OccludeOptions): Promise<void> {
-  const { model, preprocess } = run;
-  const { out = experimentsFolder(path), split: name, batchSize } = options;
+  const { out = experimentsFolder(path), split } = options;
   const dataset = await openRunData(run, options.data, context.reporter);
+  const made = await occlusionOfSplit(context, run, dataset, options);
+  if (!made) throw new UsageError(`nobody knows where the objects of ${dataset.name} are: give an image, or --data scenes`);
+  const { experiment, result } = made;
+  const files = await writeExperiment(experiment, out, commandLine(path, undefined, options));
+  const { images, drop, area } = result;
+  context.result({ ...(experiment.numbers as object), files }, () =>
+    [
+      `${images} images of ${split}: ${percent(drop.mean)} of the drop lies inside the object's box, which has ${percent(area.mean)} of the area`,
+      `written: ${files.join(', ')}`,
+    ].join('\n'),
+  );
+}
+
+/** The experiment on the images of a split, or null where nobody knows where their objects are. */
+export async function occlusionOfSplit(
+  context: Context,
+  run: Run,
+  dataset: Dataset,
+  options: OcclusionOptions,
+): Promise<{ experiment: Experiment; result: SplitOcclusion } | null> {
+  const { model, preprocess } = run;
+  const { split: name = 'val', batchSize = BATCH } = options;
   const split = matchClasses(pickSplit(dataset, name), dataset, run);
-  const { details } = await split.get(0);
-  if (!details) throw new UsageError(`nobody knows where the objects of ${dataset.name} are: give an image, or --data scenes`);
+  if (!(await split.get(0)).details) return null;
   const { square, stride, shade, grey } = squareOf(run, options);
   const bar = context.reporter.bar('occluding', Math.min(options.images ?? split.length, split.length), 'images');
   const result = await asUsage(() =>
@@ -220,15 +262,7 @@ async function occludeAll(context: Context, path: string, run: Run, options: Occ
   );
   bar.stop();
   grey.dispose();
-  const experiment = occludeBoxesExperiment({ data: dataset.name, split: name, square, stride, grey: shade, ...result });
-  const files = await writeExperiment(experiment, out, commandLine(path, undefined, options));
-  const { images, drop, area } = result;
-  context.result({ ...(experiment.numbers as object), files }, () =>
-    [
-      `${images} images of ${name}: ${percent(drop.mean)} of the drop lies inside the object's box, which has ${percent(area.mean)} of the area`,
-      `written: ${files.join(', ')}`,
-    ].join('\n'),
-  );
+  return { result, experiment: occludeBoxesExperiment({ data: dataset.name, split: name, square, stride, grey: shade, ...result }) };
 }
 
 function commandLine(path: string, file: string | undefined, options: OccludeOptions): string {
