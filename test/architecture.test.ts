@@ -22,7 +22,7 @@ const UPPER = ['nn', 'data', 'formats', ...MIDDLE];
 const ROOMS: Record<string, Room> = {
   low: { holds: ['src/backend/backend.ts', 'src/backend/params.ts', 'src/backend/errors.ts', 'src/backend/philox.ts'], may: [] },
   reference: { holds: ['src/backend/reference/'], may: ['low'] },
-  wasm: { holds: ['src/backend/wasm/'], may: ['low', 'built kernels'], bundled: ['@assemblyscript/loader'] },
+  wasm: { holds: ['src/backend/wasm/'], may: ['low', 'built kernels'] },
   webgpu: { holds: ['src/backend/webgpu/'], may: ['low'] },
   tensor: { holds: ['src/tensor/'], may: ['low'] },
   nn: { holds: ['src/nn/'], may: MIDDLE },

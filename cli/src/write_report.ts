@@ -4,6 +4,8 @@ import { backendInfo, isTrained, type Run } from 'zfnet';
 import type { Dataset } from 'zfnet/data';
 import { type Baseline, buildReport, predictSplit, type SplitPredictions } from 'zfnet/report';
 import { inClassesOf } from './classes.js';
+import type { Context } from './command.js';
+import { experimentsOf } from './report_experiments.js';
 import type { Reporter } from './reporter.js';
 import { FolderStore } from './run_folder.js';
 import { measureBaselines, type TestedSplit, testSplits, testTable } from './tested_splits.js';
@@ -15,6 +17,10 @@ export interface WrittenReport {
   tests: TestedSplit[];
 }
 
+/** Images that experiments look at. */
+const QUICK = { evolve: 400, filters: 1000, occlude: 24 };
+const THOROUGH = { evolve: 2000, filters: 2000, occlude: 200 };
+
 export interface ReportJob {
   run: Run;
   /** The run's folder. */
@@ -22,23 +28,33 @@ export interface ReportJob {
   dataset: Dataset;
   /** Seconds that training took, where that is known. */
   seconds?: number;
-  /** Compare with a linear classifier too, which takes longer than the other methods. Default true. */
-  linear?: boolean;
+  /** Leave out what takes long: the linear classifier, and most images of experiments on many. Default false. */
+  quick?: boolean;
   /** What makes this run and its report again. */
   command: string;
 }
 
 /** A network whose classes are other than the data's is looked into, but neither right nor wrong. */
 export async function writeReport(
-  { run, out, dataset: given, seconds, linear = true, command }: ReportJob,
-  reporter: Reporter,
+  { run, out, dataset: given, seconds, quick = false, command }: ReportJob,
+  context: Context,
 ): Promise<WrittenReport> {
+  const { reporter } = context;
   const answerable = inClassesOf(run, given);
   const dataset = answerable ?? given;
   const splits = testSplits(dataset);
   if (!answerable)
     reporter.warn(`the network does not know all classes of ${given.name}: what it looks for is shown, not how often it errs`);
-  const { predictions, tests } = answerable ? await test(run, answerable, splits, linear, reporter) : { predictions: {}, tests: [] };
+  const { predictions, tests } = answerable ? await test(run, answerable, splits, !quick, reporter) : { predictions: {}, tests: [] };
+
+  const experiments = await experimentsOf(context, {
+    run,
+    path: out,
+    dataset,
+    answerable: answerable !== null,
+    split: splits[0],
+    examples: quick ? QUICK : THOROUGH,
+  });
 
   let step = '';
   let bar = reporter.bar('', 1, 'steps');
@@ -49,6 +65,7 @@ export async function writeReport(
     metrics: run.metrics,
     predictions,
     featureSplit: splits[0],
+    experiments,
     baselines: baselines(tests),
     training: { examples: run.config.data.trainExamples, seconds, engine: engineInWords(run) },
     command,

@@ -15,8 +15,8 @@ export function chart(options: Plot.PlotOptions, label: string): Html {
     style: { fontSize: '12px', background: 'none' },
     ...options,
   }) as unknown as Pick<Element, 'outerHTML' | 'setAttribute' | 'querySelectorAll'>;
-  // The label says it all; groups without a role may have none of their own.
-  for (const group of Array.from(svg.querySelectorAll('g[aria-label]'))) group.removeAttribute('aria-label');
+  // The label says it all; marks without a role may have none of their own.
+  for (const mark of Array.from(svg.querySelectorAll('[aria-label]'))) mark.removeAttribute('aria-label');
   svg.setAttribute('role', 'img');
   svg.setAttribute('aria-label', label);
   return trusted(svg.outerHTML);

@@ -74,6 +74,11 @@ caption { text-align: left; padding-bottom: 0.5rem; }
 .panels { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 10rem), 1fr)); gap: 1.5rem; margin-block: 1.5rem; align-items: start; }
 .panels.wide { grid-template-columns: repeat(auto-fit, minmax(min(100%, 17rem), 1fr)); }
 .panels :is(img, svg) { display: block; width: 100%; height: auto; }
+.over { position: relative; }
+.over .square { position: absolute; background: var(--shade); border: 1px solid #fff; }
+.over .here { position: absolute; outline: 2px solid #fff; box-shadow: 0 0 0 3px #000; pointer-events: none; }
+.over[data-occlusion-map] { cursor: crosshair; touch-action: none; }
+.occlusion output { display: block; min-height: 2.5em; font-family: var(--sans); font-size: 0.875rem; }
 .single { max-width: 38rem; margin-block: 1.5rem; }
 .single > svg { display: block; width: 100%; height: auto; font-family: var(--sans); }
 .key { display: flex; flex-wrap: wrap; gap: 0 0.8rem; }

@@ -75,11 +75,12 @@ describe('deconv', () => {
 describe('report', () => {
   it('writes the page into the run and tells the errors', async () => {
     const { status, stdout, stderr } = await zfnet(place.path, 'report', 'run', '--threads', '1', '--json');
-    expect([stderr.replace(/(.*\n){7}/, ''), status]).toEqual(['', 0]);
+    // The table, and nothing else: no experiment was left out.
+    expect([stderr.replace(/ {2}wrong answer(.*\n){8}/, ''), status]).toEqual(['', 0]);
     const answer = JSON.parse(stdout);
     expect(answer).toMatchObject({ run: 'run', tests: [{ split: 'val', examples: 12, chance: 1 - 1 / CLASSES.length, chanceOfFive: 0 }] });
     const page = await readFile(join(place.path, answer.report), 'utf8');
     expect(page.startsWith('<!doctype html>')).toBe(true);
-    expect(page).toContain('id="conv5"');
+    for (const id of ['layer-conv5', 'filters-measured', 'evolve', 'occlude', 'invariance']) expect(page).toContain(`id="${id}"`);
   });
 });

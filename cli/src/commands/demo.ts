@@ -62,8 +62,8 @@ export function demoCommand(program: Command): void {
         reporter.say('2/3 testing on photographs and in a style that it never saw, and writing down what it looks for');
         const run = await openRun(out);
         const { page, tests } = await writeReport(
-          { run, out, dataset: trained.dataset, seconds: trained.seconds, linear: false, command: commandLine(out, epochs, seed) },
-          reporter,
+          { run, out, dataset: trained.dataset, seconds: trained.seconds, quick: true, command: commandLine(out, epochs, seed) },
+          context,
         );
         run.model.dispose();
         const seconds = (performance.now() - started) / 1000;

@@ -1,8 +1,8 @@
 /** `zfnet evolve`: what maps looked for, epoch after epoch (paper, Fig. 4). */
 import type { Command } from 'commander';
-import { type EpochModel, type Evolution, epochCheckpoints, evolution, projectEvolution } from 'zfnet';
-import type { Example } from 'zfnet/data';
-import { evolveExperiment, inputOf } from 'zfnet/report';
+import { type EpochModel, type Evolution, epochCheckpoints, evolution, projectEvolution, type Run } from 'zfnet';
+import type { Dataset, Example } from 'zfnet/data';
+import { type Experiment, evolveExperiment, inputOf } from 'zfnet/report';
 import { type Context, defineCommand, handler, UsageError, whole } from '../command.js';
 import { experimentsFolder, writeExperiment } from '../experiment.js';
 import { checkMaps, collect, layersOf, mapList, mapsText, spread, stoppable } from '../look.js';
@@ -55,47 +55,60 @@ export function evolveCommand(program: Command): void {
 }
 
 async function evolve(context: Context, path: string, options: EvolveOptions): Promise<void> {
-  const { split: name, maps, examples, out = experimentsFolder(path) } = options;
-  const { reporter, signal } = context;
+  const { out = experimentsFolder(path) } = options;
   const checkpoints = await chooseCheckpoints(path, options.epochs);
   const last = await openTrainedRun(path, { checkpoint: checkpoints[checkpoints.length - 1].path });
   try {
-    const { model, preprocess } = last;
-    const layers = await layersOf(last, options.layer);
-    checkMaps(layers, maps);
-    const dataset = await openRunData(last, options.data, reporter);
-    const whole = pickSplit(dataset, name);
-    const indices = spread(whole.length, examples);
-    const models = checkpoints.map(
-      ({ epoch, path: checkpoint }): EpochModel => ({ epoch, open: async () => (await openTrainedRun(path, { checkpoint })).model }),
-    );
-    const common = { preprocess: (batch: Example[]) => inputOf(preprocess, batch), signal };
-    let [now, seen, before] = [0, 0, 0];
-    const bar = reporter.bar('looking', indices.length * models.length, 'images');
-    const found = await evolution(models, whole, {
-      ...common,
-      layers: [...layers.keys()],
-      indices,
-      onBroken: (error) => reporter.warn(`left out: ${error.message}`),
-      onProgress: (epoch, done) => {
-        if (epoch !== now) before += seen;
-        [now, seen] = [epoch, done];
-        bar.update(before + done, `epoch ${epoch}`);
-      },
-    });
-    bar.stop();
-    const projecting = reporter.bar('projecting', models.length, 'epochs');
-    const pictures = await projectEvolution(models, whole, found, shownMaps(found, maps), {
-      ...common,
-      onProgress: (_epoch, done) => projecting.update(done),
-    });
-    projecting.stop();
-    const experiment = evolveExperiment({ model, preprocess, dataset, split: name, found, pictures });
+    const dataset = await openRunData(last, options.data, context.reporter);
+    const { experiment, found } = await evolutionOf(context, path, last, dataset, checkpoints, options);
     const files = await writeExperiment(experiment, out, commandLine(path, options));
     context.result({ ...(experiment.numbers as object), files }, () => table(found, files));
   } finally {
     last.model.dispose();
   }
+}
+
+/** The experiment over some checkpoints of a run, of which `last` is the last. */
+export async function evolutionOf(
+  context: Context,
+  path: string,
+  last: Run,
+  dataset: Dataset,
+  checkpoints: readonly RunCheckpoint[],
+  options: Partial<EvolveOptions>,
+): Promise<{ experiment: Experiment; found: Evolution }> {
+  const { split: name = 'train', maps, examples = EXAMPLES_LOOKED_AT } = options;
+  const { reporter, signal } = context;
+  const { model, preprocess } = last;
+  const layers = await layersOf(last, options.layer);
+  checkMaps(layers, maps);
+  const whole = pickSplit(dataset, name);
+  const indices = spread(whole.length, examples);
+  const models = checkpoints.map(
+    ({ epoch, path: checkpoint }): EpochModel => ({ epoch, open: async () => (await openTrainedRun(path, { checkpoint })).model }),
+  );
+  const common = { preprocess: (batch: Example[]) => inputOf(preprocess, batch), signal };
+  let [now, seen, before] = [0, 0, 0];
+  const bar = reporter.bar('looking', indices.length * models.length, 'images');
+  const found = await evolution(models, whole, {
+    ...common,
+    layers: [...layers.keys()],
+    indices,
+    onBroken: (error) => reporter.warn(`left out: ${error.message}`),
+    onProgress: (epoch, done) => {
+      if (epoch !== now) before += seen;
+      [now, seen] = [epoch, done];
+      bar.update(before + done, `epoch ${epoch}`);
+    },
+  });
+  bar.stop();
+  const projecting = reporter.bar('projecting', models.length, 'epochs');
+  const pictures = await projectEvolution(models, whole, found, shownMaps(found, maps), {
+    ...common,
+    onProgress: (_epoch, done) => projecting.update(done),
+  });
+  projecting.stop();
+  return { experiment: evolveExperiment({ model, preprocess, dataset, split: name, found, pictures }), found };
 }
 
 function commandLine(path: string, { data, split, layer = [], maps, epochs, examples }: EvolveOptions): string {
@@ -109,15 +122,25 @@ function commandLine(path: string, { data, split, layer = [], maps, epochs, exam
   return words.join(' ');
 }
 
+export interface RunCheckpoint {
+  epoch: number;
+  path: string;
+}
+
+/** Those of the paper's epochs, or all where there are few. */
+export async function checkpointsToShow(path: string): Promise<RunCheckpoint[]> {
+  const all = await epochCheckpoints(new FolderStore(path));
+  const lastEpoch = all.at(-1)?.epoch;
+  return all.filter(({ epoch }) => all.length <= MANY || PAPER_EPOCHS.includes(epoch) || epoch === lastEpoch);
+}
+
 /** Throws `UsageError` where there are fewer than two, or an epoch was asked for that is not there. */
-async function chooseCheckpoints(path: string, wanted: readonly number[] | undefined): Promise<{ epoch: number; path: string }[]> {
+async function chooseCheckpoints(path: string, wanted: readonly number[] | undefined): Promise<RunCheckpoint[]> {
   const all = await epochCheckpoints(new FolderStore(path));
   const epochs = all.map(({ epoch }) => epoch);
   const missing = wanted?.find((epoch) => !epochs.includes(epoch));
   if (missing !== undefined) throw new UsageError(`${path} has no checkpoint of epoch ${missing}; it has ${epochs.join(', ') || 'none'}`);
-  const lastEpoch = epochs.at(-1) ?? 0;
-  const isPapers = (epoch: number) => PAPER_EPOCHS.includes(epoch) || epoch === lastEpoch;
-  const chosen = all.filter(({ epoch }) => (wanted ? wanted.includes(epoch) : all.length <= MANY || isPapers(epoch)));
+  const chosen = wanted ? all.filter(({ epoch }) => wanted.includes(epoch)) : await checkpointsToShow(path);
   if (chosen.length < 2)
     throw new UsageError(
       `${path} has ${chosen.length === 1 ? 'one checkpoint' : 'no checkpoints'} of its epochs; at least two are needed to see a change`,

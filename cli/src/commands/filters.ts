@@ -1,6 +1,8 @@
 /** `zfnet filters`: the first layer's filters, pictured and measured, alone or beside another network's (paper, Fig. 6). */
+import { basename } from 'node:path';
 import type { Command } from 'commander';
 import type { Run } from 'zfnet';
+import type { Dataset } from 'zfnet/data';
 import { type FiltersInput, type FiltersNumbers, filtersExperiment } from 'zfnet/report';
 import { type Context, defineCommand, handler, whole } from '../command.js';
 import { experimentsFolder, writeExperiment } from '../experiment.js';
@@ -46,7 +48,11 @@ async function filters(context: Context, path: string, options: FiltersOptions):
     for (const each of paths) runs.push(await openRun(each));
     // Both see the images of the first.
     const subjects: FiltersInput[] = [];
-    for (const [i, run] of runs.entries()) subjects.push(await subject(context, paths[i], run, runs[0].config, options));
+    for (const [i, run] of runs.entries()) {
+      const { data: source } = runs[0].config;
+      const dataset = await openRunData({ config: { ...run.config, data: source } }, data, context.reporter);
+      subjects.push(await filterSubject(context, paths[i], run, dataset, options));
+    }
     const experiment = await filtersExperiment(subjects[0], subjects[1]);
     const command = ['npx zfnet filters', path, ...(compare ? [`--compare ${compare}`] : []), ...(data ? [`--data ${data}`] : [])].join(
       ' ',
@@ -59,22 +65,20 @@ async function filters(context: Context, path: string, options: FiltersOptions):
   }
 }
 
-/** Looks for what the first two convolutions of a run answer to. */
-async function subject(
+/** What the first two convolutions of a run answer to: what `filtersExperiment` takes. */
+export async function filterSubject(
   context: Context,
   path: string,
   run: Run,
-  { data }: Pick<Run['config'], 'data'>,
-  options: FiltersOptions,
+  dataset: Dataset,
+  { split, examples }: Pick<FiltersOptions, 'split' | 'examples'>,
 ): Promise<FiltersInput> {
-  const { split, examples } = options;
   const { model, preprocess } = run;
   const layers = [...(await layersOf(run, undefined)).keys()].slice(0, 2);
-  const dataset = await openRunData({ config: { ...run.config, data } }, options.data, context.reporter);
   const { length } = pickSplit(dataset, split);
   const found = await strongestOf({ path, model, preprocess, dataset, split, layers, count: 1, examples }, context);
   return {
-    name: path,
+    name: basename(path),
     model,
     preprocess,
     dataset,

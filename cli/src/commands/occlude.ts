@@ -108,6 +108,8 @@ export interface Subject {
   name: string;
   /** The true class, where it is known. */
   label?: number;
+  /** How it was chosen, as a sentence. */
+  chosen?: string;
 }
 
 async function occludeImage(context: Context, path: string, run: Run, file: string | undefined, options: OccludeOptions): Promise<void> {
@@ -166,6 +168,7 @@ export async function occlusionOf(
     image: seen,
     name: subject.name,
     isTruth: label !== undefined,
+    chosen: subject.chosen,
     classes,
     square,
     stride,

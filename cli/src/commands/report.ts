@@ -10,16 +10,18 @@ import { writeReport } from '../write_report.js';
 export function reportCommand(program: Command): void {
   defineCommand(program, 'report <run>', 'write report/index.html: how the network learnt, what it looks for, where it goes wrong', [
     'zfnet report runs/photos',
+    'zfnet report runs/resnet --data photos/      # any imported network, on your images',
   ])
     .option('--data <source>', 'as for train (default: what the run was trained on)')
+    .option('--quick', 'leave out what takes long: the linear classifier, and most images of experiments on many')
     .action(
-      handler(async (context, out: string, options: { data?: string }) => {
+      handler(async (context, out: string, options: { data?: string; quick?: boolean }) => {
         await context.engine();
         const run = await openRun(out);
         try {
           const dataset = await openRunData(run, options.data, context.reporter);
-          const command = `npx zfnet report ${out}${options.data ? ` --data ${options.data}` : ''}`;
-          const { page, tests } = await writeReport({ run, out, dataset, command }, context.reporter);
+          const command = `npx zfnet report ${out}${options.data ? ` --data ${options.data}` : ''}${options.quick ? ' --quick' : ''}`;
+          const { page, tests } = await writeReport({ run, out, dataset, quick: options.quick, command }, context);
           context.result(
             { run: out, report: page, tests },
             () => `The report, a page for your browser: ${pathToFileURL(resolve(page)).href}`,

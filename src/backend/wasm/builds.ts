@@ -1,8 +1,10 @@
 /**
  * The builds of the kernels, {simd, relaxed} × {single, shared memory}, and which of them this runtime can run.
- * Only the chosen one is decoded and compiled.
+ * Only the chosen one is inflated and compiled.
  */
+import type { Kernels } from '../../../build/kernels.js';
 import { BackendError } from '../errors.js';
+import { nodeModule } from './node_module.js';
 
 const BUILDS = {
   simd: () => import('../../../build/simd.js'),
@@ -54,11 +56,22 @@ export const chooseBuild = (mode: 'strict' | 'fast', shared: boolean): BuildName
   return shared ? `${base}-shared` : base;
 };
 
+/** By zlib where there is one: in Node, setting up the streams of the web takes longer than all else that `init()` does. */
+async function inflate(deflated: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
+  const zlib = await nodeModule<typeof import('node:zlib')>('node:zlib');
+  if (zlib) return new Uint8Array(zlib.inflateRawSync(deflated));
+  if (typeof DecompressionStream === 'undefined') {
+    throw new BackendError(
+      'wasm: this runtime has no DecompressionStream to unpack the kernels; import a compiled module and pass it as init({ wasm })',
+    );
+  }
+  const inflated = new Blob([deflated]).stream().pipeThrough(new DecompressionStream('deflate-raw'));
+  return new Uint8Array(await new Response(inflated).arrayBuffer());
+}
+
 export async function compileBuild(name: BuildName): Promise<WebAssembly.Module> {
-  const { base64 } = await BUILDS[name]();
-  const text = atob(base64);
-  const bytes = new Uint8Array(text.length);
-  for (let i = 0; i < bytes.length; i++) bytes[i] = text.charCodeAt(i);
+  const { deflated } = await BUILDS[name]();
+  const bytes = await inflate(Uint8Array.from(atob(deflated), (character) => character.charCodeAt(0)));
   try {
     return await WebAssembly.compile(bytes);
   } catch (error) {
@@ -66,4 +79,10 @@ export async function compileBuild(name: BuildName): Promise<WebAssembly.Module>
       `wasm: this runtime does not compile WebAssembly (${error instanceof Error ? error.message : error}); import a compiled module and pass it as init({ wasm })`,
     );
   }
+}
+
+/** The kernels of a compiled build over `memory`. Throws unless both share their memory, or neither does. */
+export async function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): Promise<Kernels> {
+  const { exports } = await WebAssembly.instantiate(module, { env: { memory } });
+  return exports as unknown as Kernels;
 }

@@ -1,8 +1,7 @@
 /** The speed that one thread's arithmetic allows, by a loop that does nothing else: other speeds are given as a share of it. */
-import { instantiate } from '@assemblyscript/loader';
 import type { Kernels } from '../../../build/kernels.js';
 import type { BackendInfo } from '../backend.js';
-import { type BuildName, checkRuntime, chooseBuild, compileBuild } from './builds.js';
+import { type BuildName, checkRuntime, chooseBuild, compileBuild, instantiate } from './builds.js';
 
 export interface Ceiling {
   /** GFLOP/s of one thread, by multiplication, then addition. */
@@ -60,6 +59,5 @@ function measure({ ceiling }: Kernels, runs: number): number {
 
 async function load(build: BuildName): Promise<Kernels> {
   const memory = new WebAssembly.Memory({ initial: PAGES, maximum: PAGES });
-  const { exports } = await instantiate<Kernels & Record<string, unknown>>(await compileBuild(build), { env: { memory } });
-  return exports;
+  return instantiate(await compileBuild(build), memory);
 }

@@ -1,11 +1,9 @@
 /**
  * The WASM backend: chooses a build for this runtime and this mode, sets the engine up and puts the groups of kernels together.
  */
-import { instantiate } from '@assemblyscript/loader';
-import type { Kernels } from '../../../build/kernels.js';
 import type { Backend } from '../backend.js';
 import { BackendError, RangeOfValueError } from '../errors.js';
-import { checkRuntime, chooseBuild, compileBuild, sharingOffBecause } from './builds.js';
+import { checkRuntime, chooseBuild, compileBuild, instantiate, sharingOffBecause } from './builds.js';
 import { channel } from './channel.js';
 import { conv2d } from './conv2d.js';
 import { conv2dPlan } from './conv2d_plan.js';
@@ -82,9 +80,9 @@ export async function createWasmEngine(options: WasmOptions = {}): Promise<WasmE
 
   const start = async (module: WebAssembly.Module, build: string, shared: boolean): Promise<WasmEngine> => {
     const { memory, limitBytes } = createMemory(shared);
-    const { exports } = await instantiate<Kernels & Record<string, unknown>>(module, { env: { memory } });
+    const kernels = await instantiate(module, memory);
     const { threads, spawn, because } = plan;
-    return new WasmEngine({ kernels: exports, module, memory, limitBytes, mode, build, threads, spawn, threadsOffBecause: because });
+    return new WasmEngine({ kernels, module, memory, limitBytes, mode, build, threads, spawn, threadsOffBecause: because });
   };
 
   if (options.wasm !== undefined) {

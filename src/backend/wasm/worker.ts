@@ -2,6 +2,7 @@
  * What runs in a worker thread, and how each runtime starts one: `worker_threads` in Node, Bun and Deno, `Worker` elsewhere.
  * The program is text, so that it needs no file of its own wherever zfnet is bundled into.
  */
+import { nodeModule } from './node_module.js';
 
 /** Places in the memory that threads share, in 32-bit words; what different threads write lies on different cache lines. */
 export const FIELDS = {
@@ -98,16 +99,6 @@ const PROGRAM = `({ module, memory, control, index }) => {
     task = next;
   }
 }`;
-
-/** A module of Node's, where there is one, out of bundlers' sight. */
-async function nodeModule<T>(name: string): Promise<T | null> {
-  if (typeof process === 'undefined' || !process.versions?.node) return null;
-  try {
-    return (process.getBuiltinModule?.(name) ?? (await import(/* @vite-ignore */ /* webpackIgnore: true */ name))) as T;
-  } catch {
-    return null;
-  }
-}
 
 /** How many threads this machine runs at once. */
 export async function availableThreads(): Promise<number> {

@@ -10,7 +10,7 @@ import type { Experiment } from '../experiment.js';
 import { type Html, html } from '../html.js';
 import { label } from '../label.js';
 import { projectionCrop } from '../map_figure.js';
-import { below, blank, contactSheet, inColour, toSide } from '../pictures.js';
+import { below, blank, contactSheet, cropPicture, inColour, toSide } from '../pictures.js';
 import { count, list, percent, plural } from '../words.js';
 
 export interface EvolveInput {
@@ -153,5 +153,8 @@ function grid({ model, preprocess, found }: EvolveInput, layer: string, rows: re
   const head = (text: string) => below(blank(width, (height - 14) >> 1, 255), label(text));
   const body = rows.flatMap(({ map }, r) => [head(String(map)), ...cells[r]]);
   const foot = [blank(width, 1, 255), ...found.epochs.map((epoch) => label(String(epoch)))];
-  return contactSheet([...body, ...foot], { columns: 1 + found.epochs.length, gap: GAP, margin: GAP });
+  const sheet = contactSheet([...body, ...foot], { columns: 1 + found.epochs.length, gap: GAP, margin: GAP });
+  // The row of numbers is as high as the others; what is empty of it goes.
+  const empty = height - Math.max(...foot.map((each) => each.height));
+  return cropPicture(sheet, [0, 0, sheet.height - empty, sheet.width]);
 }

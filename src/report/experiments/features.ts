@@ -62,7 +62,7 @@ export function featuresExperiment(numbers: FeaturesNumbers): Experiment {
       '': { svg: panelFigure([{ title: 'Right answers from the features of each layer', content: drawn }], 1, ACCURACY_CHART_SIZE) },
     },
     section: {
-      id: 'features',
+      id: 'feature-analysis',
       title: 'How much does each layer know?',
       body: html`<p>The network was left as it is, and each of its layers was asked alone: from the numbers that this layer gives for an image, and nothing else, a simple
 classifier had to learn to tell ${plural(classes, 'class', 'classes')} apart. It can only weigh the numbers and add them up, so it does well where the layer has already sorted the images by what they show.</p>

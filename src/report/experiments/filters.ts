@@ -106,8 +106,11 @@ export async function filtersExperiment(subject: FiltersInput, compare?: Filters
     ),
     section: {
       id: 'filters-measured',
-      title: other ? 'First layers, side by side' : 'The first layer, measured',
-      body: html`<p>The first layer’s filters are the one place where weights can be looked at directly. Zeiler &amp; Fergus did so with the network of Krizhevsky et al.
+      title: other ? 'First layers, side by side' : 'What the first layer looks for',
+      body: html`<p>A filter of the first layer is moved over the image and answers where the image looks like it: edges in one direction, patches of one colour next
+to another, fine stripes. Nobody drew them; they are what training made of random noise.</p>
+${looked.map(part)}
+<p>This is the one place where weights can be looked at directly. Zeiler &amp; Fergus did so with the network of Krizhevsky et al.
 (2012) and saw what was wrong: filters for very coarse and very fine patterns with little between them, a few large filters drowning the others, some that
 never answered, and in the second layer stripes that no image had, since filters moved by four pixels at a time miss what is finer. Filters of 7×7
 instead of 11×11, moved by two pixels, and a limit on their size put that right.</p>
@@ -117,8 +120,7 @@ ${measures([own, ...(other ? [other] : [])])}
 Dominating: larger than ${DOMINATES} times the median of the living, by the root of the mean square of the weights. Low, middle and high: the mean frequency of a filter’s energy (its
 discrete Fourier transform, all colours together) is below ${BAND_LIMITS.mid}, below ${BAND_LIMITS.high}, or above, in cycles a pixel. Aliasing: the share of the energy
 of a filter’s answers to natural images, whose power falls as 1 / f² (Field 1987), that is finer than half a cycle a stride and so turns up as something coarser.
-${other ? 'Both networks saw the same images; a difference may still come from the luck of two trainings.' : 'A second run beside it (--compare) shows what a change of filters, stride or size limit does.'}</p>
-${looked.map(part)}`,
+${other ? 'Both networks saw the same images; a difference may still come from the luck of two trainings.' : 'A second run beside it (--compare) shows what a change of filters, stride or size limit does.'}</p>`,
     },
   };
 }

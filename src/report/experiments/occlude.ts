@@ -8,6 +8,7 @@ import { type MapView, mapFigure } from '../map_figure.js';
 import { cropPicture, inColour, signedPicture } from '../pictures.js';
 import { className, list, percent, plural } from '../words.js';
 import { heatMap, nameMap } from './heat_map.js';
+import { coveringSquare, type OcclusionExplorer, occlusionExplorer, pointable } from './occlusion_explorer.js';
 import { type Panel, panelFigure } from './panels.js';
 
 export interface OccludeInput {
@@ -18,6 +19,8 @@ export interface OccludeInput {
   name: string;
   /** Whether the class that was watched is known to be the right one; otherwise it is the network's own answer. */
   isTruth: boolean;
+  /** How the image came to be chosen, as a sentence, where it was not given. */
+  chosen?: string;
   classes: readonly string[];
   square: number;
   stride: number;
@@ -37,7 +40,7 @@ const OTHER = { name: 'another class', colour: '#9498a0' };
 const SIDE = 220;
 
 export function occludeExperiment(input: OccludeInput): Experiment {
-  const { occlusion, image, name, isTruth, classes, square, stride, grey, others } = input;
+  const { occlusion, image, name, isTruth, chosen, classes, square, stride, grey, others } = input;
   const { places, grid, label, layer, map, clean, probability, labels, activation, incremental } = occlusion;
   const scale = SIDE / Math.max(image.width, image.height);
   const size = [Math.round(image.height * scale), Math.round(image.width * scale)] as const;
@@ -66,6 +69,17 @@ export function occludeExperiment(input: OccludeInput): Experiment {
   });
   const key = [...new Set(shown)].map((each) => ({ text: `${each} ${share(shown, each)}`, colour: colours.get(each) ?? OTHER.colour }));
   const covered = withSquare(image, places[worst], square, grey);
+  const explorer: OcclusionExplorer = {
+    grid,
+    places,
+    square,
+    size: [image.height, image.width],
+    start: worst,
+    words: places.map(
+      (place, i) =>
+        `Square ${whereabouts(place, square, image)} (row ${place[0]}, column ${place[1]}): ${watched} ${percent(probability[i])}, map ${map} ${digits(activation[i])}; the answer is ${className(classes[labels[i]])}.`,
+    ),
+  };
   const projected = signedPicture(input.projection, [image.channels, image.height, image.width]);
   const panels: Panel[] = [
     { title: '(a) image, and the square', content: covered, key: [{ text: `${watched} ${percent(clean.probability)} uncovered` }] },
@@ -98,14 +112,18 @@ export function occludeExperiment(input: OccludeInput): Experiment {
       body: html`<p>A grey square of ${square}×${square} pixels was laid over the image, ${stride === square ? 'side by side' : `every ${plural(stride, 'pixel')}`}, at ${plural(places.length, 'place')} in all, and the network was asked again each
 time. Where the answer breaks down, it had depended on what the square hid. If it breaks down over the background, the network recognises the surroundings, not the thing.</p>
 <p>With nothing covered the network says “${className(classes[clean.label])}”; the probability of ${right}, ${watched}, is ${percent(clean.probability)}. With the square ${whereabouts(places[worst], square, image)} it
-${probability[worst] < clean.probability ? `falls to ${percent(probability[worst])}` : `is ${percent(probability[worst])}, no lower`}. ${answersInWords(labels, label, clean.label, classes)}</p>
-<div class="panels">
-${figure(picture(inColour(covered), `${name}, with the grey square where it does most harm`, size[1]), html`<strong>(a)</strong> The image, and the square where it does most harm.`)}
-${figure(activationMap, html`<strong>(b)</strong> What is left of map ${map} of ${layer}, all its activations added up: ${range(activation, digits)}; ${digits(clean.activation)} uncovered. Of all maps of the layer, this one answers to the image most strongly.`)}
+${probability[worst] < clean.probability ? `falls to ${percent(probability[worst])}` : `is ${percent(probability[worst])}, no lower`}. ${answersInWords(labels, label, clean.label, classes)}${chosen && ` ${chosen}`}</p>
+${occlusionExplorer(
+  explorer,
+  grey,
+  html`<div class="panels">
+${figure(html`<div class="over">${picture(inColour(image), `${name}, and the grey square over it`, size[1])}${coveringSquare}</div>`, html`<strong>(a)</strong> The image, and the square: at first where it does most harm. Point at (b), (d) or (e) to move it, or step over them with the arrow keys.`)}
+${figure(pointable(activationMap, 'Activation by place'), html`<strong>(b)</strong> What is left of map ${map} of ${layer}, all its activations added up: ${range(activation, digits)}; ${digits(clean.activation)} uncovered. Of all maps of the layer, this one answers to the image most strongly.`)}
 ${figure(picture(inColour(projected), `Projection of the strongest activation of map ${map} of ${layer}`, size[1]), html`<strong>(c)</strong> What that map saw in the image, projected to pixels by the deconvnet.`)}
-${figure(probabilityMap, html`<strong>(d)</strong> Probability of ${watched} by the square’s place: ${range(probability, percent)}.`)}
-${figure(answerMap, html`<strong>(e)</strong> The most probable class by the square’s place: ${list(key.map(({ text }) => text))}.`, key)}
-</div>
+${figure(pointable(probabilityMap, 'Probability by place'), html`<strong>(d)</strong> Probability of ${watched} by the square’s place: ${range(probability, percent)}.`)}
+${figure(pointable(answerMap, 'Answer by place'), html`<strong>(e)</strong> The most probable class by the square’s place: ${list(key.map(({ text }) => text))}.`, key)}
+</div>`,
+)}
 <p>In the paper, the probability of “pomeranian” fell when the dog’s face was covered, and the map that answered to the face most strongly went quiet at the same
 places: the network found the thing itself, not what tends to surround it. Read (b) against (c): where the map goes quiet should be where its projection has structure.</p>
 <p class="note">Scale: the paper’s network had seen 1.3 million photographs of a thousand classes; what holds for one image here holds for this network and this image. The square has

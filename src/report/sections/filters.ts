@@ -5,7 +5,9 @@ import { html } from '../html.js';
 import type { ReportContext, Section } from '../input.js';
 import { plural } from '../words.js';
 
-export async function filtersSection({ model, layers }: ReportContext): Promise<Section | null> {
+export async function filtersSection({ model, layers, experiments = [] }: ReportContext): Promise<Section | null> {
+  // The experiment shows them too, and measures them.
+  if (experiments.some(({ name }) => name === 'filters')) return null;
   const [first] = layers;
   const weight = first && model.layer(first.name).parameters()[0];
   if (!weight) return null;

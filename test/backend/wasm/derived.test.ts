@@ -1,9 +1,7 @@
 /** What the engine keeps of weights: never stale, freed with them, and given up when memory is needed. */
-import { instantiate } from '@assemblyscript/loader';
 import { afterAll, describe, expect, it } from 'vitest';
-import type { Kernels } from '../../../build/kernels.js';
 import { convParams } from '../../../src/backend/params.js';
-import { compileBuild } from '../../../src/backend/wasm/builds.js';
+import { compileBuild, instantiate } from '../../../src/backend/wasm/builds.js';
 import { conv2dPlan } from '../../../src/backend/wasm/conv2d_plan.js';
 import { WasmEngine } from '../../../src/backend/wasm/engine.js';
 import { createWasmEngine, wasmBackend } from '../../../src/backend/wasm/index.js';
@@ -15,8 +13,8 @@ import { noise } from '../../support/formula.js';
 async function smallEngine(limitBytes: number): Promise<WasmEngine> {
   const module = await compileBuild('simd');
   const memory = new WebAssembly.Memory({ initial: 32, maximum: 65536 });
-  const { exports } = await instantiate<Kernels & Record<string, unknown>>(module, { env: { memory } });
-  return new WasmEngine({ kernels: exports, module, memory, limitBytes, mode: 'strict', build: 'simd', threads: 1, spawn: null });
+  const kernels = await instantiate(module, memory);
+  return new WasmEngine({ kernels, module, memory, limitBytes, mode: 'strict', build: 'simd', threads: 1, spawn: null });
 }
 
 const MIB = 2 ** 20;
