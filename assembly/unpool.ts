@@ -7,14 +7,26 @@ export function maxUnpool2d(x: usize, y: usize, switches: usize, inner: i32, out
     const image = x + <usize>plane * planeSize;
     memory.fill(image, 0, planeSize);
     const start = (<usize>plane * <usize>inner) << 2;
-    for (let i = 0; i < inner; i++) {
-      const offset = start + ((<usize>i) << 2);
-      const place = <u32>i32.load(switches + offset);
-      if (place >= <u32>outer) continue;
-      const p = image + ((<usize>place) << 2);
-      const value = f32.load(y + offset);
-      f32.store(p, sum ? f32.load(p) + value : value);
-    }
+    if (sum) addAt(image, outer, y + start, switches + start, inner);
+    else storeAt(image, outer, y + start, switches + start, inner);
+  }
+}
+
+function addAt(image: usize, outer: u32, y: usize, switches: usize, inner: i32): void {
+  const end = y + ((<usize>inner) << 2);
+  for (; y < end; y += 4, switches += 4) {
+    const place = load<u32>(switches);
+    if (place >= outer) continue;
+    const p = image + ((<usize>place) << 2);
+    f32.store(p, f32.load(p) + f32.load(y));
+  }
+}
+
+function storeAt(image: usize, outer: u32, y: usize, switches: usize, inner: i32): void {
+  const end = y + ((<usize>inner) << 2);
+  for (; y < end; y += 4, switches += 4) {
+    const place = load<u32>(switches);
+    if (place < outer) f32.store(image + ((<usize>place) << 2), f32.load(y));
   }
 }
 

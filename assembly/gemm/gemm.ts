@@ -4,7 +4,7 @@
  */
 import { scratch } from '../scratch';
 import { packRows, packTransposed, storeTransposed } from './pack';
-import { f32_gemm_panels, panelWidth } from './tiles';
+import { f32_gemm_panels, KC, panelWidth } from './tiles';
 
 /** Whether this build has the micro-kernels with fused multiply-add. */
 export function hasFma(): i32 {
@@ -19,8 +19,8 @@ const EDGE_ROWS: i32 = 64;
 
 /**
  * One unit is `unitRows` × `unitColumns` of C; units count columns within rows within batch items. B is [k, n], or [n, k] if
- * `transposeB`. Sums are split at multiples of `blockK`. Takes scratch for one block of B and for the edge:
- * ((blockK + 2) · unitColumns + 64 · 16) numbers; `unitColumns` is a multiple of 16.
+ * `transposeB`. Takes scratch for one block of B and for the edge: ((256 + 2) · unitColumns + 64 · 16) numbers; `unitColumns` is a
+ * multiple of 16.
  */
 export function gemm(
   kernel: i32,
@@ -35,7 +35,6 @@ export function gemm(
   strideB: usize,
   unitRows: i32,
   unitColumns: i32,
-  blockK: i32,
   begin: i32,
   end: i32,
 ): void {
@@ -44,7 +43,7 @@ export function gemm(
   const ldb = (<usize>(transposeB ? k : n)) << 2;
   const ldc = (<usize>n) << 2;
   const panels = scratch;
-  const edge = scratch + ((<usize>(blockK * unitColumns)) << 2) + <usize>(unitColumns / 8) * SKEW;
+  const edge = scratch + ((<usize>(KC * unitColumns)) << 2) + <usize>(unitColumns / 8) * SKEW;
   const across = (n + unitColumns - 1) / unitColumns;
   const down = (m + unitRows - 1) / unitRows;
   for (let unit = begin; unit < end; unit++) {
@@ -57,8 +56,8 @@ export function gemm(
     const aUnit = a + ((<usize>item * strideA) << 2) + <usize>row * lda;
     const bUnit = b + ((<usize>item * strideB) << 2);
     const cUnit = c + ((<usize>item * <usize>m + <usize>row) * <usize>n + <usize>column) * 4;
-    for (let k0 = 0; k0 < k; k0 += blockK) {
-      const kc = min(blockK, k - k0);
+    for (let k0 = 0; k0 < k; k0 += KC) {
+      const kc = min(KC, k - k0);
       const aBlock = aUnit + ((<usize>k0) << 2);
       const panel = ((<usize>(kc * width)) << 2) + SKEW;
       if (transposeB) packTransposed(panels, panel, bUnit + <usize>column * ldb + ((<usize>k0) << 2), ldb, kc, columns, width);

@@ -8,7 +8,7 @@ import { linearForward } from './linear.js';
 /** With no more rows than this, no packed number of B would be used often enough: the product runs without packing. */
 const FEW_ROWS = 4;
 /** The same where B is at least of this many numbers: packing it would move it through memory once more. */
-const FEW_ROWS_LARGE = 8;
+const FEW_ROWS_LARGE = 16;
 const LARGE = 2 ** 20;
 /** Columns that a unit of such a product covers at most: long stretches of rows read fastest, while those of C stay in the cache. */
 const FEW_ROWS_COLUMNS = 8192;
