@@ -17,24 +17,30 @@ function power(s: v128, beta: f32): v128 {
 
 // Across channels ------------------------------------------------------------------------------------
 
-/** Pixels of one tile: the scratch memory holds one tile of all channels, 64 floats a channel, once or twice. */
+/** Pixels of one tile: the scratch memory holds one tile of all channels, 64 floats a channel, once or twice, and one row of sums. */
 const TILE = 64;
 const TILE_BYTES: usize = 256;
 
-/** Adds the vectors at `p` of channels [from, to) of a tile. */
-function windowSum(p: usize, from: i32, to: i32): v128 {
-  p += <usize>from * TILE_BYTES;
-  let sum = v128.load(p);
-  if (to - from === 5) {
-    // The usual window, wherever it is not cut off.
-    sum = f32x4.add(f32x4.add(sum, v128.load(p + TILE_BYTES)), v128.load(p + TILE_BYTES * 2));
-    return f32x4.add(f32x4.add(sum, v128.load(p + TILE_BYTES * 3)), v128.load(p + TILE_BYTES * 4));
+/** to = the sum of channels [from, end) of a tile, pixel by pixel. Four vectors at once, for none to wait for another. */
+function windowSums(to: usize, tile: usize, from: i32, end: i32): void {
+  const last = tile + <usize>end * TILE_BYTES;
+  for (let j: usize = 0; j < TILE_BYTES; j += 64) {
+    let at = tile + <usize>from * TILE_BYTES;
+    let s0 = v128.load(at + j);
+    let s1 = v128.load(at + j, 16);
+    let s2 = v128.load(at + j, 32);
+    let s3 = v128.load(at + j, 48);
+    for (at += TILE_BYTES; at < last; at += TILE_BYTES) {
+      s0 = f32x4.add(s0, v128.load(at + j));
+      s1 = f32x4.add(s1, v128.load(at + j, 16));
+      s2 = f32x4.add(s2, v128.load(at + j, 32));
+      s3 = f32x4.add(s3, v128.load(at + j, 48));
+    }
+    v128.store(to + j, s0);
+    v128.store(to + j, s1, 16);
+    v128.store(to + j, s2, 32);
+    v128.store(to + j, s3, 48);
   }
-  for (let c = from + 1; c < to; c++) {
-    p += TILE_BYTES;
-    sum = f32x4.add(sum, v128.load(p));
-  }
-  return sum;
 }
 
 /** Tiles [begin, end): each image [C, pixels] has ceil(pixels / 64) of them. */
@@ -55,6 +61,7 @@ export function lrnAcross(
   const plane = (<usize>pixels) << 2;
   const a = f32x4.splat(alpha);
   const bias = f32x4.splat(k);
+  const sums = scratch + <usize>channels * TILE_BYTES;
   for (let unit = begin; unit < end; unit++) {
     const image = unit / tiles;
     const pixel = (unit - image * tiles) * TILE;
@@ -63,11 +70,10 @@ export function lrnAcross(
     squares(x + start, channels, plane, width);
     for (let c = 0; c < channels; c++) {
       const row = start + <usize>c * plane;
-      const from = max(0, c - back);
-      const to = min(channels, c + ahead + 1);
+      windowSums(sums, scratch, max(0, c - back), min(channels, c + ahead + 1));
       for (let i = 0; i < width; i += 4) {
         const offset = (<usize>i) << 2;
-        const s = f32x4.add(bias, f32x4.mul(a, windowSum(scratch + offset, from, to)));
+        const s = f32x4.add(bias, f32x4.mul(a, v128.load(sums + offset)));
         storeFirst(y + row + offset, f32x4.mul(v128.load(x + row + offset), power(s, beta)), width - i);
       }
     }
@@ -106,7 +112,8 @@ export function lrnAcrossGrad(
   const a = f32x4.splat(alpha);
   const bias = f32x4.splat(k);
   const factor = f32x4.splat(2 * alpha * beta);
-  const terms = <usize>channels * TILE_BYTES; // behind the squares
+  const terms = scratch + <usize>channels * TILE_BYTES; // behind the squares
+  const sums = terms + <usize>channels * TILE_BYTES;
   for (let unit = begin; unit < end; unit++) {
     const image = unit / tiles;
     const pixel = (unit - image * tiles) * TILE;
@@ -115,25 +122,22 @@ export function lrnAcrossGrad(
     squares(x + start, channels, plane, width);
     for (let c = 0; c < channels; c++) {
       const row = start + <usize>c * plane;
-      const from = max(0, c - back);
-      const to = min(channels, c + ahead + 1);
+      windowSums(sums, scratch, max(0, c - back), min(channels, c + ahead + 1));
       for (let i = 0; i < width; i += 4) {
         const offset = (<usize>i) << 2;
-        const s = f32x4.add(bias, f32x4.mul(a, windowSum(scratch + offset, from, to)));
+        const s = f32x4.add(bias, f32x4.mul(a, v128.load(sums + offset)));
         const direct = f32x4.mul(v128.load(dy + row + offset), power(s, beta));
         const term = f32x4.div(f32x4.mul(direct, v128.load(x + row + offset)), s);
-        v128.store(scratch + terms + <usize>c * TILE_BYTES + offset, term);
+        v128.store(terms + <usize>c * TILE_BYTES + offset, term);
         storeFirst(dx + row + offset, direct, width - i);
       }
     }
     for (let c = 0; c < channels; c++) {
       const row = start + <usize>c * plane;
-      const from = max(0, c - ahead);
-      const to = min(channels, c + back + 1);
+      windowSums(sums, terms, max(0, c - ahead), min(channels, c + back + 1));
       for (let i = 0; i < width; i += 4) {
         const offset = (<usize>i) << 2;
-        const sum = windowSum(scratch + terms + offset, from, to);
-        const indirect = f32x4.mul(f32x4.mul(factor, v128.load(x + row + offset)), sum);
+        const indirect = f32x4.mul(f32x4.mul(factor, v128.load(x + row + offset)), v128.load(sums + offset));
         storeFirst(dx + row + offset, f32x4.sub(v128.load(dx + row + offset), indirect), width - i);
       }
     }

@@ -78,6 +78,14 @@ describe('a network from elsewhere', () => {
     expect(maps[0].patch[2] - maps[0].patch[0]).toBeLessThan(32);
   });
 
+  it('is described layer by layer', async () => {
+    const { layers, totals, input } = await json('info', 'resnet');
+    expect(input).toEqual({ channels: 3, inputSize: 32 });
+    expect(layers[0]).toMatchObject({ kind: 'Conv', outputShape: [1, 4, 16, 16], multiplyAdds: 16 * 16 * 4 * 3 * 49 });
+    expect(totals.parameters).toBe(layers.reduce((sum: number, each: { parameters: number }) => sum + each.parameters, 0));
+    expect(await fails(2, 'info', 'resnet', '--width', '2')).toMatch(/which is fixed: leave out width/);
+  });
+
   it('prepares images as it is told', async () => {
     const answers = [];
     for (const convention of ['torchvision', 'caffe', 'unit', 'raw']) {

@@ -4,11 +4,13 @@ import {
   type Architecture,
   architectureOf,
   DEFAULT_TRAINING,
+  isImported,
   type LayerSummary,
   PRESETS,
   type PresetName,
   readConfig,
   readMetrics,
+  readRunConfig,
   type ScheduleOptions,
   shapesOnly,
   summarize,
@@ -22,7 +24,7 @@ import { columns } from '../columns.js';
 import { decimal, defineCommand, handler, UsageError, whole } from '../command.js';
 import { bytes, percent } from '../reporter.js';
 import { FolderStore } from '../run_folder.js';
-import { isRun, namingWrongSize } from '../runs.js';
+import { isRun, namingWrongSize, openRun } from '../runs.js';
 
 interface InfoOptions {
   inputSize?: number;
@@ -53,6 +55,12 @@ export function infoCommand(program: Command): void {
     .option('--micro-batch <n>', 'images that go through at once (default: all of a step; a run’s own)', whole({ min: 1 }))
     .action(
       handler(async (context, target: string, options: InfoOptions) => {
+        if (await holdsImported(target)) {
+          await context.engine();
+          const report = await describeImported(target, options);
+          context.result(report, () => importedTable(target, report));
+          return;
+        }
         const { architecture, recipe, run } = await describe(target, options);
         const { batchSize = recipe.batchSize, microBatch = options.batchSize === undefined ? recipe.microBatch : null } = options;
         const training = { ...recipe, batchSize, microBatch };
@@ -97,6 +105,48 @@ async function describe(
   return { architecture: architectureOf(preset, { inputSize, classes, width, channels }), recipe: DEFAULT_TRAINING };
 }
 
+/** What is told of an imported network; `multiplyAdds` are of an image, forward. */
+interface ImportedReport {
+  source: string;
+  classes: number;
+  input: { channels: number; inputSize: number };
+  layers: LayerSummary[];
+  totals: Pick<Totals, 'parameters' | 'multiplyAdds' | 'activationBytes'>;
+}
+
+async function holdsImported(target: string): Promise<boolean> {
+  const config = (await isRun(target)) && (await readRunConfig(new FolderStore(target)));
+  return config ? isImported(config) : false;
+}
+
+async function describeImported(target: string, options: InfoOptions): Promise<ImportedReport> {
+  const given = Object.entries(options).filter(([key, value]) => key in GIVEN && value !== undefined);
+  if (given.length > 0)
+    throw new UsageError(`${target} holds an imported network, which is fixed: leave out ${given.map(([name]) => name).join(', ')}`);
+  const { model, preprocess, classes, config } = await openRun(target);
+  try {
+    const { channels, inputSize } = preprocess.options;
+    const layers = summarize(model, [1, channels, inputSize, inputSize]);
+    return { source: config.data.source, classes: classes.length, input: { channels, inputSize }, layers, totals: sums(layers) };
+  } finally {
+    model.dispose();
+  }
+}
+
+/** Options that a network which is fixed does not take. */
+const GIVEN = { inputSize: true, classes: true, width: true, channels: true, batchSize: true, microBatch: true };
+
+function importedTable(target: string, { source, classes, input, layers, totals }: ImportedReport): string {
+  const head = `${target}: imported from ${source}, ${classes} classes; an image, forward:`;
+  return [head, ...layerTable(layers, input, totals)].join('\n');
+}
+
+/** Over all layers, of one image. */
+function sums(layers: readonly LayerSummary[]): ImportedReport['totals'] {
+  const sum = (key: 'parameters' | 'multiplyAdds' | 'activationBytes') => layers.reduce((total, layer) => total + layer[key], 0);
+  return { parameters: sum('parameters'), multiplyAdds: sum('multiplyAdds'), activationBytes: sum('activationBytes') };
+}
+
 interface Totals {
   parameters: number;
   /** An image, forward. */
@@ -122,18 +172,13 @@ function measure(architecture: Architecture, training: TrainingOptions): Report 
   const { batchSize, microBatch } = training;
   const hasClasses = PRESETS[preset].units.length > 0;
   const rows = Math.min(microBatch ?? batchSize, batchSize);
-  const sum = (key: 'parameters' | 'multiplyAdds' | 'activationBytes') => layers.reduce((total, layer) => total + layer[key], 0);
-  const parameters = sum('parameters');
-  const activationBytes = sum('activationBytes');
   return {
     architecture,
     description: PRESETS[preset].description,
     layers,
     training,
     totals: {
-      parameters,
-      multiplyAdds: sum('multiplyAdds'),
-      activationBytes,
+      ...sums(layers),
       trainingBytes: hasClasses
         ? trainingBytes(build, [rows, channels, inputSize, inputSize], { parts: Math.ceil(batchSize / rows) })
         : null,
@@ -146,7 +191,19 @@ function runLine(target: string, { source, epochs, of, best }: RunReport): strin
 }
 
 function table({ architecture, description, layers, training, totals, run }: Report & { run?: RunReport }): string {
-  const { preset, channels, inputSize, classes, width } = architecture;
+  const { preset, classes, width } = architecture;
+  return [
+    `${preset}: ${description} (width ${width}, ${classes} classes); an image, forward:`,
+    ...layerTable(layers, architecture, totals),
+    ...(totals.trainingBytes === null ? [] : [memoryLine(training, totals.trainingBytes, run), recipeLine(training, run !== undefined)]),
+  ].join('\n');
+}
+
+function layerTable(
+  layers: readonly LayerSummary[],
+  { channels, inputSize }: ImportedReport['input'],
+  totals: ImportedReport['totals'],
+): string[] {
   const rows = [
     ['layer', 'kind', 'output', 'parameters', 'multiply-adds', 'memory', 'receptive field'],
     ['input', '', `${channels}×${inputSize}×${inputSize}`, '', '', bytes(4 * channels * inputSize ** 2), ''],
@@ -161,11 +218,7 @@ function table({ architecture, description, layers, training, totals, run }: Rep
     ]),
     ['total', '', '', grouped(totals.parameters), grouped(totals.multiplyAdds), bytes(totals.activationBytes), ''],
   ];
-  return [
-    `${preset}: ${description} (width ${width}, ${classes} classes); an image, forward:`,
-    ...columns(rows, new Set([3, 4, 5])),
-    ...(totals.trainingBytes === null ? [] : [memoryLine(training, totals.trainingBytes, run), recipeLine(training, run !== undefined)]),
-  ].join('\n');
+  return columns(rows, new Set([3, 4, 5]));
 }
 
 function memoryLine({ batchSize, microBatch }: TrainingOptions, estimate: number, run: RunReport | undefined): string {

@@ -12,7 +12,7 @@ const window = (p: LrnParams) => [Math.floor((p.size - 1) / 2), Math.ceil((p.siz
 
 export function normalize(engine: WasmEngine): Pick<Backend, 'localResponseNorm' | 'localResponseNormGrad'> {
   function across(name: 'lrnAcross' | 'lrnAcrossGrad', images: readonly Storage[], p: LrnParams): void {
-    engine.reserveScratch(p.c * TILE * 4 * 2);
+    engine.reserveScratch((2 * p.c + 1) * TILE * 4);
     const pixels = p.h * p.w;
     const units = p.n * Math.ceil(pixels / TILE);
     const pointers = images.map((image) => engine.pointer(image)) as [number, number, number];
