@@ -4,7 +4,7 @@
  * Whole vectors are read and written even where `end` is not a multiple of four: every buffer ends on a 64-byte boundary, and
  * chunks begin and end on one, so that a vector only ever runs over into the padding behind its own buffer.
  */
-import { exp4, log4, sigmoid4, storeFirst, tanh4 } from './math';
+import { exp4, log4, pow4, sigmoid4, storeFirst, tanh4 } from './math';
 import { next, offsetA, offsetB, seek } from './odometer';
 import { scratch } from './scratch';
 
@@ -190,8 +190,16 @@ const EQUAL = 8;
 /** Added to the number where the operands are int32. */
 const INT = 16;
 
-function pow4(y: usize, a: usize, b: usize): void {
-  for (let k: usize = 0; k < 16; k += 4) f32.store(y + k, Mathf.pow(f32.load(a + k), f32.load(b + k)));
+/** x^y: four at once, but those one by one to which rules of their own apply: what is not positive and normal, or infinite, or NaN. */
+function power(x: v128, y: v128): v128 {
+  let result = pow4(x, y);
+  const normal = v128.and(f32x4.ge(x, f32x4.splat(1.17549435e-38)), f32x4.lt(x, f32x4.splat(Infinity)));
+  const special = ~i32x4.bitmask(v128.and(normal, f32x4.lt(f32x4.abs(y), f32x4.splat(Infinity))));
+  if (special & 1) result = f32x4.replace_lane(result, 0, Mathf.pow(f32x4.extract_lane(x, 0), f32x4.extract_lane(y, 0)));
+  if (special & 2) result = f32x4.replace_lane(result, 1, Mathf.pow(f32x4.extract_lane(x, 1), f32x4.extract_lane(y, 1)));
+  if (special & 4) result = f32x4.replace_lane(result, 2, Mathf.pow(f32x4.extract_lane(x, 2), f32x4.extract_lane(y, 2)));
+  if (special & 8) result = f32x4.replace_lane(result, 3, Mathf.pow(f32x4.extract_lane(x, 3), f32x4.extract_lane(y, 3)));
+  return result;
 }
 
 /** `count` whole vectors of y = op(a, b). A step is 16, or 0 for an operand that repeats one vector. */
@@ -212,7 +220,7 @@ function vectors(op: i32, y: usize, a: usize, stepA: usize, b: usize, stepB: usi
       for (; y < end; y += 16, a += stepA, b += stepB) v128.store(y, f32x4.div(v128.load(a), v128.load(b)));
       break;
     case POW:
-      for (; y < end; y += 16, a += stepA, b += stepB) pow4(y, a, b);
+      for (; y < end; y += 16, a += stepA, b += stepB) v128.store(y, power(v128.load(a), v128.load(b)));
       break;
     case MAX:
       for (; y < end; y += 16, a += stepA, b += stepB) v128.store(y, f32x4.max(v128.load(a), v128.load(b)));

@@ -81,6 +81,56 @@ export function powNegative4(s: v128, beta: v128): v128 {
   return exp4(f32x4.neg(f32x4.mul(beta, log4(s))));
 }
 
+/** x^y for positive normal x and finite y, within half a unit in the last place and a little: by float64. */
+export function pow4(x: v128, y: v128): v128 {
+  return round4(pow2(low64(x), low64(y)), pow2(high64(x), high64(y)));
+}
+
+/** Adding it to a float64 leaves the nearest whole number in the lowest bits. */
+const SHIFT: f64 = 6755399441055744;
+
+/** 2^(y log2 x) of two float64, to 12 digits. */
+function pow2(x: v128, y: v128): v128 {
+  const one = f64x2.splat(1);
+  // x = m · 2^e with m in [√½, √2); log2 m by the series of (m − 1) / (m + 1).
+  let e = i64x2.sub(i64x2.shr_u(x, 52), i64x2.splat(1023));
+  let m = v128.or(v128.and(x, i64x2.splat(0x000fffffffffffff)), one);
+  const high = f64x2.gt(m, f64x2.splat(Math.SQRT2));
+  m = v128.bitselect(f64x2.mul(m, f64x2.splat(0.5)), m, high);
+  e = i64x2.add(i64x2.sub(e, high), f64x2.splat(SHIFT));
+  const s = f64x2.div(f64x2.sub(m, one), f64x2.add(m, one));
+  const z = f64x2.mul(s, s);
+  let p = f64x2.splat(1.0 / 15);
+  p = horner64(p, z, 1.0 / 13);
+  p = horner64(p, z, 1.0 / 11);
+  p = horner64(p, z, 1.0 / 9);
+  p = horner64(p, z, 1.0 / 7);
+  p = horner64(p, z, 1.0 / 5);
+  p = horner64(p, z, 1.0 / 3);
+  p = horner64(p, z, 1);
+  const log = f64x2.add(f64x2.sub(e, f64x2.splat(SHIFT)), f64x2.mul(f64x2.mul(s, p), f64x2.splat(2 * Math.LOG2E)));
+  // Beyond 200 a float is infinite or 0 in any case.
+  const t = f64x2.pmax(f64x2.pmin(f64x2.mul(y, log), f64x2.splat(200)), f64x2.splat(-200));
+  const n = f64x2.nearest(t);
+  const r = f64x2.mul(f64x2.sub(t, n), f64x2.splat(Math.LN2));
+  p = f64x2.splat(1.0 / 3628800);
+  p = horner64(p, r, 1.0 / 362880);
+  p = horner64(p, r, 1.0 / 40320);
+  p = horner64(p, r, 1.0 / 5040);
+  p = horner64(p, r, 1.0 / 720);
+  p = horner64(p, r, 1.0 / 120);
+  p = horner64(p, r, 1.0 / 24);
+  p = horner64(p, r, 1.0 / 6);
+  p = horner64(p, r, 0.5);
+  p = horner64(p, r, 1);
+  p = horner64(p, r, 1);
+  return f64x2.mul(p, i64x2.shl(i64x2.add(f64x2.add(n, f64x2.splat(SHIFT)), i64x2.splat(1023)), 52));
+}
+
+function horner64(p: v128, x: v128, c: f64): v128 {
+  return f64x2.add(f64x2.mul(p, x), f64x2.splat(c));
+}
+
 /** The sum of both halves, in a fixed order. */
 export function sum2(v: v128): f64 {
   return f64x2.extract_lane(v, 0) + f64x2.extract_lane(v, 1);

@@ -1,4 +1,6 @@
 /** From a file of another tool, or of `zfnet export`, to one of our networks with everything that a run records of it. */
+import { readFile, realpath } from 'node:fs/promises';
+import { dirname, join, sep } from 'node:path';
 import {
   type Architecture,
   type Checkpoint,
@@ -213,5 +215,16 @@ export function describeForeign(network: OnnxClassifier, file: string, options: 
       valExamples: 0,
     },
     preprocess: { inputSize, side: sideFor(inputSize), channels, scale: 1, deviation: deviation.slice(0, channels) },
+  };
+}
+
+/** Reads files from the model's folder. A link that leads out of it is refused, as a path that does. */
+export function besideFile(file: string): (path: string) => Promise<Uint8Array> {
+  return async (path) => {
+    const folder = await realpath(dirname(file));
+    const target = await realpath(join(folder, path));
+    if (!target.startsWith(folder.endsWith(sep) ? folder : folder + sep))
+      throw new FormatError(`${file}: its data ${path} lies outside its folder`);
+    return await readFile(target);
   };
 }

@@ -4,7 +4,7 @@ import { extname } from 'node:path';
 import { crossEntropy, type Network, noGrad, PRESETS, type PresetName, randn, SGD, tensor, zfnet } from 'zfnet';
 import { loadOnnx } from 'zfnet/onnx';
 import { UsageError } from './command.js';
-import { besideFile } from './commands/import.js';
+import { besideFile } from './imported.js';
 import { isRun, namingWrongSize, openRun } from './runs.js';
 
 export interface WorkloadOptions {

@@ -1,11 +1,12 @@
 /** `zfnet import`: a network from a file becomes a run, which every other command takes. */
-import { readFile, realpath } from 'node:fs/promises';
-import { dirname, extname, join, sep } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { extname } from 'node:path';
 import type { Command } from 'commander';
-import { DEFAULT_TRAINING, encodeCheckpoint, FormatError, PATHS, writeConfig } from 'zfnet';
+import { DEFAULT_TRAINING, encodeCheckpoint, PATHS, writeConfig } from 'zfnet';
 import { loadOnnx, OnnxClassifier, type OnnxModel } from 'zfnet/onnx';
 import { defineCommand, handler, oneOf, UsageError, whole } from '../command.js';
 import {
+  besideFile,
   CONVENTION_NAMES,
   type Convention,
   describeForeign,
@@ -128,17 +129,6 @@ async function writeForeign(store: FolderStore, net: OnnxModel, { bytes, beside,
   await store.write(config.network.file, bytes);
   await writeConfig(store, config);
   return { preset: null, inputSize: preprocess.inputSize, channels: preprocess.channels, classes: data.classes.length };
-}
-
-/** Reads files from the model's folder. A link that leads out of it is refused, as a path that does. */
-export function besideFile(file: string): (path: string) => Promise<Uint8Array> {
-  return async (path) => {
-    const folder = await realpath(dirname(file));
-    const target = await realpath(join(folder, path));
-    if (!target.startsWith(folder.endsWith(sep) ? folder : folder + sep))
-      throw new FormatError(`${file}: its data ${path} lies outside its folder`);
-    return await readFile(target);
-  };
 }
 
 async function classNames(file: string | undefined): Promise<string[] | null> {
