@@ -100,31 +100,32 @@ function pow2(x: v128, y: v128): v128 {
   e = i64x2.add(i64x2.sub(e, high), f64x2.splat(SHIFT));
   const s = f64x2.div(f64x2.sub(m, one), f64x2.add(m, one));
   const z = f64x2.mul(s, s);
-  let p = f64x2.splat(1.0 / 15);
-  p = horner64(p, z, 1.0 / 13);
-  p = horner64(p, z, 1.0 / 11);
-  p = horner64(p, z, 1.0 / 9);
-  p = horner64(p, z, 1.0 / 7);
-  p = horner64(p, z, 1.0 / 5);
-  p = horner64(p, z, 1.0 / 3);
-  p = horner64(p, z, 1);
+  // Even and odd powers apart, here and below: neither has to wait for the other.
+  const z2 = f64x2.mul(z, z);
+  let even = horner64(f64x2.splat(1.0 / 13), z2, 1.0 / 9);
+  let odd = horner64(f64x2.splat(1.0 / 15), z2, 1.0 / 11);
+  even = horner64(even, z2, 1.0 / 5);
+  odd = horner64(odd, z2, 1.0 / 7);
+  even = horner64(even, z2, 1);
+  odd = horner64(odd, z2, 1.0 / 3);
+  const p = f64x2.add(even, f64x2.mul(z, odd));
   const log = f64x2.add(f64x2.sub(e, f64x2.splat(SHIFT)), f64x2.mul(f64x2.mul(s, p), f64x2.splat(2 * Math.LOG2E)));
   // Beyond 200 a float is infinite or 0 in any case.
   const t = f64x2.pmax(f64x2.pmin(f64x2.mul(y, log), f64x2.splat(200)), f64x2.splat(-200));
   const n = f64x2.nearest(t);
   const r = f64x2.mul(f64x2.sub(t, n), f64x2.splat(Math.LN2));
-  p = f64x2.splat(1.0 / 3628800);
-  p = horner64(p, r, 1.0 / 362880);
-  p = horner64(p, r, 1.0 / 40320);
-  p = horner64(p, r, 1.0 / 5040);
-  p = horner64(p, r, 1.0 / 720);
-  p = horner64(p, r, 1.0 / 120);
-  p = horner64(p, r, 1.0 / 24);
-  p = horner64(p, r, 1.0 / 6);
-  p = horner64(p, r, 0.5);
-  p = horner64(p, r, 1);
-  p = horner64(p, r, 1);
-  return f64x2.mul(p, i64x2.shl(i64x2.add(f64x2.add(n, f64x2.splat(SHIFT)), i64x2.splat(1023)), 52));
+  const r2 = f64x2.mul(r, r);
+  even = horner64(f64x2.splat(1.0 / 3628800), r2, 1.0 / 40320);
+  odd = horner64(f64x2.splat(1.0 / 362880), r2, 1.0 / 5040);
+  even = horner64(even, r2, 1.0 / 720);
+  odd = horner64(odd, r2, 1.0 / 120);
+  even = horner64(even, r2, 1.0 / 24);
+  odd = horner64(odd, r2, 1.0 / 6);
+  even = horner64(even, r2, 0.5);
+  odd = horner64(odd, r2, 1);
+  even = horner64(even, r2, 1);
+  const exp = f64x2.add(even, f64x2.mul(r, odd));
+  return f64x2.mul(exp, i64x2.shl(i64x2.add(f64x2.add(n, f64x2.splat(SHIFT)), i64x2.splat(1023)), 52));
 }
 
 function horner64(p: v128, x: v128, c: f64): v128 {

@@ -49,6 +49,11 @@ export interface CurveOptions {
 /** Lines over epochs, each named at its end. */
 export function curves({ series, x, y, label, marks = [], percent = false, guess, until }: CurveOptions): Html {
   const last = until ?? Math.max(...series.flatMap(({ points }) => points.map((point) => point.x)));
+  const top = Math.max(guess ?? 0, ...series.flatMap(({ points }) => points.map((point) => point.y)));
+  const ends = series.flatMap(({ name, colour, points, faint }) =>
+    faint ? [] : points.slice(-1).map((end) => ({ ...end, name, colour })),
+  );
+  const names = apart(ends, 0.06 * top);
   return chart(
     {
       width: 520,
@@ -71,27 +76,35 @@ export function curves({ series, x, y, label, marks = [], percent = false, guess
         ...series.flatMap(({ colour, points, faint }) =>
           faint ? [Plot.lineY(points, { x: 'x', y: 'y', stroke: colour, strokeWidth: 1 })] : [],
         ),
-        ...series.flatMap(({ name, colour, points, faint }) =>
+        ...series.flatMap(({ colour, points, faint }) =>
           faint
             ? []
             : [
                 Plot.lineY(points, { x: 'x', y: 'y', stroke: colour, strokeWidth: 2, curve: 'monotone-x' }),
                 Plot.dot(points, { x: 'x', y: 'y', fill: colour, r: 2.5 }),
-                Plot.text(points.slice(-1), {
-                  x: 'x',
-                  y: 'y',
-                  text: () => name,
-                  fill: colour,
-                  dx: 8,
-                  textAnchor: 'start',
-                  fontWeight: 600,
-                }),
               ],
+        ),
+        ...names.map(({ x, y, name, colour }) =>
+          Plot.text([{ x, y }], { x: 'x', y: 'y', text: () => name, fill: colour, dx: 8, textAnchor: 'start', fontWeight: 600 }),
         ),
       ],
     },
     label,
   );
+}
+
+/**
+ * Names moved upwards so far apart that they can be read.
+ *
+ * @param line height of a line of text, in units of y
+ */
+export function apart<T extends { y: number }>(names: readonly T[], line: number): T[] {
+  const sorted = [...names].sort((a, b) => a.y - b.y);
+  let last = Number.NEGATIVE_INFINITY;
+  return sorted.map((name) => {
+    last = Math.max(name.y, last + line);
+    return { ...name, y: last };
+  });
 }
 
 /** At most about ten whole numbers from 1 to `last`. */

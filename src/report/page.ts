@@ -44,9 +44,9 @@ ${
 <h1>${title}</h1>
 ${lead}
 </header>
-<nav aria-label="Contents"><ul>${sections.map(({ id, title }) => html`<li><a href="#${id}">${title}</a></li>`)}</ul></nav>
+${sections.length > 1 && html`<nav aria-label="Contents"><ul>${sections.map(({ id, title }) => html`<li><a href="#${id}">${title}</a></li>`)}</ul></nav>`}
 <main id="content">
-${sections.map(({ id, title, body }) => html`<section id="${id}" aria-labelledby="${id}-title">\n<h2 id="${id}-title">${title}</h2>\n${body}\n</section>\n`)}
+${sections.map(({ id, title: heading, body }) => html`<section id="${id}" aria-labelledby="${id}-title">\n<h2 id="${id}-title"${heading === title ? html` class="hidden"` : ''}>${heading}</h2>\n${body}\n</section>\n`)}
 </main>
 <footer><p class="note">Written by zfnet. This page loads nothing: all pictures are within it.</p></footer>
 </body>

@@ -4,7 +4,7 @@ import type { Dataset, Image } from '../../data/dataset.js';
 import { type Evolution, type EvolutionPictures, fieldSize, type LayerEvolution, SETTLED } from '../../deconv/index.js';
 import type { Network } from '../../nn/index.js';
 import type { Preprocess } from '../../zfnet/index.js';
-import { chart } from '../charts.js';
+import { apart, chart } from '../charts.js';
 import { picture, table } from '../components.js';
 import type { Experiment } from '../experiment.js';
 import { type Html, html } from '../html.js';
@@ -96,7 +96,10 @@ function settlingChart({ epochs, layers }: Evolution): Html {
   const spoken = layers.map(({ layer, likeness }) => `${layer} ${likeness[0].toFixed(2)}`);
   const colourOf = (layer: string) => COLOURS[layers.findIndex((each) => each.layer === layer) % COLOURS.length];
   const points = layers.flatMap(({ layer, likeness }) => likeness.map((y, i) => ({ layer, epoch: epochs[i], y })));
-  const names = apart(layers.map(({ layer, likeness }) => ({ layer, y: likeness[0] })));
+  const names = apart(
+    layers.map(({ layer, likeness }) => ({ layer, y: likeness[0] })),
+    0.055,
+  );
   return chart(
     {
       width: 560,
@@ -131,17 +134,6 @@ function settlingChart({ epochs, layers }: Evolution): Html {
     },
     `How much the answers of each layer resemble those at the end. After epoch ${epochs[0]}: ${list(spoken)}; 1 after the last.`,
   );
-}
-
-/** Names moved so far apart that they can be read. */
-function apart<T extends { y: number }>(names: readonly T[]): T[] {
-  const LINE = 0.055;
-  const sorted = [...names].sort((a, b) => a.y - b.y);
-  let last = Number.NEGATIVE_INFINITY;
-  return sorted.map((name) => {
-    last = Math.max(name.y, last + LINE);
-    return { ...name, y: last };
-  });
 }
 
 /** Rows of maps, their numbers at the left; columns of epochs, their numbers below. */
