@@ -7,6 +7,7 @@
  * phases · channels); for the input gradient they are further rows of the product. Phases with but two taps along an axis make one of
  * the tile's coordinates zero, which is then left out: the host's table says which part of the depth each product covers.
  */
+import { gather, storeTransposed } from './gemm/pack';
 import { f32_gemm_block, f32_gemm_panels, KC, panelWidth } from './gemm/tiles';
 import { scratch } from './scratch';
 import { filterGrad2x2, input2x2, output2x2, signal2x2, weight2x2 } from './winograd/transforms2x2';
@@ -315,6 +316,16 @@ function gatherFilters(to: usize, from: usize, step: usize, count: i32, taps: us
   const f1 = count > 1 ? from + step : from;
   const f2 = count > 2 ? f1 + step : f1;
   const f3 = count > 3 ? f2 + step : f2;
+  const first = i32.load(taps);
+  if ((first === 0 && i32.load(taps, 32) === 8) || (first === 8 && i32.load(taps, 32) === 0)) {
+    // 3×3 filters as they are, or turned around: their numbers lie side by side.
+    const along: usize = first === 0 ? 16 : -16;
+    to += (<usize>first) << 4;
+    storeTransposed(to, along, v128.load(from), v128.load(f1), v128.load(f2), v128.load(f3));
+    storeTransposed(to + along * 4, along, v128.load(from, 16), v128.load(f1, 16), v128.load(f2, 16), v128.load(f3, 16));
+    v128.store(to + along * 8, gather(from + 32, f1 + 32, f2 + 32, f3 + 32));
+    return;
+  }
   for (let tap = 0; tap < 9; tap++) {
     const place = i32.load(taps + ((<usize>tap) << 2));
     let v = f32x4.splat(0);

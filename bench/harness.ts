@@ -9,8 +9,10 @@ import { type Ceiling, ceilingFor } from '../src/backend/wasm/ceiling.js';
 
 export interface BenchCase {
   name: string;
-  /** Floating-point operations of one run. */
-  flop: number;
+  /** Floating-point operations of one run, where arithmetic sets the pace. */
+  flop?: number;
+  /** Bytes read and written by one run, where memory does. */
+  bytes?: number;
   /** Which of its ways the backend takes, where it has several. Winograd's multiplies less than `flop` says, so it may pass the ceiling. */
   plan?(backend: Backend): string | undefined;
   prepare(backend: Backend): Prepared;
@@ -32,14 +34,18 @@ export interface Result {
   /** Processor time, where one thread works. */
   cpuMs?: number;
   samples: number;
-  gflops: number;
-  /** Of the ceiling measured in the same run, by mul + add or by fma as the kernels do, times the threads. */
+  /** One of the two: GFLOP/s, or GB/s. */
+  gflops?: number;
+  gbs?: number;
+  /** Of the ceiling measured in the same run, by mul + add or by fma as the kernels do, times the threads; or of a copy's speed. */
   share: number;
 }
 
 export interface Options {
   threads: number;
   ceiling: () => Ceiling;
+  /** GB/s of a copy. */
+  copying: number;
   quick: boolean;
 }
 
@@ -82,7 +88,7 @@ export async function checkSome(backend: Backend, y: Storage, expected: (index: 
   }
 }
 
-export async function measure(benchCase: BenchCase, backend: Backend, { threads, ceiling, quick }: Options): Promise<Result> {
+export async function measure(benchCase: BenchCase, backend: Backend, { threads, ceiling, copying, quick }: Options): Promise<Result> {
   const prepared = benchCase.prepare(backend);
   const plan = benchCase.plan?.(backend);
   try {
@@ -93,10 +99,11 @@ export async function measure(benchCase: BenchCase, backend: Backend, { threads,
       bestCpu = Math.min(bestCpu, cpuMs(prepared.run));
     };
     const { stats } = await timed(run, quick);
-    // In fast mode, the micro-kernel is chosen only once a large product has run.
-    const limit = ceilingFor(backend.info(), ceiling());
     const bestMs = Math.min(...stats.sample) * 1e3;
-    const gflops = benchCase.flop / (threads === 1 ? Math.min(bestMs, bestCpu) : bestMs) / 1e6;
+    const { flop, bytes = 0 } = benchCase;
+    const speed = (flop ?? bytes) / (threads === 1 ? Math.min(bestMs, bestCpu) : bestMs) / 1e6;
+    // In fast mode, the micro-kernel is chosen only once a large product has run.
+    const limit = flop === undefined ? copying : ceilingFor(backend.info(), ceiling());
     return {
       name: benchCase.name,
       ...(plan === undefined ? {} : { plan }),
@@ -104,8 +111,8 @@ export async function measure(benchCase: BenchCase, backend: Backend, { threads,
       meanMs: stats.mean * 1e3,
       ...(threads === 1 ? { cpuMs: bestCpu } : {}),
       samples: stats.sample.length,
-      gflops,
-      share: gflops / limit,
+      ...(flop === undefined ? { gbs: speed } : { gflops: speed }),
+      share: speed / limit,
     };
   } catch (error) {
     throw new Error(`${benchCase.name}: ${error instanceof Error ? error.message : error}`);
@@ -127,11 +134,14 @@ function timed(run: () => void, quick: boolean): Promise<Benchmark> {
   });
 }
 
-export const HEADER = `${'case'.padEnd(36)}${'best ms'.padStart(10)}${'mean ms'.padStart(10)}${'cpu ms'.padStart(10)}${'GFLOP/s'.padStart(10)}${'of ceiling'.padStart(12)}  plan`;
+const header = (unit: string, limit: string) =>
+  `${'case'.padEnd(36)}${'best ms'.padStart(10)}${'mean ms'.padStart(10)}${'cpu ms'.padStart(10)}${unit.padStart(10)}${limit.padStart(12)}`;
+export const HEADER = `${header('GFLOP/s', 'of ceiling')}  plan`;
+export const MEMORY_HEADER = header('GB/s', 'of copying');
 
 export function line(result: Result): string {
-  const { name, plan = '', bestMs, meanMs, gflops, share } = result;
+  const { name, plan = '', bestMs, meanMs, gflops, gbs = 0, share } = result;
   const digits = (ms: number | undefined) => (ms?.toFixed(ms < 1 ? 4 : 2) ?? '').padStart(10);
   const times = digits(bestMs) + digits(meanMs) + digits(result.cpuMs);
-  return `${name.padEnd(36)}${times}${gflops.toFixed(1).padStart(10)}${share.toFixed(2).padStart(12)}${plan === '' ? '' : `  ${plan}`}`;
+  return `${name.padEnd(36)}${times}${(gflops ?? gbs).toFixed(1).padStart(10)}${share.toFixed(2).padStart(12)}${plan === '' ? '' : `  ${plan}`}`;
 }

@@ -1,14 +1,16 @@
 /**
  * `npm run bench -- [--filter NAME] [--quick] [--json] [--threads N] [--mode strict|fast]`
  *
- * Times the kernels that carry the work, each as a share of what one thread's arithmetic allows, measured beside it.
+ * Times the kernels that carry the work, each as a share of what one thread's arithmetic allows, and then those that memory holds up,
+ * each as a share of a copy's speed; both limits are measured beside them.
  */
 import { parseArgs } from 'node:util';
 import { createCeiling } from '../src/backend/wasm/ceiling.js';
 import { createWasmBackend } from '../src/backend/wasm/index.js';
+import { bandwidthCases, copyBandwidth } from './bandwidth.js';
 import { convCases } from './conv2d.js';
 import { gemmCases } from './gemm.js';
-import { HEADER, line, measure, type Result } from './harness.js';
+import { type BenchCase, HEADER, line, MEMORY_HEADER, measure, type Result } from './harness.js';
 
 const { values } = parseArgs({
   options: {
@@ -20,7 +22,7 @@ const { values } = parseArgs({
   },
 });
 
-const cases = [...gemmCases, ...convCases].filter(({ name }) => name.includes(values.filter));
+const wanted = (cases: BenchCase[]) => cases.filter(({ name }) => name.includes(values.filter));
 const backend = await createWasmBackend({ threads: Number(values.threads), mode: values.mode === 'fast' ? 'fast' : 'strict' });
 const ceiling = await createCeiling();
 const { mulAdd, fma } = ceiling();
@@ -28,13 +30,20 @@ const { threads } = backend.info();
 
 const say = values.json ? () => {} : console.log;
 say(`ceiling of one thread: ${mulAdd.toFixed(1)} GFLOP/s by mul + add${fma === undefined ? '' : `, ${fma.toFixed(1)} by fma`}`);
-say(HEADER);
+const copying = copyBandwidth(backend);
+say(`copying within the engine: ${copying.toFixed(1)} GB/s read and written`);
 const results: Result[] = [];
-for (const benchCase of cases) {
-  const result = await measure(benchCase, backend, { threads, ceiling, quick: values.quick });
-  results.push(result);
-  say(line(result));
+for (const [header, cases] of [
+  [HEADER, wanted([...gemmCases, ...convCases])],
+  [MEMORY_HEADER, wanted(bandwidthCases)],
+] as const) {
+  if (cases.length > 0) say(header);
+  for (const benchCase of cases) {
+    const result = await measure(benchCase, backend, { threads, ceiling, copying, quick: values.quick });
+    results.push(result);
+    say(line(result));
+  }
 }
 say(`${backend.info().variant}, ${threads} thread${threads === 1 ? '' : 's'}, ${values.mode} mode`);
-if (values.json) console.log(JSON.stringify({ info: backend.info(), ceiling: { mulAdd, fma }, results }, null, 2));
+if (values.json) console.log(JSON.stringify({ info: backend.info(), ceiling: { mulAdd, fma }, copying, results }, null, 2));
 backend.dispose();
