@@ -34,7 +34,7 @@ const TRAINING = {
 const OUT = 'runs/demo';
 
 export function demoCommand(program: Command): void {
-  defineCommand(program, 'demo', 'train a small ZFNet on embedded data and write a page about what it learnt (two to three minutes)', [
+  defineCommand(program, 'demo', 'train a small ZFNet on embedded data and write a page about what it learnt (about two minutes)', [
     'zfnet demo',
     'zfnet demo --out runs/longer --epochs 30',
   ])
