@@ -15,7 +15,7 @@ interface DemoOptions {
   epochs: number;
 }
 
-/** Chosen so that the whole takes two to three minutes on two cores. */
+/** Chosen so that the whole takes about two minutes on two cores. */
 const EPOCHS = 5;
 const RECIPE = {
   data: 'scenes',
