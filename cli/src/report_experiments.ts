@@ -12,6 +12,7 @@ import {
   transferExperiment,
 } from 'zfnet/report';
 import { type Context, Interrupted } from './command.js';
+import { ascentOf } from './commands/ascend.js';
 import { correspondenceOf } from './commands/correspond.js';
 import { checkpointsToShow, evolutionOf } from './commands/evolve.js';
 import { filterSubject } from './commands/filters.js';
@@ -32,12 +33,14 @@ export interface ExperimentsJob {
   split: string;
   /** Images looked at for each epoch, for the filters, and with a sliding square. */
   examples: { evolve: number; filters: number; occlude: number };
+  /** Units of the last layer, the classes, of which pictures are made that they would like best; 0 for none. */
+  ascended: number;
 }
 
 type Maker = (context: Context, job: ExperimentsJob) => Promise<readonly Experiment[]>;
 
 /** In the order of the page. One that fails is left out with a warning: the others are worth having. */
-const MAKERS: Readonly<Record<string, Maker>> = { filters, evolve, occlude, invariance, correspond, stored };
+const MAKERS: Readonly<Record<string, Maker>> = { filters, evolve, ascend, occlude, invariance, correspond, stored };
 
 export async function experimentsOf(context: Context, job: ExperimentsJob): Promise<Experiment[]> {
   const made: Experiment[] = [];
@@ -62,6 +65,12 @@ async function evolve(context: Context, { run, path, dataset, examples }: Experi
   const checkpoints = await checkpointsToShow(path);
   if (checkpoints.length < 2 || dataset.fingerprint !== run.config.data.fingerprint) return [];
   return [(await evolutionOf(context, path, run, dataset, checkpoints, { examples: examples.evolve })).experiment];
+}
+
+async function ascend(context: Context, { run, ascended }: ExperimentsJob): Promise<Experiment[]> {
+  if (ascended === 0) return [];
+  const maps = Array.from({ length: Math.min(ascended, run.classes.length) }, (_, map) => map);
+  return [await ascentOf(context, run, { layer: run.model.layerNames().slice(-1), maps })];
 }
 
 /** Images of which the one is shown whose answer depends most on one place. */

@@ -21,6 +21,9 @@ export interface WrittenReport {
 const QUICK = { evolve: 400, filters: 1000, occlude: 24 };
 const THOROUGH = { evolve: 2000, filters: 2000, occlude: 200 };
 
+/** Classes that pictures are climbed for. */
+const MOST_ASCENDED = 24;
+
 export interface ReportJob {
   run: Run;
   /** The run's folder. */
@@ -54,6 +57,7 @@ export async function writeReport(
     answerable: answerable !== null,
     split: splits[0],
     examples: quick ? QUICK : THOROUGH,
+    ascended: quick ? 0 : MOST_ASCENDED,
   });
 
   let step = '';
