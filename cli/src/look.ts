@@ -13,7 +13,7 @@ import {
   type TopActivationsState,
   topActivations,
 } from 'zfnet';
-import type { Dataset, Example } from 'zfnet/data';
+import { type Dataset, type Example, spreadPlaces } from 'zfnet/data';
 import { inputOf } from 'zfnet/report';
 import { type Context, Interrupted, UsageError } from './command.js';
 import { experimentsFolder } from './experiment.js';
@@ -87,12 +87,6 @@ export function checkMaps(layers: ReadonlyMap<string, number>, maps: readonly nu
       throw new UsageError(`layer ${layer} has maps 0 to ${count - 1}, none of ${maps.join(', ')}`);
 }
 
-/** `count` places of a split, evenly spread; all of them where it has no more. */
-export function spread(length: number, count: number | undefined): number[] {
-  const n = Math.min(count ?? length, length);
-  return Array.from({ length: n }, (_, i) => Math.floor((i * length) / n));
-}
-
 export interface TopJob {
   /** The run's folder. */
   path: string;
@@ -117,7 +111,7 @@ const CACHE = 'top9-cache';
 export async function strongestOf(job: TopJob, context: Context): Promise<Record<string, MapActivations[]>> {
   const { path, model, preprocess, dataset, layers, maps, count } = job;
   const split = dataset.splits[job.split];
-  const indices = spread(split.length, job.examples);
+  const indices = spreadPlaces(split.length, job.examples);
   const store = new FolderStore(join(experimentsFolder(path), CACHE));
   const file = `${keyOf(job, indices.length)}.json`;
   const from = parse(await store.read(file));

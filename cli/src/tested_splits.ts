@@ -1,6 +1,6 @@
 /** Errors of a network beside those of simpler methods, split by split. */
 import { linearOnPixels, nearestNeighbour } from 'zfnet';
-import { type Dataset, type Split, subset } from 'zfnet/data';
+import { type Dataset, type Split, spreadSubset } from 'zfnet/data';
 import { percent, type Reporter } from './reporter.js';
 
 /** Fractions. */
@@ -68,10 +68,7 @@ export async function measureBaselines(
 function spread(split: Split, reporter: Reporter): Split {
   if (split.length <= MOST_EXAMPLES) return split;
   reporter.detail(`the simpler methods see ${MOST_EXAMPLES} of ${split.length} training images`);
-  return subset(
-    split,
-    Array.from({ length: MOST_EXAMPLES }, (_, i) => Math.floor((i * split.length) / MOST_EXAMPLES)),
-  );
+  return spreadSubset(split, MOST_EXAMPLES);
 }
 
 /** The errors as a small table. */

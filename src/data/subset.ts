@@ -19,6 +19,16 @@ export function subset(split: Split, places: ArrayLike<number>): Split {
   };
 }
 
+/** `count` places below `length`, evenly spread and rising; all of them where there are no more, or no count is given. */
+export function spreadPlaces(length: number, count = length): number[] {
+  const n = Math.min(count, length);
+  return Array.from({ length: n }, (_, i) => Math.floor((i * length) / n));
+}
+
+/** At most `count` examples of a split, evenly spread over it. */
+export const spreadSubset = (split: Split, count: number): Split =>
+  count >= split.length ? split : subset(split, spreadPlaces(split.length, count));
+
 /** The data set with every image in 3 channels (grey as red, green and blue alike) or in 1 (luma by ITU-R BT.601). */
 export function inChannels(dataset: Dataset, channels: 1 | 3): Dataset {
   if (dataset.channels === channels) return dataset;

@@ -1,7 +1,9 @@
 /** Whether an answer depends on the object: how much of the probability's drop lies where the object is, over a whole split. */
+
 import type { Example, Split } from '../data/dataset.js';
 import type { DataError } from '../data/errors.js';
 import { batches } from '../data/loader.js';
+import { spreadPlaces } from '../data/subset.js';
 import type { LayeredModel } from '../nn/index.js';
 import { RangeOfValueError, type Tensor } from '../tensor/index.js';
 import { type ProbabilitySweep, type SweepOptions, sweepProbability } from './occlusion.js';
@@ -69,8 +71,8 @@ export interface SplitOcclusion {
  */
 export async function occludeSplit(model: LayeredModel, split: Split, options: OccludeSplitOptions): Promise<SplitOcclusion> {
   const { preprocess, boxOf, onProgress, onBroken, signal, ...sweep } = options;
-  const total = Math.min(options.images ?? split.length, split.length);
-  const indices = Array.from({ length: total }, (_, i) => Math.floor((i * split.length) / total));
+  const indices = spreadPlaces(split.length, options.images);
+  const total = indices.length;
   const shares: SplitOcclusion['shares'] = [];
   let seen = 0;
   for await (const [example] of batches(split, { batchSize: 1, indices, onBroken })) {

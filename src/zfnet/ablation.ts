@@ -2,8 +2,8 @@
  * What the layers are good for (paper, section 5, Table 3): networks without some of them, or with other sizes, trained by the
  * same recipe on the same images.
  */
-import type { Dataset, Split } from '../data/dataset.js';
-import { subset } from '../data/subset.js';
+import type { Dataset } from '../data/dataset.js';
+import { spreadSubset } from '../data/subset.js';
 import type { InitScheme } from '../nn/index.js';
 import { RangeOfValueError } from '../tensor/index.js';
 import { type Evaluation, evaluate } from './evaluate.js';
@@ -170,17 +170,8 @@ async function errorsOf(run: Run, dataset: Dataset, job: AblationJob): Promise<{
   if (!val || val.length === 0) throw new RangeOfValueError(`ablate: ${dataset.name} has no validation images`);
   const { trainExamples = 2000, signal } = job;
   try {
-    return { train: await evaluate(run, spread(known, trainExamples), { signal }), val: await evaluate(run, val, { signal }) };
+    return { train: await evaluate(run, spreadSubset(known, trainExamples), { signal }), val: await evaluate(run, val, { signal }) };
   } finally {
     run.model.dispose();
   }
 }
-
-/** At most so many examples, evenly spread. */
-const spread = (split: Split, count: number): Split =>
-  count >= split.length
-    ? split
-    : subset(
-        split,
-        Array.from({ length: count }, (_, i) => Math.floor((i * split.length) / count)),
-      );

@@ -5,9 +5,11 @@
  * What a run computes depends on its configuration alone. It may be stopped anywhere, even killed, and goes on from its last
  * checkpoint to the same bits.
  */
+
 import type { Dataset, Example, Split } from '../data/dataset.js';
 import { DataError } from '../data/errors.js';
 import { epochOrder } from '../data/loader.js';
+import { spreadPlaces } from '../data/subset.js';
 import { yieldToEvents } from '../data/turn.js';
 import { decodeCheckpoint, encodeCheckpoint } from '../formats/checkpoint.js';
 import type { HostTensor } from '../formats/safetensors.js';
@@ -575,8 +577,7 @@ class Trainer {
   private async warnAboutDeadFilters(): Promise<void> {
     const { splits } = this.job.dataset;
     const split = splits.val && splits.val.length > 0 ? splits.val : splits.train;
-    const count = Math.min(64, split.length);
-    const order = Array.from({ length: count }, (_, i) => Math.floor((i * split.length) / count));
+    const order = spreadPlaces(split.length, 64);
     const { inputSize, channels } = this.config.preprocess;
     let found: { layer: string; maps: number[]; of: number } | null = null;
     let seen = 0;

@@ -1,11 +1,11 @@
 /** `zfnet evolve`: what maps looked for, epoch after epoch (paper, Fig. 4). */
 import type { Command } from 'commander';
 import { type EpochModel, type Evolution, epochCheckpoints, evolution, projectEvolution, type Run } from 'zfnet';
-import type { Dataset, Example } from 'zfnet/data';
+import { type Dataset, type Example, spreadPlaces } from 'zfnet/data';
 import { type Experiment, evolveExperiment, inputOf } from 'zfnet/report';
 import { type Context, defineCommand, handler, UsageError, whole } from '../command.js';
 import { experimentsFolder, writeExperiment } from '../experiment.js';
-import { checkMaps, collect, layersOf, mapList, mapsText, spread, stoppable } from '../look.js';
+import { checkMaps, collect, layersOf, mapList, mapsText, stoppable } from '../look.js';
 import { FolderStore } from '../run_folder.js';
 import { openRunData, openTrainedRun } from '../runs.js';
 import { pickSplit } from './evaluate.js';
@@ -83,7 +83,7 @@ export async function evolutionOf(
   const layers = await layersOf(last, options.layer);
   checkMaps(layers, maps);
   const whole = pickSplit(dataset, name);
-  const indices = spread(whole.length, examples);
+  const indices = spreadPlaces(whole.length, examples);
   const models = checkpoints.map(
     ({ epoch, path: checkpoint }): EpochModel => ({ epoch, open: async () => (await openTrainedRun(path, { checkpoint })).model }),
   );
@@ -154,7 +154,7 @@ function shownMaps({ layers }: Evolution, named: readonly number[] | undefined):
     layers.map(({ layer, maps }) => {
       if (named) return [layer, named.filter((map) => map < maps.length)];
       const alive = maps.filter(({ strongest }) => (strongest.at(-1)?.value ?? 0) > 0).map(({ map }) => map);
-      return [layer, spread(alive.length, SHOWN).map((place) => alive[place])];
+      return [layer, spreadPlaces(alive.length, SHOWN).map((place) => alive[place])];
     }),
   );
 }

@@ -176,7 +176,7 @@ function whereabouts([y, x]: readonly [number, number], square: number, { width,
 }
 
 /** The image with the square laid over it, framed so that it shows on any ground. */
-export function withSquare(image: Image, [y, x]: readonly [number, number], square: number, grey: number): Image {
+function withSquare(image: Image, [y, x]: readonly [number, number], square: number, grey: number): Image {
   const copy = cropPicture(image, [0, 0, image.height, image.width]);
   for (let row = y; row < y + square; row++) {
     const edge = row === y || row === y + square - 1;
