@@ -101,7 +101,8 @@ function storeRuns(runs: usize, runsEnd: usize, tiles: usize, ld: usize, rows: i
 /**
  * dw = Σ over images and pixels of dy · x[pixel + tap]. Rows are output channels, columns are taps, and k runs over the pixels of
  * one `part` after the other: `parts` stretches of `partPixels` pixels, dy of which begins `partStep` elements after the last one's
- * and has rows `dyOutput` elements apart. Units as in `conv2d`, with taps for columns.
+ * and has rows `dyOutput` elements apart. The sum falls into `slices`, each with a dw of its own: [slices, outputs, taps] in all.
+ * Units as in `conv2d`, with taps for columns, within slices.
  * Scratch, each part rounded up to 64 bytes: taps + 16 + 256 addresses, 64 bytes, (256 + min(unitRows, outputs)) · unitColumns numbers.
  */
 export function conv2dWeightGrad(
@@ -113,6 +114,7 @@ export function conv2dWeightGrad(
   partPixels: i32,
   partStep: usize,
   dyOutput: i32,
+  slices: i32,
   shape: usize,
   begin: i32,
   end: i32,
@@ -122,6 +124,9 @@ export function conv2dWeightGrad(
   const total = s.channels * s.kh * s.kw;
   const across = (total + s.unitColumns - 1) / s.unitColumns;
   const down = (s.outputs + s.unitRows - 1) / s.unitRows;
+  const unitsOfSlice = across * down * s.groups;
+  const blocksOfPart = (partPixels + KC - 1) / KC;
+  const blocks = parts * blocksOfPart;
   const taps = align(scratch);
   const pixels = align(taps + <usize>(total + 16) * sizeof<usize>());
   const patterns = align(pixels + KC * sizeof<usize>());
@@ -133,7 +138,8 @@ export function conv2dWeightGrad(
   // The last tile may be wider than the taps: what it computes there is thrown away, but must be read from somewhere.
   for (let i = 0; i < 16; i++) store<usize>(taps + <usize>(total + i) * sizeof<usize>(), 0);
   for (let unit = begin; unit < end; unit++) {
-    const group = unit / (across * down);
+    const slice = unit / unitsOfSlice;
+    const group = (unit / (across * down)) % s.groups;
     const row = ((unit / across) % down) * s.unitRows;
     const rows = min(s.unitRows, s.outputs - row);
     const first = (unit % across) * s.unitColumns;
@@ -141,20 +147,20 @@ export function conv2dWeightGrad(
     const columns = (count + 7) & ~7;
     const xGroup = x + ((<usize>(group * s.xGroup)) << 2);
     const dyUnit = dy + <usize>(group * s.outputs + row) * ldy;
-    let accumulate = false;
-    for (let part = 0; part < parts; part++) {
-      const dyPart = dyUnit + ((<usize>part * partStep) << 2);
-      for (let k0 = 0; k0 < partPixels; k0 += KC) {
-        const kc = min(KC, partPixels - k0);
-        pixelAddresses(pixels, xGroup, s, part * partPixels + k0, kc, kc);
-        pixelPatterns(patterns, pixels, kc & ~3);
-        packTaps(panels, pixels, patterns, taps + <usize>first * sizeof<usize>(), kc, columns, width);
-        f32_gemm_block(kernel, rows, columns, kc, dyPart + ((<usize>k0) << 2), ldy, panels, tiles, ld, accumulate);
-        accumulate = true;
-      }
+    const firstBlock = (slice * blocks) / slices;
+    const lastBlock = ((slice + 1) * blocks) / slices;
+    for (let block = firstBlock; block < lastBlock; block++) {
+      const part = block / blocksOfPart;
+      const k0 = (block % blocksOfPart) * KC;
+      const kc = min(KC, partPixels - k0);
+      const dyBlock = dyUnit + ((<usize>part * partStep + <usize>k0) << 2);
+      pixelAddresses(pixels, xGroup, s, part * partPixels + k0, kc, kc);
+      pixelPatterns(patterns, pixels, kc & ~3);
+      packTaps(panels, pixels, patterns, taps + <usize>first * sizeof<usize>(), kc, columns, width);
+      f32_gemm_block(kernel, rows, columns, kc, dyBlock, ldy, panels, tiles, ld, block > firstBlock);
     }
     const ldw = (<usize>total) << 2;
-    let to = dw + <usize>(group * s.outputs + row) * ldw + ((<usize>first) << 2);
+    let to = dw + <usize>((slice * s.groups + group) * s.outputs + row) * ldw + ((<usize>first) << 2);
     for (let i = 0; i < rows; i++) {
       memory.copy(to, tiles + <usize>i * ld, (<usize>count) << 2);
       to += ldw;

@@ -8,7 +8,7 @@
  * the tile's coordinates zero, which is then left out: the host's table says which part of the depth each product covers.
  */
 import { gather, storeTransposed } from './gemm/pack';
-import { f32_gemm_block, f32_gemm_panels, KC, panelWidth } from './gemm/tiles';
+import { f32_gemm_block, f32_gemm_panels, panelWidth } from './gemm/tiles';
 import { scratch } from './scratch';
 import { filterGrad2x2, input2x2, output2x2, signal2x2, weight2x2 } from './winograd/transforms2x2';
 import { input4x4, output4x4, SCRATCH_4X4, weight4x4 } from './winograd/transforms4x4';
@@ -341,10 +341,21 @@ function gatherFilters(to: usize, from: usize, step: usize, count: i32, taps: us
 }
 
 /**
- * Transforms `count` tiles of dy from tile `first` on, up to 256: to [16, rows, 256], planes `plane` bytes apart. The shape is that of
- * dy with its border, for which `depth` counts output channels. One unit is one output channel. Scratch as for `winograd`, 256 tiles.
+ * Transforms `count` tiles of dy from tile `first` on: to [16, rows, room], planes `plane` bytes apart, where `room` is a multiple of 4.
+ * The shape is that of dy with its border, for which `depth` counts output channels. One unit is one output channel.
+ * Scratch as for `winograd`, with `room` tiles.
  */
-export function winogradSignal(to: usize, plane: usize, dy: usize, shape: usize, first: i32, count: i32, begin: i32, end: i32): void {
+export function winogradSignal(
+  to: usize,
+  plane: usize,
+  room: i32,
+  dy: usize,
+  shape: usize,
+  first: i32,
+  count: i32,
+  begin: i32,
+  end: i32,
+): void {
   const s = changetype<WinogradShape>(shape);
   const places = align(scratch + TABLE);
   const step = offsetof<TilePlace>();
@@ -359,18 +370,18 @@ export function winogradSignal(to: usize, plane: usize, dy: usize, shape: usize,
       const p1 = load<usize>(at + step) + offset;
       const p2 = load<usize>(at + step * 2) + offset;
       const p3 = load<usize>(at + step * 3) + offset;
-      signal2x2(to + ((<usize>(unit * KC + j)) << 2), plane, p0, p1, p2, p3, row);
+      signal2x2(to + ((<usize>(unit * room + j)) << 2), plane, p0, p1, p2, p3, row);
       at += step * 4;
     }
   }
 }
 
 /**
- * m [16, outputs, phases · room] = or += signal [16, outputs, 256] · transformed tiles [first, first + count) of x, where `room` is
+ * m [16, outputs, phases · C] = or += signal [16, outputs, room] · transformed tiles [first, first + count) of x, where C is
  * the number of channels rounded up to 8 and planes of m are `mPlane` bytes apart, those of the signal `signalPlane`. The shape is that
  * of x; its rows are the outputs, its phases those of x, `depth` counts phases · channels. `parts` holds for each product the phases
  * [begin, end) that it covers. Units count blocks of `unitColumns` channels within phases.
- * Scratch as for `winograd`, with 256 tiles, 256 in the place of depth, and no rows.
+ * Scratch as for `winograd`, with `room` tiles, `room` in the place of depth, and no rows.
  */
 export function winogradWeightGrad(
   kernel: i32,
@@ -378,6 +389,7 @@ export function winogradWeightGrad(
   mPlane: usize,
   signal: usize,
   signalPlane: usize,
+  room: i32,
   x: usize,
   shape: usize,
   parts: usize,
@@ -390,20 +402,21 @@ export function winogradWeightGrad(
   const s = changetype<WinogradShape>(shape);
   const width = panelWidth(kernel);
   const channels = s.depth / s.phases;
-  const room = (channels + 7) & ~7;
+  const padded = (channels + 7) & ~7;
   const across = (channels + s.unitColumns - 1) / s.unitColumns;
   const places = align(scratch + TABLE);
-  const v = align(places + KC * offsetof<TilePlace>());
-  const vPlane = ((<usize>(KC * s.unitColumns)) << 2) + SKEW;
+  const v = align(places + <usize>room * offsetof<TilePlace>());
+  const vPlane = ((<usize>(room * s.unitColumns)) << 2) + SKEW;
   const step = (<usize>width) << 2;
   const panel = <usize>count * step;
   const row = (<usize>s.xRow) << 2;
-  const ldm = (<usize>(s.phases * room)) << 2;
+  const ldm = (<usize>(s.phases * padded)) << 2;
+  const lds = (<usize>room) << 2;
   placeTiles(places, s, x, 0, 0, first, count, count);
   for (let unit = begin; unit < end; unit++) {
     const phase = unit / across;
     const channel = (unit % across) * s.unitColumns;
-    const columns = min(s.unitColumns, room - channel);
+    const columns = min(s.unitColumns, padded - channel);
     for (let j = 0; j < columns; j += 4) {
       // Channels beyond the last one repeat it; what comes of them is not used.
       const c0 = planeOffset(s, phase, channels, channel + j);
@@ -420,11 +433,11 @@ export function winogradWeightGrad(
       }
     }
     let part = parts;
-    const to = m + ((<usize>(phase * room + channel)) << 2);
+    const to = m + ((<usize>(phase * padded + channel)) << 2);
     for (let q = 0; q < 16; q++) {
       if (i32.load(part) <= phase && phase < i32.load(part, 4)) {
         const from = signal + <usize>q * signalPlane;
-        f32_gemm_block(kernel, s.rows, columns, count, from, KC << 2, v + <usize>q * vPlane, to + <usize>q * mPlane, ldm, accumulate !== 0);
+        f32_gemm_block(kernel, s.rows, columns, count, from, lds, v + <usize>q * vPlane, to + <usize>q * mPlane, ldm, accumulate !== 0);
       }
       part += 8;
     }

@@ -6,7 +6,8 @@ import type { Backend } from '../backend.js';
 import type { ConvParams } from '../params.js';
 import { conv2dPlan } from './conv2d_plan.js';
 import type { WasmEngine } from './engine.js';
-import { gemmKernel, grainOf, KC, MOVE_FLOP, roundUp, splitProduct } from './gemm.js';
+import { gemmKernel, grainOf, KC, MOVE_FLOP, roundUp, splitProduct, UNIT_COLUMNS } from './gemm.js';
+import { addUp } from './reduce.js';
 import { winogradForward, winogradInputGrad, winogradWeightGrad } from './winograd.js';
 
 /** `ConvShape` of assembly/conv2d.ts, field by field. */
@@ -52,6 +53,9 @@ const SHAPE_FIELDS = [
 
 /** Rows of output channels that one unit computes at most: its tiles should stay in the second cache. */
 const UNIT_ROWS = 512;
+/** A weight gradient of fewer products than this is summed in slices to make as many, of at least so many pixels. */
+const SLICES = 8;
+const SLICE_PIXELS = 4 * KC;
 /** With fewer pixels than this, the pixels of all images are lined up before weight gradients are summed over them. */
 const SHORT_PLANE = 192;
 /** Channels in a unit of `conv2dFlip`. */
@@ -101,12 +105,23 @@ export const conv2d = (
     padded(engine, engine.pointer(x), p.n * p.c, p.h, p.w, p.padTop, p.padLeft, p.padBottom, p.padRight, (images, h, width) => {
       const shape = forwardShape(p, h, width);
       const flop = 2 * dw.size * p.n * plane;
-      const split = splitProduct(engine, shape.outputs, shape.channels * p.kh * p.kw, p.n * plane, p.groups, UNIT_ROWS);
+      const taps = shape.channels * p.kh * p.kw;
+      const slices = slicesOf(shape.outputs, taps, p.groups, p.n * plane);
+      const split = splitProduct(engine, shape.outputs, taps, (p.n * plane) / slices, p.groups * slices, UNIT_ROWS);
       Object.assign(shape, { unitRows: split.unitRows, unitColumns: split.unitColumns });
       const sum = (from: number, parts: number, pixels: number, partStep: number, dyOutput: number) => {
-        reserve(engine, shape.channels * p.kh * p.kw + 16 + KC, shape);
-        const [kernel, to, at] = [gemmKernel(engine, flop), engine.pointer(dw), describe(engine, shape)];
-        engine.parallel('conv2dWeightGrad', split.units, split.grain, kernel, to, images, from, parts, pixels, partStep, dyOutput, at);
+        reserve(engine, taps + 16 + KC, shape);
+        const run = (to: number) => {
+          const [kernel, at] = [gemmKernel(engine, flop), describe(engine, shape)];
+          const given = [parts, pixels, partStep, dyOutput, slices] as const;
+          engine.parallel('conv2dWeightGrad', split.units, split.grain, kernel, to, images, from, ...given, at);
+        };
+        if (slices === 1) run(engine.pointer(dw));
+        else
+          engine.temporary(slices * dw.size * 4, (sums) => {
+            run(sums);
+            addUp(engine, engine.pointer(dw), sums, dw.size, slices);
+          });
       };
       if (p.n === 1 || plane >= SHORT_PLANE) {
         sum(engine.pointer(dy), p.n, plane, p.o * plane, plane);
@@ -119,6 +134,15 @@ export const conv2d = (
     });
   },
 });
+
+/**
+ * A weight gradient of few numbers, each a sum over many pixels, is summed in slices: there would be little else to share out among
+ * threads, and each would read all of dy. They show in how a sum is rounded, so they depend on the shape alone.
+ */
+function slicesOf(outputs: number, taps: number, groups: number, pixels: number): number {
+  const products = groups * Math.ceil(outputs / UNIT_ROWS) * Math.ceil(taps / UNIT_COLUMNS);
+  return Math.max(1, Math.min(Math.ceil(SLICES / products), Math.floor(pixels / SLICE_PIXELS)));
+}
 
 /** Shape of the forward convolution over images with their padding, `h` × `w`. */
 function forwardShape(p: ConvParams, h: number, w: number): ConvShape {

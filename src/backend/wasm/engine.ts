@@ -293,13 +293,13 @@ export class WasmEngine {
 
   /**
    * Runs kernel `name(...args, begin, end)` over all `units` in chunks of `grain`, on all threads. Where there is but one
-   * thread, or no more than two chunks' work, it is one plain call; so a kernel must give the same however it is split.
+   * thread, or one chunk, it is one plain call; so a kernel must give the same however it is split.
    */
   parallel<K extends KernelName>(name: K, units: number, grain: number, ...args: Leading<Kernels[K]>): void {
     if (units <= 0) return;
     const kernel = this.kernels[name] as unknown as (...all: number[]) => void;
     const step = Math.max(1, Math.floor(grain));
-    if (this.#pool === null || units <= 2 * step) {
+    if (this.#pool === null || units <= step) {
       kernel(...(args as unknown as number[]), 0, units);
       return;
     }

@@ -5,7 +5,7 @@ import type { WasmEngine } from './engine.js';
 export const KC = 256;
 
 /** Columns of C that a unit computes at most: the packed block of B and its tiles of C share the second cache with A. */
-const UNIT_COLUMNS = 192;
+export const UNIT_COLUMNS = 192;
 /** Rows of C that a unit computes at most and, when rows are split to keep all threads busy, at least: each unit packs B anew. */
 const UNIT_ROWS_MOST = 768;
 const UNIT_ROWS_LEAST = 48;

@@ -15,6 +15,13 @@ const OF_NOTHING: Record<ReduceOp, number> = { sum: 0, mean: Number.NaN, max: Nu
 const BLOCK = 16384;
 const COLUMNS = 16;
 
+/** y [size] = the sum of x [count, size] over its first axis, by pointers. */
+export function addUp(engine: WasmEngine, y: number, x: number, size: number, count: number): void {
+  const [kept, reduced] = [engine.parameters(tableOf([])), engine.parameters(tableOf([[count, size, size]]))];
+  const grain = GRAIN / (count * COLUMNS);
+  engine.parallel('reduceColumns', Math.ceil(size / COLUMNS), grain, REDUCE_OPS.indexOf('sum'), y, x, kept, size, reduced, count);
+}
+
 export function reduce(engine: WasmEngine): Pick<Backend, 'reduce' | 'argmax'> {
   const { fill } = elementwise(engine);
 

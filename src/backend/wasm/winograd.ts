@@ -5,7 +5,7 @@
 import type { Storage } from '../backend.js';
 import type { ConvParams } from '../params.js';
 import type { WasmEngine } from './engine.js';
-import { gemmKernel, grainOf, KC, MOVE_FLOP, roundUp } from './gemm.js';
+import { gemmKernel, grainOf, MOVE_FLOP, roundUp } from './gemm.js';
 
 /** Numbers of transformed tiles that one unit holds, and of products. More tiles read the filters less often; fewer stay in a nearer cache. */
 const TILE_NUMBERS = 768 * 1024;
@@ -17,6 +17,8 @@ const IMAGE_BYTES = 16 * 2 ** 20;
 /** Scratch memory that does not depend on the shape, and what one tile's place takes: see assembly/winograd.ts. */
 const FIXED_SCRATCH = 2048 + 256;
 const PLACE_BYTES = 16;
+/** Tiles that one block of the weight gradient's sums covers at most. */
+const SUMMED_TILES = 512;
 /** Rows in a unit of `winogradWeights`. */
 const WEIGHT_ROWS = 8;
 
@@ -270,7 +272,7 @@ export function winogradInputGrad(engine: WasmEngine, dx: number, dy: number, w:
   );
 }
 
-/** dw, summed over blocks of 256 tiles, one group of images after the other. */
+/** dw, summed over blocks of tiles, one group of images after the other. */
 export function winogradWeightGrad(engine: WasmEngine, dw: number, x: number, dy: number, p: ConvParams): void {
   const phases = phasesOf(p);
   const l = layoutOf(2, p.oh, p.ow, phases.length * p.c);
@@ -278,14 +280,13 @@ export function winogradWeightGrad(engine: WasmEngine, dw: number, x: number, dy
   const imageBytes = l.depth * l.rows * l.columns * 4;
   const signalBytes = p.o * evenH * evenW * 4;
   const group = groupOf(p.n, imageBytes + signalBytes);
-  const room = roundUp(p.c, 8);
-  const ldm = phases.length * room;
+  const padded = roundUp(p.c, 8);
+  const ldm = phases.length * padded;
   const sumPlane = roundUp(p.o * ldm * 4, 64) + 64;
-  const signalPlane = p.o * KC * 4 + 64;
-  const unitColumns = Math.min(roundUp(p.c, 16), Math.max(16, Math.floor(TILE_NUMBERS / (16 * KC * 16)) * 16));
-  const units = phases.length * Math.ceil(p.c / unitColumns);
-  const c = { blockRows: 0, unitBlocks: 0, unitColumns, units };
-  reserve(engine, l, KC, KC * unitColumns);
+  const room = blockOf(group * l.tilesH * l.tilesW);
+  const signalPlane = p.o * room * 4 + 64;
+  const c = cutChannels(engine, p.c, phases.length, room);
+  reserve(engine, l, room, room * c.unitColumns);
   const parts = partsOf(p, phases, 4, 3, 1);
   const run = (images: number, bordered: number, signal: number, sums: number) => {
     let accumulate = 0;
@@ -298,40 +299,20 @@ export function winogradWeightGrad(engine: WasmEngine, dw: number, x: number, dy
       engine.parallel('pad2d', planes, grain, bordered, from, p.oh, p.ow, evenH, evenW, 0, 0);
       const tiles = n * l.tilesH * l.tilesW;
       const signalLayout = { ...l, depth: p.o, rows: evenH, columns: evenW };
-      for (let tile = 0; tile < tiles; tile += KC) {
-        const count = Math.min(KC, tiles - tile);
-        const plain = { h: 0, w: 0, stride: 1, rows: p.o };
+      const plain = { h: 0, w: 0, stride: 1, rows: p.o };
+      for (let tile = 0; tile < tiles; tile += room) {
+        const count = Math.min(room, tiles - tile);
         const signals = describe(engine, signalLayout, n, plain, 1, c);
-        engine.parallel(
-          'winogradSignal',
-          p.o,
-          grainOf(p.o, MOVE_FLOP * 16 * p.o * count),
-          signal,
-          signalPlane,
-          bordered,
-          signals,
-          tile,
-          count,
-        );
+        const signalGrain = grainOf(p.o, MOVE_FLOP * 16 * p.o * count);
+        engine.parallel('winogradSignal', p.o, signalGrain, signal, signalPlane, room, bordered, signals, tile, count);
         const flop = 2 * 16 * p.o * l.depth * count;
-        const shape = describe(engine, l, n, plain, phases.length, c);
-        const table = engine.parameters(parts);
-        engine.parallel(
-          'winogradWeightGrad',
-          units,
-          grainOf(units, flop),
+        const [kernel, shape, table] = [
           gemmKernel(engine, flop),
-          sums,
-          sumPlane,
-          signal,
-          signalPlane,
-          images,
-          shape,
-          table,
-          tile,
-          count,
-          accumulate,
-        );
+          describe(engine, l, n, plain, phases.length, c),
+          engine.parameters(parts),
+        ];
+        const [grain, from] = [grainOf(c.units, flop), [sums, sumPlane, signal, signalPlane, room] as const];
+        engine.parallel('winogradWeightGrad', c.units, grain, kernel, ...from, images, shape, table, tile, count, accumulate);
         accumulate = 1;
       }
     }
@@ -339,7 +320,7 @@ export function winogradWeightGrad(engine: WasmEngine, dw: number, x: number, dy
     phases.forEach((phase, index) => {
       const places = engine.parameters(tapsOf(p, phase, false));
       const grain = grainOf(p.o, MOVE_FLOP * 16 * p.o * p.c);
-      engine.parallel('winogradFilterGrad', p.o, grain, dw, sums + index * room * 4, sumPlane, ldm, p.c, taps, places);
+      engine.parallel('winogradFilterGrad', p.o, grain, dw, sums + index * padded * 4, sumPlane, ldm, p.c, taps, places);
     });
   };
   engine.temporary(group * imageBytes, (images) =>
@@ -347,4 +328,17 @@ export function winogradWeightGrad(engine: WasmEngine, dw: number, x: number, dy
       engine.temporary(16 * signalPlane, (signal) => engine.temporary(16 * sumPlane, (sums) => run(images, bordered, signal, sums))),
     ),
   );
+}
+
+/** Tiles that the weight gradient sums over at once: even parts, of which the last one may be shorter. They decide about rounding. */
+function blockOf(tiles: number): number {
+  return roundUp(tiles / Math.ceil(tiles / SUMMED_TILES), 4);
+}
+
+/** Cuts the weight gradient's columns, channels within phases, into units. How they are cut does not show in the result. */
+function cutChannels(engine: WasmEngine, channels: number, phases: number, room: number): Cut {
+  const most = Math.max(16, Math.floor(TILE_NUMBERS / (16 * room * 16)) * 16);
+  const wanted = engine.threads === 1 ? 1 : Math.ceil((4 * engine.threads) / phases);
+  const unitColumns = Math.min(most, roundUp(channels / wanted, 16));
+  return { blockRows: 0, unitBlocks: 0, unitColumns, units: phases * Math.ceil(channels / unitColumns) };
 }

@@ -67,6 +67,9 @@ const tiles = table('conv2d', {}, [
   conv('5×6 by 2, four paddings', [1, 9, 8, 7], [7, 9, 5, 6], { stride: 2, padding: [2, 5, 1, 0] }),
   conv('6×6 by 2', [3, 8, 11, 12], [9, 8, 6, 6], { stride: 2, padding: 2 }),
   conv('enough for threads', [2, 32, 26, 26], [48, 32, 3, 3], { padding: 1 }),
+  conv('weights with sums in slices', [4, 3, 40, 39], [5, 3, 3, 3]),
+  conv('weights with sums in slices, of many small maps', [41, 2, 12, 12], [6, 2, 3, 3]),
+  conv('weights with sums in slices, in groups', [3, 6, 33, 34], [4, 3, 5, 4], { groups: 2, stride: [1, 2] }),
   conv('enough for threads, by 2', [2, 24, 31, 31], [32, 24, 5, 5], { stride: 2 }),
 ]);
 
