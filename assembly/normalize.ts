@@ -17,33 +17,74 @@ function power(s: v128, beta: f32): v128 {
 
 // Across channels ------------------------------------------------------------------------------------
 
-/** Pixels of one tile: the scratch memory holds one tile of all channels, 64 floats a channel, once or twice, and one row of sums. */
-const TILE = 64;
-const TILE_BYTES: usize = 256;
+/**
+ * Most pixels of one tile. The scratch memory holds one row of squares a channel, one of the gradient's terms a channel, one of
+ * powers and one of sums: longer rows would leave the first cache before the window has passed over them, and shorter ones come
+ * from memory too slowly, each from another place.
+ */
+const TILE = 512;
 
-/** to = the sum of channels [from, end) of a tile, pixel by pixel. Four vectors at once, for none to wait for another. */
-function windowSums(to: usize, tile: usize, from: i32, end: i32): void {
-  const last = tile + <usize>end * TILE_BYTES;
-  for (let j: usize = 0; j < TILE_BYTES; j += 64) {
-    let at = tile + <usize>from * TILE_BYTES;
-    let s0 = v128.load(at + j);
-    let s1 = v128.load(at + j, 16);
-    let s2 = v128.load(at + j, 32);
-    let s3 = v128.load(at + j, 48);
-    for (at += TILE_BYTES; at < last; at += TILE_BYTES) {
+/** Bytes of so many pixels, of at most a tile, in whole pairs of vectors. */
+function tileBytes(pixels: i32): usize {
+  return (<usize>((min(TILE, pixels) + 7) & ~7)) << 2;
+}
+
+/**
+ * One row of a tile, with `pitch` bytes to the next: its sums s = k + alpha · Σ of rows [from, end) of squares, and powers s^-beta.
+ * Row `end` − 1 of the squares is taken from x on the way, so that loads from memory pass while square roots are being taken.
+ */
+function powers(
+  to: usize,
+  sums: usize,
+  squares: usize,
+  x: usize,
+  from: i32,
+  end: i32,
+  pitch: usize,
+  bytes: usize,
+  alpha: f32,
+  beta: f32,
+  k: f32,
+): void {
+  const a = f32x4.splat(alpha);
+  const bias = f32x4.splat(k);
+  const one = f32x4.splat(1);
+  const last = squares + <usize>(end - 1) * pitch;
+  const first = squares + <usize>from * pitch;
+  for (let j: usize = 0; j < bytes; j += 32) {
+    let s0 = v128.load(x + j);
+    let s1 = v128.load(x + j, 16);
+    s0 = f32x4.mul(s0, s0);
+    s1 = f32x4.mul(s1, s1);
+    v128.store(last + j, s0);
+    v128.store(last + j, s1, 16);
+    for (let at = first; at < last; at += pitch) {
       s0 = f32x4.add(s0, v128.load(at + j));
       s1 = f32x4.add(s1, v128.load(at + j, 16));
-      s2 = f32x4.add(s2, v128.load(at + j, 32));
-      s3 = f32x4.add(s3, v128.load(at + j, 48));
     }
-    v128.store(to + j, s0);
-    v128.store(to + j, s1, 16);
-    v128.store(to + j, s2, 32);
-    v128.store(to + j, s3, 48);
+    s0 = f32x4.add(bias, f32x4.mul(a, s0));
+    s1 = f32x4.add(bias, f32x4.mul(a, s1));
+    v128.store(sums + j, s0);
+    v128.store(sums + j, s1, 16);
+    // 3/4 is the usual exponent.
+    v128.store(to + j, f32x4.div(one, f32x4.sqrt(f32x4.mul(s0, f32x4.sqrt(s0)))));
+    v128.store(to + j, f32x4.div(one, f32x4.sqrt(f32x4.mul(s1, f32x4.sqrt(s1)))), 16);
+  }
+  if (beta === 0.75) return;
+  for (let j: usize = 0; j < bytes; j += 16) v128.store(to + j, powNegative4(v128.load(sums + j), f32x4.splat(beta)));
+}
+
+/** The squares of rows [0, end) of a tile. */
+function firstSquares(to: usize, x: usize, end: i32, pitch: usize, plane: usize, bytes: usize): void {
+  for (let c = 0; c < end; c++, to += pitch, x += plane) {
+    for (let j: usize = 0; j < bytes; j += 16) {
+      const v = v128.load(x + j);
+      v128.store(to + j, f32x4.mul(v, v));
+    }
   }
 }
 
-/** Tiles [begin, end): each image [C, pixels] has ceil(pixels / 64) of them. */
+/** Tiles [begin, end): each image [C, pixels] has ceil(pixels / 512) of them. */
 export function lrnAcross(
   y: usize,
   x: usize,
@@ -59,35 +100,24 @@ export function lrnAcross(
 ): void {
   const tiles = (pixels + TILE - 1) / TILE;
   const plane = (<usize>pixels) << 2;
-  const a = f32x4.splat(alpha);
-  const bias = f32x4.splat(k);
-  const sums = scratch + <usize>channels * TILE_BYTES;
+  const pitch = tileBytes(pixels);
+  const sums = scratch + <usize>channels * pitch;
+  const power = sums + pitch;
   for (let unit = begin; unit < end; unit++) {
     const image = unit / tiles;
     const pixel = (unit - image * tiles) * TILE;
     const width = min(TILE, pixels - pixel);
+    const bytes = tileBytes(width);
     const start = <usize>image * <usize>channels * plane + ((<usize>pixel) << 2);
-    squares(x + start, channels, plane, width);
+    firstSquares(scratch, x + start, min(ahead, channels), pitch, plane, bytes);
     for (let c = 0; c < channels; c++) {
       const row = start + <usize>c * plane;
-      windowSums(sums, scratch, max(0, c - back), min(channels, c + ahead + 1));
+      const last = min(channels, c + ahead + 1);
+      powers(power, sums, scratch, x + start + <usize>(last - 1) * plane, max(0, c - back), last, pitch, bytes, alpha, beta, k);
       for (let i = 0; i < width; i += 4) {
         const offset = (<usize>i) << 2;
-        const s = f32x4.add(bias, f32x4.mul(a, v128.load(sums + offset)));
-        storeFirst(y + row + offset, f32x4.mul(v128.load(x + row + offset), power(s, beta)), width - i);
+        storeFirst(y + row + offset, f32x4.mul(v128.load(x + row + offset), v128.load(power + offset)), width - i);
       }
-    }
-  }
-}
-
-/** The squares of one tile, to the scratch memory. */
-function squares(x: usize, channels: i32, plane: usize, width: i32): void {
-  for (let c = 0; c < channels; c++) {
-    const to = scratch + <usize>c * TILE_BYTES;
-    const from = x + <usize>c * plane;
-    for (let i = 0; i < width; i += 4) {
-      const v = v128.load(from + ((<usize>i) << 2));
-      v128.store(to + ((<usize>i) << 2), f32x4.mul(v, v));
     }
   }
 }
@@ -109,32 +139,46 @@ export function lrnAcrossGrad(
 ): void {
   const tiles = (pixels + TILE - 1) / TILE;
   const plane = (<usize>pixels) << 2;
-  const a = f32x4.splat(alpha);
-  const bias = f32x4.splat(k);
+  const pitch = tileBytes(pixels);
   const factor = f32x4.splat(2 * alpha * beta);
-  const terms = scratch + <usize>channels * TILE_BYTES; // behind the squares
-  const sums = terms + <usize>channels * TILE_BYTES;
+  const terms = scratch + <usize>channels * pitch;
+  const sums = terms + <usize>channels * pitch;
+  const power = sums + pitch;
   for (let unit = begin; unit < end; unit++) {
     const image = unit / tiles;
     const pixel = (unit - image * tiles) * TILE;
     const width = min(TILE, pixels - pixel);
+    const bytes = tileBytes(width);
     const start = <usize>image * <usize>channels * plane + ((<usize>pixel) << 2);
-    squares(x + start, channels, plane, width);
-    for (let c = 0; c < channels; c++) {
-      const row = start + <usize>c * plane;
-      windowSums(sums, scratch, max(0, c - back), min(channels, c + ahead + 1));
-      for (let i = 0; i < width; i += 4) {
-        const offset = (<usize>i) << 2;
-        const s = f32x4.add(bias, f32x4.mul(a, v128.load(sums + offset)));
-        const direct = f32x4.mul(v128.load(dy + row + offset), power(s, beta));
-        const term = f32x4.div(f32x4.mul(direct, v128.load(x + row + offset)), s);
-        v128.store(terms + <usize>c * TILE_BYTES + offset, term);
-        storeFirst(dx + row + offset, direct, width - i);
+    firstSquares(scratch, x + start, min(ahead, channels), pitch, plane, bytes);
+    // The mirrored window reaches `back` channels ahead of c, so the terms' channel t is that far ahead.
+    for (let t = 0, c = -back; c < channels; t++, c++) {
+      if (t < channels) {
+        const row = start + <usize>t * plane;
+        const last = min(channels, t + ahead + 1);
+        powers(power, sums, scratch, x + start + <usize>(last - 1) * plane, max(0, t - back), last, pitch, bytes, alpha, beta, k);
+        for (let i = 0; i < width; i += 4) {
+          const offset = (<usize>i) << 2;
+          const direct = f32x4.mul(v128.load(dy + row + offset), v128.load(power + offset));
+          const term = f32x4.div(f32x4.mul(direct, v128.load(x + row + offset)), v128.load(sums + offset));
+          v128.store(terms + <usize>t * pitch + offset, term);
+          storeFirst(dx + row + offset, direct, width - i);
+        }
       }
-    }
-    for (let c = 0; c < channels; c++) {
+      if (c < 0) continue;
       const row = start + <usize>c * plane;
-      windowSums(sums, terms, max(0, c - ahead), min(channels, c + back + 1));
+      const first = terms + <usize>max(0, c - ahead) * pitch;
+      const last = terms + <usize>min(channels, t + 1) * pitch;
+      for (let j: usize = 0; j < bytes; j += 32) {
+        let s0 = v128.load(first + j);
+        let s1 = v128.load(first + j, 16);
+        for (let at = first + pitch; at < last; at += pitch) {
+          s0 = f32x4.add(s0, v128.load(at + j));
+          s1 = f32x4.add(s1, v128.load(at + j, 16));
+        }
+        v128.store(sums + j, s0);
+        v128.store(sums + j, s1, 16);
+      }
       for (let i = 0; i < width; i += 4) {
         const offset = (<usize>i) << 2;
         const indirect = f32x4.mul(f32x4.mul(factor, v128.load(x + row + offset)), v128.load(sums + offset));

@@ -230,7 +230,7 @@ export const cases: readonly Case[] = [
     lrn('beta 1', [1, 5, 3, 4], { size: 3, alpha: 1, beta: 1, k: 1 }),
     lrn('beta 0.5', [1, 5, 3, 4], { size: 3, alpha: 1, beta: 0.5, k: 0.5 }),
     lrn('beta 0.6', [1, 5, 3, 4], { size: 3, alpha: 1, beta: 0.6, k: 1.5 }),
-    ...[63, 64, 65].map((pixels) => lrn(`planes of ${pixels} pixels`, [1, 5, 1, pixels], { size: 5, alpha: 0.5 })),
+    ...[31, 32, 511, 512, 513].map((pixels) => lrn(`planes of ${pixels} pixels`, [1, 5, 1, pixels], { size: 5, alpha: 0.5 })),
     ...[1, 2, 3, 4, 5].map((size) => lrn(`within ${size}×${size}`, [2, 2, 6, 5], { size, alpha: 0.7, k: 1, region: 'within' })),
     lrn('within more than the image', [1, 2, 3, 4], { size: 9, alpha: 0.5, region: 'within' }),
     lrn('no images', [0, 5, 3, 3], {}),

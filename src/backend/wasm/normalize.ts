@@ -4,19 +4,20 @@ import type { LrnParams } from '../params.js';
 import { HEAVY_GRAIN } from './elementwise.js';
 import type { WasmEngine } from './engine.js';
 
-/** Pixels in a tile, as in assembly/normalize.ts. */
-const TILE = 64;
+/** Most pixels of a tile, as in assembly/normalize.ts. */
+const TILE = 512;
 
 /** The window reaches ⌊(size − 1) / 2⌋ back and ⌈(size − 1) / 2⌉ ahead: ONNX's rule. */
 const window = (p: LrnParams) => [Math.floor((p.size - 1) / 2), Math.ceil((p.size - 1) / 2), p.alphaOverSize, p.beta, p.k] as const;
 
 export function normalize(engine: WasmEngine): Pick<Backend, 'localResponseNorm' | 'localResponseNormGrad'> {
   function across(name: 'lrnAcross' | 'lrnAcrossGrad', images: readonly Storage[], p: LrnParams): void {
-    engine.reserveScratch((2 * p.c + 1) * TILE * 4);
     const pixels = p.h * p.w;
+    const tile = Math.min(TILE, pixels);
+    engine.reserveScratch((2 * p.c + 2) * Math.ceil(tile / 8) * 32);
     const units = p.n * Math.ceil(pixels / TILE);
     const pointers = images.map((image) => engine.pointer(image)) as [number, number, number];
-    engine.parallel(name, units, HEAVY_GRAIN / (p.c * TILE), ...pointers, p.c, pixels, ...window(p));
+    engine.parallel(name, units, HEAVY_GRAIN / (p.c * tile), ...pointers, p.c, pixels, ...window(p));
   }
 
   /** Scratch: a row with zeros on both sides, then two planes of whole vectors: see assembly/normalize.ts. */
