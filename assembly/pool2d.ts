@@ -1,14 +1,23 @@
 /**
  * Max pooling with its switches and average pooling, of planes x [H, W] to y [OH, OW], planes [begin, end).
  *
- * Outputs whose window lies inside the image horizontally are computed four at a time; the others, at the left and right
- * border, one by one. The last four may overlap the four before them: they come out the same.
+ * Max pooling takes the maxima along each row, which the windows above and below share, and then those of the rows' maxima.
+ *
+ * Of average pooling, outputs whose window lies inside the image horizontally are computed four at a time; the others, at the left
+ * and right border, one by one. The last four may overlap the four before them: they come out the same.
  */
+import { storeFirst } from './math';
+import { scratch } from './scratch';
 import { endInside, endWhole, firstInside, firstWhole, gather4 } from './window';
+
+/** What stands in scratch memory around a row of the image, so that no window has to be clipped: it never wins. */
+const NOTHING: f32 = -Infinity;
 
 /**
  * switches is 0 where they are not wanted. Padding never wins, the first of equal values does, NaN passes through and the
  * last of several is the switch. A window that sees nothing gives −∞ and the switch −1.
+ *
+ * Scratch memory: one padded row of the image, then for each row that a window reaches the maxima along it and their places.
  */
 export function maxPool2d(
   y: usize,
@@ -29,129 +38,166 @@ export function maxPool2d(
   begin: i32,
   end: i32,
 ): void {
-  const reach = dilationW * (kw - 1) + 1;
-  const first = firstWhole(padLeft, strideW);
-  const last = endWhole(w, reach, padLeft, strideW, ow);
-  const common = kh === 3 && kw === 3 && strideW === 2 && dilationH === 1 && dilationW === 1;
+  const reach = dilationH * (kh - 1) + 1;
+  const padded = max(padLeft + w, ((ow + 3) & ~3) * strideW + dilationW * (kw - 1)) + 8;
+  const rows = scratch + ((<usize>((padded + 3) & ~3)) << 2);
+  const pitch = (<usize>((ow + 3) & ~3)) << 2;
+  // Whether every window sees a column of the image, since padding and strides may also lead it beside it.
+  const seen = dilationW === 1 && padLeft < kw && (ow - 1) * strideW - padLeft < w;
+  const ring = rows + <usize>reach * pitch * 2;
+  const step = <usize>dilationH * pitch * 2;
+  for (let p = scratch; p < rows; p += 16) v128.store(p, f32x4.splat(NOTHING));
   for (let plane = begin; plane < end; plane++) {
     const image = x + ((<usize>plane * <usize>h * <usize>w) << 2);
-    for (let oy = 0; oy < oh; oy++) {
+    let to = (<usize>plane * <usize>oh * <usize>ow) << 2;
+    let ready = 0;
+    for (let oy = 0; oy < oh; oy++, to += (<usize>ow) << 2) {
       const top = oy * strideH - padTop;
       const kyFrom = firstInside(top, dilationH);
       const kyEnd = endInside(top, dilationH, kh, h);
-      const line = (<usize>plane * <usize>oh + <usize>oy) * <usize>ow;
-      let ox = 0;
-      while (ox < ow) {
-        if (ox >= first && ox < last && last - first >= 4) {
-          ox = min(ox, last - 4);
-          const left = ox * strideW - padLeft;
-          const o = (line + <usize>ox) << 2;
-          const corner = (top + kyFrom * dilationH) * w + left;
-          ox += 4;
-          if (common && kyEnd - kyFrom === 3 && maxOf3x3(y + o, switches ? switches + o : 0, image, corner, w)) continue;
-          let best = f32x4.splat(-Infinity);
-          // Each lane's place in the plane, of the first tap to begin with.
-          const lanes = i32x4.mul(i32x4(0, 1, 2, 3), i32x4.splat(strideW));
-          let place = kyFrom < kyEnd ? i32x4.add(lanes, i32x4.splat(corner)) : i32x4.splat(-1);
-          for (let ky = kyFrom; ky < kyEnd; ky++) {
-            let here = (top + ky * dilationH) * w + left;
-            for (let kx = 0; kx < kw; kx++, here += dilationW) {
-              const v = gather4(image + ((<usize>here) << 2), strideW);
-              const wins = v128.or(f32x4.gt(v, best), f32x4.ne(v, v));
-              best = v128.bitselect(v, best, wins);
-              place = v128.bitselect(i32x4.add(lanes, i32x4.splat(here)), place, wins);
-            }
-          }
-          v128.store(y + o, best);
-          if (switches) v128.store(switches + o, place);
-        } else {
-          const left = ox * strideW - padLeft;
-          const kxFrom = firstInside(left, dilationW);
-          const kxEnd = endInside(left, dilationW, kw, w);
-          let best: f32 = -Infinity;
-          let place = kyFrom < kyEnd && kxFrom < kxEnd ? (top + kyFrom * dilationH) * w + left + kxFrom * dilationW : -1;
-          for (let ky = kyFrom; ky < kyEnd; ky++) {
-            const row = (top + ky * dilationH) * w + left;
-            for (let kx = kxFrom; kx < kxEnd; kx++) {
-              const here = row + kx * dilationW;
-              const value = f32.load(image + ((<usize>here) << 2));
-              if (value > best || F32.isNaN(value)) {
-                best = value;
-                place = here;
-              }
-            }
-          }
-          const o = (line + <usize>ox) << 2;
-          f32.store(y + o, best);
-          if (switches) i32.store(switches + o, place);
-          ox++;
+      let ordinary = true;
+      for (ready = max(ready, top); ready < min(h, top + reach); ready++) {
+        const row = rows + <usize>(ready % reach) * pitch * 2;
+        ordinary = copyOrdinary(scratch + ((<usize>padLeft) << 2), image + ((<usize>(ready * w)) << 2), w) && ordinary;
+        const place = ready * w - padLeft;
+        if (kw === 3 && strideW === 2 && dilationW === 1) maxAlong3by2(row, pitch, scratch, place);
+        else maxAlong(row, pitch, scratch, place, kw, strideW, dilationW);
+      }
+      if (!ordinary) {
+        ready = 0;
+        anyMax(y + to, switches ? switches + to : 0, image, w, top, kyFrom, kyEnd, kw, ow, strideW, padLeft, dilationH, dilationW);
+        continue;
+      }
+      const first = rows + <usize>((top + kyFrom * dilationH) % reach) * pitch * 2;
+      if (seen && kyEnd - kyFrom === 3) {
+        const second = first + step >= ring ? first + step - (ring - rows) : first + step;
+        const third = second + step >= ring ? second + step - (ring - rows) : second + step;
+        for (let i = 0; i < ow; i += 4) {
+          const offset = (<usize>i) << 2;
+          const v0 = v128.load(first + offset);
+          const v1 = v128.load(second + offset);
+          const best = f32x4.pmax(f32x4.pmax(v0, v1), v128.load(third + offset));
+          storeFirst(y + to + offset, best, ow - i);
+          if (!switches) continue;
+          const later = v128.bitselect(v128.load(second + pitch + offset), v128.load(third + pitch + offset), f32x4.eq(v1, best));
+          const place = v128.bitselect(v128.load(first + pitch + offset), later, f32x4.eq(v0, best));
+          storeFirst(switches + to + offset, place, ow - i);
         }
+        continue;
+      }
+      for (let i = 0; i < ow; i += 4) {
+        const offset = (<usize>i) << 2;
+        let best = f32x4.splat(NOTHING);
+        let place = i32x4.splat(-1);
+        for (let ky = kyFrom, at = first + offset; ky < kyEnd; ky++) {
+          const v = v128.load(at);
+          place = v128.bitselect(v128.load(at + pitch), place, f32x4.gt(v, best));
+          best = f32x4.pmax(best, v);
+          at += step;
+          if (at >= ring) at -= ring - rows;
+        }
+        storeFirst(y + to + offset, best, ow - i);
+        if (switches) storeFirst(switches + to + offset, place, ow - i);
       }
     }
   }
 }
 
-/**
- * The same for four 3×3 windows two columns apart, of which the first begins at place `corner`: the nine values of each are compared
- * without a choice in between, and then looked for. False, with nothing written, if there is a NaN among them (or ∞ and −∞).
- */
-function maxOf3x3(y: usize, switches: usize, image: usize, corner: i32, w: i32): bool {
-  const row0 = image + ((<usize>corner) << 2);
-  const row1 = row0 + ((<usize>w) << 2);
-  const row2 = row1 + ((<usize>w) << 2);
-  let a = v128.load(row0);
-  let b = v128.load(row0, 16);
-  const v00 = v128.shuffle<f32>(a, b, 0, 2, 4, 6);
-  const v01 = v128.shuffle<f32>(a, b, 1, 3, 5, 7);
-  const v02 = v128.shuffle<f32>(v00, v128.load(row0, 20), 1, 2, 3, 7);
-  a = v128.load(row1);
-  b = v128.load(row1, 16);
-  const v10 = v128.shuffle<f32>(a, b, 0, 2, 4, 6);
-  const v11 = v128.shuffle<f32>(a, b, 1, 3, 5, 7);
-  const v12 = v128.shuffle<f32>(v10, v128.load(row1, 20), 1, 2, 3, 7);
-  a = v128.load(row2);
-  b = v128.load(row2, 16);
-  const v20 = v128.shuffle<f32>(a, b, 0, 2, 4, 6);
-  const v21 = v128.shuffle<f32>(a, b, 1, 3, 5, 7);
-  const v22 = v128.shuffle<f32>(v20, v128.load(row2, 20), 1, 2, 3, 7);
-  const sum = f32x4.add(f32x4.add(sum3(v00, v01, v02), sum3(v10, v11, v12)), sum3(v20, v21, v22));
-  if (v128.any_true(f32x4.ne(sum, sum))) return false;
-  // Of equal values (0 and -0 are), `pmax` keeps the first.
-  const best = f32x4.pmax(f32x4.pmax(max3(v00, v01, v02), max3(v10, v11, v12)), max3(v20, v21, v22));
-  v128.store(y, best);
-  if (switches) {
-    // Backwards, so that the first place has the last word.
-    const next = i32x4.splat(1);
-    const below = i32x4.splat(w - 2);
-    let here = i32x4.add(i32x4.splat(corner + 2 * w + 2), i32x4(0, 2, 4, 6));
-    let place = here;
-    here = i32x4.sub(here, next);
-    place = v128.bitselect(here, place, f32x4.eq(v21, best));
-    here = i32x4.sub(here, next);
-    place = v128.bitselect(here, place, f32x4.eq(v20, best));
-    here = i32x4.sub(here, below);
-    place = v128.bitselect(here, place, f32x4.eq(v12, best));
-    here = i32x4.sub(here, next);
-    place = v128.bitselect(here, place, f32x4.eq(v11, best));
-    here = i32x4.sub(here, next);
-    place = v128.bitselect(here, place, f32x4.eq(v10, best));
-    here = i32x4.sub(here, below);
-    place = v128.bitselect(here, place, f32x4.eq(v02, best));
-    here = i32x4.sub(here, next);
-    place = v128.bitselect(here, place, f32x4.eq(v01, best));
-    here = i32x4.sub(here, next);
-    place = v128.bitselect(here, place, f32x4.eq(v00, best));
-    v128.store(switches, place);
+/** Copies n floats. False if NaN or −∞ is among them, which follow rules of their own. */
+function copyOrdinary(to: usize, from: usize, n: i32): bool {
+  let above = i32x4.splat(-1);
+  let i = 0;
+  for (; i + 4 <= n; i += 4) {
+    const v = v128.load(from + ((<usize>i) << 2));
+    above = v128.and(above, f32x4.gt(v, f32x4.splat(NOTHING)));
+    v128.store(to + ((<usize>i) << 2), v);
   }
-  return true;
+  let ordinary = i32x4.all_true(above);
+  for (; i < n; i++) {
+    const v = f32.load(from + ((<usize>i) << 2));
+    ordinary = ordinary && v > NOTHING;
+    f32.store(to + ((<usize>i) << 2), v);
+  }
+  return ordinary;
 }
 
-function sum3(a: v128, b: v128, c: v128): v128 {
-  return f32x4.add(f32x4.add(a, b), c);
+/** The greatest number of each window along one padded row, and its place in the plane: the row's first is `place`. */
+function maxAlong(to: usize, pitch: usize, x: usize, place: i32, kw: i32, stride: i32, dilation: i32): void {
+  const end = to + pitch;
+  let first = i32x4.add(i32x4.splat(place), i32x4.mul(i32x4(0, 1, 2, 3), i32x4.splat(stride)));
+  for (; to < end; to += 16, x += (<usize>stride) << 4) {
+    let best = gather4(x, stride);
+    let here = first;
+    let where = here;
+    for (let kx = 1, p = x; kx < kw; kx++) {
+      p += (<usize>dilation) << 2;
+      here = i32x4.add(here, i32x4.splat(dilation));
+      const v = gather4(p, stride);
+      where = v128.bitselect(here, where, f32x4.gt(v, best));
+      best = f32x4.pmax(best, v);
+    }
+    v128.store(to, best);
+    v128.store(to + pitch, where);
+    first = i32x4.add(first, i32x4.splat(stride << 2));
+  }
 }
 
-function max3(a: v128, b: v128, c: v128): v128 {
-  return f32x4.pmax(f32x4.pmax(a, b), c);
+/** The same for windows of three numbers, two apart: compared without a choice in between, and then looked for. */
+function maxAlong3by2(to: usize, pitch: usize, x: usize, place: i32): void {
+  const end = to + pitch;
+  let first = i32x4.add(i32x4.splat(place), i32x4(0, 2, 4, 6));
+  for (; to < end; to += 16, x += 32) {
+    const a = v128.load(x);
+    const b = v128.load(x, 16);
+    const v0 = v128.shuffle<f32>(a, b, 0, 2, 4, 6);
+    const v1 = v128.shuffle<f32>(a, b, 1, 3, 5, 7);
+    const v2 = v128.shuffle<f32>(v128.load(x, 8), v128.load(x, 24), 0, 2, 4, 6);
+    const best = f32x4.pmax(f32x4.pmax(v0, v1), v2);
+    // One place further for each comparison that fails (−1) before the first that does not.
+    const not0 = f32x4.ne(v0, best);
+    const not1 = v128.and(not0, f32x4.ne(v1, best));
+    v128.store(to, best);
+    v128.store(to + pitch, i32x4.sub(i32x4.sub(first, not0), not1));
+    first = i32x4.add(first, i32x4.splat(8));
+  }
+}
+
+/** One row of outputs where any number may stand in the image, one by one. */
+function anyMax(
+  y: usize,
+  switches: usize,
+  image: usize,
+  w: i32,
+  top: i32,
+  kyFrom: i32,
+  kyEnd: i32,
+  kw: i32,
+  ow: i32,
+  strideW: i32,
+  padLeft: i32,
+  dilationH: i32,
+  dilationW: i32,
+): void {
+  for (let ox = 0; ox < ow; ox++) {
+    const left = ox * strideW - padLeft;
+    const kxFrom = firstInside(left, dilationW);
+    const kxEnd = endInside(left, dilationW, kw, w);
+    let best: f32 = -Infinity;
+    let place = kyFrom < kyEnd && kxFrom < kxEnd ? (top + kyFrom * dilationH) * w + left + kxFrom * dilationW : -1;
+    for (let ky = kyFrom; ky < kyEnd; ky++) {
+      const row = (top + ky * dilationH) * w + left;
+      for (let kx = kxFrom; kx < kxEnd; kx++) {
+        const here = row + kx * dilationW;
+        const value = f32.load(image + ((<usize>here) << 2));
+        if (value > best || F32.isNaN(value)) {
+          best = value;
+          place = here;
+        }
+      }
+    }
+    f32.store(y + ((<usize>ox) << 2), best);
+    if (switches) i32.store(switches + ((<usize>ox) << 2), place);
+  }
 }
 
 /**

@@ -194,6 +194,14 @@ export const cases: readonly Case[] = [
     switches('dilated', [1, 2, 8, 9], { kernel: [3, 2], stride: [2, 1], dilation: [2, 3] }),
     switches('ties', [2, 2, 7, 6], { kernel: 3, stride: 2 }, S),
     switches(
+      'one row with NaN and −∞ among others',
+      [2, 1, 11, 9],
+      { kernel: 3, stride: 2, padding: 1 },
+      floats((size) =>
+        Array.from({ length: size }, (_, i) => (i === 50 ? Number.NaN : i === 52 ? Number.NEGATIVE_INFINITY : (7 * i) % 13)),
+      ),
+    ),
+    switches(
       'zeros alone',
       [1, 1, 5, 5],
       { kernel: 3, stride: 2 },

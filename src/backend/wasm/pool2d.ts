@@ -11,6 +11,14 @@ const PLACES = 65536;
 const sizes = (p: PoolParams) => [p.h, p.w, p.kh, p.kw, p.oh, p.ow, p.strideH, p.strideW] as const;
 const allPads = (p: PoolParams) => [p.padTop, p.padLeft, p.padBottom, p.padRight] as const;
 
+/** Scratch of max pooling, in bytes: a padded row, and a window's rows of maxima and places. See assembly/pool2d.ts. */
+function rowsOf(p: PoolParams): number {
+  const outputs = Math.ceil(p.ow / 4) * 4;
+  const padded = Math.max(p.padLeft + p.w, outputs * p.strideW + p.dilationW * (p.kw - 1)) + 8;
+  const reach = p.dilationH * (p.kh - 1) + 1;
+  return (Math.ceil(padded / 4) * 4 + 2 * reach * outputs) * 4;
+}
+
 export function pool2d(engine: WasmEngine): PoolKernels {
   const grain = (p: PoolParams) => PLACES / (p.oh * p.ow * p.kh * p.kw);
 
@@ -18,6 +26,7 @@ export function pool2d(engine: WasmEngine): PoolKernels {
     maxPool2d(y, switches, x, p) {
       engine.expect('maxPool2d', 'float32', y, x);
       if (switches !== null) engine.expect('maxPool2d', 'int32', switches);
+      engine.reserveScratch(rowsOf(p));
       const pointers = [engine.pointer(y), switches === null ? 0 : engine.pointer(switches), engine.pointer(x)] as const;
       engine.parallel('maxPool2d', p.planes, grain(p), ...pointers, ...sizes(p), p.padTop, p.padLeft, p.dilationH, p.dilationW);
     },
