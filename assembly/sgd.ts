@@ -49,13 +49,16 @@ export function sgdMomentum(
 export function clipRms(w: usize, columns: i32, limit: f64, begin: i32, end: i32): void {
   for (let r = begin; r < end; r++) {
     const row = w + ((<usize>r * <usize>columns) << 2);
-    const whole = columns & ~3;
-    let sums = f64x2.splat(0);
-    for (let i = 0; i < whole; i += 4) {
-      const v = v128.load(row + ((<usize>i) << 2));
-      sums = add4(sums, f32x4.mul(v, v));
+    const whole = columns & ~7;
+    let even = f64x2.splat(0);
+    let odd = f64x2.splat(0);
+    for (let i = 0; i < whole; i += 8) {
+      const v0 = v128.load(row + ((<usize>i) << 2));
+      const v1 = v128.load(row + ((<usize>i) << 2), 16);
+      even = add4(even, f32x4.mul(v0, v0));
+      odd = add4(odd, f32x4.mul(v1, v1));
     }
-    let squares = sum2(sums);
+    let squares = sum2(f64x2.add(even, odd));
     for (let i = whole; i < columns; i++) {
       const v = <f64>f32.load(row + ((<usize>i) << 2));
       squares += v * v;
