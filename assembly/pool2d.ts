@@ -8,6 +8,7 @@
  */
 import { storeFirst } from './math';
 import { scratch } from './scratch';
+import { firstLanes } from './softmax_rows';
 import { endInside, endWhole, firstInside, firstWhole, gather4 } from './window';
 
 /** What stands in scratch memory around a row of the image, so that no window has to be clipped: it never wins. */
@@ -60,7 +61,7 @@ export function maxPool2d(
         const row = rows + <usize>(ready % reach) * pitch * 2;
         ordinary = copyOrdinary(scratch + ((<usize>padLeft) << 2), image + ((<usize>(ready * w)) << 2), w) && ordinary;
         const place = ready * w - padLeft;
-        if (kw === 3 && strideW === 2 && dilationW === 1) maxAlong3by2(row, pitch, scratch, place);
+        if ((kw === 2 || kw === 3) && strideW === 2 && dilationW === 1) maxAlongBy2(row, pitch, scratch, place, kw);
         else maxAlong(row, pitch, scratch, place, kw, strideW, dilationW);
       }
       if (!ordinary) {
@@ -112,13 +113,12 @@ function copyOrdinary(to: usize, from: usize, n: i32): bool {
     above = v128.and(above, f32x4.gt(v, f32x4.splat(NOTHING)));
     v128.store(to + ((<usize>i) << 2), v);
   }
-  let ordinary = i32x4.all_true(above);
-  for (; i < n; i++) {
-    const v = f32.load(from + ((<usize>i) << 2));
-    ordinary = ordinary && v > NOTHING;
-    f32.store(to + ((<usize>i) << 2), v);
+  if (i < n) {
+    const v = v128.load(from + ((<usize>i) << 2));
+    above = v128.and(above, v128.or(f32x4.gt(v, f32x4.splat(NOTHING)), v128.not(firstLanes(n - i))));
+    storeFirst(to + ((<usize>i) << 2), v, n - i);
   }
-  return ordinary;
+  return i32x4.all_true(above);
 }
 
 /** The greatest number of each window along one padded row, and its place in the plane: the row's first is `place`. */
@@ -142,8 +142,8 @@ function maxAlong(to: usize, pitch: usize, x: usize, place: i32, kw: i32, stride
   }
 }
 
-/** The same for windows of three numbers, two apart: compared without a choice in between, and then looked for. */
-function maxAlong3by2(to: usize, pitch: usize, x: usize, place: i32): void {
+/** The same for windows of two or three numbers, two apart: compared without a choice in between, and then looked for. */
+function maxAlongBy2(to: usize, pitch: usize, x: usize, place: i32, kw: i32): void {
   const end = to + pitch;
   let first = i32x4.add(i32x4.splat(place), i32x4(0, 2, 4, 6));
   for (; to < end; to += 16, x += 32) {
@@ -151,8 +151,8 @@ function maxAlong3by2(to: usize, pitch: usize, x: usize, place: i32): void {
     const b = v128.load(x, 16);
     const v0 = v128.shuffle<f32>(a, b, 0, 2, 4, 6);
     const v1 = v128.shuffle<f32>(a, b, 1, 3, 5, 7);
-    const v2 = v128.shuffle<f32>(v128.load(x, 8), v128.load(x, 24), 0, 2, 4, 6);
-    const best = f32x4.pmax(f32x4.pmax(v0, v1), v2);
+    let best = f32x4.pmax(v0, v1);
+    if (kw === 3) best = f32x4.pmax(best, v128.shuffle<f32>(v128.load(x, 8), v128.load(x, 24), 0, 2, 4, 6));
     // One place further for each comparison that fails (−1) before the first that does not.
     const not0 = f32x4.ne(v0, best);
     const not1 = v128.and(not0, f32x4.ne(v1, best));
