@@ -3,7 +3,7 @@
  * Sizes and strides between batch items are in elements.
  */
 import { scratch } from '../scratch';
-import { packRows, packTransposed, storeTransposed } from './pack';
+import { packRows, packTransposed, storeTransposed, touch } from './pack';
 import { f32_gemm_panels, KC, panelWidth } from './tiles';
 
 /** Whether this build has the micro-kernels with fused multiply-add. */
@@ -17,10 +17,14 @@ const SKEW: usize = 64;
 /** Rows computed at once beside C where the last columns do not fill a tile. */
 const EDGE_ROWS: i32 = 64;
 
+/** Numbers in a packed block of B at most: it shares the second cache with the rows of A, and with those of C that it meets. */
+const BLOCK: i32 = KC * 192;
+
 /**
  * One unit is `unitRows` × `unitColumns` of C; units count columns within rows within batch items. B is [k, n], or [n, k] if
- * `transposeB`. Takes scratch for one block of B and for the edge: ((256 + 2) · unitColumns + 64 · 16) numbers; `unitColumns` is a
- * multiple of 16.
+ * `transposeB`. It is packed in blocks of k by as many columns as make up `BLOCK` numbers, which come one after the other along its
+ * rows: a wide unit reads B, and writes C, in long runs. Takes scratch for one block of B and for the edge: min(256 · unitColumns,
+ * 256 · 192) + unitColumns · 2 + 64 · 16 numbers; `unitColumns` is a multiple of 16.
  */
 export function gemm(
   kernel: i32,
@@ -42,34 +46,44 @@ export function gemm(
   const lda = (<usize>k) << 2;
   const ldb = (<usize>(transposeB ? k : n)) << 2;
   const ldc = (<usize>n) << 2;
+  const longest = min(KC, k);
+  const most = min(unitColumns, (BLOCK / longest) & ~15);
   const panels = scratch;
-  const edge = scratch + ((<usize>(KC * unitColumns)) << 2) + <usize>(unitColumns / 8) * SKEW;
+  const edge = scratch + ((<usize>(longest * most)) << 2) + <usize>(most / 8) * SKEW;
   const across = (n + unitColumns - 1) / unitColumns;
   const down = (m + unitRows - 1) / unitRows;
   for (let unit = begin; unit < end; unit++) {
     const item = unit / (across * down);
     const row = ((unit / across) % down) * unitRows;
-    const column = (unit % across) * unitColumns;
     const rows = min(unitRows, m - row);
-    const columns = min(unitColumns, n - column);
-    const whole = columns - (columns % width);
+    const first = (unit % across) * unitColumns;
+    const last = min(n, first + unitColumns);
     const aUnit = a + ((<usize>item * strideA) << 2) + <usize>row * lda;
     const bUnit = b + ((<usize>item * strideB) << 2);
-    const cUnit = c + ((<usize>item * <usize>m + <usize>row) * <usize>n + <usize>column) * 4;
+    const cUnit = c + (<usize>item * <usize>m + <usize>row) * ldc;
     for (let k0 = 0; k0 < k; k0 += KC) {
       const kc = min(KC, k - k0);
       const aBlock = aUnit + ((<usize>k0) << 2);
       const panel = ((<usize>(kc * width)) << 2) + SKEW;
-      if (transposeB) packTransposed(panels, panel, bUnit + <usize>column * ldb + ((<usize>k0) << 2), ldb, kc, columns, width);
-      else packRows(panels, panel, bUnit + <usize>k0 * ldb + ((<usize>column) << 2), ldb, kc, columns, width);
-      if (whole > 0) f32_gemm_panels(kernel, rows, whole, kc, aBlock, lda, panels, panel, cUnit, ldc, k0 > 0);
-      if (whole < columns) {
-        const last = panels + <usize>(whole / width) * panel;
-        const left = columns - whole;
-        for (let i = 0; i < rows; i += EDGE_ROWS) {
-          const some = min(EDGE_ROWS, rows - i);
-          f32_gemm_panels(kernel, some, left > 8 ? 16 : 8, kc, aBlock + <usize>i * lda, lda, last, panel, edge, 64, false);
-          addColumns(cUnit + <usize>i * ldc + ((<usize>whole) << 2), ldc, edge, some, left, k0 > 0);
+      for (let column = first; column < last; column += most) {
+        const columns = min(most, last - column);
+        const whole = columns - (columns % width);
+        const cBlock = cUnit + ((<usize>column) << 2);
+        if (transposeB) packTransposed(panels, panel, bUnit + <usize>column * ldb + ((<usize>k0) << 2), ldb, kc, columns, width);
+        else {
+          const from = bUnit + <usize>k0 * ldb + ((<usize>column) << 2);
+          touch(from, kc, ldb, (<usize>columns) << 2);
+          packRows(panels, panel, from, ldb, kc, columns, width);
+        }
+        if (whole > 0) f32_gemm_panels(kernel, rows, whole, kc, aBlock, lda, panels, panel, cBlock, ldc, k0 > 0);
+        if (whole < columns) {
+          const lastPanel = panels + <usize>(whole / width) * panel;
+          const left = columns - whole;
+          for (let i = 0; i < rows; i += EDGE_ROWS) {
+            const some = min(EDGE_ROWS, rows - i);
+            f32_gemm_panels(kernel, some, left > 8 ? 16 : 8, kc, aBlock + <usize>i * lda, lda, lastPanel, panel, edge, 64, false);
+            addColumns(cBlock + <usize>i * ldc + ((<usize>whole) << 2), ldc, edge, some, left, k0 > 0);
+          }
         }
       }
     }

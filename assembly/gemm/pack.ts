@@ -2,6 +2,17 @@
  * Packing of B for the micro-kernels: panels of `width` columns (16 or 8), in each of them, for every k, the columns side by side.
  * Missing columns of the last panel are zeros. Strides are in bytes.
  */
+import { scratch } from '../scratch';
+
+/** Brings rows near before they are used: many lines at once, where a loop with more to do would wait for one after the other. */
+export function touch(from: usize, rows: i32, ld: usize, bytes: usize): void {
+  let seen: i32 = 0;
+  for (let i = 0; i < rows; i++) {
+    const row = from + <usize>i * ld;
+    for (let at = row; at < row + bytes; at += 64) seen |= load<i32>(at);
+  }
+  store<i32>(scratch, seen);
+}
 
 /** Four vectors of one row each become four of one column each. Stores go `step` bytes apart. */
 export function storeTransposed(to: usize, step: usize, r0: v128, r1: v128, r2: v128, r3: v128): void {

@@ -12,6 +12,8 @@ const UNIT_ROWS_LEAST = 48;
 /** Less work than this is not worth waking a thread for, or a chunk of its own, in floating-point operations. */
 const PARALLEL_FLOP = 5e6;
 const CHUNK_FLOP = 2e6;
+/** Numbers in a packed block of B at most: `BLOCK` of assembly/gemm/gemm.ts. */
+const BLOCK = KC * 192;
 /** What moving a number costs, in such operations. */
 export const MOVE_FLOP = 32;
 
@@ -35,10 +37,18 @@ export function grainOf(units: number, flop: number): number {
  * Cuts `times` products C [rows, columns] over k into units. How it is cut does not show in the result, since every
  * number of C is summed in the same order; so it may depend on the number of threads.
  */
-export function splitProduct(engine: WasmEngine, rows: number, columns: number, k: number, times = 1, mostRows = UNIT_ROWS_MOST): Split {
+export function splitProduct(
+  engine: WasmEngine,
+  rows: number,
+  columns: number,
+  k: number,
+  times = 1,
+  mostRows = UNIT_ROWS_MOST,
+  mostColumns = UNIT_COLUMNS,
+): Split {
   const flop = 2 * rows * columns * k * times;
   const wanted = engine.threads > 1 && flop >= PARALLEL_FLOP ? 4 * engine.threads : 1;
-  let across = Math.ceil(columns / UNIT_COLUMNS);
+  let across = Math.ceil(columns / mostColumns);
   let down = Math.ceil(rows / mostRows);
   const few = () => across * down * times < wanted;
   if (few()) across = Math.min(Math.ceil(wanted / (down * times)), Math.max(across, Math.ceil(columns / 96)));
@@ -50,6 +60,9 @@ export function splitProduct(engine: WasmEngine, rows: number, columns: number, 
   const units = Math.ceil(columns / unitColumns) * Math.ceil(rows / unitRows) * times;
   return { unitRows, unitColumns, units, grain: grainOf(units, flop) };
 }
+
+/** Scratch that the kernel `gemm` takes for units of so many columns, in bytes: a block of B, and its edge. */
+export const gemmScratch = (unitColumns: number) => (Math.min(KC * unitColumns, BLOCK) + 2 * unitColumns + 64 * 16) * 4;
 
 /** The micro-kernels, by the names and numbers of assembly/gemm/tiles.ts. */
 export const GEMM_KERNELS = ['f32_gemm_2x16', 'f32_gemm_fma_2x16', 'f32_gemm_fma_6x8'] as const;
@@ -91,7 +104,7 @@ export function useGemmKernel(engine: WasmEngine, kernel: number): void {
 /** Times the micro-kernels on a product that fits in the first caches; about 40 ms in all. */
 function chooseGemmKernel(engine: WasmEngine): number {
   const [m, n, k] = [48, 96, KC];
-  engine.reserveScratch(((KC + 2) * n + 64 * 16) * 4);
+  engine.reserveScratch(gemmScratch(n));
   return engine.temporary((m * k + k * n + m * n) * 4, (a) => {
     const b = a + m * k * 4;
     const c = b + k * n * 4;

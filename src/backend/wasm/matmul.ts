@@ -2,18 +2,20 @@
 import type { Backend } from '../backend.js';
 import type { MatmulParams } from '../params.js';
 import type { WasmEngine } from './engine.js';
-import { gemmKernel, grainOf, KC, MOVE_FLOP, roundUp, splitProduct } from './gemm.js';
+import { gemmKernel, gemmScratch, grainOf, KC, MOVE_FLOP, roundUp, splitProduct } from './gemm.js';
 import { linearForward } from './linear.js';
 
 /** With no more rows than this, no packed number of B would be used often enough: the product runs without packing. */
 const FEW_ROWS = 4;
 /** The same where B is at least of this many numbers: packing it would move it through memory once more. */
-const FEW_ROWS_LARGE = 16;
+const FEW_ROWS_LARGE = 8;
 const LARGE = 2 ** 20;
 /** Columns that a unit of such a product covers at most: long stretches of rows read fastest, while those of C stay in the cache. */
 const FEW_ROWS_COLUMNS = 8192;
 /** With no more rows than this and B transposed, B is read straight from its rows, as a linear layer reads its weights. */
 const LINEAR_ROWS = 96;
+/** With no more rows than this, or all of k in one block, C need not stay in the cache, and units are wide: B and C pass in long runs. */
+const WIDE_ROWS = 192;
 /** The most memory that a transposed A may take while it is brought into rows. */
 const TRANSPOSED_BYTES = 32 * 2 ** 20;
 
@@ -98,8 +100,9 @@ function product(
   k: number,
   transposeB: boolean,
 ): void {
-  const { unitRows, unitColumns, units, grain } = splitProduct(engine, m, n, k, batch);
-  engine.reserveScratch(((KC + 2) * unitColumns + 64 * 16) * 4);
+  const wide = m <= WIDE_ROWS || k <= KC;
+  const { unitRows, unitColumns, units, grain } = splitProduct(engine, m, n, k, batch, undefined, wide ? n : undefined);
+  engine.reserveScratch(gemmScratch(unitColumns));
   engine.parallel(
     'gemm',
     units,
