@@ -49,10 +49,12 @@ export function linear(
   const ld = (<usize>padded) << 2;
   const ldw = (<usize>inFeatures) << 2;
   const small = <usize>inFeatures * ld <= PACKED_BYTES;
+  // Rows of w at a time: those of a tile, and 4 where the last columns make tiles of 4x8.
+  const tile = width === 8 ? 6 : columns < padded ? 4 : 2;
   for (let unit = begin; unit < end; unit++) {
     const row = unit * unitRows;
     const rows = min(unitRows, outFeatures - row);
-    const some = small ? (width === 8 ? 6 : 2) : rows;
+    const some = small ? tile : rows;
     for (let i = 0; i < rows; i += some) {
       const count = min(some, rows - i);
       for (let k0 = 0; k0 < inFeatures; k0 += KC) {

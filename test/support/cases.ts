@@ -168,7 +168,11 @@ export const cases: readonly Case[] = [
     mm([20, 50], [20, 49], { transposeA: true }),
     mm([3, 20], [20, 513]),
     large(mm([160, 300], [300, 120])),
-    large(mm([9, 1030], [1030, 1021])), // a B too large to be packed for nine rows
+    mm([6, 250], [250, 250]), // two blocks of B side by side
+    mm([250, 6], [250, 250], { transposeA: true }),
+    mm([97, 250], [250, 250], { transposeB: true }),
+    large(mm([7, 1030], [1030, 1021])), // a B too large to be packed for seven rows
+    large(mm([9, 1030], [1030, 1021])), // six blocks of B side by side, and four along k and a bit
   ]),
 
   ...table('maxPool2d', {}, [
