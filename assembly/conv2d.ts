@@ -78,6 +78,7 @@ function storeRuns(runs: usize, runsEnd: usize, tiles: usize, ld: usize, rows: i
   const low: f32 = relu ? 0 : -Infinity;
   const low4 = f32x4.splat(low);
   let offset: usize = 0;
+  // `pmax` is one instruction, where `max` is many, and lets NaN through; no sum is -0.
   for (let i = 0; i < rows; i++) {
     const add: f32 = bias ? load<f32>(bias + ((<usize>i) << 2)) : 0;
     const add4 = f32x4.splat(add);
@@ -86,7 +87,7 @@ function storeRuns(runs: usize, runsEnd: usize, tiles: usize, ld: usize, rows: i
       let to = load<usize>(run) + offset;
       const end = from + load<usize>(run, sizeof<usize>());
       for (; from + 16 <= end; from += 16) {
-        v128.store(to, f32x4.max(f32x4.add(v128.load(from), add4), low4));
+        v128.store(to, f32x4.pmax(f32x4.add(v128.load(from), add4), low4));
         to += 16;
       }
       for (; from < end; from += 4) {

@@ -112,31 +112,32 @@ export function packPixels(to: usize, pixels: usize, patterns: usize, taps: usiz
     const panel = to + ((<usize>(j * kc)) << 2);
     const groups = min(width, columns - j) >> 2;
     const at = pixels + <usize>j * sizeof<usize>();
-    const first = load<usize>(at);
-    // Sixteen side by side, or every other one. Addresses rise, save for those repeated at the end.
-    const reach = groups === 4 ? load<usize>(at, 15 * sizeof<usize>()) - first : 0;
-    const four = load<u32>(patterns + <usize>(j >> 2));
-    if (reach === 60 && four === 0x01010101 * <u32>ADJACENT) {
+    // All four vectors of a panel at once, each side by side or every other one.
+    const four = groups === 4 ? load<u32>(patterns + <usize>(j >> 2)) : 0;
+    if (four === 0x01010101 * <u32>ADJACENT || four === 0x01010101 * <u32>ALTERNATE) {
+      const p0 = load<usize>(at);
+      const p1 = load<usize>(at, 4 * sizeof<usize>());
+      const p2 = load<usize>(at, 8 * sizeof<usize>());
+      const p3 = load<usize>(at, 12 * sizeof<usize>());
       let target = panel;
-      for (let tap = taps; tap < tapsEnd; tap += sizeof<usize>()) {
-        const source = first + load<usize>(tap);
-        v128.store(target, v128.load(source));
-        v128.store(target, v128.load(source, 16), 16);
-        v128.store(target, v128.load(source, 32), 32);
-        v128.store(target, v128.load(source, 48), 48);
-        target += 64;
-      }
-      continue;
-    }
-    if (reach === 120 && four === 0x01010101 * <u32>ALTERNATE) {
-      let target = panel;
-      for (let tap = taps; tap < tapsEnd; tap += sizeof<usize>()) {
-        const source = first + load<usize>(tap);
-        v128.store(target, loadAlternate(source));
-        v128.store(target, loadAlternate(source + 32), 16);
-        v128.store(target, loadAlternate(source + 64), 32);
-        v128.store(target, loadAlternate(source + 96), 48);
-        target += 64;
+      if (four === 0x01010101 * <u32>ADJACENT) {
+        for (let tap = taps; tap < tapsEnd; tap += sizeof<usize>()) {
+          const offset = load<usize>(tap);
+          v128.store(target, v128.load(p0 + offset));
+          v128.store(target, v128.load(p1 + offset), 16);
+          v128.store(target, v128.load(p2 + offset), 32);
+          v128.store(target, v128.load(p3 + offset), 48);
+          target += 64;
+        }
+      } else {
+        for (let tap = taps; tap < tapsEnd; tap += sizeof<usize>()) {
+          const offset = load<usize>(tap);
+          v128.store(target, loadAlternate(p0 + offset));
+          v128.store(target, loadAlternate(p1 + offset), 16);
+          v128.store(target, loadAlternate(p2 + offset), 32);
+          v128.store(target, loadAlternate(p3 + offset), 48);
+          target += 64;
+        }
       }
       continue;
     }
