@@ -24,7 +24,7 @@ const BLOCK: i32 = KC * 192;
  * One unit is `unitRows` × `unitColumns` of C; units count columns within rows within batch items. B is [k, n], or [n, k] if
  * `transposeB`. It is packed in blocks of k by as many columns as make up `BLOCK` numbers, which come one after the other along its
  * rows: a wide unit reads B, and writes C, in long runs. Takes scratch for one block of B and for the edge: min(256 · unitColumns,
- * 256 · 192) + unitColumns · 2 + 64 · 16 numbers; `unitColumns` is a multiple of 16.
+ * BLOCK) + 2 · min(unitColumns, BLOCK) + 64 · 16 numbers; `unitColumns` is a multiple of 16.
  */
 export function gemm(
   kernel: i32,

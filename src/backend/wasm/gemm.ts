@@ -62,7 +62,7 @@ export function splitProduct(
 }
 
 /** Scratch that the kernel `gemm` takes for units of so many columns, in bytes: a block of B, and its edge. */
-export const gemmScratch = (unitColumns: number) => (Math.min(KC * unitColumns, BLOCK) + 2 * unitColumns + 64 * 16) * 4;
+export const gemmScratch = (unitColumns: number) => (Math.min(KC * unitColumns, BLOCK) + 2 * Math.min(unitColumns, BLOCK) + 64 * 16) * 4;
 
 /** The micro-kernels, by the names and numbers of assembly/gemm/tiles.ts. */
 export const GEMM_KERNELS = ['f32_gemm_2x16', 'f32_gemm_fma_2x16', 'f32_gemm_fma_6x8'] as const;
