@@ -18,7 +18,7 @@ const SKEW: usize = 64;
 const EDGE_ROWS: i32 = 64;
 
 /** Numbers in a packed block of B at most: it shares the second cache with the rows of A, and with those of C that it meets. */
-const BLOCK: i32 = KC * 192;
+const BLOCK: i32 = KC * 128;
 
 /**
  * One unit is `unitRows` × `unitColumns` of C; units count columns within rows within batch items. B is [k, n], or [n, k] if

@@ -172,7 +172,7 @@ export const cases: readonly Case[] = [
     mm([250, 6], [250, 250], { transposeA: true }),
     mm([97, 250], [250, 250], { transposeB: true }),
     large(mm([7, 1030], [1030, 1021])), // a B too large to be packed for seven rows
-    large(mm([9, 1030], [1030, 1021])), // six blocks of B side by side, and four along k and a bit
+    large(mm([9, 1030], [1030, 1021])), // eight blocks of B side by side, and five along k
   ]),
 
   ...table('maxPool2d', {}, [

@@ -13,7 +13,7 @@ const UNIT_ROWS_LEAST = 48;
 const PARALLEL_FLOP = 5e6;
 const CHUNK_FLOP = 2e6;
 /** Numbers in a packed block of B at most: `BLOCK` of assembly/gemm/gemm.ts. */
-const BLOCK = KC * 192;
+const BLOCK = KC * 128;
 /** What moving a number costs, in such operations. */
 export const MOVE_FLOP = 32;
 
