@@ -7,7 +7,7 @@
  * phases · channels); for the input gradient they are further rows of the product. Phases with but two taps along an axis make one of
  * the tile's coordinates zero, which is then left out: the host's table says which part of the depth each product covers.
  */
-import { gather, storeTransposed } from './gemm/pack';
+import { gather, storeTransposed, touch } from './gemm/pack';
 import { f32_gemm_block, f32_gemm_panels, panelWidth } from './gemm/tiles';
 import { scratch } from './scratch';
 import { filterGrad2x2, input2x2, output2x2, signal2x2, weight2x2 } from './winograd/transforms2x2';
@@ -167,16 +167,6 @@ export function winograd(
       storeTiles(m, mPlane, ld, rows, columns, places, <usize>row * yPlane, s, table + ((<usize>phase) << 3), bias, relu);
     }
   }
-}
-
-/** Brings a block of filters near: many lines at once, where the product would wait for one after the other. */
-function touch(from: usize, rows: i32, ld: usize, bytes: usize): void {
-  let sum: f32 = 0;
-  for (let i = 0; i < rows; i++) {
-    const row = from + <usize>i * ld;
-    for (let at = row; at < row + bytes; at += 64) sum += load<f32>(at);
-  }
-  store<f32>(scratch, sum);
 }
 
 /** Length of the blocks that a sum over k is split into: even parts of at most `LONGEST`. */
