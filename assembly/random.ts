@@ -1,6 +1,6 @@
-/** Random numbers for elements [begin, end), 16 at a time; `begin` is a multiple of 16. Vectors may run into the padding of y. */
+/** Random numbers for elements [begin, end), 32 at a time; `begin` is a multiple of 16. Vectors may run into the padding of y. */
 import { round4 } from './math';
-import { philox16 } from './philox';
+import { philox32 } from './philox';
 import { scratch } from './scratch';
 
 const TO_UNIT_24: f64 = 1.0 / 16777216.0;
@@ -11,9 +11,10 @@ export function uniform(y: usize, seed: f64, counter: f64, low: f64, range: f64,
   const l = f64x2.splat(low);
   const r = f64x2.splat(range);
   const unit = f64x2.splat(TO_UNIT_24);
-  for (let i = begin; i < end; i += 16) {
-    philox16(scratch, <u64>seed, <u64>counter + (<u64>i >> 2));
-    for (let k: usize = 0; k < 64; k += 16) {
+  for (let i = begin; i < end; i += 32) {
+    philox32(scratch, <u64>seed, <u64>counter + (<u64>i >> 2));
+    const bytes: usize = end - i > 16 ? 128 : 64;
+    for (let k: usize = 0; k < bytes; k += 16) {
       const word = i32x4.shr_u(v128.load(scratch + k), 8);
       const a = f64x2.mul(f64x2.convert_low_i32x4_u(word), unit);
       const b = f64x2.mul(f64x2.convert_low_i32x4_u(v128.shuffle<i64>(word, word, 1, 0)), unit);
@@ -99,8 +100,9 @@ function boxMuller(words: v128, mean: v128, std: v128): v128 {
 export function normal(y: usize, seed: f64, counter: f64, mean: f64, std: f64, begin: i32, end: i32): void {
   const m = f64x2.splat(mean);
   const s = f64x2.splat(std);
-  for (let i = begin; i < end; i += 16) {
-    philox16(scratch, <u64>seed, <u64>counter + (<u64>i >> 2));
-    for (let k: usize = 0; k < 64; k += 16) v128.store(y + ((<usize>i) << 2) + k, boxMuller(v128.load(scratch + k), m, s));
+  for (let i = begin; i < end; i += 32) {
+    philox32(scratch, <u64>seed, <u64>counter + (<u64>i >> 2));
+    const bytes: usize = end - i > 16 ? 128 : 64;
+    for (let k: usize = 0; k < bytes; k += 16) v128.store(y + ((<usize>i) << 2) + k, boxMuller(v128.load(scratch + k), m, s));
   }
 }
