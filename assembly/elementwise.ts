@@ -77,11 +77,21 @@ export function abs(y: usize, x: usize, begin: i32, end: i32): void {
 }
 
 export function exp(y: usize, x: usize, begin: i32, end: i32): void {
-  for (let i = begin; i < end; i += 4) v128.store(at(y, i), exp4(v128.load(at(x, i))));
+  for (let i = begin; i < end; i += 8) {
+    const a = exp4(v128.load(at(x, i)));
+    const b = exp4(v128.load(at(x, i), 16));
+    v128.store(at(y, i), a);
+    v128.store(at(y, i), b, 16);
+  }
 }
 
 export function log(y: usize, x: usize, begin: i32, end: i32): void {
-  for (let i = begin; i < end; i += 4) v128.store(at(y, i), log4(v128.load(at(x, i))));
+  for (let i = begin; i < end; i += 8) {
+    const a = log4(v128.load(at(x, i)));
+    const b = log4(v128.load(at(x, i), 16));
+    v128.store(at(y, i), a);
+    v128.store(at(y, i), b, 16);
+  }
 }
 
 export function sqrt(y: usize, x: usize, begin: i32, end: i32): void {
@@ -89,11 +99,21 @@ export function sqrt(y: usize, x: usize, begin: i32, end: i32): void {
 }
 
 export function sigmoid(y: usize, x: usize, begin: i32, end: i32): void {
-  for (let i = begin; i < end; i += 4) v128.store(at(y, i), sigmoid4(v128.load(at(x, i))));
+  for (let i = begin; i < end; i += 8) {
+    const a = sigmoid4(v128.load(at(x, i)));
+    const b = sigmoid4(v128.load(at(x, i), 16));
+    v128.store(at(y, i), a);
+    v128.store(at(y, i), b, 16);
+  }
 }
 
 export function tanh(y: usize, x: usize, begin: i32, end: i32): void {
-  for (let i = begin; i < end; i += 4) v128.store(at(y, i), tanh4(v128.load(at(x, i))));
+  for (let i = begin; i < end; i += 8) {
+    const a = tanh4(v128.load(at(x, i)));
+    const b = tanh4(v128.load(at(x, i), 16));
+    v128.store(at(y, i), a);
+    v128.store(at(y, i), b, 16);
+  }
 }
 
 export function square(y: usize, x: usize, begin: i32, end: i32): void {
@@ -190,16 +210,33 @@ const EQUAL = 8;
 /** Added to the number where the operands are int32. */
 const INT = 16;
 
-/** x^y: four at once, but those one by one to which rules of their own apply: what is not positive and normal, or infinite, or NaN. */
-function power(x: v128, y: v128): v128 {
-  let result = pow4(x, y);
-  const normal = v128.and(f32x4.ge(x, f32x4.splat(1.17549435e-38)), f32x4.lt(x, f32x4.splat(Infinity)));
-  const special = ~i32x4.bitmask(v128.and(normal, f32x4.lt(f32x4.abs(y), f32x4.splat(Infinity))));
-  if (special & 1) result = f32x4.replace_lane(result, 0, Mathf.pow(f32x4.extract_lane(x, 0), f32x4.extract_lane(y, 0)));
-  if (special & 2) result = f32x4.replace_lane(result, 1, Mathf.pow(f32x4.extract_lane(x, 1), f32x4.extract_lane(y, 1)));
-  if (special & 4) result = f32x4.replace_lane(result, 2, Mathf.pow(f32x4.extract_lane(x, 2), f32x4.extract_lane(y, 2)));
-  if (special & 8) result = f32x4.replace_lane(result, 3, Mathf.pow(f32x4.extract_lane(x, 3), f32x4.extract_lane(y, 3)));
-  return result;
+/** Does those of the four powers x^e in y again to which rules of their own apply: what is not positive and normal, or infinite, or NaN. */
+function specialPowers(y: usize, x: v128, e: v128): void {
+  const infinity = f32x4.splat(Infinity);
+  const normal = v128.and(f32x4.ge(x, f32x4.splat(1.17549435e-38)), f32x4.lt(x, infinity));
+  const special = ~i32x4.bitmask(v128.and(normal, f32x4.lt(f32x4.abs(e), infinity)));
+  if (special & 1) f32.store(y, Mathf.pow(f32x4.extract_lane(x, 0), f32x4.extract_lane(e, 0)));
+  if (special & 2) f32.store(y, Mathf.pow(f32x4.extract_lane(x, 1), f32x4.extract_lane(e, 1)), 4);
+  if (special & 4) f32.store(y, Mathf.pow(f32x4.extract_lane(x, 2), f32x4.extract_lane(e, 2)), 8);
+  if (special & 8) f32.store(y, Mathf.pow(f32x4.extract_lane(x, 3), f32x4.extract_lane(e, 3)), 12);
+}
+
+/** Vectors [y, end) of a^b, two at a time; the last one twice where it is alone. */
+function powers(y: usize, end: usize, a: usize, stepA: usize, b: usize, stepB: usize): void {
+  while (y < end) {
+    const second: usize = y + 16 < end ? 16 : 0;
+    const x0 = v128.load(a);
+    const e0 = v128.load(b);
+    const x1 = v128.load(a + (second & stepA));
+    const e1 = v128.load(b + (second & stepB));
+    v128.store(y, pow4(x0, e0));
+    v128.store(y + second, pow4(x1, e1));
+    specialPowers(y, x0, e0);
+    specialPowers(y + second, x1, e1);
+    y += 32;
+    a += stepA << 1;
+    b += stepB << 1;
+  }
 }
 
 /** `count` whole vectors of y = op(a, b). A step is 16, or 0 for an operand that repeats one vector. */
@@ -220,7 +257,7 @@ function vectors(op: i32, y: usize, a: usize, stepA: usize, b: usize, stepB: usi
       for (; y < end; y += 16, a += stepA, b += stepB) v128.store(y, f32x4.div(v128.load(a), v128.load(b)));
       break;
     case POW:
-      for (; y < end; y += 16, a += stepA, b += stepB) v128.store(y, power(v128.load(a), v128.load(b)));
+      powers(y, end, a, stepA, b, stepB);
       break;
     case MAX:
       for (; y < end; y += 16, a += stepA, b += stepB) v128.store(y, f32x4.max(v128.load(a), v128.load(b)));

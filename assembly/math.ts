@@ -7,10 +7,15 @@ function horner(p: v128, x: v128, c: f32): v128 {
   return f32x4.add(f32x4.mul(p, x), f32x4.splat(c));
 }
 
+/** Added to a float, and to a float64, of moderate size, these leave the nearest whole number in the lowest bits of the sum. */
+const SHIFT_F32: f32 = 12582912;
+const SHIFT_F64: f64 = 6755399441055744;
+
 /** e^x, within 2 units in the last place; gradual underflow, overflow to infinity. */
 export function exp4(x: v128): v128 {
   x = f32x4.pmax(f32x4.pmin(x, f32x4.splat(89)), f32x4.splat(-104));
-  const n = f32x4.nearest(f32x4.mul(x, f32x4.splat(Mathf.LOG2E)));
+  const shifted = f32x4.add(f32x4.mul(x, f32x4.splat(Mathf.LOG2E)), f32x4.splat(SHIFT_F32));
+  const n = f32x4.sub(shifted, f32x4.splat(SHIFT_F32));
   // r = x - n ln 2 in two steps: the first constant has so few bits that n times it is exact.
   const r = f32x4.sub(f32x4.sub(x, f32x4.mul(n, f32x4.splat(0.693359375))), f32x4.mul(n, f32x4.splat(-2.1219444e-4)));
   let p = horner(f32x4.splat(1.98756915e-4), r, 1.3981999507e-3);
@@ -19,12 +24,11 @@ export function exp4(x: v128): v128 {
   p = horner(p, r, 1.6666665459e-1);
   p = horner(p, r, 5.0000001201e-1);
   p = f32x4.add(f32x4.add(f32x4.mul(p, f32x4.mul(r, r)), r), f32x4.splat(1));
-  // Times 2^n in two halves, since n may lie beyond the exponents that a float has.
-  const exponent = i32x4.trunc_sat_f32x4_s(n);
+  // Times 2^n in two halves, since n may lie beyond the exponents that a float has. The bias of both is added first.
+  const exponent = i32x4.sub(shifted, i32x4.splat(reinterpret<i32>(SHIFT_F32) - 254));
   const half = i32x4.shr_s(exponent, 1);
-  const bias = i32x4.splat(127);
-  p = f32x4.mul(p, i32x4.shl(i32x4.add(half, bias), 23));
-  return f32x4.mul(p, i32x4.shl(i32x4.add(i32x4.sub(exponent, half), bias), 23));
+  p = f32x4.mul(p, i32x4.shl(half, 23));
+  return f32x4.mul(p, i32x4.shl(i32x4.sub(exponent, half), 23));
 }
 
 /** Natural logarithm, within 2 units in the last place. */
@@ -83,49 +87,50 @@ export function powNegative4(s: v128, beta: v128): v128 {
 
 /** x^y for positive normal x and finite y, within half a unit in the last place and a little: by float64. */
 export function pow4(x: v128, y: v128): v128 {
-  return round4(pow2(low64(x), low64(y)), pow2(high64(x), high64(y)));
+  // x = m · 2^e with m in [√½, √2), both exact: 0x3f3504f3 is √½.
+  const above = i32x4.sub(x, i32x4.splat(0x3f3504f3));
+  const e = i32x4.shr_s(above, 23);
+  const m = i32x4.sub(x, v128.and(above, i32x4.splat(0xff800000)));
+  return round4(pow2(low64(m), f64x2.convert_low_i32x4_s(e), low64(y)), pow2(high64(m), f64x2.convert_low_i32x4_s(swap64(e)), high64(y)));
 }
 
-/** Adding it to a float64 leaves the nearest whole number in the lowest bits. */
-const SHIFT: f64 = 6755399441055744;
+// (ln 2)^n / n!
+const LN2_2 = (Math.LN2 * Math.LN2) / 2;
+const LN2_3 = (LN2_2 * Math.LN2) / 3;
+const LN2_4 = (LN2_3 * Math.LN2) / 4;
+const LN2_5 = (LN2_4 * Math.LN2) / 5;
+const LN2_6 = (LN2_5 * Math.LN2) / 6;
+const LN2_7 = (LN2_6 * Math.LN2) / 7;
+const LN2_8 = (LN2_7 * Math.LN2) / 8;
 
-/** 2^(y log2 x) of two float64, to 12 digits. */
-function pow2(x: v128, y: v128): v128 {
+/** 2^(y (e + log2 m)) of two float64, to 9 digits. */
+function pow2(m: v128, e: v128, y: v128): v128 {
   const one = f64x2.splat(1);
-  // x = m · 2^e with m in [√½, √2); log2 m by the series of (m − 1) / (m + 1).
-  let e = i64x2.sub(i64x2.shr_u(x, 52), i64x2.splat(1023));
-  let m = v128.or(v128.and(x, i64x2.splat(0x000fffffffffffff)), one);
-  const high = f64x2.gt(m, f64x2.splat(Math.SQRT2));
-  m = v128.bitselect(f64x2.mul(m, f64x2.splat(0.5)), m, high);
-  e = i64x2.add(i64x2.sub(e, high), f64x2.splat(SHIFT));
+  // log2 m by the series of (m − 1) / (m + 1).
   const s = f64x2.div(f64x2.sub(m, one), f64x2.add(m, one));
   const z = f64x2.mul(s, s);
   // Even and odd powers apart, here and below: neither has to wait for the other.
   const z2 = f64x2.mul(z, z);
-  let even = horner64(f64x2.splat(1.0 / 13), z2, 1.0 / 9);
-  let odd = horner64(f64x2.splat(1.0 / 15), z2, 1.0 / 11);
-  even = horner64(even, z2, 1.0 / 5);
-  odd = horner64(odd, z2, 1.0 / 7);
-  even = horner64(even, z2, 1);
-  odd = horner64(odd, z2, 1.0 / 3);
-  const p = f64x2.add(even, f64x2.mul(z, odd));
-  const log = f64x2.add(f64x2.sub(e, f64x2.splat(SHIFT)), f64x2.mul(f64x2.mul(s, p), f64x2.splat(2 * Math.LOG2E)));
+  let even = horner64(f64x2.splat((2 * Math.LOG2E) / 9), z2, (2 * Math.LOG2E) / 5);
+  let odd = horner64(f64x2.splat((2 * Math.LOG2E) / 11), z2, (2 * Math.LOG2E) / 7);
+  even = horner64(even, z2, 2 * Math.LOG2E);
+  odd = horner64(odd, z2, (2 * Math.LOG2E) / 3);
+  const log = f64x2.add(e, f64x2.mul(s, f64x2.add(even, f64x2.mul(z, odd))));
   // Beyond 200 a float is infinite or 0 in any case.
   const t = f64x2.pmax(f64x2.pmin(f64x2.mul(y, log), f64x2.splat(200)), f64x2.splat(-200));
-  const n = f64x2.nearest(t);
-  const r = f64x2.mul(f64x2.sub(t, n), f64x2.splat(Math.LN2));
+  const shifted = f64x2.add(t, f64x2.splat(SHIFT_F64));
+  const r = f64x2.sub(t, f64x2.sub(shifted, f64x2.splat(SHIFT_F64)));
+  // 2^r by the series of e^(r ln 2).
   const r2 = f64x2.mul(r, r);
-  even = horner64(f64x2.splat(1.0 / 3628800), r2, 1.0 / 40320);
-  odd = horner64(f64x2.splat(1.0 / 362880), r2, 1.0 / 5040);
-  even = horner64(even, r2, 1.0 / 720);
-  odd = horner64(odd, r2, 1.0 / 120);
-  even = horner64(even, r2, 1.0 / 24);
-  odd = horner64(odd, r2, 1.0 / 6);
-  even = horner64(even, r2, 0.5);
-  odd = horner64(odd, r2, 1);
+  even = horner64(f64x2.splat(LN2_8), r2, LN2_6);
+  odd = horner64(f64x2.splat(LN2_7), r2, LN2_5);
+  even = horner64(even, r2, LN2_4);
+  odd = horner64(odd, r2, LN2_3);
+  even = horner64(even, r2, LN2_2);
+  odd = horner64(odd, r2, Math.LN2);
   even = horner64(even, r2, 1);
   const exp = f64x2.add(even, f64x2.mul(r, odd));
-  return f64x2.mul(exp, i64x2.shl(i64x2.add(f64x2.add(n, f64x2.splat(SHIFT)), i64x2.splat(1023)), 52));
+  return f64x2.mul(exp, i64x2.shl(i64x2.add(shifted, i64x2.splat(1023)), 52));
 }
 
 function horner64(p: v128, x: v128, c: f64): v128 {
@@ -149,7 +154,11 @@ export function low64(v: v128): v128 {
 
 /** Floats 2 and 3 as float64. */
 export function high64(v: v128): v128 {
-  return f64x2.promote_low_f32x4(v128.shuffle<i64>(v, v, 1, 0));
+  return f64x2.promote_low_f32x4(swap64(v));
+}
+
+function swap64(v: v128): v128 {
+  return v128.shuffle<i64>(v, v, 1, 0);
 }
 
 /** Two pairs of float64 rounded to four floats. */

@@ -1,18 +1,15 @@
 /** What softmax and cross-entropy have in common: the maximum and the sum of exponentials of one row. */
 import { add4, exp4, storeFirst, sum2 } from './math';
 
-/** The greatest of n adjacent floats; NaN if one of them is. */
+/** The greatest of n adjacent floats. It passes over NaN, which the sum of exponentials tells of in any case. */
 export function rowMax(x: usize, n: i32): f32 {
   const end = x + ((<usize>n) << 2);
   const whole = x + ((<usize>(n & ~3)) << 2);
   let v = f32x4.splat(-Infinity);
-  for (; x < whole; x += 16) v = f32x4.max(v, v128.load(x));
-  let best = max<f32>(
-    max<f32>(f32x4.extract_lane(v, 0), f32x4.extract_lane(v, 1)),
-    max<f32>(f32x4.extract_lane(v, 2), f32x4.extract_lane(v, 3)),
-  );
-  for (; x < end; x += 4) best = max<f32>(best, f32.load(x));
-  return best;
+  for (; x < whole; x += 16) v = f32x4.pmax(v, v128.load(x));
+  for (; x < end; x += 4) v = f32x4.pmax(v, v128.load32_splat(x));
+  v = f32x4.pmax(v, v128.shuffle<i64>(v, v, 1, 0));
+  return max<f32>(f32x4.extract_lane(v, 0), f32x4.extract_lane(v, 1));
 }
 
 /** Lanes below `count` set: what counts of a vector that runs over the end of its row. */
@@ -24,12 +21,24 @@ export function firstLanes(count: i32): v128 {
 export function sumExp(y: usize, x: usize, shift: f32, n: i32): f64 {
   const s = f32x4.splat(shift);
   let sums = f64x2.splat(0);
-  for (let i = 0; i < n; i += 4) {
+  let others = sums;
+  // Two vectors at a time, the last one twice where it is alone.
+  for (let i = 0; i < n; i += 8) {
     const offset = (<usize>i) << 2;
+    const left = n - i;
+    const second: usize = left > 4 ? 16 : 0;
     let e = exp4(f32x4.sub(v128.load(x + offset), s));
-    if (i + 4 > n) e = v128.and(e, firstLanes(n - i));
+    let f = exp4(f32x4.sub(v128.load(x + offset + second), s));
+    if (left < 8) {
+      e = v128.and(e, firstLanes(left));
+      f = v128.and(f, firstLanes(left - 4));
+    }
     sums = add4(sums, e);
-    if (y) storeFirst(y + offset, e, n - i);
+    others = add4(others, f);
+    if (y) {
+      storeFirst(y + offset, e, left);
+      storeFirst(y + offset + 16, f, left - 4);
+    }
   }
-  return sum2(sums);
+  return sum2(f64x2.add(sums, others));
 }

@@ -389,8 +389,11 @@ export const cases: readonly Case[] = [
   // NaN and infinities, side by side: a word of SIMD at a time and what is left over.
   ...extremes({ add, sub, mul, div, maximum, minimum }, [X(67), X(67)]),
   ...extremes({ greater, equal }, [X(67), X(67)], 'none'),
+  ...extremes({ pow, 'pow by ½': (x) => pow(x, 0.5), 'pow by −3': (x) => pow(x, -3) }, [X(67), X(67)], 'none'),
   ...extremes({ neg, abs, exp, log, sqrt, square, reciprocal, sigmoid, tanh, relu, leakyRelu }, [X(67)]),
-  ...extremes({ clamp: (x) => clamp(x, -0.75, 1.5), softmax, logSoftmax }, [X(9, 5)]),
+  ...extremes({ clamp: (x) => clamp(x, -0.75, 1.5) }, [X(9, 5)]),
+  ...extremes({ softmax, logSoftmax }, [X(9, 13)]),
+  ...extremes({ crossEntropy: (x, labels) => crossEntropy(x, labels) }, [X(9, 13), L(13, 9)]),
   ...extremes({ sum, mean, max, min }, [X(67)]),
   ...extremes({ argmax }, [X(9, 7)], 'none'),
   ...extremes({ maxPool2d: (x) => maxPool2d(x, { kernel: 3, stride: 2, padding: 1 }) }, [X(2, 3, 7, 9)]),
