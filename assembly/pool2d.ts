@@ -1,7 +1,8 @@
 /**
  * Max pooling with its switches and average pooling, of planes x [H, W] to y [OH, OW], planes [begin, end).
  *
- * Max pooling takes the maxima along each row, which the windows above and below share, and then those of the rows' maxima.
+ * Max pooling takes the maxima along each row, which the windows above and below share, and then those of the rows' maxima. They are
+ * kept in scratch memory; of small planes, which it goes down in strips of four outputs, in registers.
  *
  * Of average pooling, outputs whose window lies inside the image horizontally are computed four at a time; the others, at the left
  * and right border, one by one. The last four may overlap the four before them: they come out the same.
@@ -13,6 +14,9 @@ import { endInside, endWhole, firstInside, firstWhole, gather4 } from './window'
 
 /** What stands in scratch memory around a row of the image, so that no window has to be clipped: it never wins. */
 const NOTHING: f32 = -Infinity;
+
+/** Planes that are wider are faster read row by row than strip by strip. */
+const STRIPS = 32;
 
 /**
  * switches is 0 where they are not wanted. Padding never wins, the first of equal values does, NaN passes through and the
@@ -39,6 +43,16 @@ export function maxPool2d(
   begin: i32,
   end: i32,
 ): void {
+  const by2 = (kw === 2 || kw === 3) && strideW === 2 && dilationW === 1;
+  const square = by2 && kh === kw && strideH === 2 && dilationH === 1;
+  if (square && w <= STRIPS && padTop + padLeft === 0 && ow >= 4 && ow * 2 + kw - 2 <= w && oh * 2 + kh - 2 <= h) {
+    for (let plane = begin; plane < end; plane++) {
+      const image = x + ((<usize>plane * <usize>h * <usize>w) << 2);
+      const to = (<usize>plane * <usize>oh * <usize>ow) << 2;
+      for (let i = 0; i < ow; i += 4) maxOfStrip(y + to, switches ? switches + to : 0, image, w, kw, oh, ow, min(i, ow - 4));
+    }
+    return;
+  }
   const reach = dilationH * (kh - 1) + 1;
   const padded = max(padLeft + w, ((ow + 3) & ~3) * strideW + dilationW * (kw - 1)) + 8;
   const rows = scratch + ((<usize>((padded + 3) & ~3)) << 2);
@@ -61,7 +75,7 @@ export function maxPool2d(
         const row = rows + <usize>(ready % reach) * pitch * 2;
         ordinary = copyOrdinary(scratch + ((<usize>padLeft) << 2), image + ((<usize>(ready * w)) << 2), w) && ordinary;
         const place = ready * w - padLeft;
-        if ((kw === 2 || kw === 3) && strideW === 2 && dilationW === 1) maxAlongBy2(row, pitch, scratch, place, kw);
+        if (by2) maxAlongBy2(row, pitch, scratch, place, kw);
         else maxAlong(row, pitch, scratch, place, kw, strideW, dilationW);
       }
       if (!ordinary) {
@@ -101,6 +115,61 @@ export function maxPool2d(
         if (switches) storeFirst(switches + to + offset, place, ow - i);
       }
     }
+  }
+}
+
+/** Windows of two or three rows and columns, two apart, inside the image: the outputs [ox, ox + 4) of each row. */
+function maxOfStrip(y: usize, switches: usize, image: usize, w: i32, k: i32, oh: i32, ow: i32, ox: i32): void {
+  const pitch = (<usize>ow) << 2;
+  let place = i32x4.add(i32x4.splat(ox * 2), i32x4(0, 2, 4, 6));
+  let x = image + ((<usize>ox) << 3);
+  y += (<usize>ox) << 2;
+  if (switches) switches += (<usize>ox) << 2;
+  // Of the two rows above: the maxima, their places, and sums, which tell of NaN and −∞.
+  let best0 = f32x4.splat(NOTHING);
+  let best1 = best0;
+  let place0 = place;
+  let place1 = place;
+  let sum0 = f32x4.splat(0);
+  let sum1 = sum0;
+  for (let row = 0, oy = 0; oy < oh; row++) {
+    const a = v128.load(x);
+    const b = v128.load(x, 16);
+    const v0 = v128.shuffle<f32>(a, b, 0, 2, 4, 6);
+    const v1 = v128.shuffle<f32>(a, b, 1, 3, 5, 7);
+    let best = f32x4.pmax(v0, v1);
+    let sum = f32x4.add(v0, v1);
+    if (k === 3) {
+      const v2 = v128.shuffle<f32>(v128.load(x, 8), v128.load(x, 24), 0, 2, 4, 6);
+      best = f32x4.pmax(best, v2);
+      sum = f32x4.add(sum, v2);
+    }
+    // One place further for each comparison that fails (−1) before the first that does not.
+    const not0 = f32x4.ne(v0, best);
+    const here = i32x4.sub(i32x4.sub(place, not0), v128.and(not0, f32x4.ne(v1, best)));
+    if (row === oy * 2 + k - 1) {
+      if (i32x4.all_true(f32x4.gt(f32x4.add(f32x4.add(sum0, sum1), sum), f32x4.splat(NOTHING)))) {
+        const most = f32x4.pmax(f32x4.pmax(best0, best1), best);
+        v128.store(y, most);
+        if (switches) {
+          const later = v128.bitselect(place1, here, f32x4.eq(best1, most));
+          v128.store(switches, v128.bitselect(place0, later, f32x4.eq(best0, most)));
+        }
+      } else anyMax(y, switches, image, w, oy * 2, 0, k, k, 4, 2, -2 * ox, 1, 1);
+      y += pitch;
+      if (switches) switches += pitch;
+      oy++;
+    }
+    if (k === 3) {
+      best0 = best1;
+      place0 = place1;
+      sum0 = sum1;
+    }
+    best1 = best;
+    place1 = here;
+    sum1 = sum;
+    x += (<usize>w) << 2;
+    place = i32x4.add(place, i32x4.splat(w));
   }
 }
 

@@ -10,7 +10,8 @@ export function firstInside(start: i32, step: i32): i32 {
 
 /** One beyond the greatest i < count with start + i · step < size. May be below `firstInside`: then nothing lies inside. */
 export function endInside(start: i32, step: i32, count: i32, size: i32): i32 {
-  return start >= size ? 0 : min(count, (size - start + step - 1) / step);
+  if (start + (count - 1) * step < size) return count; // as most do, without a division
+  return start >= size ? 0 : (size - start + step - 1) / step;
 }
 
 /** The outputs [first, end) of an axis whose whole window of `reach` lies inside the input, so that they need no clipping. */

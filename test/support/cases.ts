@@ -188,6 +188,10 @@ export const cases: readonly Case[] = [
     maxPool('four paddings', [1, 2, 5, 6], { kernel: 3, stride: 2, padding: [0, 1, 2, 1] }, B),
     maxPool('a window over everything', [2, 2, 5, 4], { kernel: [5, 4] }),
     maxPool('ties', [2, 2, 7, 6], { kernel: 3, stride: 2 }, S, { gradient: 'compared' }),
+    maxPool('2×2, rows of five', [2, 2, 6, 11], { kernel: 2 }),
+    maxPool('2×2, wide', [1, 2, 4, 40], { kernel: 2 }),
+    maxPool('overlapping, rows of six', [2, 2, 9, 13], { kernel: 3, stride: 2 }, B),
+    maxPool('overlapping, ties, rows of seven', [2, 2, 8, 16], { kernel: 3, stride: 2 }, S, { gradient: 'compared' }),
     maxPool('a row of 33', [1, 2, 3, 33], { kernel: 3, stride: [1, 2], padding: 1 }),
     maxPool('no images', [0, 2, 4, 4], { kernel: 2 }),
   ]),
@@ -398,6 +402,7 @@ export const cases: readonly Case[] = [
   ...extremes({ argmax }, [X(9, 7)], 'none'),
   ...extremes({ maxPool2d: (x) => maxPool2d(x, { kernel: 3, stride: 2, padding: 1 }) }, [X(2, 3, 7, 9)]),
   ...extremes({ maxPool2dWithSwitches: (x) => maxPool2dWithSwitches(x, { kernel: 3, stride: 2 }).switches }, [X(2, 3, 7, 9)], 'none'),
+  ...extremes({ maxPool2d: (x) => maxPool2d(x, { kernel: 2 }) }, [X(2, 3, 7, 11)]),
   ...extremes({ cast: (x) => cast(x, 'int32') }, [X(67)], 'none'),
 
   ...table('take', {}, [
