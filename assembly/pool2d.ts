@@ -337,7 +337,13 @@ export function avgPool2d(
   }
 }
 
-/** Every output's gradient, divided as above, added to the places that its window saw. */
+/**
+ * Every output's gradient, divided as above, added to the places that its window saw: a row's shares are spread along a padded row of
+ * the image first, which is then added to all rows that its windows saw.
+ *
+ * Scratch memory, each row `padded` floats: the divisors along a row of outputs, the spread row, and a row of shares with `reach`
+ * zeros before them.
+ */
 export function avgPool2dGrad(
   dx: usize,
   dy: usize,
@@ -359,30 +365,94 @@ export function avgPool2dGrad(
   begin: i32,
   end: i32,
 ): void {
-  const planeSize = (<usize>h * <usize>w) << 2;
+  const reach = (dilationW * (kw - 1) + 4) & ~3;
+  const padded = (max(padLeft + w, ((ow + 3) & ~3) * strideW + dilationW * (kw - 1)) + 11) & ~3;
+  const spread = scratch + ((<usize>padded) << 2);
+  const shares = spread + ((<usize>(padded + reach)) << 2);
+  memory.fill(spread, 0, (<usize>(2 * padded + reach)) << 2);
+  for (let ox = 0; ox < ow; ox++) {
+    const left = ox * strideW - padLeft;
+    const count = countPad
+      ? endInside(left, dilationW, kw, w + padRight)
+      : endInside(left, dilationW, kw, w) - firstInside(left, dilationW);
+    f32.store(scratch + ((<usize>ox) << 2), <f32>count);
+  }
+  // One window over everything, as in global average pooling.
+  const all = oh * ow === 1 && dilationH * dilationW === 1 && kh >= padTop + h && kw >= padLeft + w;
   for (let plane = begin; plane < end; plane++) {
-    const image = dx + <usize>plane * planeSize;
-    memory.fill(image, 0, planeSize);
+    const image = dx + ((<usize>plane * <usize>h * <usize>w) << 2);
     let from = dy + ((<usize>plane * <usize>oh * <usize>ow) << 2);
-    for (let oy = 0; oy < oh; oy++) {
+    if (all) {
+      const countY = <f32>(countPad ? min(kh, padTop + h + padBottom) : h);
+      fillWith(image, f32x4.splat(f32.load(from) / (f32.load(scratch) * countY)), h * w);
+      continue;
+    }
+    let done = 0; // rows that hold something already
+    for (let oy = 0; oy < oh; oy++, from += (<usize>ow) << 2) {
       const top = oy * strideH - padTop;
       const kyFrom = firstInside(top, dilationH);
       const kyEnd = endInside(top, dilationH, kh, h);
-      const countY = countPad ? endInside(top, dilationH, kh, h + padBottom) : kyEnd - kyFrom;
-      for (let ox = 0; ox < ow; ox++, from += 4) {
-        const left = ox * strideW - padLeft;
-        const kxFrom = firstInside(left, dilationW);
-        const kxEnd = endInside(left, dilationW, kw, w);
-        const countX = countPad ? endInside(left, dilationW, kw, w + padRight) : kxEnd - kxFrom;
-        const share = f32.load(from) / <f32>(countY * countX);
-        for (let ky = kyFrom; ky < kyEnd; ky++) {
-          const row = (top + ky * dilationH) * w + left;
-          for (let kx = kxFrom; kx < kxEnd; kx++) {
-            const p = image + ((<usize>(row + kx * dilationW)) << 2);
-            f32.store(p, f32.load(p) + share);
-          }
-        }
+      if (kyFrom >= kyEnd) continue;
+      const countY = f32x4.splat(<f32>(countPad ? endInside(top, dilationH, kh, h + padBottom) : kyEnd - kyFrom));
+      for (let i = 0; i < ow; i += 4) {
+        const offset = (<usize>i) << 2;
+        const share = f32x4.div(v128.load(from + offset), f32x4.mul(v128.load(scratch + offset), countY));
+        storeFirst(shares + offset, share, ow - i);
       }
+      spreadRow(spread, shares, padLeft + w, kw, ow, strideW, dilationW);
+      // Rows that no window has seen yet are overwritten, and need zeros only if this one passes over them.
+      const bottom = min(h, top + dilationH * (kh - 1) + 1);
+      const zeros = dilationH === 1 ? top : bottom;
+      if (zeros > done) {
+        memory.fill(image + ((<usize>(done * w)) << 2), 0, (<usize>((zeros - done) * w)) << 2);
+        done = zeros;
+      }
+      for (let ky = kyFrom; ky < kyEnd; ky++) {
+        const row = top + ky * dilationH;
+        takeRow(image + ((<usize>(row * w)) << 2), spread + ((<usize>padLeft) << 2), w, row < done);
+      }
+      done = max(done, bottom);
+    }
+    if (done < h) memory.fill(image + ((<usize>(done * w)) << 2), 0, (<usize>((h - done) * w)) << 2);
+  }
+}
+
+function fillWith(to: usize, v: v128, n: i32): void {
+  for (let i = 0; i < n; i += 4) storeFirst(to + ((<usize>i) << 2), v, n - i);
+}
+
+/** Stores n floats, or adds them to those that stand there. */
+function takeRow(to: usize, from: usize, n: i32, add: bool): void {
+  for (let i = 0; i < n; i += 4) {
+    const offset = (<usize>i) << 2;
+    let v = v128.load(from + offset);
+    if (add) v = f32x4.add(v128.load(to + offset), v);
+    storeFirst(to + offset, v, n - i);
+  }
+}
+
+/** The first n floats of a padded row, at least: each the sum of the shares whose windows see it. Beside the row's shares stand zeros. */
+function spreadRow(to: usize, shares: usize, n: i32, kw: i32, ow: i32, stride: i32, dilation: i32): void {
+  if (stride > 2) {
+    memory.fill(to, 0, (<usize>n) << 2);
+    for (let ox = 0; ox < ow; ox++, shares += 4, to += (<usize>stride) << 2) {
+      for (let kx = 0, p = to; kx < kw; kx++, p += (<usize>dilation) << 2) f32.store(p, f32.load(p) + f32.load(shares));
+    }
+    return;
+  }
+  for (let i = 0; i < n; i += stride << 2, shares += 16) {
+    let even = f32x4.splat(0);
+    let odd = even;
+    for (let offset = dilation * (kw - 1); offset >= 0; offset -= dilation) {
+      const v = v128.load(shares - ((<usize>(stride === 2 ? offset >> 1 : offset)) << 2));
+      if (stride === 2 && offset & 1) odd = f32x4.add(odd, v);
+      else even = f32x4.add(even, v);
+    }
+    const p = to + ((<usize>i) << 2);
+    if (stride === 1) v128.store(p, even);
+    else {
+      v128.store(p, v128.shuffle<f32>(even, odd, 0, 4, 1, 5));
+      v128.store(p, v128.shuffle<f32>(even, odd, 2, 6, 3, 7), 16);
     }
   }
 }

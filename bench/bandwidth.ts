@@ -100,6 +100,25 @@ function pooling(name: string, channels: number, size: number, kernel: number, s
   ];
 }
 
+function averaging(name: string, channels: number, size: number, kernel: number, stride: number, padding = 0): Kernel[] {
+  const p = poolParams('bench', [BATCH, channels, size, size], { kernel, stride, padding });
+  const [outer, inner] = [p.planes * p.h * p.w, p.planes * p.oh * p.ow];
+  return [
+    {
+      name: `${name} average pooling`,
+      operands: [room(inner), given(noise(outer, 1))],
+      outputs: [0],
+      run: (backend, y, x) => backend.avgPool2d(y, x, p),
+    },
+    {
+      name: `${name} average pooling, gradient`,
+      operands: [room(outer), given(noise(inner, 2))],
+      outputs: [0],
+      run: (backend, dx, dy) => backend.avgPool2dGrad(dx, dy, p),
+    },
+  ];
+}
+
 function normalization(name: string, channels: number, size: number): Kernel[] {
   // The paper's numbers, over a wider range of values, so that the sums tell.
   const p = { n: BATCH, c: channels, h: size, w: size, size: 5, alphaOverSize: 0.02, beta: 0.75, k: 2, region: 'across' } as const;
@@ -127,7 +146,11 @@ const logits = given(noise(ROWS.rows * ROWS.columns, 1));
 const KERNELS: Kernel[] = [
   ...pooling('zfnet pool1', 96, 110, 3, 2, 1),
   ...pooling('zfnet pool2', 256, 26, 3, 2, 1),
+  ...pooling('zfnet pool5', 256, 13, 3, 2),
   ...pooling('lenet pool1', 20, 24, 2, 2),
+  ...averaging('zfnet pool1', 96, 110, 3, 2, 1),
+  ...averaging('lenet pool1', 20, 24, 2, 2),
+  ...averaging('global', 512, 7, 7, 7),
   ...normalization('zfnet norm1', 96, 55),
   ...normalization('zfnet norm2', 256, 13),
   {

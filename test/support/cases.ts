@@ -235,7 +235,13 @@ export const cases: readonly Case[] = [
     avgPool('rounded up', [1, 2, 6, 8], { kernel: 3, stride: 2, ceil: true }),
     avgPool('rounded up, padded', [1, 2, 6, 8], { kernel: [3, 4], stride: [2, 3], padding: [1, 2], ceil: true }),
     avgPool('four paddings, dilated', [1, 2, 7, 8], { kernel: [3, 2], stride: [1, 2], padding: [0, 1, 2, 0], dilation: [2, 3] }),
+    avgPool('wide, dilated, by 1', [1, 2, 6, 13], { kernel: [2, 3], stride: 1, padding: 1, dilation: [1, 2] }),
+    avgPool('2×2, wide', [1, 2, 5, 19], { kernel: 2 }),
+    avgPool('gaps between windows', [2, 2, 9, 12], { kernel: 2, stride: [4, 3] }),
+    avgPool('gaps between windows, dilated', [1, 2, 12, 11], { kernel: [2, 3], stride: [5, 4], dilation: [2, 1] }),
     avgPool('over everything', [2, 3, 5, 4], { kernel: [5, 4] }),
+    avgPool('over everything and padding', [2, 3, 5, 3], { kernel: [7, 5], padding: 1 }),
+    avgPool('over everything, padding not counted', [2, 3, 5, 3], { kernel: [7, 5], padding: 1, countIncludePad: false }),
     avgPool('no images', [0, 2, 4, 4], { kernel: 2 }),
   ]),
 

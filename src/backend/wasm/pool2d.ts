@@ -11,13 +11,16 @@ const PLACES = 65536;
 const sizes = (p: PoolParams) => [p.h, p.w, p.kh, p.kw, p.oh, p.ow, p.strideH, p.strideW] as const;
 const allPads = (p: PoolParams) => [p.padTop, p.padLeft, p.padBottom, p.padRight] as const;
 
-/** Scratch of max pooling, in bytes: a padded row, and a window's rows of maxima and places. See assembly/pool2d.ts. */
-function rowsOf(p: PoolParams): number {
-  const outputs = Math.ceil(p.ow / 4) * 4;
-  const padded = Math.max(p.padLeft + p.w, outputs * p.strideW + p.dilationW * (p.kw - 1)) + 8;
-  const reach = p.dilationH * (p.kh - 1) + 1;
-  return (Math.ceil(padded / 4) * 4 + 2 * reach * outputs) * 4;
-}
+const vectors = (count: number) => Math.ceil(count / 4) * 4;
+
+/** A row of the image, padded so that no window of a whole vector of outputs leaves it. See assembly/pool2d.ts, also for what follows. */
+const paddedRow = (p: PoolParams) => vectors(Math.max(p.padLeft + p.w, vectors(p.ow) * p.strideW + p.dilationW * (p.kw - 1)) + 8);
+
+/** Scratch of max pooling, in bytes: a padded row, and a window's rows of maxima and places. */
+const maxScratch = (p: PoolParams) => (paddedRow(p) + 2 * (p.dilationH * (p.kh - 1) + 1) * vectors(p.ow)) * 4;
+
+/** Of the gradient of average pooling: three padded rows, and zeros before one of them. */
+const avgGradScratch = (p: PoolParams) => (3 * paddedRow(p) + vectors(p.dilationW * (p.kw - 1) + 1)) * 4;
 
 export function pool2d(engine: WasmEngine): PoolKernels {
   const grain = (p: PoolParams) => PLACES / (p.oh * p.ow * p.kh * p.kw);
@@ -26,7 +29,7 @@ export function pool2d(engine: WasmEngine): PoolKernels {
     maxPool2d(y, switches, x, p) {
       engine.expect('maxPool2d', 'float32', y, x);
       if (switches !== null) engine.expect('maxPool2d', 'int32', switches);
-      engine.reserveScratch(rowsOf(p));
+      engine.reserveScratch(maxScratch(p));
       const pointers = [engine.pointer(y), switches === null ? 0 : engine.pointer(switches), engine.pointer(x)] as const;
       engine.parallel('maxPool2d', p.planes, grain(p), ...pointers, ...sizes(p), p.padTop, p.padLeft, p.dilationH, p.dilationW);
     },
@@ -39,6 +42,7 @@ export function pool2d(engine: WasmEngine): PoolKernels {
 
     avgPool2dGrad(dx, dy, p) {
       engine.expect('avgPool2dGrad', 'float32', dx, dy);
+      engine.reserveScratch(avgGradScratch(p));
       const rest = [...sizes(p), ...allPads(p), p.dilationH, p.dilationW, p.countIncludePad ? 1 : 0] as const;
       engine.parallel('avgPool2dGrad', p.planes, grain(p), engine.pointer(dx), engine.pointer(dy), ...rest);
     },
