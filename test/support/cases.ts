@@ -408,7 +408,7 @@ export const cases: readonly Case[] = [
   ...extremes({ argmax }, [X(9, 7)], 'none'),
   ...extremes({ maxPool2d: (x) => maxPool2d(x, { kernel: 3, stride: 2, padding: 1 }) }, [X(2, 3, 7, 9)]),
   ...extremes({ maxPool2dWithSwitches: (x) => maxPool2dWithSwitches(x, { kernel: 3, stride: 2 }).switches }, [X(2, 3, 7, 9)], 'none'),
-  ...extremes({ maxPool2d: (x) => maxPool2d(x, { kernel: 2 }) }, [X(2, 3, 7, 11)]),
+  ...extremes({ 'maxPool2d by 2': (x) => maxPool2d(x, { kernel: 2 }) }, [X(2, 3, 7, 11)]),
   ...extremes({ cast: (x) => cast(x, 'int32') }, [X(67)], 'none'),
 
   ...table('take', {}, [
