@@ -63,7 +63,7 @@ const marks = [...compared.flatMap(speedMarks), ...memoryMarks(memory), ...(size
 
 const { cpu, processors, node } = machine();
 show(
-  `${cpu}, ${processors} processors, Node ${node}${values.quick ? '; one short round: for trying out, not for conclusions' : `; middle of ${rounds} rounds`}`,
+  `${cpu}, ${processors} processors, Node ${node}; middle of ${rounds} round${rounds === 1 ? '' : 's'}${values.quick ? ', each short: for trying out, not for conclusions' : ''}`,
 );
 if (compared.length > 0) show(speedTable(compared, peers, values.markdown));
 for (const { task, failed } of compared)

@@ -9,6 +9,8 @@ export const UNIT_COLUMNS = 192;
 /** Rows of C that a unit computes at most and, when rows are split to keep all threads busy, at least: each unit packs B anew. */
 const UNIT_ROWS_MOST = 768;
 const UNIT_ROWS_LEAST = 48;
+/** With so many rows, packing B for each unit costs next to nothing. */
+const UNIT_ROWS_TALL = 128;
 /** Less work than this is not worth waking a thread for, or a chunk of its own, in floating-point operations. */
 const PARALLEL_FLOP = 5e6;
 const CHUNK_FLOP = 2e6;
@@ -51,6 +53,8 @@ export function splitProduct(
   let across = Math.ceil(columns / mostColumns);
   let down = Math.ceil(rows / mostRows);
   const few = () => across * down * times < wanted;
+  // Tall units first: whole tiles of columns leave an uneven rest more often than rows do.
+  while (few() && rows / (down + 1) >= UNIT_ROWS_TALL) down++;
   if (few()) across = Math.min(Math.ceil(wanted / (down * times)), Math.max(across, Math.ceil(columns / 96)));
   while (few() && rows / (down + 1) >= UNIT_ROWS_LEAST) down++;
   if (few()) across = Math.min(2 * wanted, Math.max(across, Math.ceil(columns / 16)));
