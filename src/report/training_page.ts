@@ -43,7 +43,7 @@ export function trainingPage({ run, config, metrics, steps, status, warnings, no
     title: 'Loss and error',
     body: html`<div class="charts">
 <figure>${loss}<figcaption>Cross-entropy in training: the mean of each epoch${steps.length > 0 && ', and in grey of the steps between'}. Dotted: guessing.</figcaption></figure>
-<figure>${error}<figcaption>Wrong first answers, in training (with dropout, while the network changes) and on images that are not learned from.</figcaption></figure>
+<figure>${error}<figcaption>Wrong first answers, in training (${architecture.dropout > 0 && 'with dropout, '}while the network changes) and on images that are not learned from.</figcaption></figure>
 </div>${drops > 0 && html`<p class="note">Upright dotted lines: the learning rate was lowered.</p>`}`,
   };
   const rows = metrics.slice(-MOST_ROWS).reverse();

@@ -138,6 +138,13 @@ describe('the page', () => {
     expect(document.querySelector('pre')?.textContent).toBe('npx zfnet demo --out "a & b"');
   });
 
+  it('tells of dropout where the network has some', async () => {
+    const tells = (page: string) => page.includes('switched off at random (dropout)');
+    expect(tells(text)).toBe(true);
+    const model = zfnet('small', { classes: 3, inputSize: 28, width: 0.04, seed: 3, dropout: 0 });
+    expect(tells(await buildReport({ ...(await input()), model }))).toBe(false);
+  });
+
   it('gives its memory back', () => {
     expect(held).toBe(0);
   });

@@ -4,9 +4,10 @@ import type { ReportContext, Section } from '../input.js';
 import { learningCurves } from '../learning_curves.js';
 import { count } from '../words.js';
 
-export function learningSection({ metrics, dataset }: ReportContext): Section | null {
+export function learningSection({ metrics, dataset, summaries }: ReportContext): Section | null {
   if (metrics.length < 2) return null;
   const { loss, error, drops } = learningCurves({ metrics, classes: dataset.classes.length });
+  const dropout = summaries.some(({ kind }) => kind === 'Dropout');
   const speed = metrics.reduce((sum, m) => sum + (m.imagesPerSecond ?? 0), 0) / metrics.length;
   return {
     id: 'learning',
@@ -17,8 +18,8 @@ for someone who is sure and right. What counts in the end is the <em>error</em>,
 are not learned from: if it stayed high there while the other fell, the network would be learning by heart.</p>
 <div class="charts">
 <figure>${loss}<figcaption>Surprise at the right answer.</figcaption></figure>
-<figure>${error}<figcaption>Wrong answers, in training and on unseen images. Training counts while the network still changes, and with half of its upper
-units switched off at random (dropout), so it can look worse there.</figcaption></figure>
+<figure>${error}<figcaption>Wrong answers, in training and on unseen images. Training counts while the network still
+changes${dropout && ', and with some of its units switched off at random (dropout)'}, so it can look worse there.</figcaption></figure>
 </div>
 ${drops > 0 && html`<p class="note">Dotted lines: the learning rate, the size of the nudges, was lowered.</p>`}
 ${speed > 0 && html`<p class="note">Speed: ${count(Math.round(speed))} images a second.</p>`}`,
