@@ -3,9 +3,10 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { delimiter, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
+import { CHROMIUM_ARGS, CHROMIUM_NAMES, findChromium } from '../programs.mjs';
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { shots: { type: 'string' } } });
 const file = resolve(positionals[0] ?? 'runs/demo/report/index.html');
@@ -18,14 +19,9 @@ if (!existsSync('node_modules')) execFileSync('npm', ['install', '--no-package-l
 const { chromium } = await import('playwright-core');
 const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 
-const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'chrome'];
-const executablePath =
-  process.env.CHROME ??
-  (process.env.PATH ?? '')
-    .split(delimiter)
-    .flatMap((folder) => NAMES.map((name) => join(folder, name)))
-    .find((path) => existsSync(path));
-if (!executablePath) throw new Error(`no browser: install Debian's chromium, or set CHROME to one (looked for ${NAMES.join(', ')})`);
+const executablePath = findChromium();
+if (!executablePath)
+  throw new Error(`no browser: install Debian's chromium, or set CHROME to one (looked for ${CHROMIUM_NAMES.join(', ')})`);
 
 let checks = 0;
 const problems = [];
@@ -34,17 +30,7 @@ const check = (right, what) => {
   if (!right) problems.push(what);
 };
 
-const browser = await chromium.launch({
-  executablePath,
-  args: [
-    '--no-sandbox',
-    '--disable-quic',
-    '--no-first-run',
-    '--disable-background-networking',
-    '--disable-component-update',
-    '--disable-sync',
-  ],
-});
+const browser = await chromium.launch({ executablePath, args: CHROMIUM_ARGS });
 try {
   for (const colorScheme of ['light', 'dark']) {
     for (const [device, width] of Object.entries({ desktop: 1280, phone: 360 })) {

@@ -1,19 +1,13 @@
 // Pages of real browsers: the engine on the main thread and in a worker, with and without the headers that let memory be shared.
 
-import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
-import { delimiter, extname, join, normalize } from 'node:path';
+import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { CHROMIUM_ARGS, findChromium, findFirefox } from '../programs.mjs';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const TYPES = { '.js': 'text/javascript', '.mjs': 'text/javascript' };
-
-/** The first program of these names on the PATH. */
-function find(names) {
-  const folders = (process.env.PATH ?? '').split(delimiter);
-  return names.flatMap((name) => folders.map((folder) => join(folder, name))).find((path) => existsSync(path));
-}
 
 /** Serves the project's files, and a blank page for everything else; `isolated` says whether pages may share memory with workers. */
 async function serve(isolated) {
@@ -57,15 +51,8 @@ const WAYS = [
 ];
 
 const BROWSERS = {
-  Chromium: {
-    engine: 'chromium',
-    path: () => process.env.CHROME ?? find(['chromium', 'chromium-browser', 'google-chrome', 'chrome']),
-    // No sandbox within a sandbox, and no calls home.
-    options: {
-      args: ['--no-sandbox', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update'],
-    },
-  },
-  Firefox: { engine: 'firefox', path: () => process.env.FIREFOX ?? find(['firefox-esr', 'firefox']), options: { channel: 'moz-firefox' } },
+  Chromium: { engine: 'chromium', path: findChromium, options: { args: CHROMIUM_ARGS } },
+  Firefox: { engine: 'firefox', path: findFirefox, options: { channel: 'moz-firefox' } },
 };
 
 /** Trains in every way in every browser of that name that is installed: [name, result, threads expected], or [name, why not]. */

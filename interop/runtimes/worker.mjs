@@ -2,4 +2,5 @@
 import * as zfnet from '../../dist/index.js';
 import { train } from './train.mjs';
 
-addEventListener('message', async ({ data }) => postMessage(await train(zfnet, data)));
+// What goes wrong in a promise would not reach the page by itself.
+addEventListener('message', ({ data }) => void train(zfnet, data).then(postMessage, reportError));

@@ -1,0 +1,23 @@
+// Where the browsers are that checks drive, and how Chromium is started.
+import { existsSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+
+/** The first program of these names on the PATH. */
+function find(names) {
+  const folders = (process.env.PATH ?? '').split(delimiter);
+  return names.flatMap((name) => folders.map((folder) => join(folder, name))).find((path) => existsSync(path));
+}
+
+export const CHROMIUM_NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'chrome'];
+export const findChromium = () => process.env.CHROME ?? find(CHROMIUM_NAMES);
+export const findFirefox = () => process.env.FIREFOX ?? find(['firefox-esr', 'firefox']);
+
+/** No sandbox within a sandbox, and no calls home. */
+export const CHROMIUM_ARGS = [
+  '--no-sandbox',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
