@@ -9,9 +9,14 @@
 import { powNegative4, storeFirst } from './math';
 import { scratch } from './scratch';
 
-/** s^-beta; 3/4, the usual one, by square roots. */
-function power(s: v128, beta: f32): v128 {
-  if (beta === 0.75) return f32x4.div(f32x4.splat(1), f32x4.sqrt(f32x4.mul(s, f32x4.sqrt(s))));
+/** s^-3/4, the usual power, by square roots. */
+function usualPower(s: v128): v128 {
+  return f32x4.div(f32x4.splat(1), f32x4.sqrt(f32x4.mul(s, f32x4.sqrt(s))));
+}
+
+/** s^-beta. */
+function powerOf(s: v128, beta: f32): v128 {
+  if (beta === 0.75) return usualPower(s);
   return powNegative4(s, f32x4.splat(beta));
 }
 
@@ -48,7 +53,6 @@ function powers(
 ): void {
   const a = f32x4.splat(alpha);
   const bias = f32x4.splat(k);
-  const one = f32x4.splat(1);
   const last = squares + <usize>(end - 1) * pitch;
   const first = squares + <usize>from * pitch;
   for (let j: usize = 0; j < bytes; j += 32) {
@@ -66,9 +70,8 @@ function powers(
     s1 = f32x4.add(bias, f32x4.mul(a, s1));
     v128.store(sums + j, s0);
     v128.store(sums + j, s1, 16);
-    // 3/4 is the usual exponent.
-    v128.store(to + j, f32x4.div(one, f32x4.sqrt(f32x4.mul(s0, f32x4.sqrt(s0)))));
-    v128.store(to + j, f32x4.div(one, f32x4.sqrt(f32x4.mul(s1, f32x4.sqrt(s1)))), 16);
+    v128.store(to + j, usualPower(s0));
+    v128.store(to + j, usualPower(s1), 16);
   }
   if (beta === 0.75) return;
   for (let j: usize = 0; j < bytes; j += 16) v128.store(to + j, powNegative4(v128.load(sums + j), f32x4.splat(beta)));
@@ -266,7 +269,7 @@ export function lrnWithin(
       for (let i = 0; i < w; i += 4) {
         const offset = (<usize>i) << 2;
         const s = f32x4.add(bias, f32x4.mul(a, sumDown(sums + offset, stride, r, h, back, ahead)));
-        storeFirst(y + row + offset, f32x4.mul(v128.load(x + row + offset), power(s, beta)), w - i);
+        storeFirst(y + row + offset, f32x4.mul(v128.load(x + row + offset), powerOf(s, beta)), w - i);
       }
     }
   }
@@ -303,7 +306,7 @@ export function lrnWithinGrad(
       for (let i = 0; i < w; i += 4) {
         const offset = (<usize>i) << 2;
         const s = f32x4.add(bias, f32x4.mul(a, sumDown(sums + offset, stride, r, h, back, ahead)));
-        const direct = f32x4.mul(v128.load(dy + row + offset), power(s, beta));
+        const direct = f32x4.mul(v128.load(dy + row + offset), powerOf(s, beta));
         const term = f32x4.div(f32x4.mul(direct, v128.load(x + row + offset)), s);
         storeFirst(termRow + offset, term, w - i);
         storeFirst(dx + row + offset, direct, w - i);
