@@ -2,7 +2,7 @@
 import type { Backend, BackendInfo, MemoryUse } from './backend/backend.js';
 import type { ReferenceOptions } from './backend/reference/index.js';
 import { createWasmBackend } from './backend/wasm/index.js';
-import { BackendError, defaultBackend, RangeOfValueError, setDefaultBackend, setNanCheck } from './tensor/index.js';
+import { BackendError, defaultBackend, setDefaultBackend, setNanCheck, ValueError } from './tensor/index.js';
 
 export { type Ceiling, ceilingFor, createCeiling } from './backend/wasm/ceiling.js';
 export * from './deconv/index.js';
@@ -40,9 +40,9 @@ export async function init(options: InitOptions = {}): Promise<void> {
 export async function createBackend(options: InitOptions = {}): Promise<Backend> {
   const { backend = 'wasm', threads = 'auto', mode = 'strict', check } = options;
   if (threads !== 'auto' && !(Number.isInteger(threads) && threads >= 1))
-    throw new RangeOfValueError(`init: threads is ${threads}, expected 'auto' or a whole number of at least 1`);
-  if (mode !== 'strict' && mode !== 'fast') throw new RangeOfValueError(`init: mode is '${mode}', expected 'strict' or 'fast'`);
-  if (check !== undefined && check !== 'nan') throw new RangeOfValueError(`init: check is '${check}', expected 'nan'`);
+    throw new ValueError(`init: threads is ${threads}, expected 'auto' or a whole number of at least 1`);
+  if (mode !== 'strict' && mode !== 'fast') throw new ValueError(`init: mode is '${mode}', expected 'strict' or 'fast'`);
+  if (check !== undefined && check !== 'nan') throw new ValueError(`init: check is '${check}', expected 'nan'`);
   switch (backend) {
     case 'reference':
       return referenceBackend();
@@ -51,7 +51,7 @@ export async function createBackend(options: InitOptions = {}): Promise<Backend>
     case 'webgpu':
       throw new BackendError('init: the webgpu backend is not part of this version; leave `backend` out to use wasm');
     default:
-      throw new RangeOfValueError(`init: backend is '${backend}', expected 'wasm' or 'reference'`);
+      throw new ValueError(`init: backend is '${backend}', expected 'wasm' or 'reference'`);
   }
 }
 

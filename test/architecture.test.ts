@@ -20,7 +20,10 @@ const MIDDLE = ['tensor', 'low'];
 const UPPER = ['nn', 'data', 'formats', ...MIDDLE];
 
 const ROOMS: Record<string, Room> = {
-  low: { holds: ['src/backend/backend.ts', 'src/backend/params.ts', 'src/backend/errors.ts', 'src/backend/philox.ts'], may: [] },
+  low: {
+    holds: ['src/backend/backend.ts', 'src/backend/params.ts', 'src/backend/errors.ts', 'src/backend/philox.ts', 'src/backend/validate.ts'],
+    may: [],
+  },
   reference: { holds: ['src/backend/reference/'], may: ['low'] },
   wasm: { holds: ['src/backend/wasm/'], may: ['low', 'built kernels'] },
   webgpu: { holds: ['src/backend/webgpu/'], may: ['low'] },

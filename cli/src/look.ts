@@ -7,11 +7,11 @@ import {
   type MapActivations,
   type Network,
   type Preprocess,
-  RangeOfValueError,
   type Run,
   summarize,
   type TopActivationsState,
   topActivations,
+  ValueError,
 } from 'zfnet';
 import { type Dataset, type Example, spreadPlaces } from 'zfnet/data';
 import { inputOf } from 'zfnet/report';
@@ -49,7 +49,7 @@ export async function asUsage<T>(fn: () => T | Promise<T>): Promise<T> {
   try {
     return await fn();
   } catch (error) {
-    if (error instanceof RangeOfValueError) throw new UsageError(error.message.replace(/^\w+: /, ''), { cause: error });
+    if (error instanceof ValueError) throw new UsageError(error.message.replace(/^\w+: /, ''), { cause: error });
     throw error;
   }
 }

@@ -297,8 +297,7 @@ export function namingWrongSize<T>(build: () => T): T {
   try {
     return build();
   } catch (error) {
-    if (error instanceof engine.ShapeError || error instanceof engine.RangeOfValueError)
-      throw new UsageError(error.message, { cause: error });
+    if (error instanceof engine.ShapeError || error instanceof engine.ValueError) throw new UsageError(error.message, { cause: error });
     throw error;
   }
 }

@@ -20,10 +20,13 @@ export class DisposedError extends ZfnetError {
   override name = 'DisposedError';
 }
 
-/** A value outside its range: a label beyond the classes, a probability beyond 1, an unknown option. */
-export class RangeOfValueError extends ZfnetError {
-  override name = 'RangeOfValueError';
+/** A value of the wrong kind or outside its range: a label beyond the classes, a probability beyond 1, an unknown option. */
+export class ValueError extends ZfnetError {
+  override name = 'ValueError';
 }
+
+/** @deprecated The name of `ValueError` before version 0.2. */
+export const RangeOfValueError = ValueError;
 
 /** The engine was used before `await init()`, or tensors of two backends met. */
 export class BackendError extends ZfnetError {

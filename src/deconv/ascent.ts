@@ -4,7 +4,7 @@
  */
 import { yieldToEvents } from '../data/turn.js';
 import type { LayeredModel } from '../nn/index.js';
-import { backward, Generator, noGrad, RangeOfValueError, randn, scope, type Tensor, tensor, uniform, zeros } from '../tensor/index.js';
+import { backward, Generator, noGrad, randn, scope, type Tensor, tensor, uniform, ValueError, zeros } from '../tensor/index.js';
 import { evaluating } from './deconvnet.js';
 
 export interface AscentOptions {
@@ -51,14 +51,14 @@ const START = 0.1;
  * A picture for each map that makes it answer as strongly as it can. Maps climb side by side in batches, each in an image of its own,
  * and what a map gets does not depend on the others.
  *
- * @throws RangeOfValueError for a layer or a map that is not there
+ * @throws ValueError for a layer or a map that is not there
  */
 export async function ascend(model: LayeredModel, options: AscentOptions): Promise<AscendedMap[]> {
   const { layer, input, batchSize, onProgress, ...settings } = { ...DEFAULTS, ...options };
   const count = evaluating(model, () => noGrad(() => model.activations(zeros([1, ...input]), [layer])[layer].shape[1]));
   const maps = options.maps ?? Array.from({ length: count }, (_, map) => map);
   const wrong = maps.find((map) => !Number.isInteger(map) || map < 0 || map >= count);
-  if (wrong !== undefined) throw new RangeOfValueError(`ascend: map is ${wrong}, layer ${layer} has maps 0 to ${count - 1}`);
+  if (wrong !== undefined) throw new ValueError(`ascend: map is ${wrong}, layer ${layer} has maps 0 to ${count - 1}`);
   const course = await plan(input, settings);
   const found: AscendedMap[] = [];
   for (let start = 0; start < maps.length; start += batchSize) {

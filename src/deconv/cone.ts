@@ -76,7 +76,7 @@ export class ReceptiveCone {
 
   /**
    * @param image [1, C, H, W]
-   * @throws RangeOfValueError for a watched layer that is not there
+   * @throws ValueError for a watched layer that is not there
    */
   constructor(
     private readonly model: LayeredModel,

@@ -9,7 +9,7 @@
 import { Draws } from '../data/random.js';
 import { yieldToEvents } from '../data/turn.js';
 import type { LayeredModel } from '../nn/index.js';
-import { noGrad, RangeOfValueError, ShapeError, type Tensor, zeros } from '../tensor/index.js';
+import { noGrad, ShapeError, type Tensor, ValueError, zeros } from '../tensor/index.js';
 import { empty } from '../tensor/tensor.js';
 import { evaluating } from './deconvnet.js';
 import { convolutions, hiddenLayers } from './hidden_layers.js';
@@ -61,8 +61,7 @@ export interface Correspondence {
 /** The last convolution and the last layer before the classes. */
 export function upperLayers(model: LayeredModel): string[] {
   const layers = [convolutions(model).at(-1), hiddenLayers(model).at(-1)].filter((name) => name !== undefined);
-  if (layers.length === 0)
-    throw new RangeOfValueError('correspondence: the network has no hidden layer of weights; name the layers to look at');
+  if (layers.length === 0) throw new ValueError('correspondence: the network has no hidden layer of weights; name the layers to look at');
   return [...new Set(layers)];
 }
 
@@ -70,7 +69,7 @@ export function upperLayers(model: LayeredModel): string[] {
  * Δ for every part that is marked in all images of a group, and for random masks.
  *
  * @param groups each of at least two images; images are compared within their group
- * @throws RangeOfValueError for groups that are too small or share no part, boxes outside the image, layers that are not there
+ * @throws ValueError for groups that are too small or share no part, boxes outside the image, layers that are not there
  */
 export async function correspondence(
   model: LayeredModel,
@@ -118,26 +117,26 @@ export async function correspondence(
 
 /** The parts that every image of every group has, in the order of the first. */
 function sharedParts(groups: readonly MarkedImages[]): string[] {
-  if (groups.length === 0) throw new RangeOfValueError('correspondence: there are no images to compare');
+  if (groups.length === 0) throw new ValueError('correspondence: there are no images to compare');
   for (const { images, parts } of groups) {
     if (images.rank !== 4 || images.shape[0] !== parts.length)
       throw new ShapeError(
         `correspondence: images have shape [${images.shape}], expected [${parts.length}, C, H, W] for ${parts.length} lists of parts`,
       );
-    if (parts.length < 2) throw new RangeOfValueError('correspondence: a group has one image, expected at least 2 to compare');
+    if (parts.length < 2) throw new ValueError('correspondence: a group has one image, expected at least 2 to compare');
     const [height, width] = images.shape.slice(2);
     for (const [i, boxes] of parts.entries())
       for (const [part, [y0, x0, y1, x1]] of Object.entries(boxes))
         if (![y0, x0, y1, x1].every(Number.isInteger) || y0 < 0 || x0 < 0 || y1 <= y0 || x1 <= x0 || y1 > height || x1 > width)
-          throw new RangeOfValueError(
+          throw new ValueError(
             `correspondence: the ${part} of image ${i} is at [${y0}, ${x0}, ${y1}, ${x1}], expected whole pixels y0 < y1 up to ${height} and x0 < x1 up to ${width}`,
           );
   }
   const everywhere = (part: string) => groups.every(({ parts }) => parts.every((boxes) => boxes[part] !== undefined));
   const shared = Object.keys(groups[0].parts[0]).filter(everywhere);
-  if (shared.length === 0) throw new RangeOfValueError('correspondence: there is no part that is marked in every image');
+  if (shared.length === 0) throw new ValueError('correspondence: there is no part that is marked in every image');
   if (shared.includes(RANDOM_PART))
-    throw new RangeOfValueError(`correspondence: a part is called '${RANDOM_PART}', which stands for random masks`);
+    throw new ValueError(`correspondence: a part is called '${RANDOM_PART}', which stands for random masks`);
   return shared;
 }
 

@@ -9,13 +9,13 @@ import {
   type BackwardRules,
   backward,
   type OverlapRule,
-  RangeOfValueError,
   RULES,
   type RulesName,
   ShapeError,
   scope,
   type Tensor,
   tensor,
+  ValueError,
 } from '../tensor/index.js';
 
 export type DeconvMode = RulesName;
@@ -90,7 +90,7 @@ async function projectOne(model: LayeredModel, image: Tensor, options: ProjectOp
  * @param images [N, C, H, W]; left as they are
  * @param layer as `ProjectOptions.layer`
  * @param places which activation of which image, N of them
- * @throws RangeOfValueError for a map or a position that the layer does not have
+ * @throws ValueError for a map or a position that the layer does not have
  */
 export async function projectBatch(
   model: LayeredModel,
@@ -127,8 +127,8 @@ export async function projectBatch(
 /** @internal */
 export function rulesFor({ mode = 'deconvnet', overlap = 'sum' }: ProjectionRules): BackwardRules {
   const rules = RULES[mode];
-  if (!rules) throw new RangeOfValueError(`project: mode is '${mode}', expected deconvnet, gradient or guided`);
-  if (overlap !== 'sum' && overlap !== 'last') throw new RangeOfValueError(`project: overlap is '${overlap}', expected 'sum' or 'last'`);
+  if (!rules) throw new ValueError(`project: mode is '${mode}', expected deconvnet, gradient or guided`);
+  if (overlap !== 'sum' && overlap !== 'last') throw new ValueError(`project: overlap is '${overlap}', expected 'sum' or 'last'`);
   return { ...rules, overlap };
 }
 
@@ -162,16 +162,14 @@ export function chooseActivation(
   const [, maps, height = 1, width = 1] = shape;
   const { map, position } = place;
   if (!Number.isInteger(map) || map < 0 || map >= maps)
-    throw new RangeOfValueError(`project: map is ${map}, layer ${layer} has maps 0 to ${maps - 1}`);
+    throw new ValueError(`project: map is ${map}, layer ${layer} has maps 0 to ${maps - 1}`);
   const plane = height * width;
   const start = (n * maps + map) * plane;
   let at = 0;
   if (position) {
     const [y, x] = position;
     if (!(Number.isInteger(y) && Number.isInteger(x) && y >= 0 && x >= 0 && y < height && x < width)) {
-      throw new RangeOfValueError(
-        `project: position is [${position}], the maps of layer ${layer} have ${height} rows and ${width} columns`,
-      );
+      throw new ValueError(`project: position is [${position}], the maps of layer ${layer} have ${height} rows and ${width} columns`);
     }
     at = y * width + x;
   } else {

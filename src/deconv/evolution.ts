@@ -1,7 +1,7 @@
 /** How what maps look for forms during training (paper, Fig. 4): their strongest images epoch after epoch, and when they settle. */
 import type { Split } from '../data/dataset.js';
 import type { LayeredModel } from '../nn/index.js';
-import { RangeOfValueError } from '../tensor/index.js';
+import { ValueError } from '../tensor/index.js';
 import { type MapMaximaOptions, mapMaxima } from './map_maxima.js';
 import { type ProjectedMap, projectTop } from './project_top.js';
 import { type PatchFinder, patchFinder } from './receptive_fields.js';
@@ -56,9 +56,7 @@ export const SETTLED = 0.9;
  */
 export async function evolution(checkpoints: readonly EpochModel[], split: Split, options: EvolutionOptions): Promise<Evolution> {
   if (checkpoints.length < 2)
-    throw new RangeOfValueError(
-      `evolution: got ${checkpoints.length} checkpoint${checkpoints.length === 1 ? '' : 's'}, expected at least 2`,
-    );
+    throw new ValueError(`evolution: got ${checkpoints.length} checkpoint${checkpoints.length === 1 ? '' : 's'}, expected at least 2`);
   const { layers } = options;
   const final: Float32Array[][] = layers.map(() => []);
   const passes: LayerPass[][] = [];

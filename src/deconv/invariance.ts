@@ -6,7 +6,7 @@ import type { Example, Split } from '../data/dataset.js';
 import { yieldToEvents } from '../data/turn.js';
 import { type Warp, warpImage } from '../data/warp.js';
 import type { LayeredModel } from '../nn/index.js';
-import { noGrad, RangeOfValueError, type Tensor } from '../tensor/index.js';
+import { noGrad, type Tensor, ValueError } from '../tensor/index.js';
 import { evaluating } from './deconvnet.js';
 import { hiddenLayers } from './hidden_layers.js';
 import { answerLayer, probabilitiesOf } from './probabilities.js';
@@ -56,8 +56,7 @@ export function invarianceAmounts(inputSize: number): Record<Transformation, num
 /** The first convolution and the last layer before the classes. */
 export function outerLayers(model: LayeredModel): string[] {
   const hidden = hiddenLayers(model);
-  if (hidden.length === 0)
-    throw new RangeOfValueError('invariance: the network has no hidden layer of weights; name the layers to look at');
+  if (hidden.length === 0) throw new ValueError('invariance: the network has no hidden layer of weights; name the layers to look at');
   return [...new Set([hidden[0], hidden[hidden.length - 1]])];
 }
 
@@ -71,11 +70,11 @@ const WARPS: Record<Transformation, (amount: number) => Warp> = {
  * Transforms images, all by each amount of each transformation, and compares what the network makes of them.
  *
  * @param examples images as `preprocess` takes them, with their true classes
- * @throws RangeOfValueError for a layer that is not there, naming those that are
+ * @throws ValueError for a layer that is not there, naming those that are
  */
 export async function invariance(model: LayeredModel, examples: readonly Example[], options: InvarianceOptions): Promise<Invariance> {
   const { layers = outerLayers(model), amounts, preprocess, onProgress, signal } = options;
-  if (examples.length === 0) throw new RangeOfValueError('invariance: there are no images to transform');
+  if (examples.length === 0) throw new ValueError('invariance: there are no images to transform');
   const features = layers.map((layer) => model.featureLayer(layer));
   const clean = run(model, features, preprocess([...examples]));
   const result: Invariance = { layers: [...layers], translation: [], scale: [], rotation: [] };

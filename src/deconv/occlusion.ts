@@ -3,7 +3,7 @@
  * 2013, section 4.2 and Fig. 7).
  */
 import { type LayeredModel, topK } from '../nn/index.js';
-import { noGrad, RangeOfValueError, ShapeError, type Tensor, zeros } from '../tensor/index.js';
+import { noGrad, ShapeError, type Tensor, ValueError, zeros } from '../tensor/index.js';
 import { type ConeOptions, ReceptiveCone, type SweptBatch } from './cone.js';
 import { evaluating } from './deconvnet.js';
 import { answerLayer, probabilitiesOf } from './probabilities.js';
@@ -80,13 +80,13 @@ const BATCH = 64;
  * place. The numbers are those of running every occluded image whole.
  *
  * @param image [1, C, H, W], as the network takes it
- * @throws RangeOfValueError for a square, a class or a map that does not fit, and for a layer that is not there
+ * @throws ValueError for a square, a class or a map that does not fit, and for a layer that is not there
  */
 export async function occlude(model: LayeredModel, image: Tensor, options: OcclusionOptions): Promise<Occlusion> {
   const { layer } = options;
   const feature = model.featureLayer(layer);
   const map = options.map ?? (await strongestMaps(model, image, layer, 1))[0];
-  if (map === undefined) throw new RangeOfValueError(`occlude: no map of layer ${layer} answers to this image`);
+  if (map === undefined) throw new ValueError(`occlude: no map of layer ${layer} answers to this image`);
   const plane = await readPlane(model, image, feature, map);
   const activation: number[] = [];
   const sweep = await sweepProbability(model, image, options, {
@@ -124,7 +124,7 @@ export async function sweepProbability(
   if (options.grey && options.grey.shape.join() !== image.shape.join())
     throw new ShapeError(`occlude: grey has shape [${options.grey.shape}], expected the image's, [${image.shape}]`);
   if (!Number.isInteger(batchSize) || batchSize < 1)
-    throw new RangeOfValueError(`occlude: batchSize is ${batchSize}, expected a whole number of at least 1`);
+    throw new ValueError(`occlude: batchSize is ${batchSize}, expected a whole number of at least 1`);
   const { places, grid } = squarePlaces(image.shape[2], image.shape[3], options);
   const last = answerLayer(model);
   const output = evaluating(model, () => noGrad(() => model.activations(image, [last])[last]));
@@ -132,7 +132,7 @@ export async function sweepProbability(
   output.dispose();
   const label = options.label ?? topK(answer, 1)[0];
   if (!Number.isInteger(label) || label < 0 || label >= answer.length)
-    throw new RangeOfValueError(`occlude: the class is ${label}, the network has ${answer.length} classes (0 to ${answer.length - 1})`);
+    throw new ValueError(`occlude: the class is ${label}, the network has ${answer.length} classes (0 to ${answer.length - 1})`);
 
   const probability: number[] = [];
   const labels: number[] = [];
@@ -176,9 +176,9 @@ export function squarePlaces(
   { square, stride }: OcclusionGrid,
 ): { places: [number, number][]; grid: [number, number] } {
   for (const [name, value] of Object.entries({ square, stride }))
-    if (!Number.isInteger(value) || value < 1) throw new RangeOfValueError(`occlude: ${name} is ${value}, expected at least 1 pixel`);
+    if (!Number.isInteger(value) || value < 1) throw new ValueError(`occlude: ${name} is ${value}, expected at least 1 pixel`);
   if (square > height || square > width)
-    throw new RangeOfValueError(`occlude: a square of ${square} pixels does not fit an image of ${height}×${width}`);
+    throw new ValueError(`occlude: a square of ${square} pixels does not fit an image of ${height}×${width}`);
   const along = (extent: number) => {
     const count = Math.ceil((extent - square) / stride) + 1;
     return Array.from({ length: count }, (_, i) => Math.min(i * stride, extent - square));
@@ -207,7 +207,7 @@ async function readPlane(model: LayeredModel, image: Tensor, feature: string, ma
     noGrad(() => {
       const output = model.activations(image, [feature])[feature];
       if (!Number.isInteger(map) || map < 0 || map >= output.shape[1])
-        throw new RangeOfValueError(`occlude: map is ${map}, layer ${feature} has maps 0 to ${output.shape[1] - 1}`);
+        throw new ValueError(`occlude: map is ${map}, layer ${feature} has maps 0 to ${output.shape[1] - 1}`);
       return planeOf(output, map);
     }),
   );

@@ -5,7 +5,7 @@ import type { DataError } from '../data/errors.js';
 import { batches } from '../data/loader.js';
 import { spreadPlaces } from '../data/subset.js';
 import type { LayeredModel } from '../nn/index.js';
-import { RangeOfValueError, type Tensor } from '../tensor/index.js';
+import { type Tensor, ValueError } from '../tensor/index.js';
 import { type ProbabilitySweep, type SweepOptions, sweepProbability } from './occlusion.js';
 import type { Patch } from './receptive_fields.js';
 import { type Spread, spreadOf } from './spread.js';
@@ -67,7 +67,7 @@ export interface SplitOcclusion {
  * Sweeps a square over the images of a split and tells which share of the drop of each true class's probability lies inside the
  * object's box, beside the share of area: a network that looks at objects has more, one that looks anywhere about as much.
  *
- * @throws RangeOfValueError where no image has a box, or no probability falls
+ * @throws ValueError where no image has a box, or no probability falls
  */
 export async function occludeSplit(model: LayeredModel, split: Split, options: OccludeSplitOptions): Promise<SplitOcclusion> {
   const { preprocess, boxOf, onProgress, onBroken, signal, ...sweep } = options;
@@ -90,7 +90,7 @@ export async function occludeSplit(model: LayeredModel, split: Split, options: O
   }
   const fell = shares.filter((share): share is (typeof shares)[number] & { drop: number } => share.drop !== null);
   if (fell.length === 0)
-    throw new RangeOfValueError(
+    throw new ValueError(
       shares.length === 0 ? 'occlude: no image of this split has a known box' : 'occlude: no probability falls in any of these images',
     );
   return {

@@ -1,6 +1,6 @@
 /** What many feature maps saw in one image: their activations, projected together. */
 import type { LayeredModel } from '../nn/index.js';
-import { RangeOfValueError, ShapeError, type Tensor, tensor } from '../tensor/index.js';
+import { ShapeError, type Tensor, tensor, ValueError } from '../tensor/index.js';
 import { type ActivationPlace, chooseActivation, type ProjectionRules, projectBatch, rulesFor } from './deconvnet.js';
 import { LocalWalk } from './local_walk.js';
 
@@ -25,7 +25,7 @@ export interface ProjectMapsOptions extends ProjectionRules {
  *
  * @param image [1, C, H, W] or [C, H, W]
  * @param layer as `ProjectOptions.layer`
- * @throws RangeOfValueError for a layer, a map or a position that is not there
+ * @throws ValueError for a layer, a map or a position that is not there
  */
 export async function projectMaps(
   model: LayeredModel,
@@ -35,7 +35,7 @@ export async function projectMaps(
   options: ProjectMapsOptions = {},
 ): Promise<MapProjection[]> {
   const { chunk = 16, onProgress } = options;
-  if (!Number.isInteger(chunk) || chunk < 1) throw new RangeOfValueError(`projectMaps: chunk is ${chunk}, expected at least 1`);
+  if (!Number.isInteger(chunk) || chunk < 1) throw new ValueError(`projectMaps: chunk is ${chunk}, expected at least 1`);
   if (image.rank !== 3 && !(image.rank === 4 && image.shape[0] === 1))
     throw new ShapeError(`projectMaps: image has shape [${image.shape}], expected [C, H, W]`);
   const shape = image.shape.slice(-3);

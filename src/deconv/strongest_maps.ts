@@ -1,6 +1,6 @@
 /** Which maps of a layer answer to one image most strongly. */
 import type { LayeredModel } from '../nn/index.js';
-import { noGrad, RangeOfValueError, type Tensor } from '../tensor/index.js';
+import { noGrad, type Tensor, ValueError } from '../tensor/index.js';
 import { evaluating } from './deconvnet.js';
 
 /**
@@ -9,7 +9,7 @@ import { evaluating } from './deconvnet.js';
  * @param image [1, C, H, W]
  */
 export async function strongestMaps(model: LayeredModel, image: Tensor, layer: string, count: number): Promise<number[]> {
-  if (!Number.isInteger(count) || count < 1) throw new RangeOfValueError(`strongestMaps: count is ${count}, expected at least 1`);
+  if (!Number.isInteger(count) || count < 1) throw new ValueError(`strongestMaps: count is ${count}, expected at least 1`);
   const feature = model.featureLayer(layer);
   const maxima = evaluating(model, () =>
     noGrad(() => {

@@ -1,7 +1,7 @@
 /** What a feature map looks for: the images of a split that it answers most strongly (paper, Fig. 2), found in one pass. */
 import type { Split } from '../data/dataset.js';
 import type { LayeredModel } from '../nn/index.js';
-import { RangeOfValueError } from '../tensor/index.js';
+import { ValueError } from '../tensor/index.js';
 import { type MapMaximaOptions, mapMaxima } from './map_maxima.js';
 import { type Patch, type PatchFinder, patchFinder } from './receptive_fields.js';
 
@@ -62,7 +62,7 @@ export interface TopActivationsOptions extends MapMaximaOptions {
  * The strongest activations of every map of the named layers, by layer name. Each batch goes through the model once for all
  * layers, and only two numbers a map and image come back from the backend; what is kept does not grow with the split.
  *
- * @throws RangeOfValueError for a layer that is not there, naming those that are
+ * @throws ValueError for a layer that is not there, naming those that are
  */
 export async function topActivations(
   model: LayeredModel,
@@ -70,7 +70,7 @@ export async function topActivations(
   options: TopActivationsOptions,
 ): Promise<Record<string, MapActivations[]>> {
   const { layers, count = 9, onProgress, from, onState, stateSeconds = 10 } = options;
-  if (!Number.isInteger(count) || count < 1) throw new RangeOfValueError(`topActivations: count is ${count}, expected at least 1`);
+  if (!Number.isInteger(count) || count < 1) throw new ValueError(`topActivations: count is ${count}, expected at least 1`);
   const order = Int32Array.from(options.indices ?? { length: split.length }, (value, i) => (options.indices ? (value as number) : i));
   const boards = from ? layers.map((layer) => goOn(model, layer, from, count)) : [];
   const state = (done: number): TopActivationsState => ({
@@ -105,7 +105,7 @@ export async function topActivations(
 function goOn(model: LayeredModel, layer: string, from: TopActivationsState, count: number): LayerBoard {
   const state = from.layers[layer];
   if (!state)
-    throw new RangeOfValueError(`topActivations: the state to go on from has layers ${Object.keys(from.layers).join(', ')}, not ${layer}`);
+    throw new ValueError(`topActivations: the state to go on from has layers ${Object.keys(from.layers).join(', ')}, not ${layer}`);
   const { shape, input } = state;
   const board = new LayerBoard(shape, input, patchFinder(model, layer, input), count, undefined);
   board.restore(state);

@@ -1,5 +1,5 @@
 /** Initial weights. */
-import { type Generator, RangeOfValueError, randn, type Tensor, uniform } from '../tensor/index.js';
+import { type Generator, randn, type Tensor, uniform, ValueError } from '../tensor/index.js';
 import { type Module, parameter } from './module.js';
 
 /**
@@ -29,7 +29,7 @@ function deviation(scheme: InitScheme, shape: readonly number[], isFirst: boolea
     case 'mixed':
       return isFirst ? deviation('paper', shape, true) : deviation('he', shape, false);
     default:
-      throw new RangeOfValueError(`init: unknown scheme '${scheme}', expected paper, he, glorot or mixed`);
+      throw new ValueError(`init: unknown scheme '${scheme}', expected paper, he, glorot or mixed`);
   }
 }
 

@@ -1,5 +1,5 @@
 /** Layers in a row, by name: the network that everything here trains and looks into. */
-import { RangeOfValueError, type Shape, type Tensor } from '../tensor/index.js';
+import { type Shape, type Tensor, ValueError } from '../tensor/index.js';
 import { ReLU } from './layers/activation.js';
 import { Conv2d } from './layers/conv2d.js';
 import { Linear } from './layers/linear.js';
@@ -135,7 +135,7 @@ export class Sequential extends Module implements LayeredModel {
 
   private indexOf(name: string): number {
     const place = this.names.indexOf(name);
-    if (place < 0) throw new RangeOfValueError(`there is no layer '${name}'; the layers are ${this.names.join(', ')}`);
+    if (place < 0) throw new ValueError(`there is no layer '${name}'; the layers are ${this.names.join(', ')}`);
     return place;
   }
 }

@@ -47,7 +47,7 @@ export const fieldOfRow = (layers: readonly Module[]): ReceptiveField =>
  * What one activation of a layer sees of the input, whatever the input's size. A model that tells nothing about it is taken
  * to see everything: null.
  *
- * @throws RangeOfValueError where there is no such layer
+ * @throws ValueError where there is no such layer
  */
 export const receptiveField = (model: LayeredModel, layer: string): ReceptiveField => model.receptiveField?.(layer) ?? null;
 

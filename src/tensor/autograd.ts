@@ -5,7 +5,7 @@
  * saliency, guided backpropagation and the deconvnet are this same walk: they differ in the three words of their `rules`.
  */
 import type { OverlapRule, ReluRule } from '../backend/backend.js';
-import { BackendError, NonFiniteError, RangeOfValueError, ShapeError } from '../backend/errors.js';
+import { BackendError, NonFiniteError, ShapeError, ValueError } from '../backend/errors.js';
 import { freedOnFailure, runScope } from './memory.js';
 import { sameShape } from './shape.js';
 import { currentLayer, span, withLayer } from './spans.js';
@@ -233,7 +233,7 @@ function freedGraphMessage(op: string, by: string): string {
 
 function resolveRules(rules: RulesName | BackwardRules): BackwardRules {
   const found = typeof rules === 'string' ? RULES[rules] : rules;
-  if (!found) throw new RangeOfValueError(`backward: unknown rules '${rules}', expected ${Object.keys(RULES).join(', ')}`);
+  if (!found) throw new ValueError(`backward: unknown rules '${rules}', expected ${Object.keys(RULES).join(', ')}`);
   return found;
 }
 

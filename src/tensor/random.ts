@@ -1,5 +1,5 @@
 /** Seeded, counter-based randomness: a generator is a seed and a place in its stream, so it can be saved and resumed. */
-import { RangeOfValueError } from '../backend/errors.js';
+import { ValueError } from '../backend/errors.js';
 
 /** Streams of one seed, 2^48 counts apart and so far enough never to meet: initial weights, dropout masks, order of the data, augmentation. */
 export const STREAMS = { general: 0, init: 1, dropout: 2, order: 3, augment: 4 } as const;
@@ -21,7 +21,7 @@ export class Generator {
     readonly seed: number,
     stream: keyof typeof STREAMS = 'general',
   ) {
-    if (!Number.isSafeInteger(seed) || seed < 0) throw new RangeOfValueError(`seed is ${seed}, expected a whole number from 0 to 2^53 - 1`);
+    if (!Number.isSafeInteger(seed) || seed < 0) throw new ValueError(`seed is ${seed}, expected a whole number from 0 to 2^53 - 1`);
     this.counter = STREAMS[stream] * STREAM_LENGTH;
   }
 

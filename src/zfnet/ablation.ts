@@ -5,7 +5,7 @@
 import type { Dataset } from '../data/dataset.js';
 import { spreadSubset } from '../data/subset.js';
 import type { InitScheme } from '../nn/index.js';
-import { RangeOfValueError } from '../tensor/index.js';
+import { ValueError } from '../tensor/index.js';
 import { type Evaluation, evaluate } from './evaluate.js';
 import { type Architecture, architectureOf, type PresetName, type Variant, zfnet } from './model.js';
 import { openRun, type Run } from './run.js';
@@ -167,7 +167,7 @@ async function trainVariant(store: RunStore, ablation: Ablation, job: AblationJo
 
 async function errorsOf(run: Run, dataset: Dataset, job: AblationJob): Promise<{ train: Evaluation; val: Evaluation }> {
   const { train: known, val } = dataset.splits;
-  if (!val || val.length === 0) throw new RangeOfValueError(`ablate: ${dataset.name} has no validation images`);
+  if (!val || val.length === 0) throw new ValueError(`ablate: ${dataset.name} has no validation images`);
   const { trainExamples = 2000, signal } = job;
   try {
     return { train: await evaluate(run, spreadSubset(known, trainExamples), { signal }), val: await evaluate(run, val, { signal }) };

@@ -1,6 +1,6 @@
 /** Where crops are cut, and which one an example gets in an epoch: drawn from (seed, epoch, example) alone. */
 import { philox } from '../backend/philox.js';
-import { Generator, RangeOfValueError } from '../tensor/index.js';
+import { Generator, ValueError } from '../tensor/index.js';
 
 /** A square cut out at (y, x) of the larger image, mirrored left to right or not. */
 export interface Crop {
@@ -67,6 +67,6 @@ export function drawCrop(augment: Augmentation, slack: number, seed: number, epo
     case 'shift':
       return { y: below(0, slack + 1), x: below(1, slack + 1), flip: false };
     default:
-      throw new RangeOfValueError(`augment is '${augment}', expected one of ${AUGMENTATIONS.join(', ')}`);
+      throw new ValueError(`augment is '${augment}', expected one of ${AUGMENTATIONS.join(', ')}`);
   }
 }

@@ -3,7 +3,7 @@ import type { Example, Image, Split } from '../data/dataset.js';
 import type { DataError } from '../data/errors.js';
 import { yieldToEvents } from '../data/turn.js';
 import { countErrors, type Network, StateError, topK } from '../nn/index.js';
-import { fromHost, noGrad, RangeOfValueError, softmax, type Tensor } from '../tensor/index.js';
+import { fromHost, noGrad, softmax, type Tensor, ValueError } from '../tensor/index.js';
 import type { Preprocess } from './preprocess.js';
 import { readBatches } from './read_batches.js';
 
@@ -119,7 +119,7 @@ export async function predict(
 
 function checkMembers(classifiers: Classifier | readonly Classifier[]): readonly Classifier[] {
   const members = (Array.isArray(classifiers) ? classifiers : [classifiers]) as readonly Classifier[];
-  if (members.length === 0) throw new RangeOfValueError('evaluate: there is no network to evaluate');
+  if (members.length === 0) throw new ValueError('evaluate: there is no network to evaluate');
   const [first] = members;
   for (const [i, member] of members.entries()) {
     if (member.classes.join('\n') !== first.classes.join('\n'))
@@ -132,9 +132,7 @@ function checkMembers(classifiers: Classifier | readonly Classifier[]): readonly
 export function checkLabels(labels: Int32Array, classes: readonly string[]): void {
   const bad = labels.findIndex((label) => label < 0 || label >= classes.length);
   if (bad >= 0)
-    throw new RangeOfValueError(
-      `example ${bad} has the label ${labels[bad]}, outside the ${classes.length} classes (0 to ${classes.length - 1})`,
-    );
+    throw new ValueError(`example ${bad} has the label ${labels[bad]}, outside the ${classes.length} classes (0 to ${classes.length - 1})`);
 }
 
 const imagesOf = (examples: readonly Example[]): Image[] => examples.map(({ image }) => image);

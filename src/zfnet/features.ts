@@ -79,7 +79,7 @@ function endOfStage(model: Sequential, name: string): string {
  * What some layers make of the centre crops of a split, dropout off.
  *
  * @param layers names, as in `Stage.layer`
- * @throws RangeOfValueError where there is no such layer
+ * @throws ValueError where there is no such layer
  */
 export async function extractFeatures(
   { model, preprocess }: Pick<Classifier, 'model' | 'preprocess'>,

@@ -5,7 +5,7 @@
  */
 import type { Example, Image, Split } from '../data/dataset.js';
 import { Dropout, type Network, Sequential } from '../nn/index.js';
-import { fromHost, noGrad, RangeOfValueError, type Shape, sizeOf, type Tensor } from '../tensor/index.js';
+import { fromHost, noGrad, type Shape, sizeOf, type Tensor, ValueError } from '../tensor/index.js';
 import type { Augmentation } from './augment.js';
 import type { Preprocess } from './preprocess.js';
 
@@ -25,17 +25,17 @@ export interface FrozenOptions {
 /**
  * The last layer of a range that begins with the network's first: `conv1-fc7`, or `fc7` for short.
  *
- * @throws RangeOfValueError where there are no such layers, the range begins elsewhere, or leaves nothing to learn
+ * @throws ValueError where there are no such layers, the range begins elsewhere, or leaves nothing to learn
  */
 export function lastFrozenLayer(model: Network, range: string): string {
   const names = model.layerNames();
   const [first, last] = names.includes(range) ? [names[0], range] : splitRange(range, names);
   if (first !== names[0])
-    throw new RangeOfValueError(
+    throw new ValueError(
       `freeze is '${range}', which begins at ${first}; what stays fixed begins with the first layer, since whatever is below a fixed layer would change what that one is given: ${names[0]}-${last}`,
     );
   if (!names.slice(names.indexOf(last) + 1).some((name) => model.layer(name).parameters().length > 0))
-    throw new RangeOfValueError(`freeze is '${range}', which leaves no layer to learn; end it before ${names.at(-1)}`);
+    throw new ValueError(`freeze is '${range}', which leaves no layer to learn; end it before ${names.at(-1)}`);
   return last;
 }
 
@@ -45,9 +45,7 @@ function splitRange(range: string, names: readonly string[]): [first: string, la
     const ends: [string, string] = [range.slice(0, at), range.slice(at + 1)];
     if (ends.every((name) => names.includes(name))) return ends;
   }
-  throw new RangeOfValueError(
-    `freeze is '${range}', expected a layer or a range such as ${names[0]}-LAYER; the layers are ${names.join(', ')}`,
-  );
+  throw new ValueError(`freeze is '${range}', expected a layer or a range such as ${names[0]}-LAYER; the layers are ${names.join(', ')}`);
 }
 
 export class FrozenLayers {

@@ -1,6 +1,6 @@
 /** Linear classifiers on features: support vector machines and softmax, their strength chosen on examples held out. */
 import { countErrors, SGD } from '../nn/index.js';
-import { crossEntropy, fromHost, linear, RangeOfValueError, scope, zeros } from '../tensor/index.js';
+import { crossEntropy, fromHost, linear, scope, ValueError, zeros } from '../tensor/index.js';
 import { type Matrix, selectRows } from './features.js';
 import { productsOf, solveSvm } from './linear_svm.js';
 
@@ -56,8 +56,8 @@ export async function fitLinear(
   classes: number,
   options: FitOptions,
 ): Promise<LinearClassifier> {
-  if (labels.length !== features.rows) throw new RangeOfValueError(`fitLinear: got ${labels.length} labels for ${features.rows} rows`);
-  if (features.rows === 0) throw new RangeOfValueError('fitLinear: there are no examples to learn from');
+  if (labels.length !== features.rows) throw new ValueError(`fitLinear: got ${labels.length} labels for ${features.rows} rows`);
+  if (features.rows === 0) throw new ValueError('fitLinear: there are no examples to learn from');
   const strength = options.strength ?? (await chooseStrength(features, labels, classes, options.kind));
   return await learn(features, labels, classes, options.kind, strength);
 }

@@ -10,7 +10,7 @@
  * method of liblinear's `-s 1`, with its `-B 1`).
  */
 import { epochOrder } from '../data/loader.js';
-import { RangeOfValueError } from '../tensor/index.js';
+import { ValueError } from '../tensor/index.js';
 import type { Matrix } from './features.js';
 
 export interface SvmOptions {
@@ -51,8 +51,8 @@ export function solveSvm(
 ): SvmSolution {
   const { rows } = features;
   const { c = 1, tolerance = 1e-3, maxPasses = 1000, seed = 0 } = options;
-  if (!(c > 0)) throw new RangeOfValueError(`svm: c is ${c}, expected more than 0`);
-  if (signs.length !== rows) throw new RangeOfValueError(`svm: got ${signs.length} labels for ${rows} examples`);
+  if (!(c > 0)) throw new ValueError(`svm: c is ${c}, expected more than 0`);
+  if (signs.length !== rows) throw new ValueError(`svm: got ${signs.length} labels for ${rows} examples`);
   const alpha = new Float64Array(rows);
   /** w·x + b of each example. */
   const outputs = new Float64Array(rows);

@@ -12,7 +12,7 @@ import {
   ReLU,
   Sequential,
 } from '../nn/index.js';
-import { Generator, type LrnOptions, RangeOfValueError, type Shape, ShapeError, scope } from '../tensor/index.js';
+import { Generator, type LrnOptions, type Shape, ShapeError, scope, ValueError } from '../tensor/index.js';
 
 interface ConvSpec {
   maps: number;
@@ -159,17 +159,16 @@ export class ZfNet extends Sequential {
   }
 }
 
-/** The architecture that options mean for a preset. Throws `RangeOfValueError` for values outside their range. */
+/** The architecture that options mean for a preset. Throws `ValueError` for values outside their range. */
 export function architectureOf(preset: PresetName, options: ZfnetOptions = {}): Architecture {
   const spec: Preset | undefined = PRESETS[preset];
-  if (!spec) throw new RangeOfValueError(`zfnet: there is no preset '${preset}', expected one of ${Object.keys(PRESETS).join(', ')}`);
+  if (!spec) throw new ValueError(`zfnet: there is no preset '${preset}', expected one of ${Object.keys(PRESETS).join(', ')}`);
   const { classes = 1000, inputSize = spec.inputSize, channels = 3, width = 1, dropout = spec.dropout } = options;
   const whole = { classes, inputSize, channels };
   for (const [name, value] of Object.entries(whole)) {
-    if (!Number.isInteger(value) || value < 1)
-      throw new RangeOfValueError(`zfnet: ${name} is ${value}, expected a whole number of at least 1`);
+    if (!Number.isInteger(value) || value < 1) throw new ValueError(`zfnet: ${name} is ${value}, expected a whole number of at least 1`);
   }
-  if (!(width > 0)) throw new RangeOfValueError(`zfnet: width is ${width}, expected more than 0`);
+  if (!(width > 0)) throw new ValueError(`zfnet: width is ${width}, expected more than 0`);
   return { preset, classes, inputSize, channels, width, dropout, ...variantOf(spec, options) };
 }
 
@@ -177,7 +176,7 @@ export function architectureOf(preset: PresetName, options: ZfnetOptions = {}): 
 function variantOf(spec: Preset, { without = [], maps, units }: Variant): Variant {
   const unknown = without.filter((name) => !REMOVABLE_LAYERS.includes(name));
   if (unknown.length > 0)
-    throw new RangeOfValueError(`zfnet: without names ${unknown.join(', ')}; what can be left out is ${REMOVABLE_LAYERS.join(', ')}`);
+    throw new ValueError(`zfnet: without names ${unknown.join(', ')}; what can be left out is ${REMOVABLE_LAYERS.join(', ')}`);
   checkCounts('maps', maps, spec.conv.length);
   checkCounts('units', units, spec.units.length);
   return {
@@ -189,7 +188,7 @@ function variantOf(spec: Preset, { without = [], maps, units }: Variant): Varian
 
 function checkCounts(name: string, counts: readonly number[] | undefined, length: number): void {
   if (counts && (counts.length !== length || counts.some((count) => !Number.isInteger(count) || count < 1)))
-    throw new RangeOfValueError(`zfnet: ${name} is [${counts.join(', ')}], expected ${length} whole numbers of at least 1`);
+    throw new ValueError(`zfnet: ${name} is [${counts.join(', ')}], expected ${length} whole numbers of at least 1`);
 }
 
 /** The initial weights of a network that is not told otherwise: the paper's at full size, He's below. */

@@ -21,8 +21,8 @@ import {
   manualSeed,
   NonFiniteError,
   OutOfMemoryError,
-  RangeOfValueError,
   type Tensor,
+  ValueError,
 } from '../tensor/index.js';
 import { mirrors } from './augment.js';
 import { type Culprit, deadFilters, dominatingFilters, findNonFinite, LossWatch, TrainingError } from './diagnosis.js';
@@ -143,7 +143,7 @@ export async function train(job: TrainJob): Promise<TrainResult> {
   const store = job.store ?? new MemoryStore();
   const { dataset } = job;
   const split = dataset.splits.train;
-  if (!split || split.length === 0) throw new RangeOfValueError(`train: ${dataset.name} has no training examples`);
+  if (!split || split.length === 0) throw new ValueError(`train: ${dataset.name} has no training examples`);
   checkChannels(job);
   for (const each of [split, dataset.splits.val]) if (each) checkLabels(each.labels, dataset.classes);
   warnAboutClasses(job, split);

@@ -1,5 +1,5 @@
 /** The training recipe: the paper's values (section 3.1) where it gives them, and the checks that each may be. */
-import { RangeOfValueError } from '../tensor/index.js';
+import { ValueError } from '../tensor/index.js';
 import { AUGMENTATIONS, type Augmentation } from './augment.js';
 
 /**
@@ -56,7 +56,7 @@ export const DEFAULT_TRAINING: Readonly<TrainingOptions> = {
   seed: 0,
 };
 
-/** Fills in the defaults. Throws `RangeOfValueError` naming the option that is out of its range. */
+/** Fills in the defaults. Throws `ValueError` naming the option that is out of its range. */
 export function trainingOptions(given: Partial<TrainingOptions> = {}): TrainingOptions {
   const defined = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
   const options: TrainingOptions = { ...DEFAULT_TRAINING, ...defined };
@@ -84,5 +84,5 @@ export function trainingOptions(given: Partial<TrainingOptions> = {}): TrainingO
 }
 
 function check(name: string, value: unknown, good: boolean, expected: string): void {
-  if (!good) throw new RangeOfValueError(`train: ${name} is ${value}, expected ${expected}`);
+  if (!good) throw new ValueError(`train: ${name} is ${value}, expected ${expected}`);
 }

@@ -5,7 +5,7 @@ import { type Example, type Image, warpImage } from '../../src/data/index.js';
 import { hiddenLayers, invariance, invarianceAmounts, outerLayers, pickExamples } from '../../src/deconv/index.js';
 import { memory } from '../../src/index.js';
 import { AvgPool2d, Flatten, Linear, ReLU, Sequential } from '../../src/nn/index.js';
-import { RangeOfValueError, setDefaultBackend } from '../../src/tensor/index.js';
+import { setDefaultBackend, ValueError } from '../../src/tensor/index.js';
 import { zfnet } from '../../src/zfnet/index.js';
 import { convWith, noiseSplit, toInput } from './support.js';
 
@@ -84,7 +84,7 @@ describe('what is looked at unless told', () => {
     expect(outerLayers(model)).toEqual(['conv1', 'fc7']);
     expect(hiddenLayers(model)).toEqual(['conv1', 'conv2', 'conv3', 'conv4', 'conv5', 'fc6', 'fc7']);
     expect(() => outerLayers(new Sequential({ fc: new Linear(2, 2) }))).toThrow(/name the layers/);
-    await expect(invariance(model, examples, { layers: ['conv7'], amounts, preprocess: toInput })).rejects.toThrow(RangeOfValueError);
+    await expect(invariance(model, examples, { layers: ['conv7'], amounts, preprocess: toInput })).rejects.toThrow(ValueError);
     await expect(invariance(model, [], { amounts, preprocess: toInput })).rejects.toThrow(/no images/);
   });
 

@@ -7,7 +7,7 @@ import { createReferenceBackend } from '../../src/backend/reference/index.js';
 import { deconvnet, projectBatch } from '../../src/deconv/index.js';
 import { memory } from '../../src/index.js';
 import { Conv2d, Dropout, Flatten, Linear, LocalResponseNorm, MaxPool2d, ReLU, Sequential, summarize } from '../../src/nn/index.js';
-import { RangeOfValueError, ShapeError, setDefaultBackend, tensor } from '../../src/tensor/index.js';
+import { ShapeError, setDefaultBackend, tensor, ValueError } from '../../src/tensor/index.js';
 import { conv, type DenseLayer, type Dims, dense, lrn, type Mode, pool, projectDense, relu } from './dense.js';
 import { convWith, fillWithNoise, noise } from './support.js';
 
@@ -250,17 +250,17 @@ describe('errors say what is there', () => {
   const model = () => twins([3, 9, 12], 1).model;
   const image = () => tensor(noise(324, 1), [3, 9, 12], { dtype: 'float64' });
   const cases: [string, Record<string, unknown>, new (...args: never[]) => Error, RegExp][] = [
-    ['layer', { layer: 'conv9', map: 0 }, RangeOfValueError, /no layer 'conv9'; the layers are conv1, relu1/],
-    ['map', { layer: 'conv2', map: 5 }, RangeOfValueError, /map is 5, layer conv2 has maps 0 to 4/],
-    ['fraction', { layer: 'conv2', map: 0.5 }, RangeOfValueError, /map is 0.5/],
+    ['layer', { layer: 'conv9', map: 0 }, ValueError, /no layer 'conv9'; the layers are conv1, relu1/],
+    ['map', { layer: 'conv2', map: 5 }, ValueError, /map is 5, layer conv2 has maps 0 to 4/],
+    ['fraction', { layer: 'conv2', map: 0.5 }, ValueError, /map is 0.5/],
     [
       'position',
       { layer: 'conv2', map: 0, position: [9, 0] },
-      RangeOfValueError,
+      ValueError,
       /position is \[9,0\], the maps of layer conv2 have 2 rows and 3 columns/,
     ],
-    ['mode', { layer: 'conv2', map: 0, mode: 'saliency' }, RangeOfValueError, /mode is 'saliency', expected deconvnet, gradient or guided/],
-    ['overlap', { layer: 'conv2', map: 0, overlap: 'mean' }, RangeOfValueError, /overlap is 'mean', expected 'sum' or 'last'/],
+    ['mode', { layer: 'conv2', map: 0, mode: 'saliency' }, ValueError, /mode is 'saliency', expected deconvnet, gradient or guided/],
+    ['overlap', { layer: 'conv2', map: 0, overlap: 'mean' }, ValueError, /overlap is 'mean', expected 'sum' or 'last'/],
   ];
   for (const [name, options, type, message] of cases) {
     it(name, async () => {

@@ -1,12 +1,12 @@
 /** Cross-entropy of logits [rows, columns] against one class a row, the mean over the rows, and its gradient. */
 import type { Backend } from '../backend.js';
-import { RangeOfValueError } from '../errors.js';
+import { ValueError } from '../errors.js';
 import { logSumExp } from './row.js';
 import { values } from './storage.js';
 
 function checkLabel(label: number, row: number, columns: number): void {
   if (label < 0 || label >= columns) {
-    throw new RangeOfValueError(`crossEntropy: label of row ${row} is ${label}, expected a class from 0 to ${columns - 1}`);
+    throw new ValueError(`crossEntropy: label of row ${row} is ${label}, expected a class from 0 to ${columns - 1}`);
   }
 }
 

@@ -1,6 +1,6 @@
 /** Cross-entropy of logits [rows, columns] against one class a row, the mean over the rows, and its gradient. */
 import type { Backend, Storage } from '../backend.js';
-import { RangeOfValueError } from '../errors.js';
+import { ValueError } from '../errors.js';
 import { HEAVY_GRAIN } from './elementwise.js';
 import type { WasmEngine } from './engine.js';
 
@@ -10,7 +10,7 @@ export function crossEntropy(engine: WasmEngine): Pick<Backend, 'crossEntropy' |
     const classes = engine.int32(engine.pointer(labels), rows);
     for (let row = 0; row < rows; row++) {
       if (classes[row] >= 0 && classes[row] < columns) continue;
-      throw new RangeOfValueError(`crossEntropy: label of row ${row} is ${classes[row]}, expected a class from 0 to ${columns - 1}`);
+      throw new ValueError(`crossEntropy: label of row ${row} is ${classes[row]}, expected a class from 0 to ${columns - 1}`);
     }
   }
 

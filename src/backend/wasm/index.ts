@@ -2,7 +2,7 @@
  * The WASM backend: chooses a build for this runtime and this mode, sets the engine up and puts the groups of kernels together.
  */
 import type { Backend } from '../backend.js';
-import { BackendError, RangeOfValueError } from '../errors.js';
+import { BackendError, ValueError } from '../errors.js';
 import { checkRuntime, chooseBuild, compileBuild, instantiate, sharingOffBecause } from './builds.js';
 import { channel } from './channel.js';
 import { conv2d } from './conv2d.js';
@@ -62,7 +62,7 @@ const single = (because?: string): Threading => ({ threads: 1, spawn: null, beca
 
 async function planThreads(asked: number | 'auto'): Promise<Threading> {
   if (asked !== 'auto' && (!Number.isInteger(asked) || asked < 1)) {
-    throw new RangeOfValueError(`init: threads is ${asked}, expected 'auto' or a whole number of at least 1`);
+    throw new ValueError(`init: threads is ${asked}, expected 'auto' or a whole number of at least 1`);
   }
   if (asked === 1) return single();
   const threads = asked === 'auto' ? Math.min(await availableThreads(), MOST_THREADS) : asked;

@@ -25,13 +25,13 @@ import {
   defaultBackend,
   fromHost,
   noGrad,
-  RangeOfValueError,
   reshape,
   type Shape,
   ShapeError,
   scope,
   sizeOf,
   Tensor,
+  ValueError,
   zeros,
 } from '../../tensor/index.js';
 import { inLayer } from '../../tensor/spans.js';
@@ -105,15 +105,15 @@ export class OnnxModel extends Module implements LayeredModel {
    *
    * @param feeds a tensor for each input, by name: float32 for all floating-point types, int32 for whole numbers, uint8 for bool
    * @returns tensors by output name, the caller's to dispose; whole numbers are int32, bool is uint8, double is float64
-   * @throws RangeOfValueError for names that are missing or unknown, DTypeError and ShapeError naming the node
+   * @throws ValueError for names that are missing or unknown, DTypeError and ShapeError naming the node
    */
   async run(feeds: Readonly<Record<string, Tensor>>): Promise<Record<string, Tensor>> {
     const unknown = Object.keys(feeds).find((name) => !this.inputs.some((input) => input.name === name));
-    if (unknown !== undefined) throw new RangeOfValueError(`run: there is no input '${unknown}'; the inputs are ${this.inputNames()}`);
+    if (unknown !== undefined) throw new ValueError(`run: there is no input '${unknown}'; the inputs are ${this.inputNames()}`);
     const values = new Map<string, Value>();
     for (const info of this.inputs) {
       const given = feeds[info.name];
-      if (!given) throw new RangeOfValueError(`run: input '${info.name}' is missing; the inputs are ${this.inputNames()}`);
+      if (!given) throw new ValueError(`run: input '${info.name}' is missing; the inputs are ${this.inputNames()}`);
       values.set(info.name, await this.accept(info, given));
     }
     const record = this.training || Object.values(feeds).some((feed) => feed.requiresGrad);
@@ -234,8 +234,7 @@ export class OnnxModel extends Module implements LayeredModel {
   }
 
   private single(x: Tensor): Map<string, Value> {
-    if (this.inputs.length !== 1)
-      throw new RangeOfValueError(`this model has ${this.inputs.length} inputs, ${this.inputNames()}: use run()`);
+    if (this.inputs.length !== 1) throw new ValueError(`this model has ${this.inputs.length} inputs, ${this.inputNames()}: use run()`);
     const [info] = this.inputs;
     this.check(info, x);
     return new Map([[info.name, isFloat(info.type) ? x : new HostValue(info.type, x.shape, x.dataSync())]]);
@@ -265,7 +264,7 @@ export class OnnxModel extends Module implements LayeredModel {
   private node(name: string): Node {
     const node = this.byName.get(name);
     if (node) return node;
-    throw new RangeOfValueError(`there is no layer '${name}'; the layers are ${listed(this.layerNames())}`);
+    throw new ValueError(`there is no layer '${name}'; the layers are ${listed(this.layerNames())}`);
   }
 
   /** Computes the named values from the inputs, and nothing that they do not need. */
@@ -367,8 +366,7 @@ function onHostUnlessFloat(value: Value | undefined): Value | undefined {
 /** Puts the node in front of what was wrong in it. */
 function naming(node: Node, error: unknown): unknown {
   const message = (inner: Error) => `onnx: node ${JSON.stringify(node.name)} (${node.type}): ${inner.message}`;
-  for (const Kind of [ShapeError, DTypeError, RangeOfValueError])
-    if (error instanceof Kind) return new Kind(message(error), { cause: error });
+  for (const Kind of [ShapeError, DTypeError, ValueError]) if (error instanceof Kind) return new Kind(message(error), { cause: error });
   return error;
 }
 

@@ -1,5 +1,5 @@
 /** Layers that work on each activation by itself, and dropout. */
-import { dropout, type Generator, leakyRelu, RangeOfValueError, relu, sigmoid, softmax, type Tensor, tanh } from '../../tensor/index.js';
+import { dropout, type Generator, leakyRelu, relu, sigmoid, softmax, type Tensor, tanh, ValueError } from '../../tensor/index.js';
 import { Module } from '../module.js';
 
 /** max(x, 0). Inside a `Sequential`, behind a convolution or a linear layer, it runs in that layer's kernel. */
@@ -46,7 +46,7 @@ export class Dropout extends Module {
   ) {
     super();
     if (!(probability >= 0 && probability < 1))
-      throw new RangeOfValueError(`dropout: probability is ${probability}, expected at least 0 and below 1`);
+      throw new ValueError(`dropout: probability is ${probability}, expected at least 0 and below 1`);
   }
 
   forward(x: Tensor): Tensor {

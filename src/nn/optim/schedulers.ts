@@ -1,5 +1,5 @@
 /** Learning-rate schedules. Each changes `optimizer.lr` and can be saved and resumed. */
-import { RangeOfValueError } from '../../tensor/index.js';
+import { ValueError } from '../../tensor/index.js';
 
 interface HasLr {
   lr: number;
@@ -13,7 +13,7 @@ export class StepLR {
     private readonly optimizer: HasLr,
     private readonly options: { stepSize: number; gamma?: number },
   ) {
-    if (!(options.stepSize >= 1)) throw new RangeOfValueError(`StepLR: stepSize is ${options.stepSize}, expected at least 1`);
+    if (!(options.stepSize >= 1)) throw new ValueError(`StepLR: stepSize is ${options.stepSize}, expected at least 1`);
   }
 
   /** Call once an epoch. */
@@ -43,7 +43,7 @@ export class CosineLR {
     private readonly optimizer: HasLr,
     private readonly options: { epochs: number; minLr?: number },
   ) {
-    if (!(options.epochs >= 0)) throw new RangeOfValueError(`CosineLR: epochs is ${options.epochs}, expected at least 0`);
+    if (!(options.epochs >= 0)) throw new ValueError(`CosineLR: epochs is ${options.epochs}, expected at least 0`);
     this.first = optimizer.lr;
   }
 

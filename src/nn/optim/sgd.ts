@@ -1,5 +1,5 @@
 /** Stochastic gradient descent with momentum, and the paper's rule for filters that grow too large. */
-import { RangeOfValueError, span, type Tensor, type TypedArray, zeros } from '../../tensor/index.js';
+import { span, type Tensor, type TypedArray, ValueError, zeros } from '../../tensor/index.js';
 
 export interface SgdOptions {
   /** Learning rate. The paper starts at 10⁻². */
@@ -28,14 +28,14 @@ export class SGD {
     private readonly options: SgdOptions,
   ) {
     this.lr = options.lr;
-    if (!(options.lr > 0)) throw new RangeOfValueError(`SGD: lr is ${options.lr}, expected more than 0`);
+    if (!(options.lr > 0)) throw new ValueError(`SGD: lr is ${options.lr}, expected more than 0`);
     if (options.momentum !== undefined && !(options.momentum >= 0 && options.momentum < 1)) {
-      throw new RangeOfValueError(`SGD: momentum is ${options.momentum}, expected at least 0 and below 1`);
+      throw new ValueError(`SGD: momentum is ${options.momentum}, expected at least 0 and below 1`);
     }
     if (options.nesterov && (!options.momentum || options.dampening))
-      throw new RangeOfValueError('SGD: nesterov needs a momentum and no dampening');
+      throw new ValueError('SGD: nesterov needs a momentum and no dampening');
     if (options.maxFilterRms !== undefined && !(options.maxFilterRms > 0))
-      throw new RangeOfValueError(`SGD: maxFilterRms is ${options.maxFilterRms}, expected more than 0`);
+      throw new ValueError(`SGD: maxFilterRms is ${options.maxFilterRms}, expected more than 0`);
   }
 
   /** Changes every parameter that has a gradient. */
@@ -69,7 +69,7 @@ export class SGD {
 
   loadStateDict(state: { lr: number; velocities: readonly (TypedArray | null)[] }): void {
     if (state.velocities.length !== this.parameters.length) {
-      throw new RangeOfValueError(`SGD: the state has ${state.velocities.length} velocities, expected ${this.parameters.length}`);
+      throw new ValueError(`SGD: the state has ${state.velocities.length} velocities, expected ${this.parameters.length}`);
     }
     this.lr = state.lr;
     this.parameters.forEach((w, i) => {

@@ -1,5 +1,5 @@
 /** The classifier's loss. */
-import { DTypeError, RangeOfValueError, ShapeError } from '../../backend/errors.js';
+import { DTypeError, ShapeError, ValueError } from '../../backend/errors.js';
 import { record } from '../autograd.js';
 import { checkFloat, checkSameBackend, empty, type Tensor } from '../tensor.js';
 
@@ -9,7 +9,7 @@ import { checkFloat, checkSameBackend, empty, type Tensor } from '../tensor.js';
  * @param logits [N, classes]
  * @param labels [N] int32, each from 0 to classes − 1
  * @returns one number, shape []
- * @throws RangeOfValueError for a label outside the classes, named with its place
+ * @throws ValueError for a label outside the classes, named with its place
  */
 export function crossEntropy(logits: Tensor, labels: Tensor): Tensor {
   checkFloat('crossEntropy', logits);
@@ -36,7 +36,5 @@ function checkLabels(labels: Tensor, classes: number): void {
   if (!values) return;
   const bad = values.findIndex((label) => label < 0 || label >= classes);
   if (bad >= 0)
-    throw new RangeOfValueError(
-      `crossEntropy: label ${values[bad]} at place ${bad} is outside the ${classes} classes (0 to ${classes - 1})`,
-    );
+    throw new ValueError(`crossEntropy: label ${values[bad]} at place ${bad} is outside the ${classes} classes (0 to ${classes - 1})`);
 }

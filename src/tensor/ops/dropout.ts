@@ -1,5 +1,5 @@
 /** Dropout (Srivastava et al. 2014). */
-import { RangeOfValueError } from '../../backend/errors.js';
+import { ValueError } from '../../backend/errors.js';
 import { record } from '../autograd.js';
 import { dropoutGenerator, type Generator } from '../random.js';
 import { checkFloat, empty, type Tensor } from '../tensor.js';
@@ -13,7 +13,7 @@ import { checkFloat, empty, type Tensor } from '../tensor.js';
 export function dropout(x: Tensor, probability = 0.5, generator: Generator = dropoutGenerator()): Tensor {
   checkFloat('dropout', x);
   if (!(probability >= 0 && probability < 1))
-    throw new RangeOfValueError(`dropout: probability is ${probability}, expected at least 0 and below 1`);
+    throw new ValueError(`dropout: probability is ${probability}, expected at least 0 and below 1`);
   const p = { probability, seed: generator.seed, counter: generator.take(x.size) };
   const y = empty('dropout', x.shape, x.dtype, x.backend);
   x.backend.dropout(y.storage, x.storage, p);

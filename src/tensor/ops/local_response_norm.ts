@@ -1,5 +1,5 @@
 /** Local response normalisation: the contrast normalisation of Krizhevsky et al. 2012 and of the paper. */
-import { RangeOfValueError, ShapeError } from '../../backend/errors.js';
+import { ShapeError, ValueError } from '../../backend/errors.js';
 import type { LrnParams } from '../../backend/params.js';
 import { record } from '../autograd.js';
 import { checkFloat, empty, type Tensor } from '../tensor.js';
@@ -30,9 +30,9 @@ export function localResponseNorm(x: Tensor, options: LrnOptions = {}): Tensor {
   const { size = 5, alpha = 1e-4, beta = 0.75, k = 2, region = 'across' } = options;
   if (x.rank !== 4) throw new ShapeError(`localResponseNorm: input has shape [${x.shape}], expected [N, C, H, W]`);
   if (!Number.isInteger(size) || size < 1)
-    throw new RangeOfValueError(`localResponseNorm: size is ${size}, expected a whole number of at least 1`);
+    throw new ValueError(`localResponseNorm: size is ${size}, expected a whole number of at least 1`);
   if (region !== 'across' && region !== 'within')
-    throw new RangeOfValueError(`localResponseNorm: region is '${region}', expected 'across' or 'within'`);
+    throw new ValueError(`localResponseNorm: region is '${region}', expected 'across' or 'within'`);
   const [n, c, h, w] = x.shape;
   const p: LrnParams = { n, c, h, w, size, alphaOverSize: alpha / (region === 'across' ? size : size * size), beta, k, region };
   const y = empty('localResponseNorm', x.shape, x.dtype, x.backend);

@@ -1,7 +1,7 @@
 /** Max pooling with switches, and unpooling by them: each is the other's gradient. */
 
 import type { OverlapRule } from '../../backend/backend.js';
-import { DTypeError, RangeOfValueError, ShapeError } from '../../backend/errors.js';
+import { DTypeError, ShapeError, ValueError } from '../../backend/errors.js';
 import { type PoolOptions, poolParams } from '../../backend/params.js';
 import { record, willRecord } from '../autograd.js';
 import { checkFloat, checkSameBackend, empty, type Tensor, toTypedArray } from '../tensor.js';
@@ -73,8 +73,7 @@ export function maxUnpool2d(y: Tensor, switches: Tensor, options: MaxUnpool2dOpt
     throw new ShapeError(`maxUnpool2d: values have shape [${y.shape}], switches [${switches.shape}]; both must be [N, C, H, W] and equal`);
   }
   const overlap = options.overlap ?? 'sum';
-  if (overlap !== 'sum' && overlap !== 'last')
-    throw new RangeOfValueError(`maxUnpool2d: overlap is '${overlap}', expected 'sum' or 'last'`);
+  if (overlap !== 'sum' && overlap !== 'last') throw new ValueError(`maxUnpool2d: overlap is '${overlap}', expected 'sum' or 'last'`);
   const [n, c, oh, ow] = y.shape;
   const [h, w] = options.outputSize;
   const x = empty('maxUnpool2d', [n, c, h, w], y.dtype, y.backend);

@@ -1,5 +1,5 @@
 /** Operations that move numbers without changing them: reshape, permute, slice, concatenate, pad, expand. */
-import { RangeOfValueError, ShapeError } from '../../backend/errors.js';
+import { ShapeError, ValueError } from '../../backend/errors.js';
 import { record } from '../autograd.js';
 import { broadcastShape, broadcastStrides, checkShape, normalizeAxis, type Shape, sizeOf, stridesOf } from '../shape.js';
 import { checkSameBackend, empty, type Tensor } from '../tensor.js';
@@ -92,7 +92,7 @@ export function slice(x: Tensor, start: readonly number[], end: readonly number[
   const clip = (value: number, extent: number) => Math.min(Math.max(value < 0 ? value + extent : value, 0), extent);
   const from = start.map((value, i) => clip(value, x.shape[i]));
   if (step.some((value) => !Number.isInteger(value) || value < 1))
-    throw new RangeOfValueError(`slice: step [${step}], expected whole numbers of at least 1`);
+    throw new ValueError(`slice: step [${step}], expected whole numbers of at least 1`);
   const shape = from.map((value, i) => Math.max(0, Math.ceil((clip(end[i], x.shape[i]) - value) / step[i])));
   const strides = stridesOf(x.shape);
   const offset = from.reduce((sum, value, i) => sum + value * strides[i], 0);

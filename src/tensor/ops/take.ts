@@ -1,5 +1,5 @@
 /** Picking elements by their places: what gather, flips and mirrored padding are made of. */
-import { DTypeError, RangeOfValueError } from '../../backend/errors.js';
+import { DTypeError, ValueError } from '../../backend/errors.js';
 import { record } from '../autograd.js';
 import { checkFloat, checkSameBackend, empty, type Tensor } from '../tensor.js';
 
@@ -10,7 +10,7 @@ import { checkFloat, checkSameBackend, empty, type Tensor } from '../tensor.js';
  *
  * @param indices int32, each from 0 to x.size − 1
  * @returns the shape of `indices`
- * @throws RangeOfValueError for an index outside x, where indices are on the host or can be read at once
+ * @throws ValueError for an index outside x, where indices are on the host or can be read at once
  */
 export function take(x: Tensor, indices: Tensor): Tensor {
   checkFloat('take', x);
@@ -19,7 +19,7 @@ export function take(x: Tensor, indices: Tensor): Tensor {
   const values = indices.buffer.onHost() ?? (indices.backend.readSync ? indices.dataSync() : null);
   const bad = values?.findIndex((index) => index < 0 || index >= x.size) ?? -1;
   if (bad >= 0)
-    throw new RangeOfValueError(`take: index ${values?.[bad]} at place ${bad} is outside the ${x.size} elements of shape [${x.shape}]`);
+    throw new ValueError(`take: index ${values?.[bad]} at place ${bad} is outside the ${x.size} elements of shape [${x.shape}]`);
   const { shape } = x;
   const [inner, outer] = [indices.size, x.size];
   const y = empty('take', indices.shape, x.dtype, x.backend);
