@@ -13,6 +13,9 @@ export interface Rule {
 /** Rules by option name. */
 export type Rules = Readonly<Record<string, Rule>>;
 
+/** A rule for every option of `T`: the compiler asks for a rule when an option is added to the type. */
+export type RulesFor<T> = { readonly [K in keyof Required<T>]: Rule };
+
 type ErrorClass = new (message: string) => ZfnetError;
 
 export const rule = (expected: string, test: (value: unknown) => boolean): Rule => ({ expected, test });
@@ -83,6 +86,20 @@ export const either = (...rules: readonly Rule[]): Rule =>
 export const instanceOf = (...classes: readonly (abstract new (...args: never[]) => unknown)[]): Rule =>
   rule(`a ${classes.map(({ name }) => name).join(' or ')}`, (value) => classes.some((each) => value instanceof each));
 
+/** An object of any class whose fields pass their rules. */
+export const objectWith = (expected: string, fields: Rules): Rule =>
+  rule(expected, (value) => {
+    if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return false;
+    return Object.entries(fields).every(([name, field]) => field.test((value as Record<string, unknown>)[name]));
+  });
+
+/** A plain object whose values all pass `element`. */
+export const recordOf = (element: Rule): Rule =>
+  rule(`an object of names with ${element.expected} each`, (value) => isPlainObject(value) && Object.values(value).every(element.test));
+
+/** What cancels work: the signal of an `AbortController`. */
+export const abortSignal: Rule = objectWith('an AbortSignal', { aborted: boolean, throwIfAborted: func });
+
 const isTypedArray = (value: unknown) => ArrayBuffer.isView(value) && !(value instanceof DataView);
 
 /** A plain object: not null, not an array, not a class instance. */
@@ -136,8 +153,11 @@ export function visible(value: string): string {
 
 /** @throws ValueError (or the class given) unless the value passes the rule */
 export function checkArgument(op: string, name: string, value: unknown, expected: Rule, error: ErrorClass = ValueError): void {
-  if (!expected.test(value)) throw new error(`${op}: ${name} is ${show(value)}, expected ${expected.expected}`);
+  if (!expected.test(value)) throw new error(`${op}: ${name} is ${show(value)}, expected ${expected.expected}${awaitHint(value)}`);
 }
+
+/** What to do about a promise where its value is expected. */
+const awaitHint = (value: unknown): string => (value instanceof Promise ? '; await it first' : '');
 
 /**
  * Checks an options object against a table of rules. An option that is `undefined` counts as absent.
@@ -148,12 +168,43 @@ export function checkArgument(op: string, name: string, value: unknown, expected
 export function checkOptions(op: string, options: unknown, rules: Rules, error: ErrorClass = ValueError): void {
   if (options === undefined) return;
   if (!isPlainObject(options))
-    throw new error(`${op}: options are ${show(options)}, expected an object such as { ${Object.keys(rules)[0] ?? ''} }`);
+    throw new error(
+      `${op}: options are ${show(options)}, expected an object such as { ${Object.keys(rules)[0] ?? ''} }${awaitHint(options)}`,
+    );
   for (const name of Object.keys(options)) {
     const value = options[name];
     if (value === undefined) continue;
     if (!Object.hasOwn(rules, name)) throw new error(unknownName(op, 'option', name, Object.keys(rules)));
-    if (!rules[name].test(value)) throw new error(`${op}: ${name} is ${show(value)}, expected ${rules[name].expected}`);
+    checkArgument(op, name, value, rules[name], error);
+  }
+}
+
+/**
+ * As `checkOptions`, for an object that is an argument of its own and has fields that must be there.
+ *
+ * @throws ValueError naming the first field that is missing
+ */
+export function checkFields(op: string, value: unknown, rules: Rules, required: readonly string[], error: ErrorClass = ValueError): void {
+  if (!isPlainObject(value)) throw new error(`${op}: got ${show(value)}, expected an object { ${required.join(', ')} }${awaitHint(value)}`);
+  checkOptions(op, value, rules, error);
+  for (const name of required)
+    if (value[name] === undefined) throw new error(`${op}: ${name} is missing, expected ${rules[name].expected}`);
+}
+
+/**
+ * Runs a function whose input is deep and only partly checked. An error of the language (a property read of undefined, an invalid
+ * length) becomes a `ValueError` that says what to pass; other errors are thrown as they are.
+ */
+export function explained<T>(op: string, expected: string, fn: () => T): T {
+  const translate = (error: unknown): unknown =>
+    error instanceof TypeError || error instanceof RangeError
+      ? new ValueError(`${op}: the input is incomplete or of another kind (${error.message}); pass ${expected}`, { cause: error })
+      : error;
+  try {
+    const result = fn();
+    return (result instanceof Promise ? result.catch((error) => Promise.reject(translate(error))) : result) as T;
+  } catch (error) {
+    throw translate(error);
   }
 }
 

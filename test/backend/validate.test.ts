@@ -4,10 +4,13 @@ import {
   arrayOf,
   boolean,
   checkArgument,
+  checkFields,
   checkOptions,
+  explained,
   finite,
   integer,
   nearestName,
+  objectWith,
   oneOf,
   orNull,
   show,
@@ -83,5 +86,52 @@ describe('names and values in messages', () => {
     ).toBe('an object');
     expect(visible('Käse 狗 🐶')).toBe('Käse 狗 🐶');
     expect(visible('\ud800')).toBe('\\ud800');
+  });
+});
+
+describe('checkFields', () => {
+  const check = (value: unknown) => () => checkFields('op', value, RULES, ['stride', 'mode']);
+
+  it('asks for the fields that must be there', () => {
+    expect(check({ stride: 1, mode: 'fast' })).not.toThrow();
+    expect(check({ stride: 1 })).toThrow("op: mode is missing, expected 'strict' or 'fast'");
+    expect(check({ stride: 1, mode: undefined })).toThrow('op: mode is missing');
+    expect(check({ stride: 1, mode: 'fast', modes: 1 })).toThrow("did you mean 'mode'?");
+    for (const value of [undefined, null, 3, []]) expect(check(value)).toThrow(/^op: got .*, expected an object \{ stride, mode \}/);
+  });
+});
+
+describe('structures', () => {
+  it('tells objects by their fields', () => {
+    const split = objectWith('a split', { length: integer() });
+    for (const value of [null, undefined, 3, {}, { length: -1 }]) expect(split.test(value)).toBe(false);
+    expect(split.test({ length: 3 })).toBe(true);
+    expect(split.test([1])).toBe(true);
+  });
+
+  it('says what to do about a promise', () => {
+    expect(() => checkArgument('op', 'split', Promise.resolve(1), integer())).toThrow(
+      'op: split is a Promise, expected a whole number of at least 0; await it first',
+    );
+    expect(check(Promise.resolve({}))).toThrow(/await it first/);
+  });
+});
+
+describe('explained', () => {
+  it('turns errors of the language into typed ones, at once and later', async () => {
+    const fail = (): number => {
+      throw new TypeError('x is undefined');
+    };
+    expect(() => explained('op', 'what op() gave', fail)).toThrow(ValueError);
+    expect(() => explained('op', 'what op() gave', fail)).toThrow(
+      /op: the input is incomplete .*\(x is undefined\); pass what op\(\) gave/,
+    );
+    await expect(explained('op', 'rows', async () => fail())).rejects.toThrow(ValueError);
+    expect(await explained('op', 'rows', async () => 3)).toBe(3);
+    expect(() =>
+      explained('op', 'rows', () => {
+        throw new ShapeError('as it is');
+      }),
+    ).toThrow(new ShapeError('as it is'));
   });
 });

@@ -1,0 +1,39 @@
+/** Rules for tensors, modules and networks where they arrive as arguments. */
+import { checkArgument, func, instanceOf, objectWith, type Rule, rule, show } from '../backend/validate.js';
+import { ShapeError, Tensor, ValueError } from '../tensor/index.js';
+import { Module } from './module.js';
+
+export const aTensor: Rule = rule('a Tensor; tensor(data, shape) makes one', (value) => value instanceof Tensor);
+
+export const aModule: Rule = rule('a module, such as zfnet(…), new Sequential([…]) or a layer', instanceOf(Module).test);
+
+/** A `LayeredModel`: a `Sequential`, an imported network, or one of the user's own. */
+export const layeredModel: Rule = objectWith('a network of named layers, such as zfnet(…), a Sequential or an OnnxModel', {
+  train: func,
+  layerNames: func,
+  layer: func,
+  activations: func,
+  featureLayer: func,
+});
+
+/** A `Network`: a module that is a layered model. */
+export const network: Rule = rule(layeredModel.expected, (value) => value instanceof Module && layeredModel.test(value));
+
+/** @throws ValueError unless the value is a layered model */
+export const checkModel = (op: string, value: unknown): void => checkArgument(op, 'the model', value, layeredModel);
+
+/**
+ * Checks that a value is a tensor of one image.
+ *
+ * @throws ValueError for something that is not a tensor, ShapeError for a tensor of another shape
+ */
+export function checkImageTensor(op: string, value: unknown): asserts value is Tensor {
+  if (!(value instanceof Tensor))
+    throw new ValueError(
+      `${op}: image is ${show(value)}, expected a Tensor [C, H, W]; ${value instanceof Promise ? 'await it first' : 'make one with tensor(data, [channels, height, width])'}`,
+    );
+  const { shape, rank } = value;
+  if (rank === 3 || (rank === 4 && shape[0] === 1)) return;
+  const batch = rank === 4 ? '; take one image of the batch, or use projectBatch' : '';
+  throw new ShapeError(`${op}: image has shape [${shape}], expected [C, H, W]${batch}`);
+}
