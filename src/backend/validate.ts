@@ -102,6 +102,13 @@ export const abortSignal: Rule = objectWith('an AbortSignal', { aborted: boolean
 
 const isTypedArray = (value: unknown) => ArrayBuffer.isView(value) && !(value instanceof DataView);
 
+/** The place of the first NaN or infinity, or -1. */
+export function indexOfNonFinite(data: ArrayLike<number>): number {
+  if (data instanceof Int32Array || data instanceof Uint8Array) return -1;
+  for (let i = 0; i < data.length; i++) if (!Number.isFinite(data[i])) return i;
+  return -1;
+}
+
 /** A plain object: not null, not an array, not a class instance. */
 export function isPlainObject(value: unknown): value is Record<string, unknown> {
   if (typeof value !== 'object' || value === null) return false;

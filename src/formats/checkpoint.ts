@@ -1,13 +1,32 @@
 /**
- * A checkpoint: one safetensors file with the weights by their PyTorch names, the optimizer's velocities behind the prefix
- * `optimizer.velocity.`, the mean image as `mean`, and everything else as JSON in the metadata.
+ * A checkpoint: one safetensors file with the weights by their PyTorch names, the optimizer's velocities under the prefix
+ * `optimizer.velocity.`, the mean image as `mean`, and everything else as JSON in the metadata. Any safetensors reader can load it; the
+ * names without a prefix are the network's weights.
  *
- * Any safetensors reader can load it; what it needs of it are the names without a prefix.
+ * Metadata entries (each a string; all but the first two hold JSON):
+ *
+ * - `zfnet.checkpoint`: the version of the format, `2`. Version `1` is the same without `zfnet.sha256` and `recipe`.
+ * - `zfnet.sha256`: the checksum of the file, 64 lower-case hexadecimal digits. It is the SHA-256 of all bytes of the file (length,
+ *   header, padding and tensor data), in which these 64 digits are replaced by 64 times `0`. So a writer encodes the file with 64 zeros,
+ *   hashes it, and writes the digest over the zeros; a reader finds the digits in the header by the regular expression
+ *   `"zfnet\.sha256"[ \t\r\n]*:[ \t\r\n]*"([0-9a-f]{64})"` (it must match exactly once), hashes the file with zeros in their place, and
+ *   compares. Every changed byte is detected. Version 2 requires the entry; where a file of version 1 has it, it is compared too.
+ * - `recipe`: the settings that the training state belongs to: `{ training, init, freeze? }`, the values of `config.json` of the same
+ *   names, `training` without `epochs`. A resume compares them with `config.json`. Absent in files that hold a model without
+ *   training state. Whoever writes a checkpoint for a run copies them from its `config.json`.
+ * - `architecture`, `init`, `classes`, `fingerprint`, `preprocess`: the network and its data, as in `config.json`.
+ * - `training`: the training state, see `TrainingState`.
+ *
+ * Weights, velocities and the mean image are finite: files with a NaN or an infinity among them are refused.
  */
+import { indexOfNonFinite, quote, show } from '../backend/validate.js';
+import { CHECKSUM } from './checksum.js';
 import { FormatError } from './errors.js';
-import { type HostTensor, readSafetensors, saveSafetensors } from './safetensors.js';
+import { parseJson } from './json.js';
+import { type HostTensor, readSafetensors, saveWithChecksum } from './safetensors.js';
 
-const VERSION = 1;
+const VERSION = 2;
+const VERSION_KEY = 'zfnet.checkpoint';
 const VELOCITY = 'optimizer.velocity.';
 const MEAN = 'mean';
 
@@ -25,42 +44,65 @@ export interface Checkpoint {
 /** The bytes of a checkpoint. */
 export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array {
   const { weights, velocities, mean, info } = checkpoint;
-  const tensors: Record<string, HostTensor> = { ...weights };
-  for (const [name, velocity] of Object.entries(velocities)) tensors[VELOCITY + name] = velocity;
-  if (mean) tensors[MEAN] = mean;
-  const metadata: Record<string, string> = { 'zfnet.checkpoint': String(VERSION) };
+  const moving = Object.entries(velocities).map(([name, velocity]) => [VELOCITY + name, velocity]);
+  const tensors: Record<string, HostTensor> = { ...weights, ...Object.fromEntries(moving), ...(mean && { [MEAN]: mean }) };
+  const metadata: Record<string, string> = { [VERSION_KEY]: String(VERSION) };
   for (const [key, value] of Object.entries(info)) if (value !== undefined) metadata[key] = JSON.stringify(value);
-  return saveSafetensors(tensors, metadata);
+  return saveWithChecksum(tensors, metadata);
 }
 
 /**
  * Reads a checkpoint back.
  *
  * @param name what to call the file in errors
- * @throws FormatError for a damaged file, one of a later version, or a safetensors file that is no checkpoint
+ * @throws FormatError for a damaged file (one that differs from its checksum, or holds a NaN or an infinity), one of a later version,
+ * or a safetensors file that is not a checkpoint
  */
 export function decodeCheckpoint(bytes: Uint8Array, name: string): Checkpoint {
   const { tensors, metadata } = naming(name, () => readSafetensors(bytes));
-  const version = metadata['zfnet.checkpoint'];
-  if (version === undefined)
-    throw new FormatError(`${name}: a safetensors file, but no checkpoint of zfnet: its metadata has no 'zfnet.checkpoint'`);
-  if (version !== String(VERSION))
-    throw new FormatError(`${name}: a checkpoint of version ${version}, this zfnet reads version ${VERSION}; update zfnet`);
-  const checkpoint: Checkpoint = { weights: {}, velocities: {}, info: {} };
+  checkVersion(metadata, name);
+  const weights: [string, HostTensor][] = [];
+  const velocities: [string, HostTensor][] = [];
+  let mean: HostTensor | undefined;
   for (const [key, tensor] of Object.entries(tensors)) {
-    if (key === MEAN) checkpoint.mean = tensor;
-    else if (key.startsWith(VELOCITY)) checkpoint.velocities[key.slice(VELOCITY.length)] = tensor;
-    else checkpoint.weights[key] = tensor;
+    const bad = indexOfNonFinite(tensor.data);
+    if (bad >= 0)
+      throw new FormatError(
+        `${name}: tensor ${quote(key)} holds ${tensor.data[bad]} at place ${bad}, expected finite numbers; take another checkpoint`,
+      );
+    if (key === MEAN) mean = tensor;
+    else if (key.startsWith(VELOCITY)) velocities.push([key.slice(VELOCITY.length), tensor]);
+    else weights.push([key, tensor]);
   }
-  for (const [key, text] of Object.entries(metadata)) if (key !== 'zfnet.checkpoint') checkpoint.info[key] = parse(name, key, text);
-  return checkpoint;
+  const info = Object.entries(metadata)
+    .filter(([key]) => key !== VERSION_KEY && key !== CHECKSUM)
+    .map(([key, text]) => [key, parse(name, key, text)]);
+  return {
+    weights: Object.fromEntries(weights),
+    velocities: Object.fromEntries(velocities),
+    ...(mean && { mean }),
+    info: Object.fromEntries(info),
+  };
+}
+
+function checkVersion(metadata: Record<string, string>, name: string): void {
+  const version = Object.hasOwn(metadata, VERSION_KEY) ? metadata[VERSION_KEY] : undefined;
+  if (version === undefined)
+    throw new FormatError(`${name}: a safetensors file, but no checkpoint of zfnet: its metadata has no '${VERSION_KEY}'`);
+  if (version === '1') return;
+  if (version !== String(VERSION))
+    throw new FormatError(
+      `${name}: a checkpoint of version ${show(version)}, this zfnet reads versions 1 and ${VERSION}; update zfnet, or take another checkpoint`,
+    );
+  if (!Object.hasOwn(metadata, CHECKSUM))
+    throw new FormatError(`${name}: its metadata lacks the checksum '${CHECKSUM}'; the file is damaged, take another checkpoint`);
 }
 
 function parse(name: string, key: string, text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseJson(text);
   } catch (error) {
-    throw new FormatError(`${name}: its metadata '${key}' is not JSON`, { cause: error });
+    throw new FormatError(`${name}: its metadata ${quote(key)} is not JSON`, { cause: error });
   }
 }
 

@@ -6,7 +6,9 @@
  * there before anything is made from it.
  */
 import { fromHost, type Shape, sizeOf, Tensor, type TypedArray } from '../tensor/index.js';
+import { CHECKSUM, NO_CHECKSUM, setChecksum, verifyChecksum } from './checksum.js';
 import { FormatError } from './errors.js';
+import { parseJson } from './json.js';
 
 export { FormatError } from './errors.js';
 
@@ -102,11 +104,23 @@ export function saveSafetensors(
   return file;
 }
 
+/** As `saveSafetensors`, with the checksum of the file in its metadata: see `checksum.ts`. */
+export function saveWithChecksum(
+  tensors: Readonly<Record<string, Tensor | HostTensor>>,
+  metadata: Readonly<Record<string, string>>,
+): Uint8Array {
+  const file = saveSafetensors(tensors, { ...metadata, [CHECKSUM]: NO_CHECKSUM });
+  setChecksum(file);
+  return file;
+}
+
 /**
  * Reads the tensors of a safetensors file: `model.loadStateDict(loadSafetensors(bytes))`. F16 and BF16 become float32;
- * I8, I16, U16 and I64 become int32. The numbers stay on the host until a tensor is used.
+ * I8, I16, U16 and I64 become int32. The numbers stay on the host until a tensor is used. Where the metadata has a checksum
+ * (`zfnet.sha256`, as in every checkpoint written here), the file is compared with it.
  *
- * @throws FormatError for anything that is not a whole, well-formed file; nothing large is allocated before that is known
+ * @throws FormatError for anything that is not a whole, well-formed file, and for one that differs from its checksum; nothing large
+ * is allocated before that is known
  * @throws BackendError before `await init()`; `readSafetensors` needs no engine
  */
 export function loadSafetensors(bytes: Uint8Array): Record<string, Tensor> {
@@ -122,6 +136,7 @@ export function readSafetensors(bytes: Uint8Array): Safetensors {
     .filter(([name]) => name !== '__metadata__')
     .map(([name, entry]) => readEntry(name, entry, bytes.length - start));
   checkCoverage(entries, bytes.length - start);
+  if (Object.hasOwn(metadata, CHECKSUM)) verifyChecksum(bytes, metadata[CHECKSUM]);
   const tensors: [string, HostTensor][] = entries.map(({ name, encoding, shape, from, to }) => [
     name,
     { shape, data: encoding.decode(copyOf(bytes.subarray(start + from, start + to)), name) },
@@ -152,7 +167,7 @@ function readHeader(bytes: Uint8Array): { header: Record<string, unknown>; start
   const start = 8 + Number(length);
   let header: unknown;
   try {
-    header = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(8, start)));
+    header = parseJson(new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(8, start)));
   } catch (error) {
     throw new FormatError(`safetensors: the header is not JSON (${(error as Error).message})`, { cause: error });
   }

@@ -1,8 +1,10 @@
 /** Checkpoints: whole, readable by any safetensors reader, and refused with a reason where they are not. */
+import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from '../../src/formats/checkpoint.js';
 import { FormatError } from '../../src/formats/errors.js';
-import { readSafetensors, saveSafetensors } from '../../src/formats/safetensors.js';
+import { loadSafetensors, readSafetensors, saveSafetensors } from '../../src/formats/safetensors.js';
+import { portableSha256, sha256 } from '../../src/formats/sha256.js';
 
 const CHECKPOINT: Checkpoint = {
   weights: { 'conv1.weight': { shape: [2], data: Float32Array.of(1, 2) }, 'conv1.bias': { shape: [1], data: Float32Array.of(3) } },
@@ -33,7 +35,81 @@ describe('a checkpoint', () => {
   it('is refused where it is no checkpoint, of another version, or its metadata is no JSON', () => {
     const file = (metadata: Record<string, string>) => saveSafetensors(CHECKPOINT.weights, metadata);
     expect(() => decodeCheckpoint(file({}), 'x')).toThrow(/no checkpoint of zfnet/);
-    expect(() => decodeCheckpoint(file({ 'zfnet.checkpoint': '99' }), 'x')).toThrow(/version 99/);
+    expect(() => decodeCheckpoint(file({ 'zfnet.checkpoint': '99' }), 'x')).toThrow(/version '99', this zfnet reads versions 1 and 2/);
     expect(() => decodeCheckpoint(file({ 'zfnet.checkpoint': '1', classes: '[' }), 'x')).toThrow(/'classes' is not JSON/);
   });
+});
+
+describe('the checksum of a checkpoint', () => {
+  it('is the SHA-256 of the file with zeros in place of its digits', () => {
+    const text = Buffer.from(encodeCheckpoint(CHECKPOINT)).toString('latin1');
+    const [entry, digits] = /"zfnet\.sha256":"([0-9a-f]{64})"/.exec(text)!;
+    const zeroed = text.replace(entry, entry.replace(digits, '0'.repeat(64)));
+    expect(digits).toBe(createHash('sha256').update(Buffer.from(zeroed, 'latin1')).digest('hex'));
+  });
+
+  it('detects every changed byte, wherever it stands', () => {
+    const good = encodeCheckpoint(CHECKPOINT);
+    const accepted: string[] = [];
+    for (let at = 0; at < good.length; at++) {
+      for (const change of [0x01, 0x02, 0x03, 0x20, 0x80, 0xff]) {
+        const bad = good.slice();
+        bad[at] ^= change;
+        try {
+          decodeCheckpoint(bad, 'x');
+          accepted.push(`${at} ^ ${change}`);
+        } catch (error) {
+          if (!(error instanceof FormatError)) throw error;
+        }
+      }
+    }
+    expect(accepted).toEqual([]);
+  });
+
+  it('is compared by loadSafetensors too', () => {
+    const bytes = encodeCheckpoint(CHECKPOINT);
+    bytes[bytes.length - 1] ^= 1;
+    expect(() => loadSafetensors(bytes)).toThrow(/the checksum of the file is/);
+  });
+
+  it('is required, but for files of version 1, which had none', () => {
+    const file = (version: string) => saveSafetensors(CHECKPOINT.weights, { 'zfnet.checkpoint': version, classes: '["cat"]' });
+    expect(decodeCheckpoint(file('1'), 'x')).toEqual({ weights: CHECKPOINT.weights, velocities: {}, info: { classes: ['cat'] } });
+    expect(() => decodeCheckpoint(file('2'), 'x')).toThrow(/lacks the checksum 'zfnet.sha256'/);
+    const odd = saveSafetensors(CHECKPOINT.weights, { 'zfnet.checkpoint': '2', 'zfnet.sha256': 'none' });
+    expect(() => decodeCheckpoint(odd, 'x')).toThrow(/zfnet\.sha256 in its metadata is not 64 hexadecimal digits/);
+  });
+
+  it('has the same digest where the runtime has no synchronous SHA-256', () => {
+    for (const length of [0, 1, 55, 56, 63, 64, 65, 119, 120, 128, 1000]) {
+      const bytes = Uint8Array.from({ length }, (_, i) => i * 7);
+      const expected = createHash('sha256').update(bytes).digest('hex');
+      const parts = [
+        bytes.subarray(0, length >> 1),
+        bytes.subarray(length >> 1, length - 1),
+        bytes.subarray(Math.max(length - 1, length >> 1)),
+      ];
+      expect(portableSha256(bytes)).toBe(expected);
+      expect(sha256(bytes)).toBe(expected);
+      if (length > 1) expect(portableSha256(...parts)).toBe(expected);
+    }
+  });
+});
+
+describe('numbers that are not finite', () => {
+  it.each([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])('%d is refused with its tensor named', (value) => {
+    const bad = { shape: [2], data: Float32Array.of(1, value) };
+    const named = (part: Partial<Checkpoint>) => () => decodeCheckpoint(encodeCheckpoint({ ...CHECKPOINT, ...part }), 'x');
+    expect(named({ weights: { 'fc6.bias': bad } })).toThrow(FormatError);
+    expect(named({ weights: { 'fc6.bias': bad } })).toThrow(`x: tensor 'fc6.bias' holds ${value} at place 1`);
+    expect(named({ velocities: { 'fc6.bias': bad } })).toThrow(/'optimizer\.velocity\.fc6\.bias' holds/);
+    expect(named({ mean: bad })).toThrow(/'mean' holds/);
+  });
+});
+
+it('keeps names that objects have of themselves apart from them', () => {
+  const weights = Object.fromEntries([['__proto__', { shape: [1], data: Float32Array.of(1) }]]);
+  const back = decodeCheckpoint(encodeCheckpoint({ weights, velocities: {}, info: {} }), 'x');
+  expect(Object.keys(back.weights)).toEqual(['__proto__']);
+  expect(Object.getPrototypeOf(back.weights)).toBe(Object.prototype);
 });

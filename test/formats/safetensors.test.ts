@@ -130,6 +130,9 @@ describe('a malformed file is a FormatError', () => {
       /inside the one before/,
     ],
     ['a hole between tensors', file({ a: { dtype: 'F32', shape: [1], data_offsets: [4, 8] } }, four.subarray(0, 8)), /belong to no tensor/],
+    ['one name twice', file(`{"x":{"dtype":"F32","shape":[4],"data_offsets":[0,16]},"\\u0078":{}}`, four), /the key 'x' stands twice/],
+    ['one dtype twice', file(`{"x":{"dtype":"F32","dtype":"I32","shape":[4],"data_offsets":[0,16]}}`, four), /'dtype' stands twice/],
+    ['one metadata key twice', file(`{"__metadata__":{"a":"1","a":"2"}}`), /'a' stands twice/],
     ['data that belongs to no tensor', file(f32([3], [0, 12]), four), /end at byte 12/],
   ];
   it.each(cases)('%s', (_, bytes, message) => {
