@@ -1,4 +1,4 @@
-/** A bias per channel, over [n, channels, inner]. Its gradient is a reduction: see the host file. */
+/** Adds a bias per channel to [n, channels, inner]. Its gradient is a reduction; see `channelSum` in src/backend/wasm/channel.ts. */
 import { storeFirst } from './math';
 
 /** y[n, c, inner] += b[c] in place, for planes [begin, end) of n · channels. */
@@ -13,7 +13,7 @@ export function channelAdd(y: usize, b: usize, channels: i32, inner: i32, begin:
   }
 }
 
-/** The same where inner = 1: y[n, channels] += b, rows [begin, end). */
+/** The same kernel for inner = 1: y[n, channels] += b in place, for rows [begin, end). */
 export function rowAdd(y: usize, b: usize, channels: i32, begin: i32, end: i32): void {
   for (let row = begin; row < end; row++) {
     const p = y + ((<usize>row * <usize>channels) << 2);

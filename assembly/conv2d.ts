@@ -1,6 +1,6 @@
 /**
- * Convolution and its gradients as matrix products. Columns (or, for the weight gradient, k) are output pixels of the whole batch
- * one after the other, so that small maps fill the tiles as well as large ones.
+ * Convolution and its gradients as matrix products. The columns (for the weight gradient: k) are the output pixels of the whole batch
+ * in order, so that small feature maps fill the tiles as well as large ones do.
  */
 import { addShares, runsBytes, splitRuns, windowGeometry } from './gemm/col2im';
 import { f32_gemm_block, KC, panelWidth } from './gemm/tiles';
@@ -15,9 +15,9 @@ function align(address: usize): usize {
 
 /**
  * y = conv(x, w) + b, then max(·, 0) if `relu`; `b` may be 0. w is [groups · outputs, channels · kh · kw].
- * Units count blocks of columns within blocks of rows within groups.
- * Scratch, each part rounded up to 64 bytes: taps and 3 · unitColumns addresses, unitColumns / 4 bytes,
- * (256 + min(unitRows, outputs)) · unitColumns numbers.
+ * A unit is one block of columns of one block of rows of one group, counted in that order (columns fastest).
+ * Scratch, each part rounded up to 64 bytes: taps + 3 · unitColumns addresses, unitColumns / 4 bytes,
+ * (256 + min(unitRows, outputs)) · unitColumns floats.
  */
 export function conv2d(kernel: i32, y: usize, x: usize, w: usize, b: usize, relu: i32, shape: usize, begin: i32, end: i32): void {
   const s = convShape(shape);
@@ -73,12 +73,12 @@ function outputRuns(to: usize, y: usize, plane: i32, channels: i32, channel: i32
   return to;
 }
 
-/** Takes the tiles [rows, columns] to their runs in y, adding the bias of each row, through the ReLU. */
+/** Copies the tiles [rows, columns] to their runs in y; adds the bias of each row and applies the ReLU. */
 function storeRuns(runs: usize, runsEnd: usize, tiles: usize, ld: usize, rows: i32, plane: usize, bias: usize, relu: i32): void {
   const low: f32 = relu ? 0 : -Infinity;
   const low4 = f32x4.splat(low);
   let offset: usize = 0;
-  // `pmax` is one instruction, where `max` is many, and lets NaN through; no sum is -0.
+  // `pmax` compiles to one instruction where `max` needs several, and it propagates NaN. No sum is -0.
   for (let i = 0; i < rows; i++) {
     const add: f32 = bias ? load<f32>(bias + ((<usize>i) << 2)) : 0;
     const add4 = f32x4.splat(add);
@@ -100,11 +100,11 @@ function storeRuns(runs: usize, runsEnd: usize, tiles: usize, ld: usize, rows: i
 }
 
 /**
- * dw = Σ over images and pixels of dy · x[pixel + tap]. Rows are output channels, columns are taps, and k runs over the pixels of
- * one `part` after the other: `parts` stretches of `partPixels` pixels, dy of which begins `partStep` elements after the last one's
- * and has rows `dyOutput` elements apart. The sum falls into `slices`, each with a dw of its own: [slices, outputs, taps] in all.
- * Units as in `conv2d`, with taps for columns, within slices.
- * Scratch, each part rounded up to 64 bytes: taps + 16 + 256 addresses, 64 bytes, (256 + min(unitRows, outputs)) · unitColumns numbers.
+ * dw = Σ over images and pixels of dy · x[pixel + tap]. Rows are output channels, columns are taps, and k runs over the pixels
+ * of `parts` parts in order. A part has `partPixels` pixels; its dy begins `partStep` elements after that of the part before and has rows
+ * `dyOutput` elements apart. The sum over k is cut into `slices` partial sums, each written to a dw of its own: [slices, outputs, taps].
+ * Units are counted as in `conv2d`, with taps as columns, within each slice.
+ * Scratch, each part rounded up to 64 bytes: taps + 16 + 256 addresses, 64 bytes, (256 + min(unitRows, outputs)) · unitColumns floats.
  */
 export function conv2dWeightGrad(
   kernel: i32,
@@ -136,7 +136,7 @@ export function conv2dWeightGrad(
   const ld = (<usize>s.unitColumns) << 2;
   const ldy = (<usize>dyOutput) << 2;
   tapOffsets(taps, s);
-  // The last tile may be wider than the taps: what it computes there is thrown away, but must be read from somewhere.
+  // The last tile may be wider than the number of taps. The extra columns are discarded, but need a valid address to read from.
   for (let i = 0; i < 16; i++) store<usize>(taps + <usize>(total + i) * sizeof<usize>(), 0);
   for (let unit = begin; unit < end; unit++) {
     const slice = unit / unitsOfSlice;
@@ -170,14 +170,15 @@ export function conv2dWeightGrad(
 }
 
 /**
- * dx = col2im(wᵀ · dy): the product gives every tap of every pixel its share, which is then added where the tap read. For few
- * channels, or where stride and dilation are both above 1; elsewhere the gradient is a convolution itself (see the host's side).
- * `transposed` is [groups, channels · kh · kw, outputs]. The shape describes dy as the images (its taps are the output channels) and
- * `geometry` is the convolution's own: kh, kw, h, w, stride, padding (top, left) and dilation, vertical before horizontal.
- * Units count blocks of `unitChannels` channels within blocks of `unitImages` images within groups; the latter belongs to the order
- * of the sums, so it may depend on the shape alone, as may `unitColumns`.
- * Scratch, each part rounded up to 64 bytes: outputs and 5 · unitColumns addresses, unitColumns / 4 bytes,
- * (256 + unitChannels · kh · kw) · unitColumns numbers.
+ * dx = col2im(wᵀ · dy): the product gives the contribution of every output pixel to every tap, which is then added to the input pixel
+ * that the tap reads. Used for few channels, or where stride and dilation are both above 1; otherwise the input gradient is computed as
+ * a convolution (src/backend/wasm/conv2d.ts). `transposed` is [groups, channels · kh · kw, outputs]. The shape describes dy as the images
+ * (its taps are the output channels); `geometry` holds the convolution's kh, kw, h, w, stride, padding (top, left) and dilation, vertical
+ * before horizontal.
+ * A unit is one block of `unitChannels` channels of one block of `unitImages` images of one group. `unitImages` and `unitColumns` affect
+ * the order of summation, so they may depend on the shape only.
+ * Scratch, each part rounded up to 64 bytes: outputs + 5 · unitColumns addresses, unitColumns / 4 bytes,
+ * (256 + unitChannels · kh · kw) · unitColumns floats.
  */
 export function conv2dInputGrad(
   kernel: i32,

@@ -1,4 +1,4 @@
-/** Cross-entropy of logits [rows, columns] against one label a row. The host has checked the labels. */
+/** Cross-entropy of logits [rows, columns] against one label per row. The caller has checked the labels. */
 import { storeFirst } from './math';
 import { rowMax, sumExp } from './softmax_rows';
 
@@ -34,7 +34,7 @@ export function crossEntropyGrad(dx: usize, dloss: usize, x: usize, labels: usiz
       const p = dx + start + ((<usize>i) << 2);
       storeFirst(p, f32x4.mul(f32x4.mul(v128.load(p), scale), one), columns - i);
     }
-    // p − 1 at the label loses nothing this way round: both are at most 1.
+    // At the label, p − 1 is exact enough in this order: both are at most 1.
     f32.store(label, <f32>(share * (chosen / sum - 1)));
   }
 }

@@ -1,4 +1,4 @@
-/** Dropout over elements [begin, end), 32 at a time; `begin` is a multiple of 16. Whole vectors may run into the padding of y. */
+/** Dropout over elements [begin, end), 32 per step; `begin` is a multiple of 16. The last vectors may extend into the padding of y. */
 import { philox32 } from './philox';
 import { scratch } from './scratch';
 

@@ -1,14 +1,14 @@
 /**
  * Elementwise kernels: arithmetic, activations and their gradients, conversions. Each handles elements [begin, end).
  *
- * Whole vectors are read and written even where `end` is not a multiple of four: every buffer ends on a 64-byte boundary, and
- * chunks begin and end on one, so that a vector only ever runs over into the padding behind its own buffer.
+ * Whole vectors are read and written even where `end` is not a multiple of four. Every buffer is padded to a 64-byte boundary and chunks
+ * begin on one, so a vector can extend only into the padding of its own buffer.
  */
 import { exp4, log4, pow4, sigmoid4, storeFirst, tanh4 } from './math';
 import { next, offsetA, offsetB, seek } from './odometer';
 import { scratch } from './scratch';
 
-/** Where 32-bit element i lies. */
+/** Address of 32-bit element i. */
 function at(p: usize, i: i32): usize {
   return p + ((<usize>i) << 2);
 }
@@ -23,7 +23,7 @@ export function copyBytes(y: usize, x: usize, bytes: usize): void {
   memory.copy(y, x, bytes);
 }
 
-// Conversions, 16 elements at a time ---------------------------------------------------------------
+// Conversions, 16 elements per step ---------------------------------------------------------------
 
 export function castF32I32(y: usize, x: usize, begin: i32, end: i32): void {
   for (let i = begin; i < end; i += 4) v128.store(at(y, i), i32x4.trunc_sat_f32x4_s(v128.load(at(x, i))));
@@ -132,7 +132,7 @@ export function sign(y: usize, x: usize, begin: i32, end: i32): void {
   for (let i = begin; i < end; i += 4) {
     const v = v128.load(at(x, i));
     const one = v128.or(f32x4.splat(1), v128.and(v, f32x4.splat(-0.0))); // 1 with the sign of v
-    // 0 and NaN are neither above nor below 0, and stay what they are.
+    // 0 and NaN are neither above nor below 0 and are returned unchanged.
     v128.store(at(y, i), v128.bitselect(one, v, v128.or(f32x4.gt(v, zero), f32x4.lt(v, zero))));
   }
 }
@@ -143,7 +143,7 @@ export function affine(y: usize, x: usize, scale: f32, shift: f32, begin: i32, e
   for (let i = begin; i < end; i += 4) v128.store(at(y, i), f32x4.add(f32x4.mul(v128.load(at(x, i)), s), t));
 }
 
-/** `pmax(x, 0)` is x < 0 ? 0 : x, one instruction, and lets NaN through. */
+/** `pmax(x, 0)` is x < 0 ? 0 : x in one instruction, and propagates NaN. */
 export function relu(y: usize, x: usize, begin: i32, end: i32): void {
   const zero = f32x4.splat(0);
   for (let i = begin; i < end; i += 4) v128.store(at(y, i), f32x4.pmax(v128.load(at(x, i)), zero));
@@ -197,7 +197,7 @@ export function clampGrad(dx: usize, dy: usize, x: usize, low: f32, high: f32, b
 
 // Two operands ---------------------------------------------------------------------------------------
 
-/** The number of each operation is its place in `BINARY_OPS` of the host file. */
+/** Each operation's number is its index in `BINARY_OPS` of src/backend/wasm/elementwise.ts. */
 const ADD = 0;
 const SUB = 1;
 const MUL = 2;
@@ -210,7 +210,7 @@ const EQUAL = 8;
 /** Added to the number where the operands are int32. */
 const INT = 16;
 
-/** Does those of the four powers x^e in y again to which rules of their own apply: what is not positive and normal, or infinite, or NaN. */
+/** Recomputes in y those of the four powers x^e that are special cases: x not positive and normal, infinite or NaN. */
 function specialPowers(y: usize, x: v128, e: v128): void {
   const infinity = f32x4.splat(Infinity);
   const normal = v128.and(f32x4.ge(x, f32x4.splat(1.17549435e-38)), f32x4.lt(x, infinity));
@@ -221,7 +221,7 @@ function specialPowers(y: usize, x: v128, e: v128): void {
   if (special & 8) f32.store(y, Mathf.pow(f32x4.extract_lane(x, 3), f32x4.extract_lane(e, 3)), 12);
 }
 
-/** Vectors [y, end) of a^b, two at a time; the last one twice where it is alone. */
+/** Vectors [y, end) of a^b, two per step; a single last vector is computed twice. */
 function powers(y: usize, end: usize, a: usize, stepA: usize, b: usize, stepB: usize): void {
   while (y < end) {
     const second: usize = y + 16 < end ? 16 : 0;
@@ -239,7 +239,7 @@ function powers(y: usize, end: usize, a: usize, stepA: usize, b: usize, stepB: u
   }
 }
 
-/** `count` whole vectors of y = op(a, b). A step is 16, or 0 for an operand that repeats one vector. */
+/** `count` whole vectors of y = op(a, b). An operand's step is 16 bytes, or 0 where one vector is repeated. */
 function vectors(op: i32, y: usize, a: usize, stepA: usize, b: usize, stepB: usize, count: i32): void {
   const end = y + ((<usize>count) << 4);
   const one = f32x4.splat(1);
@@ -295,12 +295,12 @@ function vectors(op: i32, y: usize, a: usize, stepA: usize, b: usize, stepB: usi
   }
 }
 
-// The odometer owns the first bytes of the scratch memory.
+// The odometer uses the first bytes of the scratch area.
 const SPLAT_A: usize = 64;
 const SPLAT_B: usize = 80;
 const LAST: usize = 96;
 
-/** Elements [begin, end) of y = op(a, b), where an operand of stride 0 is one number for all. */
+/** Elements [begin, end) of y = op(a, b), where an operand of stride 0 is a single element. */
 export function binaryFlat(op: i32, y: usize, a: usize, strideA: i32, b: usize, strideB: i32, begin: i32, end: i32): void {
   if (!strideA) {
     v128.store(scratch + SPLAT_A, v128.load32_splat(a));
@@ -317,7 +317,7 @@ export function binaryFlat(op: i32, y: usize, a: usize, strideA: i32, b: usize, 
   vectors(op, at(y, begin), a, strideA ? 16 : 0, b, strideB ? 16 : 0, (end - begin + 3) >> 2);
 }
 
-/** One row of n elements at stride 1 or 0, keeping off what lies behind it. */
+/** One row of n elements at stride 1 or 0; writes nothing beyond the row. */
 function row(op: i32, y: usize, a: usize, strideA: i32, b: usize, strideB: i32, n: i32): void {
   const whole = n >> 2;
   const last = n & 3;
@@ -338,7 +338,7 @@ function row(op: i32, y: usize, a: usize, strideA: i32, b: usize, strideB: i32, 
   }
 }
 
-/** Rows [begin, end) of y = op(a, b): y is contiguous, `axes` (see odometer.ts) leads to each row of a and b. */
+/** Rows [begin, end) of y = op(a, b): y is contiguous, `axes` (see odometer.ts) gives the offset of each row of a and b. */
 export function binaryRows(
   op: i32,
   y: usize,
@@ -360,7 +360,7 @@ export function binaryRows(
   }
 }
 
-/** count[0] += how many of elements [begin, end) of x are NaN or infinite: those whose exponent is all ones. */
+/** count[0] += number of elements of x in [begin, end) that are NaN or infinite (their exponent bits are all ones). */
 export function countNonFinite(count: usize, x: usize, begin: i32, end: i32): void {
   const exponent = i32x4.splat(0x7f800000);
   let found = i32x4.splat(0);

@@ -1,14 +1,14 @@
-/** What the host's engine asks of the module itself. */
+/** What src/backend/wasm needs from the module besides kernels: the start of the heap and the division of work among threads. */
 
-/** Where the heap may begin: behind the constants of this module. */
+/** Address where the heap may begin: the end of this module's constants. */
 export function heapBase(): usize {
   return __heap_base;
 }
 
 /**
- * Takes one chunk of the task numbered `task`; 0 when none is left, or when the ticket belongs to another task by now.
- * The ticket's upper half is the task's number, its lower half how many chunks are left: comparing both at once keeps a thread
- * that was asleep for a while from working on a task that it has not read.
+ * Takes one chunk of task number `task`. Returns 0 when no chunk is left, or when the ticket already belongs to another task.
+ * The ticket's upper half is the task number and its lower half the number of chunks left. Comparing both in one operation prevents a
+ * thread that was suspended from taking a chunk of a task whose description it has not read.
  */
 export function takeChunk(ticket: usize, task: i32): i32 {
   if (!ASC_FEATURE_THREADS) return 0;

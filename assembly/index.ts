@@ -1,4 +1,4 @@
-/** Everything that the host can call. A kernel's last two arguments are the part of the work, [begin, end), that it does. */
+/** Every function that the host can call. The last two arguments of a kernel are the units of work to do, [begin, end). */
 
 export * from './channel';
 export * from './conv2d';

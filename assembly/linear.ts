@@ -1,19 +1,22 @@
 /**
- * y [n, out] = x [n, in] · w [out, in]ᵀ + b, then max(·, 0) if `relu`. w is by far the largest, so it is the operand that is read
- * straight from its rows, once; x is packed, and the tiles, which come out as [out, n], are turned around on their way to y.
+ * y [n, out] = x [n, in] · w [out, in]ᵀ + b, then max(·, 0) if `relu`. w is by far the largest operand, so it is read
+ * once, directly from its rows. x is packed. The tiles are computed as [out, n] and transposed when they are stored in y.
  */
 import { gather, packTransposed } from './gemm/pack';
 import { f32_gemm_block, KC, panelWidth } from './gemm/tiles';
 import { scratch } from './scratch';
 
-/** Above this size of the packed x, one block of k at a time keeps it in the second cache; below, whole rows of w read best. */
+/**
+ * Size of the packed x above which one block of k is processed at a time, so that it stays in the L2 cache; below it, reading whole rows of
+ * w is faster.
+ */
 const PACKED_BYTES: usize = 640 * 1024;
 
 function paddedRows(n: i32): i32 {
   return (n + 15) & ~15;
 }
 
-/** Packs x [n, in] into `to` [in, n rounded up to 16] as panels, one block of k after the other. One unit is one block of k. */
+/** Packs x [n, in] into `to` [in, n rounded up to 16] as panels, block of k by block of k. A unit is one block of k. */
 export function linearPack(kernel: i32, to: usize, x: usize, n: i32, inFeatures: i32, begin: i32, end: i32): void {
   const width = panelWidth(kernel);
   const padded = paddedRows(n);
@@ -22,13 +25,13 @@ export function linearPack(kernel: i32, to: usize, x: usize, n: i32, inFeatures:
     const kc = min(KC, inFeatures - k0);
     const block = to + ((<usize>(k0 * padded)) << 2);
     packTransposed(block, (<usize>(kc * width)) << 2, x + ((<usize>k0) << 2), (<usize>inFeatures) << 2, kc, n, width);
-    // A block always holds whole panels of 16: the tiles may read them.
+    // A block always holds whole panels of 16 columns, because the tiles read them whole.
     const packed = ((n + width - 1) / width) * width;
     if (packed < padded) memory.fill(block + ((<usize>(packed * kc)) << 2), 0, (<usize>((padded - packed) * kc)) << 2);
   }
 }
 
-/** One unit is `unitRows` rows of w. Takes scratch for unitRows × (n rounded up to 16) numbers. `b` may be 0. */
+/** A unit is `unitRows` rows of w. Needs scratch for unitRows × (n rounded up to 16) floats. `b` may be 0. */
 export function linear(
   kernel: i32,
   y: usize,
@@ -49,7 +52,7 @@ export function linear(
   const ld = (<usize>padded) << 2;
   const ldw = (<usize>inFeatures) << 2;
   const small = <usize>inFeatures * ld <= PACKED_BYTES;
-  // Rows of w at a time: those of a tile, and 4 where the last columns make tiles of 4x8.
+  // Rows of w per step: those of a tile, or 4 where the last columns use tiles of 4x8.
   const tile = width === 8 ? 6 : columns < padded ? 4 : 2;
   for (let unit = begin; unit < end; unit++) {
     const row = unit * unitRows;
@@ -77,7 +80,7 @@ export function linear(
   }
 }
 
-/** y [n, rows] = the tiles [rows, n] + b, through the ReLU. */
+/** y [n, rows] = transposed tiles [rows, n] + b, with the ReLU applied. */
 function finish(y: usize, b: usize, row: i32, rows: i32, n: i32, outFeatures: i32, ld: usize, relu: i32): void {
   const ldy = (<usize>outFeatures) << 2;
   const low = f32x4.splat(relu ? 0 : -Infinity);
@@ -103,8 +106,8 @@ function finish(y: usize, b: usize, row: i32, rows: i32, n: i32, outFeatures: i3
 }
 
 /**
- * The same for few rows of x, without packing: four rows of w meet one or two rows of x, as dot products of whole rows.
- * One unit is four rows of w.
+ * Variant for few rows of x, without packing: dot products of four rows of w with one or two rows of x.
+ * A unit is four rows of w.
  */
 export function linearFewRows(
   y: usize,
@@ -123,7 +126,7 @@ export function linearFewRows(
     const row = unit << 2;
     const rows = min(4, outFeatures - row);
     const w0 = w + <usize>row * ld;
-    // Missing rows repeat the last one; nobody stores them.
+    // Missing rows repeat the last one; their results are not stored.
     const w1 = rows > 1 ? w0 + ld : w0;
     const w2 = rows > 2 ? w1 + ld : w1;
     const w3 = rows > 3 ? w2 + ld : w2;
@@ -150,14 +153,14 @@ function finishDots(y: usize, b: usize, j: i32, row: i32, rows: i32, outFeatures
   }
 }
 
-/** The sum of each vector's lanes, four vectors at once. */
+/** Sums of the lanes of four vectors. */
 function sumLanes(v0: v128, v1: v128, v2: v128, v3: v128): v128 {
   const low01 = f32x4.add(v128.shuffle<f32>(v0, v1, 0, 4, 1, 5), v128.shuffle<f32>(v0, v1, 2, 6, 3, 7));
   const low23 = f32x4.add(v128.shuffle<f32>(v2, v3, 0, 4, 1, 5), v128.shuffle<f32>(v2, v3, 2, 6, 3, 7));
   return f32x4.add(v128.shuffle<f32>(low01, low23, 0, 1, 4, 5), v128.shuffle<f32>(low01, low23, 2, 3, 6, 7));
 }
 
-/** Four products of one row of x, into the first four numbers of scratch. */
+/** Dot products of four rows of w with one row of x, written to the first four floats of scratch. */
 function f32_dot_4x1(k: i32, x: usize, w0: usize, w1: usize, w2: usize, w3: usize): void {
   let s0 = f32x4.splat(0);
   let s1 = s0;
@@ -189,7 +192,7 @@ function f32_dot_4x1(k: i32, x: usize, w0: usize, w1: usize, w2: usize, w3: usiz
   v128.store(scratch, sum);
 }
 
-/** Four products of each of two rows of x, into the first eight numbers of scratch. */
+/** Dot products of four rows of w with each of two rows of x, written to the first eight floats of scratch. */
 function f32_dot_4x2(k: i32, x: usize, ld: usize, w0: usize, w1: usize, w2: usize, w3: usize): void {
   let s0 = f32x4.splat(0);
   let s1 = s0;

@@ -1,13 +1,13 @@
 /**
- * Elementary functions of four floats at once, after Cephes (Moshier). They are made of plain IEEE operations in a fixed order,
- * so they give the same bits in every runtime. NaN passes through.
+ * Elementary functions of four floats, after Cephes (Moshier). They use plain IEEE operations in a fixed order, so they give the same
+ * bits in every runtime. NaN is propagated.
  */
 
 function horner(p: v128, x: v128, c: f32): v128 {
   return f32x4.add(f32x4.mul(p, x), f32x4.splat(c));
 }
 
-/** Added to a float, and to a float64, of moderate size, these leave the nearest whole number in the lowest bits of the sum. */
+/** Adding these to a float (or a float64) of moderate size leaves the nearest whole number in the lowest bits of the sum. */
 const SHIFT_F32: f32 = 12582912;
 const SHIFT_F64: f64 = 6755399441055744;
 
@@ -16,7 +16,7 @@ export function exp4(x: v128): v128 {
   x = f32x4.pmax(f32x4.pmin(x, f32x4.splat(89)), f32x4.splat(-104));
   const shifted = f32x4.add(f32x4.mul(x, f32x4.splat(Mathf.LOG2E)), f32x4.splat(SHIFT_F32));
   const n = f32x4.sub(shifted, f32x4.splat(SHIFT_F32));
-  // r = x - n ln 2 in two steps: the first constant has so few bits that n times it is exact.
+  // r = x - n ln 2 in two steps. The first constant has few enough bits that its product with n is exact.
   const r = f32x4.sub(f32x4.sub(x, f32x4.mul(n, f32x4.splat(0.693359375))), f32x4.mul(n, f32x4.splat(-2.1219444e-4)));
   let p = horner(f32x4.splat(1.98756915e-4), r, 1.3981999507e-3);
   p = horner(p, r, 8.3334519073e-3);
@@ -24,7 +24,7 @@ export function exp4(x: v128): v128 {
   p = horner(p, r, 1.6666665459e-1);
   p = horner(p, r, 5.0000001201e-1);
   p = f32x4.add(f32x4.add(f32x4.mul(p, f32x4.mul(r, r)), r), f32x4.splat(1));
-  // Times 2^n in two halves, since n may lie beyond the exponents that a float has. The bias of both is added first.
+  // Multiply by 2^n in two steps, since n may lie outside the exponent range of a float. The bias of both is added first.
   const exponent = i32x4.sub(shifted, i32x4.splat(reinterpret<i32>(SHIFT_F32) - 254));
   const half = i32x4.shr_s(exponent, 1);
   p = f32x4.mul(p, i32x4.shl(half, 23));
@@ -34,10 +34,10 @@ export function exp4(x: v128): v128 {
 /** Natural logarithm, within 2 units in the last place. */
 export function log4(x: v128): v128 {
   const tiny = f32x4.lt(x, f32x4.splat(1.17549435e-38));
-  const scaled = v128.bitselect(f32x4.mul(x, f32x4.splat(33554432)), x, tiny); // 2^25 brings denormals up
+  const scaled = v128.bitselect(f32x4.mul(x, f32x4.splat(33554432)), x, tiny); // 2^25 makes denormals normal
   let e = f32x4.convert_i32x4_s(i32x4.sub(i32x4.shr_u(scaled, 23), i32x4.splat(126)));
   e = f32x4.sub(e, v128.and(tiny, f32x4.splat(25)));
-  // m in [√½, √2), less 1
+  // m - 1 with m in [√½, √2)
   let m = v128.or(v128.and(scaled, i32x4.splat(0x007fffff)), i32x4.splat(0x3f000000));
   const low = f32x4.lt(m, f32x4.splat(Mathf.SQRT1_2));
   e = f32x4.sub(e, v128.and(low, f32x4.splat(1)));
@@ -69,7 +69,7 @@ export function sigmoid4(x: v128): v128 {
 export function tanh4(x: v128): v128 {
   const a = f32x4.abs(x);
   const large = f32x4.sub(f32x4.splat(1), f32x4.div(f32x4.splat(2), f32x4.add(exp4(f32x4.add(a, a)), f32x4.splat(1))));
-  // Near 0 that would cancel: a polynomial there.
+  // Near 0 this formula cancels; a polynomial is used there.
   const z = f32x4.mul(x, x);
   let p = horner(f32x4.splat(-5.70498872745e-3), z, 2.06390887954e-2);
   p = horner(p, z, -5.37397155531e-2);
@@ -85,7 +85,7 @@ export function powNegative4(s: v128, beta: v128): v128 {
   return exp4(f32x4.neg(f32x4.mul(beta, log4(s))));
 }
 
-/** x^y for positive normal x and finite y, within half a unit in the last place and a little: by float64. */
+/** x^y for positive normal x and finite y, computed in float64: the error is little more than half a unit in the last place. */
 export function pow4(x: v128, y: v128): v128 {
   // x = m · 2^e with m in [√½, √2), both exact: 0x3f3504f3 is √½.
   const above = i32x4.sub(x, i32x4.splat(0x3f3504f3));
@@ -109,14 +109,14 @@ function pow2(m: v128, e: v128, y: v128): v128 {
   // log2 m by the series of (m − 1) / (m + 1).
   const s = f64x2.div(f64x2.sub(m, one), f64x2.add(m, one));
   const z = f64x2.mul(s, s);
-  // Even and odd powers apart, here and below: neither has to wait for the other.
+  // Even and odd powers are summed separately, here and below, so that the two chains can run in parallel.
   const z2 = f64x2.mul(z, z);
   let even = horner64(f64x2.splat((2 * Math.LOG2E) / 9), z2, (2 * Math.LOG2E) / 5);
   let odd = horner64(f64x2.splat((2 * Math.LOG2E) / 11), z2, (2 * Math.LOG2E) / 7);
   even = horner64(even, z2, 2 * Math.LOG2E);
   odd = horner64(odd, z2, (2 * Math.LOG2E) / 3);
   const log = f64x2.add(e, f64x2.mul(s, f64x2.add(even, f64x2.mul(z, odd))));
-  // Beyond 200 a float is infinite or 0 in any case.
+  // Beyond an exponent of 200 the float result is infinite or 0 in any case.
   const t = f64x2.pmax(f64x2.pmin(f64x2.mul(y, log), f64x2.splat(200)), f64x2.splat(-200));
   const shifted = f64x2.add(t, f64x2.splat(SHIFT_F64));
   const r = f64x2.sub(t, f64x2.sub(shifted, f64x2.splat(SHIFT_F64)));
@@ -137,12 +137,12 @@ function horner64(p: v128, x: v128, c: f64): v128 {
   return f64x2.add(f64x2.mul(p, x), f64x2.splat(c));
 }
 
-/** The sum of both halves, in a fixed order. */
+/** Sum of both float64 lanes, in a fixed order. */
 export function sum2(v: v128): f64 {
   return f64x2.extract_lane(v, 0) + f64x2.extract_lane(v, 1);
 }
 
-/** Adds four floats to a pair of float64 sums: lanes 0 and 2 to the first, 1 and 3 to the second. */
+/** Adds four floats to two float64 sums: lanes 0 and 2 to the first, lanes 1 and 3 to the second. */
 export function add4(sums: v128, v: v128): v128 {
   return f64x2.add(f64x2.add(sums, low64(v)), high64(v));
 }
@@ -161,12 +161,12 @@ function swap64(v: v128): v128 {
   return v128.shuffle<i64>(v, v, 1, 0);
 }
 
-/** Two pairs of float64 rounded to four floats. */
+/** Rounds two pairs of float64 to four floats. */
 export function round4(low: v128, high: v128): v128 {
   return v128.shuffle<i64>(f32x4.demote_f64x2_zero(low), f32x4.demote_f64x2_zero(high), 0, 2);
 }
 
-/** Stores the first `count` (0 to 4) of four 32-bit values: the end of a row, where a whole vector would run into the next row. */
+/** Stores the first `count` (0 to 4) of four 32-bit values: for the end of a row, where a whole vector would overwrite the next row. */
 export function storeFirst(y: usize, v: v128, count: i32): void {
   if (count >= 4) {
     v128.store(y, v);

@@ -1,15 +1,16 @@
 /**
  * Local response normalisation, y = x / s^beta with s = k + alpha · Σ x² over a window, and its gradient.
  *
- * The window reaches `back` = ⌊(size − 1) / 2⌋ before and `ahead` = ⌈(size − 1) / 2⌉ behind its element, over the channels or
- * over both axes of the plane, and what lies outside counts as 0.
+ * The window covers `back` = ⌊(size − 1) / 2⌋ elements before and `ahead` = ⌈(size − 1) / 2⌉ elements after its element, across channels
+ * or along both axes of the plane. Elements outside count as 0.
  *
- * Sums are taken anew for each element rather than by adding what enters and taking away what leaves: that would drift.
+ * Each window is summed anew. A running sum (adding the element that enters, subtracting the one that leaves) would accumulate rounding
+ * errors.
  */
 import { powNegative4, storeFirst } from './math';
 import { scratch } from './scratch';
 
-/** s^-3/4, the usual power, by square roots. */
+/** s^(-3/4), the usual power, computed by square roots. */
 function usualPower(s: v128): v128 {
   return f32x4.div(f32x4.splat(1), f32x4.sqrt(f32x4.mul(s, f32x4.sqrt(s))));
 }
@@ -23,20 +24,20 @@ function powerOf(s: v128, beta: f32): v128 {
 // Across channels ------------------------------------------------------------------------------------
 
 /**
- * Most pixels of one tile. The scratch memory holds one row of squares a channel, one of the gradient's terms a channel, one of
- * powers and one of sums: longer rows would leave the first cache before the window has passed over them, and shorter ones come
- * from memory too slowly, each from another place.
+ * Largest number of pixels of one tile. The scratch area holds per channel one row of squares and one of the gradient's terms, and one row
+ * each of powers and sums. Longer rows would leave the L1 cache before the window has passed over them; shorter rows are too short to be
+ * read efficiently from memory.
  */
 const TILE = 512;
 
-/** Bytes of so many pixels, of at most a tile, in whole pairs of vectors. */
+/** Bytes of `pixels` pixels, at most one tile, rounded up to whole pairs of vectors. */
 function tileBytes(pixels: i32): usize {
   return (<usize>((min(TILE, pixels) + 7) & ~7)) << 2;
 }
 
 /**
  * One row of a tile, with `pitch` bytes to the next: its sums s = k + alpha · Σ of rows [from, end) of squares, and powers s^-beta.
- * Row `end` − 1 of the squares is taken from x on the way, so that loads from memory pass while square roots are being taken.
+ * Row `end` − 1 of the squares is computed from x in the same loop, so that its loads overlap with the square roots.
  */
 function powers(
   to: usize,
@@ -154,7 +155,7 @@ export function lrnAcrossGrad(
     const bytes = tileBytes(width);
     const start = <usize>image * <usize>channels * plane + ((<usize>pixel) << 2);
     firstSquares(scratch, x + start, min(ahead, channels), pitch, plane, bytes);
-    // The mirrored window reaches `back` channels ahead of c, so the terms' channel t is that far ahead.
+    // The mirrored window extends `back` channels beyond c, so term channel t runs ahead of c by that much.
     for (let t = 0, c = -back; c < channels; t++, c++) {
       if (t < channels) {
         const row = start + <usize>t * plane;
@@ -194,8 +195,8 @@ export function lrnAcrossGrad(
 // Within a channel -----------------------------------------------------------------------------------
 
 /*
- * Scratch memory of a plane [H, W]: `row`, one row with `size` zeros on both sides, then planes of H rows, each row rounded up
- * to whole vectors so that they may run over its end.
+ * Scratch for a plane [H, W]: `row`, one row with `size` zeros on both sides, then planes of H rows, each row rounded up to whole vectors
+ * so that the last vector may extend beyond the row.
  */
 
 /** Bytes of a row of a scratch plane. */
@@ -203,12 +204,12 @@ function rowBytes(w: i32): usize {
   return (<usize>((w + 3) & ~3)) << 2;
 }
 
-/** Where the scratch planes begin: behind the padded row. */
+/** Address of the first scratch plane, after the padded row. */
 function planesAt(w: i32, size: i32): usize {
   return scratch + rowBytes(w) + ((<usize>((size + 3) & ~3)) << 3) + 64;
 }
 
-/** One row's sums over windows from `back` places before each element on: to[i] = Σ over j < size of row[i - back + j]. */
+/** Window sums along one row: to[i] = Σ over j < size of row[i - back + j]. */
 function sumAlong(to: usize, row: usize, w: i32, back: i32, size: i32): void {
   for (let i = 0; i < w; i += 4) {
     const p = row + ((<usize>(i - back)) << 2);
@@ -275,7 +276,7 @@ export function lrnWithin(
   }
 }
 
-/** As across channels; the mirrored window has `back` and `ahead` exchanged. */
+/** As for `lrnAcrossGrad`; the mirrored window has `back` and `ahead` exchanged. */
 export function lrnWithinGrad(
   dx: usize,
   dy: usize,

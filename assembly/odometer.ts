@@ -1,17 +1,17 @@
 /**
- * Walks over the rows of two strided views at once. `axes` points to int32 words that the host wrote:
+ * Iterates over the rows of two strided views in parallel. `axes` points to int32 words written by the host:
  * rank, then for each axis its size, its stride in view A and its stride in view B, in elements, slowest axis first.
  */
 import { scratch } from './scratch';
 
-/** Where the current row begins, in elements from the views' starts. */
+/** Offsets of the current row from the start of each view, in elements. */
 export let offsetA: i32 = 0;
 export let offsetB: i32 = 0;
 
 let table: usize = 0;
 let rank: i32 = 0;
 
-/** Goes to row `index`. The place along each axis is kept in the first 32 bytes of the scratch memory. */
+/** Moves to row `index`. The index along each axis is kept in the first 32 bytes of the scratch area. */
 export function seek(axes: usize, index: i32): void {
   rank = i32.load(axes);
   table = axes + 4;
@@ -28,7 +28,7 @@ export function seek(axes: usize, index: i32): void {
   }
 }
 
-/** Goes to the next row. */
+/** Moves to the next row. */
 export function next(): void {
   for (let axis = rank - 1; axis >= 0; axis--) {
     const entry = table + <usize>axis * 12;
@@ -46,7 +46,7 @@ export function next(): void {
   }
 }
 
-/** View A's offset of row `index`, without moving. */
+/** Offset of row `index` in view A; does not move. */
 export function offsetOf(axes: usize, index: i32): i32 {
   let offset = 0;
   for (let axis = i32.load(axes) - 1; axis >= 0; axis--) {

@@ -1,13 +1,13 @@
-/** Philox 4x32-10 (Salmon et al. 2011) for four counters at once: 16 random words. The definition is in src/backend/philox.ts. */
+/** Philox 4x32-10 (Salmon et al. 2011) for several counters at once. The scalar definition is in src/backend/philox.ts. */
 
 /**
- * Writes the words of counters `counter` … `counter + 7` under (seed) to `out`, counter by counter, 128 bytes. Each round serves two
- * times four counters, since its constants and keys cost as much as the work on four.
+ * Writes the four words of each of the counters `counter` … `counter + 7` under key `seed` to `out`, 128 bytes in order of the counter.
+ * Each round processes two groups of four counters, because preparing its constants and keys costs as much as the work on one group.
  */
 export function philox32(out: usize, seed: u64, counter: u64): void {
   let k0 = <u32>seed;
   let k1 = <u32>(seed >> 32);
-  // Words 0 and 1 are the counter's halves, each vector holding one word of four counters: c of the first four, d of the others.
+  // Words 0 and 1 are the halves of the counter. Each vector holds one word of four counters: c for the first four, d for the others.
   const first = i64x2.add(i64x2.splat(counter), i64x2(0, 1));
   const second = i64x2.add(i64x2.splat(counter), i64x2(2, 3));
   const third = i64x2.add(i64x2.splat(counter), i64x2(4, 5));
@@ -58,7 +58,7 @@ function odd(a: v128, b: v128): v128 {
   return v128.shuffle<i32>(a, b, 1, 3, 5, 7);
 }
 
-/** From one word of four counters in a vector to four words of one counter. */
+/** Transposes: from one word of four counters per vector to four words of one counter per vector. */
 function transpose(out: usize, c0: v128, c1: v128, c2: v128, c3: v128): void {
   const t0 = v128.shuffle<i32>(c0, c1, 0, 4, 1, 5);
   const t1 = v128.shuffle<i32>(c2, c3, 0, 4, 1, 5);

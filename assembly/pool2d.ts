@@ -1,28 +1,28 @@
 /**
- * Max pooling with its switches and average pooling, of planes x [H, W] to y [OH, OW], planes [begin, end).
+ * Max pooling (with switches) and average pooling from planes x [H, W] to y [OH, OW], for planes [begin, end).
  *
- * Max pooling takes the maxima along each row, which the windows above and below share, and then those of the rows' maxima. They are
- * kept in scratch memory; of small planes, which it goes down in strips of four outputs, in registers.
+ * Max pooling first computes the maxima along each row, which vertically overlapping windows share, and then the maxima of those. The row
+ * maxima are kept in the scratch area, or in registers for small planes, which are processed in strips of four outputs.
  *
- * Of average pooling, outputs whose window lies inside the image horizontally are computed four at a time; the others, at the left
- * and right border, one by one. The last four may overlap the four before them: they come out the same.
+ * Average pooling computes outputs whose window lies inside the image horizontally four per step, and those at the left and right border
+ * one by one. The last four may overlap the four before; the overlapping results are equal.
  */
 import { storeFirst } from './math';
 import { scratch } from './scratch';
 import { firstLanes } from './softmax_rows';
 import { endInside, endWhole, firstInside, firstWhole, gather4 } from './window';
 
-/** What stands in scratch memory around a row of the image, so that no window has to be clipped: it never wins. */
+/** Value of the padding around a row in the scratch area. It is never a maximum, so windows need not be clipped. */
 const NOTHING: f32 = -Infinity;
 
-/** Planes that are wider are faster read row by row than strip by strip. */
+/** Widest plane that is processed in strips; for wider planes reading row by row is faster. */
 const STRIPS = 32;
 
 /**
- * switches is 0 where they are not wanted. Padding never wins, the first of equal values does, NaN passes through and the
- * last of several is the switch. A window that sees nothing gives −∞ and the switch −1.
+ * `switches` is 0 where they are not needed. Padding is never chosen. Of equal values the first is chosen. NaN is propagated, and of
+ * several NaNs the last one is the switch. A window without any input element gives −∞ and switch −1.
  *
- * Scratch memory: one padded row of the image, then for each row that a window reaches the maxima along it and their places.
+ * Scratch: one padded row of the image, then for each row of a window its row maxima and their positions.
  */
 export function maxPool2d(
   y: usize,
@@ -57,7 +57,7 @@ export function maxPool2d(
   const padded = max(padLeft + w, ((ow + 3) & ~3) * strideW + dilationW * (kw - 1)) + 8;
   const rows = scratch + ((<usize>((padded + 3) & ~3)) << 2);
   const pitch = (<usize>((ow + 3) & ~3)) << 2;
-  // Whether every window sees a column of the image, since padding and strides may also lead it beside it.
+  // Whether every window contains a column of the image; with padding and large strides a window may lie outside.
   const seen = dilationW === 1 && padLeft < kw && (ow - 1) * strideW - padLeft < w;
   const ring = rows + <usize>reach * pitch * 2;
   const step = <usize>dilationH * pitch * 2;
@@ -125,7 +125,7 @@ function maxOfStrip(y: usize, switches: usize, image: usize, w: i32, k: i32, oh:
   let x = image + ((<usize>ox) << 3);
   y += (<usize>ox) << 2;
   if (switches) switches += (<usize>ox) << 2;
-  // Of the two rows above: the maxima, their places, and sums, which tell of NaN and −∞.
+  // For the two rows above: the maxima, their positions, and sums, which show whether NaN or −∞ occurred.
   let best0 = f32x4.splat(NOTHING);
   let best1 = best0;
   let place0 = place;
@@ -144,7 +144,7 @@ function maxOfStrip(y: usize, switches: usize, image: usize, w: i32, k: i32, oh:
       best = f32x4.pmax(best, v2);
       sum = f32x4.add(sum, v2);
     }
-    // One place further for each comparison that fails (−1) before the first that does not.
+    // The position increases by one for each failed comparison (−1) before the first successful one.
     const not0 = f32x4.ne(v0, best);
     const here = i32x4.sub(i32x4.sub(place, not0), v128.and(not0, f32x4.ne(v1, best)));
     if (row === oy * 2 + k - 1) {
@@ -173,7 +173,7 @@ function maxOfStrip(y: usize, switches: usize, image: usize, w: i32, k: i32, oh:
   }
 }
 
-/** Copies n floats. False if NaN or −∞ is among them, which follow rules of their own. */
+/** Copies n floats. Returns false if NaN or −∞ is among them; these need the slower path. */
 function copyOrdinary(to: usize, from: usize, n: i32): bool {
   let above = i32x4.splat(-1);
   let i = 0;
@@ -190,7 +190,7 @@ function copyOrdinary(to: usize, from: usize, n: i32): bool {
   return i32x4.all_true(above);
 }
 
-/** The greatest number of each window along one padded row, and its place in the plane: the row's first is `place`. */
+/** Maximum of each window along one padded row, and its position in the plane; `place` is the position of the row's first element. */
 function maxAlong(to: usize, pitch: usize, x: usize, place: i32, kw: i32, stride: i32, dilation: i32): void {
   const end = to + pitch;
   let first = i32x4.add(i32x4.splat(place), i32x4.mul(i32x4(0, 1, 2, 3), i32x4.splat(stride)));
@@ -211,7 +211,7 @@ function maxAlong(to: usize, pitch: usize, x: usize, place: i32, kw: i32, stride
   }
 }
 
-/** The same for windows of two or three numbers, two apart: compared without a choice in between, and then looked for. */
+/** The same for windows of two or three elements at stride 2: the maximum is computed without branches, then its position is found. */
 function maxAlongBy2(to: usize, pitch: usize, x: usize, place: i32, kw: i32): void {
   const end = to + pitch;
   let first = i32x4.add(i32x4.splat(place), i32x4(0, 2, 4, 6));
@@ -222,7 +222,7 @@ function maxAlongBy2(to: usize, pitch: usize, x: usize, place: i32, kw: i32): vo
     const v1 = v128.shuffle<f32>(a, b, 1, 3, 5, 7);
     let best = f32x4.pmax(v0, v1);
     if (kw === 3) best = f32x4.pmax(best, v128.shuffle<f32>(v128.load(x, 8), v128.load(x, 24), 0, 2, 4, 6));
-    // One place further for each comparison that fails (−1) before the first that does not.
+    // The position increases by one for each failed comparison (−1) before the first successful one.
     const not0 = f32x4.ne(v0, best);
     const not1 = v128.and(not0, f32x4.ne(v1, best));
     v128.store(to, best);
@@ -231,7 +231,7 @@ function maxAlongBy2(to: usize, pitch: usize, x: usize, place: i32, kw: i32): vo
   }
 }
 
-/** One row of outputs where any number may stand in the image, one by one. */
+/** One row of outputs where the image may contain any value, computed one by one. */
 function anyMax(
   y: usize,
   switches: usize,
@@ -270,8 +270,8 @@ function anyMax(
 }
 
 /**
- * The divisor is PyTorch's: the places of the window within input and padding, or within the input alone. A window that sees
- * nothing gives 0.
+ * The divisor is PyTorch's: the number of window positions inside input and padding, or inside the input only. A window without any input
+ * element gives 0.
  */
 export function avgPool2d(
   y: usize,
@@ -338,11 +338,11 @@ export function avgPool2d(
 }
 
 /**
- * Every output's gradient, divided as above, added to the places that its window saw: a row's shares are spread along a padded row of
- * the image first, which is then added to all rows that its windows saw.
+ * Adds each output's gradient, divided as above, to all positions of its window. The gradients of one output row are first spread along a
+ * padded row, which is then added to every input row that its windows contain.
  *
- * Scratch memory, each row `padded` floats: the divisors along a row of outputs, the spread row, and a row of shares with `reach`
- * zeros before them.
+ * Scratch, each row `padded` floats: the divisors along a row of outputs, the spread row, and a row of divided gradients preceded by
+ * `reach` zeros.
  */
 export function avgPool2dGrad(
   dx: usize,
@@ -377,7 +377,7 @@ export function avgPool2dGrad(
       : endInside(left, dilationW, kw, w) - firstInside(left, dilationW);
     f32.store(scratch + ((<usize>ox) << 2), <f32>count);
   }
-  // One window over everything, as in global average pooling.
+  // One window covers the whole plane, as in global average pooling.
   const all = oh * ow === 1 && dilationH * dilationW === 1 && kh >= padTop + h && kw >= padLeft + w;
   for (let plane = begin; plane < end; plane++) {
     const image = dx + ((<usize>plane * <usize>h * <usize>w) << 2);
@@ -387,7 +387,7 @@ export function avgPool2dGrad(
       fillWith(image, f32x4.splat(f32.load(from) / (f32.load(scratch) * countY)), h * w);
       continue;
     }
-    let done = 0; // rows that hold something already
+    let done = 0; // rows that have been written already
     for (let oy = 0; oy < oh; oy++, from += (<usize>ow) << 2) {
       const top = oy * strideH - padTop;
       const kyFrom = firstInside(top, dilationH);
@@ -400,7 +400,7 @@ export function avgPool2dGrad(
         storeFirst(shares + offset, share, ow - i);
       }
       spreadRow(spread, shares, padLeft + w, kw, ow, strideW, dilationW);
-      // Rows that no window has seen yet are overwritten, and need zeros only if this one passes over them.
+      // Rows not written yet are overwritten. They need zeros only where this window skips them.
       const bottom = min(h, top + dilationH * (kh - 1) + 1);
       const zeros = dilationH === 1 ? top : bottom;
       if (zeros > done) {
@@ -421,7 +421,7 @@ function fillWith(to: usize, v: v128, n: i32): void {
   for (let i = 0; i < n; i += 4) storeFirst(to + ((<usize>i) << 2), v, n - i);
 }
 
-/** Stores n floats, or adds them to those that stand there. */
+/** Stores n floats, or adds them to the present ones. */
 function takeRow(to: usize, from: usize, n: i32, add: bool): void {
   for (let i = 0; i < n; i += 4) {
     const offset = (<usize>i) << 2;
@@ -431,7 +431,10 @@ function takeRow(to: usize, from: usize, n: i32, add: bool): void {
   }
 }
 
-/** The first n floats of a padded row, at least: each the sum of the shares whose windows see it. Beside the row's shares stand zeros. */
+/**
+ * Computes at least the first n floats of a padded row: each is the sum of the divided gradients whose windows contain it. The row of
+ * divided gradients is surrounded by zeros.
+ */
 function spreadRow(to: usize, shares: usize, n: i32, kw: i32, ow: i32, stride: i32, dilation: i32): void {
   if (stride > 2) {
     memory.fill(to, 0, (<usize>n) << 2);

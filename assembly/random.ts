@@ -1,4 +1,6 @@
-/** Random numbers for elements [begin, end), 32 at a time; `begin` is a multiple of 16. Vectors may run into the padding of y. */
+/**
+ * Random numbers for elements [begin, end), 32 per step; `begin` is a multiple of 16. The last vectors may extend into the padding of y.
+ */
 import { round4 } from './math';
 import { philox32 } from './philox';
 import { scratch } from './scratch';
@@ -6,7 +8,7 @@ import { scratch } from './scratch';
 const TO_UNIT_24: f64 = 1.0 / 16777216.0;
 const TO_UNIT_32: f64 = 1.0 / 4294967296.0;
 
-/** y = low + u · range, u the upper 24 bits of the word. */
+/** y = low + u · range, where u is the upper 24 bits of the word as a number in [0, 1). */
 export function uniform(y: usize, seed: f64, counter: f64, low: f64, range: f64, begin: i32, end: i32): void {
   const l = f64x2.splat(low);
   const r = f64x2.splat(range);
@@ -32,7 +34,7 @@ const TWO_52: f64 = 4503599627370496.0;
 /** Natural logarithm of normal positive numbers, after fdlibm's e_log.c. */
 function log2x64(x: v128): v128 {
   const magic = f64x2.splat(TWO_52);
-  // x = 2^k · m with m in [√½, √2): the exponent becomes a number by way of the mantissa of 2^52.
+  // x = 2^k · m with m in [√½, √2). The exponent is converted to a float64 by placing it in the mantissa of 2^52.
   let k = f64x2.sub(f64x2.sub(v128.or(i64x2.shr_u(x, 52), magic), magic), f64x2.splat(1023));
   let m = v128.or(v128.and(x, i64x2.splat(0x000fffffffffffff)), f64x2.splat(1));
   const high = f64x2.gt(m, f64x2.splat(Math.SQRT2));
@@ -74,19 +76,19 @@ function cos2(r: v128): v128 {
   return f64x2.add(f64x2.sub(f64x2.splat(1), f64x2.mul(z, f64x2.splat(0.5))), f64x2.mul(f64x2.mul(p, z), z));
 }
 
-/** Four normal deviates from four words by Box-Muller: words 0 and 1 give the first two, 2 and 3 the others. */
+/** Four normal deviates from four words by Box-Muller: words 0 and 1 give the first two, words 2 and 3 the other two. */
 function boxMuller(words: v128, mean: v128, std: v128): v128 {
   const even = v128.shuffle<i32>(words, words, 0, 2, 0, 2);
   const odd = v128.shuffle<i32>(words, words, 1, 3, 1, 3);
   const u1 = f64x2.mul(f64x2.add(f64x2.convert_low_i32x4_u(even), f64x2.splat(1)), f64x2.splat(TO_UNIT_32)); // in (0, 1]
   const radius = f64x2.mul(std, f64x2.sqrt(f64x2.mul(f64x2.splat(-2), log2x64(u1))));
-  // The angle is `turns` quarter turns: the nearest whole number of them, exactly, and a rest of at most an eighth of a turn.
+  // The angle is split exactly into the nearest whole number of quarter turns and a remainder of at most an eighth of a turn.
   const turns = f64x2.mul(f64x2.convert_low_i32x4_u(odd), f64x2.splat(4.0 * TO_UNIT_32));
   const quarter = f64x2.nearest(turns);
   const rest = f64x2.mul(f64x2.sub(turns, quarter), f64x2.splat(1.5707963267948966));
   const s = sin2(rest);
   const c = cos2(rest);
-  const count = f64x2.add(quarter, f64x2.splat(TWO_52)); // its lowest bits are the number of quarters
+  const count = f64x2.add(quarter, f64x2.splat(TWO_52)); // the lowest bits hold the number of quarter turns
   const swap = i64x2.neg(v128.and(count, i64x2.splat(1)));
   const sinSign = i64x2.shl(v128.and(count, i64x2.splat(2)), 62);
   const cosSign = i64x2.shl(v128.and(i64x2.add(count, i64x2.splat(1)), i64x2.splat(2)), 62);

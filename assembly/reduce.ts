@@ -1,11 +1,11 @@
 /**
- * Reductions of a strided view, y[o] = op over r of x[o, r]. Every output is summed in float64, in an order that depends on
- * the shape alone, so that chunks and threads do not show in the bits. NaN among the elements makes the result NaN.
+ * Reductions of a strided view, y[o] = op over r of x[o, r]. Sums are float64, in an order that depends on the
+ * shape alone, so the bits do not depend on chunks or threads. If an element is NaN, the result is NaN.
  */
 import { add4, high64, low64, round4, storeFirst, sum2 } from './math';
 import { next, offsetA, offsetOf, seek } from './odometer';
 
-/** The number of each operation is its place in `REDUCE_OPS` of the host file; the sum is 0. */
+/** Each operation's number is its index in `REDUCE_OPS` of src/backend/wasm/reduce.ts; `sum` is 0. */
 const MEAN = 1;
 const MAX = 2;
 const MIN = 3;
@@ -18,7 +18,7 @@ function combine(op: i32, a: f64, b: f64): f64 {
   return op === MAX ? max<f64>(a, b) : op === MIN ? min<f64>(a, b) : a + b;
 }
 
-/** Folds `length` adjacent elements into the accumulator. */
+/** Reduces `length` adjacent elements into the accumulator. */
 function run(op: i32, accumulator: f64, x: usize, length: i32): f64 {
   const whole = x + ((<usize>(length & ~15)) << 2);
   const end = x + ((<usize>length) << 2);
@@ -60,7 +60,7 @@ function run(op: i32, accumulator: f64, x: usize, length: i32): f64 {
   return accumulator;
 }
 
-/** Outputs [begin, end): `kept` leads to each of them, `reduced` from there to each of `rows` rows of `length` elements. */
+/** Outputs [begin, end): `kept` gives the offset of each output, `reduced` that of each of its `rows` rows of `length` elements. */
 export function reduceRows(
   op: i32,
   y: usize,
@@ -93,8 +93,8 @@ export function reduceRows(
 }
 
 /**
- * Blocks of 16 adjacent outputs, [begin, end): each row of outputs has `width` of them, adjacent in x too, in
- * `ceil(width / 16)` blocks; `kept` leads to each row, `reduced` from there to each of the `count` elements.
+ * Blocks [begin, end) of 16 adjacent outputs. A row has `width` outputs, adjacent in x as well, in `ceil(width / 16)` blocks. `kept` gives
+ * the offset of each row, `reduced` that of each of the `count` elements to reduce.
  */
 export function reduceColumns(
   op: i32,
@@ -184,7 +184,7 @@ function extremeBlock(op: i32, y: usize, x: usize, reduced: usize, count: i32, c
   storeBlock(y, a, b, c, d, columns);
 }
 
-/** Blocks [begin, end) of one long run, each of `block` elements, to one float64 each in `partials`. */
+/** Reduces blocks [begin, end) of one long run, `block` elements each, to one float64 per block in `partials`. */
 export function reducePartials(op: i32, partials: usize, x: usize, length: i32, block: i32, begin: i32, end: i32): void {
   for (let unit = begin; unit < end; unit++) {
     const first = unit * block;
@@ -192,14 +192,14 @@ export function reducePartials(op: i32, partials: usize, x: usize, length: i32, 
   }
 }
 
-/** y[0] = op over the partial results of `length` elements. */
+/** y[0] = op over the partial results; `length` is the number of elements that they cover. */
 export function reduceFinish(op: i32, y: usize, partials: usize, count: i32, length: i32): void {
   let result = start(op);
   for (let i = 0; i < count; i++) result = combine(op, result, f64.load(partials + ((<usize>i) << 3)));
   f32.store(y, <f32>(op === MEAN ? result / <f64>length : result));
 }
 
-/** Outputs [begin, end): the place of the first maximum among `rows` rows of `length`. The first NaN is the greatest. */
+/** Outputs [begin, end): index of the first maximum among `rows` rows of `length` elements. The first NaN counts as the maximum. */
 export function argmax(y: usize, x: usize, kept: usize, reduced: usize, rows: i32, length: i32, stride: i32, begin: i32, end: i32): void {
   const step = (<usize>stride) << 2;
   for (let o = begin; o < end; o++) {

@@ -1,6 +1,6 @@
 /**
- * The working memory that a kernel may use while it runs. Every thread has its own, so its base is a global of the instance:
- * the host sets it before any kernel runs, and sees to it that it is large enough. 4096 bytes are always there.
+ * The scratch area that a kernel may use while it runs. Every thread has its own, so its address is a global of the instance. The host sets
+ * it before any kernel runs and makes the area large enough; it has at least 4096 bytes.
  */
 
 /** 64-byte aligned. */

@@ -1,7 +1,7 @@
-/** What changes weights in place: SGD over elements [begin, end), and the limit on a row's root mean square. */
+/** Kernels that update weights in place: SGD over elements [begin, end), and the limit on the root mean square of a row. */
 import { add4, storeFirst, sum2 } from './math';
 
-/** w -= lr · (g + weightDecay · w). Whole vectors may run into the padding of w. */
+/** w -= lr · (g + weightDecay · w). The last vector may extend into the padding of w. */
 export function sgd(w: usize, grad: usize, lr: f32, weightDecay: f32, begin: i32, end: i32): void {
   const rate = f32x4.splat(lr);
   const decay = f32x4.splat(weightDecay);
@@ -15,7 +15,7 @@ export function sgd(w: usize, grad: usize, lr: f32, weightDecay: f32, begin: i32
 
 /**
  * g = grad + weightDecay · w; v = keep · v + gain · g; w -= lr · (nesterov ? g + momentum · v : v).
- * `keep` is the momentum and `gain` 1 − dampening; the first step sets v to g.
+ * `keep` is the momentum and `gain` is 1 − dampening. In the first step keep = 0 and gain = 1, so that v = g.
  */
 export function sgdMomentum(
   w: usize,
@@ -45,7 +45,7 @@ export function sgdMomentum(
   }
 }
 
-/** Rescales those of rows [begin, end) whose root mean square exceeds `limit` to it. */
+/** Rescales each of the rows [begin, end) whose root mean square exceeds `limit` so that it equals `limit`. */
 export function clipRms(w: usize, columns: i32, limit: f64, begin: i32, end: i32): void {
   for (let r = begin; r < end; r++) {
     const row = w + ((<usize>r * <usize>columns) << 2);

@@ -31,7 +31,7 @@ export function logSoftmax(y: usize, x: usize, columns: i32, begin: i32, end: i3
   }
 }
 
-/** dx = y · (dy − Σ dy · y), the difference in float64: where one probability is nearly 1, it cancels. */
+/** dx = y · (dy − Σ dy · y), with the difference in float64, because it cancels where one probability is nearly 1. */
 export function softmaxGrad(dx: usize, dy: usize, y: usize, columns: i32, begin: i32, end: i32): void {
   for (let r = begin; r < end; r++) {
     const start = (<usize>r * <usize>columns) << 2;

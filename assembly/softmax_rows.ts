@@ -1,7 +1,7 @@
-/** What softmax and cross-entropy have in common: the maximum and the sum of exponentials of one row. */
+/** Used by softmax and cross entropy: the maximum and the sum of exponentials of one row. */
 import { add4, exp4, storeFirst, sum2 } from './math';
 
-/** The greatest of n adjacent floats. It passes over NaN, which the sum of exponentials tells of in any case. */
+/** Maximum of n adjacent floats. It ignores NaN, which makes the sum of exponentials NaN in any case. */
 export function rowMax(x: usize, n: i32): f32 {
   const end = x + ((<usize>n) << 2);
   const whole = x + ((<usize>(n & ~3)) << 2);
@@ -12,7 +12,7 @@ export function rowMax(x: usize, n: i32): f32 {
   return max<f32>(f32x4.extract_lane(v, 0), f32x4.extract_lane(v, 1));
 }
 
-/** Lanes below `count` set: what counts of a vector that runs over the end of its row. */
+/** Mask with the lanes below `count` set: the valid part of a vector that extends beyond the end of its row. */
 export function firstLanes(count: i32): v128 {
   return i32x4.lt_s(i32x4(0, 1, 2, 3), i32x4.splat(count));
 }
@@ -22,7 +22,7 @@ export function sumExp(y: usize, x: usize, shift: f32, n: i32): f64 {
   const s = f32x4.splat(shift);
   let sums = f64x2.splat(0);
   let others = sums;
-  // Two vectors at a time, the last one twice where it is alone.
+  // Two vectors per step; a single last vector is computed twice.
   for (let i = 0; i < n; i += 8) {
     const offset = (<usize>i) << 2;
     const left = n - i;

@@ -1,4 +1,4 @@
-/** Copies of strided blocks, row by row: rows [begin, end) of `length` elements, to which `axes` (odometer.ts) leads. */
+/** Copies strided blocks row by row: rows [begin, end) of `length` elements, whose offsets `axes` (odometer.ts) gives. */
 import { next, offsetA, offsetB, seek } from './odometer';
 
 /** 32-bit elements. */
@@ -18,7 +18,7 @@ export function stridedCopy4(y: usize, x: usize, axes: usize, length: i32, strid
   }
 }
 
-/** `memory.copy` costs a call out of the module, so short rows are copied here. */
+/** `memory.copy` is a call out of the module, so short rows are copied by a loop. */
 function copyRow(to: usize, from: usize, bytes: usize): void {
   if (bytes > 512) {
     memory.copy(to, from, bytes);

@@ -1,6 +1,9 @@
-/** Unpooling by switches and its gradient: planes [begin, end). A switch outside its plane leads nowhere. */
+/** Unpooling by switches and its gradient, for planes [begin, end). A switch outside its plane is ignored. */
 
-/** x [planes, outer] = each value of y [planes, inner] at its switch, zeros elsewhere; `sum` adds those that meet. */
+/**
+ * Writes each value of y [planes, inner] at its switch in x [planes, outer], and zeros elsewhere. With `sum`, values with the same switch
+ * are added.
+ */
 export function maxUnpool2d(x: usize, y: usize, switches: usize, inner: i32, outer: i32, sum: i32, begin: i32, end: i32): void {
   const planeSize = (<usize>outer) << 2;
   for (let plane = begin; plane < end; plane++) {

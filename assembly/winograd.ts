@@ -1,11 +1,12 @@
 /**
- * Winograd's convolution and its gradients: tiles of the images are transformed, multiplied by transformed filters in one matrix
- * product for each of a tile's numbers (16 or 36), and transformed back. Tiles of the whole batch lie side by side.
+ * Winograd's convolution and its gradients: tiles of the images are transformed, multiplied by transformed filters in one matrix product
+ * for each of a tile's elements (16 or 36), and transformed back. The tiles of the whole batch are the columns of the products.
  *
- * A stride of 2 is taken apart into phases: the image's even and odd rows and columns are images of their own, each of which meets
- * the filter's even or odd taps at stride 1. Forwards and for the weight gradient they are further channels (`depth` counts
- * phases · channels); for the input gradient they are further rows of the product. Phases with but two taps along an axis make one of
- * the tile's coordinates zero, which is then left out: the host's table says which part of the depth each product covers.
+ * A stride of 2 is decomposed into phases: the even and odd rows and columns of the image are treated as images of their own, each of which
+ * is convolved with the filter's even or odd taps at stride 1. In the forward pass and the weight gradient the phases are additional
+ * channels (`depth` counts phases · channels); in the input gradient they are additional rows of the product. A phase with only two taps
+ * along an axis makes one of the tile's coordinates zero, which is skipped: the host's table says which part of the depth each product
+ * covers.
  */
 import { gather, storeTransposed, touch } from './gemm/pack';
 import { f32_gemm_block, f32_gemm_panels, panelWidth } from './gemm/tiles';
@@ -13,7 +14,7 @@ import { scratch } from './scratch';
 import { filterGrad2x2, input2x2, output2x2, signal2x2, weight2x2 } from './winograd/transforms2x2';
 import { input4x4, output4x4, SCRATCH_4X4, weight4x4 } from './winograd/transforms4x4';
 
-/** Filled by the host; i32 throughout, sizes and steps in elements. The images have their borders already. */
+/** Filled by the host; i32 throughout, sizes and steps in elements. The images are already padded. */
 @unmanaged
 class WinogradShape {
   /** Side of a tile's output: 2 or 4. */
@@ -21,24 +22,24 @@ class WinogradShape {
   n: i32;
   tilesH: i32;
   tilesW: i32;
-  /** Planes of an image, and steps through it. */
+  /** Planes of an image, and strides through it. */
   depth: i32;
   xRow: i32;
   xPlane: i32;
-  /** Rows of the product: output channels, in each of `phases`. */
+  /** Rows of the product: output channels, per phase of `phases`. */
   rows: i32;
   phases: i32;
   /** The output's planes, and the step from one pixel of a phase to the next. */
   yH: i32;
   yW: i32;
   yStride: i32;
-  /** Rows computed at once, how many such blocks one unit takes, and how many tiles: a multiple of 16. */
+  /** Rows computed at once, number of such blocks per unit, and tiles per unit (a multiple of 16). */
   blockRows: i32;
   unitBlocks: i32;
   unitColumns: i32;
 }
 
-/** Where a tile begins in the images, where its output begins in the first plane of its image, and in which row and column. */
+/** Address of a tile in the images, address of its output in the first plane of its image, and the row and column of that output. */
 @unmanaged
 class TilePlace {
   source: usize;
@@ -47,11 +48,14 @@ class TilePlace {
   w: i32;
 }
 
-/** The longest block of a sum over k. Longer than elsewhere: a unit's few tiles leave the filters to be read from afar, in long runs. */
+/**
+ * Longest block of a sum over k. It is longer than in other kernels, because a unit has few tiles and streams the filters from memory in
+ * long runs.
+ */
 const LONGEST: i32 = 512;
-/** Planes of equal numbers would otherwise meet in the same sets of the first cache. */
+/** Padding between planes, which would otherwise map to the same sets of the L1 cache. */
 const SKEW: usize = 64;
-/** Of scratch memory, before anything that depends on the shape: the transforms' own, one tile's results, one tile's filters. */
+/** Bytes of scratch before the part that depends on the shape: used by the transforms, one tile's results and one tile's filters. */
 const RESULT: usize = SCRATCH_4X4;
 const FILTERS: usize = RESULT + 256;
 const TABLE: usize = 2048;
@@ -60,7 +64,7 @@ function align(address: usize): usize {
   return (address + 63) & ~63;
 }
 
-/** Writes the places of tiles [first, first + count), and up to `room` the last one again, outside of the output. */
+/** Writes the addresses of tiles [first, first + count), then repeats the last one up to `room`, with its output outside the image. */
 function placeTiles(to: usize, s: WinogradShape, x: usize, y: usize, yImage: usize, first: i32, count: i32, room: i32): void {
   const plane = s.tilesH * s.tilesW;
   const xImage = (<usize>(s.depth * s.xPlane)) << 2;
@@ -93,8 +97,8 @@ function transformTiles(tile: i32, to: usize, plane: usize, places: usize, offse
  * y = the tiles' product with the transformed weights u [(tile + 2)², phases · rows, depth], whose planes are `uPlane` bytes apart,
  * plus b, then max(·, 0) if `relu`; `b` may be 0. `table` holds for each phase the row and column of its first pixel in y, then for
  * each phase and each of a tile's products the part [begin, end) of the depth that it covers.
- * Units count tiles within blocks of rows. Scratch: 2048 bytes, 16 · unitColumns bytes (24 with 64-bit addresses), and
- * (tile + 2)² · ((depth + blockRows) · unitColumns numbers + 128 bytes), each rounded up to 64 bytes.
+ * A unit is one block of tiles of one block of rows (tiles fastest). Scratch: 2048 bytes, 16 · unitColumns bytes (24 with 64-bit
+ * addresses), and (tile + 2)² · ((depth + blockRows) · unitColumns floats + 128 bytes), each rounded up to 64 bytes.
  */
 export function winograd(
   kernel: i32,
@@ -169,13 +173,13 @@ export function winograd(
   }
 }
 
-/** Length of the blocks that a sum over k is split into: even parts of at most `LONGEST`. */
+/** Length of the blocks into which a sum over k is split: equal parts of at most `LONGEST`. */
 function blockOf(k: i32): i32 {
   const blocks = (k + LONGEST - 1) / LONGEST;
   return blocks > 1 ? (k + blocks - 1) / blocks : k;
 }
 
-/** Takes the products of `rows` channels back and to their places in y, `offset` bytes on. */
+/** Transforms the products of `rows` channels back and writes them to y, offset by `offset` bytes. */
 function storeTiles(
   m: usize,
   mPlane: usize,
@@ -242,7 +246,7 @@ function storeTiles(
   }
 }
 
-/** Stores what of a tile lies inside the plane. */
+/** Stores the part of a tile that lies inside the plane. */
 function storeClipped(to: usize, row: usize, pixel: usize, tile: usize, tileRow: usize, side: i32, h: i32, w: i32, s: WinogradShape): void {
   for (let i = 0; i < side; i++) {
     if (h >= 0 && h < s.yH) {
@@ -259,8 +263,8 @@ function storeClipped(to: usize, row: usize, pixel: usize, tile: usize, tileRow:
 
 /**
  * Transforms filters: u [(tile + 2)², rows, depth] with planes `uPlane` bytes and rows `ldu` elements apart, from w, where rows are
- * `rowStep` elements apart and filters of a row `depthStep`. `taps` says where each of the 3×3 taps stands in a filter, -1 where
- * there is none. One unit is eight rows.
+ * `rowStep` elements apart and the filters of a row `depthStep` elements apart. `taps` gives the index of each of the 3×3 taps in a filter,
+ * or -1 where there is none. A unit is eight rows.
  */
 export function winogradWeights(
   u: usize,
@@ -308,7 +312,7 @@ function gatherFilters(to: usize, from: usize, step: usize, count: i32, taps: us
   const f3 = count > 3 ? f2 + step : f2;
   const first = i32.load(taps);
   if ((first === 0 && i32.load(taps, 32) === 8) || (first === 8 && i32.load(taps, 32) === 0)) {
-    // 3×3 filters as they are, or turned around: their numbers lie side by side.
+    // 3×3 filters, in order or reversed: their elements are adjacent.
     const along: usize = first === 0 ? 16 : -16;
     to += (<usize>first) << 4;
     storeTransposed(to, along, v128.load(from), v128.load(f1), v128.load(f2), v128.load(f3));
@@ -331,8 +335,8 @@ function gatherFilters(to: usize, from: usize, step: usize, count: i32, taps: us
 }
 
 /**
- * Transforms `count` tiles of dy from tile `first` on: to [16, rows, room], planes `plane` bytes apart, where `room` is a multiple of 4.
- * The shape is that of dy with its border, for which `depth` counts output channels. One unit is one output channel.
+ * Transforms the tiles [first, first + count) of dy: to [16, rows, room], planes `plane` bytes apart, where `room` is a multiple of 4.
+ * The shape is that of the padded dy, with output channels as `depth`. A unit is one output channel.
  * Scratch as for `winograd`, with `room` tiles.
  */
 export function winogradSignal(
@@ -370,8 +374,8 @@ export function winogradSignal(
  * m [16, outputs, phases · C] = or += signal [16, outputs, room] · transformed tiles [first, first + count) of x, where C is
  * the number of channels rounded up to 8 and planes of m are `mPlane` bytes apart, those of the signal `signalPlane`. The shape is that
  * of x; its rows are the outputs, its phases those of x, `depth` counts phases · channels. `parts` holds for each product the phases
- * [begin, end) that it covers. Units count blocks of `unitColumns` channels within phases.
- * Scratch as for `winograd`, with `room` tiles, `room` in the place of depth, and no rows.
+ * [begin, end) that it covers. A unit is one block of `unitColumns` channels of one phase.
+ * Scratch as for `winograd`, with `room` tiles, with `room` instead of the depth and without rows.
  */
 export function winogradWeightGrad(
   kernel: i32,
@@ -408,7 +412,7 @@ export function winogradWeightGrad(
     const channel = (unit % across) * s.unitColumns;
     const columns = min(s.unitColumns, padded - channel);
     for (let j = 0; j < columns; j += 4) {
-      // Channels beyond the last one repeat it; what comes of them is not used.
+      // Channels beyond the last one repeat it; their results are not used.
       const c0 = planeOffset(s, phase, channels, channel + j);
       const c1 = planeOffset(s, phase, channels, channel + j + 1);
       const c2 = planeOffset(s, phase, channels, channel + j + 2);
@@ -439,8 +443,8 @@ function planeOffset(s: WinogradShape, phase: i32, channels: i32, channel: i32):
 }
 
 /**
- * dw [outputs, channels, filter] at `taps` (see `winogradWeights`) = what `winogradWeightGrad` summed up, for one phase, of which m is
- * the first number; rows of m are `ldm` elements apart. One unit is one output channel.
+ * dw [outputs, channels, filter] at `taps` (see `winogradWeights`) = the sums of `winogradWeightGrad` transformed back, for one phase. m is
+ * the phase's first element; rows of m are `ldm` elements apart. A unit is one output channel.
  */
 export function winogradFilterGrad(
   dw: usize,

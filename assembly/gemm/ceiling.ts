@@ -1,9 +1,9 @@
 /**
- * What the arithmetic of one thread allows: the multiplications and additions of a tile of 4x8, whose B never leaves its registers
- * and whose A comes from the first cache. Benchmarks and profiles give every kernel's speed as a share of it.
+ * Measures the arithmetic ceiling of one thread: the multiplications and additions of a 4x8 tile whose B stays in registers and whose A
+ * comes from the L1 cache. Benchmarks and profiles report every kernel's speed as a share of it.
  */
 
-/** Rounds after which A begins anew: 4 KiB. */
+/** Number of rounds after which A is read from its start again: 4 KiB. */
 const LENGTH: i32 = 256;
 const numbers = memory.data(4096, 16);
 
@@ -13,7 +13,7 @@ function step(sum: v128, x: v128, y: v128): v128 {
 
 /**
  * Rounds of 8 vectors of 4: `ROUND_FLOP` of src/backend/wasm/ceiling.ts counts their multiplications and additions. Returns a number
- * that depends on all of the work, so that none of it can be left out.
+ * that depends on all of the work, so that the compiler cannot remove any of it.
  */
 export function ceiling(rounds: i32, factor: f32): f32 {
   const y0 = f32x4.splat(factor);

@@ -1,6 +1,6 @@
 /**
- * col2im: adds what every tap of every output pixel contributes to the input pixel that the tap reads. One tap goes over all
- * rows before the next one does: neighbouring taps touch the same numbers, and sums that follow one another too closely wait.
+ * col2im: adds the contribution of every tap of every output pixel to the input pixel that the tap reads. One tap processes all rows before
+ * the next tap does, because neighbouring taps update the same elements and dependent additions in close succession would stall.
  */
 
 /** A convolution's window over one plane of its input. */
@@ -24,17 +24,17 @@ export function windowGeometry(at: usize): WindowGeometry {
   return changetype<WindowGeometry>(at);
 }
 
-/** A stretch of output pixels along one row, whose shares lie side by side. */
+/** A run of output pixels along one row, whose contributions are adjacent. */
 @unmanaged
 class Run {
-  /** From the plane of a channel in the first image to that of this one, in bytes. */
+  /** Offset in bytes from a channel's plane in the first image to its plane in this image. */
   image: usize;
   row: i32;
   column: i32;
   count: i32;
 }
 
-/** Bytes of scratch for the runs of so many columns. */
+/** Bytes of scratch for the runs of `columns` columns. */
 export function runsBytes(columns: i32): usize {
   return <usize>columns * offsetof<Run>();
 }
@@ -55,7 +55,7 @@ export function splitRuns(to: usize, first: i32, count: i32, gridH: i32, gridW: 
   return to;
 }
 
-/** Adds the shares of one channel's taps, rows of `tile` that are `ld` bytes apart, to the channel's planes. */
+/** Adds the contributions of one channel's taps (rows of `tile`, `ld` bytes apart) to the channel's planes. */
 export function addShares(plane: usize, tile: usize, ld: usize, g: WindowGeometry, runs: usize, runsEnd: usize): void {
   for (let i = 0; i < g.kh; i++) {
     let j = 0;
@@ -80,7 +80,7 @@ function addTap(plane: usize, tile: usize, g: WindowGeometry, i: i32, j: i32, ru
     if (y >= 0 && y < g.h) {
       const x = run.column * stride + j * g.dilationW - g.padLeft;
       const line = plane + run.image + ((<usize>(y * g.w + x)) << 2);
-      // Pixels [q, high) of the run fall inside the line.
+      // Pixels [q, high) of the run lie inside the row.
       let q = x < 0 ? (stride - 1 - x) / stride : 0;
       let high = run.count;
       if (x + (high - 1) * stride >= g.w) high = x < g.w ? (g.w - 1 - x) / stride + 1 : 0;
@@ -99,7 +99,7 @@ function addTap(plane: usize, tile: usize, g: WindowGeometry, i: i32, j: i32, ru
   }
 }
 
-/** Taps j and j + 1 at stride 2: between them they fill one stretch of the line. */
+/** Taps j and j + 1 at stride 2: together they cover one contiguous stretch of the row. */
 function addPair(plane: usize, tile: usize, ld: usize, g: WindowGeometry, i: i32, j: i32, runs: usize, runsEnd: usize): void {
   for (; runs < runsEnd; runs += offsetof<Run>()) {
     const run = changetype<Run>(runs);
@@ -122,7 +122,7 @@ function addPair(plane: usize, tile: usize, ld: usize, g: WindowGeometry, i: i32
   }
 }
 
-/** The shares of pixel q of two taps; the first one's line begins at `x`. */
+/** Contributions of pixel q through two taps; the first tap's row begins at `x`. */
 function addTwo(line: usize, tile: usize, ld: usize, w: i32, x: i32, q: i32): void {
   const at = line + ((<usize>q) << 3);
   const from = tile + ((<usize>q) << 2);

@@ -1,5 +1,5 @@
 /**
- * Matrix product C [m, n] = A [m, k] · B, per batch item, and the transposition that brings a transposed A into rows.
+ * Matrix product C [m, n] = A [m, k] · B per batch item, and the transposition that is applied to a transposed A first.
  * Sizes and strides between batch items are in elements.
  */
 import { scratch } from '../scratch';
@@ -11,20 +11,20 @@ export function hasFma(): i32 {
   return ASC_FEATURE_RELAXED_SIMD ? 1 : 0;
 }
 
-/** Panels would otherwise lie a power of two apart, and their lines meet in the same sets of the first cache as B is packed row by row. */
+/** Padding between panels. Panels a power of two apart would map to the same sets of the L1 cache while B is packed row by row. */
 const SKEW: usize = 64;
 
-/** Rows computed at once beside C where the last columns do not fill a tile. */
+/** Rows computed at once in a separate buffer where the last columns do not fill a tile. */
 const EDGE_ROWS: i32 = 64;
 
-/** Numbers in a packed block of B at most: it shares the second cache with the rows of A, and with those of C that it meets. */
+/** Largest number of elements in a packed block of B: it shares the L2 cache with the rows of A and of C that are used with it. */
 const BLOCK: i32 = KC * 128;
 
 /**
- * One unit is `unitRows` × `unitColumns` of C; units count columns within rows within batch items. B is [k, n], or [n, k] if
- * `transposeB`. It is packed in blocks of k by as many columns as make up `BLOCK` numbers, which come one after the other along its
- * rows: a wide unit reads B, and writes C, in long runs. Takes scratch for one block of B and for the edge: min(256 · unitColumns,
- * BLOCK) + 2 · min(unitColumns, BLOCK) + 64 · 16 numbers; `unitColumns` is a multiple of 16.
+ * A unit is `unitRows` × `unitColumns` of C; units are counted by columns, then rows, then batch items. B is [k, n], or [n, k] if
+ * `transposeB`. It is packed in blocks of k rows by as many columns as make up `BLOCK` elements, in order along the rows of B, so that a
+ * wide unit reads B and writes C in long runs. Needs scratch for one block of B and for the edge: min(256 · unitColumns, BLOCK) +
+ * 2 · min(unitColumns, BLOCK) + 64 · 16 floats. `unitColumns` is a multiple of 16.
  */
 export function gemm(
   kernel: i32,
@@ -105,7 +105,7 @@ function addColumns(c: usize, ldc: usize, from: usize, rows: i32, columns: i32, 
 
 /**
  * to [columns, rows] = from [rows, columns]ᵀ, where rows of `from` are `ldf` elements apart and rows of `to` `ldt`.
- * One unit is four rows of `to`.
+ * A unit is four rows of `to`.
  */
 export function transpose(to: usize, ldt: i32, from: usize, ldf: i32, rows: i32, columns: i32, begin: i32, end: i32): void {
   const stepTo = (<usize>ldt) << 2;
@@ -134,13 +134,13 @@ export function transpose(to: usize, ldt: i32, from: usize, ldf: i32, rows: i32,
   }
 }
 
-/** Columns of eight rows of B that all rows of C meet one after the other: 8 KiB, in the first cache. */
+/** Number of columns of eight rows of B that are used for all rows of C in turn: 8 KiB, which fit the L1 cache. */
 const FEW_COLUMNS: i32 = 256;
 
 /**
- * C [m, n] = A [m, k] · B [k, n] for few rows: nothing is packed, since no packed number would be used often enough. Eight rows of B
- * at a time, read in long runs, are added to the rows of C. One unit is one stretch of columns.
- * With `stepA` and `rowA` (in elements) A may lie either way.
+ * C [m, n] = A [m, k] · B [k, n] for few rows. Nothing is packed, because a packed element would not be reused often enough. Eight rows of
+ * B per step, read in long runs, are multiplied and added to the rows of C. A unit is one stretch of columns.
+ * `stepA` and `rowA` (in elements) describe A in either orientation.
  */
 export function gemmFewRows(
   c: usize,

@@ -1,8 +1,8 @@
-/** Kernels that lay numbers out anew for matrix products: borders, weights turned around, channels lined up. */
+/** Kernels that rearrange data for matrix products: padding, reversed weights, channels gathered over the batch. */
 
 /**
- * The weights of the convolution that is an input gradient: to [groups, channels, outputs, taps] = w [groups, outputs, channels, taps]
- * with the taps in reverse. One unit is eight channels of one group.
+ * Weights of the convolution that computes an input gradient: to [groups, channels, outputs, taps] = w [groups, outputs, channels, taps]
+ * with the taps in reverse. A unit is eight channels of one group.
  */
 export function conv2dFlip(to: usize, w: usize, outputs: i32, channels: i32, taps: i32, begin: i32, end: i32): void {
   const blocks = (channels + 7) >> 3;
@@ -24,7 +24,7 @@ export function conv2dFlip(to: usize, w: usize, outputs: i32, channels: i32, tap
   }
 }
 
-/** to [channels, n, inner] = x [n, channels, inner]: each channel's planes behind one another. One unit is one channel. */
+/** to [channels, n, inner] = x [n, channels, inner]: the planes of each channel in sequence. A unit is one channel. */
 export function gatherChannels(to: usize, x: usize, n: i32, channels: i32, inner: i32, begin: i32, end: i32): void {
   const row = (<usize>inner) << 2;
   for (let channel = begin; channel < end; channel++) {
@@ -37,7 +37,7 @@ export function zeroFill(to: usize, count: i32): void {
   memory.fill(to, 0, (<usize>count) << 2);
 }
 
-/** Copies planes of x [planes, h, w] into planes [planes, paddedH, paddedW] of zeros, `top` and `left` from the corner. */
+/** Copies planes of x [planes, h, w] into zero-filled planes [planes, paddedH, paddedW], offset by `top` rows and `left` columns. */
 export function pad2d(to: usize, x: usize, h: i32, w: i32, paddedH: i32, paddedW: i32, top: i32, left: i32, begin: i32, end: i32): void {
   const row = (<usize>w) << 2;
   for (let plane = begin; plane < end; plane++) {
@@ -56,7 +56,7 @@ export function pad2d(to: usize, x: usize, h: i32, w: i32, paddedH: i32, paddedW
 }
 
 /**
- * Takes images apart into their even and odd rows and columns, with a border of zeros: to [n, 4, channels, rows, columns] from
+ * Splits images into their even and odd rows and columns, padded with zeros: to [n, 4, channels, rows, columns] from
  * x [n, channels, h, w], where pixel (q, r) of phase (a, b) is pixel (2q + a - top, 2r + b - left) of x. Phases come in the order
  * (0, 1), (0, 0), (1, 0), (1, 1), in which those with a = 0, and those with b = 0, are neighbours. One unit is one plane of `to`.
  */
@@ -102,7 +102,7 @@ export function phases2d(
   }
 }
 
-// Rows are short: a loop costs less than the call that memory.copy and memory.fill become.
+// Rows are short, so a loop costs less than the function call that memory.copy and memory.fill compile to.
 
 function zeros(to: usize, bytes: usize): usize {
   const end = to + bytes;

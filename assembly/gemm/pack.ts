@@ -1,10 +1,10 @@
 /**
- * Packing of B for the micro-kernels: panels of `width` columns (16 or 8), in each of them, for every k, the columns side by side.
+ * Packing of B for the micro-kernels: panels of `width` columns (16 or 8) that hold, for every k, the panel's columns side by side.
  * Missing columns of the last panel are zeros. Strides are in bytes.
  */
 import { scratch } from '../scratch';
 
-/** Brings rows near before they are used: many lines at once, where a loop with more to do would wait for one after the other. */
+/** Prefetches rows into the cache. Many cache lines are requested at once, where the packing loop would wait for one after another. */
 export function touch(from: usize, rows: i32, ld: usize, bytes: usize): void {
   let seen: i32 = 0;
   for (let i = 0; i < rows; i++) {
@@ -14,7 +14,7 @@ export function touch(from: usize, rows: i32, ld: usize, bytes: usize): void {
   store<i32>(scratch, seen);
 }
 
-/** Four vectors of one row each become four of one column each. Stores go `step` bytes apart. */
+/** Transposes four vectors of one row each into four of one column each; stores them `step` bytes apart. */
 export function storeTransposed(to: usize, step: usize, r0: v128, r1: v128, r2: v128, r3: v128): void {
   const low01 = v128.shuffle<f32>(r0, r1, 0, 4, 1, 5);
   const low23 = v128.shuffle<f32>(r2, r3, 0, 4, 1, 5);
@@ -27,7 +27,7 @@ export function storeTransposed(to: usize, step: usize, r0: v128, r1: v128, r2: 
   v128.store(to + step, v128.shuffle<f32>(high01, high23, 2, 3, 6, 7));
 }
 
-/** One vector of four numbers from four places. */
+/** Loads one vector from four addresses. */
 export function gather(p0: usize, p1: usize, p2: usize, p3: usize): v128 {
   let v = v128.load32_zero(p0);
   v = v128.load_lane<f32>(p1, v, 1);
@@ -35,7 +35,7 @@ export function gather(p0: usize, p1: usize, p2: usize, p3: usize): v128 {
   return v128.load_lane<f32>(p3, v, 3);
 }
 
-/** B is [kc, n] by rows. Row by row, so that a large B is read from memory in long runs. */
+/** Packs B [kc, n], row by row so that a large B is read from memory in long runs. */
 export function packRows(to: usize, panel: usize, b: usize, ldb: usize, kc: i32, n: i32, width: i32): void {
   const step = (<usize>width) << 2;
   for (let k = 0; k < kc; k++) {
@@ -60,7 +60,7 @@ export function packRows(to: usize, panel: usize, b: usize, ldb: usize, kc: i32,
   }
 }
 
-/** B is stored transposed, [n, kc] by rows. */
+/** Packs a B that is stored transposed, as [n, kc]. */
 export function packTransposed(to: usize, panel: usize, b: usize, ldb: usize, kc: i32, n: i32, width: i32): void {
   const step = (<usize>width) << 2;
   for (let j = 0; j < n; j += width) {

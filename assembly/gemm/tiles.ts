@@ -1,15 +1,16 @@
 /**
  * Micro-kernels of the matrix product: one tile of C in registers, summed over one block of k.
  *
- * A is read straight from its rows (stride `lda` bytes), B from a panel packed by `pack.ts`: for every k, the panel's columns side
- * by side. Each partial sum starts at zero, runs over k in order, and is then stored or added to C; so every tile of mul + add
+ * A is read straight from its rows (stride `lda` bytes), B from a panel packed by `pack.ts` (for every k, the panel's columns
+ * side by side). Each partial sum starts at zero, runs over k in order, and is then stored or added to C. Every tile of mul + add therefore
  * gives the same bits, whatever its shape.
  *
- * Registers decide the shapes: V8 has 15 for vectors, and up to version 12.4 it hoists all loads of an iteration, so that anything
- * larger than 2x16 or 4x8 spills, which halves the speed. 2x16 reads two rows only, so it has the fewest pointers to move.
+ * The number of registers determines the tile shapes. V8 has 15 vector registers, and up to version 12.4 it hoists all loads of an
+ * iteration, so that any tile larger than 2x16 or 4x8 spills, which halves the speed. 2x16 reads only two rows and so has the fewest
+ * pointers to update.
  */
 
-/** Which micro-kernel computes a product. The engine picks one for all its products. */
+/** The micro-kernel that computes a product. The engine uses one for all its products. */
 export const MUL_2X16: i32 = 0;
 export const FMA_2X16: i32 = 1;
 /** Needs V8 13.6 or later to stay in registers. */
@@ -22,7 +23,7 @@ export function panelWidth(kernel: i32): i32 {
   return ASC_FEATURE_RELAXED_SIMD && kernel === FMA_6X8 ? 8 : 16;
 }
 
-// Two marks by which generic code is compiled twice: with mul + add, and with one fused instruction.
+// Two marker types by which generic code is compiled twice: with mul + add, and with one fused instruction.
 type Plain = i32;
 type Fused = f32;
 
@@ -235,8 +236,9 @@ function f32_gemm_6x8(kc: i32, a: usize, lda: usize, b: usize, c: usize, ldc: us
   put(c + 16, c51, accumulate);
 }
 
-// Blocks: C [m, n] (+)= A [m, kc] · panels of B [kc, n], where n is a multiple of 8. Rows go outside: two rows of A stay in the
-// first cache while the panels stream past in one run. (Panels outside is a tenth slower: the rows of A come in short runs.)
+// Blocks: C [m, n] (+)= A [m, kc] · panels of B [kc, n], where n is a multiple of 8. The outer loop runs over rows: two rows of A
+// stay in the L1 cache while the panels are read in one run. (With panels outside it is a tenth slower, since rows of A are read in short
+// runs.)
 
 function block2x16<T>(m: i32, n: i32, kc: i32, a: usize, lda: usize, b: usize, panel: usize, c: usize, ldc: usize, accumulate: bool): void {
   const wide = n & ~15;
@@ -286,7 +288,7 @@ function block6x8(m: i32, n: i32, kc: i32, a: usize, lda: usize, b: usize, panel
 
 /**
  * C [m, n] = or += A [m, kc] · B [kc, n]: A by rows, B packed for `kernel`, strides in bytes.
- * n is a multiple of 8: whoever has fewer columns computes into a buffer of its own that has room for them.
+ * n is a multiple of 8; a caller with fewer columns computes into a buffer of its own and copies them.
  */
 export function f32_gemm_block(
   kernel: i32,
@@ -303,7 +305,7 @@ export function f32_gemm_block(
   f32_gemm_panels(kernel, m, n, kc, a, lda, b, (<usize>(kc * panelWidth(kernel))) << 2, c, ldc, accumulate);
 }
 
-/** The same where panels lie `panel` bytes apart, since they hold more of k than this block. */
+/** The same for panels that are `panel` bytes apart, because they hold more of k than this block. */
 export function f32_gemm_panels(
   kernel: i32,
   m: i32,

@@ -1,13 +1,13 @@
 /**
  * Packing of B straight from images: for every k (a tap: channel, kernel row, kernel column) and every column (an output pixel of
- * some image) it holds x[pixel + tap], or the same matrix lying the other way. No im2col buffer exists beyond one block.
+ * some image) the packed block holds x[pixel + tap], or the transposed matrix. Only one block of the im2col matrix exists at a time.
  *
- * The images have their padding already, so that no tap ever falls outside. Taps and pixels stand in tables of addresses.
+ * The images are already padded, so every tap lies inside. Tables hold the addresses of taps and pixels.
  */
 import { gather, storeTransposed } from './pack';
 
 /**
- * What a convolution looks like in memory, filled by the host; i32 throughout, sizes and steps in elements.
+ * Memory layout of a convolution, filled by the host; all fields are i32, sizes and strides in elements.
  * Columns are (image, row, column) of a grid of output pixels; taps are (channel, kernel row, kernel column).
  */
 @unmanaged
@@ -23,7 +23,7 @@ class ConvShape {
   /** The grid of output pixels. */
   gridH: i32;
   gridW: i32;
-  /** Steps through x: of an image, a group, a tap's channel, row and column, and of the grid's row and column. */
+  /** Strides through x: per image, group, tap channel, tap row, tap column, grid row and grid column. */
   xImage: i32;
   xGroup: i32;
   xTapC: i32;
@@ -31,7 +31,7 @@ class ConvShape {
   xTapW: i32;
   xGridH: i32;
   xGridW: i32;
-  /** What one unit of work covers; `unitColumns` is a multiple of 16. */
+  /** Extent of one unit of work; `unitColumns` is a multiple of 16. */
   unitRows: i32;
   unitColumns: i32;
 }
@@ -40,7 +40,7 @@ export function convShape(at: usize): ConvShape {
   return changetype<ConvShape>(at);
 }
 
-// How four neighbouring pixels lie: anyhow, side by side, or every other one.
+// Layout of four neighbouring pixels: arbitrary, adjacent, or every second element.
 const SCATTERED: u8 = 0;
 const ADJACENT: u8 = 1;
 const ALTERNATE: u8 = 2;
@@ -59,7 +59,7 @@ export function tapOffsets(to: usize, s: ConvShape): void {
   }
 }
 
-/** Writes the address in x of the pixels of columns [first, first + count), and repeats the last one up to `room`. */
+/** Writes the addresses in x of the pixels of columns [first, first + count), then repeats the last one up to `room`. */
 export function pixelAddresses(to: usize, x: usize, s: ConvShape, first: i32, count: i32, room: i32): void {
   const plane = s.gridH * s.gridW;
   const step = (<usize>s.xGridW) << 2;
@@ -85,7 +85,7 @@ export function pixelAddresses(to: usize, x: usize, s: ConvShape, first: i32, co
   for (; to < roomEnd; to += sizeof<usize>()) store<usize>(to, address - step);
 }
 
-/** Says of every four pixels how they lie. `count` is a multiple of 4. */
+/** Writes the layout of every four pixels. `count` is a multiple of 4. */
 export function pixelPatterns(to: usize, pixels: usize, count: i32): void {
   for (let i = 0; i < count; i += 4) {
     const p0 = load<usize>(pixels);
@@ -99,7 +99,7 @@ export function pixelPatterns(to: usize, pixels: usize, count: i32): void {
   }
 }
 
-/** Four numbers, every other one from `p`; reads nothing behind the last. */
+/** Loads four elements from `p` on, every second one; reads nothing beyond the last. */
 function loadAlternate(p: usize): v128 {
   return v128.shuffle<f32>(v128.load(p), v128.load(p, 12), 0, 2, 5, 7);
 }
@@ -112,7 +112,7 @@ export function packPixels(to: usize, pixels: usize, patterns: usize, taps: usiz
     const panel = to + ((<usize>(j * kc)) << 2);
     const groups = min(width, columns - j) >> 2;
     const at = pixels + <usize>j * sizeof<usize>();
-    // All four vectors of a panel at once, each side by side or every other one.
+    // All four vectors of a panel at once, each adjacent or every second element.
     const four = groups === 4 ? load<u32>(patterns + <usize>(j >> 2)) : 0;
     if (four === 0x01010101 * <u32>ADJACENT || four === 0x01010101 * <u32>ALTERNATE) {
       const p0 = load<usize>(at);
@@ -170,7 +170,7 @@ export function packPixels(to: usize, pixels: usize, patterns: usize, taps: usiz
   }
 }
 
-/** Packs `columns` taps (a multiple of 8) of `kc` pixels into panels: the same matrix lying the other way. */
+/** Packs `columns` taps (a multiple of 8) of `kc` pixels into panels: the transposed matrix. */
 export function packTaps(to: usize, pixels: usize, patterns: usize, taps: usize, kc: i32, columns: i32, width: i32): void {
   const step = (<usize>width) << 2;
   for (let j = 0; j < columns; j += 4) {
@@ -183,7 +183,7 @@ export function packTaps(to: usize, pixels: usize, patterns: usize, taps: usize,
     let pixel = pixels;
     let k = 0;
     if (t1 - t0 === 4 && t2 - t1 === 4 && t3 - t2 === 4) {
-      // Four taps side by side, so each pixel's lie as they should.
+      // Four adjacent taps: each pixel's elements are in order already.
       for (; k < kc; k++) {
         v128.store(target, v128.load(load<usize>(pixel) + t0));
         target += step;

@@ -7,8 +7,8 @@
  *        0 -1  1  0         1/2 -1/2 1/2
  *        0  1  0 -1         0    0   1
  *
- * and, since gradients are adjoints, dg = Gᵀ [(A dy Aᵀ) ⊙ (Bᵀ d B)] G. Each function works on four tiles or filters at once, one
- * to a lane. The 16 products of a tile stand in planes, `plane` bytes apart; images have rows `row` bytes apart.
+ * and, since gradients are adjoints, dg = Gᵀ [(A dy Aᵀ) ⊙ (Bᵀ d B)] G. Each function processes four tiles or filters, one
+ * per lane. The 16 products of a tile are stored in planes `plane` bytes apart; rows of images are `row` bytes apart.
  */
 
 /** Bᵀ d B of four 4×4 tiles at p0 to p3. */
@@ -72,7 +72,10 @@ function storeInputs(to: usize, plane: usize, r0: v128, r1: v128, r2: v128, r3: 
   v128.store(to, f32x4.sub(x1, x3));
 }
 
-/** Aᵀ m A of four tiles: `to` gets the upper row of each tile, then the lower row of each, with `bias` added and not below `low`. */
+/**
+ * Aᵀ m A of four tiles: writes the upper row of each tile to `to`, then the lower row of each, with `bias` added and clamped to at least
+ * `low`.
+ */
 export function output2x2(to: usize, from: usize, plane: usize, bias: v128, low: v128): void {
   const down = plane << 2;
   let at = from;
@@ -106,7 +109,7 @@ function storeOutputs(to: usize, left: v128, right: v128, bias: v128, low: v128)
   v128.store(to, v128.shuffle<f32>(left, right, 2, 6, 3, 7), 16);
 }
 
-/** G g Gᵀ of four 3×3 filters: number (i, j) of all four stands at `from` + 16 · (3i + j). */
+/** G g Gᵀ of four 3×3 filters: element (i, j) of all four is at `from` + 16 · (3i + j). */
 export function weight2x2(to: usize, plane: usize, from: usize): void {
   const half = f32x4.splat(0.5);
   const down = plane << 2;

@@ -9,17 +9,17 @@
  *        0  2 -1 -2  1  0              1 -2  4
  *        0  4  0 -5  0  1              0  0 24
  *
- * Each function works on four tiles or filters at once, one to a lane: first along rows into scratch memory, then down columns. The
- * 36 products of a tile stand in planes, `plane` bytes apart; images have rows `row` bytes apart.
+ * Each function processes four tiles or filters, one per lane: first along rows into the scratch area, then along columns. The 36 products
+ * of a tile are stored in planes `plane` bytes apart; rows of images are `row` bytes apart.
  */
 import { storeTransposed } from '../gemm/pack';
 import { scratch } from '../scratch';
 
-/** Six rows of six vectors, and one row before its transform: what these functions take of scratch memory. */
+/** Bytes of scratch that these functions use: six rows of six vectors, and one row before its transform. */
 const ROWS: usize = 36 * 16;
 export const SCRATCH_4X4: usize = ROWS + 8 * 16;
 
-/** Bᵀ d B of four 6×6 tiles at p0 to p3. Reads two numbers behind each row. */
+/** Bᵀ d B of four 6×6 tiles at p0 to p3. Reads two elements beyond each row. */
 export function input4x4(to: usize, plane: usize, p0: usize, p1: usize, p2: usize, p3: usize, row: usize): void {
   const line = scratch + ROWS;
   const end = scratch + ROWS;
@@ -63,7 +63,10 @@ function combineInputs(to: usize, stepTo: usize, from: usize, step: usize): void
   v128.store(to, f32x4.add(f32x4.sub(f32x4.mul(four, d1), f32x4.mul(five, d3)), d5));
 }
 
-/** Aᵀ m A of four tiles: `to` gets, for each of the four, its 4×4 outputs by rows, with `bias` added and not below `low`. */
+/**
+ * Aᵀ m A of four tiles: writes the 4×4 outputs of each of the four tiles to `to`, row by row, with `bias` added and clamped to at least
+ * `low`.
+ */
 export function output4x4(to: usize, from: usize, plane: usize, bias: v128, low: v128): void {
   for (let j: usize = 0; j < 6; j++) combineProducts(scratch + (j << 4), 96, from + j * plane, plane * 6);
   const line = scratch + ROWS;
@@ -98,7 +101,7 @@ function combineProducts(to: usize, stepTo: usize, from: usize, step: usize): vo
   v128.store(to, f32x4.add(f32x4.add(difference1, f32x4.mul(four, difference2)), v128.load(from + step * 5)));
 }
 
-/** G g Gᵀ of four 3×3 filters: number (i, j) of all four stands at `from` + 16 · (3i + j). */
+/** G g Gᵀ of four 3×3 filters: element (i, j) of all four is at `from` + 16 · (3i + j). */
 export function weight4x4(to: usize, plane: usize, from: usize): void {
   for (let j: usize = 0; j < 3; j++) combineFilters(scratch + (j << 4), 48, from + (j << 4), 48);
   for (let i: usize = 0; i < 6; i++) combineFilters(to + i * plane * 6, plane, scratch + i * 48, 16);
