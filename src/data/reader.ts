@@ -3,6 +3,7 @@ import type { Image } from './dataset.js';
 import { DataError, reasonOf } from './errors.js';
 import { checkImage, decodeImage, type ReadImageOptions } from './image.js';
 import { ParquetShard } from './parquet_shard.js';
+import { shownPath } from './paths.js';
 
 /** A file of its own, or a row of a parquet file's column. */
 export type Place = { readonly file: string } | { readonly file: string; readonly column: string; readonly row: number };
@@ -13,7 +14,7 @@ export interface ImageReader {
 }
 
 /** The name of a place in messages. */
-export const placeName = (place: Place): string => ('row' in place ? `${place.file}, row ${place.row}` : place.file);
+export const placeName = (place: Place): string => ('row' in place ? `${shownPath(place.file)}, row ${place.row}` : shownPath(place.file));
 
 /** Reads in the thread that asks; decoding goes on in sharp's own threads. */
 export class LocalReader implements ImageReader {
@@ -28,8 +29,8 @@ export class LocalReader implements ImageReader {
   }
 
   /** Throws if an image's header, or with `whole` any of its pixels, cannot be read. */
-  async check(place: Place, whole: boolean): Promise<void> {
-    await checkImage(await this.encoded(place), whole);
+  async check(place: Place, whole: boolean, options: ReadImageOptions = {}): Promise<void> {
+    await checkImage(await this.encoded(place), whole, options);
   }
 
   private async encoded(place: Place): Promise<string | Uint8Array> {

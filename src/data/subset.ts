@@ -1,5 +1,6 @@
 /** Parts of a split, and splits seen in other channels: views, nothing is copied. */
 import { checkIndex, type Dataset, type Image, type Split } from './dataset.js';
+import { greyOf } from './image_pixels.js';
 
 /**
  * The examples at some places of a split, in their order; `index` counts anew.
@@ -52,8 +53,4 @@ function inColours({ width, height, data: grey }: Image): Image {
   return { width, height, channels: 3, data };
 }
 
-function inGrey({ width, height, data: rgb }: Image): Image {
-  const data = new Uint8Array(width * height);
-  for (let i = 0; i < data.length; i++) data[i] = Math.round(0.299 * rgb[3 * i] + 0.587 * rgb[3 * i + 1] + 0.114 * rgb[3 * i + 2]);
-  return { width, height, channels: 1, data };
-}
+const inGrey = ({ width, height, data }: Image): Image => ({ width, height, channels: 1, data: greyOf(data) });

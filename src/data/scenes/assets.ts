@@ -2,8 +2,8 @@
 import type { OpenProgress } from '../dataset.js';
 import { DataError, reasonOf } from '../errors.js';
 import { Hash } from '../hash.js';
-import { loadSharp } from '../image.js';
 import { requirePackageFiles } from '../packages.js';
+import { loadSharp } from '../sharp.js';
 import { photographPackage, SCENE_CLASSES, SCENE_PHOTOGRAPHS, SCENE_STYLES, stylePackage } from './names.js';
 import { makePhotograph, makeSprite, type Photograph, type Sprite } from './pictures.js';
 

@@ -1,0 +1,56 @@
+/**
+ * Paths whose bytes are not UTF-8. They are kept as strings in which each stray byte is a lone surrogate from U+DC80 to U+DCFF
+ * (as Python does), so that they can be sorted, joined and sent to workers like any other path; `onDisk` turns them back.
+ */
+const STRAY = /[\udc80-\udcff]/;
+/** A lone surrogate of that range: not the second half of a pair. */
+const LONE_STRAY = /(?<![\ud800-\udbff])[\udc80-\udcff]/g;
+
+/** The string for a path that the file system gave as bytes. */
+export function pathOf(bytes: Uint8Array): string {
+  const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+  try {
+    return strict.decode(bytes);
+  } catch {
+    // Character by character: a sequence of UTF-8 has at most four bytes.
+  }
+  let text = '';
+  for (let at = 0; at < bytes.length; ) {
+    const length = sequenceLength(bytes[at]);
+    try {
+      if (length === 0 || at + length > bytes.length) throw new RangeError('no character begins here');
+      text += strict.decode(bytes.subarray(at, at + length));
+      at += length;
+    } catch {
+      text += String.fromCharCode(0xdc00 + bytes[at++]);
+    }
+  }
+  return text;
+}
+
+/** Bytes of the UTF-8 sequence that a byte begins; 0 where none begins. */
+function sequenceLength(byte: number): number {
+  if (byte < 0x80) return 1;
+  if (byte >= 0xc2 && byte < 0xe0) return 2;
+  if (byte >= 0xe0 && byte < 0xf0) return 3;
+  return byte >= 0xf0 && byte < 0xf5 ? 4 : 0;
+}
+
+/** Whether a path has bytes that are not UTF-8. */
+export const isStray = (path: string): boolean => STRAY.test(path) && path.replace(LONE_STRAY, '') !== path;
+
+/** A path as `node:fs` takes it: the string, or its bytes where it is not UTF-8. */
+export function onDisk(path: string): string | Buffer {
+  if (!isStray(path)) return path;
+  const parts: Buffer[] = [];
+  let from = 0;
+  for (const { index } of path.matchAll(LONE_STRAY)) {
+    parts.push(Buffer.from(path.slice(from, index)), Buffer.from([path.charCodeAt(index) - 0xdc00]));
+    from = index + 1;
+  }
+  return Buffer.concat([...parts, Buffer.from(path.slice(from))]);
+}
+
+/** A path for messages and class names: each byte that is not UTF-8 is written as `\xe9`. */
+export const shownPath = (path: string): string =>
+  path.replace(LONE_STRAY, (character) => `\\x${(character.charCodeAt(0) - 0xdc00).toString(16)}`);
