@@ -1,4 +1,5 @@
 /** What every data source gives: named splits of labelled 8-bit images, fetched one at a time by index. */
+import { boolean, checkArgument, integer, text } from '../backend/validate.js';
 import { DataError } from './errors.js';
 import type { SceneDetails } from './scenes/draw.js';
 
@@ -43,11 +44,16 @@ export interface Credit {
 export interface Dataset {
   /** The source as it was asked for. */
   readonly name: string;
+  /** The source with absolute paths, the same wherever the program runs; undefined where it has no path. */
+  readonly location?: string;
   /** Class names; an example's label is a place in this list. */
   readonly classes: readonly string[];
   /** Channels of every image: 1 for grey digits, otherwise 3. */
   readonly channels: 1 | 3;
-  /** `train` and `val`; `scenes` also has `unseen-style`. */
+  /**
+   * `train` and `val`, and `test` where the source has that besides; `scenes` also has `unseen-style`. With `divide: false` those
+   * that the source has itself, or `all`.
+   */
   readonly splits: Readonly<Record<string, Split>>;
   /** [height, width] of every image, or undefined where images keep sizes of their own. */
   readonly imageSize: readonly [height: number, width: number] | undefined;
@@ -81,6 +87,17 @@ export interface OpenOptions {
   sizes?: Readonly<Partial<Record<string, number>>>;
   /** Share of the images held out as `val` where the source has none: above 0, below 1, 0.1 unless given. */
   valFraction?: number;
+  /**
+   * False: a source that is not divided into splits is one split, `all`, none of it is held out, and one class is enough: for
+   * evaluation. True unless given.
+   */
+  divide?: boolean;
+  /** Parquet files only: the column of images, where the name and the type of the columns do not tell. */
+  imageColumn?: string;
+  /** Parquet files only: the column of labels, where the name and the type of the columns do not tell. */
+  labelColumn?: string;
+  /** Folders and parquet files only: pixels of the largest image that is decoded; 100 million unless given. */
+  pixelLimit?: number;
   /** Folders only: decode every image at opening (`all`), read headers alone (`headers`), or choose by the number of images (`auto`). */
   verify?: 'auto' | 'all' | 'headers';
   /** Bytes of decoded images that are kept in memory, 512 MiB unless given; 0 keeps none. */
@@ -119,6 +136,10 @@ export function checkIndex(index: number, length: number, where: string): void {
 /** Throws a `DataError` for options that no source can honour. */
 export function checkOptions(options: OpenOptions): void {
   const { imageSize, valFraction, cacheBytes, seed, verify, workers } = options;
+  checkArgument('openDataset', 'divide', options.divide ?? true, boolean, DataError);
+  checkArgument('openDataset', 'imageColumn', options.imageColumn ?? 'image', text, DataError);
+  checkArgument('openDataset', 'labelColumn', options.labelColumn ?? 'label', text, DataError);
+  checkArgument('openDataset', 'pixelLimit', options.pixelLimit ?? 1, integer(1), DataError);
   if (imageSize !== undefined && (!Number.isInteger(imageSize) || imageSize < 1)) {
     throw new DataError(`imageSize is ${imageSize}; expected a whole number of pixels, 1 or more`);
   }
