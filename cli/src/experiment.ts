@@ -1,7 +1,7 @@
 /** Where experiments put what they found: `NAME.json`, `NAME.html` and `NAME.png` (or `NAME-*.png`) in one folder. */
 import { join } from 'node:path';
 import sharp from 'sharp';
-import { type Experiment, type ExperimentPicture, encodePng, experimentPage } from 'zfnet/report';
+import { type Experiment, type ExperimentPicture, encodePng, experimentPage, pictureFile } from 'zfnet/report';
 import { FolderStore } from './run_folder.js';
 import { webpDataUri } from './webp.js';
 
@@ -20,8 +20,7 @@ export async function writeExperiment(experiment: Experiment, out: string, comma
   const { name, numbers, pictures } = experiment;
   const store = new FolderStore(out);
   const files: [string, Uint8Array][] = [];
-  for (const [suffix, picture] of Object.entries(pictures))
-    files.push([`${name}${suffix === '' ? '' : `-${suffix}`}.png`, await pngOf(picture)]);
+  for (const [key, picture] of Object.entries(pictures)) files.push([pictureFile(name, key), await pngOf(picture)]);
   const text = new TextEncoder();
   files.push([`${name}.html`, text.encode(await experimentPage(experiment, command, webpDataUri))]);
   // The numbers come last: where they are, everything is.

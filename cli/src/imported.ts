@@ -1,6 +1,5 @@
 /** From a file of another tool, or of `zfnet export`, to one of our networks with everything that a run records of it. */
-import { readFile, realpath } from 'node:fs/promises';
-import { dirname, join, sep } from 'node:path';
+import { dirname } from 'node:path';
 import {
   type Architecture,
   type Checkpoint,
@@ -22,7 +21,10 @@ import {
   zfnet,
 } from 'zfnet';
 import { loadOnnx, OnnxClassifier, type OnnxModel } from 'zfnet/onnx';
+import { safeFileName } from 'zfnet/report';
 import type { HostTensor } from 'zfnet/safetensors';
+import { readConfined } from './confined_path.js';
+import { codeOf } from './write_file.js';
 
 /** What an import knows: enough for a run. */
 export interface Imported {
@@ -37,9 +39,40 @@ export interface Imported {
 
 const INFO = ['architecture', 'init', 'classes', 'fingerprint', 'preprocess'] as const;
 
-/** Reads the model of an imported run. */
-export const loadImported: ModelLoader = async (bytes, options, read) =>
-  new OnnxClassifier(await loadOnnx(bytes, { freeBatch: true, externalData: read }), options);
+/** Reads the model of an imported run in a folder, with the data that lie beside it. */
+export const loadImportedFrom =
+  (run: string): ModelLoader =>
+  async (bytes, options) =>
+    new OnnxClassifier(await loadOnnx(bytes, { freeBatch: true, externalData: (location) => readExternal(run, location) }), options);
+
+/** Files and folders of a run's own, which external data must not replace. */
+const OWN = /^(config\.json|metrics\.jsonl|lock\.json|model\.onnx|(last|best)\.safetensors|transfer-folds\.jsonl|.*\.part)$/;
+const OWN_FOLDER = /^(checkpoints|report|experiments|external|runs)$/;
+
+/**
+ * Where a run keeps the external data that its model calls `location`: there, unless the name that the model's author chose belongs to
+ * the run (such as `config.json`), or is not a file's name everywhere.
+ */
+export function externalPath(location: string): string {
+  const parts = location.split('/');
+  const taken = parts.length === 1 ? OWN.test(location) : OWN_FOLDER.test(parts[0]);
+  return !taken && parts.every((part) => safeFileName(part) === part) ? location : `external/${safeFileName(location)}`;
+}
+
+/** Earlier versions kept external data under the name in the model. */
+async function readExternal(run: string, location: string): Promise<Uint8Array> {
+  try {
+    return await readConfined(run, externalPath(location));
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error;
+  }
+  try {
+    return await readConfined(run, location);
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error;
+    throw new FormatError(`${run}: this run has no ${location}, which its model needs`, { cause: error });
+  }
+}
 
 /** A checkpoint or an exported safetensors file. */
 export function fromSafetensors(bytes: Uint8Array, name: string): Imported {
@@ -218,13 +251,8 @@ export function describeForeign(network: OnnxClassifier, file: string, options: 
   };
 }
 
-/** Reads files from the model's folder. A link that leads out of it is refused, as a path that does. */
-export function besideFile(file: string): (path: string) => Promise<Uint8Array> {
-  return async (path) => {
-    const folder = await realpath(dirname(file));
-    const target = await realpath(join(folder, path));
-    if (!target.startsWith(folder.endsWith(sep) ? folder : folder + sep))
-      throw new FormatError(`${file}: its data ${path} lies outside its folder`);
-    return await readFile(target);
-  };
-}
+/** Reads files from the model's folder. A path or a link that leads out of it is refused. */
+export const besideFile =
+  (file: string): ((path: string) => Promise<Uint8Array>) =>
+  (path) =>
+    readConfined(dirname(file), path);

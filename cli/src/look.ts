@@ -1,6 +1,5 @@
 /** What the commands that look into a network have in common: its layers, lists of maps, and the strongest activations of a split, kept between calls. */
 import { createHash } from 'node:crypto';
-import { join } from 'node:path';
 import { InvalidArgumentError } from 'commander';
 import {
   isConvolution,
@@ -112,7 +111,7 @@ export async function strongestOf(job: TopJob, context: Context): Promise<Record
   const { path, model, preprocess, dataset, layers, maps, count } = job;
   const split = dataset.splits[job.split];
   const indices = spreadPlaces(split.length, job.examples);
-  const store = new FolderStore(join(experimentsFolder(path), CACHE));
+  const store = new FolderStore(experimentsFolder(path), CACHE);
   const file = `${keyOf(job, indices.length)}.json`;
   const from = parse(await store.read(file));
   let keeping = true;

@@ -1,56 +1,50 @@
 /** A run's files in a folder, written so that a crash at any moment leaves each of them whole. */
-import { constants } from 'node:fs';
-import { mkdir, open, readdir, readFile, rename, rm, stat, truncate } from 'node:fs/promises';
-import { dirname, join, relative, sep } from 'node:path';
+import { readdir, rm, stat } from 'node:fs/promises';
+import { join, relative, sep } from 'node:path';
 import type { RunStore } from 'zfnet';
+import { placeBelow, readRegular } from './confined_path.js';
+import { appendToFile, codeOf, replaceFile, TEMPORARY, writeError } from './write_file.js';
 
-const TEMPORARY = '.part';
-/** The lock's name: see `run_lock.ts`. It is no part of the run. */
+/** Name of the lock file: see `run_lock.ts`. It is not part of the run. */
 export const LOCK = 'lock.json';
 
-/** Files below `folder`. It is made when the first file is written. */
+/** Called before each write; throws where this process may no longer write: see `RunLock.check`. */
+export type WriteGuard = () => Promise<void>;
+
+/**
+ * Files below `folder`, which is made when the first file is written. Sub-folders that are symbolic links are not written into.
+ *
+ * @param below a folder within `root`, with forward slashes; `''` is `root` itself
+ */
 export class FolderStore implements RunStore {
-  constructor(readonly folder: string) {}
+  readonly folder: string;
+  /** Set by the holder of the folder's lock. */
+  guard: WriteGuard | undefined;
+
+  constructor(
+    readonly root: string,
+    readonly below = '',
+    guard?: WriteGuard,
+  ) {
+    this.folder = join(root, below);
+    this.guard = guard;
+  }
 
   async read(path: string): Promise<Uint8Array | null> {
     try {
-      return await readFile(join(this.folder, path));
+      return await readRegular(join(this.folder, path));
     } catch (error) {
       if (codeOf(error) === 'ENOENT') return null;
       throw error;
     }
   }
 
-  /** Under another name first, pushed to the disk, and only then renamed. What could not be written whole is removed again. */
   async write(path: string, bytes: Uint8Array): Promise<void> {
-    const target = join(this.folder, path);
-    const temporary = `${target}${TEMPORARY}`;
-    try {
-      await mkdir(dirname(target), { recursive: true });
-      await writeDown(temporary, 'w', bytes);
-      await rename(temporary, target);
-    } catch (error) {
-      await rm(temporary, { force: true }).catch(() => undefined);
-      throw writeError(target, error);
-    }
-    await pushFolder(dirname(target));
+    await replaceFile(await this.place(path), bytes);
   }
 
-  /** A line that was cut short is taken back. */
   async append(path: string, line: string): Promise<void> {
-    const target = join(this.folder, path);
-    const before = await stat(target).then(
-      ({ size }) => size,
-      () => null,
-    );
-    try {
-      await mkdir(dirname(target), { recursive: true });
-      await writeDown(target, 'a', new TextEncoder().encode(`${line}\n`));
-    } catch (error) {
-      if (before !== null) await truncate(target, before).catch(() => undefined);
-      throw writeError(target, error);
-    }
-    if (before === null) await pushFolder(dirname(target));
+    await appendToFile(await this.place(path), new TextEncoder().encode(`${line}\n`));
   }
 
   async list(): Promise<string[]> {
@@ -68,6 +62,16 @@ export class FolderStore implements RunStore {
     await Promise.all(paths.map((path) => rm(join(this.folder, path), { force: true })));
   }
 
+  /** The whole path of a file to write, in a folder that exists. */
+  private async place(path: string): Promise<string> {
+    await this.guard?.();
+    try {
+      return await placeBelow(this.root, this.below === '' ? path : `${this.below}/${path}`);
+    } catch (error) {
+      throw writeError(join(this.folder, path), error);
+    }
+  }
+
   private async entries(): Promise<string[]> {
     try {
       const found = await readdir(this.folder, { recursive: true, withFileTypes: true });
@@ -81,26 +85,6 @@ export class FolderStore implements RunStore {
   }
 }
 
-async function writeDown(path: string, flags: 'w' | 'a', bytes: Uint8Array): Promise<void> {
-  const file = await open(path, flags);
-  try {
-    await file.writeFile(bytes);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-}
-
-/** Makes the renaming itself last; not every file system knows this, and none suffers from trying. */
-async function pushFolder(path: string): Promise<void> {
-  try {
-    const folder = await open(path, constants.O_RDONLY);
-    await folder.sync().finally(() => folder.close());
-  } catch {
-    // Windows cannot open folders.
-  }
-}
-
 /** Whether a path is a folder with nothing in it, or nothing at all. Throws where it is something else. */
 export async function isEmptyPlace(path: string): Promise<boolean> {
   try {
@@ -111,19 +95,3 @@ export async function isEmptyPlace(path: string): Promise<boolean> {
     throw error;
   }
 }
-
-const REASONS: Readonly<Record<string, string>> = {
-  ENOSPC: 'the disk is full; make room on it',
-  EDQUOT: 'your share of the disk is used up; make room',
-  EROFS: 'the disk can only be read',
-  EACCES: 'you may not write there',
-  EPERM: 'you may not write there',
-};
-
-/** What kept a file from being written, in words. */
-export function writeError(path: string, cause: unknown): Error {
-  const reason = REASONS[codeOf(cause) ?? ''] ?? (cause instanceof Error ? cause.message : String(cause));
-  return new Error(`${path} cannot be written: ${reason}`, { cause });
-}
-
-export const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException | null)?.code;

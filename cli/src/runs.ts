@@ -7,7 +7,7 @@ import * as engine from 'zfnet';
 import { type Dataset, inChannels, openDataset } from 'zfnet/data';
 import { Interrupted, UsageError } from './command.js';
 import { defaultNetwork, defaultTraining, knownSide, naturalSide } from './defaults.js';
-import { loadImported } from './imported.js';
+import { loadImportedFrom } from './imported.js';
 import { duration, percent, type Reporter } from './reporter.js';
 import { FolderStore, isEmptyPlace } from './run_folder.js';
 import { lockRun } from './run_lock.js';
@@ -19,7 +19,7 @@ import { TrainingPageWriter } from './training_page.js';
  * `context.engine()` before.
  */
 export const openRun = (path: string, options: { checkpoint?: string } = {}): Promise<Run> =>
-  opening(path, (store) => engine.openRun(store, { ...options, loadModel: loadImported }));
+  opening(path, (store) => engine.openRun(store, { ...options, loadModel: loadImportedFrom(path) }));
 
 /** As `openRun`, for what only runs trained here have: an architecture, a recipe, checkpoints. */
 export const openTrainedRun = (path: string, options: { checkpoint?: string } = {}): Promise<engine.TrainedRun> =>
@@ -145,13 +145,14 @@ export interface TrainRunResult extends TrainResult {
 export async function trainRun(options: TrainRunOptions, reporter: Reporter): Promise<TrainRunResult> {
   const store = new FolderStore(options.out);
   const taken = options.resume ? await checkRun(options) : await checkPlace(store, options);
-  const unlock = await lockRun(options.out);
+  const lock = await lockRun(options.out);
+  store.guard = lock.check;
   try {
     await store.removeLeftovers();
     await store.remove(taken);
     return await trainLocked(store, options, reporter);
   } finally {
-    await unlock();
+    await lock.release();
   }
 }
 

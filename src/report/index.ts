@@ -1,7 +1,8 @@
 /** Pictures, charts and the page made of them. */
 export { confusionPicture } from './confusion_picture.js';
-export { type Experiment, type ExperimentPicture, experimentPage } from './experiment.js';
+export { type Experiment, type ExperimentPicture, experimentPage, pictureFile } from './experiment.js';
 export * from './experiments/index.js';
+export { safeFileName } from './file_names.js';
 export { chooseMaps, inputOf } from './findings.js';
 export type { PictureEncoder } from './html.js';
 export type { Baseline, LayerFindings, ReportContext, ReportInput, Section, SectionWriter } from './input.js';

@@ -1,5 +1,4 @@
 /** `zfnet ablate`: networks without some layers or with other sizes, trained in turn (paper, Table 3). */
-import { join } from 'node:path';
 import type { Command } from 'commander';
 import { ABLATIONS, type Ablation, type AblationRow, ablate, sideFor, type TrainedRun, type TrainingOptions } from 'zfnet';
 import type { Dataset } from 'zfnet/data';
@@ -8,7 +7,7 @@ import { type Context, decimal, defineCommand, handler, Interrupted, UsageError,
 import { experimentsFolder, writeExperiment } from '../experiment.js';
 import { collect, stoppable } from '../look.js';
 import { percent } from '../reporter.js';
-import { FolderStore } from '../run_folder.js';
+import { FolderStore, type WriteGuard } from '../run_folder.js';
 import { lockRun } from '../run_lock.js';
 import { namingWrongSize, openData, openRunData, openTrainedRun } from '../runs.js';
 
@@ -65,11 +64,11 @@ export function ablateCommand(program: Command): void {
         const run = path === undefined ? null : await openTrainedRun(path);
         run?.model.dispose();
         const { out = path === undefined ? OUT : experimentsFolder(path) } = options;
-        const unlock = await lockRun(out);
+        const lock = await lockRun(out);
         try {
-          await stoppable(context, GO_ON, () => ablateAll(context, { path, run, out, ablations, options }));
+          await stoppable(context, GO_ON, () => ablateAll(context, { path, run, out, ablations, options, guard: lock.check }));
         } finally {
-          await unlock();
+          await lock.release();
         }
       }),
     );
@@ -89,9 +88,10 @@ interface Job {
   out: string;
   ablations: readonly Ablation[];
   options: AblateOptions;
+  guard: WriteGuard;
 }
 
-async function ablateAll(context: Context, { path, run, out, ablations, options }: Job): Promise<void> {
+async function ablateAll(context: Context, { path, run, out, ablations, options, guard }: Job): Promise<void> {
   const { reporter, signal, common } = context;
   const network = networkOf(run, options);
   const training = trainingOf(run, options, common.seed);
@@ -102,7 +102,7 @@ async function ablateAll(context: Context, { path, run, out, ablations, options 
     dataset,
     network,
     training,
-    store: (name) => new FolderStore(join(out, 'runs', name)),
+    store: (name) => new FolderStore(out, `runs/${name}`, guard),
     signal,
     onVariant: ({ name }, at, total) => {
       reporter.say(`${at + 1}/${total} ${name}`);

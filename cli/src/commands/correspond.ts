@@ -1,5 +1,4 @@
 /** `zfnet correspond`: whether a network relates the same part of different objects (paper, Table 1). */
-import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import sharp from 'sharp';
@@ -11,6 +10,7 @@ import { experimentsFolder, writeExperiment } from '../experiment.js';
 import { asUsage, collect, stoppable } from '../look.js';
 import { type MarkedImage, readParts } from '../parts_file.js';
 import type { Bar } from '../reporter.js';
+import { FolderStore } from '../run_folder.js';
 import { openRun } from '../runs.js';
 
 interface CorrespondOptions {
@@ -74,13 +74,14 @@ export function correspondCommand(program: Command): void {
 
 /** Pixels of the longer side of pictures to mark. */
 const MARKED_SIDE = 800;
+const MARKING_PAGE = 'correspond-mark.html';
 
 async function writeMarkingPage(context: Context, path: string, files: readonly string[], out: string): Promise<void> {
   const images: MarkableImage[] = [];
   for (const file of files) images.push(await markable(file));
-  const place = join(out, 'correspond-mark.html');
-  await mkdir(out, { recursive: true });
-  await writeFile(place, await markingPage(images, FACE_PARTS, `npx zfnet correspond ${path} --parts parts.json`));
+  const place = join(out, MARKING_PAGE);
+  const page = await markingPage(images, FACE_PARTS, `npx zfnet correspond ${path} --parts parts.json`);
+  await new FolderStore(out).write(MARKING_PAGE, new TextEncoder().encode(page));
   context.result({ files: [place] }, () => `open ${place} in a browser, mark the parts, and give the file that it downloads by --parts`);
 }
 

@@ -1,6 +1,4 @@
 /** `zfnet deconv`: what single features of a network saw in an image, as a picture. */
-import { mkdir, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import type { Command } from 'commander';
 import {
   type ActivationPlace,
@@ -19,6 +17,7 @@ import { encodePng, projectionSheet } from 'zfnet/report';
 import { defineCommand, handler, oneOf, UsageError, whole } from '../command.js';
 import { asUsage } from '../look.js';
 import { openRun } from '../runs.js';
+import { writeOutput } from '../write_file.js';
 
 interface DeconvOptions {
   layer: string;
@@ -64,8 +63,7 @@ export function deconvCommand(program: Command): void {
           for (const { map: silent, value } of maps)
             if (value === 0)
               context.reporter.warn(`map ${silent} of ${layer} does not answer to this image there: its projection is empty`);
-          await mkdir(dirname(out), { recursive: true });
-          await writeFile(out, encodePng(sheet));
+          await writeOutput(out, encodePng(sheet));
           context.result({ layer, mode, maps, out }, () => table(layer, maps, out));
         } finally {
           run.model.dispose();

@@ -1,5 +1,4 @@
 /** `zfnet evaluate`: the errors of a run, or of an ensemble of runs, on labelled images. */
-import { basename, dirname } from 'node:path';
 import type { Command } from 'commander';
 import { type Classifier, type Evaluation, evaluate, type Run } from 'zfnet';
 import type { Dataset, Split } from 'zfnet/data';
@@ -8,9 +7,9 @@ import { matchClasses } from '../classes.js';
 import { type Context, defineCommand, handler, oneOf, UsageError, whole } from '../command.js';
 import { pngOf } from '../experiment.js';
 import { percent } from '../reporter.js';
-import { FolderStore } from '../run_folder.js';
 import { openRun, openRunData } from '../runs.js';
 import { type BaselineErrors, measureBaselines, testTable } from '../tested_splits.js';
+import { writeOutput } from '../write_file.js';
 
 interface EvaluateOptions {
   data?: string;
@@ -56,8 +55,7 @@ export function evaluateCommand(program: Command): void {
         const { classes } = runs[0];
         for (const { model } of runs) model.dispose();
         const { confusion, ...figures } = evaluation;
-        if (confusion && typeof picture === 'string')
-          await new FolderStore(dirname(picture)).write(basename(picture), await pngOf(confusionPicture(confusion, classes)));
+        if (confusion && typeof picture === 'string') await writeOutput(picture, await pngOf(confusionPicture(confusion, classes)));
         const { split, crops } = options;
         context.result(
           {

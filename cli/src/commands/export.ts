@@ -1,12 +1,11 @@
 /** `zfnet export`: a run's network as a file that other tools read. */
-import { mkdir, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import type { Command } from 'commander';
 import { encodeCheckpoint, type TrainedRun } from 'zfnet';
 import { toOnnx } from 'zfnet/onnx';
 import type { HostTensor } from 'zfnet/safetensors';
 import { defineCommand, handler, oneOf, whole } from '../command.js';
 import { openTrainedRun } from '../runs.js';
+import { writeOutput } from '../write_file.js';
 
 interface ExportOptions {
   to: 'onnx' | 'safetensors';
@@ -31,8 +30,7 @@ export function exportCommand(program: Command): void {
         const run = await openTrainedRun(path, { checkpoint });
         try {
           const bytes = to === 'onnx' ? asOnnx(run, opset) : asSafetensors(run);
-          await mkdir(dirname(out), { recursive: true });
-          await writeFile(out, bytes);
+          await writeOutput(out, bytes);
           const parameters = run.model.parameters().reduce((sum, { size }) => sum + size, 0);
           const report = { out, format: to, bytes: bytes.length, parameters, checkpoint: run.checkpoint };
           context.result(

@@ -5,11 +5,13 @@ import type { Command } from 'commander';
 import { DEFAULT_TRAINING, encodeCheckpoint, PATHS, writeConfig } from 'zfnet';
 import { loadOnnx, OnnxClassifier, type OnnxModel } from 'zfnet/onnx';
 import { defineCommand, handler, oneOf, UsageError, whole } from '../command.js';
+import { readRegular } from '../confined_path.js';
 import {
   besideFile,
   CONVENTION_NAMES,
   type Convention,
   describeForeign,
+  externalPath,
   type ForeignOptions,
   fromOnnx,
   fromSafetensors,
@@ -46,7 +48,7 @@ export function importCommand(program: Command): void {
         await context.engine();
         const names = await classNames(options.classes);
         const store = new FolderStore(out);
-        const bytes = await readFile(file);
+        const bytes = await readRegular(file);
         const made =
           kind === '.safetensors'
             ? await writeOwn(store, named(fromSafetensors(bytes, file), names, options), file)
@@ -125,7 +127,7 @@ async function writeForeign(store: FolderStore, net: OnnxModel, { bytes, beside,
   const config = describeForeign(new OnnxClassifier(net), file, options);
   const { data, preprocess } = config;
   if (names) data.classes = matching(names, data.classes.length, options);
-  for (const [path, external] of beside) await store.write(path, external);
+  for (const [path, external] of beside) await store.write(externalPath(path), external);
   await store.write(config.network.file, bytes);
   await writeConfig(store, config);
   return { preset: null, inputSize: preprocess.inputSize, channels: preprocess.channels, classes: data.classes.length };

@@ -1,11 +1,11 @@
 /** `zfnet profile`: where the time of a step goes, a row a kernel, and a trace of it. */
-import { mkdir, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import type { Command } from 'commander';
 import { backendInfo, ceilingFor, createCeiling, type Profile, profile } from 'zfnet';
 import { defineCommand, handler, whole } from '../command.js';
 import { FolderStore } from '../run_folder.js';
 import { openWorkload, type WorkloadOptions } from '../workload.js';
+import { writeOutput } from '../write_file.js';
 
 interface ProfileOptions extends WorkloadOptions {
   repeat: number;
@@ -51,8 +51,7 @@ export function profileCommand(program: Command): void {
             context.reporter.say(`wrote ${['profile.json', 'profile.txt', 'trace.json'].map((name) => join(out, name)).join(', ')}`);
           }
           if (trace !== undefined) {
-            await mkdir(dirname(trace), { recursive: true });
-            await writeFile(trace, JSON.stringify(measured.trace()));
+            await writeOutput(trace, JSON.stringify(measured.trace()));
             context.reporter.say(`wrote ${trace}: open it in https://ui.perfetto.dev`);
           }
           context.result(report, text);

@@ -47,20 +47,20 @@ export function transferCommand(program: Command): void {
         await context.engine();
         const { out = experimentsFolder(path) } = options;
         const run = await openRun(path);
-        const unlock = await lockRun(out);
+        const lock = await lockRun(out);
         try {
           await stoppable(context, 'give the same command again, and it goes on behind the last fold', () =>
-            transferRun(context, path, run, out, options),
+            transferRun(context, path, run, new FolderStore(out, '', lock.check), options),
           );
         } finally {
           run.model.dispose();
-          await unlock();
+          await lock.release();
         }
       }),
     );
 }
 
-async function transferRun(context: Context, path: string, run: Run, out: string, options: TransferOptions): Promise<void> {
+async function transferRun(context: Context, path: string, run: Run, store: FolderStore, options: TransferOptions): Promise<void> {
   const { reporter, signal, common } = context;
   const { perClass, folds, testPerClass, steps } = options;
   const [stage] = options.layer === undefined ? stagesOf(run, undefined).slice(-1) : stagesOf(run, [options.layer]);
@@ -77,7 +77,7 @@ async function transferRun(context: Context, path: string, run: Run, out: string
     scratch,
     seed: common.seed,
   };
-  const log = await openLog(new FolderStore(out), settings);
+  const log = await openLog(store, settings);
   if (log.done.length > 0) reporter.detail(`${log.done.length} folds are done already`);
   let bar: ReturnType<typeof reporter.bar> | null = null;
   const rows = await asUsage(() =>
@@ -122,7 +122,7 @@ async function transferRun(context: Context, path: string, run: Run, out: string
     learntFrom: { source: run.config.data.source, examples: run.config.data.trainExamples },
     ...(scratch && { scratchSteps: steps }),
   };
-  const files = await writeExperiment(transferExperiment(numbers), out, commandLine(path, options));
+  const files = await writeExperiment(transferExperiment(numbers), store.folder, commandLine(path, options));
   context.result({ ...numbers, files }, () => table(rows, files));
 }
 

@@ -3,7 +3,7 @@ import type { Image } from '../../data/dataset.js';
 import { type AscendedMap, DOMINATES, standingOut } from '../../deconv/index.js';
 import type { Preprocess } from '../../zfnet/index.js';
 import { picture, sheet } from '../components.js';
-import type { Experiment } from '../experiment.js';
+import { type Experiment, pictureFile } from '../experiment.js';
 import { columnsFor } from '../filter_pictures.js';
 import { type Html, html } from '../html.js';
 import { label } from '../label.js';
@@ -86,7 +86,8 @@ function part(
     const name = nameOf(each);
     return { picture: pictures[i], name, tip: `${name}, answer ${each.value.toPrecision(3)}` };
   });
-  const rest = maps.length > cells.length ? ` The first ${cells.length} are shown here, all of them on ascend-${layer}.png.` : '';
+  const rest =
+    maps.length > cells.length ? ` The first ${cells.length} are shown here, all of them on ${pictureFile('ascend', layer)}.` : '';
   return html`<section class="layer"><h3>${layer}</h3>
 <p>${silence(dead, maps.length)} ${dominating.length > 0 && `${list(dominating.map(String))} ${dominating.length === 1 ? 'dominates' : 'dominate'}.`}${rest}</p>
 ${

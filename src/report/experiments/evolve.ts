@@ -42,8 +42,8 @@ export function evolveExperiment(input: EvolveInput): Experiment {
     name: 'evolve',
     numbers: { epochs, split, images, layers },
     pictures: {
-      ...Object.fromEntries(sheets.map(({ layer, image }) => [layer, image])),
-      settling: { svg: charted.parts.join('') },
+      ...Object.fromEntries(sheets.map(({ layer, image }) => [keyOf(layer), image])),
+      [SETTLING]: { svg: charted.parts.join('') },
     },
     section: {
       id: 'evolve',
@@ -135,6 +135,12 @@ function settlingChart({ epochs, layers }: Evolution): Html {
     `How much the answers of each layer resemble those at the end. After epoch ${epochs[0]}: ${list(spoken)}; 1 after the last.`,
   );
 }
+
+/** Key of the chart of all layers. */
+const SETTLING = 'settling';
+
+/** Key of a layer's picture; a layer may be called what the chart is called. */
+const keyOf = (layer: string): string => (/^(layer )*settling$/.test(layer) ? `layer ${layer}` : layer);
 
 /** Rows of maps, their numbers at the left; columns of epochs, their numbers below. */
 function grid({ model, preprocess, found }: EvolveInput, layer: string, rows: readonly EvolutionPictures[]): Image {

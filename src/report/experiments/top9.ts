@@ -3,7 +3,7 @@ import type { Dataset, Example, Image } from '../../data/dataset.js';
 import { type DeconvMode, fieldSize, type MapActivations, type ProjectedMap, projectTop } from '../../deconv/index.js';
 import type { Network } from '../../nn/index.js';
 import type { Preprocess } from '../../zfnet/index.js';
-import type { Experiment } from '../experiment.js';
+import { type Experiment, pictureFile } from '../experiment.js';
 import { chooseMaps, inputOf } from '../findings.js';
 import { type Html, html } from '../html.js';
 import { label } from '../label.js';
@@ -70,7 +70,7 @@ poses in layer 5. They had 1.3 million photographs of a thousand kinds; a small 
 the particular, in fewer steps and on simpler things.</p>
 <p class="note">Contrast is stretched picture by picture: the shades reach full range at the value that 99.5 % of the projection stays within, so brightness says nothing
 from picture to picture. Grey is zero. Maps shown: the most selective ones, which answer to their ninth-best image far more than to an average one. All maps asked
-for are on ${list(names.map((name) => `top9-${name}.png`))}, under each its number.</p>
+for are on ${list(names.map((name) => pictureFile('top9', name)))}, under each its number.</p>
 ${layers.map(({ part }) => part)}`,
     },
   };

@@ -1,0 +1,42 @@
+/** From names of layers, maps, classes and runs, which may hold anything, to names of files. */
+
+/** Names that Windows keeps for devices, whatever ending follows. */
+const RESERVED = /^(con|prn|aux|nul|com[0-9]|lpt[0-9]|conin\$|conout\$)(\.|$)/;
+/** Names that stay as they are: lower case, so that a file system that does not tell cases apart has one file for each. */
+const PLAIN = /^[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?$/;
+const HASHED = /-[0-9a-z]{13}$/;
+/** Most bytes of a name; file systems allow 255, of which callers need some for what they put before and behind. */
+const MOST_BYTES = 80;
+
+/**
+ * A file name (without an ending) for any name: letters of a to z, digits, dots, hyphens and underscores, at most 80 bytes. A plain
+ * lower-case name such as `conv1` stays; any other has what is not allowed replaced by `_` and a hash of the whole name behind it, so
+ * that distinct names have distinct files on every file system. The same name always gives the same file.
+ */
+export function safeFileName(name: string): string {
+  if (name.length <= MOST_BYTES && PLAIN.test(name) && !RESERVED.test(name) && !HASHED.test(name)) return name;
+  const readable = name
+    .replace(/[^A-Za-z0-9._-]+|\.{2,}/g, '_')
+    .replace(/_{2,}/g, '_')
+    .slice(0, MOST_BYTES - 15)
+    .replace(/^[._-]+|[._-]+$/g, '');
+  const start = RESERVED.test(readable.toLowerCase()) ? `_${readable}` : readable || 'name';
+  return `${start}-${hash(name)}`;
+}
+
+/** 64 bits of a name in base 36, 13 characters: two 32-bit hashes of its UTF-16 units (FNV-1a with a final mix). */
+function hash(name: string): string {
+  let [a, b] = [0x811c9dc5, 0x9e3779b9];
+  for (let i = 0; i < name.length; i++) {
+    const unit = name.charCodeAt(i);
+    a = Math.imul(a ^ unit, 0x01000193);
+    b = Math.imul(b ^ (unit + i), 0x85ebca6b);
+    b ^= b >>> 13;
+  }
+  const mix = (h: number) => {
+    h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+    h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+    return BigInt((h ^ (h >>> 16)) >>> 0);
+  };
+  return ((mix(a ^ b) << 32n) | mix(b)).toString(36).padStart(13, '0');
+}
