@@ -7,6 +7,8 @@ import { ValueError, type ZfnetError } from './errors.js';
 /** One rule for one value: the test and the words that the error message uses for what passes it. */
 export interface Rule {
   readonly expected: string;
+  /** The strings that pass, where they are few: the nearest one is suggested. */
+  readonly known?: readonly string[];
   test(value: unknown): boolean;
 }
 
@@ -59,8 +61,11 @@ export const func: Rule = rule('a function', (value) => typeof value === 'functi
 export const anything: Rule = rule('anything', () => true);
 
 /** One of the given strings or numbers. */
-export const oneOf = (...values: readonly (string | number)[]): Rule =>
-  rule(values.map((value) => show(value)).join(' or '), (value) => values.includes(value as string));
+export const oneOf = (...values: readonly (string | number)[]): Rule => ({
+  expected: values.length > 3 ? `one of ${values.map(show).join(', ')}` : values.map(show).join(' or '),
+  known: values.filter((value) => typeof value === 'string'),
+  test: (value) => values.includes(value as string),
+});
 
 /** An array (or typed array) whose elements all pass `element`, of a length from `least` to `most`. */
 export const arrayOf = (element: Rule, least = 0, most = Infinity): Rule =>
@@ -160,7 +165,10 @@ export function visible(value: string): string {
 
 /** @throws ValueError (or the class given) unless the value passes the rule */
 export function checkArgument(op: string, name: string, value: unknown, expected: Rule, error: ErrorClass = ValueError): void {
-  if (!expected.test(value)) throw new error(`${op}: ${name} is ${show(value)}, expected ${expected.expected}${awaitHint(value)}`);
+  if (expected.test(value)) return;
+  const nearest = typeof value === 'string' && expected.known ? nearestName(value, expected.known) : null;
+  const hint = nearest ? `; did you mean ${quote(nearest)}?` : awaitHint(value);
+  throw new error(`${op}: ${name} is ${show(value)}, expected ${expected.expected}${hint}`);
 }
 
 /** What to do about a promise where its value is expected. */

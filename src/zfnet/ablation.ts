@@ -2,12 +2,29 @@
  * What the layers are good for (paper, section 5, Table 3): networks without some of them, or with other sizes, trained by the
  * same recipe on the same images.
  */
+import {
+  abortSignal,
+  arrayOf,
+  checkFields,
+  finite,
+  func,
+  integer,
+  isPlainObject,
+  objectWith,
+  oneOf,
+  positive,
+  type RulesFor,
+  rule,
+  text,
+} from '../backend/validate.js';
 import type { Dataset } from '../data/dataset.js';
+import { dataset as datasetRule } from '../data/rules.js';
 import { spreadSubset } from '../data/subset.js';
 import type { InitScheme } from '../nn/index.js';
 import { ValueError } from '../tensor/index.js';
 import { type Evaluation, evaluate } from './evaluate.js';
-import { type Architecture, architectureOf, type PresetName, type Variant, zfnet } from './model.js';
+import { type Architecture, architectureOf, PRESETS, type PresetName, type Variant, zfnet } from './model.js';
+import { initScheme } from './rules.js';
 import { openRun, type Run } from './run.js';
 import { readConfig } from './run_config.js';
 import { type RunStore, readText, writeText } from './run_store.js';
@@ -96,6 +113,25 @@ export interface AblationJob {
   signal?: AbortSignal;
 }
 
+const anObject = rule('an object', isPlainObject);
+
+const JOB: RulesFor<AblationJob> = {
+  ablations: arrayOf(
+    objectWith('an ablation, such as those of ABLATIONS', { name: text, preset: oneOf(...Object.keys(PRESETS)), variant: anObject }),
+  ),
+  dataset: datasetRule,
+  network: anObject,
+  training: anObject,
+  store: func,
+  trainExamples: integer(1),
+  onVariant: func,
+  onRow: func,
+  listener: anObject,
+  signal: abortSignal,
+};
+
+const NETWORK: RulesFor<AblationJob['network']> = { inputSize: integer(1), width: positive, dropout: finite(0, 1), init: initScheme };
+
 /** What a variant came to, beside its run's files: with it nothing need be opened again. */
 const ROW = 'ablation.json';
 
@@ -106,6 +142,9 @@ const ROW = 'ablation.json';
  * @throws StateError where a run of another recipe or of other data is in a variant's place
  */
 export async function ablate(job: AblationJob): Promise<AblationRow[]> {
+  checkFields('ablate', job, JOB, ['dataset', 'network', 'training', 'store']);
+  checkFields('ablate: network', job.network, NETWORK, ['inputSize', 'width']);
+  trainingOptions(job.training);
   const { ablations = ABLATIONS } = job;
   const rows: AblationRow[] = [];
   for (const [i, ablation] of ablations.entries()) {

@@ -1,6 +1,7 @@
 /** Where crops are cut, and which one an example gets in an epoch: drawn from (seed, epoch, example) alone. */
 import { philox } from '../backend/philox.js';
-import { Generator, ValueError } from '../tensor/index.js';
+import { boolean, checkArgument, integer, oneOf } from '../backend/validate.js';
+import { Generator } from '../tensor/index.js';
 
 /** A square cut out at (y, x) of the larger image, mirrored left to right or not. */
 export interface Crop {
@@ -22,6 +23,7 @@ export type Augmentation = (typeof AUGMENTATIONS)[number];
 const EXAMPLES = 2 ** 32;
 
 export function centreCrop(slack: number): Crop {
+  checkArgument('centreCrop', 'slack', slack, integer());
   const middle = Math.floor(slack / 2);
   return { y: middle, x: middle, flip: false };
 }
@@ -32,6 +34,7 @@ export function centreCrop(slack: number): Crop {
  * @param mirror false for images whose mirror image is something else: the corners, the centre twice, the middles of the edges
  */
 export function tenCrops(slack: number, mirror = true): Crop[] {
+  checkArgument('tenCrops', 'mirror', mirror, boolean);
   const { y: middle } = centreCrop(slack);
   const places = [
     [0, 0],
@@ -55,6 +58,8 @@ export const mirrors = (augment: Augmentation): boolean => augment === 'paper' |
 
 /** The crop of one example in one epoch. The same for the same arguments, whatever was drawn before. */
 export function drawCrop(augment: Augmentation, slack: number, seed: number, epoch: number, index: number): Crop {
+  checkArgument('drawCrop', 'augment', augment, oneOf(...AUGMENTATIONS));
+  for (const [name, value] of Object.entries({ slack, seed, epoch, index })) checkArgument('drawCrop', name, value, integer());
   if (augment === 'none') return centreCrop(slack);
   const words = new Uint32Array(4);
   philox(seed, new Generator(seed, 'augment').getState().counter + epoch * EXAMPLES + index, words);
@@ -66,7 +71,5 @@ export function drawCrop(augment: Augmentation, slack: number, seed: number, epo
       return { y: below(0, slack + 1), x: below(1, slack + 1), flip: words[2] >= 2 ** 31 };
     case 'shift':
       return { y: below(0, slack + 1), x: below(1, slack + 1), flip: false };
-    default:
-      throw new ValueError(`augment is '${augment}', expected one of ${AUGMENTATIONS.join(', ')}`);
   }
 }

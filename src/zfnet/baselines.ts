@@ -1,7 +1,9 @@
 /** What a network is measured against, both on pixels: looking for the training image that differs least, and a linear classifier. */
+import { arrayOf, checkArgument, checkOptions, func, integer, type RulesFor } from '../backend/validate.js';
 import type { Image, Split } from '../data/dataset.js';
 import type { DataError } from '../data/errors.js';
 import { batches } from '../data/loader.js';
+import { split as splitRule } from '../data/rules.js';
 import { noGrad, type Tensor, tensor } from '../tensor/index.js';
 import { type ClassifierErrors, fitLinear, linearErrors } from './linear_classifiers.js';
 
@@ -15,6 +17,16 @@ export interface NearestNeighbourOptions {
   onProgress?: (done: number, total: number) => void;
   onBroken?: (error: DataError) => void;
 }
+
+const NEAREST_OPTIONS: RulesFor<NearestNeighbourOptions> = {
+  side: integer(1),
+  trainExamples: integer(1),
+  batchSize: integer(1),
+  onProgress: func,
+  onBroken: func,
+};
+
+const LINEAR_OPTIONS: RulesFor<LinearOnPixelsOptions> = { side: integer(1), onProgress: func, onBroken: func };
 
 /** Training images held by the engine in one piece. */
 const PIECE = 2048;
@@ -34,6 +46,9 @@ interface Piece {
  * Of several as near, the first in the training split answers.
  */
 export async function nearestNeighbour(train: Split, tests: readonly Split[], options: NearestNeighbourOptions = {}): Promise<number[]> {
+  checkArgument('nearestNeighbour', 'train', train, splitRule);
+  checkArgument('nearestNeighbour', 'tests', tests, arrayOf(splitRule));
+  checkOptions('nearestNeighbour', options, NEAREST_OPTIONS);
   const { side = 32, trainExamples = train.length, batchSize = 256, onProgress, onBroken } = options;
   const length = Math.min(trainExamples, train.length);
   const total = length + tests.reduce((sum, split) => sum + split.length, 0);
@@ -92,6 +107,10 @@ export async function linearOnPixels(
   classes: number,
   options: LinearOnPixelsOptions = {},
 ): Promise<ClassifierErrors[]> {
+  checkArgument('linearOnPixels', 'train', train, splitRule);
+  checkArgument('linearOnPixels', 'tests', tests, arrayOf(splitRule));
+  checkArgument('linearOnPixels', 'classes', classes, integer(1));
+  checkOptions('linearOnPixels', options, LINEAR_OPTIONS);
   const { side = 16, onProgress, onBroken } = options;
   const total = train.length + tests.reduce((sum, split) => sum + split.length, 0);
   let done = 0;

@@ -1,5 +1,7 @@
 /** Finding out what goes wrong: the operation that made a NaN, a loss on its way there, filters that never respond or outgrow the rest. */
+import { checkArgument } from '../backend/validate.js';
 import type { Network } from '../nn/index.js';
+import { aTensor, checkModel, network } from '../nn/rules.js';
 import { crossEntropy, NonFiniteError, noGrad, setNanCheck, setRandomState, type Tensor, ZfnetError } from '../tensor/index.js';
 import type { ZfNet } from './model.js';
 import { firstNonFinite, type TrainingState } from './training_state.js';
@@ -64,6 +66,8 @@ export function findNonFinite(model: Network, images: Tensor, labels: Tensor, ra
  * @param images [N, C, H, W]
  */
 export function deadFilters(model: ZfNet, images: Tensor): { layer: string; maps: number[]; of: number } {
+  checkModel('deadFilters', model);
+  checkArgument('deadFilters', 'images', images, aTensor);
   const layer = model.featureLayer(model.layerNames()[0]);
   const response = noGrad(() => model.activations(images, [layer])[layer]);
   const [n, of, height, width] = response.shape;
@@ -100,6 +104,7 @@ export interface DominatingFilters {
  * holds filters to a root mean square of 0.1 for it (section 3.1).
  */
 export function dominatingFilters(model: ZfNet): DominatingFilters[] {
+  checkArgument('dominatingFilters', 'model', model, network);
   return model.namedParameters().flatMap(([name, weight]) => {
     if (weight.rank !== 4) return [];
     const of = weight.shape[0];

@@ -1,11 +1,14 @@
 /** Errors of a network, or of several whose softmax outputs are averaged (paper, section 4 and Table 2), and predictions. */
+import { abortSignal, boolean, checkArgument, checkOptions, func, integer, oneOf, type RulesFor, show } from '../backend/validate.js';
 import type { Example, Image, Split } from '../data/dataset.js';
 import type { DataError } from '../data/errors.js';
+import { describeImage, image as imageRule, split as splitRule } from '../data/rules.js';
 import { yieldToEvents } from '../data/turn.js';
 import { countErrors, type Network, StateError, topK } from '../nn/index.js';
 import { fromHost, noGrad, softmax, type Tensor, ValueError } from '../tensor/index.js';
 import type { Preprocess } from './preprocess.js';
 import { readBatches } from './read_batches.js';
+import { classifier } from './rules.js';
 
 /** A network with what its input must look like and what its outputs mean. */
 export interface Classifier {
@@ -52,6 +55,19 @@ export interface Evaluation {
   confusion?: number[][];
 }
 
+const EVALUATE_OPTIONS: RulesFor<EvaluateOptions> = {
+  crops: oneOf(1, 10),
+  batchSize: integer(1),
+  readAhead: integer(),
+  confusion: boolean,
+  inputs: func,
+  onProgress: func,
+  onBroken: func,
+  signal: abortSignal,
+};
+
+const PREDICT_OPTIONS = { top: integer(1), crops: oneOf(1, 10) };
+
 /**
  * Evaluates one classifier, or the mean of several, on a split.
  *
@@ -63,9 +79,13 @@ export async function evaluate(
   split: Split | readonly Split[],
   options: EvaluateOptions = {},
 ): Promise<Evaluation> {
-  const members = checkMembers(classifiers);
+  const members = checkMembers('evaluate', classifiers);
   const { classes } = members[0];
   const splits = (Array.isArray(split) ? split : members.map(() => split)) as readonly Split[];
+  if (splits.length !== members.length)
+    throw new ValueError(`evaluate: got ${splits.length} splits for ${members.length} networks; pass one split, or one for each network`);
+  for (const each of splits) checkArgument('evaluate', 'split', each, splitRule);
+  checkOptions('evaluate', options, EVALUATE_OPTIONS);
   checkLabels(splits[0].labels, classes);
   const total = splits[0].length;
   const { batchSize = 128, crops = 1, readAhead, onBroken } = options;
@@ -105,9 +125,22 @@ export async function predict(
   images: readonly Image[] | readonly (readonly Image[])[],
   options: { top?: number; crops?: 1 | 10 } = {},
 ): Promise<Prediction[][]> {
-  const members = checkMembers(classifiers);
+  const members = checkMembers('predict', classifiers);
   const { classes } = members[0];
+  if (!Array.isArray(images))
+    throw new ValueError(
+      `predict: images are ${imageRule.test(images) ? 'one image' : show(images)}, expected an array of images, such as [await readImage('a.png')]`,
+    );
+  checkOptions('predict', options, PREDICT_OPTIONS);
   const lists = (Array.isArray(images[0]) ? images : members.map(() => images)) as readonly (readonly Image[])[];
+  if (lists.length !== members.length)
+    throw new ValueError(`predict: got ${lists.length} lists of images for ${members.length} networks, expected one for each`);
+  for (const list of lists) {
+    const wrong = Array.isArray(list) && list.length === lists[0].length ? list.findIndex((each) => !imageRule.test(each)) : -1;
+    if (!Array.isArray(list) || list.length !== lists[0].length)
+      throw new ValueError(`predict: a list of images is ${show(list)}, expected as many images as in the first list`);
+    if (wrong >= 0) throw new ValueError(`predict: image ${wrong} is ${describeImage(list[wrong])}, expected ${imageRule.expected}`);
+  }
   if (lists[0].length === 0) return [];
   const { crops = 1 } = options;
   const probabilities = await meanProbabilities(members, async (m) => cropsOf(members[m], lists[m], crops), lists[0].length, crops);
@@ -117,20 +150,21 @@ export async function predict(
   });
 }
 
-function checkMembers(classifiers: Classifier | readonly Classifier[]): readonly Classifier[] {
+function checkMembers(op: string, classifiers: Classifier | readonly Classifier[]): readonly Classifier[] {
   const members = (Array.isArray(classifiers) ? classifiers : [classifiers]) as readonly Classifier[];
-  if (members.length === 0) throw new ValueError('evaluate: there is no network to evaluate');
+  if (members.length === 0) throw new ValueError(`${op}: there is no network to evaluate`);
+  for (const member of members) checkArgument(op, 'the classifier', member, classifier);
   const [first] = members;
   for (const [i, member] of members.entries()) {
     if (member.classes.join('\n') !== first.classes.join('\n'))
-      throw new StateError(`evaluate: network ${i + 1} of the ensemble has other classes than the first; they cannot be averaged`);
+      throw new StateError(`${op}: network ${i + 1} of the ensemble has other classes than the first; they cannot be averaged`);
   }
   return members;
 }
 
 /** Labels come from outside: each must be a class that the network knows. */
 export function checkLabels(labels: Int32Array, classes: readonly string[]): void {
-  const bad = labels.findIndex((label) => label < 0 || label >= classes.length);
+  const bad = labels.findIndex((label) => !(Number.isInteger(label) && label >= 0 && label < classes.length));
   if (bad >= 0)
     throw new ValueError(`example ${bad} has the label ${labels[bad]}, outside the ${classes.length} classes (0 to ${classes.length - 1})`);
 }

@@ -1,8 +1,22 @@
 /** What each layer knows (paper, section 5.2 and Table 7): linear classifiers on the features of one layer after the other. */
+import {
+  abortSignal,
+  arrayOf,
+  checkArgument,
+  checkOptions,
+  func,
+  integer,
+  objectWith,
+  oneOf,
+  type RulesFor,
+  text,
+} from '../backend/validate.js';
 import type { Split } from '../data/dataset.js';
+import { split as splitRule } from '../data/rules.js';
 import type { Classifier } from './evaluate.js';
 import { type ExtractOptions, extractFeatures, type Stage, stages } from './features.js';
-import { type ClassifierKind, fitLinear, linearErrors } from './linear_classifiers.js';
+import { CLASSIFIERS, type ClassifierKind, fitLinear, linearErrors } from './linear_classifiers.js';
+import { classifier as classifierRule } from './rules.js';
 
 /** Accuracies that the paper publishes, in per cent. */
 export interface PublishedFeatures {
@@ -57,6 +71,18 @@ export interface FeatureAnalysisOptions extends ExtractOptions {
   onFit?: (done: number, total: number) => void;
 }
 
+const OPTIONS: RulesFor<FeatureAnalysisOptions> = {
+  classifiers: arrayOf(oneOf(...CLASSIFIERS)),
+  stages: arrayOf(objectWith('a stage { name, layer } of stages(model)', { name: text, layer: text })),
+  classes: integer(1),
+  onFit: func,
+  maxFeatures: integer(1),
+  batchSize: integer(1),
+  onProgress: func,
+  onBroken: func,
+  signal: abortSignal,
+};
+
 /**
  * Trains a linear classifier on each layer's features of `train` and measures it on `val`. The network stays as it is; its own
  * classes play no part.
@@ -69,10 +95,21 @@ export async function analyseFeatures(
   val: Split,
   options: FeatureAnalysisOptions = {},
 ): Promise<FeatureRow[]> {
+  checkArgument('analyseFeatures', 'the network', network, classifierRule);
+  checkArgument('analyseFeatures', 'train', train, splitRule);
+  checkArgument('analyseFeatures', 'val', val, splitRule);
+  checkOptions('analyseFeatures', options, OPTIONS);
   const { classifiers = ['svm', 'softmax'], stages: chosen = stages(network.model), classes = network.classes.length } = options;
   const layers = chosen.map(({ layer }) => layer);
   const total = train.length + val.length;
-  const progress = (before: number) => ({ ...options, onProgress: (done: number) => options.onProgress?.(before + done, total) });
+  const { maxFeatures, batchSize, onBroken, signal } = options;
+  const progress = (before: number): ExtractOptions => ({
+    maxFeatures,
+    batchSize,
+    onBroken,
+    signal,
+    onProgress: (done) => options.onProgress?.(before + done, total),
+  });
   const known = await extractFeatures(network, train, layers, progress(0));
   const unknown = await extractFeatures(network, val, layers, progress(train.length));
   const rows: FeatureRow[] = [];

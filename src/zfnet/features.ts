@@ -1,11 +1,15 @@
 /** The outputs of layers as rows of numbers, one row an image: what linear classifiers are trained on to see what a layer knows. */
+import { abortSignal, arrayOf, checkArgument, checkOptions, func, integer, type RulesFor, rule, show, text } from '../backend/validate.js';
 import type { Split } from '../data/dataset.js';
 import type { DataError } from '../data/errors.js';
+import { split as splitRule } from '../data/rules.js';
 import { yieldToEvents } from '../data/turn.js';
 import { Conv2d, Dropout, Flatten, Linear, type Network, Sequential } from '../nn/index.js';
-import { fromHost, noGrad, type Shape } from '../tensor/index.js';
+import { checkModel } from '../nn/rules.js';
+import { fromHost, noGrad, type Shape, ValueError } from '../tensor/index.js';
 import type { Classifier } from './evaluate.js';
 import { readBatches } from './read_batches.js';
+import { preparedNetwork } from './rules.js';
 
 /** Rows of equal length, one behind the other. */
 export interface Matrix {
@@ -14,6 +18,13 @@ export interface Matrix {
   /** [rows, columns], row-major. */
   data: Float32Array;
 }
+
+/** A matrix whose data have the length that its size asks for. */
+export const matrix = rule('a matrix { rows, columns, data: Float32Array of rows · columns }', (value) => {
+  const { rows, columns, data } = (value ?? {}) as Matrix;
+  const counts = Number.isSafeInteger(rows) && Number.isSafeInteger(columns) && rows >= 0 && columns >= 0;
+  return counts && data instanceof Float32Array && data.length === rows * columns;
+});
 
 /** A layer's features of some images. */
 export interface LayerFeatures {
@@ -52,6 +63,7 @@ export interface Stage {
  * normalisation behind it where the layers stand in a row; but for the last one, whose outputs are the classes.
  */
 export function stages(model: Network): Stage[] {
+  checkModel('stages', model);
   const names = model.layerNames();
   const isStage = (name: string) => {
     const layer = model.layer(name);
@@ -75,6 +87,14 @@ function endOfStage(model: Sequential, name: string): string {
   return names[end];
 }
 
+const OPTIONS: RulesFor<ExtractOptions> = {
+  maxFeatures: integer(1),
+  batchSize: integer(1),
+  onProgress: func,
+  onBroken: func,
+  signal: abortSignal,
+};
+
 /**
  * What some layers make of the centre crops of a split, dropout off.
  *
@@ -82,11 +102,17 @@ function endOfStage(model: Sequential, name: string): string {
  * @throws ValueError where there is no such layer
  */
 export async function extractFeatures(
-  { model, preprocess }: Pick<Classifier, 'model' | 'preprocess'>,
+  network: Pick<Classifier, 'model' | 'preprocess'>,
   split: Split,
   layers: readonly string[],
   options: ExtractOptions = {},
 ): Promise<Features> {
+  checkArgument('extractFeatures', 'the network', network, preparedNetwork);
+  checkArgument('extractFeatures', 'split', split, splitRule);
+  checkArgument('extractFeatures', 'layers', layers, arrayOf(text));
+  checkOptions('extractFeatures', options, OPTIONS);
+  const { model, preprocess } = network;
+  for (const layer of layers) model.layer(layer);
   const { batchSize = 128, maxFeatures = 2048, onBroken, onProgress, signal } = options;
   const { inputSize, channels } = preprocess.options;
   const order = Array.from({ length: split.length }, (_, i) => i);
@@ -123,7 +149,11 @@ export async function extractFeatures(
 }
 
 /** The rows at some places. */
-export function selectRows({ columns, data }: Matrix, places: ArrayLike<number>): Matrix {
+export function selectRows(features: Matrix, places: ArrayLike<number>): Matrix {
+  checkArgument('selectRows', 'features', features, matrix);
+  if (features.rows === 0 && places?.length > 0) throw new ValueError(`selectRows: the matrix has no rows, got places ${show(places)}`);
+  checkArgument('selectRows', 'places', places, arrayOf(integer(0, Math.max(0, features.rows - 1))));
+  const { columns, data } = features;
   const chosen = new Float32Array(places.length * columns);
   for (let i = 0; i < places.length; i++) chosen.set(data.subarray(places[i] * columns, (places[i] + 1) * columns), i * columns);
   return { rows: places.length, columns, data: chosen };

@@ -3,11 +3,15 @@
  * What they make of an image never changes, so it is computed once an image and kept, as far as memory allows: an epoch then
  * costs what the layers above cost.
  */
+import { arrayOf, checkArgument, checkOptions, func, integer, numeric, objectWith, type RulesFor, text } from '../backend/validate.js';
 import type { Example, Image, Split } from '../data/dataset.js';
+import { split as splitRule } from '../data/rules.js';
 import { Dropout, type Network, Sequential } from '../nn/index.js';
+import { checkModel, network } from '../nn/rules.js';
 import { fromHost, noGrad, type Shape, sizeOf, type Tensor, ValueError } from '../tensor/index.js';
 import type { Augmentation } from './augment.js';
 import type { Preprocess } from './preprocess.js';
+import { preprocessing } from './rules.js';
 
 /** 1 GiB: the seventh layer of 260,000 images in the paper's network. */
 const KEEP_BYTES = 2 ** 30;
@@ -28,6 +32,8 @@ export interface FrozenOptions {
  * @throws ValueError where there are no such layers, the range begins elsewhere, or leaves nothing to learn
  */
 export function lastFrozenLayer(model: Network, range: string): string {
+  checkModel('lastFrozenLayer', model);
+  checkArgument('lastFrozenLayer', 'range', range, text);
   const names = model.layerNames();
   const [first, last] = names.includes(range) ? [names[0], range] : splitRange(range, names);
   if (first !== names[0])
@@ -47,6 +53,8 @@ function splitRange(range: string, names: readonly string[]): [first: string, la
   }
   throw new ValueError(`freeze is '${range}', expected a layer or a range such as ${names[0]}-LAYER; the layers are ${names.join(', ')}`);
 }
+
+const OPTIONS: RulesFor<FrozenOptions> = { keepBytes: numeric, onFull: func };
 
 export class FrozenLayers {
   /** The layers that learn, as a network of their own that shares its parameters with the whole one. */
@@ -68,6 +76,9 @@ export class FrozenLayers {
     private readonly preprocess: Preprocess,
     private readonly options: FrozenOptions = {},
   ) {
+    checkArgument('FrozenLayers', 'model', model, network);
+    checkArgument('FrozenLayers', 'preprocess', preprocess, preprocessing);
+    checkOptions('FrozenLayers', options, OPTIONS);
     const names = model.layerNames();
     const isFixed = (name: string) => model.layer(name).parameters().length === 0 && !(model.layer(name) instanceof Dropout);
     let cut = names.indexOf(lastFrozenLayer(model, range)) + 1;
@@ -82,6 +93,7 @@ export class FrozenLayers {
 
   /** The split, its images left unread where their outputs are kept. Hand what it gives to `outputs`. */
   skim(split: Split): Split {
+    checkArgument('FrozenLayers.skim', 'split', split, splitRule);
     return {
       length: split.length,
       labels: split.labels,
@@ -96,6 +108,8 @@ export class FrozenLayers {
    * @param examples of `split`, or of `skim(split)`
    */
   async outputs(split: Split, examples: readonly Example[]): Promise<Tensor> {
+    checkArgument('FrozenLayers.outputs', 'split', split, splitRule);
+    checkArgument('FrozenLayers.outputs', 'examples', examples, arrayOf(objectWith('an example of the split', { index: integer() })));
     const kept = this.kept.get(split) ?? new Map<number, Float32Array>();
     this.kept.set(split, kept);
     const missing = examples.filter(({ index }) => !kept.has(index));

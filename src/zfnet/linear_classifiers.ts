@@ -1,7 +1,8 @@
 /** Linear classifiers on features: support vector machines and softmax, their strength chosen on examples held out. */
+import { arrayOf, checkArgument, checkFields, integer, objectWith, oneOf, positive, type RulesFor, rule } from '../backend/validate.js';
 import { countErrors, SGD } from '../nn/index.js';
-import { crossEntropy, fromHost, linear, scope, ValueError, zeros } from '../tensor/index.js';
-import { type Matrix, selectRows } from './features.js';
+import { crossEntropy, fromHost, linear, ShapeError, scope, ValueError, zeros } from '../tensor/index.js';
+import { type Matrix, matrix, selectRows } from './features.js';
 import { productsOf, solveSvm } from './linear_svm.js';
 
 /**
@@ -45,6 +46,24 @@ export interface ClassifierErrors {
 /** Every fifth example of a class is held out to choose the strength. */
 const HOLD_OUT = 5;
 
+const FIT_OPTIONS: RulesFor<FitOptions> = { kind: oneOf(...CLASSIFIERS), strength: positive };
+
+const floats = rule('a Float64Array', (value) => value instanceof Float64Array);
+const linearClassifier = objectWith('a classifier that fitLinear() gave', {
+  weights: floats,
+  biases: floats,
+  standard: objectWith('{ mean, factor }', { mean: floats, factor: floats }),
+});
+
+function checkClassifier(op: string, classifier: LinearClassifier, features: Matrix): void {
+  checkArgument(op, 'the classifier', classifier, linearClassifier);
+  checkArgument(op, 'features', features, matrix);
+  const { biases, weights, standard } = classifier;
+  const { columns } = features;
+  if (weights.length !== biases.length * columns || standard.mean.length !== columns || standard.factor.length !== columns)
+    throw new ShapeError(`${op}: features have ${columns} columns, the classifier was trained on ${standard.mean.length}`);
+}
+
 /**
  * Trains a linear classifier on features.
  *
@@ -56,6 +75,10 @@ export async function fitLinear(
   classes: number,
   options: FitOptions,
 ): Promise<LinearClassifier> {
+  checkArgument('fitLinear', 'features', features, matrix);
+  checkArgument('fitLinear', 'classes', classes, integer(1));
+  checkArgument('fitLinear', 'labels', labels, arrayOf(integer(0, classes - 1)));
+  checkFields('fitLinear', options, FIT_OPTIONS, ['kind']);
   if (labels.length !== features.rows) throw new ValueError(`fitLinear: got ${labels.length} labels for ${features.rows} rows`);
   if (features.rows === 0) throw new ValueError('fitLinear: there are no examples to learn from');
   const strength = options.strength ?? (await chooseStrength(features, labels, classes, options.kind));
@@ -64,6 +87,8 @@ export async function fitLinear(
 
 /** Errors on rows with known labels. */
 export function linearErrors(classifier: LinearClassifier, features: Matrix, labels: ArrayLike<number>): ClassifierErrors {
+  checkClassifier('linearErrors', classifier, features);
+  checkArgument('linearErrors', 'labels', labels, arrayOf(integer(0, classifier.biases.length - 1), features.rows, features.rows));
   const classes = classifier.biases.length;
   const scores = linearScores(classifier, features);
   const share = (k: number) => countErrors(scores, labels, classes, k) / Math.max(1, labels.length);
@@ -71,7 +96,9 @@ export function linearErrors(classifier: LinearClassifier, features: Matrix, lab
 }
 
 /** The classes' scores, [rows, classes]. */
-export function linearScores({ weights, biases, standard }: LinearClassifier, features: Matrix): Float64Array {
+export function linearScores(classifier: LinearClassifier, features: Matrix): Float64Array {
+  checkClassifier('linearScores', classifier, features);
+  const { weights, biases, standard } = classifier;
   const { rows, columns, data } = standardised(features, standard);
   const classes = biases.length;
   const scores = new Float64Array(rows * classes);

@@ -9,9 +9,10 @@
  * Its dual has one number α ≥ 0 an example, w = Σ α y x, and is solved one α at a time (Hsieh et al. 2008, Algorithm 1, the
  * method of liblinear's `-s 1`, with its `-B 1`).
  */
+import { arrayOf, checkArgument, checkOptions, integer, oneOf, positive, type RulesFor, rule } from '../backend/validate.js';
 import { epochOrder } from '../data/loader.js';
 import { ValueError } from '../tensor/index.js';
-import type { Matrix } from './features.js';
+import { type Matrix, matrix } from './features.js';
 
 export interface SvmOptions {
   /** Cost of an example on the wrong side of its margin; larger fits closer. Default 1. */
@@ -36,6 +37,8 @@ export interface SvmSolution {
   passes: number;
 }
 
+const OPTIONS: RulesFor<SvmOptions> = { c: positive, tolerance: positive, maxPasses: integer(1), seed: integer() };
+
 /**
  * One machine for two classes. Takes memory for rows² numbers: the products of the examples, so that a step costs one product
  * with each example's output instead of two with all weights.
@@ -49,9 +52,15 @@ export function solveSvm(
   options: SvmOptions = {},
   products = productsOf(features),
 ): SvmSolution {
+  checkArgument('solveSvm', 'features', features, matrix);
+  checkArgument('solveSvm', 'signs', signs, arrayOf(oneOf(1, -1)));
+  checkOptions('solveSvm', options, OPTIONS);
   const { rows } = features;
+  const expected = rule(`a Float64Array of ${rows} · ${rows} numbers, as productsOf() gives`, (value) => {
+    return value instanceof Float64Array && value.length === rows * rows;
+  });
+  checkArgument('solveSvm', 'products', products, expected);
   const { c = 1, tolerance = 1e-3, maxPasses = 1000, seed = 0 } = options;
-  if (!(c > 0)) throw new ValueError(`svm: c is ${c}, expected more than 0`);
   if (signs.length !== rows) throw new ValueError(`svm: got ${signs.length} labels for ${rows} examples`);
   const alpha = new Float64Array(rows);
   /** w·x + b of each example. */
@@ -74,7 +83,9 @@ export function solveSvm(
 }
 
 /** x·x' + 1 of every two examples, the 1 for the bias: [rows, rows]. */
-export function productsOf({ rows, columns, data }: Matrix): Float64Array {
+export function productsOf(features: Matrix): Float64Array {
+  checkArgument('productsOf', 'features', features, matrix);
+  const { rows, columns, data } = features;
   const products = new Float64Array(rows * rows);
   for (let i = 0; i < rows; i++)
     for (let j = 0; j <= i; j++) {

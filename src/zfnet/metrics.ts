@@ -1,4 +1,6 @@
 /** `metrics.jsonl`: one line an epoch. */
+import { checkArgument } from '../backend/validate.js';
+import { runStore } from './rules.js';
 import { PATHS, type RunStore, readText, writeText } from './run_store.js';
 
 export interface EpochMetrics {
@@ -23,6 +25,7 @@ export interface EpochMetrics {
 
 /** The epochs so far. A last line that was cut off while it was written is left out. */
 export async function readMetrics(store: RunStore): Promise<EpochMetrics[]> {
+  checkArgument('readMetrics', 'store', store, runStore);
   const text = (await readText(store, PATHS.metrics)) ?? '';
   return text.split('\n').flatMap((line) => {
     try {

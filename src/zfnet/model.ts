@@ -1,4 +1,5 @@
 /** ZFNet by its table (Zeiler & Fergus 2013, Fig. 3), its variants, and the network it was compared with. */
+import { arrayOf, checkOptions, finite, integer, oneOf, positive, type RulesFor, rule, show, unknownName } from '../backend/validate.js';
 import {
   Conv2d,
   Dropout,
@@ -13,6 +14,7 @@ import {
   Sequential,
 } from '../nn/index.js';
 import { Generator, type LrnOptions, type Shape, ShapeError, scope, ValueError } from '../tensor/index.js';
+import { initScheme } from './rules.js';
 
 interface ConvSpec {
   maps: number;
@@ -159,24 +161,34 @@ export class ZfNet extends Sequential {
   }
 }
 
+const OPTIONS: RulesFor<ZfnetOptions & Pick<Architecture, 'preset'>> = {
+  classes: integer(1),
+  inputSize: integer(1),
+  channels: integer(1),
+  width: positive,
+  dropout: rule('a number from 0 to below 1', (value) => finite(0).test(value) && (value as number) < 1),
+  init: initScheme,
+  seed: integer(),
+  without: arrayOf(oneOf(...REMOVABLE_LAYERS)),
+  maps: arrayOf(integer(1)),
+  units: arrayOf(integer(1)),
+  // An `Architecture` names its preset, and can be passed as it is.
+  preset: oneOf(...Object.keys(PRESETS)),
+};
+
 /** The architecture that options mean for a preset. Throws `ValueError` for values outside their range. */
 export function architectureOf(preset: PresetName, options: ZfnetOptions = {}): Architecture {
-  const spec: Preset | undefined = PRESETS[preset];
-  if (!spec) throw new ValueError(`zfnet: there is no preset '${preset}', expected one of ${Object.keys(PRESETS).join(', ')}`);
+  if (typeof preset !== 'string')
+    throw new ValueError(`zfnet: preset is ${show(preset)}, expected one of ${Object.keys(PRESETS).join(', ')}`);
+  if (!Object.hasOwn(PRESETS, preset)) throw new ValueError(unknownName('zfnet', 'preset', preset, Object.keys(PRESETS)));
+  checkOptions('zfnet', options, OPTIONS);
+  const spec: Preset = PRESETS[preset];
   const { classes = 1000, inputSize = spec.inputSize, channels = 3, width = 1, dropout = spec.dropout } = options;
-  const whole = { classes, inputSize, channels };
-  for (const [name, value] of Object.entries(whole)) {
-    if (!Number.isInteger(value) || value < 1) throw new ValueError(`zfnet: ${name} is ${value}, expected a whole number of at least 1`);
-  }
-  if (!(width > 0)) throw new ValueError(`zfnet: width is ${width}, expected more than 0`);
   return { preset, classes, inputSize, channels, width, dropout, ...variantOf(spec, options) };
 }
 
 /** The checked differences to a preset; empty for the preset itself. */
 function variantOf(spec: Preset, { without = [], maps, units }: Variant): Variant {
-  const unknown = without.filter((name) => !REMOVABLE_LAYERS.includes(name));
-  if (unknown.length > 0)
-    throw new ValueError(`zfnet: without names ${unknown.join(', ')}; what can be left out is ${REMOVABLE_LAYERS.join(', ')}`);
   checkCounts('maps', maps, spec.conv.length);
   checkCounts('units', units, spec.units.length);
   return {
@@ -187,8 +199,8 @@ function variantOf(spec: Preset, { without = [], maps, units }: Variant): Varian
 }
 
 function checkCounts(name: string, counts: readonly number[] | undefined, length: number): void {
-  if (counts && (counts.length !== length || counts.some((count) => !Number.isInteger(count) || count < 1)))
-    throw new ValueError(`zfnet: ${name} is [${counts.join(', ')}], expected ${length} whole numbers of at least 1`);
+  if (counts && counts.length !== length)
+    throw new ValueError(`zfnet: ${name} is ${show(counts)}, expected ${length} whole numbers of at least 1`);
 }
 
 /** The initial weights of a network that is not told otherwise: the paper's at full size, He's below. */

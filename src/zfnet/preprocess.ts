@@ -6,12 +6,30 @@
  * [-128, 128], which its initial weights of 10⁻² expect; He's and Glorot's expect about unit variance and get 1/64; with the
  * paper's first layer before He's, 1/16.
  */
+import {
+  abortSignal,
+  arrayOf,
+  boolean,
+  checkArgument,
+  checkFields,
+  checkOptions,
+  finite,
+  func,
+  integer,
+  oneOf,
+  positive,
+  type RulesFor,
+  rule,
+  show,
+} from '../backend/validate.js';
 import type { Image, Split } from '../data/dataset.js';
 import { DataError } from '../data/errors.js';
+import { describeImage, image as imageRule, split as splitRule } from '../data/rules.js';
 import type { HostTensor } from '../formats/safetensors.js';
 import { type InitScheme, StateError } from '../nn/index.js';
-import { ShapeError } from '../tensor/index.js';
-import { type Augmentation, type Crop, centreCrop, drawCrop, tenCrops } from './augment.js';
+import { ShapeError, ValueError } from '../tensor/index.js';
+import { AUGMENTATIONS, type Augmentation, type Crop, centreCrop, drawCrop, tenCrops } from './augment.js';
+import { initScheme } from './rules.js';
 
 export interface PreprocessOptions {
   /** Height and width of the network's input. */
@@ -28,12 +46,42 @@ export interface PreprocessOptions {
 }
 
 /** The paper's 256 for its 224, in proportion. */
-export const sideFor = (inputSize: number): number => Math.round((inputSize * 256) / 224);
+export function sideFor(inputSize: number): number {
+  checkArgument('sideFor', 'inputSize', inputSize, integer(1));
+  return Math.round((inputSize * 256) / 224);
+}
 
 /** The scale that initial weights of a scheme expect. */
-export const scaleFor = (init: InitScheme): number => SCALES[init];
+export function scaleFor(init: InitScheme): number {
+  checkArgument('scaleFor', 'init', init, initScheme);
+  return SCALES[init];
+}
 
 const SCALES: Readonly<Record<InitScheme, number>> = { paper: 1, he: 1 / 64, glorot: 1 / 64, mixed: 1 / 16 };
+
+/** No image here is larger on a side. */
+const MOST_PIXELS = 2 ** 15;
+
+const OPTIONS: RulesFor<PreprocessOptions> = {
+  inputSize: integer(1, MOST_PIXELS),
+  side: integer(1, MOST_PIXELS),
+  channels: oneOf(1, 3),
+  scale: finite(),
+  mirror: boolean,
+  deviation: arrayOf(positive),
+};
+
+const DRAW = { augment: oneOf(...AUGMENTATIONS), seed: integer(), epoch: integer() };
+
+/** A mean image: numbers with a shape. */
+const meanTensor = rule(
+  'a mean image { shape: [channels, side, side], data }',
+  (value) =>
+    typeof value === 'object' &&
+    value !== null &&
+    arrayOf(integer(), 3, 3).test((value as HostTensor).shape) &&
+    arrayOf(finite()).test((value as HostTensor).data),
+);
 
 /** Turns images into batches for one network. Holds its mean image. */
 export class Preprocess {
@@ -48,15 +96,21 @@ export class Preprocess {
     readonly options: PreprocessOptions,
     mean?: HostTensor,
   ) {
+    checkFields('preprocess', options, OPTIONS, ['inputSize', 'side', 'channels', 'scale']);
+    if (mean !== undefined) checkArgument('preprocess', 'mean', mean, meanTensor);
     const { inputSize, side, channels } = options;
     const expected = [channels, side, side];
     if (side < inputSize) throw new ShapeError(`preprocess: images of ${side} pixels are too small for an input of ${inputSize}`);
     if (mean && mean.shape.join() !== expected.join())
       throw new StateError(`preprocess: the mean image has shape [${mean.shape}], expected [${expected}]`);
+    if (mean && mean.data.length !== channels * side * side)
+      throw new StateError(
+        `preprocess: the mean image has ${mean.data.length} numbers, its shape [${mean.shape}] holds ${channels * side * side}`,
+      );
     this.mean = mean ? Float32Array.from(mean.data) : new Float32Array(channels * side * side);
     this.slack = side - inputSize;
     const { scale, deviation } = options;
-    if (deviation && (deviation.length !== channels || deviation.some((value) => !(value > 0))))
+    if (deviation && deviation.length !== channels)
       throw new StateError(`preprocess: deviation is [${deviation}], expected ${channels} positive numbers`);
     this.scales = Array.from({ length: channels }, (_, c) => (deviation ? scale / deviation[c] : scale));
   }
@@ -77,6 +131,13 @@ export class Preprocess {
     examples: readonly { image: Image; index: number }[],
     draw: { augment: Augmentation; seed: number; epoch: number },
   ): Float32Array {
+    if (!Array.isArray(examples)) throw new ValueError(`preprocess: examples are ${show(examples)}, expected an array of { image, index }`);
+    checkFields('preprocess', draw, DRAW, ['augment', 'seed', 'epoch']);
+    for (const example of examples) {
+      if (typeof example !== 'object' || example === null)
+        throw new ValueError(`preprocess: an example is ${show(example)}, expected { image, index }`);
+      checkArgument('preprocess', 'index', example.index, integer());
+    }
     const crops = examples.map(({ index }) => drawCrop(draw.augment, this.slack, draw.seed, draw.epoch, index));
     return this.batch(
       examples.map(({ image }) => image),
@@ -92,6 +153,7 @@ export class Preprocess {
    * @returns [N · crops, channels, inputSize, inputSize]
    */
   evaluation(images: readonly Image[], crops: 1 | 10 = 1): Float32Array {
+    checkArgument('preprocess', 'crops', crops, oneOf(1, 10));
     const places = crops === 10 ? tenCrops(this.slack, this.options.mirror ?? true) : [centreCrop(this.slack)];
     return this.batch(images, () => places, places.length);
   }
@@ -104,6 +166,13 @@ export class Preprocess {
    */
   toImage(input: ArrayLike<number>, crop: Crop = centreCrop(this.slack)): Image {
     const { inputSize, side, channels } = this.options;
+    const size = channels * inputSize * inputSize;
+    const place = integer(0, this.slack);
+    if (typeof input !== 'object' || input === null || input.length !== size)
+      throw new ShapeError(
+        `preprocess: input is ${show(input)}, expected the ${size} numbers of [${channels}, ${inputSize}, ${inputSize}]`,
+      );
+    checkFields('preprocess: crop', crop, { y: place, x: place, flip: boolean }, ['y', 'x', 'flip']);
     const data = new Uint8Array(inputSize * inputSize * channels);
     for (let c = 0; c < channels; c++) {
       const scale = this.scales[c];
@@ -121,11 +190,12 @@ export class Preprocess {
 
   private batch(images: readonly Image[], cropsOf: (i: number) => readonly Crop[], each: number): Float32Array {
     const { inputSize, channels } = this.options;
+    if (!Array.isArray(images)) throw new ValueError(`preprocess: images are ${show(images)}, expected an array of images`);
+    for (const image of images) this.check(image);
     const size = channels * inputSize * inputSize;
     const out = new Float32Array(images.length * each * size);
     let at = 0;
     for (let i = 0; i < images.length; i++) {
-      this.check(images[i]);
       for (const crop of cropsOf(i)) {
         this.cut(out, at, images[i].data, crop);
         at += size;
@@ -134,7 +204,9 @@ export class Preprocess {
     return out;
   }
 
-  private check({ width, height, channels }: Image): void {
+  private check(image: Image): void {
+    if (!imageRule.test(image)) throw new ValueError(`preprocess: got ${describeImage(image)}, expected ${imageRule.expected}`);
+    const { width, height, channels } = image;
     const { side, channels: expected } = this.options;
     if (width !== side || height !== side || channels !== expected)
       throw new ShapeError(
@@ -175,8 +247,14 @@ export interface MeanOptions {
   signal?: AbortSignal;
 }
 
+const MEAN_OPTIONS: RulesFor<MeanOptions> = { examples: integer(1), onProgress: func, onBroken: func, signal: abortSignal };
+
 /** The mean of each pixel over a split whose images are squares of `side` pixels: [channels, side, side], 0 to 255. */
 export async function meanImage(split: Split, side: number, channels: 1 | 3, options: MeanOptions = {}): Promise<HostTensor> {
+  checkArgument('meanImage', 'split', split, splitRule);
+  checkArgument('meanImage', 'side', side, integer(1, MOST_PIXELS));
+  checkArgument('meanImage', 'channels', channels, oneOf(1, 3));
+  checkOptions('meanImage', options, MEAN_OPTIONS);
   const total = Math.min(options.examples ?? split.length, split.length);
   const sums = new Float64Array(side * side * channels);
   const READ_AHEAD = 64;

@@ -1,4 +1,6 @@
 /** Opening what training left: the network with its weights, what its input looks like and what its outputs mean. */
+import { checkArgument, checkOptions, func, objectWith, type RulesFor, text } from '../backend/validate.js';
+import { bytes as bytesRule } from '../data/rules.js';
 import { type Checkpoint, decodeCheckpoint } from '../formats/checkpoint.js';
 import { FormatError } from '../formats/errors.js';
 import { type InitScheme, type Network, StateError } from '../nn/index.js';
@@ -6,6 +8,7 @@ import type { Classifier } from './evaluate.js';
 import { type EpochMetrics, readMetrics } from './metrics.js';
 import { type Architecture, type ZfNet, zfnet } from './model.js';
 import { Preprocess, type PreprocessOptions } from './preprocess.js';
+import { runStore } from './rules.js';
 import { type ImportedConfig, type ImportedNetwork, isImported, type RunConfig, readRunConfig } from './run_config.js';
 import { PATHS, type RunStore } from './run_store.js';
 import type { TrainingState } from './training_state.js';
@@ -41,7 +44,10 @@ export interface TrainedRun extends Run, LoadedModel {
 }
 
 /** Whether a run was trained here, so that it has an architecture of ours, a recipe and checkpoints. */
-export const isTrained = (run: Run): run is TrainedRun => !isImported(run.config);
+export function isTrained(run: Run): run is TrainedRun {
+  checkArgument('isTrained', 'run', run, objectWith('a run, such as await openRun(store)', {}));
+  return !isImported(run.config);
+}
 
 /**
  * Makes a network of an imported model's bytes, as `OnnxClassifier` of 'zfnet/onnx' does.
@@ -61,6 +67,8 @@ export interface OpenRunOptions {
   loadModel?: ModelLoader;
 }
 
+const OPEN_OPTIONS: RulesFor<OpenRunOptions> = { checkpoint: text, loadModel: func };
+
 /**
  * Opens a run: its best weights, or its last where no epoch has ended yet; or its imported network. The model is the caller's to dispose.
  *
@@ -68,6 +76,8 @@ export interface OpenRunOptions {
  * @throws StateError for an imported network without `loadModel`
  */
 export async function openRun(store: RunStore, options: OpenRunOptions = {}): Promise<Run> {
+  checkArgument('openRun', 'store', store, runStore);
+  checkOptions('openRun', options, OPEN_OPTIONS);
   const config = await readRunConfig(store);
   if (!config) throw new FormatError(`this is no run: it has no ${PATHS.config}`);
   if (isImported(config)) return await openImported(store, config, options);
@@ -111,6 +121,7 @@ function meanPlanes(mean: readonly number[], { channels, side }: PreprocessOptio
 
 /** The checkpoints that a run keeps of its epochs, in order. */
 export async function epochCheckpoints(store: RunStore): Promise<{ epoch: number; path: string }[]> {
+  checkArgument('epochCheckpoints', 'store', store, runStore);
   const paths = await store.list();
   return paths
     .flatMap((path) => {
@@ -126,6 +137,8 @@ export async function epochCheckpoints(store: RunStore): Promise<{ epoch: number
  * @param name what to call the file in errors
  */
 export function loadModel(bytes: Uint8Array, name: string): LoadedModel {
+  checkArgument('loadModel', 'bytes', bytes, bytesRule);
+  checkArgument('loadModel', 'name', name, text);
   const checkpoint = decodeCheckpoint(bytes, name);
   const { architecture, init, classes, fingerprint, preprocess, training } = readInfo(checkpoint, name);
   const model = zfnet(architecture.preset, { ...architecture, init });

@@ -1,9 +1,11 @@
 /** `config.json`: everything needed to repeat a run, and the comparison that keeps a run from going on with something else. */
+import { checkArgument, isPlainObject, rule } from '../backend/validate.js';
 import type { Dataset } from '../data/dataset.js';
 import { FormatError } from '../formats/errors.js';
 import { type InitScheme, StateError } from '../nn/index.js';
 import type { Architecture } from './model.js';
 import type { PreprocessOptions } from './preprocess.js';
+import { runStore } from './rules.js';
 import { PATHS, type RunStore, readText, writeText } from './run_store.js';
 import type { TrainingOptions } from './training_options.js';
 
@@ -64,7 +66,12 @@ export interface ImportedNetwork {
   mean: readonly number[];
 }
 
-export const isImported = (config: RunConfig | ImportedConfig): config is ImportedConfig => 'network' in config;
+export function isImported(config: RunConfig | ImportedConfig): config is ImportedConfig {
+  checkArgument('isImported', 'config', config, runConfig);
+  return 'network' in config;
+}
+
+const runConfig = rule('the configuration of a run, such as await readRunConfig(store)', isPlainObject);
 
 export interface EngineRecord {
   backend: string;
@@ -86,6 +93,8 @@ export function recordOf(dataset: Dataset, options: DataOptions = {}): DataRecor
 }
 
 export async function writeConfig(store: RunStore, config: RunConfig | ImportedConfig): Promise<void> {
+  checkArgument('writeConfig', 'store', store, runStore);
+  checkArgument('writeConfig', 'config', config, runConfig);
   await writeText(store, PATHS.config, `${JSON.stringify({ version: VERSION, ...config }, null, 2)}\n`);
 }
 
@@ -106,6 +115,7 @@ export async function readConfig(store: RunStore): Promise<RunConfig | null> {
 
 /** Reads a run's `config.json`, of a network trained here or imported; null where there is none. Throws `FormatError` as `readConfig`. */
 export async function readRunConfig(store: RunStore): Promise<RunConfig | ImportedConfig | null> {
+  checkArgument('readConfig', 'store', store, runStore);
   const text = await readText(store, PATHS.config);
   if (text === null) return null;
   let value: Partial<RunConfig & ImportedConfig & { version: number }> | null;

@@ -1,4 +1,6 @@
 /** Where a run keeps its files. Training knows this interface alone; the command line fills it with a folder. */
+import { checkArgument, text } from '../backend/validate.js';
+import { bytes as bytesRule } from '../data/rules.js';
 
 /** Files by relative path with forward slashes: `config.json`, `checkpoints/epoch-0001.safetensors`. */
 export interface RunStore {
@@ -17,14 +19,19 @@ export class MemoryStore implements RunStore {
   readonly files = new Map<string, Uint8Array>();
 
   async read(path: string): Promise<Uint8Array | null> {
+    checkArgument('MemoryStore.read', 'path', path, text);
     return this.files.get(path)?.slice() ?? null;
   }
 
   async write(path: string, bytes: Uint8Array): Promise<void> {
+    checkArgument('MemoryStore.write', 'path', path, text);
+    checkArgument('MemoryStore.write', 'bytes', bytes, bytesRule);
     this.files.set(path, bytes.slice());
   }
 
   async append(path: string, line: string): Promise<void> {
+    checkArgument('MemoryStore.append', 'path', path, text);
+    checkArgument('MemoryStore.append', 'line', line, text);
     const before = this.files.get(path) ?? new Uint8Array();
     const added = new TextEncoder().encode(`${line}\n`);
     const both = new Uint8Array(before.length + added.length);

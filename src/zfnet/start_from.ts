@@ -1,5 +1,7 @@
 /** Beginning with what another network has learnt. */
+import { boolean, checkArgument, checkFields, objectWith } from '../backend/validate.js';
 import { StateError } from '../nn/index.js';
+import { network } from '../nn/rules.js';
 import type { ZfNet } from './model.js';
 import type { LoadedModel } from './run.js';
 
@@ -11,6 +13,9 @@ import type { LoadedModel } from './run.js';
  * @throws StateError where not even the first layer fits
  */
 export function startFrom(model: ZfNet, source: Pick<LoadedModel, 'model'>, options: { sameClasses: boolean }): string[] {
+  checkArgument('startFrom', 'model', model, network);
+  checkArgument('startFrom', 'source', source, objectWith('a run { model }, such as await openRun(store)', { model: network }));
+  checkFields('startFrom', options, { sameClasses: boolean }, ['sameClasses']);
   const names = model.layerNames();
   const state = source.model.stateDict();
   const fits = (name: string) => {

@@ -6,9 +6,25 @@
  * checkpoint to the same bits.
  */
 
+import {
+  abortSignal,
+  boolean,
+  checkFields,
+  finite,
+  func,
+  instanceOf,
+  integer,
+  isPlainObject,
+  numeric,
+  objectWith,
+  type RulesFor,
+  rule,
+  text,
+} from '../backend/validate.js';
 import type { Dataset, Example, Split } from '../data/dataset.js';
 import { DataError } from '../data/errors.js';
 import { epochOrder } from '../data/loader.js';
+import { dataset as datasetRule } from '../data/rules.js';
 import { spreadPlaces } from '../data/subset.js';
 import { yieldToEvents } from '../data/turn.js';
 import { decodeCheckpoint, encodeCheckpoint } from '../formats/checkpoint.js';
@@ -29,9 +45,10 @@ import { type Culprit, deadFilters, dominatingFilters, findNonFinite, LossWatch,
 import { checkLabels, type Evaluation, evaluate } from './evaluate.js';
 import { FrozenLayers, lastFrozenLayer } from './frozen_layers.js';
 import { type EpochMetrics, truncateMetrics } from './metrics.js';
-import { defaultInit, type ZfNet } from './model.js';
+import { defaultInit, ZfNet } from './model.js';
 import { meanImage, Preprocess, scaleFor, sideFor } from './preprocess.js';
 import { type Batch, readBatches } from './read_batches.js';
+import { initScheme, preprocessing, runStore } from './rules.js';
 import {
   type Change,
   checkSameRecipe,
@@ -118,6 +135,34 @@ export interface TrainJob extends TrainingListener {
   isLost?: (error: DataError) => boolean;
 }
 
+const anObject = rule('an object', isPlainObject);
+
+const JOB: RulesFor<TrainJob> = {
+  model: rule('a ZfNet; zfnet(preset, options) makes one', instanceOf(ZfNet).test),
+  dataset: datasetRule,
+  dataOptions: anObject,
+  store: runStore,
+  options: anObject,
+  init: initScheme,
+  scale: finite(),
+  meanExamples: integer(1),
+  from: objectWith('an object { run, preprocess }', { run: text, preprocess: preprocessing }),
+  freeze: text,
+  keepBytes: numeric,
+  resume: boolean,
+  prepareOnly: boolean,
+  signal: abortSignal,
+  checkpointMinutes: numeric,
+  checkpointSteps: integer(1),
+  readAhead: integer(),
+  isLost: func,
+  onStep: func,
+  onEpoch: func,
+  onProgress: func,
+  onStart: func,
+  onWarning: func,
+};
+
 export interface TrainResult {
   /** `stopped`: by the signal. `prepared`: as `prepareOnly` asks. */
   status: 'done' | 'stopped' | 'prepared';
@@ -140,6 +185,8 @@ export interface TrainResult {
  * @throws FormatError when the checkpoint to go on from is damaged
  */
 export async function train(job: TrainJob): Promise<TrainResult> {
+  checkFields('train', job, JOB, ['model', 'dataset']);
+  trainingOptions(job.options);
   const store = job.store ?? new MemoryStore();
   const { dataset } = job;
   const split = dataset.splits.train;

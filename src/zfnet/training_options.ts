@@ -1,5 +1,16 @@
 /** The training recipe: the paper's values (section 3.1) where it gives them, and the checks that each may be. */
-import { ValueError } from '../tensor/index.js';
+import {
+  checkFields,
+  checkOptions,
+  finite,
+  integer,
+  oneOf,
+  orNull,
+  positive,
+  type Rules,
+  type RulesFor,
+  rule,
+} from '../backend/validate.js';
 import { AUGMENTATIONS, type Augmentation } from './augment.js';
 
 /**
@@ -56,33 +67,43 @@ export const DEFAULT_TRAINING: Readonly<TrainingOptions> = {
   seed: 0,
 };
 
+const below1 = (least: string, test: (value: number) => boolean) =>
+  rule(`a number ${least} and below 1`, (value) => Number.isFinite(value) && test(value as number) && (value as number) < 1);
+
+const OPTIONS: RulesFor<TrainingOptions> = {
+  epochs: integer(),
+  batchSize: integer(1),
+  microBatch: orNull(integer(1)),
+  lr: positive,
+  momentum: below1('of at least 0', (value) => value >= 0),
+  weightDecay: finite(0),
+  maxFilterRms: orNull(positive),
+  schedule: rule(
+    `an object { kind } with a kind of ${SCHEDULES.join(', ')}`,
+    (value) => SCHEDULES.includes((value as ScheduleOptions | null)?.kind as 'step') && typeof value === 'object',
+  ),
+  augment: oneOf(...AUGMENTATIONS),
+  seed: integer(),
+};
+
+const factor = below1('above 0', (value) => value > 0);
+const kind = oneOf(...SCHEDULES);
+
+/** The fields of each kind of schedule, all of which must be there. */
+const SCHEDULE_FIELDS: Readonly<Record<ScheduleOptions['kind'], Rules>> = {
+  plateau: { kind, factor, patience: integer() },
+  step: { kind, factor, every: integer(1) },
+  cosine: { kind },
+  constant: { kind },
+};
+
 /** Fills in the defaults. Throws `ValueError` naming the option that is out of its range. */
 export function trainingOptions(given: Partial<TrainingOptions> = {}): TrainingOptions {
+  checkOptions('train', given, OPTIONS);
   const defined = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
   const options: TrainingOptions = { ...DEFAULT_TRAINING, ...defined };
   const { schedule } = options;
-  check('epochs', options.epochs, Number.isInteger(options.epochs) && options.epochs >= 0, 'a whole number of at least 0');
-  check('batchSize', options.batchSize, Number.isInteger(options.batchSize) && options.batchSize >= 1, 'a whole number of at least 1');
-  const { microBatch } = options;
-  check(
-    'microBatch',
-    microBatch,
-    microBatch === null || (Number.isInteger(microBatch) && microBatch >= 1),
-    'a whole number of at least 1, or null',
-  );
-  check('lr', options.lr, options.lr > 0, 'more than 0');
-  check('momentum', options.momentum, options.momentum >= 0 && options.momentum < 1, 'at least 0 and below 1');
-  check('weightDecay', options.weightDecay, options.weightDecay >= 0, 'at least 0');
-  check('maxFilterRms', options.maxFilterRms, options.maxFilterRms === null || options.maxFilterRms > 0, 'more than 0, or null');
-  check('augment', options.augment, AUGMENTATIONS.includes(options.augment), `one of ${AUGMENTATIONS.join(', ')}`);
-  check('seed', options.seed, Number.isSafeInteger(options.seed) && options.seed >= 0, 'a whole number from 0 to 2^53 - 1');
-  check('schedule', schedule?.kind, SCHEDULES.includes(schedule?.kind), `one of ${SCHEDULES.join(', ')}`);
-  if ('factor' in schedule) check('schedule.factor', schedule.factor, schedule.factor > 0 && schedule.factor < 1, 'above 0 and below 1');
-  if ('patience' in schedule) check('schedule.patience', schedule.patience, schedule.patience >= 0, 'at least 0');
-  if ('every' in schedule) check('schedule.every', schedule.every, schedule.every >= 1, 'at least 1');
+  const fields = SCHEDULE_FIELDS[schedule.kind];
+  checkFields('train: schedule', schedule, fields, Object.keys(fields));
   return options;
-}
-
-function check(name: string, value: unknown, good: boolean, expected: string): void {
-  if (!good) throw new ValueError(`train: ${name} is ${value}, expected ${expected}`);
 }

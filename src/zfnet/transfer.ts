@@ -2,17 +2,34 @@
  * How well what a network has learnt serves for other images (paper, section 5.1, Tables 4 and 5, Fig. 9): a layer and all below
  * it are kept, a new softmax learns from k images a class, and the same network learns from scratch from the same images.
  */
+import {
+  abortSignal,
+  arrayOf,
+  checkArgument,
+  checkFields,
+  finite,
+  func,
+  integer,
+  isPlainObject,
+  objectWith,
+  oneOf,
+  type RulesFor,
+  rule,
+  text,
+} from '../backend/validate.js';
 import type { Dataset, Split } from '../data/dataset.js';
 import { drawByClass, takeByClass } from '../data/draw.js';
 import { DataError } from '../data/errors.js';
+import { dataset as datasetRule, split as splitRule } from '../data/rules.js';
 import { subset } from '../data/subset.js';
 import type { InitScheme } from '../nn/index.js';
 import { type Classifier, evaluate } from './evaluate.js';
 import { type ExtractOptions, extractFeatures, selectRows } from './features.js';
 import { fitLinear, linearErrors } from './linear_classifiers.js';
-import { type Architecture, zfnet } from './model.js';
+import { type Architecture, architectureOf, zfnet } from './model.js';
+import { initScheme, preparedNetwork } from './rules.js';
 import { type TrainingListener, train } from './train.js';
-import type { TrainingOptions } from './training_options.js';
+import { type TrainingOptions, trainingOptions } from './training_options.js';
 
 export const METHODS = ['kept layers', 'from scratch'] as const;
 export type TransferMethod = (typeof METHODS)[number];
@@ -108,6 +125,47 @@ export interface TransferJob {
   signal?: AbortSignal;
 }
 
+const foldRule = objectWith('a fold of transfer(), as onFold is given it', {
+  method: oneOf(...METHODS),
+  perClass: integer(1),
+  fold: integer(),
+  trainTop1Error: finite(0, 1),
+  valTop1Error: finite(0, 1),
+  valTop5Error: finite(0, 1),
+});
+
+const JOB: RulesFor<TransferJob> = {
+  network: preparedNetwork,
+  layer: text,
+  dataset: datasetRule,
+  pool: splitRule,
+  test: splitRule,
+  perClass: arrayOf(integer(1), 1),
+  folds: integer(1),
+  testPerClass: integer(1),
+  scratch: rule('an object { architecture }', isPlainObject),
+  seed: integer(),
+  done: arrayOf(foldRule),
+  onFold: func,
+  onProgress: func,
+  onStep: func,
+  onBroken: func,
+  signal: abortSignal,
+};
+
+const SCRATCH: RulesFor<ScratchOptions> = {
+  architecture: rule('an architecture, such as model.architecture', isPlainObject),
+  init: initScheme,
+  training: rule('an object of training options', isPlainObject),
+  steps: integer(1),
+};
+
+function checkScratch(scratch: ScratchOptions): void {
+  checkFields('transfer: scratch', scratch, SCRATCH, ['architecture']);
+  architectureOf(scratch.architecture.preset, scratch.architecture);
+  trainingOptions(scratch.training);
+}
+
 /**
  * Learns from few images, several times, with kept layers and from scratch, on the same draws: more images a class contain the
  * fewer ones, and a fold's test images are the same for all.
@@ -115,6 +173,9 @@ export interface TransferJob {
  * @throws DataError where a class has too few images
  */
 export async function transfer(job: TransferJob): Promise<TransferRow[]> {
+  checkFields('transfer', job, JOB, ['network', 'layer', 'dataset', 'pool', 'perClass', 'folds']);
+  job.network.model.layer(job.layer);
+  if (job.scratch) checkScratch(job.scratch);
   const folds = planned(job);
   const finished = (job.done ?? []).filter((fold) => folds.some((plan) => sameFold(fold, plan)));
   const todo = folds.filter((plan) => !finished.some((fold) => sameFold(fold, plan)));
@@ -134,6 +195,7 @@ export async function transfer(job: TransferJob): Promise<TransferRow[]> {
 
 /** Means and deviations over the folds, a row a method and number of images, in the order of their first fold. */
 export function transferRows(folds: readonly TransferFold[]): TransferRow[] {
+  checkArgument('transferRows', 'folds', folds, arrayOf(foldRule));
   return [...groupBy(folds, keyOf).values()].map((group) => {
     const [{ method, perClass }] = group;
     const mean = (value: (fold: TransferFold) => number) => group.reduce((sum, fold) => sum + value(fold), 0) / group.length;
