@@ -1,9 +1,11 @@
 /** The training recipe: the paper's values (section 3.1) where it gives them, and the checks that each may be. */
 import {
+  checkArgument,
   checkFields,
   checkOptions,
   finite,
   integer,
+  isPlainObject,
   oneOf,
   orNull,
   positive,
@@ -78,10 +80,7 @@ const OPTIONS: RulesFor<TrainingOptions> = {
   momentum: below1('of at least 0', (value) => value >= 0),
   weightDecay: finite(0),
   maxFilterRms: orNull(positive),
-  schedule: rule(
-    `an object { kind } with a kind of ${SCHEDULES.join(', ')}`,
-    (value) => SCHEDULES.includes((value as ScheduleOptions | null)?.kind as 'step') && typeof value === 'object',
-  ),
+  schedule: rule("a schedule such as { kind: 'step', factor: 0.1, every: 30 }", isPlainObject),
   augment: oneOf(...AUGMENTATIONS),
   seed: integer(),
 };
@@ -103,6 +102,7 @@ export function trainingOptions(given: Partial<TrainingOptions> = {}): TrainingO
   const defined = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
   const options: TrainingOptions = { ...DEFAULT_TRAINING, ...defined };
   const { schedule } = options;
+  checkArgument('train', 'schedule.kind', schedule.kind, kind);
   const fields = SCHEDULE_FIELDS[schedule.kind];
   checkFields('train: schedule', schedule, fields, Object.keys(fields));
   return options;

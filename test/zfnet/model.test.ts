@@ -176,7 +176,7 @@ describe('presets', () => {
     [{ inputSize: 1.5 }, /inputSize is 1.5/],
     [{ channels: -1 }, /channels is -1/],
     [{ width: 0 }, /width is 0/],
-    [{ dropout: 1 }, /probability is 1/],
+    [{ dropout: 1 }, /dropout is 1/],
   ])('refuse %j', (options, message) => {
     const build = () => withBackend(shapesOnly(), () => zfnet('small', options));
     expect(build).toThrow(ValueError);
@@ -184,7 +184,7 @@ describe('presets', () => {
   });
 
   it('of another name are refused with the names there are', () => {
-    expect(() => architectureOf('vgg' as PresetName)).toThrow(/there is no preset 'vgg', expected one of a, b, zfnet512/);
+    expect(() => architectureOf('vgg' as PresetName)).toThrow(/unknown preset 'vgg', expected one of a, b, zfnet512/);
   });
 
   it("start from the paper's weights at full size, from He's below it", () => {

@@ -77,13 +77,13 @@ describe('trainingOptions', () => {
   it.each([
     [{ epochs: -1 }, /epochs is -1/],
     [{ epochs: Number.NaN }, /epochs is NaN/],
-    [{ momentum: 1 }, /momentum is 1, expected at least 0 and below 1/],
+    [{ momentum: 1 }, /momentum is 1, expected a number of at least 0 and below 1/],
     [{ weightDecay: -1 }, /weightDecay/],
-    [{ maxFilterRms: 0 }, /maxFilterRms is 0, expected more than 0, or null/],
+    [{ maxFilterRms: 0 }, /maxFilterRms is 0, expected a finite number above 0, or null/],
     [{ seed: -1 }, /seed/],
-    [{ augment: 'wild' as never }, /augment is wild, expected one of paper, random, shift, none/],
-    [{ schedule: { kind: 'plateau', factor: 2, patience: 1 } as const }, /schedule\.factor is 2/],
-    [{ schedule: { kind: 'step', factor: 0.1, every: 0 } as const }, /schedule\.every is 0/],
+    [{ augment: 'wild' as never }, /augment is 'wild', expected one of 'paper', 'random', 'shift', 'none'/],
+    [{ schedule: { kind: 'plateau', factor: 2, patience: 1 } as const }, /schedule: factor is 2/],
+    [{ schedule: { kind: 'step', factor: 0.1, every: 0 } as const }, /schedule: every is 0/],
   ])('refuses %o', (options, message) => {
     expect(() => trainingOptions(options)).toThrow(message);
   });

@@ -320,8 +320,8 @@ describe('what cannot be trained on', () => {
     ['another number of classes', { model: () => tinyNet({ classes: 4 }) }, /the network has 4 classes, bars has 3/],
     ['other channels', { dataset: bars({ channels: 3 }) }, /takes 1 channels, the images of bars have 3/],
     ['images of another size', { dataset: bars({ size: 30 }) }, /expected 32×32/],
-    ['a rate of 0', { options: { lr: 0 } }, /lr is 0, expected more than 0/],
-    ['a schedule that does not exist', { options: { schedule: { kind: 'wild' } } }, /schedule is wild, expected one of plateau/],
+    ['a rate of 0', { options: { lr: 0 } }, /lr is 0, expected a finite number above 0/],
+    ['a schedule that does not exist', { options: { schedule: { kind: 'wild' } } }, /schedule.kind is 'wild', expected one of 'plateau'/],
     ['half a batch', { options: { batchSize: 2.5 } }, /batchSize is 2.5/],
   ])('%s', async (_, job, message) => {
     const model = 'model' in job ? (job.model as () => ReturnType<typeof tinyNet>)() : tinyNet();
