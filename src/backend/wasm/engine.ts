@@ -50,6 +50,8 @@ export interface EngineParts {
   threads: number;
   spawn: Spawn | null;
   threadsOffBecause?: string;
+  /** See `PoolParts`. */
+  patienceMs?: number;
 }
 
 export class WasmEngine {
@@ -105,6 +107,7 @@ export class WasmEngine {
             spawn: parts.spawn,
             takeChunk: kernels.takeChunk,
             openTicket: kernels.openTicket,
+            patienceMs: parts.patienceMs,
           })
         : null;
   }

@@ -73,7 +73,11 @@ async function planThreads(asked: number | 'auto'): Promise<Threading> {
   return spawn === null ? single('this runtime has no workers') : { threads, spawn };
 }
 
-export async function createWasmEngine(options: WasmOptions = {}): Promise<WasmEngine> {
+/** @param internals for tests: how workers are started, and how long the caller waits for one that does nothing */
+export async function createWasmEngine(
+  options: WasmOptions = {},
+  internals: { spawn?: Spawn; patienceMs?: number } = {},
+): Promise<WasmEngine> {
   checkRuntime();
   const mode = options.mode ?? 'strict';
   let plan = await planThreads(options.threads ?? 'auto');
@@ -81,8 +85,10 @@ export async function createWasmEngine(options: WasmOptions = {}): Promise<WasmE
   const start = async (module: WebAssembly.Module, build: string, shared: boolean): Promise<WasmEngine> => {
     const { memory, limitBytes } = createMemory(shared);
     const kernels = await instantiate(module, memory);
-    const { threads, spawn, because } = plan;
-    return new WasmEngine({ kernels, module, memory, limitBytes, mode, build, threads, spawn, threadsOffBecause: because });
+    const { threads, because } = plan;
+    const spawn = plan.spawn && (internals.spawn ?? plan.spawn);
+    const { patienceMs } = internals;
+    return new WasmEngine({ kernels, module, memory, limitBytes, mode, build, threads, spawn, threadsOffBecause: because, patienceMs });
   };
 
   if (options.wasm !== undefined) {

@@ -19,7 +19,14 @@ export interface PoolParts {
   spawn: Spawn;
   takeChunk(ticket: number, task: number): number;
   openTicket(ticket: number, task: number, chunks: number): void;
+  /** Milliseconds without a finished chunk after which a worker counts as dead; for tests. */
+  patienceMs?: number;
 }
+
+/** A worker of a heavily loaded machine may take seconds for a chunk; one that takes this long will not finish it. */
+const PATIENCE_MS = 30_000;
+/** The caller sleeps in slices, so that it can see that nothing happens. */
+const SLICE_MS = 1000;
 
 /** A browser's main thread may not sleep. */
 function maySleep(words: Int32Array): boolean {
@@ -41,6 +48,7 @@ export class Pool {
   /** Each kernel's place among the module's exports, which is how workers know it. */
   readonly #indices: Map<string, number>;
   #workers: SpawnedWorker[] | null = null;
+  #disposed = false;
   #task = 0;
 
   constructor(parts: PoolParts) {
@@ -91,7 +99,7 @@ export class Pool {
         error = thrown; // the chunks must all be taken all the same
       }
     }
-    if (Atomics.add(words, F.done, mine) + mine < chunks) this.#join(chunks);
+    if (Atomics.add(words, F.done, mine) + mine < chunks && !this.#join(chunks)) throw this.#giveUp(name);
     if (error !== undefined) throw error;
     if (words[F.failed] !== 0) {
       words[F.failed] = 0;
@@ -100,6 +108,7 @@ export class Pool {
   }
 
   dispose(): void {
+    this.#disposed = true;
     Atomics.store(this.#words, F.task, -1);
     Atomics.notify(this.#words, F.task);
     for (const worker of this.#workers ?? []) worker.terminate();
@@ -119,20 +128,46 @@ export class Pool {
   }
 
   #fail(reason: string): void {
-    if (this.failure !== undefined) return;
+    if (this.failure !== undefined || this.#disposed) return;
     this.failure = `a worker thread failed: ${reason}`;
     this.dispose();
   }
 
-  #join(chunks: number): void {
+  /**
+   * Waits for the chunks that workers took. False if none was finished for so long that a worker must be dead. Time counts slice by slice,
+   * so that a process that was stopped for a while, with all its threads, does not take its workers for dead.
+   */
+  #join(chunks: number): boolean {
     const words = this.#words;
-    const until = performance.now() + SPIN_MS;
+    const patience = this.#parts.patienceMs ?? PATIENCE_MS;
+    const slice = Math.min(SLICE_MS, patience / 4);
+    const started = performance.now();
+    let last = started;
+    let idle = 0;
+    let seen = -1;
     for (;;) {
-      for (let i = 0; i < 100; i++) if (Atomics.load(words, F.done) === chunks) return;
-      if (this.#maySleep && performance.now() > until) break;
+      for (let i = 0; i < 100; i++) {
+        if (Atomics.load(words, F.done) !== chunks) continue;
+        Atomics.store(words, F.callerSleeps, 0);
+        return true;
+      }
+      const done = Atomics.load(words, F.done);
+      const now = performance.now();
+      idle = done === seen ? idle + Math.min(now - last, 2 * slice) : 0;
+      [seen, last] = [done, now];
+      if (idle > patience) return false;
+      if (!this.#maySleep || now - started <= SPIN_MS) continue;
+      Atomics.store(words, F.callerSleeps, 1);
+      Atomics.wait(words, F.done, done, slice);
     }
-    Atomics.store(words, F.callerSleeps, 1);
-    for (let done = Atomics.load(words, F.done); done !== chunks; done = Atomics.load(words, F.done)) Atomics.wait(words, F.done, done);
-    Atomics.store(words, F.callerSleeps, 0);
+  }
+
+  /** From here on the caller works alone: what the worker left undone is lost, and so is the result of this call. */
+  #giveUp(name: string): BackendError {
+    const seconds = (this.#parts.patienceMs ?? PATIENCE_MS) / 1000;
+    this.#fail(`it finished no work for ${seconds} s`);
+    return new BackendError(
+      `wasm: kernel ${name}: a worker thread finished no work for ${seconds} s; its result is lost. From now on one thread is used: repeat the work, or resume from a checkpoint`,
+    );
   }
 }

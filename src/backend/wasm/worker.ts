@@ -53,7 +53,7 @@ export type Spawn = (data: WorkerData, onFail: (reason: string) => void) => Spaw
 const F = FIELDS;
 
 /** The worker's program: a function of its data. */
-const PROGRAM = `({ module, memory, control, index }) => {
+export const PROGRAM = `({ module, memory, control, index }) => {
   const { exports } = new WebAssembly.Instance(module, { env: { memory } });
   const kernels = WebAssembly.Module.exports(module).map(({ name }) => exports[name]);
   const { takeChunk, setScratch } = exports;
@@ -68,8 +68,7 @@ const PROGRAM = `({ module, memory, control, index }) => {
     const units = words[${F.units}];
     const area = numbers[${F.scratch}] + index * numbers[${F.scratchBytes}];
     const args = Array.from(numbers.subarray(${F.arguments}, ${F.arguments} + words[${F.argumentCount}]));
-    let done = 0;
-    for (let left; (left = takeChunk(ticket, task)) !== 0; done++) {
+    for (let left; (left = takeChunk(ticket, task)) !== 0; ) {
       const begin = (chunks - left) * grain;
       try {
         if (area !== scratch) setScratch((scratch = area));
@@ -77,10 +76,8 @@ const PROGRAM = `({ module, memory, control, index }) => {
       } catch {
         Atomics.store(words, ${F.failed}, 1);
       }
-    }
-    if (done > 0) {
-      Atomics.add(words, ${F.done}, done);
-      if (Atomics.load(words, ${F.callerSleeps}) !== 0) Atomics.notify(words, ${F.done});
+      // Counted chunk by chunk: the caller takes a worker that finishes none for dead.
+      if (Atomics.add(words, ${F.done}, 1) + 1 === chunks && Atomics.load(words, ${F.callerSleeps}) !== 0) Atomics.notify(words, ${F.done});
     }
   };
   let task = Atomics.load(words, ${F.task});
@@ -119,6 +116,7 @@ const spawnNode =
     // Flags of the main thread, such as loaders of TypeScript, are of no use to the worker.
     const worker = new threads.Worker(`(${PROGRAM})(require('node:worker_threads').workerData)`, { eval: true, workerData, execArgv: [] });
     worker.on('error', (error) => onFail(error instanceof Error ? error.message : String(error)));
+    worker.on('exit', () => onFail('it ended'));
     worker.unref();
     return { terminate: () => void worker.terminate() };
   };
