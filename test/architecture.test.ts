@@ -38,7 +38,7 @@ const ROOMS: Record<string, Room> = {
   report: {
     holds: ['src/report/'],
     may: ['zfnet', 'deconv', ...UPPER],
-    bundled: ['fast-png', '@observablehq/plot', 'linkedom'],
+    bundled: ['fast-png', 'fflate', '@observablehq/plot', 'linkedom'],
   },
   // The entry points, the only ones to name backends.
   entry: {

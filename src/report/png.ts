@@ -1,15 +1,32 @@
 /** Pictures as PNG files, and as data URIs that a page holds within itself. */
 import { decode, encode } from 'fast-png';
+import { checkArgument, instanceOf } from '../backend/validate.js';
 import type { Image } from '../data/dataset.js';
+import { FormatError } from '../formats/errors.js';
+import { checkPng } from './png_chunks.js';
 
 /** An 8-bit PNG file, grey or colour as the picture is. */
 export const encodePng = ({ width, height, channels, data }: Image): Uint8Array => encode({ width, height, channels, data });
 
-/** The pixels of an 8-bit PNG file, grey or colour; transparency is not looked at. */
+/**
+ * The pixels of an 8-bit PNG file, grey or colour. Chunks that do not belong to the pixels are ignored.
+ *
+ * Nothing in the file is trusted: its size is checked against its compressed bytes before anything is allocated, and its pixels
+ * are counted while they are inflated, so that a small file cannot ask for much memory or time.
+ *
+ * @throws FormatError for a file that is truncated or damaged, that has a palette, transparency or 16-bit channels, or more than
+ *   100 million pixels
+ */
 export function decodePng(bytes: Uint8Array): Image {
-  const { width, height, channels, data } = decode(bytes);
-  if (channels !== 1 && channels !== 3) throw new RangeError(`decodePng: the picture has ${channels} channels, expected 1 or 3`);
-  return { width, height, channels, data: Uint8Array.from(data) };
+  checkArgument('decodePng', 'bytes', bytes, instanceOf(Uint8Array));
+  const { width, height, channels, plain } = checkPng(bytes);
+  let decoded: ReturnType<typeof decode>;
+  try {
+    decoded = decode(plain, { checkCrc: true });
+  } catch (error) {
+    throw new FormatError(`decodePng: the file is damaged: ${(error as Error).message}; write or fetch it again`, { cause: error });
+  }
+  return { width, height, channels, data: Uint8Array.from(decoded.data) };
 }
 
 /** `data:image/png;base64,…` */

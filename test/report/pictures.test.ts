@@ -1,6 +1,8 @@
 /** Pictures from numbers: shades, crops, windows, sheets, labels, and PNG there and back. */
+import { deflateSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import type { Image } from '../../src/data/index.js';
+import { FormatError, ValueError } from '../../src/index.js';
 import {
   blank,
   contactSheet,
@@ -141,6 +143,36 @@ describe('sheets', () => {
   });
 });
 
+/** A chunk with its length and its checksum. */
+function chunk(type: string, data: Uint8Array): Uint8Array {
+  const bytes = Buffer.alloc(12 + data.length);
+  bytes.writeUInt32BE(data.length);
+  bytes.write(type, 4, 'latin1');
+  bytes.set(data, 8);
+  bytes.writeUInt32BE(crc32(bytes.subarray(4, 8 + data.length)), 8 + data.length);
+  return bytes;
+}
+
+/** The checksum of PNG and gzip, bit by bit. */
+function crc32(bytes: Uint8Array): number {
+  let crc = 0xffffffff;
+  for (const byte of bytes) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1;
+  }
+  return ~crc >>> 0;
+}
+
+/** A PNG whose header may contradict its compressed pixels. `kind` is depth, colour type, compression, filter and interlace. */
+function png(width: number, height: number, compressed: Uint8Array, kind = [8, 2, 0, 0, 0]): Uint8Array {
+  const header = Buffer.alloc(13);
+  header.writeUInt32BE(width);
+  header.writeUInt32BE(height, 4);
+  header.set(kind, 8);
+  const signature = encodePng(ramp(1, 1)).subarray(0, 8);
+  return Uint8Array.from([...signature, ...chunk('IHDR', header), ...chunk('IDAT', compressed), ...chunk('IEND', new Uint8Array())]);
+}
+
 describe('PNG', () => {
   it('comes back as it went, in colour and in grey', () => {
     const colour: Image = { width: 13, height: 7, channels: 3, data: Uint8Array.from(noise(273, 1), (v) => 128 + 127 * v) };
@@ -156,10 +188,48 @@ describe('PNG', () => {
     expect(new Uint8Array(Buffer.from(uri.split(',')[1], 'base64'))).toEqual(new Uint8Array(bytes));
   });
 
-  it('refuses what has transparency', async () => {
+  it('refuses transparency, palettes and 16 bits by a typed error', async () => {
     const { encode } = await import('fast-png');
     const clear = encode({ width: 1, height: 1, channels: 4, data: Uint8Array.of(1, 2, 3, 0) });
     expect(() => decodePng(clear)).toThrow(/4 channels, expected 1 or 3/);
+    expect(() => decodePng(clear)).toThrow(FormatError);
+    const palette = png(1, 1, deflateSync(Uint8Array.of(0, 1)), [8, 3, 0, 0, 0]);
+    expect(() => decodePng(palette)).toThrow(/a palette, expected 1 or 3 channels/);
+    const deep = encode({ width: 1, height: 1, depth: 16, channels: 1, data: Uint16Array.of(40_000) });
+    expect(() => decodePng(deep)).toThrow(/16 bits per channel, expected 8/);
+    expect(() => decodePng('picture.png' as never)).toThrow(ValueError);
+  });
+
+  it('refuses every prefix and every changed byte of its chunks', () => {
+    const bytes = encodePng(ramp(5, 4));
+    for (let length = 0; length < bytes.length; length++) expect(() => decodePng(bytes.slice(0, length))).toThrow(FormatError);
+    for (let at = 0; at < bytes.length; at++) {
+      const changed = bytes.slice();
+      changed[at] ^= 0x10;
+      expect(() => decodePng(changed), `byte ${at}`).toThrow(FormatError);
+    }
+  });
+
+  it('decodes interlaced pictures, and takes no notice of text and colour profiles', () => {
+    const plain = encodePng(ramp(5, 4));
+    // A profile that is not even compressed: it is not looked at.
+    const profile = chunk('iCCP', Uint8Array.of(65, 0, 0, 1, 2, 3));
+    const marked = Uint8Array.from([...plain.subarray(0, 33), ...profile, ...plain.subarray(33)]);
+    expect(decodePng(marked)).toEqual(decodePng(plain));
+    // One pixel lies in the first pass alone, so that its bytes are the same with and without interlacing.
+    const single = png(1, 1, deflateSync(Uint8Array.of(0, 10, 20, 30)), [8, 2, 0, 0, 1]);
+    expect(decodePng(single)).toEqual({ width: 1, height: 1, channels: 3, data: Uint8Array.of(10, 20, 30) });
+  });
+
+  it('answers at once to a size that its bytes cannot hold, and to pixels that never end', () => {
+    const few = deflateSync(new Uint8Array(100));
+    expect(() => decodePng(png(0x7fffffff, 0x7fffffff, few))).toThrow(/2147483647×2147483647 pixels, expected at most/);
+    expect(() => decodePng(png(9_000, 9_000, few))).toThrow(/more than its \d+ compressed bytes can hold/);
+    const bomb = deflateSync(new Uint8Array(256 * 2 ** 20));
+    const before = process.memoryUsage().arrayBuffers;
+    expect(() => decodePng(png(1_000, 1_000, bomb))).toThrow(/inflate to more than 3001000 bytes/);
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(64 * 2 ** 20);
+    expect(() => decodePng(png(0, 4, few))).toThrow(/0×4 pixels/);
   });
 });
 
