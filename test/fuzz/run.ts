@@ -7,7 +7,7 @@
  *   npm run test:fuzz -- --seed 7 --format onnx --only 123   one input again, with the stack of its error
  *   npm run test:fuzz -- --inputs 500 --format onnx,idx      fewer
  *
- * Ends with `N passed, N failed`. Inputs that failed are written to fuzz-failures/, each with the command that repeats it.
+ * Ends with `N passed, N failed`. Inputs that failed are written to runs/fuzz/, each with the command that repeats it.
  */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -17,7 +17,7 @@ import { FAILURES, type Report } from './report.js';
 import { printSummary } from './summary.js';
 import { runSlice } from './watch.js';
 
-const FAILURE_FOLDER = resolve('fuzz-failures');
+const FAILURE_FOLDER = resolve('runs/fuzz');
 /** Inputs that one process tries. Starting one takes about as long as 20 inputs. */
 const SLICE = 500;
 /** Failures of a format that are told one by one; the others are counted. */
