@@ -1,6 +1,6 @@
 /**
- * Kernels that memory holds up rather than arithmetic: pooling, normalisation, dropout, losses, elementwise work and updates. Each is
- * checked against the reference, then told in GB/s, every operand read or written once, beside what copying within the engine reaches.
+ * Memory-bound kernels: pooling, normalisation, dropout, losses, elementwise operations and updates. Each is checked against the reference
+ * and then reported in GB/s, counting every operand once, beside the speed of a copy within the engine's memory.
  */
 import type { Backend, DType, Storage, TypedArray } from '../src/backend/backend.js';
 import { poolParams } from '../src/backend/params.js';
@@ -10,14 +10,14 @@ import { type BenchCase, noise, type Prepared } from './harness.js';
 interface Operand {
   dtype: DType;
   size: number;
-  /** Of outputs that are written without being read, none. */
+  /** Null for outputs, which are written without being read. */
   numbers?: TypedArray;
 }
 
 interface Kernel {
   name: string;
   operands: readonly Operand[];
-  /** Places of those that it writes. */
+  /** Indices of the operands that it writes. */
   outputs: readonly number[];
   run(backend: Backend, ...operands: Storage[]): void;
 }
@@ -29,7 +29,7 @@ const given = (numbers: TypedArray): Operand => ({
 });
 const room = (size: number, dtype: DType = 'float32'): Operand => ({ dtype, size });
 
-/** Of every operand's elements, so many are compared. */
+/** Number of elements compared per operand. */
 const COMPARED = 4096;
 const TOLERANCE = 2e-5;
 
@@ -41,7 +41,7 @@ function place(backend: Backend, operands: readonly Operand[]): Storage[] {
   });
 }
 
-/** Throws unless one run on the backend gave what one run of the reference gives. */
+/** Throws unless one run on the backend gives the same result as one run on the reference. */
 async function compare(kernel: Kernel, backend: Backend, storages: readonly Storage[]): Promise<void> {
   const reference = createReferenceBackend();
   const expected = place(reference, kernel.operands);
@@ -120,7 +120,7 @@ function averaging(name: string, channels: number, size: number, kernel: number,
 }
 
 function normalization(name: string, channels: number, size: number): Kernel[] {
-  // The paper's numbers, over a wider range of values, so that the sums tell.
+  // The paper's constants, with inputs of a wider range, so that the window sums influence the result.
   const p = { n: BATCH, c: channels, h: size, w: size, size: 5, alphaOverSize: 0.02, beta: 0.75, k: 2, region: 'across' } as const;
   const count = BATCH * channels * size * size;
   const x = given(noise(count, 1));
@@ -200,7 +200,7 @@ const KERNELS: Kernel[] = [
 
 export const bandwidthCases: BenchCase[] = KERNELS.map(benchCase);
 
-/** GB/s read and written by copying within the engine's memory, well beyond the caches. */
+/** Measures a copy within the engine's memory, larger than the caches, in GB/s read and written. */
 export function copyBandwidth(backend: Backend): number {
   const [y, x] = place(backend, [room(4 * COUNT), given(noise(4 * COUNT, 1))]);
   let least = Number.POSITIVE_INFINITY;

@@ -1,6 +1,6 @@
 /**
- * Convolutions by shape from real networks: forward, as inference with weights met before, and both gradients of each. Operations are
- * counted as a direct convolution's, whichever way the plan takes.
+ * Convolutions of shapes from real networks: forward, inference with cached weights, and both gradients. Floating-point operations are
+ * counted as those of a direct convolution, whatever algorithm the plan chooses.
  */
 import { type ConvParams, convParams } from '../src/backend/params.js';
 import { type BenchCase, checkSome, noise, stored } from './harness.js';
@@ -25,7 +25,7 @@ const LAYERS: Layer[] = [
   layer('zfnet conv3', 16, 256, 13, 384, 3, 1, 1),
   layer('zfnet conv4', 16, 384, 13, 384, 3, 1, 1),
   layer('zfnet conv5', 16, 384, 13, 256, 3, 1, 1),
-  // A quarter of the width at 64 × 64 pixels: maps of a few pixels, which fill tiles across the batch alone.
+  // A quarter of the width at 64 × 64 pixels: feature maps of a few pixels, which fill tiles only across the batch.
   layer('quarter conv1', 64, 3, 64, 24, 7, 2, 1),
   layer('quarter conv2', 64, 24, 15, 64, 5, 2),
   layer('quarter conv3', 64, 64, 3, 96, 3, 1, 1),
@@ -36,7 +36,7 @@ const LAYERS: Layer[] = [
   layer('lenet conv2', 64, 6, 12, 16, 5),
 ];
 
-/** Every pair of an input pixel and a tap that meets it in output pixel (oh, ow), as places within one channel's planes. */
+/** Every pair of an input pixel and a tap that contributes to output pixel (oh, ow), as indices within one channel's planes. */
 function window(p: ConvParams, oh: number, ow: number, use: (pixel: number, tap: number) => void): void {
   for (let i = 0; i < p.kh; i++) {
     const y = oh * p.strideH + i - p.padTop;

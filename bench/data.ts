@@ -1,7 +1,7 @@
 /**
- * `npm run bench:data -- [--images 512] [--workers 0,1,2] [--threads 2] [--data SOURCE]`: how many JPEGs of 500×375 a second are read,
- * decoded and cut to 256×256, by themselves and while full-size ZFNet trains on every core, and how many times that is what
- * training needs. The last column is how long a training step waited for its images.
+ * `npm run bench:data -- [--images 512] [--workers 0,1,2] [--threads 2] [--data SOURCE]`: measures how many JPEGs of 500×375 per second
+ * are read, decoded and cropped to 256×256, alone and while full-size ZFNet trains on every core, and the ratio to the rate that training
+ * needs. The last column is the time that a training step waited for its images.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
@@ -28,7 +28,7 @@ const SIDE = 256;
 const INPUT = 224;
 const CLASSES = 1000;
 
-/** Pictures with as much detail as photographs: about 60 KB each. */
+/** Synthetic pictures with the amount of detail of photographs: about 60 KB each. */
 async function makeFolder(count: number): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'zfnet-bench-'));
   for (let i = 0; i < count; i++) {
@@ -50,7 +50,7 @@ const batchOf = (count: number) => ({
   labels: tensor(Int32Array.from({ length: count }, (_, i) => (i * 37) % CLASSES)),
 });
 const whole = batchOf(BATCH);
-/** Steps as busy, but short: what was read meanwhile is seen only when a step ends. */
+/** Steps that load all threads but are short, because images read in the meantime are counted only when a step ends. */
 const small = batchOf(2);
 
 async function step({ images, labels } = whole): Promise<void> {
@@ -69,7 +69,7 @@ const seconds = async (work: () => Promise<unknown>): Promise<number> => {
 
 const orderOf = (split: Split, count: number) => Array.from({ length: count }, (_, i) => i % split.length);
 
-/** Images a second with nothing beside. */
+/** Images per second without training. */
 async function alone(split: Split): Promise<number> {
   const time = await seconds(async () => {
     for await (const _ of readBatches(split, orderOf(split, split.length), { batchSize: BATCH }));
@@ -77,7 +77,7 @@ async function alone(split: Split): Promise<number> {
   return split.length / time;
 }
 
-/** Images a second while one training step follows the other. */
+/** Images per second while training steps run back to back. */
 async function beside(split: Split): Promise<number> {
   let done = 0;
   let finished = 0;
@@ -96,13 +96,13 @@ async function beside(split: Split): Promise<number> {
   return (1000 * done) / (finished - start);
 }
 
-/** Seconds that a step waited for its images, with two batches read ahead. */
+/** Seconds that a training step waited for its images, with two batches read ahead. */
 async function waiting(split: Split): Promise<number> {
   let waited = 0;
   let before = performance.now();
   let steps = 0;
   for await (const _ of readBatches(split, orderOf(split, BATCH * (STEPS + 1)), { batchSize: BATCH })) {
-    // Nothing is read ahead of the first step.
+    // The first step has no batch read ahead.
     if (steps++ > 0) waited += performance.now() - before;
     await step();
     await yieldToEvents();
@@ -129,7 +129,7 @@ try {
     await splits.train.get(0);
     const [idle, busy, wait] = [await alone(splits.train), await beside(splits.train), await waiting(splits.train)];
     console.log(
-      `${workers} workers: ${idle.toFixed(0)} images/s alone, ${busy.toFixed(0)} beside training: ${(busy / need).toFixed(1)} times what it takes; a step waited ${(1000 * wait).toFixed(0)} ms`,
+      `${workers} workers: ${idle.toFixed(0)} images/s alone, ${busy.toFixed(0)} beside training: ${(busy / need).toFixed(1)} times the rate that training needs; a step waited ${(1000 * wait).toFixed(0)} ms`,
     );
   }
 } finally {

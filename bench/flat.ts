@@ -1,6 +1,6 @@
 /**
- * `npm run bench:flat -- [--steps 10000]`: trains a small network without a `dispose`, on fresh inputs each step, and prints what memory
- * it held along the way: the engine's tensors, its heap, and the process. Fails unless tensors and heap are flat from step 100 on.
+ * `npm run bench:flat -- [--steps 10000]`: trains a small network on new inputs in each step, without any `dispose`, and prints the memory
+ * of the engine's tensors, of its heap and of the process. Fails unless tensors and heap are constant from step 100 on.
  */
 import { parseArgs } from 'node:util';
 import { crossEntropy, init, memory, SGD, tensor, zfnet } from '../src/index.js';
@@ -9,7 +9,7 @@ import { noise } from './harness.js';
 const { values } = parseArgs({ options: { steps: { type: 'string', default: '10000' } } });
 const steps = Number(values.steps);
 const [batch, size, classes] = [8, 28, 10];
-/** Steps that the allocator has to find its size in. */
+/** Number of steps after which the heap must have reached its final size. */
 const WARM = 100;
 
 await init({ threads: 1 });

@@ -1,4 +1,4 @@
-/** Matrix products: squares, two of ZFNet's convolutions as products in all four forms, and its first linear layer. */
+/** Matrix products: square ones, two of ZFNet's convolutions as products in all four transposition forms, and its first linear layer. */
 import type { MatmulParams } from '../src/backend/params.js';
 import { type BenchCase, checkSome, noise, stored } from './harness.js';
 
@@ -47,7 +47,7 @@ const squares = SIZES.flatMap(({ name, m, n, k }) =>
   }),
 );
 
-/** Forward and both gradients of a linear layer, as autograd asks for them. */
+/** Forward pass and both gradients of a linear layer, in the form that autograd calls them. */
 function linearLayer(name: string, n: number, inFeatures: number, outFeatures: number): BenchCase[] {
   const gradient = { batch: 1, strideA: 0, strideB: 0, transposeB: false };
   return [

@@ -1,7 +1,7 @@
 /**
- * The benchmark's harness: checks each result against sums in double precision, then times it, and prints a table.
- * Timing itself is benchmark.js's. On a machine that does other work too, the best run tells more than the mean, and one
- * thread's processor time more than the clock: speeds and shares are those of the best run, by processor time if it can be told.
+ * The benchmark harness: checks each result against sums in double precision, then times it with benchmark.js, and prints a table.
+ * On a shared machine the best run is more informative than the mean, and the processor time of one thread more than elapsed time. Speeds
+ * and shares are therefore those of the best run, by processor time where it can be measured.
  */
 import Benchmark from 'benchmark';
 import type { Backend, Storage } from '../src/backend/backend.js';
@@ -9,18 +9,21 @@ import { type Ceiling, ceilingFor } from '../src/backend/wasm/ceiling.js';
 
 export interface BenchCase {
   name: string;
-  /** Floating-point operations of one run, where arithmetic sets the pace. */
+  /** Floating-point operations of one run, for compute-bound kernels. */
   flop?: number;
-  /** Bytes read and written by one run, where memory does. */
+  /** Bytes read and written by one run, for memory-bound kernels. */
   bytes?: number;
-  /** Which of its ways the backend takes, where it has several. Winograd's multiplies less than `flop` says, so it may pass the ceiling. */
+  /**
+   * Name of the algorithm that the backend chooses, where it has several. Winograd's algorithm needs fewer multiplications than `flop`, so
+   * it may exceed the ceiling.
+   */
   plan?(backend: Backend): string | undefined;
   prepare(backend: Backend): Prepared;
 }
 
 export interface Prepared {
   run(): void;
-  /** Throws unless the result of the last run is right. */
+  /** Throws unless the result of the last run is correct. */
   check(): Promise<void>;
   release(): void;
 }
@@ -28,23 +31,26 @@ export interface Prepared {
 export interface Result {
   name: string;
   plan?: string;
-  /** By the clock. */
+  /** Elapsed time. */
   bestMs: number;
   meanMs: number;
-  /** Processor time, where one thread works. */
+  /** Processor time, for one thread. */
   cpuMs?: number;
   samples: number;
-  /** One of the two: GFLOP/s, or GB/s. */
+  /** Either GFLOP/s or GB/s is given. */
   gflops?: number;
   gbs?: number;
-  /** Of the ceiling measured in the same run, by mul + add or by fma as the kernels do, times the threads; or of a copy's speed. */
+  /**
+   * Share of the ceiling measured in the same run (mul + add or fma, as the kernels use) times the number of threads, or share of a copy's
+   * speed.
+   */
   share: number;
 }
 
 export interface Options {
   threads: number;
   ceiling: () => Ceiling;
-  /** GB/s of a copy. */
+  /** Speed of a copy in GB/s. */
   copying: number;
   quick: boolean;
 }
@@ -57,7 +63,7 @@ export function cpuMs(run: () => void): number {
   return (user + system) / 1e3;
 }
 
-/** Numbers in [-1, 1), the same every time. */
+/** Deterministic values in [-1, 1). */
 export function noise(count: number, seed: number): Float32Array {
   const numbers = new Float32Array(count);
   let state = seed * 2654435761 + 1;
@@ -68,7 +74,7 @@ export function noise(count: number, seed: number): Float32Array {
   return numbers;
 }
 
-/** Storage of `backend` with these numbers. */
+/** A storage of `backend` with these values. */
 export function stored(backend: Backend, numbers: Float32Array): Storage {
   const storage = backend.allocate('float32', numbers.length);
   backend.write(storage, numbers);
@@ -77,7 +83,9 @@ export function stored(backend: Backend, numbers: Float32Array): Storage {
 
 const CHECKED = 48;
 
-/** Compares some elements, the first and the last among them, with what `expected` computes of sums of `terms` products of noise. */
+/**
+ * Compares some elements, including the first and the last, with `expected`; the tolerance is that of a sum of `terms` products of noise.
+ */
 export async function checkSome(backend: Backend, y: Storage, expected: (index: number) => number, terms: number): Promise<void> {
   const numbers = await backend.read(y);
   const tolerance = 1e-5 * Math.sqrt(terms);
@@ -102,7 +110,7 @@ export async function measure(benchCase: BenchCase, backend: Backend, { threads,
     const bestMs = Math.min(...stats.sample) * 1e3;
     const { flop, bytes = 0 } = benchCase;
     const speed = (flop ?? bytes) / (threads === 1 ? Math.min(bestMs, bestCpu) : bestMs) / 1e6;
-    // In fast mode, the micro-kernel is chosen only once a large product has run.
+    // In fast mode the micro-kernel is chosen when the first large product runs.
     const limit = flop === undefined ? copying : ceilingFor(backend.info(), ceiling());
     return {
       name: benchCase.name,

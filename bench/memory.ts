@@ -1,6 +1,6 @@
 /**
- * `npm run bench:memory -- [--json]`: the most memory that ZFNet needs, beside PyTorch's where it is installed, and what it takes to get
- * going: bytes, `init()` and the first forward pass.
+ * `npm run bench:memory -- [--json]`: measures the peak memory of ZFNet, beside PyTorch's where it is installed, and the cost of
+ * starting: bytes to load, `init()` and the first forward pass.
  */
 import { parseArgs } from 'node:util';
 import { markLine, memoryMarks, startMarks } from './peers/marks.js';

@@ -1,8 +1,8 @@
 /**
  * `npm run bench -- [--filter NAME] [--quick] [--json] [--threads N] [--mode strict|fast]`
  *
- * Times the kernels that carry the work, each as a share of what one thread's arithmetic allows, and then those that memory holds up,
- * each as a share of a copy's speed; both limits are measured beside them.
+ * Times the compute-bound kernels as shares of the arithmetic ceiling and then the memory-bound kernels as shares of a copy's speed. Both
+ * limits are measured in the same run.
  */
 import { parseArgs } from 'node:util';
 import { createCeiling } from '../src/backend/wasm/ceiling.js';

@@ -1,6 +1,6 @@
 /**
- * `npm run bench:step -- [--batch 16] [--threads N]`: a training step of full-size ZFNet (variant `a`, 224×224, 1000 classes): time, images
- * a second, the hours that an epoch of ImageNet would take, and the most memory that it held, beside what was foreseen.
+ * `npm run bench:step -- [--batch 16] [--threads N]`: measures a training step of full-size ZFNet (variant `a`, 224×224, 1000 classes):
+ * time, images per second, hours per ImageNet epoch, and peak memory beside the estimate.
  */
 import { parseArgs } from 'node:util';
 import { crossEntropy, init, memory, SGD, tensor, trainingBytes, zfnet } from '../src/index.js';

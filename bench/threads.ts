@@ -1,7 +1,8 @@
 /**
- * `npm run bench:threads -- [--filter NAME] [--threads 2] [--batch 16] [--rounds 8] [--json]`: what a second thread brings (or `--threads` of them),
- * kernel by kernel and for ZFNet's forward pass and training step. One thread and many take turns, and the best of each counts: both
- * meet the same machine, and other work on it. What memory holds up cannot gain as much as arithmetic: the first line tells how a copy does.
+ * `npm run bench:threads -- [--filter NAME] [--threads 2] [--batch 16] [--rounds 8] [--json]`: measures the speed-up by a second thread (or
+ * by `--threads`), for each kernel and for ZFNet's forward pass and training step. Runs with one and with many threads alternate and the
+ * best of each counts, so that other work on the machine affects both alike. Memory-bound kernels gain less than compute-bound ones; the
+ * first line shows a copy.
  */
 import { parseArgs } from 'node:util';
 import type { Backend } from '../src/backend/backend.js';
@@ -24,7 +25,7 @@ const { values } = parseArgs({
 });
 const [threads, batch, rounds] = [Number(values.threads), Number(values.batch), Number(values.rounds)];
 const CHOSEN = /^(matmul (1024|conv2|conv4)|fc6 batch 16|zfnet)|^(dropout|SGD|limit|cross|ReLU)/;
-/** What we want of two threads. */
+/** Wanted speed-up by two threads. */
 const MARK = 1.85;
 const MARKED = /^matmul conv[24] A·B$|^zfnet conv[24] |^ZFNet/;
 
@@ -67,11 +68,11 @@ interface Run {
   step(): Promise<void>;
   backend: Backend;
   leastMs: number;
-  /** The least that each kernel, in its layer and of its shape, took in a step. */
+  /** Shortest time of each kernel, per layer and shape, in any step. */
   kernels: Map<string, number>;
 }
 
-/** ZFNet at full size on so many threads: a training step, or a forward pass without gradients. */
+/** Full-size ZFNet on a given number of threads: a training step, or a forward pass without gradients. */
 async function prepare(count: number, training: boolean): Promise<Run> {
   await init({ threads: count });
   const model = zfnet('a', { classes: 1000, seed: 1 });
@@ -92,12 +93,12 @@ async function prepare(count: number, training: boolean): Promise<Run> {
         await logits.data();
         logits.dispose();
       };
-  // The first finds out what memory it takes, the second may still move it.
+  // The first step grows the heap; the second may still move blocks.
   for (let i = 0; i < 2; i++) await step();
   return { step, backend: defaultBackend(), leastMs: Number.POSITIVE_INFINITY, kernels: new Map() };
 }
 
-/** Whole steps at their best, and the sum of their kernels at theirs, which other work on the machine disturbs less. */
+/** Best time of whole steps, and the sum of the best times of their kernels, which other work on the machine affects less. */
 async function network(training: boolean): Promise<void> {
   const name = `ZFNet batch ${batch} ${training ? 'training step' : 'forward'}`;
   if (!name.includes(values.filter)) return;

@@ -1,8 +1,8 @@
 /**
  * `npm run bench:top9 -- [--images 10000] [--quick] [--threads N]`
  *
- * What looking into a network costs beside running it: the strongest activations of every map of all five layers against plain
- * inference over the same images, with the memory it takes; and 256 maps of conv5 projected in one walk against one after the other.
+ * Measures what looking into a network costs compared with running it: finding the strongest activations of every map of all five layers
+ * against plain inference over the same images, with the memory needed; and projecting 256 maps of conv5 together against one by one.
  * Results are compared before anything is timed.
  */
 import { parseArgs } from 'node:util';
@@ -26,7 +26,7 @@ await overInference(values.quick ? 512 : Number(values.images));
 await oneWalk(values.quick ? 16 : Number(values.maps));
 process.exit();
 
-/** Images of noise, the same every time, made when they are asked for. */
+/** Deterministic images of noise, generated on demand. */
 function noiseImages(length: number, side: number) {
   const block = Uint8Array.from(noise(side * side * 3 + 4096, 1), (value) => Math.floor(128 + 127 * value));
   const get = async (index: number): Promise<Example> => {
@@ -67,7 +67,7 @@ async function overInference(images: number): Promise<void> {
       logits.dispose();
     }
   };
-  // By turns, so that what else the machine does falls on both.
+  // Alternating, so that other work on the machine affects both alike.
   const times = { inference: [] as number[], looking: [] as number[] };
   resetPeakMemory();
   let resident = 0;
@@ -87,7 +87,7 @@ async function overInference(images: number): Promise<void> {
   model.dispose();
 }
 
-/** On a few images: what is found must be what a look at whole maps finds. */
+/** Checks, on a few images, that the activations found are the maxima of the whole feature maps. */
 async function checkStrongest(model: ZfNet, side: number): Promise<void> {
   const split = noiseImages(5, side);
   const preprocess = (examples: readonly Example[]) => toInput(examples, side);
@@ -102,7 +102,7 @@ async function checkStrongest(model: ZfNet, side: number): Promise<void> {
       Math.max(...activations.subarray((n * output.shape[1] + map) * plane, (n * output.shape[1] + map + 1) * plane)),
     );
     const [{ index, value }] = strongest;
-    // A batch of another size may be summed in another order.
+    // With another batch size the order of summation may differ.
     const isClose = (other: number) => Math.abs(other - value) <= 1e-5 * loudest;
     if (!isClose(Math.max(...best)) || !isClose(best[index]))
       throw new Error(`map ${map}: found ${value} in image ${index}, expected one of ${best}`);
@@ -136,15 +136,15 @@ async function oneWalk(count: number): Promise<void> {
       for (let i = 0; i < expected.length; i++) worst = Math.max(worst, Math.abs(expected[i] - pictures[map][i]) / (scale || 1));
     }
   });
-  if (!(worst < 1e-5)) throw new Error(`the two ways differ by ${worst} of the largest value`);
+  if (!(worst < 1e-5)) throw new Error(`the two methods differ by ${worst} of the largest value`);
   console.log(`${count} maps of conv5 of one image of ${side}×${side}, ${values.threads} threads`);
-  console.log(`  one by one ${alone.toFixed(2)} s, in one walk ${together.toFixed(2)} s: ${(alone / together).toFixed(1)} times faster`);
+  console.log(`  one by one ${alone.toFixed(2)} s, together ${together.toFixed(2)} s: ${(alone / together).toFixed(1)} times faster`);
   console.log(
-    `  the same to ${worst.toExponential(0)} of the largest value; tensors of the walk ${mib(peak)}, of which weights ${mib(4 * model.parameters().reduce((sum, { size }) => sum + size, 0))}`,
+    `  equal to ${worst.toExponential(0)} of the largest value; tensors of the joint projection ${mib(peak)}, of which weights ${mib(4 * model.parameters().reduce((sum, { size }) => sum + size, 0))}`,
   );
 }
 
-/** By the clock; by processor time where one thread works, since the machine may do other work too. */
+/** Elapsed time; for one thread its processor time, because the machine may be shared. */
 async function secondsOf(run: () => Promise<void>): Promise<number> {
   const [start, before] = [performance.now(), process.cpuUsage()];
   await run();

@@ -1,4 +1,4 @@
-/** The operator tests of a folder: each a model with sets of inputs and outputs, in the layout of ONNX's backend tests. */
+/** Operator tests of a folder: each is a model with sets of inputs and expected outputs, in the layout of ONNX's backend tests. */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { toTensor } from '../src/formats/onnx/host_value.js';
@@ -20,7 +20,7 @@ export interface Outcome {
   status: Status;
   /** Operators of the model. */
   operators: string[];
-  /** Why it did not pass. */
+  /** Reason of the failure. */
   reason?: string;
 }
 

@@ -1,4 +1,4 @@
-/** Whether a computed tensor is the expected one, as ONNX's own test runner sees it. */
+/** Compares a computed tensor with the expected one by the rules of ONNX's own test runner. */
 
 import type { HostValue } from '../src/formats/onnx/host_value.js';
 import type { Tensor } from '../src/index.js';
@@ -7,7 +7,7 @@ import type { Tensor } from '../src/index.js';
 const RELATIVE = 1e-3;
 const ABSOLUTE = 1e-7;
 
-/** What differs, in words; null where nothing does. */
+/** Describes the difference; null where there is none. */
 export function difference(got: Tensor, values: ArrayLike<number>, expected: HostValue): string | null {
   if (got.shape.join() !== expected.shape.join()) return `shape [${got.shape}], expected [${expected.shape}]`;
   const float = expected.type.includes('float');

@@ -1,4 +1,4 @@
-/** Networks that between them have every layer that is exported, small enough to run in a second. */
+/** Small networks that together contain every layer that can be exported. */
 import {
   AdaptiveAvgPool2d,
   AvgPool2d,
@@ -28,7 +28,7 @@ export interface Network {
   input: Shape;
 }
 
-/** Running statistics of a trained network are not 0 and 1; nor are these. */
+/** Sets running statistics other than 0 and 1, as in a trained network. */
 function unsettle(model: Sequential): Sequential {
   for (const [name, buffer] of model.namedBuffers()) {
     const noise = randn(buffer.shape, { std: 0.3 }).dataSync();

@@ -1,6 +1,5 @@
 /**
- * Loads what pytorch.py wrote, state dictionaries into networks built here and ONNX files as they are, and compares the
- * outputs with PyTorch's.
+ * Loads the files that pytorch.py wrote (state dicts into networks built here, and ONNX files) and compares the outputs with PyTorch's.
  *
  *   python3 conformance/pytorch.py DIR && npm run conformance:pytorch -- --dir DIR
  */
@@ -55,7 +54,7 @@ for (const file of readdirSync(dir).filter((file) => file.endsWith('.expected.sa
   if (existsSync(graph)) {
     const model = await loadOnnx(readFileSync(graph));
     await check(`${name} (ONNX)`, x, output.data, model);
-    // And down again: some layer in the middle, to the pixels.
+    // Projects a layer in the middle back to the pixels.
     const names = model.layerNames().filter((layer) => ['Relu', 'Clip'].includes(model.layer(layer).kind));
     const layer = names[Math.floor(names.length / 2)];
     const picture = await deconvnet(model).project(x, { layer, map: 1 });

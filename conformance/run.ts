@@ -3,8 +3,8 @@
  *
  *   npm run conformance -- --dir DIR [--backend reference|wasm] [--json]
  *
- * DIR holds folders with `model.onnx` and `test_data_set_*`, as ONNX's repository has them under onnx/backend/test/data. The exit status is 1
- * where a test fails that is not on the list in `known.ts`.
+ * DIR holds folders with `model.onnx` and `test_data_set_*`, as in onnx/backend/test/data of ONNX's repository. The exit status is 1 if a
+ * test fails that is not on the list in `known.ts`.
  */
 import { existsSync } from 'node:fs';
 import { parseArgs } from 'node:util';

@@ -1,8 +1,8 @@
-// Where the browsers are that checks drive, and how Chromium is started.
+// Finds the browsers that the checks drive, and the arguments to start Chromium with.
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-/** The first program of these names on the PATH. */
+/** Path of the first program of these names on the PATH. */
 function find(names) {
   const folders = (process.env.PATH ?? '').split(delimiter);
   return names.flatMap((name) => folders.map((folder) => join(folder, name))).find((path) => existsSync(path));
@@ -12,7 +12,7 @@ export const CHROMIUM_NAMES = ['chromium', 'chromium-browser', 'google-chrome', 
 export const findChromium = () => process.env.CHROME ?? find(CHROMIUM_NAMES);
 export const findFirefox = () => process.env.FIREFOX ?? find(['firefox-esr', 'firefox']);
 
-/** No sandbox within a sandbox, and no calls home. */
+/** No sandbox inside a container, and no network connections of the browser's own. */
 export const CHROMIUM_ARGS = [
   '--no-sandbox',
   '--disable-quic',

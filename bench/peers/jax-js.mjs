@@ -1,4 +1,7 @@
-/** jax-js on its WebAssembly backend: one compiled function a step, NCHW. It has no threads in Node without a browser's Worker. */
+/**
+ * jax-js on its WebAssembly backend: one compiled function per step, layout NCHW. It has no threads in Node, because it needs a browser's
+ * Worker.
+ */
 import { readFileSync } from 'node:fs';
 import { blockUntilReady, defaultDevice, init, jit, lax, nn, numpy as np, tree, valueAndGrad } from '@jax-js/jax';
 import { images, NETWORKS, NORM, oneHot, openWeights } from './networks.mjs';
@@ -8,7 +11,7 @@ const { version } = JSON.parse(readFileSync(new URL('node_modules/@jax-js/jax/pa
 const network = NETWORKS[task.network];
 const LOWEST = -1e30;
 
-// An array is consumed by whatever takes it; `.ref` keeps it for once more.
+// Every use of an array consumes it; `.ref` keeps it for one more use.
 
 function maxPool(x, { kernel, stride, beyond }) {
   const padded =
@@ -27,7 +30,7 @@ function maxPool(x, { kernel, stride, beyond }) {
   return lax.reduceWindow(padded, np.max, [kernel, kernel], [stride, stride]);
 }
 
-/** There is no such operation: the squares of neighbouring channels are added up. */
+/** jax-js has no such operation: the squares of neighbouring channels are added. */
 function normalize(x) {
   const [half, channels] = [(NORM.size - 1) / 2, x.shape[1]];
   const squares = np.pad(x.ref.mul(x.ref), [
@@ -41,7 +44,9 @@ function normalize(x) {
   return x.mul(np.exp(np.log(sum.mul(NORM.alpha / NORM.size).add(NORM.k)).mul(-NORM.beta)));
 }
 
-/** Weights are taken over, as jit-compiled functions do. Dropout is left out: a compiled function would draw its mask but once. */
+/**
+ * The compiled function takes ownership of the weights. Dropout is left out, because a compiled function would sample its mask only once.
+ */
 function forward(weights, x) {
   for (const layer of network.layers) {
     const { weight, bias } = weights[layer.name] ?? {};
@@ -83,7 +88,7 @@ function weightsOf(open) {
 }
 
 await reading('jax-js', version, async () => {
-  if (task.threads > 1) throw new Error('one thread in Node');
+  if (task.threads > 1) throw new Error('jax-js supports one thread only in Node');
   await init('wasm');
   defaultDevice('wasm');
   let weights = weightsOf(openWeights(task.weights));

@@ -1,4 +1,4 @@
-/** What we want to reach beside others, and whether this run did. */
+/** The marks to reach compared with other engines, and whether this run reached them. */
 import type { Memory } from './memory.js';
 import type { PeerName, Task } from './readings.js';
 import { type Compared, nameOf } from './speed.js';
@@ -8,7 +8,7 @@ export interface Mark {
   what: string;
   value: number;
   mark: number;
-  /** Whether the value is to be at least the mark, or at most. */
+  /** Whether the value must be at least or at most the mark. */
   bound: 'least' | 'most';
   unit: string;
   reached: boolean;
@@ -23,7 +23,7 @@ const mark = (what: string, value: number, bound: Mark['bound'], limit: number, 
   reached: bound === 'least' ? value >= limit : value <= limit,
 });
 
-/** Our speed as a multiple of a peer's. */
+/** Our speed divided by a peer's. */
 interface Ratio {
   ours: PeerName;
   theirs: PeerName;

@@ -1,16 +1,16 @@
-/** The most memory that a process needs for ZFNet, beside PyTorch's, and how far the engine's heap of 4 GiB is filled. */
+/** Peak memory of a process that runs ZFNet, beside PyTorch's, and how much of the engine's 4 GiB heap is used. */
 import { type Effort, type PeerName, type Task, take } from './readings.js';
 
 const HEAP_LIMIT = 4 * 2 ** 30;
 
 export interface Memory {
   task: Task;
-  /** Of the whole process. */
+  /** Peak memory of the whole process. */
   peakBytes: number;
   heapBytes: number;
-  /** PyTorch's process; null where it is not there or was not asked. */
+  /** Peak memory of PyTorch's process; null where PyTorch is missing or was not requested. */
   pytorchBytes: number | null;
-  /** Ours, as a share of PyTorch's. */
+  /** Our peak memory divided by PyTorch's. */
   ratio: number | null;
   fitsHeap: boolean;
 }
@@ -20,10 +20,10 @@ const MEMORY: readonly { task: Task; compared: boolean }[] = [
   { task: { workload: 'zfnet-train', batch: 16, threads: 1 }, compared: true },
   { task: { workload: 'zfnet-train', batch: 128, threads: 1 }, compared: false },
 ];
-/** Velocities are there from the second step on. */
+/** The optimiser's velocities exist from the second step on. */
 const EFFORT: Effort = { seconds: 0, runs: 1, warm: 1 };
 
-/** @param peers those that can be had */
+/** @param peers engines that are available */
 export async function measureMemory(peers: readonly PeerName[], say: (text: string) => void): Promise<Memory[]> {
   const results: Memory[] = [];
   for (const { task, compared } of MEMORY) {

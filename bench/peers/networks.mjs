@@ -1,7 +1,7 @@
-/** The two networks that every engine here computes, as tables, with the numbers that go in. */
+/** The two networks that every engine computes, as tables, and their inputs and weights. */
 import { readFileSync } from 'node:fs';
 
-/** Contrast normalisation across channels, as the paper's replications have it. */
+/** Local response normalisation across channels, with the constants used in replications of the paper. */
 export const NORM = { size: 5, alpha: 1e-4, beta: 0.75, k: 2 };
 
 const conv = (name, channels, outputs, kernel, stride = 1, padding = 0) => ({
@@ -13,14 +13,14 @@ const conv = (name, channels, outputs, kernel, stride = 1, padding = 0) => ({
   stride,
   padding,
 });
-/** `beyond`: rows and columns that the last windows reach over the edge, below and to the right, as rounding up has it. */
+/** `beyond`: rows and columns by which the last windows extend beyond the lower and right edge in ceil mode. */
 const pool = (kernel, stride, beyond = 0) => ({ kind: 'pool', kernel, stride, beyond });
 const norm = { kind: 'norm' };
 const linear = (name, inputs, outputs, { relu = true, dropout = 0 } = {}) => ({ kind: 'linear', name, inputs, outputs, relu, dropout });
 
 /** A ReLU follows every convolution, and every linear layer but the last. */
 export const NETWORKS = {
-  /** ZFNet `a` (Zeiler & Fergus 2013, Fig. 3). `map` is the extent of the last maps [channels, height, width]. */
+  /** ZFNet `a` (Zeiler & Fergus 2013, Fig. 3). `map` is the shape of the last feature maps [channels, height, width]. */
   zfnet: {
     input: [3, 224, 224],
     map: [256, 6, 6],
@@ -60,7 +60,7 @@ export const NETWORKS = {
 
 const sizeOf = (shape) => shape.reduce((product, extent) => product * extent, 1);
 
-/** Numbers in [-scale, scale), the same every time. */
+/** Deterministic values in [-scale, scale). */
 function noise(count, scale, seed) {
   const numbers = new Float32Array(count);
   let state = seed * 2654435761 + 1;
@@ -72,8 +72,8 @@ function noise(count, scale, seed) {
 }
 
 /**
- * Where a network's numbers come from: a safetensors file, so that all engines compute the same, or noise of He's size, which costs no
- * memory besides the engine's own.
+ * Source of a network's weights: a safetensors file, so that all engines compute the same, or noise with He's standard deviation, which
+ * needs no memory besides the engine's own.
  *
  * @returns {(name: string, shape: readonly number[]) => Float32Array}
  */
@@ -94,10 +94,10 @@ export function openWeights(path) {
 /** Images [N, C, H, W]: noise. */
 export const images = ({ input }, batch) => noise(batch * sizeOf(input), 1, 7);
 
-/** A class an image. */
+/** One class per image. */
 export const labels = ({ classes }, batch) => Int32Array.from({ length: batch }, (_, i) => (i * 37) % classes);
 
-/** Labels as rows of zeros with a one. */
+/** Labels as one-hot rows. */
 export function oneHot(network, batch) {
   const rows = new Float32Array(batch * network.classes);
   labels(network, batch).forEach((label, i) => {

@@ -1,4 +1,4 @@
-/** onnxruntime's native build. */
+/** The native build of onnxruntime. */
 import runtime from 'onnxruntime-node';
 import { readingOf } from './onnxruntime.mjs';
 import { task } from './reading.mjs';

@@ -1,4 +1,4 @@
-/** onnxruntime's WebAssembly build; its threads work in Node as they are. */
+/** The WebAssembly build of onnxruntime; its threads work in Node without changes. */
 import * as runtime from 'onnxruntime-web';
 import { readingOf } from './onnxruntime.mjs';
 import { task } from './reading.mjs';

@@ -1,4 +1,4 @@
-/** What the two builds of onnxruntime share: they run the ONNX model that our engine exported, and do not train. */
+/** Shared by the two builds of onnxruntime: they run the ONNX model that our engine exported, and cannot train. */
 import { readFileSync } from 'node:fs';
 import { images, NETWORKS } from './networks.mjs';
 import { reading, task } from './reading.mjs';

@@ -1,4 +1,4 @@
-"""PyTorch on the processor (Debian's python3-torch): the native engine to compare with. As the .mjs files beside it: one reading, one JSON line."""
+"""PyTorch on the CPU (Debian's python3-torch), the native engine to compare with. Like the .mjs files beside it: one reading, one JSON line."""
 import argparse
 import json
 import math
@@ -72,7 +72,7 @@ def load(model, path):
 
 
 def noise(shape):
-    """The same numbers as `images` of networks.mjs."""
+    """The same values as `images` of networks.mjs."""
     numbers = numpy.empty(math.prod(shape), "float32")
     state = (7 * 2654435761 + 1) & 0xFFFFFFFF
     for i in range(numbers.size):
@@ -82,7 +82,7 @@ def noise(shape):
 
 
 def peak_memory():
-    """VmHWM: a new process may inherit its parent's figure in ru_maxrss."""
+    """Peak memory by VmHWM, because ru_maxrss may be inherited from the parent process."""
     with open("/proc/self/status") as status:
         return 1024 * int(next(line.split()[1] for line in status if line.startswith("VmHWM")))
 
@@ -92,7 +92,7 @@ extents, classes = SHAPES[network]
 model = NETWORKS[network]()
 if task.weights:
     load(model, task.weights)
-# Only the first image is compared; the others may be anything.
+# Only the first image is compared; the others are arbitrary.
 x = torch.randn([task.batch] + extents)
 x[0] = noise(extents)
 y = torch.tensor([(i * 37) % classes for i in range(task.batch)])

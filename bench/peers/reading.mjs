@@ -1,6 +1,6 @@
 /**
- * What every engine's file shares: one reading a process, `node PEER.mjs --workload zfnet-forward --batch 16 --threads 2`, and one JSON
- * line with what came of it.
+ * Shared by every engine's file: one reading per process, `node PEER.mjs --workload zfnet-forward --batch 16 --threads 2`, which prints one
+ * JSON line with the result.
  */
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -10,15 +10,15 @@ const { values } = parseArgs({
     workload: { type: 'string', default: 'zfnet-forward' },
     batch: { type: 'string', default: '1' },
     threads: { type: 'string', default: '1' },
-    /** How long to measure, and how often at least. */
+    /** Shortest time and smallest number of steps to measure. */
     seconds: { type: 'string', default: '3' },
     runs: { type: 'string', default: '3' },
-    /** Steps before that, at least. */
+    /** Smallest number of warm-up steps. */
     warm: { type: 'string', default: '2' },
-    /** Weights, as safetensors and as a whole ONNX model. */
+    /** Files with the weights (safetensors) and the whole model (ONNX). */
     weights: { type: 'string' },
     model: { type: 'string' },
-    /** Of our own engine. */
+    /** Mode of our own engine. */
     mode: { type: 'string', default: 'strict' },
   },
 });
@@ -27,18 +27,18 @@ export const task = {
   ...values,
   /** `zfnet` or `lenet`. */
   network: values.workload.split('-')[0],
-  /** A training step, or a forward pass. */
+  /** Whether to measure a training step rather than a forward pass. */
   training: values.workload !== 'zfnet-forward',
   batch: Number(values.batch),
   threads: Number(values.threads),
 };
 
 /**
- * The middle time of a step in seconds. Of one thread's, processor time counts where it is less: it is what an otherwise idle core
- * would show.
+ * Median time of a step in seconds. For one thread, processor time counts where it is less, because it is what an idle machine would
+ * show.
  */
 async function secondsOf(step) {
-  // A quarter of the time goes to compilers that look at what is run often.
+  // A quarter of the time is spent on warm-up, so that just-in-time compilers can optimise.
   for (let i = 0, before = performance.now(); i < Number(values.warm) || performance.now() - before < 250 * Number(values.seconds); i++)
     await step();
   const times = [];
@@ -56,7 +56,7 @@ async function secondsOf(step) {
   return times[Math.floor(times.length / 2)];
 }
 
-/** The most memory that this process has had. A new process may inherit its parent's figure in `maxRSS`, but not in VmHWM. */
+/** Peak memory of this process. `maxRSS` may be inherited from the parent process; VmHWM is not. */
 function peakMemoryBytes() {
   try {
     return 1024 * Number(/^VmHWM:\s+(\d+)/m.exec(readFileSync('/proc/self/status', 'utf8'))[1]);
@@ -68,7 +68,7 @@ function peakMemoryBytes() {
 /**
  * Measures a step and prints the line.
  *
- * @param prepare gets the engine and the network ready; returns `step`, and for a forward pass `logits`: what it gave for the first image
+ * @param prepare makes the engine and the network ready; returns `step`, and for a forward pass `logits`, the output for the first image
  */
 export async function reading(peer, version, prepare) {
   const line = { peer, version, workload: task.workload, batch: task.batch, threads: task.threads };

@@ -1,4 +1,4 @@
-/** The engines that are compared, and how a reading is taken: each in a process of its own, so that none disturbs another or its memory. */
+/** The engines that are compared, and how they are measured: each in a process of its own, so that memory and threads are separate. */
 import { execFile, execFileSync, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -11,7 +11,7 @@ import { defaultBackend, init, zfnet } from '../../src/index.js';
 
 export type Workload = 'zfnet-forward' | 'zfnet-train' | 'lenet-train';
 
-/** What is computed, the same for every engine. */
+/** The workload, the same for every engine. */
 export interface Task {
   workload: Workload;
   batch: number;
@@ -23,24 +23,24 @@ export interface Reading extends Task {
   version: string;
   imagesPerSecond: number;
   peakMemoryBytes: number;
-  /** Of our own engine: what its heap has grown to. */
+  /** Size of the heap, for our own engine. */
   heapBytes?: number;
-  /** Of a forward pass: what it gave for the first image. */
+  /** Output for the first image, for a forward pass. */
   logits?: number[];
 }
 
-/** How long to measure. */
+/** Duration of a measurement. */
 export interface Effort {
   seconds: number;
-  /** Steps at least. */
+  /** Smallest number of steps. */
   runs: number;
-  /** Steps before that, at least. */
+  /** Smallest number of warm-up steps. */
   warm: number;
 }
 
 interface Peer {
   command: readonly [string, ...string[]];
-  /** Why it has no part in a task; undefined where it has. */
+  /** Reason why the engine cannot run a task; undefined where it can. */
   absent?: (task: Task) => string | undefined;
 }
 
@@ -72,7 +72,7 @@ export const absentFrom = (peer: PeerName, task: Task): string | undefined => (P
 const OURS: readonly PeerName[] = ['zfnet', 'zfnet fast'];
 
 /**
- * Gets those of the engines ready that can be had: installs the packages where one is asked for that needs them.
+ * Makes the requested engines ready where possible; installs their packages at the first use.
  *
  * @returns the engines that are left out, with the reason
  */
@@ -86,13 +86,16 @@ export function preparePeers(peers: readonly PeerName[]): Map<PeerName, string> 
   return left;
 }
 
-/** One network's weights, for all engines to compute the same. */
+/** Files with one network's weights, used by all engines. */
 export interface Files {
   weights: string;
   model: string;
 }
 
-/** Writes a ZFNet's weights to a folder of their own for the time of `use`. They are He's, so that outputs differ well from one another. */
+/**
+ * Writes the weights of a ZFNet to a temporary folder while `use` runs. He initialisation makes the outputs clearly different from each
+ * other.
+ */
 export async function withFiles<T>(use: (files: Files) => Promise<T>): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), 'zfnet-peers-'));
   try {
@@ -109,10 +112,10 @@ export async function withFiles<T>(use: (files: Files) => Promise<T>): Promise<T
   }
 }
 
-/** Threads that wait by spinning may take this long where other work has the processors. */
+/** Time limit of one reading. Engines whose threads spin while waiting can be this slow when the machine is shared. */
 const TIME_LIMIT_MS = 20 * 60_000;
 
-/** Takes one reading. Throws what the engine says where it fails. */
+/** Takes one reading. Throws the engine's own error message where it fails. */
 export async function take(peer: PeerName, task: Task, effort: Effort, files?: Files): Promise<Reading> {
   const [program, ...first] = PEERS[peer].command;
   const options = { ...task, ...effort, ...(task.workload === 'zfnet-forward' ? files : {}) };
@@ -124,7 +127,7 @@ export async function take(peer: PeerName, task: Task, effort: Effort, files?: F
       else resolve(stdout);
     });
   });
-  // Some engines talk on standard output too.
+  // Some engines write to standard output as well.
   const line = output.split('\n').findLast((text) => text.startsWith('{'));
   const result = JSON.parse(line ?? '{"error":"no reading"}') as Reading & { error?: string };
   if (result.error !== undefined) throw new Error(result.error);

@@ -1,8 +1,9 @@
 /**
  * `npm run bench:peers -- [--quick] [--only zfnet-forward,zfnet-train,lenet,memory,size] [--peers tfjs-wasm,pytorch] [--rounds 3] [--json | --markdown]`
  *
- * Our engine side by side with others on the same work, in one run, and the marks that we want to reach. Engines come from a package of
- * their own, which is installed at the first run; PyTorch is taken where /usr/bin/python3 has it. In brackets: our strict mode's multiple.
+ * Compares our engine with others on the same workloads in one run, and prints the marks to reach. The other engines are in a package of
+ * their own, which is installed at the first run; PyTorch is used where /usr/bin/python3 has it. In brackets: our strict mode divided by
+ * the engine.
  */
 import { parseArgs } from 'node:util';
 import { markLine, memoryMarks, speedMarks, startMarks } from './marks.js';
@@ -28,7 +29,7 @@ const { values } = parseArgs({
   },
 });
 
-/** The words of a list, all of them known. */
+/** Splits a comma-separated list and checks that every entry is known. */
 function chosen<T extends string>(option: string, list: string, known: readonly T[]): T[] {
   const words = list.split(',');
   const strange = words.find((word) => !known.some((each) => each === word));
@@ -39,7 +40,7 @@ function chosen<T extends string>(option: string, list: string, known: readonly 
 const only = chosen('only', values.only, SECTIONS);
 const asked = chosen('peers', values.peers, PEER_NAMES);
 const left = preparePeers(asked);
-// Ours come first: the others' outputs are checked against them.
+// Our engine runs first, because the outputs of the others are checked against it.
 const peers: PeerName[] = PEER_NAMES.filter((peer) => peer.startsWith('zfnet') || (asked.includes(peer) && !left.has(peer)));
 const rounds = Number(values.rounds ?? (values.quick ? 1 : 3));
 const effort = values.quick ? QUICK : THOROUGH;
@@ -63,7 +64,7 @@ const marks = [...compared.flatMap(speedMarks), ...memoryMarks(memory), ...(size
 
 const { cpu, processors, node } = machine();
 show(
-  `${cpu}, ${processors} processors, Node ${node}; middle of ${rounds} round${rounds === 1 ? '' : 's'}${values.quick ? ', each short: for trying out, not for conclusions' : ''}`,
+  `${cpu}, ${processors} processors, Node ${node}; median of ${rounds} round${rounds === 1 ? '' : 's'}${values.quick ? ', each short: not for conclusions' : ''}`,
 );
 if (compared.length > 0) show(speedTable(compared, peers, values.markdown));
 for (const { task, failed } of compared)

@@ -1,4 +1,6 @@
-/** How fast the engines are, each workload in rounds of one reading an engine, so that what else the machine does falls on all of them. */
+/**
+ * Measures the engines' speed: each workload in rounds with one reading per engine, so that other work on the machine affects all alike.
+ */
 import { absentFrom, type Effort, type Files, type PeerName, type Reading, type Task, take } from './readings.js';
 
 export const FORWARD: readonly Task[] = [1, 16].flatMap((batch) =>
@@ -8,9 +10,9 @@ export const TRAIN: readonly Task[] = [1, 2].map((threads) => ({ workload: 'zfne
 export const LENET: readonly Task[] = [{ workload: 'lenet-train', batch: 64, threads: 1 }];
 
 export interface Speed {
-  /** The middle one of all rounds. */
+  /** Median of all rounds. */
   imagesPerSecond: number;
-  /** Of all rounds. */
+  /** Maximum over all rounds. */
   slowest: number;
   fastest: number;
   peakMemoryBytes: number;
@@ -20,13 +22,13 @@ export interface Speed {
 export interface Compared {
   task: Task;
   speeds: Partial<Record<PeerName, Speed>>;
-  /** Why an engine has no part in it. */
+  /** Reason why an engine cannot run the task. */
   absent: Partial<Record<PeerName, string>>;
-  /** What went wrong with one that has. */
+  /** Error of an engine that should run the task. */
   failed: Partial<Record<PeerName, string>>;
 }
 
-/** How far an engine's outputs may be from ours, relative to our largest. */
+/** Largest allowed difference between an engine's outputs and ours, relative to our largest output. */
 const LIMIT = 1e-3;
 
 /** Compares the engines on a task. Every engine's first forward pass is checked against ours before its speed counts. */

@@ -1,4 +1,4 @@
-/** What it takes to get going: bytes over the wire, the time of `init()`, and that of the first forward pass of a small network. */
+/** Cost of starting: bytes to load, the time of `init()`, and the time of the first forward pass of a small network. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -41,7 +41,7 @@ export async function measureSizes(): Promise<Sizes> {
 
 const compressed = (bytes: Uint8Array): number => gzipSync(bytes, { level: 9 }).length;
 
-/** Bundles as for a web page, what is loaded on demand apart, and adds up what is always loaded. */
+/** Bundles as for a web page, with on-demand parts in chunks of their own, and sums the parts that are always loaded. */
 async function bundle(code: string): Promise<{ code: number; kernels: number }> {
   const { outputFiles, metafile } = await build({
     stdin: { contents: code, resolveDir: ROOT, loader: 'ts' },
@@ -71,7 +71,7 @@ async function bundle(code: string): Promise<{ code: number; kernels: number }> 
   return { code: [...always].reduce((sum, name) => sum + bytesOf(name), 0), kernels: bytesOf(kernels) };
 }
 
-/** The middle one of so many fresh processes. */
+/** Median of `count` fresh processes. */
 export function measureStart(processes: number): Start {
   const script = fileURLToPath(new URL('start.mjs', import.meta.url));
   const all = Array.from({ length: processes }, () => JSON.parse(execFileSync(process.execPath, [script], { encoding: 'utf8' })) as Start);

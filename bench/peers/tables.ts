@@ -3,18 +3,18 @@ import { cpus } from 'node:os';
 import type { PeerName } from './readings.js';
 import { type Compared, nameOf } from './speed.js';
 
-/** What the figures were taken on. */
+/** The machine that the figures were measured on. */
 export const machine = () => ({ cpu: cpus()[0]?.model ?? 'unknown', processors: cpus().length, node: process.version });
 
 const digits = (value: number): string => String(Number(value.toPrecision(3)));
 
-/** A row a workload, a column an engine: images a second, and our strict mode as a multiple of it. */
+/** One row per workload, one column per engine: images per second, and our strict mode as a multiple of it. */
 export function speedTable(compared: readonly Compared[], peers: readonly PeerName[], markdown: boolean): string {
   const versions = new Map(
     compared.flatMap(({ speeds }) => peers.flatMap((peer) => (speeds[peer] ? [[peer, speeds[peer].version] as const] : []))),
   );
   const rows = [
-    ['images a second', ...peers.map((peer) => `${peer} ${versions.get(peer) ?? ''}`.trim())],
+    ['images per second', ...peers.map((peer) => `${peer} ${versions.get(peer) ?? ''}`.trim())],
     ...compared.map(({ task, speeds }) => [
       nameOf(task),
       ...peers.map((peer) => {

@@ -1,13 +1,13 @@
 /**
- * Threads for TensorFlow.js in Node. Its WebAssembly backend switches them off there, starts them from blob: addresses, which Node's workers
- * cannot load, and takes half of the processors at most. Here workers get files instead; nothing in the kernels changes.
+ * Threads for TensorFlow.js in Node. Its WebAssembly backend disables threads in Node, starts them from blob: URLs, which Node's workers
+ * cannot load, and uses at most half of the processors. This file starts the workers from files instead; the kernels are unchanged.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** What the module takes for granted around it. */
+/** Globals that the module expects. */
 const prelude = (file) =>
   `var require$$0 = require("fs"), require$$1 = require("path"), require$$3 = require("perf_hooks"), require$$4 = require("os");
 var commonjsGlobal = globalThis, _scriptDir = ${JSON.stringify(file)};

@@ -1,4 +1,4 @@
-/** TensorFlow.js on its WebAssembly backend, in the only layout that it has: NHWC. */
+/** TensorFlow.js on its WebAssembly backend, in its only layout, NHWC. */
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { images, NETWORKS, NORM, oneHot, openWeights } from './networks.mjs';
@@ -6,12 +6,15 @@ import { reading, task } from './reading.mjs';
 import { enableThreads } from './tfjs-threads.mjs';
 
 const require = createRequire(import.meta.url);
-// The whole package: the core alone registers no gradients.
+// The whole package, because the core alone registers no gradients.
 const tf = require('@tensorflow/tfjs');
 const wasm = require('@tensorflow/tfjs-backend-wasm');
 const network = NETWORKS[task.network];
 
-/** Convolutions' weights [O, C, H, W] as [H, W, C, O]; linear ones' [out, in] as [in, out], the first one's rows in the order of NHWC maps. */
+/**
+ * Converts convolution weights [O, C, H, W] to [H, W, C, O] and linear weights [out, in] to [in, out]; the rows of the first linear layer
+ * follow the order of NHWC maps.
+ */
 function weightsOf(open, variable) {
   const found = {};
   let first = true;
@@ -55,7 +58,7 @@ function forward(x, weights, training) {
   return x;
 }
 
-/** The backend cannot compute a convolution's weight gradient: it is put together from slices and matrix products, which it can. */
+/** The backend has no weight gradient of convolution; it is composed of slices and matrix products, which it has. */
 function patchWeightGradient() {
   tf.unregisterGradient('Conv2D');
   tf.registerGradient({

@@ -1,4 +1,4 @@
-/** Our own engine, as its users get it: the built package. */
+/** Our own engine, as the built package that users install. */
 import { readFileSync } from 'node:fs';
 import * as zf from '../../dist/index.js';
 import { images, labels, NETWORKS, openWeights } from './networks.mjs';

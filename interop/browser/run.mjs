@@ -1,5 +1,5 @@
-// Opens a report in a real browser and uses it as readers do: by mouse, by keyboard, on a phone, in the dark, and with axe's eye on
-// accessibility. `npm run test:browser -- runs/demo/report/index.html [--shots FOLDER]`. Fails with what it found.
+// Opens a report in a real browser and tests it by mouse, by keyboard, at phone size, in the dark colour scheme and with axe for
+// accessibility. `npm run test:browser -- runs/demo/report/index.html [--shots FOLDER]`. Exits with status 1 if a check fails.
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -61,7 +61,7 @@ try {
   await browser.close();
 }
 
-/** Opens a map by mouse and one by keyboard, and switches the way down. */
+/** Opens one map by mouse and one by keyboard, and switches the projection mode. */
 async function useMaps(page, where) {
   const closed = page.locator('.open-map:not([open])');
   check((await closed.count()) > 0, `${where}: there is no map to open`);
@@ -88,7 +88,7 @@ async function useMaps(page, where) {
   await page.locator('.switch input[value=deconvnet]').check();
 }
 
-/** Points at a place of an occlusion map: the picture behind it shows the square there. */
+/** Points at a position of an occlusion map and checks that the picture shows the square there. */
 async function useOcclusion(page, where) {
   const explorer = page.locator('.occlusion').first();
   if ((await explorer.count()) === 0) return;

@@ -1,4 +1,4 @@
-// Pages of real browsers: the engine on the main thread and in a worker, with and without the headers that let memory be shared.
+// Runs the engine in pages of real browsers: on the main thread and in a worker, with and without the headers that allow shared memory.
 
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
@@ -42,7 +42,7 @@ const inWorker = (options) =>
     worker.postMessage(options);
   });
 
-/** Ways to run the engine in a page: what to run there, whether memory may be shared, and the threads to ask for and to get. */
+/** Configurations of the engine in a page: where it runs, whether memory may be shared, and the threads requested and expected. */
 const WAYS = [
   { name: 'page', run: onMain, isolated: true, asked: 1, threads: 1 },
   { name: 'page', run: onMain, isolated: true, asked: 2, threads: 2 },
@@ -55,7 +55,7 @@ const BROWSERS = {
   Firefox: { engine: 'firefox', path: findFirefox, options: { channel: 'moz-firefox' } },
 };
 
-/** Trains in every way in every browser of that name that is installed: [name, result, threads expected], or [name, why not]. */
+/** Trains in every configuration in an installed browser: [name, result, threads expected], or [name, reason why not]. */
 export async function* inBrowsers(only) {
   const playwright = await import('playwright-core');
   for (const [browserName, { engine, path, options }] of Object.entries(BROWSERS)) {

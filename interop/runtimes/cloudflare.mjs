@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
-/** A port that is free now. */
+/** Finds a free port. */
 const freePort = () =>
   new Promise((resolve) => {
     const server = createServer().listen(0, '127.0.0.1', () => {
@@ -33,7 +33,7 @@ const config :Workerd.Config = (
 `;
 }
 
-/** Trains there and returns what came of it. */
+/** Trains in workerd and returns the result. */
 export async function inWorkerd() {
   const folder = mkdtempSync(join(tmpdir(), 'zfnet-workerd-'));
   const port = await freePort();
@@ -52,7 +52,7 @@ export async function inWorkerd() {
         if (!response.ok) throw new Error(`workerd answers ${response.status}: ${text || said}`);
         return JSON.parse(text);
       } catch (error) {
-        // It takes a moment to listen.
+        // The server needs a moment before it listens.
         if (!(error instanceof TypeError) || attempt === 50 || workerd.exitCode !== null) throw said ? new Error(said) : error;
         await new Promise((resolve) => setTimeout(resolve, 100));
       }

@@ -1,4 +1,4 @@
-// For runtimes with a command line: `command.mjs THREADS` prints what training gave.
+// For runtimes with a command line: `command.mjs THREADS` prints the result of training.
 import * as zfnet from '../../dist/index.js';
 import { train } from './train.mjs';
 

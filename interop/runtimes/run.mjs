@@ -1,5 +1,5 @@
 // Trains the same network in every runtime, with one and two threads, and fails unless all end with the same weights, bit for bit.
-// `npm run test:runtimes -- [--only TEXT]`. Browsers are taken where they are installed.
+// `npm run test:runtimes -- [--only TEXT]`. Browsers are included where they are installed.
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

@@ -1,4 +1,5 @@
-// Trains a small ZFNet for a few steps and makes a digest of all its weights: the same in every runtime, for any number of threads.
+// Trains a small ZFNet for a few steps and computes a digest of all its weights, which must be equal in every runtime and for any number of
+// threads.
 
 /** `zfnet` is the library as this runtime imports it, `options` are those of its `init`. */
 export async function train(zfnet, options) {
