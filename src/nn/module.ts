@@ -1,4 +1,5 @@
 /** The base of layers and networks: parameters by name, training and evaluation mode, state to save and load. */
+import { indexOfNonFinite } from '../backend/validate.js';
 import {
   type Backend,
   type DType,
@@ -118,13 +119,13 @@ export abstract class Module {
    *
    * @param state tensors or typed arrays by name, as from `stateDict()`, `loadSafetensors` or PyTorch
    * @param options.strict whether missing and superfluous names are errors (default true)
-   * @throws StateError naming what does not fit
+   * @throws StateError naming what does not fit, or a tensor that holds a NaN or an infinity
    */
   loadStateDict(state: Record<string, Tensor | { shape: Shape; data: TypedArray }>, options: { strict?: boolean } = {}): void {
     const own = new Map(Object.entries(this.stateDict()));
     const problems: string[] = [];
     for (const [name, target] of own) {
-      const source = state[name];
+      const source = Object.hasOwn(state, name) ? state[name] : undefined;
       if (!source) problems.push(`${name} is missing`);
       else if (source.shape.join() !== target.shape.join())
         problems.push(`${name} has shape [${source.shape}], expected [${target.shape}]`);
@@ -139,10 +140,17 @@ export abstract class Module {
       throw new StateError(
         `loadStateDict: the state does not fit this network: ${fatal.slice(0, 6).join('; ')}${fatal.length > 6 ? '; …' : ''}`,
       );
-    for (const [name, target] of own) {
-      const source = state[name];
-      if (source) target.set(source instanceof Tensor ? source.dataSync() : source.data);
+    const sources = new Map<string, TypedArray>();
+    for (const [name] of own) {
+      const source = Object.hasOwn(state, name) ? state[name] : undefined;
+      if (source) sources.set(name, source instanceof Tensor ? source.dataSync() : source.data);
     }
+    for (const [name, data] of sources) {
+      const bad = indexOfNonFinite(data);
+      if (bad >= 0)
+        throw new StateError(`loadStateDict: ${name} holds ${data[bad]} at place ${bad}, expected finite numbers; take another file`);
+    }
+    for (const [name, data] of sources) own.get(name)?.set(data);
   }
 
   /** Moves the parameters and buffers to another backend or number type. Gradients are dropped. */

@@ -60,7 +60,6 @@ export {
 export { inCentreCrop, meanShade, plainImage } from './occluder.js';
 export { type MeanOptions, meanImage, Preprocess, type PreprocessOptions, scaleFor, sideFor } from './preprocess.js';
 export {
-  epochCheckpoints,
   isTrained,
   type LoadedModel,
   loadModel,
@@ -83,7 +82,7 @@ export {
   readRunConfig,
   writeConfig,
 } from './run_config.js';
-export { MemoryStore, PATHS, type RunStore } from './run_store.js';
+export { epochCheckpoints, MemoryStore, PATHS, type RunStore } from './run_store.js';
 export { startFrom } from './start_from.js';
 export { type StepReport, type TrainingListener, type TrainJob, type TrainResult, train } from './train.js';
 export { DEFAULT_TRAINING, SCHEDULES, type ScheduleOptions, type TrainingOptions, trainingOptions } from './training_options.js';

@@ -1,6 +1,9 @@
 /** `metrics.jsonl`: one line an epoch. */
 import { checkArgument } from '../backend/validate.js';
+import { FormatError } from '../formats/errors.js';
+import { parseJson } from '../formats/json.js';
 import { runStore } from './rules.js';
+import { checkFields, METRICS_RULES } from './run_rules.js';
 import { PATHS, type RunStore, readText, writeText } from './run_store.js';
 
 export interface EpochMetrics {
@@ -23,23 +26,34 @@ export interface EpochMetrics {
   peakBytes?: number;
 }
 
-/** The epochs so far. A last line that was cut off while it was written is left out. */
+/**
+ * The epochs so far. A last line that was cut off while it was written is left out.
+ *
+ * @throws FormatError naming another line that is not what an epoch leaves
+ */
 export async function readMetrics(store: RunStore): Promise<EpochMetrics[]> {
   checkArgument('readMetrics', 'store', store, runStore);
-  const text = (await readText(store, PATHS.metrics)) ?? '';
-  return text.split('\n').flatMap((line) => {
+  const lines = ((await readText(store, PATHS.metrics)) ?? '').split('\n');
+  return lines.flatMap((line, i) => {
+    if (line.trim() === '') return [];
+    const where = `${PATHS.metrics}: line ${i + 1}`;
+    let value: unknown;
     try {
-      return line.trim() === '' ? [] : [JSON.parse(line) as EpochMetrics];
-    } catch {
-      return [];
+      value = parseJson(line);
+    } catch (cause) {
+      if (i === lines.length - 1) return [];
+      throw new FormatError(`${where} is not JSON; remove the line, or restore the file from a copy`, { cause });
     }
+    checkFields(where, value, METRICS_RULES);
+    return [value as unknown as EpochMetrics];
   });
 }
 
-/** Drops what was written beyond an epoch that training goes on from, so that no epoch stands there twice. */
+/** Drops what was written beyond an epoch that training resumes from, so that no epoch stands there twice. */
 export async function truncateMetrics(store: RunStore, epoch: number): Promise<EpochMetrics[]> {
   const text = await readText(store, PATHS.metrics);
-  const kept = (await readMetrics(store)).filter((line) => line.epoch <= epoch);
+  const byEpoch = new Map((await readMetrics(store)).map((line) => [line.epoch, line]));
+  const kept = [...byEpoch.values()].filter((line) => line.epoch <= epoch).sort((a, b) => a.epoch - b.epoch);
   const wanted = kept.map((line) => `${JSON.stringify(line)}\n`).join('');
   if (text !== null && text !== wanted) await writeText(store, PATHS.metrics, wanted);
   return kept;

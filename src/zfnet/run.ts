@@ -1,17 +1,19 @@
 /** Opening what training left: the network with its weights, what its input looks like and what its outputs mean. */
 import { checkArgument, checkOptions, func, objectWith, type RulesFor, text } from '../backend/validate.js';
 import { bytes as bytesRule } from '../data/rules.js';
-import { type Checkpoint, decodeCheckpoint } from '../formats/checkpoint.js';
+import { decodeCheckpoint } from '../formats/checkpoint.js';
 import { FormatError } from '../formats/errors.js';
 import { type InitScheme, type Network, StateError } from '../nn/index.js';
+import { checkpointInfo } from './checkpoint_info.js';
 import type { Classifier } from './evaluate.js';
 import { type EpochMetrics, readMetrics } from './metrics.js';
-import { type Architecture, type ZfNet, zfnet } from './model.js';
+import { type ZfNet, zfnet } from './model.js';
 import { Preprocess, type PreprocessOptions } from './preprocess.js';
 import { runStore } from './rules.js';
 import { type ImportedConfig, type ImportedNetwork, isImported, type RunConfig, readRunConfig } from './run_config.js';
 import { PATHS, type RunStore } from './run_store.js';
 import type { TrainingState } from './training_state.js';
+import { checkTrainingState } from './training_state_check.js';
 
 /** A network out of a checkpoint, in evaluation mode. */
 export interface LoadedModel extends Classifier {
@@ -119,18 +121,6 @@ function meanPlanes(mean: readonly number[], { channels, side }: PreprocessOptio
   return Float32Array.from({ length: channels * side * side }, (_, i) => mean[Math.floor(i / (side * side))]);
 }
 
-/** The checkpoints that a run keeps of its epochs, in order. */
-export async function epochCheckpoints(store: RunStore): Promise<{ epoch: number; path: string }[]> {
-  checkArgument('epochCheckpoints', 'store', store, runStore);
-  const paths = await store.list();
-  return paths
-    .flatMap((path) => {
-      const epoch = Number(/^checkpoints\/epoch-(\d+)\.safetensors$/.exec(path)?.[1]);
-      return Number.isNaN(epoch) ? [] : [{ epoch, path }];
-    })
-    .sort((a, b) => a.epoch - b.epoch);
-}
-
 /**
  * The network in a checkpoint's bytes, in evaluation mode.
  *
@@ -140,25 +130,11 @@ export function loadModel(bytes: Uint8Array, name: string): LoadedModel {
   checkArgument('loadModel', 'bytes', bytes, bytesRule);
   checkArgument('loadModel', 'name', name, text);
   const checkpoint = decodeCheckpoint(bytes, name);
-  const { architecture, init, classes, fingerprint, preprocess, training } = readInfo(checkpoint, name);
+  const { architecture, init, classes, fingerprint, preprocess } = checkpointInfo(checkpoint, name);
+  const { training } = checkpoint.info;
+  if (training !== undefined) checkTrainingState(training, `${name}: its metadata 'training'`);
   const model = zfnet(architecture.preset, { ...architecture, init });
   model.loadStateDict(checkpoint.weights);
   model.eval();
   return { model, preprocess: new Preprocess(preprocess, checkpoint.mean), classes, init, fingerprint, training };
-}
-
-interface Info {
-  architecture: Architecture;
-  init: InitScheme;
-  classes: string[];
-  fingerprint: string;
-  preprocess: PreprocessOptions;
-  training?: TrainingState;
-}
-
-function readInfo({ info }: Checkpoint, name: string): Info {
-  for (const key of ['architecture', 'init', 'classes', 'preprocess']) {
-    if (info[key] === undefined) throw new FormatError(`${name}: its metadata lacks '${key}'`);
-  }
-  return info as unknown as Info;
 }

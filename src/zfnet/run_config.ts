@@ -1,13 +1,26 @@
 /** `config.json`: everything needed to repeat a run, and the comparison that keeps a run from going on with something else. */
-import { checkArgument, isPlainObject, rule } from '../backend/validate.js';
+import { anything, arrayOf, checkArgument, isPlainObject, rule, show, text } from '../backend/validate.js';
 import type { Dataset } from '../data/dataset.js';
 import { FormatError } from '../formats/errors.js';
+import { parseJson } from '../formats/json.js';
 import { type InitScheme, StateError } from '../nn/index.js';
-import type { Architecture } from './model.js';
+import { type Architecture, architectureOf } from './model.js';
 import type { PreprocessOptions } from './preprocess.js';
-import { runStore } from './rules.js';
+import { initScheme, runStore } from './rules.js';
+import {
+  ARCHITECTURE_RULES,
+  CHANGE_RULES,
+  checkedBy,
+  checkField,
+  checkFields,
+  DATA_RULES,
+  ENGINE_RULES,
+  NETWORK_RULES,
+  optional,
+  PREPROCESS_RULES,
+} from './run_rules.js';
 import { PATHS, type RunStore, readText, writeText } from './run_store.js';
-import type { TrainingOptions } from './training_options.js';
+import { type TrainingOptions, trainingOptions } from './training_options.js';
 
 const VERSION = 1;
 
@@ -116,24 +129,57 @@ export async function readConfig(store: RunStore): Promise<RunConfig | null> {
 /** Reads a run's `config.json`, of a network trained here or imported; null where there is none. Throws `FormatError` as `readConfig`. */
 export async function readRunConfig(store: RunStore): Promise<RunConfig | ImportedConfig | null> {
   checkArgument('readConfig', 'store', store, runStore);
-  const text = await readText(store, PATHS.config);
-  if (text === null) return null;
-  let value: Partial<RunConfig & ImportedConfig & { version: number }> | null;
+  const written = await readText(store, PATHS.config);
+  if (written === null) return null;
+  let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parseJson(written);
   } catch (error) {
-    throw new FormatError(`${PATHS.config}: not JSON (${(error as Error).message})`, { cause: error });
+    throw new FormatError(`${PATHS.config}: not JSON (${(error as Error).message}); restore the file from a copy`, { cause: error });
   }
-  if (value?.version !== VERSION)
-    throw new FormatError(`${PATHS.config}: version is ${value?.version}, this zfnet reads version ${VERSION}`);
-  const parts = value.network ? IMPORTED_PARTS : TRAINED_PARTS;
-  for (const part of parts) if (value[part] === undefined) throw new FormatError(`${PATHS.config}: '${part}' is missing`);
+  if (!isPlainObject(value)) throw new FormatError(`${PATHS.config}: got ${show(value)}, expected an object; restore the file from a copy`);
+  checkVersion(value.version);
   const { version: _, ...config } = value;
-  return value.network ? (config as ImportedConfig) : ({ changes: [], ...config } as RunConfig);
+  return Object.hasOwn(value, 'network') ? checkImported(config) : checkTrained(config);
 }
 
-const TRAINED_PARTS = ['architecture', 'init', 'data', 'preprocess', 'training', 'engine'] as const;
-const IMPORTED_PARTS = ['network', 'data', 'preprocess'] as const;
+function checkVersion(version: unknown): void {
+  if (version === VERSION) return;
+  if (typeof version === 'number' && version > VERSION)
+    throw new FormatError(
+      `${PATHS.config}: written by a newer zfnet (version ${version} of the file, this zfnet reads version ${VERSION}); update zfnet`,
+    );
+  throw new FormatError(`${PATHS.config}: version is ${show(version)}, this zfnet reads version ${VERSION}; restore the file from a copy`);
+}
+
+function checkTrained(config: Record<string, unknown>): RunConfig {
+  const file = PATHS.config;
+  const { changes = [] } = config;
+  checkFields(`${file}:`, config, { init: initScheme, from: optional(text), freeze: optional(text) });
+  checkArchitecture(`${file}: architecture`, config.architecture);
+  checkFields(`${file}: data`, config.data, DATA_RULES);
+  checkFields(`${file}: preprocess`, config.preprocess, PREPROCESS_RULES);
+  checkFields(`${file}: engine`, config.engine, ENGINE_RULES);
+  checkField(`${file}: changes`, changes, arrayOf(anything));
+  for (const [i, change] of (changes as unknown[]).entries()) checkFields(`${file}: changes[${i}]`, change, CHANGE_RULES);
+  if (!isPlainObject(config.training)) checkFields(`${file}: training`, config.training, {});
+  const training = checkedBy(`${file}: training`, () => trainingOptions(config.training as Partial<TrainingOptions>));
+  return { ...config, changes, training } as RunConfig;
+}
+
+function checkImported(config: Record<string, unknown>): ImportedConfig {
+  const file = PATHS.config;
+  checkFields(`${file}: network`, config.network, NETWORK_RULES);
+  checkFields(`${file}: data`, config.data, DATA_RULES);
+  checkFields(`${file}: preprocess`, config.preprocess, PREPROCESS_RULES);
+  return config as unknown as ImportedConfig;
+}
+
+/** The checks that an architecture from a file must pass. Throws `FormatError`. */
+export function checkArchitecture(where: string, value: unknown): asserts value is Architecture {
+  checkFields(where, value, ARCHITECTURE_RULES);
+  checkedBy(where, () => architectureOf(value.preset as Architecture['preset'], value as unknown as Architecture));
+}
 
 /** Throws `StateError` naming every difference that forbids going on: another network, other data, other preparation. */
 export function checkSameRun(recorded: RunConfig, now: Pick<RunConfig, 'architecture' | 'data' | 'preprocess'>): void {

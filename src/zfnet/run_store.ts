@@ -1,6 +1,7 @@
 /** Where a run keeps its files. Training knows this interface alone; the command line fills it with a folder. */
 import { checkArgument, text } from '../backend/validate.js';
 import { bytes as bytesRule } from '../data/rules.js';
+import { runStore } from './rules.js';
 
 /** Files by relative path with forward slashes: `config.json`, `checkpoints/epoch-0001.safetensors`. */
 export interface RunStore {
@@ -63,3 +64,15 @@ export async function readText(store: RunStore, path: string): Promise<string | 
 }
 
 export const writeText = (store: RunStore, path: string, text: string): Promise<void> => store.write(path, new TextEncoder().encode(text));
+
+/** The checkpoints that a run keeps of its epochs, in order. */
+export async function epochCheckpoints(store: RunStore): Promise<{ epoch: number; path: string }[]> {
+  checkArgument('epochCheckpoints', 'store', store, runStore);
+  const paths = await store.list();
+  return paths
+    .flatMap((path) => {
+      const epoch = Number(/^checkpoints\/epoch-(\d+)\.safetensors$/.exec(path)?.[1]);
+      return Number.isNaN(epoch) ? [] : [{ epoch, path }];
+    })
+    .sort((a, b) => a.epoch - b.epoch);
+}

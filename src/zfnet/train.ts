@@ -27,7 +27,7 @@ import { epochOrder } from '../data/loader.js';
 import { dataset as datasetRule } from '../data/rules.js';
 import { spreadPlaces } from '../data/subset.js';
 import { yieldToEvents } from '../data/turn.js';
-import { decodeCheckpoint, encodeCheckpoint } from '../formats/checkpoint.js';
+import { encodeCheckpoint } from '../formats/checkpoint.js';
 import type { HostTensor } from '../formats/safetensors.js';
 import { countErrors, type InitScheme, type Network, SGD, StateError } from '../nn/index.js';
 import {
@@ -48,6 +48,7 @@ import { type EpochMetrics, truncateMetrics } from './metrics.js';
 import { defaultInit, ZfNet } from './model.js';
 import { meanImage, Preprocess, scaleFor, sideFor } from './preprocess.js';
 import { type Batch, readBatches } from './read_batches.js';
+import { findResumePoint } from './resume_point.js';
 import { initScheme, preprocessing, runStore } from './rules.js';
 import {
   type Change,
@@ -64,6 +65,7 @@ import { MemoryStore, PATHS, type RunStore } from './run_store.js';
 import { makeSchedule, type Schedule } from './schedule.js';
 import { type TrainingOptions, trainingOptions } from './training_options.js';
 import { type Best, capture, firstNonFinite, freshProgress, noSums, type Progress, restore } from './training_state.js';
+import { checkResumable } from './training_state_check.js';
 
 /** Where training is, after each step. */
 export interface StepReport {
@@ -264,13 +266,15 @@ async function resumed(job: TrainJob, store: RunStore, recorded: RunConfig): Pro
     );
   checkSameRecipe(recorded.training, options);
   const training = trainingOptions({ ...recorded.training, epochs: options.epochs ?? recorded.training.epochs });
-  const bytes = await store.read(PATHS.last);
-  // Stopped before the first checkpoint was whole: nothing is lost by beginning anew.
-  if (!bytes) return fromStart(job, store, { ...recorded, training });
-  const checkpoint = decodeCheckpoint(bytes, PATHS.last);
   const config: RunConfig = { ...recorded, training };
-  const trainer = new Trainer(job, store, config, checkpoint.mean);
-  const progress = trainer.restore(checkpoint);
+  const found = await findResumePoint(
+    store,
+    (checkpoint, path) => checkResumable(checkpoint, recorded, dataset.splits.train.length, path),
+    (message) => job.onWarning?.(message),
+  );
+  if (!found) return fromStart(job, store, config);
+  const trainer = new Trainer(job, store, config, found.checkpoint.mean);
+  const progress = trainer.restore(found.checkpoint);
   const changes: Change[] = [];
   const note = (option: string, from: unknown, to: unknown) => {
     if (from !== to) changes.push({ epoch: progress.epoch, option, from, to });
@@ -287,6 +291,10 @@ async function resumed(job: TrainJob, store: RunStore, recorded: RunConfig): Pro
     await writeConfig(store, config);
   }
   trainer.metrics = await truncateMetrics(store, progress.epoch);
+  if (trainer.metrics.length < progress.epoch)
+    job.onWarning?.(
+      `${PATHS.metrics} has lines of ${trainer.metrics.length} of the ${progress.epoch} epochs that are done; the others are lost`,
+    );
   job.onStart?.(config, progress);
   return trainer;
 }
@@ -346,7 +354,7 @@ class Trainer {
 
   restore(checkpoint: Parameters<typeof restore>[0]): Progress {
     const { optimizer, schedule } = this;
-    this.progress = restore(checkpoint, { model: this.job.model, optimizer, schedule }, PATHS.last);
+    this.progress = restore(checkpoint, { model: this.job.model, optimizer, schedule });
     this.saved = { epoch: this.progress.epoch, step: this.progress.step, at: performance.now() };
     return this.progress;
   }
@@ -586,7 +594,7 @@ class Trainer {
     const { config, optimizer, schedule, preprocess, progress } = this;
     const captured = capture({ config, model: this.job.model, optimizer, schedule, preprocess, progress });
     // The numbers of the step just taken have met no loss yet.
-    const bad = firstNonFinite(captured.weights);
+    const bad = firstNonFinite(captured.weights) ?? firstNonFinite(captured.velocities);
     if (bad)
       this.fail(`${bad} became NaN or infinite (op sgd)`, { culprit: { layer: bad.split('.')[0], op: 'sgd' }, advice: this.calmer() });
     return encodeCheckpoint(captured);

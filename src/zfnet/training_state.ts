@@ -1,13 +1,14 @@
 /** What must be kept so that training goes on as if it had never stopped, and how it becomes a checkpoint. */
+import { indexOfNonFinite } from '../backend/validate.js';
 import type { Checkpoint } from '../formats/checkpoint.js';
-import { FormatError } from '../formats/errors.js';
 import type { HostTensor } from '../formats/safetensors.js';
-import type { SGD } from '../nn/index.js';
+import type { InitScheme, SGD } from '../nn/index.js';
 import { getRandomState, setRandomState } from '../tensor/index.js';
 import type { ZfNet } from './model.js';
 import type { Preprocess } from './preprocess.js';
 import type { RunConfig } from './run_config.js';
 import type { Schedule } from './schedule.js';
+import type { TrainingOptions } from './training_options.js';
 
 /** Sums over the epoch so far. */
 export interface RunningSums {
@@ -72,21 +73,36 @@ export function capture({ config, model, optimizer, schedule, preprocess, progre
     weights,
     velocities: moving,
     mean: preprocess.meanTensor,
-    info: { architecture, init, classes: data.classes, fingerprint: data.fingerprint, preprocess: preparation, training },
+    info: {
+      architecture,
+      init,
+      classes: data.classes,
+      fingerprint: data.fingerprint,
+      preprocess: preparation,
+      recipe: recipeOf(config),
+      training,
+    },
   };
 }
 
-/** Puts a captured training back into its parts and returns its place. Throws `StateError` where the weights do not fit. */
-export function restore(checkpoint: Checkpoint, parts: Omit<Parts, 'progress' | 'config' | 'preprocess'>, name: string): Progress {
-  const state = checkpoint.info.training as TrainingState | undefined;
-  if (!isTrainingState(state)) throw new FormatError(`${name}: holds a model but no training to go on with`);
+/** The settings that a training state belongs to: what a resume must find unchanged in `config.json`. */
+export interface Recipe {
+  training: Omit<TrainingOptions, 'epochs'>;
+  init: InitScheme;
+  freeze?: string;
+}
+
+/** The recipe of a run's configuration. The number of epochs is left out, because a resume may change it. */
+export function recipeOf({ training, init, freeze }: Pick<RunConfig, 'training' | 'init' | 'freeze'>): Recipe {
+  const { epochs: _, ...rest } = training;
+  return { training: rest, init, ...(freeze !== undefined && { freeze }) };
+}
+
+/** Puts a captured training back into its parts and returns its place. Nothing is changed unless everything fits. */
+export function restore(checkpoint: Checkpoint, parts: Omit<Parts, 'progress' | 'config' | 'preprocess'>): Progress {
+  const state = checkpoint.info.training as TrainingState;
   parts.model.loadStateDict(checkpoint.weights);
-  const velocities = parts.model.namedParameters().map(([key, tensor]) => {
-    const velocity = checkpoint.velocities[key];
-    if (velocity && velocity.shape.join() !== tensor.shape.join())
-      throw new FormatError(`${name}: the velocity of ${key} has shape [${velocity.shape}], expected [${tensor.shape}]`);
-    return velocity?.data ?? null;
-  });
+  const velocities = parts.model.namedParameters().map(([key]) => checkpoint.velocities[key]?.data ?? null);
   parts.optimizer.loadStateDict({ lr: state.lr, velocities });
   parts.schedule.restore(state.schedule);
   setRandomState(state.random);
@@ -94,18 +110,7 @@ export function restore(checkpoint: Checkpoint, parts: Omit<Parts, 'progress' | 
   return { epoch, step, cursor, sums: { ...sums }, best };
 }
 
-function isTrainingState(state: TrainingState | undefined): state is TrainingState {
-  if (typeof state !== 'object' || state === null) return false;
-  const numbers = [state.epoch, state.step, state.cursor, state.lr, state.sums?.loss, state.sums?.examples, state.random?.dropout?.counter];
-  return numbers.every((value) => typeof value === 'number') && typeof state.schedule === 'object';
-}
-
 /** The first tensor that holds a NaN or an infinity, or undefined. */
 export function firstNonFinite(tensors: Readonly<Record<string, HostTensor>>): string | undefined {
-  return Object.entries(tensors).find(([, { data }]) => !allFinite(data))?.[0];
-}
-
-function allFinite(data: ArrayLike<number>): boolean {
-  for (let i = 0; i < data.length; i++) if (!Number.isFinite(data[i])) return false;
-  return true;
+  return Object.entries(tensors).find(([, { data }]) => indexOfNonFinite(data) >= 0)?.[0];
 }
