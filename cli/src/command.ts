@@ -17,6 +17,8 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import pc from 'picocolors';
 import { backendInfo, defaultBackend, type InitOptions, init, memory } from 'zfnet';
 import { createReporter, type Reporter } from './reporter.js';
+import { catchSignals } from './signals.js';
+import { printable } from './terminal.js';
 
 /** Wrong usage: exit status 2. */
 export class UsageError extends Error {
@@ -54,13 +56,13 @@ export interface Context {
   readonly common: CommonOptions;
   /** Lines, warnings and progress bars, all on standard error. */
   readonly reporter: Reporter;
-  /** Aborts at the first Ctrl-C or SIGTERM once `catchSignals()` was called. */
+  /** Aborts at the first Ctrl-C, SIGTERM or SIGHUP once `catchSignals()` was called. */
   readonly signal: AbortSignal;
   /** Gets the engine ready as --backend, --threads and --mode ask. Calling it again costs nothing. */
   engine(): Promise<void>;
-  /** From now on Ctrl-C and SIGTERM abort `signal` instead of ending the process; the second one ends it at once. */
+  /** From now on Ctrl-C, SIGTERM and SIGHUP abort `signal` instead of ending the process; the second one ends it at once. */
   catchSignals(): void;
-  /** 130 after Ctrl-C, 143 after SIGTERM. */
+  /** 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP. */
   signalStatus(): number;
   /** The command's answer on standard output: `value` as one JSON text under --json, otherwise `text()`. Call it once. */
   result(value: unknown, text: () => string): void;
@@ -116,14 +118,7 @@ function createContext(common: CommonOptions): Context & { close(): void } {
   const controller = new AbortController();
   let status = 0;
   let ready: Promise<void> | null = null;
-  const onSignal = (name: 'SIGINT' | 'SIGTERM') => () => {
-    const code = name === 'SIGINT' ? 130 : 143;
-    if (controller.signal.aborted) process.exit(code);
-    status = code;
-    controller.abort(code);
-  };
-  const handlers = { SIGINT: onSignal('SIGINT'), SIGTERM: onSignal('SIGTERM') };
-  let catching = false;
+  let restoreSignals: (() => void) | undefined;
   return {
     json,
     quiet,
@@ -136,20 +131,19 @@ function createContext(common: CommonOptions): Context & { close(): void } {
       return ready;
     },
     catchSignals() {
-      if (catching) return;
-      catching = true;
-      process.on('SIGINT', handlers.SIGINT);
-      process.on('SIGTERM', handlers.SIGTERM);
+      restoreSignals ??= catchSignals((code) => {
+        status = code;
+        controller.abort(code);
+      });
     },
     signalStatus: () => status,
     result(value, text) {
       reporter.stop();
-      process.stdout.write(`${json ? JSON.stringify(value) : text()}\n`);
+      process.stdout.write(`${json ? JSON.stringify(value) : printable(text())}\n`);
     },
     close() {
       reporter.stop();
-      process.off('SIGINT', handlers.SIGINT);
-      process.off('SIGTERM', handlers.SIGTERM);
+      restoreSignals?.();
       if (ready) closeEngine(reporter);
     },
   };
@@ -175,15 +169,15 @@ function closeEngine(reporter: Reporter): void {
 /** Prints an error as a paragraph on standard error and returns the exit status. */
 export function reportError(error: unknown, verbose: boolean): number {
   if (error instanceof Interrupted) {
-    process.stderr.write(`${error.message}\n`);
+    process.stderr.write(`${printable(error.message)}\n`);
     return error.status;
   }
   const known = error instanceof Error;
   const message = known ? error.message : String(error);
-  process.stderr.write(`${pc.red('error:')} ${message}\n`);
-  if (verbose && known) process.stderr.write(`${error.stack}\n`);
+  process.stderr.write(`${pc.red('error:')} ${printable(message)}\n`);
+  if (verbose && known) process.stderr.write(`${printable(error.stack ?? '')}\n`);
   for (let cause = known ? error.cause : undefined; verbose && cause instanceof Error; cause = cause.cause)
-    process.stderr.write(`caused by ${cause.stack}\n`);
+    process.stderr.write(`caused by ${printable(cause.stack ?? '')}\n`);
   return error instanceof UsageError ? 2 : 1;
 }
 

@@ -1,7 +1,7 @@
 /** Where experiments put what they found: `NAME.json`, `NAME.html` and `NAME.png` (or `NAME-*.png`) in one folder. */
 import { join } from 'node:path';
 import sharp from 'sharp';
-import { type Experiment, type ExperimentPicture, encodePng, experimentPage, pictureFile } from 'zfnet/report';
+import { type Experiment, type ExperimentPicture, encodePng, experimentPage, pictureFile, visible } from 'zfnet/report';
 import { FolderStore } from './run_folder.js';
 import { webpDataUri } from './webp.js';
 
@@ -32,5 +32,13 @@ export async function writeExperiment(experiment: Experiment, out: string, comma
 /** A picture as the bytes of a PNG file. */
 export async function pngOf(picture: ExperimentPicture): Promise<Uint8Array> {
   if (!('svg' in picture)) return encodePng(picture);
-  return await sharp(Buffer.from(picture.svg), { density: CHART_DENSITY }).flatten({ background: 'white' }).png().toBuffer();
+  return await sharp(Buffer.from(inXml(picture.svg)), { density: CHART_DENSITY })
+    .flatten({ background: 'white' })
+    .png()
+    .toBuffer();
 }
+
+/** Names in a chart may hold characters that XML does not allow, not even escaped; they are written as `\u…`. */
+const inXml = (svg: string): string =>
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for.
+  svg.replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, (character) => visible(character));

@@ -23,6 +23,7 @@ import { reportCommand } from './commands/report.js';
 import { top9Command } from './commands/top9.js';
 import { trainCommand } from './commands/train.js';
 import { transferCommand } from './commands/transfer.js';
+import { printable, surviveClosedStreams } from './terminal.js';
 
 const TOUR = `
 A short tour:
@@ -45,6 +46,7 @@ function createProgram(): Command {
     .addHelpText('after', TOUR)
     .showHelpAfterError('(--help tells more)')
     .exitOverride()
+    .configureOutput({ writeErr: (text) => process.stderr.write(printable(text)) })
     .configureHelp({ showGlobalOptions: false });
   for (const register of [
     demoCommand,
@@ -87,7 +89,5 @@ async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
-// Whoever reads may stop reading, as `head` does.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
-
+surviveClosedStreams();
 process.exitCode = await main(process.argv);

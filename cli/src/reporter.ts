@@ -1,6 +1,7 @@
 /** What the user sees while a command works, all on standard error: lines, warnings, and bars where somebody is watching. */
 import { SingleBar } from 'cli-progress';
 import pc from 'picocolors';
+import { printable } from './terminal.js';
 
 /** A running measure of something countable. */
 export interface Bar {
@@ -32,16 +33,16 @@ export function createReporter(options: { quiet?: boolean; verbose?: boolean; st
   };
   return {
     say(text) {
-      if (!options.quiet) line(text);
+      if (!options.quiet) line(printable(text));
     },
-    warn: (text) => line(`${pc.yellow('warning:')} ${text}`),
+    warn: (text) => line(`${pc.yellow('warning:')} ${printable(text)}`),
     detail(text) {
-      if (options.verbose) line(pc.dim(text));
+      if (options.verbose) line(pc.dim(printable(text)));
     },
     bar(label, total, unit, done = 0) {
       current?.stop();
       if (!watched) return { update() {}, stop() {} };
-      const bar = drawBar(stream, label, total, unit, done);
+      const bar = drawBar(stream, printable(label), total, unit, done);
       current = {
         update: bar.update,
         stop() {
@@ -75,7 +76,7 @@ function drawBar(stream: NodeJS.WriteStream, label: string, total: number, unit:
   let stopped = false;
   return {
     update(now, note = '') {
-      if (!stopped) bar.update(now, { note, ...figures(now) });
+      if (!stopped) bar.update(now, { note: printable(note), ...figures(now) });
     },
     stop() {
       if (stopped) return;

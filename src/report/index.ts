@@ -1,4 +1,5 @@
 /** Pictures, charts and the page made of them. */
+export { visible } from '../backend/validate.js';
 export { confusionPicture } from './confusion_picture.js';
 export { type Experiment, type ExperimentPicture, experimentPage, pictureFile } from './experiment.js';
 export * from './experiments/index.js';

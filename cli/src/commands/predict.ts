@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { type Prediction, predict } from 'zfnet';
 import { readImage } from 'zfnet/data';
+import { visible } from 'zfnet/report';
 import { defineCommand, handler, oneOf, whole } from '../command.js';
 import { percent } from '../reporter.js';
 import { openRun } from '../runs.js';
@@ -56,6 +57,7 @@ export function predictCommand(program: Command): void {
 }
 
 function table({ image, top }: ImagePrediction): string {
-  const width = Math.max(...top.map((each) => each.class.length));
-  return [image, ...top.map((each) => `  ${each.class.padEnd(width)}  ${percent(each.probability).padStart(8)}`)].join('\n');
+  const names = top.map((each) => visible(each.class));
+  const width = Math.max(...names.map(({ length }) => length));
+  return [visible(image), ...top.map((each, i) => `  ${names[i].padEnd(width)}  ${percent(each.probability).padStart(8)}`)].join('\n');
 }
