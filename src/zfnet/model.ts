@@ -220,17 +220,18 @@ export function zfnet(preset: PresetName, options: ZfnetOptions = {}): ZfNet {
     const layers: Record<string, Module> = {};
     try {
       buildLayers(spec, architecture, layers);
+      const model = new ZfNet(layers, architecture);
+      const generator = new Generator(options.seed ?? 0, 'init');
+      const scheme = options.init ?? defaultInit(architecture);
+      initialize(model, scheme, generator);
+      // Logits of several times unity would throw the first steps of SGD far enough to kill units for good.
+      if (scheme !== 'paper' && spec.units.length > 0) initialize(model.layer('fc8'), 'paper', generator);
+      return model;
     } catch (error) {
+      // Memory may have run out: parameters outlive the scope, so they are given back here.
       for (const built of Object.values(layers)) built.dispose();
       throw error;
     }
-    const model = new ZfNet(layers, architecture);
-    const generator = new Generator(options.seed ?? 0, 'init');
-    const scheme = options.init ?? defaultInit(architecture);
-    initialize(model, scheme, generator);
-    // Logits of several times unity would throw the first steps of SGD far enough to kill units for good.
-    if (scheme !== 'paper' && spec.units.length > 0) initialize(model.layer('fc8'), 'paper', generator);
-    return model;
   });
 }
 
