@@ -72,7 +72,7 @@ describe(`worker threads that die (SOAK_SEED=${SEED})`, () => {
       const { engine } = await start(random.chance(0.6) ? 1 + random.below(40) : 0, random.below(60));
       open.push(engine);
       const began = performance.now();
-      for (let call = 0; engine.info().threads > 1 && performance.now() - began < 20_000; call++) {
+      while (engine.info().threads > 1 && performance.now() - began < 20_000) {
         if (relu(engine, values)) right++;
         else errors++;
         await new Promise((resolve) => setTimeout(resolve, 0));
