@@ -1,5 +1,16 @@
 /** What every data source gives: named splits of labelled 8-bit images, fetched one at a time by index. */
-import { boolean, checkArgument, integer, text } from '../backend/validate.js';
+import {
+  boolean,
+  checkOptions as checkRules,
+  finite,
+  func,
+  integer,
+  isPlainObject,
+  oneOf,
+  type RulesFor,
+  rule,
+  text,
+} from '../backend/validate.js';
 import { DataError } from './errors.js';
 import type { SceneDetails } from './scenes/draw.js';
 
@@ -133,27 +144,23 @@ export function checkIndex(index: number, length: number, where: string): void {
   }
 }
 
+const OPTIONS: RulesFor<OpenOptions> = {
+  imageSize: integer(1, 2 ** 15),
+  seed: integer(),
+  sizes: rule('an object of numbers by split', isPlainObject),
+  valFraction: rule('a number above 0 and below 1', (value) => finite(0, 1).test(value) && value !== 0 && value !== 1),
+  verify: oneOf('auto', 'all', 'headers'),
+  divide: boolean,
+  imageColumn: text,
+  labelColumn: text,
+  pixelLimit: integer(1),
+  cacheBytes: rule('a number of at least 0', (value) => typeof value === 'number' && value >= 0),
+  workers: integer(0, MAX_WORKERS),
+  onProgress: func,
+  onWarning: func,
+};
+
 /** Throws a `DataError` for options that no source can honour. */
 export function checkOptions(options: OpenOptions): void {
-  const { imageSize, valFraction, cacheBytes, seed, verify, workers } = options;
-  checkArgument('openDataset', 'divide', options.divide ?? true, boolean, DataError);
-  checkArgument('openDataset', 'imageColumn', options.imageColumn ?? 'image', text, DataError);
-  checkArgument('openDataset', 'labelColumn', options.labelColumn ?? 'label', text, DataError);
-  checkArgument('openDataset', 'pixelLimit', options.pixelLimit ?? 1, integer(1), DataError);
-  if (imageSize !== undefined && (!Number.isInteger(imageSize) || imageSize < 1)) {
-    throw new DataError(`imageSize is ${imageSize}; expected a whole number of pixels, 1 or more`);
-  }
-  if (valFraction !== undefined && !(valFraction > 0 && valFraction < 1)) {
-    throw new DataError(`valFraction is ${valFraction}; expected a number above 0 and below 1`);
-  }
-  if (cacheBytes !== undefined && !(cacheBytes >= 0)) throw new DataError(`cacheBytes is ${cacheBytes}; expected 0 or more`);
-  if (seed !== undefined && (!Number.isSafeInteger(seed) || seed < 0)) {
-    throw new DataError(`seed is ${seed}; expected a whole number from 0 to 2^53 - 1`);
-  }
-  if (workers !== undefined && (!Number.isInteger(workers) || workers < 0 || workers > MAX_WORKERS)) {
-    throw new DataError(`workers is ${workers}; expected a whole number from 0 to ${MAX_WORKERS}`);
-  }
-  if (verify !== undefined && !['auto', 'all', 'headers'].includes(verify)) {
-    throw new DataError(`verify is ${verify}; expected auto, all or headers`);
-  }
+  checkRules('openDataset', options, OPTIONS, DataError);
 }

@@ -1,7 +1,9 @@
 /** Walks a split in batches: the order of an epoch, the batches themselves, and reading ahead. */
+import { arrayOf, boolean, checkArgument, checkFields, checkOptions, func, integer, type RulesFor, rule } from '../backend/validate.js';
 import type { Example, Split } from './dataset.js';
 import { DataError } from './errors.js';
 import { Draws } from './random.js';
+import { split as splitRule } from './rules.js';
 
 export interface BatchOptions {
   batchSize: number;
@@ -17,8 +19,22 @@ export interface BatchOptions {
   onBroken?: (error: DataError) => void;
 }
 
+const OPTIONS: RulesFor<BatchOptions> = {
+  batchSize: integer(1),
+  shuffle: boolean,
+  seed: integer(),
+  epoch: integer(),
+  indices: arrayOf(integer()),
+  dropLast: boolean,
+  onBroken: func,
+};
+
+const ORDER_OPTIONS = { seed: integer(), epoch: integer(), indices: arrayOf(integer()) };
+
 /** Order of an epoch over `indices` (or 0 … length - 1), [length]: a Fisher–Yates shuffle drawn from (seed, epoch). */
 export function epochOrder(length: number, options: { seed?: number; epoch?: number; indices?: ArrayLike<number> } = {}): Int32Array {
+  checkArgument('epochOrder', 'length', length, integer(0, 2 ** 31 - 1));
+  checkOptions('epochOrder', options, ORDER_OPTIONS);
   const { seed = 0, epoch = 0, indices } = options;
   const order = indices ? Int32Array.from(indices) : Int32Array.from({ length }, (_, i) => i);
   return new Draws(seed, 'order', epoch).shuffle(order);
@@ -26,8 +42,9 @@ export function epochOrder(length: number, options: { seed?: number; epoch?: num
 
 /** Yields the examples of one epoch, `batchSize` at a time; the examples of a batch are fetched together. Empty batches are not yielded. */
 export async function* batches(split: Split, options: BatchOptions): AsyncGenerator<Example[], void, undefined> {
+  checkArgument('batches', 'split', split, splitRule, DataError);
+  checkFields('batches', options, OPTIONS, ['batchSize'], DataError);
   const { batchSize, shuffle = false, seed, epoch, indices, dropLast = false, onBroken } = options;
-  if (!Number.isInteger(batchSize) || batchSize < 1) throw new DataError(`batchSize is ${batchSize}; expected a whole number, 1 or more`);
   const order = shuffle
     ? epochOrder(split.length, { seed, epoch, indices })
     : Int32Array.from(indices ?? { length: split.length }, (value, i) => (indices ? (value as number) : i));
@@ -54,6 +71,13 @@ export async function* batches(split: Split, options: BatchOptions): AsyncGenera
  * closes the source.
  */
 export async function* prefetch<T>(source: AsyncIterable<T>, depth = 2): AsyncGenerator<T, void, undefined> {
+  checkArgument(
+    'prefetch',
+    'source',
+    source,
+    rule('an async iterable', (value) => isAsyncIterable(value)),
+  );
+  checkArgument('prefetch', 'depth', depth, integer(0, 10_000));
   const iterator = source[Symbol.asyncIterator]();
   const waiting: Promise<IteratorResult<T>>[] = [];
   const readAhead = (): void => {
@@ -74,3 +98,6 @@ export async function* prefetch<T>(source: AsyncIterable<T>, depth = 2): AsyncGe
     await iterator.return?.();
   }
 }
+
+const isAsyncIterable = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && typeof (value as AsyncIterable<unknown>)[Symbol.asyncIterator] === 'function';

@@ -1,4 +1,5 @@
 /** Finds the reader for a data source. */
+import { checkArgument, text } from '../backend/validate.js';
 import { openCifar10 } from './cifar10.js';
 import { checkOptions, type Dataset, type OpenOptions } from './dataset.js';
 import { DataError } from './errors.js';
@@ -22,6 +23,7 @@ import { openScenes } from './scenes/index.js';
  * @throws DataError saying what was found, what was expected and what to do
  */
 export async function openDataset(source: string, options: OpenOptions = {}): Promise<Dataset> {
+  checkArgument('openDataset', 'source', source, text, DataError);
   checkOptions(options);
   if (source === '')
     throw new DataError('the data source is empty; expected a folder, idx:DIR, cifar10:DIR, parquet:FILES, mnist or scenes');

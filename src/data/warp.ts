@@ -1,5 +1,7 @@
 /** An image moved, enlarged or turned, in plain arithmetic: the same bytes in every runtime. */
+import { arrayOf, checkArgument, checkOptions, finite, positive, type RulesFor } from '../backend/validate.js';
 import type { Image } from './dataset.js';
+import { image as imageRule } from './rules.js';
 import { cosine, sine } from './scenes/draw.js';
 
 export interface Warp {
@@ -11,11 +13,16 @@ export interface Warp {
   rotation?: number;
 }
 
+const OPTIONS: RulesFor<Warp> = { shift: arrayOf(finite(), 2, 2), scale: positive, rotation: finite() };
+
 /**
  * The image under a warp, bilinearly sampled: turned, then enlarged, then shifted. What comes from outside the image is the
  * nearest pixel of its edge.
  */
-export function warpImage(image: Image, { shift = [0, 0], scale = 1, rotation = 0 }: Warp): Image {
+export function warpImage(image: Image, warp: Warp): Image {
+  checkArgument('warpImage', 'image', image, imageRule);
+  checkOptions('warpImage', warp, OPTIONS);
+  const { shift = [0, 0], scale = 1, rotation = 0 } = warp ?? {};
   const { width, height, channels, data } = image;
   const out = new Uint8Array(data.length);
   const [s, c] = [sine(rotation), cosine(rotation)];

@@ -2,10 +2,13 @@
  * Gradient ascent: pictures made to please one map (Erhan et al. 2009; Yosinski et al. 2015). It starts from faint noise and climbs the
  * mean activation of the map; decay, blur and jitter keep the pictures from filling with the fine noise that networks like too.
  */
+import { abortSignal, arrayOf, checkFields, finite, func, integer, positive, type RulesFor, text } from '../backend/validate.js';
 import { yieldToEvents } from '../data/turn.js';
 import type { LayeredModel } from '../nn/index.js';
-import { backward, Generator, noGrad, randn, scope, type Tensor, tensor, uniform, ValueError, zeros } from '../tensor/index.js';
+import { checkModel } from '../nn/rules.js';
+import { backward, Generator, noGrad, randn, scope, type Tensor, tensor, uniform, zeros } from '../tensor/index.js';
 import { evaluating } from './deconvnet.js';
+import { checkLayer, checkMap } from './rules.js';
 
 export interface AscentOptions {
   /** Layer name. It is climbed before its ReLU, whose zeros have no slope. */
@@ -47,6 +50,22 @@ const BLUR_EVERY = 4;
 /** Of the noise at the start, as a part of `limit`. */
 const START = 0.1;
 
+const OPTIONS: RulesFor<AscentOptions> = {
+  layer: text,
+  maps: arrayOf(integer()),
+  input: arrayOf(integer(1, 2 ** 14), 3, 3),
+  limit: positive,
+  steps: integer(),
+  rate: positive,
+  decay: finite(0, 1),
+  blur: finite(0, 1000),
+  jitter: integer(),
+  seed: integer(),
+  batchSize: integer(1),
+  onProgress: func,
+  signal: abortSignal,
+};
+
 /**
  * A picture for each map that makes it answer as strongly as it can. Maps climb side by side in batches, each in an image of its own,
  * and what a map gets does not depend on the others.
@@ -54,11 +73,14 @@ const START = 0.1;
  * @throws ValueError for a layer or a map that is not there
  */
 export async function ascend(model: LayeredModel, options: AscentOptions): Promise<AscendedMap[]> {
-  const { layer, input, batchSize, onProgress, ...settings } = { ...DEFAULTS, ...options };
+  checkModel('ascend', model);
+  checkFields('ascend', options, OPTIONS, ['layer', 'input']);
+  checkLayer('ascend', model, options.layer);
+  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as unknown as AscentOptions;
+  const { layer, input, batchSize, onProgress, ...settings } = { ...DEFAULTS, ...given };
   const count = evaluating(model, () => noGrad(() => model.activations(zeros([1, ...input]), [layer])[layer].shape[1]));
   const maps = options.maps ?? Array.from({ length: count }, (_, map) => map);
-  const wrong = maps.find((map) => !Number.isInteger(map) || map < 0 || map >= count);
-  if (wrong !== undefined) throw new ValueError(`ascend: map is ${wrong}, layer ${layer} has maps 0 to ${count - 1}`);
+  for (const map of maps) checkMap('ascend', map, layer, count);
   const course = await plan(input, settings);
   const found: AscendedMap[] = [];
   for (let start = 0; start < maps.length; start += batchSize) {

@@ -6,14 +6,31 @@
  * pairs of images, in how many dimensions sign(ε) of the one and of the other differ; here it is divided by the number of pairs
  * and of dimensions. A sign is −1, 0 or 1: where neither image's feature changes, the two agree. Small is alike.
  */
+import {
+  abortSignal,
+  arrayOf,
+  checkArgument,
+  checkOptions,
+  func,
+  integer,
+  isPlainObject,
+  numeric,
+  objectWith,
+  type RulesFor,
+  rule,
+  show,
+  text,
+} from '../backend/validate.js';
 import { Draws } from '../data/random.js';
 import { yieldToEvents } from '../data/turn.js';
 import type { LayeredModel } from '../nn/index.js';
+import { aTensor, checkModel } from '../nn/rules.js';
 import { noGrad, ShapeError, type Tensor, ValueError, zeros } from '../tensor/index.js';
 import { empty } from '../tensor/tensor.js';
 import { evaluating } from './deconvnet.js';
 import { convolutions, hiddenLayers } from './hidden_layers.js';
 import type { Patch } from './receptive_fields.js';
+import { checkLayer, patch } from './rules.js';
 import { type Spread, spreadOf } from './spread.js';
 import { copyBlock } from './windows.js';
 
@@ -58,6 +75,20 @@ export interface Correspondence {
   draws: number;
 }
 
+const OPTIONS: RulesFor<CorrespondenceOptions> = {
+  layers: arrayOf(text),
+  grey: aTensor,
+  draws: integer(1),
+  seed: integer(),
+  onProgress: func,
+  signal: abortSignal,
+};
+
+const groupRule = objectWith('a group { images: Tensor [N, C, H, W], parts: N objects of boxes }', {
+  images: aTensor,
+  parts: arrayOf(rule('an object of boxes by part', isPlainObject)),
+});
+
 /** The last convolution and the last layer before the classes. */
 export function upperLayers(model: LayeredModel): string[] {
   const layers = [convolutions(model).at(-1), hiddenLayers(model).at(-1)].filter((name) => name !== undefined);
@@ -76,6 +107,11 @@ export async function correspondence(
   groups: readonly MarkedImages[],
   options: CorrespondenceOptions = {},
 ): Promise<Correspondence> {
+  checkModel('correspondence', model);
+  checkArgument('correspondence', 'groups', groups, arrayOf(groupRule));
+  for (const { objects } of groups) checkArgument('correspondence', 'objects', objects ?? [], arrayOf(patch));
+  checkOptions('correspondence', options, OPTIONS);
+  for (const layer of options.layers ?? []) checkLayer('correspondence', model, layer);
   const { layers = upperLayers(model), draws = 10, seed = 0, onProgress, signal } = options;
   const features = layers.map((layer) => model.featureLayer(layer));
   const names = sharedParts(groups);
@@ -126,13 +162,15 @@ function sharedParts(groups: readonly MarkedImages[]): string[] {
     if (parts.length < 2) throw new ValueError('correspondence: a group has one image, expected at least 2 to compare');
     const [height, width] = images.shape.slice(2);
     for (const [i, boxes] of parts.entries())
-      for (const [part, [y0, x0, y1, x1]] of Object.entries(boxes))
+      for (const [part, box] of Object.entries(boxes)) {
+        const [y0, x0, y1, x1] = arrayOf(numeric, 4, 4).test(box) ? box : [-1, -1, -1, -1];
         if (![y0, x0, y1, x1].every(Number.isInteger) || y0 < 0 || x0 < 0 || y1 <= y0 || x1 <= x0 || y1 > height || x1 > width)
           throw new ValueError(
-            `correspondence: the ${part} of image ${i} is at [${y0}, ${x0}, ${y1}, ${x1}], expected whole pixels y0 < y1 up to ${height} and x0 < x1 up to ${width}`,
+            `correspondence: the ${part} of image ${i} is at ${show(box)}, expected [y0, x0, y1, x1] in whole pixels, y0 < y1 up to ${height} and x0 < x1 up to ${width}`,
           );
+      }
   }
-  const everywhere = (part: string) => groups.every(({ parts }) => parts.every((boxes) => boxes[part] !== undefined));
+  const everywhere = (part: string) => groups.every(({ parts }) => parts.every((boxes) => Object.hasOwn(boxes, part)));
   const shared = Object.keys(groups[0].parts[0]).filter(everywhere);
   if (shared.length === 0) throw new ValueError('correspondence: there is no part that is marked in every image');
   if (shared.includes(RANDOM_PART))
@@ -190,6 +228,10 @@ const featuresOf = (model: LayeredModel, features: readonly string[], images: Te
  * @param changes [images, dimensions]
  */
 export function signDistances(changes: ArrayLike<number>, images: number): number[] {
+  checkArgument('signDistances', 'images', images, integer(1));
+  checkArgument('signDistances', 'changes', changes, arrayOf(numeric));
+  if (changes.length % images !== 0)
+    throw new ShapeError(`signDistances: got ${changes.length} changes, expected a multiple of ${images} images`);
   const dimensions = changes.length / images;
   const distances: number[] = [];
   for (let i = 0; i < images; i++)

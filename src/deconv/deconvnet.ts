@@ -4,7 +4,20 @@
  * There are no kernels here. The forward pass is recorded as for training, with the pools' switches; the way down is the
  * same walk that computes gradients, under the rules of `RULES.deconvnet`: unpool, rectify, filter transposed.
  */
+import {
+  arrayOf,
+  checkArgument,
+  checkFields,
+  checkOptions,
+  func,
+  integer,
+  objectWith,
+  type RulesFor,
+  show,
+  text,
+} from '../backend/validate.js';
 import type { LayeredModel } from '../nn/index.js';
+import { aTensor, checkImageTensor, checkModel } from '../nn/rules.js';
 import {
   type BackwardRules,
   backward,
@@ -17,6 +30,8 @@ import {
   tensor,
   ValueError,
 } from '../tensor/index.js';
+
+import { checkLayer, checkMap, placeRules, projectionRules } from './rules.js';
 
 export type DeconvMode = RulesName;
 
@@ -66,17 +81,23 @@ export interface Deconvnet {
  * evaluation mode meanwhile. Biases play no part; contrast normalisation is passed through in mode `deconvnet`.
  */
 export function deconvnet(model: LayeredModel): Deconvnet {
+  checkModel('deconvnet', model);
   const projectActivation = (image: Tensor, options: ProjectOptions) => projectOne(model, image, options);
   return { projectActivation, project: async (image, options) => (await projectActivation(image, options)).picture };
 }
 
+const PROJECT_OPTIONS: RulesFor<ProjectOptions> = { ...projectionRules, ...placeRules, layer: text };
+
 /** A batch of one. */
 async function projectOne(model: LayeredModel, image: Tensor, options: ProjectOptions): Promise<Projection> {
-  if (image.rank !== 3 && !(image.rank === 4 && image.shape[0] === 1))
-    throw new ShapeError(`project: image has shape [${image.shape}], expected [C, H, W]`);
+  checkImageTensor('project', image);
+  checkFields('project', options, PROJECT_OPTIONS, ['layer', 'map']);
   const shape = image.shape.slice(-3);
   const batch = tensor(await image.data(), [1, ...shape], { backend: image.backend });
-  const { pictures, activations } = await projectBatch(model, batch, options.layer, [options], options);
+  const { pictures, activations } = await projectBatch(model, batch, options.layer, [options], {
+    mode: options.mode,
+    overlap: options.overlap,
+  });
   batch.dispose();
   const picture = pictures.reshape(shape);
   pictures.dispose();
@@ -99,6 +120,11 @@ export async function projectBatch(
   places: readonly ActivationPlace[],
   options: ProjectionRules = {},
 ): Promise<BatchProjection> {
+  checkModel('projectBatch', model);
+  checkArgument('projectBatch', 'images', images, aTensor);
+  checkLayer('projectBatch', model, layer);
+  checkPlaces('projectBatch', places);
+  checkOptions('projectBatch', options, projectionRules);
   const rules = rulesFor(options);
   if (images.rank !== 4 || images.shape[0] !== places.length)
     throw new ShapeError(`project: images have shape [${images.shape}], expected [${places.length}, C, H, W] for ${places.length} places`);
@@ -126,14 +152,19 @@ export async function projectBatch(
 
 /** @internal */
 export function rulesFor({ mode = 'deconvnet', overlap = 'sum' }: ProjectionRules): BackwardRules {
-  const rules = RULES[mode];
-  if (!rules) throw new ValueError(`project: mode is '${mode}', expected deconvnet, gradient or guided`);
-  if (overlap !== 'sum' && overlap !== 'last') throw new ValueError(`project: overlap is '${overlap}', expected 'sum' or 'last'`);
-  return { ...rules, overlap };
+  checkOptions('project', { mode, overlap }, projectionRules);
+  return { ...RULES[mode], overlap };
+}
+
+/** @internal Throws unless every place is an object with a map. */
+export function checkPlaces(op: string, places: readonly ActivationPlace[]): void {
+  checkArgument(op, 'places', places, arrayOf(objectWith('an object { map, position? }', { map: integer() })));
 }
 
 /** Runs a model in evaluation mode and puts its mode back. */
 export function evaluating<T>(model: LayeredModel, fn: () => T): T {
+  checkModel('evaluating', model);
+  checkArgument('evaluating', 'fn', fn, func);
   const { training } = model;
   model.train(false);
   try {
@@ -161,15 +192,14 @@ export function chooseActivation(
 ): Chosen {
   const [, maps, height = 1, width = 1] = shape;
   const { map, position } = place;
-  if (!Number.isInteger(map) || map < 0 || map >= maps)
-    throw new ValueError(`project: map is ${map}, layer ${layer} has maps 0 to ${maps - 1}`);
+  checkMap('project', map, layer, maps);
   const plane = height * width;
   const start = (n * maps + map) * plane;
   let at = 0;
-  if (position) {
-    const [y, x] = position;
+  if (position !== undefined) {
+    const [y, x] = Array.isArray(position) && position.length === 2 ? position : [-1, -1];
     if (!(Number.isInteger(y) && Number.isInteger(x) && y >= 0 && x >= 0 && y < height && x < width)) {
-      throw new ValueError(`project: position is [${position}], the maps of layer ${layer} have ${height} rows and ${width} columns`);
+      throw new ValueError(`project: position is ${show(position)}, the maps of layer ${layer} have ${height} rows and ${width} columns`);
     }
     at = y * width + x;
   } else {

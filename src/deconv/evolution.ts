@@ -1,10 +1,25 @@
 /** How what maps look for forms during training (paper, Fig. 4): their strongest images epoch after epoch, and when they settle. */
+import {
+  abortSignal,
+  arrayOf,
+  checkArgument,
+  checkFields,
+  func,
+  integer,
+  objectWith,
+  type RulesFor,
+  recordOf,
+  text,
+} from '../backend/validate.js';
 import type { Split } from '../data/dataset.js';
+import { split as splitRule } from '../data/rules.js';
 import type { LayeredModel } from '../nn/index.js';
+import { checkModel } from '../nn/rules.js';
 import { ValueError } from '../tensor/index.js';
 import { type MapMaximaOptions, mapMaxima } from './map_maxima.js';
 import { type ProjectedMap, projectTop } from './project_top.js';
 import { type PatchFinder, patchFinder } from './receptive_fields.js';
+import { checkLayer, checkMap, mapMaximaRules, strongActivation } from './rules.js';
 import { median } from './standing_out.js';
 import type { StrongActivation } from './top_activations.js';
 
@@ -48,6 +63,21 @@ export interface EvolutionOptions extends MapMaximaOptions {
 /** A layer counts as settled from this likeness on. */
 export const SETTLED = 0.9;
 
+const OPTIONS: RulesFor<EvolutionOptions> = { ...mapMaximaRules, onProgress: func };
+
+const PROJECT_OPTIONS = { preprocess: func, onProgress: func, signal: abortSignal };
+
+const epochModels = arrayOf(objectWith('an epoch { epoch, open }', { epoch: integer(), open: func }));
+
+const evolutionRule = objectWith('what evolution() gave', {
+  layers: arrayOf(
+    objectWith('a layer of it', {
+      layer: text,
+      maps: arrayOf(objectWith('a map of it', { strongest: arrayOf(strongActivation) })),
+    }),
+  ),
+});
+
 /**
  * Runs the images through the network of every epoch, the last one first, as the others are compared with it. The answers to all
  * images are held for one epoch: four bytes a map and image.
@@ -55,6 +85,10 @@ export const SETTLED = 0.9;
  * @param checkpoints rising by epoch, at least two
  */
 export async function evolution(checkpoints: readonly EpochModel[], split: Split, options: EvolutionOptions): Promise<Evolution> {
+  checkArgument('evolution', 'checkpoints', checkpoints, epochModels);
+  checkArgument('evolution', 'split', split, splitRule);
+  checkFields('evolution', options, OPTIONS, ['layers', 'preprocess']);
+  checkArgument('evolution', 'indices', options.indices ?? [], arrayOf(integer(0, split.length - 1)));
   if (checkpoints.length < 2)
     throw new ValueError(`evolution: got ${checkpoints.length} checkpoint${checkpoints.length === 1 ? '' : 's'}, expected at least 2`);
   const { layers } = options;
@@ -63,7 +97,9 @@ export async function evolution(checkpoints: readonly EpochModel[], split: Split
   let images = 0;
   for (const { epoch, open } of [...checkpoints].reverse()) {
     const model = await open();
+    checkModel('evolution', model);
     try {
+      for (const layer of layers) checkLayer('evolution', model, layer);
       const pass: LayerPass[] = [];
       let n = 0;
       for await (const batch of mapMaxima(model, split, options)) {
@@ -193,12 +229,23 @@ export async function projectEvolution(
   chosen: Readonly<Record<string, readonly number[]>>,
   options: Pick<EvolutionOptions, 'preprocess' | 'onProgress' | 'signal'>,
 ): Promise<EvolutionPictures[]> {
+  checkArgument('projectEvolution', 'checkpoints', checkpoints, epochModels);
+  checkArgument('projectEvolution', 'split', split, splitRule);
+  checkArgument('projectEvolution', 'found', found, evolutionRule);
+  checkArgument('projectEvolution', 'chosen', chosen, recordOf(arrayOf(integer())));
+  checkFields('projectEvolution', options, PROJECT_OPTIONS, ['preprocess']);
+  for (const { layer, maps } of found.layers) {
+    for (const map of chosen[layer] ?? []) checkMap('projectEvolution', map, layer, maps.length);
+    if (maps.some(({ strongest }) => strongest.length !== checkpoints.length))
+      throw new ValueError(`projectEvolution: found is not of these ${checkpoints.length} checkpoints`);
+  }
   const rows = found.layers.flatMap(({ layer, maps }) =>
     (chosen[layer] ?? []).map((map): EvolutionPictures & { evolved: EvolvedMap } => ({ layer, map, evolved: maps[map], strongest: [] })),
   );
   for (const [i, { epoch, open }] of checkpoints.entries()) {
     options.signal?.throwIfAborted();
     const model = await open();
+    checkModel('projectEvolution', model);
     try {
       for (const { layer } of found.layers) {
         const own = rows.filter((row) => row.layer === layer);

@@ -1,5 +1,7 @@
 /** What can be said of a convolution's filters by looking at their weights alone (paper, Fig. 6): their size and the fineness of what they see. */
-import type { Tensor } from '../tensor/index.js';
+import { arrayOf, checkArgument, finite, integer } from '../backend/validate.js';
+import { aTensor } from '../nn/rules.js';
+import { ShapeError, type Tensor } from '../tensor/index.js';
 
 /** Where a filter's energy lies, by the fineness of the stripes that it answers to; shares that sum to 1. */
 export interface Bands {
@@ -36,6 +38,10 @@ const GRID = 32;
  * @param stride vertical and horizontal, of the layer
  */
 export async function filterMeasures(weight: Tensor, stride: readonly [number, number]): Promise<FilterMeasures[]> {
+  checkArgument('filterMeasures', 'weight', weight, aTensor);
+  if (weight.rank !== 4)
+    throw new ShapeError(`filterMeasures: weight has shape [${weight.shape}], expected [maps, channels, height, width]`);
+  checkArgument('filterMeasures', 'stride', stride, arrayOf(integer(1), 2, 2));
   const [maps, channels, height, width] = weight.shape;
   const values = Float64Array.from(await weight.data());
   const [rows, columns] = [waves(height), waves(width)];
@@ -75,8 +81,10 @@ function spectrumMeasures(power: Float64Array, stride: readonly [number, number]
 }
 
 /** The band that a frequency lies in. */
-export const bandOf = (frequency: number): keyof Bands =>
-  frequency < BAND_LIMITS.mid ? 'low' : frequency < BAND_LIMITS.high ? 'mid' : 'high';
+export function bandOf(frequency: number): keyof Bands {
+  checkArgument('bandOf', 'frequency', frequency, finite(0));
+  return frequency < BAND_LIMITS.mid ? 'low' : frequency < BAND_LIMITS.high ? 'mid' : 'high';
+}
 
 /** cos and sin of 2π · frequency · pixel: [GRID, pixels] each. */
 function waves(pixels: number): { cos: Float64Array; sin: Float64Array } {

@@ -2,14 +2,31 @@
  * How much a network minds when an image is moved, enlarged or turned: how far its features go from those of the image as it
  * was, layer by layer, and what becomes of the true class's probability (Zeiler & Fergus 2013, section 4.1 and Fig. 5).
  */
+import {
+  abortSignal,
+  arrayOf,
+  checkArgument,
+  checkFields,
+  finite,
+  func,
+  integer,
+  isPlainObject,
+  positive,
+  type RulesFor,
+  rule,
+  text,
+} from '../backend/validate.js';
 import type { Example, Split } from '../data/dataset.js';
+import { example as exampleRule, split as splitRule } from '../data/rules.js';
 import { yieldToEvents } from '../data/turn.js';
 import { type Warp, warpImage } from '../data/warp.js';
 import type { LayeredModel } from '../nn/index.js';
+import { aTensor, checkModel } from '../nn/rules.js';
 import { noGrad, type Tensor, ValueError } from '../tensor/index.js';
 import { evaluating } from './deconvnet.js';
 import { hiddenLayers } from './hidden_layers.js';
 import { answerLayer, probabilitiesOf } from './probabilities.js';
+import { checkLayer } from './rules.js';
 
 export const TRANSFORMATIONS = ['translation', 'scale', 'rotation'] as const;
 export type Transformation = (typeof TRANSFORMATIONS)[number];
@@ -43,6 +60,7 @@ export interface Invariance extends Record<Transformation, TransformedFeatures[]
 
 /** The paper's: shifts of −60 to 60 pixels in 224 (in proportion, by whole pixels), scales of 1 to 1.8, turns of 0 to 360 degrees. */
 export function invarianceAmounts(inputSize: number): Record<Transformation, number[]> {
+  checkArgument('invarianceAmounts', 'inputSize', inputSize, integer(1));
   const reach = Math.max(1, Math.round((60 / 224) * inputSize));
   const step = Math.max(1, Math.round(reach / 12));
   const shifts = Math.floor(reach / step);
@@ -60,6 +78,22 @@ export function outerLayers(model: LayeredModel): string[] {
   return [...new Set([hidden[0], hidden[hidden.length - 1]])];
 }
 
+const OPTIONS: RulesFor<InvarianceOptions> = {
+  layers: arrayOf(text),
+  amounts: rule('an object { translation, scale, rotation }, such as invarianceAmounts(inputSize)', isPlainObject),
+  preprocess: func,
+  onProgress: func,
+  signal: abortSignal,
+};
+
+const AMOUNTS: RulesFor<InvarianceOptions['amounts']> = {
+  translation: arrayOf(finite()),
+  scale: arrayOf(positive),
+  rotation: arrayOf(finite()),
+};
+
+const PICK_OPTIONS = { count: integer(1), preprocess: func, tries: integer(1) };
+
 const WARPS: Record<Transformation, (amount: number) => Warp> = {
   translation: (amount) => ({ shift: [amount, 0] }),
   scale: (amount) => ({ scale: amount }),
@@ -73,6 +107,11 @@ const WARPS: Record<Transformation, (amount: number) => Warp> = {
  * @throws ValueError for a layer that is not there, naming those that are
  */
 export async function invariance(model: LayeredModel, examples: readonly Example[], options: InvarianceOptions): Promise<Invariance> {
+  checkModel('invariance', model);
+  checkArgument('invariance', 'examples', examples, arrayOf(exampleRule));
+  checkFields('invariance', options, OPTIONS, ['amounts', 'preprocess']);
+  checkFields('invariance: amounts', options.amounts, AMOUNTS, TRANSFORMATIONS);
+  for (const layer of options.layers ?? []) checkLayer('invariance', model, layer);
   const { layers = outerLayers(model), amounts, preprocess, onProgress, signal } = options;
   if (examples.length === 0) throw new ValueError('invariance: there are no images to transform');
   const features = layers.map((layer) => model.featureLayer(layer));
@@ -119,6 +158,7 @@ interface Answers {
 
 /** What a batch gives; frees the batch. */
 function run(model: LayeredModel, features: readonly string[], images: Tensor): Answers {
+  checkArgument('invariance', 'the result of preprocess', images, aTensor);
   const last = answerLayer(model);
   try {
     return evaluating(model, () =>
@@ -160,6 +200,9 @@ export async function pickExamples(
   split: Split,
   options: { count: number; preprocess: (examples: Example[]) => Tensor; tries?: number },
 ): Promise<Example[]> {
+  checkModel('pickExamples', model);
+  checkArgument('pickExamples', 'split', split, splitRule);
+  checkFields('pickExamples', options, PICK_OPTIONS, ['count', 'preprocess']);
   const { preprocess, tries = 16 } = options;
   const count = Math.min(options.count, split.length);
   const picked: Example[] = [];

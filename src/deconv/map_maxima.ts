@@ -1,9 +1,11 @@
 /** The strongest activation of every map in every image of a split: one pass, two numbers a map and image. */
+import { checkArgument } from '../backend/validate.js';
 import type { Example, Split } from '../data/dataset.js';
 import type { DataError } from '../data/errors.js';
 import { batches } from '../data/loader.js';
 import { yieldToEvents } from '../data/turn.js';
 import type { LayeredModel } from '../nn/index.js';
+import { aTensor } from '../nn/rules.js';
 import { noGrad, type Tensor, type TypedArray } from '../tensor/index.js';
 import { evaluating } from './deconvnet.js';
 
@@ -63,6 +65,7 @@ export async function* mapMaxima(
 }
 
 function ofBatch(model: LayeredModel, x: Tensor, features: readonly string[]) {
+  checkArgument('topActivations', 'the result of preprocess', x, aTensor);
   const outputs = model.activations(x, features);
   const maxima = features.map((feature) => {
     const { shape } = outputs[feature];

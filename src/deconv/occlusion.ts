@@ -2,12 +2,15 @@
  * What an answer depends on: a grey square slides over the image, and at each place the network answers again (Zeiler & Fergus
  * 2013, section 4.2 and Fig. 7).
  */
+import { abortSignal, boolean, checkArgument, checkFields, func, integer, type RulesFor, text } from '../backend/validate.js';
 import { type LayeredModel, topK } from '../nn/index.js';
+import { aTensor, checkModel } from '../nn/rules.js';
 import { noGrad, ShapeError, type Tensor, ValueError, zeros } from '../tensor/index.js';
 import { type ConeOptions, ReceptiveCone, type SweptBatch } from './cone.js';
 import { evaluating } from './deconvnet.js';
 import { answerLayer, probabilitiesOf } from './probabilities.js';
 import type { Patch } from './receptive_fields.js';
+import { checkLayer, checkMap } from './rules.js';
 import { strongestMaps } from './strongest_maps.js';
 
 export interface OcclusionGrid {
@@ -75,6 +78,21 @@ export interface Occlusion extends ProbabilitySweep {
 
 const BATCH = 64;
 
+const GRID: RulesFor<OcclusionGrid> = { square: integer(1), stride: integer(1) };
+
+/** @internal Of every sweep. */
+export const SWEEP: RulesFor<SweepOptions> = {
+  ...GRID,
+  grey: aTensor,
+  label: integer(),
+  batchSize: integer(1),
+  incremental: boolean,
+  onProgress: func,
+  signal: abortSignal,
+};
+
+const OPTIONS: RulesFor<OcclusionOptions> = { ...SWEEP, layer: text, map: integer() };
+
 /**
  * Slides a square over an image: the probability of a class, the most probable class, and the total activation of one map at each
  * place. The numbers are those of running every occluded image whole.
@@ -83,7 +101,12 @@ const BATCH = 64;
  * @throws ValueError for a square, a class or a map that does not fit, and for a layer that is not there
  */
 export async function occlude(model: LayeredModel, image: Tensor, options: OcclusionOptions): Promise<Occlusion> {
+  checkModel('occlude', model);
+  checkArgument('occlude', 'image', image, aTensor);
+  checkFields('occlude', options, OPTIONS, ['square', 'stride', 'layer']);
   const { layer } = options;
+  checkLayer('occlude', model, layer);
+  checkOneImage(image);
   const feature = model.featureLayer(layer);
   const map = options.map ?? (await strongestMaps(model, image, layer, 1))[0];
   if (map === undefined) throw new ValueError(`occlude: no map of layer ${layer} answers to this image`);
@@ -111,6 +134,13 @@ interface Watched {
   take(batch: SweptBatch): Promise<void>;
 }
 
+function checkOneImage({ rank, shape }: Tensor): void {
+  if (rank !== 4 || shape[0] !== 1)
+    throw new ShapeError(
+      `occlude: image has shape [${shape}], expected one image: [1, C, H, W]${rank === 3 ? '; image.unsqueeze(0) gives it that shape' : ''}`,
+    );
+}
+
 /** The sweep of `occlude`, watching the probabilities alone, and what else is asked for. */
 export async function sweepProbability(
   model: LayeredModel,
@@ -119,12 +149,9 @@ export async function sweepProbability(
   watched?: Watched,
 ): Promise<ProbabilitySweep> {
   const { batchSize = BATCH, incremental, onProgress, signal } = options;
-  if (image.rank !== 4 || image.shape[0] !== 1)
-    throw new ShapeError(`occlude: image has shape [${image.shape}], expected one image: [1, C, H, W]`);
+  checkOneImage(image);
   if (options.grey && options.grey.shape.join() !== image.shape.join())
     throw new ShapeError(`occlude: grey has shape [${options.grey.shape}], expected the image's, [${image.shape}]`);
-  if (!Number.isInteger(batchSize) || batchSize < 1)
-    throw new ValueError(`occlude: batchSize is ${batchSize}, expected a whole number of at least 1`);
   const { places, grid } = squarePlaces(image.shape[2], image.shape[3], options);
   const last = answerLayer(model);
   const output = evaluating(model, () => noGrad(() => model.activations(image, [last])[last]));
@@ -173,10 +200,11 @@ export async function sweepProbability(
 export function squarePlaces(
   height: number,
   width: number,
-  { square, stride }: OcclusionGrid,
+  options: OcclusionGrid,
 ): { places: [number, number][]; grid: [number, number] } {
-  for (const [name, value] of Object.entries({ square, stride }))
-    if (!Number.isInteger(value) || value < 1) throw new ValueError(`occlude: ${name} is ${value}, expected at least 1 pixel`);
+  for (const [name, value] of Object.entries({ height, width })) checkArgument('squarePlaces', name, value, integer(1, 2 ** 15));
+  for (const name of ['square', 'stride'] as const) checkArgument('occlude', name, options?.[name], GRID[name]);
+  const { square, stride } = options;
   if (square > height || square > width)
     throw new ValueError(`occlude: a square of ${square} pixels does not fit an image of ${height}×${width}`);
   const along = (extent: number) => {
@@ -206,8 +234,7 @@ async function readPlane(model: LayeredModel, image: Tensor, feature: string, ma
   const plane = evaluating(model, () =>
     noGrad(() => {
       const output = model.activations(image, [feature])[feature];
-      if (!Number.isInteger(map) || map < 0 || map >= output.shape[1])
-        throw new ValueError(`occlude: map is ${map}, layer ${feature} has maps 0 to ${output.shape[1] - 1}`);
+      checkMap('occlude', map, feature, output.shape[1]);
       return planeOf(output, map);
     }),
   );

@@ -1,13 +1,17 @@
 /** Whether an answer depends on the object: how much of the probability's drop lies where the object is, over a whole split. */
 
+import { arrayOf, checkArgument, checkFields, finite, func, integer, objectWith, type RulesFor } from '../backend/validate.js';
 import type { Example, Split } from '../data/dataset.js';
 import type { DataError } from '../data/errors.js';
 import { batches } from '../data/loader.js';
+import { split as splitRule } from '../data/rules.js';
 import { spreadPlaces } from '../data/subset.js';
 import type { LayeredModel } from '../nn/index.js';
+import { aTensor, checkModel } from '../nn/rules.js';
 import { type Tensor, ValueError } from '../tensor/index.js';
-import { type ProbabilitySweep, type SweepOptions, sweepProbability } from './occlusion.js';
+import { type ProbabilitySweep, SWEEP, type SweepOptions, sweepProbability } from './occlusion.js';
 import type { Patch } from './receptive_fields.js';
+import { patch } from './rules.js';
 import { type Spread, spreadOf } from './spread.js';
 
 /** Where one image's drop lies. */
@@ -18,13 +22,23 @@ export interface DropShare {
   area: number;
 }
 
+const sweepRule = objectWith('what occlude() gave', {
+  places: arrayOf(arrayOf(integer(), 2, 2), 1),
+  probability: arrayOf(finite()),
+  clean: objectWith('an answer', { probability: finite() }),
+});
+
 /**
  * How much of the drop of the watched probability lies inside a box. Each place's drop, max(0, as it is − with the square), is
  * spread evenly over the pixels of its square.
  *
  * @param box [y0, x0, y1, x1] in the network's input, end exclusive
  */
-export function dropInside({ places, probability, clean }: ProbabilitySweep, square: number, box: Patch): DropShare {
+export function dropInside(sweep: ProbabilitySweep, square: number, box: Patch): DropShare {
+  checkArgument('dropInside', 'the sweep', sweep, sweepRule);
+  checkArgument('dropInside', 'square', square, integer(1));
+  checkArgument('dropInside', 'box', box, patch);
+  const { places, probability, clean } = sweep;
   let [inside, all, covered] = [0, 0, 0];
   for (const [i, [y, x]] of places.entries()) {
     const height = Math.max(0, Math.min(y + square, box[2]) - Math.max(y, box[0]));
@@ -63,6 +77,17 @@ export interface SplitOcclusion {
   area: Spread;
 }
 
+const { label: _, ...sweepRules } = SWEEP;
+
+const OPTIONS: RulesFor<OccludeSplitOptions> = {
+  ...sweepRules,
+  preprocess: func,
+  boxOf: func,
+  images: integer(1),
+  onProgress: func,
+  onBroken: func,
+};
+
 /**
  * Sweeps a square over the images of a split and tells which share of the drop of each true class's probability lies inside the
  * object's box, beside the share of area: a network that looks at objects has more, one that looks anywhere about as much.
@@ -70,6 +95,9 @@ export interface SplitOcclusion {
  * @throws ValueError where no image has a box, or no probability falls
  */
 export async function occludeSplit(model: LayeredModel, split: Split, options: OccludeSplitOptions): Promise<SplitOcclusion> {
+  checkModel('occludeSplit', model);
+  checkArgument('occludeSplit', 'split', split, splitRule);
+  checkFields('occludeSplit', options, OPTIONS, ['square', 'stride', 'preprocess', 'boxOf']);
   const { preprocess, boxOf, onProgress, onBroken, signal, ...sweep } = options;
   const indices = spreadPlaces(split.length, options.images);
   const total = indices.length;
@@ -78,7 +106,9 @@ export async function occludeSplit(model: LayeredModel, split: Split, options: O
   for await (const [example] of batches(split, { batchSize: 1, indices, onBroken })) {
     const box = boxOf(example);
     if (box) {
+      checkArgument('occludeSplit', 'the result of boxOf', box, patch);
       const image = preprocess([example]);
+      checkArgument('occludeSplit', 'the result of preprocess', image, aTensor);
       try {
         const answers = await sweepProbability(model, image, { ...sweep, label: example.label, signal });
         shares.push({ index: example.index, ...dropInside(answers, options.square, box) });

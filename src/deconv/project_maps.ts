@@ -1,8 +1,11 @@
 /** What many feature maps saw in one image: their activations, projected together. */
+import { checkOptions, func, integer, type RulesFor } from '../backend/validate.js';
 import type { LayeredModel } from '../nn/index.js';
-import { ShapeError, type Tensor, tensor, ValueError } from '../tensor/index.js';
-import { type ActivationPlace, chooseActivation, type ProjectionRules, projectBatch, rulesFor } from './deconvnet.js';
+import { checkImageTensor, checkModel } from '../nn/rules.js';
+import { type Tensor, tensor } from '../tensor/index.js';
+import { type ActivationPlace, checkPlaces, chooseActivation, type ProjectionRules, projectBatch, rulesFor } from './deconvnet.js';
 import { LocalWalk } from './local_walk.js';
+import { checkLayer, projectionRules } from './rules.js';
 
 export interface MapProjection {
   map: number;
@@ -19,6 +22,8 @@ export interface ProjectMapsOptions extends ProjectionRules {
   onProgress?: (done: number, total: number) => void;
 }
 
+const OPTIONS: RulesFor<ProjectMapsOptions> = { ...projectionRules, chunk: integer(1), onProgress: func };
+
 /**
  * Projects many activations of one layer in one image. The image runs forward once, and each activation goes down in the window that
  * it sees, where the model is a row of convolutions, ReLUs, max poolings and normalisations; otherwise by `projectBatch`, many at once.
@@ -34,10 +39,12 @@ export async function projectMaps(
   places: readonly ActivationPlace[],
   options: ProjectMapsOptions = {},
 ): Promise<MapProjection[]> {
+  checkModel('projectMaps', model);
+  checkImageTensor('projectMaps', image);
+  checkLayer('projectMaps', model, layer);
+  checkPlaces('projectMaps', places);
+  checkOptions('projectMaps', options, OPTIONS);
   const { chunk = 16, onProgress } = options;
-  if (!Number.isInteger(chunk) || chunk < 1) throw new ValueError(`projectMaps: chunk is ${chunk}, expected at least 1`);
-  if (image.rank !== 3 && !(image.rank === 4 && image.shape[0] === 1))
-    throw new ShapeError(`projectMaps: image has shape [${image.shape}], expected [C, H, W]`);
   const shape = image.shape.slice(-3);
   const pixels = await image.data();
   const input = tensor(pixels, [1, ...shape], { backend: image.backend });
@@ -54,7 +61,7 @@ export async function projectMaps(
         found.push(...chosen.map(({ map, value, position }, k) => ({ map, value, position, projection: projections[k] })));
       } else {
         const images = tensor(repeated(pixels, part.length), [part.length, ...shape], { backend: image.backend });
-        const { pictures, activations } = await projectBatch(model, images, layer, part, options);
+        const { pictures, activations } = await projectBatch(model, images, layer, part, { mode: options.mode, overlap: options.overlap });
         const all = Float32Array.from(await pictures.data());
         found.push(
           ...activations.map((activation, k) => ({ ...activation, projection: all.slice(k * pixels.length, (k + 1) * pixels.length) })),

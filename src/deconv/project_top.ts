@@ -1,8 +1,12 @@
 /** The pictures of Fig. 2: each of a map's strongest activations, projected down to the pixels of its own image. */
+import { arrayOf, checkArgument, checkFields, func, integer, type RulesFor, text } from '../backend/validate.js';
 import type { Example, Split } from '../data/dataset.js';
+import { split as splitRule } from '../data/rules.js';
 import type { LayeredModel } from '../nn/index.js';
+import { aTensor, checkModel } from '../nn/rules.js';
 import type { Tensor } from '../tensor/index.js';
 import { type ProjectionRules, projectBatch } from './deconvnet.js';
+import { checkLayer, mapActivations, projectionRules } from './rules.js';
 import type { MapActivations, StrongActivation } from './top_activations.js';
 
 export interface ProjectedActivation extends StrongActivation {
@@ -25,6 +29,14 @@ export interface ProjectTopOptions extends ProjectionRules {
   onProgress?: (done: number, total: number) => void;
 }
 
+const OPTIONS: RulesFor<ProjectTopOptions> = {
+  ...projectionRules,
+  layer: text,
+  preprocess: func,
+  batchSize: integer(1),
+  onProgress: func,
+};
+
 /** Projects what `topActivations` found for some maps of one layer, many activations in one walk. */
 export async function projectTop(
   model: LayeredModel,
@@ -32,15 +44,21 @@ export async function projectTop(
   maps: readonly MapActivations[],
   options: ProjectTopOptions,
 ): Promise<ProjectedMap[]> {
-  const { layer, preprocess, batchSize = 32, onProgress } = options;
+  checkModel('projectTop', model);
+  checkArgument('projectTop', 'split', split, splitRule);
+  checkArgument('projectTop', 'maps', maps, arrayOf(mapActivations));
+  checkFields('projectTop', options, OPTIONS, ['layer', 'preprocess']);
+  const { layer, preprocess, batchSize = 32, onProgress, mode, overlap } = options;
+  checkLayer('projectTop', model, layer);
   const wanted = maps.flatMap(({ map, strongest }) => strongest.map((activation) => ({ map, activation })));
   const projected: ProjectedActivation[] = [];
   for (let start = 0; start < wanted.length; start += batchSize) {
     const part = wanted.slice(start, start + batchSize);
     const examples = await Promise.all(part.map(({ activation }) => split.get(activation.index)));
     const images = preprocess(examples);
+    checkArgument('projectTop', 'the result of preprocess', images, aTensor);
     const places = part.map(({ map, activation }) => ({ map, position: activation.position }));
-    const { pictures } = await projectBatch(model, images, layer, places, options);
+    const { pictures } = await projectBatch(model, images, layer, places, { mode, overlap });
     const pixels = Float32Array.from(await pictures.data());
     images.dispose();
     pictures.dispose();

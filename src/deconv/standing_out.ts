@@ -1,5 +1,7 @@
 /** Maps that do nothing, and maps that do too much. */
 
+import { arrayOf, checkArgument, numeric } from '../backend/validate.js';
+
 /** A map dominates from this many times the median of the living on. */
 export const DOMINATES = 4;
 
@@ -9,6 +11,7 @@ export const DOMINATES = 4;
  * @param strengths one a map: what it answers, or how large its filter is
  */
 export function standingOut(strengths: readonly number[]): { dead: number[]; dominating: number[] } {
+  checkArgument('standingOut', 'strengths', strengths, arrayOf(numeric));
   const limit = DOMINATES * median(strengths.filter((strength) => strength > 0));
   const places = [...strengths.keys()];
   return { dead: places.filter((i) => !(strengths[i] > 0)), dominating: places.filter((i) => strengths[i] > limit) };

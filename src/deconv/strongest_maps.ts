@@ -1,7 +1,10 @@
 /** Which maps of a layer answer to one image most strongly. */
+import { checkArgument, integer } from '../backend/validate.js';
 import type { LayeredModel } from '../nn/index.js';
-import { noGrad, type Tensor, ValueError } from '../tensor/index.js';
+import { checkImageTensor, checkModel } from '../nn/rules.js';
+import { noGrad, type Tensor } from '../tensor/index.js';
 import { evaluating } from './deconvnet.js';
+import { checkLayer } from './rules.js';
 
 /**
  * The maps whose strongest activation in an image is largest, falling; maps that stay at zero or below are left out.
@@ -9,7 +12,10 @@ import { evaluating } from './deconvnet.js';
  * @param image [1, C, H, W]
  */
 export async function strongestMaps(model: LayeredModel, image: Tensor, layer: string, count: number): Promise<number[]> {
-  if (!Number.isInteger(count) || count < 1) throw new ValueError(`strongestMaps: count is ${count}, expected at least 1`);
+  checkModel('strongestMaps', model);
+  checkImageTensor('strongestMaps', image);
+  checkLayer('strongestMaps', model, layer);
+  checkArgument('strongestMaps', 'count', count, integer(1));
   const feature = model.featureLayer(layer);
   const maxima = evaluating(model, () =>
     noGrad(() => {

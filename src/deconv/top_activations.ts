@@ -1,9 +1,24 @@
 /** What a feature map looks for: the images of a split that it answers most strongly (paper, Fig. 2), found in one pass. */
+import {
+  arrayOf,
+  checkArgument,
+  checkFields,
+  finite,
+  func,
+  integer,
+  isPlainObject,
+  objectWith,
+  type RulesFor,
+  rule,
+} from '../backend/validate.js';
 import type { Split } from '../data/dataset.js';
+import { split as splitRule } from '../data/rules.js';
 import type { LayeredModel } from '../nn/index.js';
+import { checkModel } from '../nn/rules.js';
 import { ValueError } from '../tensor/index.js';
 import { type MapMaximaOptions, mapMaxima } from './map_maxima.js';
 import { type Patch, type PatchFinder, patchFinder } from './receptive_fields.js';
+import { checkLayer, mapMaximaRules } from './rules.js';
 
 /** A map's strongest activation in one image. */
 export interface StrongActivation {
@@ -58,6 +73,36 @@ export interface TopActivationsOptions extends MapMaximaOptions {
   stateSeconds?: number;
 }
 
+const stateRule = objectWith('a state that onState was given { done, layers }', {
+  done: integer(),
+  layers: rule('an object', isPlainObject),
+});
+
+/** What a state holds of one layer. */
+const layerState = objectWith('the state of a layer { shape, input, images, maps }', {
+  shape: arrayOf(integer(), 2),
+  input: arrayOf(integer(), 2),
+  images: integer(),
+  maps: arrayOf(
+    objectWith('the state of a map', {
+      map: integer(),
+      sum: finite(),
+      active: integer(),
+      strongest: arrayOf(arrayOf(finite(), 4, 4)),
+    }),
+  ),
+});
+
+const OPTIONS: RulesFor<TopActivationsOptions> = {
+  ...mapMaximaRules,
+  maps: arrayOf(integer()),
+  count: integer(1),
+  onProgress: func,
+  from: stateRule,
+  onState: func,
+  stateSeconds: finite(0),
+};
+
 /**
  * The strongest activations of every map of the named layers, by layer name. Each batch goes through the model once for all
  * layers, and only two numbers a map and image come back from the backend; what is kept does not grow with the split.
@@ -69,8 +114,12 @@ export async function topActivations(
   split: Split,
   options: TopActivationsOptions,
 ): Promise<Record<string, MapActivations[]>> {
+  checkModel('topActivations', model);
+  checkArgument('topActivations', 'split', split, splitRule);
+  checkFields('topActivations', options, OPTIONS, ['layers', 'preprocess']);
+  for (const layer of options.layers) checkLayer('topActivations', model, layer);
+  checkArgument('topActivations', 'indices', options.indices ?? [], arrayOf(integer(0, split.length - 1)));
   const { layers, count = 9, onProgress, from, onState, stateSeconds = 10 } = options;
-  if (!Number.isInteger(count) || count < 1) throw new ValueError(`topActivations: count is ${count}, expected at least 1`);
   const order = Int32Array.from(options.indices ?? { length: split.length }, (value, i) => (options.indices ? (value as number) : i));
   const boards = from ? layers.map((layer) => goOn(model, layer, from, count)) : [];
   const state = (done: number): TopActivationsState => ({
@@ -103,9 +152,10 @@ export async function topActivations(
 
 /** The board of a pass that was interrupted. */
 function goOn(model: LayeredModel, layer: string, from: TopActivationsState, count: number): LayerBoard {
-  const state = from.layers[layer];
+  const state = Object.hasOwn(from.layers, layer) ? from.layers[layer] : undefined;
   if (!state)
     throw new ValueError(`topActivations: the state to go on from has layers ${Object.keys(from.layers).join(', ')}, not ${layer}`);
+  checkArgument('topActivations', `from.layers.${layer}`, state, layerState);
   const { shape, input } = state;
   const board = new LayerBoard(shape, input, patchFinder(model, layer, input), count, undefined);
   board.restore(state);

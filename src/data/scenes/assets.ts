@@ -1,4 +1,5 @@
 /** Loads what scenes are drawn from: every class in every style, rasterised once, and the photographs. */
+import { checkArgument, func, isPlainObject, objectWith, type Rule, rule } from '../../backend/validate.js';
 import type { OpenProgress } from '../dataset.js';
 import { DataError, reasonOf } from '../errors.js';
 import { Hash } from '../hash.js';
@@ -12,6 +13,11 @@ export interface SceneAssets {
   readonly sprites: Readonly<Record<string, Readonly<Record<string, Sprite>>>>;
   readonly photographs: Readonly<Record<string, Photograph>>;
 }
+
+export const sceneAssets: Rule = objectWith('what loadSceneAssets() gave', {
+  sprites: rule('an object', isPlainObject),
+  photographs: rule('an object', isPlainObject),
+});
 
 /** Side of a sprite in texels, and the transparent rim on each side of it (room for sampling at the edge, down to the smallest copies). */
 const SPRITE_SIDE = 256;
@@ -42,6 +48,7 @@ let loaded: WeakRef<SceneAssets> | undefined;
  * Throws `DataError` naming the packages that are missing, or the class that a set lacks.
  */
 export async function loadSceneAssets(onProgress?: (progress: OpenProgress) => void): Promise<SceneAssets> {
+  if (onProgress !== undefined) checkArgument('loadSceneAssets', 'onProgress', onProgress, func);
   const kept = loaded?.deref();
   if (kept) return kept;
   const paths = await requirePackageFiles(

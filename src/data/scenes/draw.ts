@@ -2,9 +2,21 @@
  * Draws one scene: a crop of a photograph, coloured anew, and over it an emoji turned, scaled, mirrored and recoloured.
  * Plain arithmetic on bytes, no codec and no canvas, so that the same scene has the same bytes in every runtime.
  */
+import {
+  arrayOf,
+  boolean,
+  checkArgument,
+  checkFields,
+  checkOptions,
+  finite,
+  objectWith,
+  type RulesFor,
+  show,
+  text,
+} from '../../backend/validate.js';
 import type { Image } from '../dataset.js';
 import { DataError } from '../errors.js';
-import type { SceneAssets } from './assets.js';
+import { type SceneAssets, sceneAssets } from './assets.js';
 import { type Photograph, pickLevel, type Sprite } from './pictures.js';
 
 /** Colours given to a grey photograph: its shades run from the hue of the shadows to the hue of the lights. */
@@ -70,13 +82,45 @@ export interface DrawnScene {
 /** Smallest side at which an emoji still has a shape. */
 export const SMALLEST_SCENE = 16;
 
+const pair = arrayOf(finite(), 2, 2);
+const toneRule = objectWith('a tone', { shadows: finite(), lights: finite(), saturation: finite() });
+
+const SCENE: RulesFor<Scene> = {
+  class: text,
+  style: text,
+  photograph: text,
+  centre: pair,
+  scale: finite(0),
+  rotation: finite(),
+  mirror: boolean,
+  hue: finite(),
+  saturation: finite(),
+  brightness: finite(),
+  backdrop: objectWith('a backdrop { side, place, mirror, contrast, brightness, tones, direction }', {
+    side: finite(0),
+    place: pair,
+    mirror: boolean,
+    contrast: finite(),
+    brightness: finite(),
+    tones: arrayOf(toneRule, 2, 2),
+    direction: finite(),
+  }),
+};
+
+/** Largest side of a scene. */
+const LARGEST_SCENE = 2 ** 14;
+
 /** Draws `scene` as a square of `size` pixels. Throws `DataError` for a class, style or photograph that `assets` lacks. */
 export function drawScene(assets: SceneAssets, scene: Scene, size: number, options: { mask?: boolean } = {}): DrawnScene {
-  if (!Number.isInteger(size) || size < SMALLEST_SCENE) {
-    throw new DataError(`scenes: the side is ${size} pixels; expected a whole number, ${SMALLEST_SCENE} or more`);
+  checkArgument('drawScene', 'assets', assets, sceneAssets, DataError);
+  checkFields('drawScene', { ...scene, box: undefined }, SCENE, Object.keys(SCENE), DataError);
+  checkOptions('drawScene', options, { mask: boolean }, DataError);
+  if (!Number.isInteger(size) || size < SMALLEST_SCENE || size > LARGEST_SCENE) {
+    throw new DataError(`scenes: the side is ${show(size)} pixels; expected a whole number from ${SMALLEST_SCENE} to ${LARGEST_SCENE}`);
   }
-  const sprite = assets.sprites[scene.style]?.[scene.class];
-  const photograph = assets.photographs[scene.photograph];
+  const own = <T>(from: Readonly<Record<string, T>>, name: string): T | undefined => (Object.hasOwn(from, name) ? from[name] : undefined);
+  const sprite = own(own(assets.sprites, scene.style) ?? {}, scene.class);
+  const photograph = own(assets.photographs, scene.photograph);
   if (!sprite) throw new DataError(`scenes: there is no ${scene.class} in the style ${scene.style}`);
   if (!photograph) {
     throw new DataError(

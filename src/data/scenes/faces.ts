@@ -1,7 +1,8 @@
 /** The animal faces of `scenes`, each upright in the middle of a picture, with the places of their eyes and noses. */
+import { arrayOf, checkArgument, checkOptions, integer, oneOf } from '../../backend/validate.js';
 import type { Image } from '../dataset.js';
-import { type SceneAssets, texelOf } from './assets.js';
-import { drawScene, type Scene } from './draw.js';
+import { type SceneAssets, sceneAssets, texelOf } from './assets.js';
+import { drawScene, type Scene, SMALLEST_SCENE } from './draw.js';
 import { SCENE_CLASSES, SCENE_PHOTOGRAPHS, SCENE_STYLES } from './names.js';
 import { FACE_BOXES, FACE_CLASSES, FACE_PARTS, type FaceClass, type FacePart, type PartBox } from './parts.js';
 import { planScene } from './plan.js';
@@ -25,6 +26,8 @@ const SCALE = 0.75;
 /** Hundredths of the drawing's side by which a part's box is wider on each side than the part. */
 const MARGIN = 3;
 
+const OPTIONS = { styles: arrayOf(oneOf(...SCENE_STYLES)), photographs: arrayOf(oneOf(...SCENE_PHOTOGRAPHS)), seed: integer() };
+
 /**
  * Groups of five faces, one of each animal: a group has one style and one photograph, each face its own piece of it. Faces keep
  * the colours that they were drawn in.
@@ -38,6 +41,9 @@ export function sceneFaces(
   side: number,
   options: { styles?: readonly (typeof SCENE_STYLES)[number][]; photographs?: readonly string[]; seed?: number } = {},
 ): SceneFace[][] {
+  checkArgument('sceneFaces', 'assets', assets, sceneAssets);
+  checkArgument('sceneFaces', 'side', side, integer(SMALLEST_SCENE, 2 ** 14));
+  checkOptions('sceneFaces', options, OPTIONS);
   const { styles = SCENE_STYLES, photographs = SCENE_PHOTOGRAPHS.slice(6), seed = 0 } = options;
   return styles.flatMap((style) =>
     photographs.map((photograph, p) =>

@@ -1,0 +1,55 @@
+/** Rules for layers, places, patches and the options that the experiments share. */
+import {
+  abortSignal,
+  arrayOf,
+  checkArgument,
+  func,
+  integer,
+  objectWith,
+  oneOf,
+  type Rule,
+  type RulesFor,
+  show,
+  text,
+} from '../backend/validate.js';
+import type { LayeredModel } from '../nn/index.js';
+import { RULES, ValueError } from '../tensor/index.js';
+import type { ActivationPlace, ProjectionRules } from './deconvnet.js';
+import type { MapMaximaOptions } from './map_maxima.js';
+
+export const projectionRules: RulesFor<ProjectionRules> = { mode: oneOf(...Object.keys(RULES)), overlap: oneOf('sum', 'last') };
+
+export const placeRules: RulesFor<ActivationPlace> = { map: integer(), position: arrayOf(integer(), 2, 2) };
+
+/** [y0, x0, y1, x1] in whole pixels. */
+export const patch: Rule = arrayOf(integer(), 4, 4);
+
+export const mapMaximaRules: RulesFor<MapMaximaOptions> = {
+  layers: arrayOf(text),
+  batchSize: integer(1),
+  preprocess: func,
+  indices: arrayOf(integer()),
+  onBroken: func,
+  signal: abortSignal,
+};
+
+export const strongActivation: Rule = objectWith('a strong activation { index, position }', {
+  index: integer(),
+  position: arrayOf(integer(), 2, 2),
+});
+
+export const mapActivations: Rule = objectWith('what topActivations() gave for a map { map, strongest }', {
+  map: integer(),
+  strongest: arrayOf(strongActivation),
+});
+
+/** Throws for a layer name that is not a string or that the model does not have. */
+export function checkLayer(op: string, model: LayeredModel, layer: unknown): void {
+  checkArgument(op, 'layer', layer, text);
+  model.layer(layer as string);
+}
+
+/** Throws unless `map` is a map of a layer of `count` maps. */
+export function checkMap(op: string, map: unknown, layer: string, count: number): void {
+  if (!integer(0, count - 1).test(map)) throw new ValueError(`${op}: map is ${show(map)}, layer ${layer} has maps 0 to ${count - 1}`);
+}
