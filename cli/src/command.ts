@@ -194,7 +194,7 @@ interface Range {
 /** A whole number within a range. */
 export function whole(range: Range = {}): (text: string) => number {
   return (text) => {
-    const value = numberOf(text);
+    const value = /^[+-]?\d+$/.test(text) ? Number(text) : Number.NaN;
     if (!Number.isSafeInteger(value) || !within(value, range))
       throw new InvalidArgumentError(`Expected a whole number${rangeText(range)}.`);
     return value;
@@ -223,7 +223,17 @@ function threadCount(text: string): number | 'auto' {
   return text === 'auto' ? text : whole({ min: 1, max: 256 })(text);
 }
 
-const numberOf = (text: string): number => (text.trim() === '' ? Number.NaN : Number(text));
+/** Decimal notation only: no `0x10`, no `Infinity`, nothing around it. */
+const numberOf = (text: string): number => (/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : Number.NaN);
+
+/**
+ * The path of a picture that is written as PNG. Another extension is refused, since it would name a format that the file does not have.
+ */
+export function pngFile(text: string): string {
+  if (!/[^/\\]\.png$/i.test(text) && !text.startsWith('/dev/'))
+    throw new InvalidArgumentError('Pictures are written as PNG: expected a file that ends in .png.');
+  return text;
+}
 
 function within(value: number, { min, max, above, below }: Range): boolean {
   return !(

@@ -21,12 +21,16 @@ import { FolderStore } from './run_folder.js';
 /** Collects the values of an option that may be given several times. */
 export const collect = (value: string, before: string[] = []): string[] => [...before, value];
 
+/** No layer has more maps or units; a list of all of them fits into memory. */
+const MOST_MAP = 999_999;
+
 /** `0-7` or `3,5,8-11` as numbers, rising, each once. */
 export function mapList(text: string): number[] {
   const maps = new Set<number>();
   for (const part of text.split(',')) {
     const [, from, to = from] = /^\s*(\d+)(?:-(\d+))?\s*$/.exec(part) ?? [];
     if (from === undefined || Number(to) < Number(from)) throw new InvalidArgumentError('Expected maps such as 0-7 or 3,5,8-11.');
+    if (Number(to) > MOST_MAP) throw new InvalidArgumentError(`Expected maps of at most ${MOST_MAP}.`);
     for (let map = Number(from); map <= Number(to); map++) maps.add(map);
   }
   return [...maps].sort((a, b) => a - b);

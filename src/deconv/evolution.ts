@@ -1,16 +1,5 @@
 /** How what maps look for forms during training (paper, Fig. 4): their strongest images epoch after epoch, and when they settle. */
-import {
-  abortSignal,
-  arrayOf,
-  checkArgument,
-  checkFields,
-  func,
-  integer,
-  objectWith,
-  type RulesFor,
-  recordOf,
-  text,
-} from '../backend/validate.js';
+import { arrayOf, checkArgument, checkFields, func, integer, objectWith, type RulesFor, recordOf, text } from '../backend/validate.js';
 import type { Split } from '../data/dataset.js';
 import { split as splitRule } from '../data/rules.js';
 import type { LayeredModel } from '../nn/index.js';
@@ -64,8 +53,6 @@ export interface EvolutionOptions extends MapMaximaOptions {
 export const SETTLED = 0.9;
 
 const OPTIONS: RulesFor<EvolutionOptions> = { ...mapMaximaRules, onProgress: func };
-
-const PROJECT_OPTIONS = { preprocess: func, onProgress: func, signal: abortSignal };
 
 const epochModels = arrayOf(objectWith('an epoch { epoch, open }', { epoch: integer(), open: func }));
 
@@ -233,7 +220,7 @@ export async function projectEvolution(
   checkArgument('projectEvolution', 'split', split, splitRule);
   checkArgument('projectEvolution', 'found', found, evolutionRule);
   checkArgument('projectEvolution', 'chosen', chosen, recordOf(arrayOf(integer())));
-  checkFields('projectEvolution', options, PROJECT_OPTIONS, ['preprocess']);
+  checkFields('projectEvolution', options, OPTIONS, ['preprocess']);
   for (const { layer, maps } of found.layers) {
     for (const map of chosen[layer] ?? []) checkMap('projectEvolution', map, layer, maps.length);
     if (maps.some(({ strongest }) => strongest.length !== checkpoints.length))

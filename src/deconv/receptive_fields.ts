@@ -1,9 +1,7 @@
 /** Which patch of the image an activation sees, for the models that the deconvnet takes. */
-import { arrayOf, checkArgument, finite, integer } from '../backend/validate.js';
+import { arrayOf, checkArgument, finite, func, integer, objectWith, text } from '../backend/validate.js';
 import { type LayeredModel, patchOf, receptiveField } from '../nn/index.js';
-import { checkModel } from '../nn/rules.js';
 import type { Shape } from '../tensor/index.js';
-import { checkLayer } from './rules.js';
 
 /** [y0, x0, y1, x1] in pixels, end exclusive, clipped to the image. */
 export type Patch = [number, number, number, number];
@@ -12,8 +10,8 @@ export type Patch = [number, number, number, number];
 export type PatchFinder = (position: readonly [number, number]) => Patch;
 
 function checkField(op: string, model: LayeredModel, layer: string, input: Shape): void {
-  checkModel(op, model);
-  checkLayer(op, model, layer);
+  checkArgument(op, 'the model', model, objectWith('a network of named layers', { featureLayer: func }));
+  checkArgument(op, 'layer', layer, text);
   checkArgument(op, 'input', input, arrayOf(integer(), 2));
 }
 

@@ -1,5 +1,5 @@
 /** Rules for tensors, modules and networks where they arrive as arguments. */
-import { checkArgument, func, instanceOf, objectWith, type Rule, rule, show } from '../backend/validate.js';
+import { checkArgument, func, instanceOf, nearestName, objectWith, quote, type Rule, rule, show, visible } from '../backend/validate.js';
 import { ShapeError, Tensor, ValueError } from '../tensor/index.js';
 import { Module } from './module.js';
 
@@ -36,4 +36,11 @@ export function checkImageTensor(op: string, value: unknown): asserts value is T
   if (rank === 3 || (rank === 4 && shape[0] === 1)) return;
   const batch = rank === 4 ? '; take one image of the batch, or use projectBatch' : '';
   throw new ShapeError(`${op}: image has shape [${shape}], expected [C, H, W]${batch}`);
+}
+
+/** `there is no layer 'conv9'; the layers are conv1, …; did you mean 'conv1'?` */
+export function unknownLayer(name: unknown, names: readonly string[]): string {
+  const listed = names.length > 40 ? `${names.slice(0, 40).join(', ')}, … (${names.length} in all)` : names.join(', ');
+  const nearest = typeof name === 'string' ? nearestName(name, names) : null;
+  return `there is no layer ${show(name)}; the layers are ${visible(listed)}${nearest ? `; did you mean ${quote(nearest)}?` : ''}`;
 }

@@ -4,6 +4,7 @@ import { ReLU } from './layers/activation.js';
 import { Conv2d } from './layers/conv2d.js';
 import { Linear } from './layers/linear.js';
 import { Module, namingLayer, type Reach } from './module.js';
+import { unknownLayer } from './rules.js';
 import { fieldOfRow, type LayerSummary, type ReceptiveField, reachOfField, summarizeRow } from './summary.js';
 
 /** A model whose inner activations can be asked for by layer name; what the deconvnet and the experiments need. */
@@ -135,7 +136,7 @@ export class Sequential extends Module implements LayeredModel {
 
   private indexOf(name: string): number {
     const place = this.names.indexOf(name);
-    if (place < 0) throw new ValueError(`there is no layer '${name}'; the layers are ${this.names.join(', ')}`);
+    if (place < 0) throw new ValueError(unknownLayer(name, this.names));
     return place;
   }
 }

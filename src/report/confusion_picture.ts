@@ -1,4 +1,5 @@
 /** How often each class was taken for which, as a picture of its own for a file. */
+import { arrayOf, checkArgument, finite, text } from '../backend/validate.js';
 import { confusion } from './charts.js';
 import type { ExperimentPicture } from './experiment.js';
 import type { Html } from './html.js';
@@ -10,6 +11,9 @@ const MOST_CLASSES = 60;
 
 /** @param counts [label][answer]: how often */
 export function confusionPicture(counts: readonly (readonly number[])[], classes: readonly string[]): ExperimentPicture {
+  checkArgument('confusionPicture', 'classes', classes, arrayOf(text, 1));
+  const { length } = classes;
+  checkArgument('confusionPicture', 'counts', counts, arrayOf(arrayOf(finite(0), length, length), length, length));
   const mistakes = counts.map((row, i) => row.reduce((sum, n, j) => sum + (i === j ? 0 : n), 0));
   const shown = classes
     .map((_, i) => i)

@@ -1,7 +1,8 @@
 /** What every experiment hands over: its numbers, its pictures, and a section that explains both. */
+import { checkArgument, func, objectWith, rule, text } from '../backend/validate.js';
 import type { Image } from '../data/dataset.js';
 import { safeFileName } from './file_names.js';
-import { html, type PictureEncoder } from './html.js';
+import { Html, html, type PictureEncoder } from './html.js';
 import type { Section } from './input.js';
 import { page } from './page.js';
 
@@ -31,7 +32,16 @@ export const pictureFile = (name: string, key: string): string => `${name}${key 
  * @param command what makes it again
  * @param encode how pictures are written; default PNG
  */
-export function experimentPage({ section }: Experiment, command: string, encode?: PictureEncoder): Promise<string> {
+export async function experimentPage(experiment: Experiment, command: string, encode?: PictureEncoder): Promise<string> {
+  const body = rule('HTML', (value) => value instanceof Html);
+  const section = objectWith('a section', { id: text, title: text, body });
+  checkArgument('experimentPage', 'experiment', experiment, objectWith('what occludeExperiment() and the like give', { section }));
+  checkArgument('experimentPage', 'command', command, text);
+  if (encode !== undefined) checkArgument('experimentPage', 'encode', encode, func);
+  return await pageOf(experiment, command, encode);
+}
+
+function pageOf({ section }: Experiment, command: string, encode?: PictureEncoder): Promise<string> {
   const lead = html`<p class="note">Made by <code>${command}</code></p>`;
   return page({ title: section.title, description: section.title, lead, sections: [section] }, encode);
 }

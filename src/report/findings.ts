@@ -1,13 +1,22 @@
 /** Looks for what there is to show: every convolution layer's maps, their best images, and the projections of the chosen ones. */
+import { arrayOf, checkArgument, func, integer, isPlainObject, numeric, objectWith, rule, unknownName } from '../backend/validate.js';
 import type { Example } from '../data/dataset.js';
+import { image as imageRule } from '../data/rules.js';
 import { type DeconvMode, fieldSize, type MapActivations, type ProjectedMap, projectTop, topActivations } from '../deconv/index.js';
 import { isConvolution, summarize } from '../nn/index.js';
-import { RULES, tensor } from '../tensor/index.js';
+import { RULES, tensor, ValueError } from '../tensor/index.js';
 import type { Preprocess } from '../zfnet/index.js';
 import type { LayerFindings, ReportContext, ReportInput } from './input.js';
 
 /** The network's input for the centre crops of some examples: [N, C, H, W]. */
 export function inputOf(preprocess: Preprocess, examples: readonly Pick<Example, 'image'>[]) {
+  checkArgument(
+    'inputOf',
+    'preprocess',
+    preprocess,
+    objectWith('a Preprocess', { options: rule('an object', isPlainObject), evaluation: func }),
+  );
+  checkArgument('inputOf', 'examples', examples, arrayOf(objectWith('an example { image }', { image: imageRule })));
   const { channels, inputSize } = preprocess.options;
   const pixels = preprocess.evaluation(examples.map(({ image }) => image));
   return tensor(pixels, [examples.length, channels, inputSize, inputSize]);
@@ -22,6 +31,11 @@ const COUNT = 9;
  * selective maps look. Maps that share most of their images, or their favourite class, make room for others first.
  */
 export function chooseMaps(maps: readonly MapActivations[], count: number, labelOf: (index: number) => number): MapActivations[] {
+  const strongest = arrayOf(objectWith('an activation', { index: integer(), value: numeric }));
+  const expected = arrayOf(objectWith('what topActivations() gave for a map', { map: integer(), strongest, mean: numeric }));
+  checkArgument('chooseMaps', 'maps', maps, expected);
+  checkArgument('chooseMaps', 'count', count, integer());
+  checkArgument('chooseMaps', 'labelOf', labelOf, func);
   const alive = maps.filter(({ strongest }) => strongest.length > 0 && strongest[strongest.length - 1].value > 0);
   const selectivity = ({ strongest, mean }: MapActivations) => strongest[strongest.length - 1].value / mean;
   const ranked = [...alive].sort((a, b) => selectivity(b) - selectivity(a) || a.map - b.map);
@@ -71,6 +85,8 @@ export async function gatherFindings(input: ReportInput): Promise<ReportContext>
   const summaries = summarize(model, shape);
   const convolutions = spread(summaries.filter(isConvolution), MOST_LAYERS);
   const featureSplit = input.featureSplit ?? Object.keys(input.predictions)[0] ?? Object.keys(dataset.splits)[0];
+  if (!Object.hasOwn(dataset.splits, featureSplit))
+    throw new ValueError(unknownName('buildReport', 'split', featureSplit, Object.keys(dataset.splits)));
   const split = dataset.splits[featureSplit];
   const toInput = (examples: Example[]) => inputOf(preprocess, examples);
   const found = await topActivations(model, split, {

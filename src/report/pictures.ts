@@ -4,13 +4,37 @@
  * Pictures are 8-bit `Image`s, [height, width, channels]. Everything signed is shown alike: mid grey is zero, brighter is
  * positive, darker negative, by channel.
  */
+import { arrayOf, checkArgument, checkFields, either, finite, integer, numeric, type RulesFor, rule } from '../backend/validate.js';
 import type { Image } from '../data/dataset.js';
-import { ShapeError } from '../tensor/index.js';
+import { image as imageRule } from '../data/rules.js';
+import { ShapeError, ValueError } from '../tensor/index.js';
 
 /** [y0, x0, y1, x1], end exclusive. */
 export type Box = readonly [number, number, number, number];
 
 export const GREY = 128;
+
+/** @internal A box of whole pixels that is not empty. */
+export const boxRule = rule('a box [y0, x0, y1, x1] in whole pixels, y0 < y1 and x0 < x1', (value) => {
+  if (!arrayOf(integer(), 4, 4).test(value)) return false;
+  const [y0, x0, y1, x1] = value as Box;
+  return y0 < y1 && x0 < x1;
+});
+
+/** No picture is larger on a side. */
+const side = integer(1, 2 ** 15);
+const values = arrayOf(numeric);
+const planes = arrayOf(integer(1), 3, 3);
+
+function checkInside(op: string, [, , y1, x1]: Box, height: number, width: number): void {
+  if (y1 > height || x1 > width)
+    throw new ShapeError(`${op}: the box ends at row ${y1} and column ${x1}, outside of ${height} rows and ${width} columns`);
+}
+
+function checkSize(op: string, width: number, height: number): void {
+  if (width * height > 2 ** 28)
+    throw new ValueError(`${op}: the picture would have ${width}×${height} pixels, more than 2^28; make it smaller`);
+}
 
 /** The share of values that a stretched picture shows within its range; the few beyond it are clipped. */
 const WITHIN = 0.995;
@@ -18,8 +42,9 @@ const WITHIN = 0.995;
 /**
  * The absolute value that the most extreme shade stands for: 99.5 % of the values lie within it. 0 for a picture of zeros.
  */
-export function contrastRange(values: ArrayLike<number>): number {
-  const sizes = Float64Array.from(values, Math.abs).sort();
+export function contrastRange(numbers: ArrayLike<number>): number {
+  checkArgument('contrastRange', 'values', numbers, values);
+  const sizes = Float64Array.from(numbers, Math.abs).sort();
   const range = sizes[Math.max(0, Math.ceil(WITHIN * sizes.length) - 1)] ?? 0;
   // Where nearly all is zero, what is not zero is the picture.
   return range > 0 ? range : (sizes.at(-1) ?? 0);
@@ -31,15 +56,20 @@ export function contrastRange(values: ArrayLike<number>): number {
  * @param values [C, H, W] with one or three channels
  * @param range default `contrastRange(values)`: the contrast is stretched, so brightness says nothing from picture to picture
  */
-export function signedPicture(values: ArrayLike<number>, shape: readonly number[], range = contrastRange(values)): Image {
+export function signedPicture(numbers: ArrayLike<number>, shape: readonly number[], range = contrastRange(numbers)): Image {
+  checkArgument('signedPicture', 'values', numbers, values);
+  checkArgument('signedPicture', 'shape', shape, planes);
+  checkArgument('signedPicture', 'range', range, numeric);
   const [channels, height, width] = shape;
+  if (channels * height * width !== numbers.length)
+    throw new ShapeError(`signedPicture: got ${numbers.length} values, shape [${shape}] holds ${channels * height * width}`);
   if (channels !== 1 && channels !== 3) throw new ShapeError(`signedPicture: got shape [${shape}], expected [1, H, W] or [3, H, W]`);
   const plane = height * width;
   const data = new Uint8Array(plane * channels);
   const scale = range > 0 ? 127 / range : 0;
   for (let p = 0; p < plane; p++) {
     for (let c = 0; c < channels; c++) {
-      const shade = Math.round(GREY + scale * values[c * plane + p]);
+      const shade = Math.round(GREY + scale * numbers[c * plane + p]);
       data[p * channels + c] = Math.min(Math.max(shade, 1), 255);
     }
   }
@@ -47,24 +77,31 @@ export function signedPicture(values: ArrayLike<number>, shape: readonly number[
 }
 
 /** The part of planes [C, H, W] inside a box: [C, y1 − y0, x1 − x0]. */
-export function cropPlanes(
-  values: Float32Array,
-  shape: readonly number[],
-  [y0, x0, y1, x1]: Box,
-): { values: Float32Array; shape: number[] } {
+export function cropPlanes(pixels: Float32Array, shape: readonly number[], box: Box): { values: Float32Array; shape: number[] } {
+  checkArgument('cropPlanes', 'shape', shape, planes);
+  checkArgument('cropPlanes', 'box', box, boxRule);
   const [channels, height, width] = shape;
+  const size = channels * height * width;
+  const expected = rule(`a Float32Array of ${size} numbers`, (value) => value instanceof Float32Array && value.length === size);
+  checkArgument('cropPlanes', 'values', pixels, expected);
+  checkInside('cropPlanes', box, height, width);
+  const [y0, x0, y1, x1] = box;
   const [h, w] = [y1 - y0, x1 - x0];
   const out = new Float32Array(channels * h * w);
   for (let c = 0; c < channels; c++)
     for (let y = 0; y < h; y++) {
       const start = (c * height + y0 + y) * width + x0;
-      out.set(values.subarray(start, start + w), (c * h + y) * w);
+      out.set(pixels.subarray(start, start + w), (c * h + y) * w);
     }
   return { values: out, shape: [channels, h, w] };
 }
 
 /** The part of a picture inside a box. */
-export function cropPicture(picture: Image, [y0, x0, y1, x1]: Box): Image {
+export function cropPicture(picture: Image, box: Box): Image {
+  checkArgument('cropPicture', 'picture', picture, imageRule);
+  checkArgument('cropPicture', 'box', box, boxRule);
+  checkInside('cropPicture', box, picture.height, picture.width);
+  const [y0, x0, y1, x1] = box;
   const { width, channels, data } = picture;
   const [h, w] = [y1 - y0, x1 - x0];
   const out = new Uint8Array(h * w * channels);
@@ -79,7 +116,11 @@ export function cropPicture(picture: Image, [y0, x0, y1, x1]: Box): Image {
  * A window of `size` around a patch that was clipped at the image's edge, moved inwards so that it lies inside: all windows of
  * a layer have one size, and each holds its whole patch.
  */
-export function windowAround([y0, x0, y1, x1]: Box, size: readonly [number, number], height: number, width: number): Box {
+export function windowAround(box: Box, size: readonly [number, number], height: number, width: number): Box {
+  checkArgument('windowAround', 'box', box, boxRule);
+  checkArgument('windowAround', 'size', size, arrayOf(integer(1), 2, 2));
+  for (const [name, value] of Object.entries({ height, width })) checkArgument('windowAround', name, value, integer(1));
+  const [y0, x0, y1, x1] = box;
   const axis = (from: number, to: number, want: number, extent: number): [number, number] => {
     const length = Math.min(want, extent);
     // A patch clipped at its start grows towards the start, where there is room for it.
@@ -93,6 +134,9 @@ export function windowAround([y0, x0, y1, x1]: Box, size: readonly [number, numb
 
 /** Every pixel as a square of `factor` × `factor`. */
 export function enlarge(picture: Image, factor: number): Image {
+  checkArgument('enlarge', 'picture', picture, imageRule);
+  checkArgument('enlarge', 'factor', factor, integer(1));
+  checkSize('enlarge', picture.width * factor, picture.height * factor);
   const { width, height, channels, data } = picture;
   const out = new Uint8Array(data.length * factor * factor);
   let to = 0;
@@ -132,6 +176,7 @@ export function toSide(picture: Image, side: number): Image {
 
 /** Grey as colour. */
 export function inColour(picture: Image): Image {
+  checkArgument('inColour', 'picture', picture, imageRule);
   if (picture.channels === 3) return picture;
   return { ...picture, channels: 3, data: Uint8Array.from({ length: picture.data.length * 3 }, (_, i) => picture.data[Math.floor(i / 3)]) };
 }
@@ -146,8 +191,19 @@ export interface SheetOptions {
   background?: number | readonly [number, number, number];
 }
 
+const shade = either(finite(0, 255), arrayOf(finite(0, 255), 3, 3));
+
+const SHEET_OPTIONS: RulesFor<SheetOptions> = {
+  columns: integer(1),
+  gap: integer(0, 2 ** 15),
+  margin: integer(0, 2 ** 15),
+  background: shade,
+};
+
 /** Pictures in rows, each in a cell of the largest one's size, from the top left. */
 export function contactSheet(pictures: readonly Image[], options: SheetOptions): Image {
+  checkArgument('contactSheet', 'pictures', pictures, arrayOf(imageRule, 1));
+  checkFields('contactSheet', options, SHEET_OPTIONS, ['columns']);
   const { columns, gap = 1, margin = 0, background = 255 } = options;
   const cell = cellSize(pictures);
   const rows = Math.ceil(pictures.length / columns);
@@ -170,6 +226,9 @@ const cellSize = (pictures: readonly Image[]) => ({
 
 /** A picture of one colour. */
 export function blank(width: number, height: number, background: number | readonly [number, number, number]): Image {
+  for (const [name, value] of Object.entries({ width, height })) checkArgument('blank', name, value, side);
+  checkArgument('blank', 'background', background, shade);
+  checkSize('blank', width, height);
   const colour = typeof background === 'number' ? [background, background, background] : background;
   return { width, height, channels: 3, data: Uint8Array.from({ length: width * height * 3 }, (_, i) => colour[i % 3]) };
 }
@@ -184,6 +243,11 @@ export function below(picture: Image, text: Image): Image {
 
 /** Copies `picture` into `sheet` with its top left at (y, x). */
 export function paste(sheet: Image, picture: Image, y: number, x: number): void {
+  checkArgument('paste', 'sheet', sheet, imageRule);
+  checkArgument('paste', 'picture', picture, imageRule);
+  for (const [name, value] of Object.entries({ y, x })) checkArgument('paste', name, value, integer());
+  if (sheet.channels !== 3) throw new ShapeError('paste: the sheet has 1 channel, expected 3; inColour(sheet) makes a sheet of 3');
+  checkInside('paste', [y, x, y + picture.height, x + picture.width], sheet.height, sheet.width);
   const { width, height, data } = inColour(picture);
   for (let row = 0; row < height; row++) {
     sheet.data.set(data.subarray(row * width * 3, (row + 1) * width * 3), ((y + row) * sheet.width + x) * 3);

@@ -2,11 +2,16 @@
 import { decode, encode } from 'fast-png';
 import { checkArgument, instanceOf } from '../backend/validate.js';
 import type { Image } from '../data/dataset.js';
+import { image as imageRule } from '../data/rules.js';
 import { FormatError } from '../formats/errors.js';
 import { checkPng } from './png_chunks.js';
 
 /** An 8-bit PNG file, grey or colour as the picture is. */
-export const encodePng = ({ width, height, channels, data }: Image): Uint8Array => encode({ width, height, channels, data });
+export function encodePng(picture: Image): Uint8Array {
+  checkArgument('encodePng', 'picture', picture, imageRule);
+  const { width, height, channels, data } = picture;
+  return encode({ width, height, channels, data });
+}
 
 /**
  * The pixels of an 8-bit PNG file, grey or colour. Chunks that do not belong to the pixels are ignored.

@@ -1,7 +1,10 @@
 /** What a network answers to every image of a split, as far as a report needs it. */
+import { arrayOf, checkArgument, checkOptions, func, integer, objectWith, type RulesFor, text } from '../backend/validate.js';
 import type { Split } from '../data/dataset.js';
 import type { DataError } from '../data/errors.js';
 import { batches } from '../data/loader.js';
+import { split as splitRule } from '../data/rules.js';
+import { network } from '../nn/rules.js';
 import { type Classifier, predict } from '../zfnet/index.js';
 
 export interface SplitPrediction {
@@ -28,7 +31,13 @@ export interface PredictSplitOptions {
 }
 
 /** Runs every image of a split through the network once, on its centre crop. */
+const OPTIONS: RulesFor<PredictSplitOptions> = { batchSize: integer(1), onProgress: func, onBroken: func };
+
 export async function predictSplit(classifier: Classifier, split: Split, options: PredictSplitOptions = {}): Promise<SplitPredictions> {
+  const parts = { model: network, preprocess: objectWith('a Preprocess', { evaluation: func }), classes: arrayOf(text) };
+  checkArgument('predictSplit', 'the classifier', classifier, objectWith('a classifier { model, preprocess, classes }', parts));
+  checkArgument('predictSplit', 'split', split, splitRule);
+  checkOptions('predictSplit', options, OPTIONS);
   const { batchSize = 128, onProgress, onBroken } = options;
   const places = new Map(classifier.classes.map((name, label) => [name, label]));
   const predictions: SplitPrediction[] = [];

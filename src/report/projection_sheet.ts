@@ -1,10 +1,14 @@
 /** One picture of several projections of one image: the image, and for each map its projection beside the patch it comes from. */
+import { arrayOf, checkFields, integer, numeric, objectWith, type RulesFor, rule } from '../backend/validate.js';
 import type { Image } from '../data/dataset.js';
+import { image as imageRule } from '../data/rules.js';
+import { ShapeError } from '../tensor/index.js';
 import { label } from './label.js';
 import {
   type Box,
   below,
   blank,
+  boxRule,
   contactSheet,
   cropPicture,
   cropPlanes,
@@ -40,11 +44,35 @@ const SIDE = 128;
 const GAP = 12;
 const PAPER = 255;
 
+const INPUT: RulesFor<ProjectionSheetInput> = {
+  image: imageRule,
+  projections: arrayOf(
+    objectWith('a projection { map, value, patch, projection }', {
+      map: integer(),
+      value: numeric,
+      patch: boxRule,
+      projection: rule('a Float32Array', (value) => value instanceof Float32Array),
+    }),
+    1,
+  ),
+  field: arrayOf(integer(1), 2, 2),
+  columns: integer(1),
+};
+
 /**
  * The image at the left, pairs of projection and patch beside it; under each pair the number of the map and its activation.
  * Contrast is stretched for each projection: see `signedPicture`.
  */
-export function projectionSheet({ image, projections, field, columns = 3 }: ProjectionSheetInput): Image {
+export function projectionSheet(input: ProjectionSheetInput): Image {
+  checkFields('projectionSheet', input, INPUT, ['image', 'projections', 'field']);
+  const size = input.image.data.length;
+  for (const { projection } of input.projections)
+    if (projection.length !== size)
+      throw new ShapeError(`projectionSheet: a projection has ${projection.length} numbers, the image has ${size}`);
+  return drawSheet(input);
+}
+
+function drawSheet({ image, projections, field, columns = 3 }: ProjectionSheetInput): Image {
   const { width, height, channels } = image;
   const pairs = projections.map(({ map, value, patch, projection }) => {
     const box = windowAround(patch, field, height, width);

@@ -1,5 +1,19 @@
 /** The report: from a trained network to one page that explains it. */
 
+import {
+  arrayOf,
+  checkFields,
+  explained,
+  func,
+  integer,
+  isPlainObject,
+  objectWith,
+  type RulesFor,
+  rule,
+  text,
+} from '../backend/validate.js';
+import { dataset as datasetRule } from '../data/rules.js';
+import { network } from '../nn/rules.js';
 import { ZfNet } from '../zfnet/index.js';
 import { gatherFindings } from './findings.js';
 import type { ReportInput, Section, SectionWriter } from './input.js';
@@ -17,8 +31,41 @@ function placeOf(experiment: string): SectionWriter {
   return modesSection;
 }
 
+const anObject = rule('an object', isPlainObject);
+
+const REPORT_INPUT: RulesFor<ReportInput> = {
+  model: network,
+  preprocess: objectWith('a Preprocess', { options: anObject, evaluation: func }),
+  dataset: datasetRule,
+  metrics: arrayOf(anObject),
+  predictions: anObject,
+  featureSplit: text,
+  baselines: arrayOf(anObject),
+  training: anObject,
+  command: text,
+  experiments: arrayOf(objectWith('an experiment { name, section }', { name: text, section: anObject })),
+  mapsPerLayer: integer(0),
+  encodePicture: func,
+  onProgress: func,
+};
+
 /** One self-contained HTML page: nothing loaded from anywhere, images within; a script only where an occlusion map can be pointed at. */
 export async function buildReport(input: ReportInput): Promise<string> {
+  checkFields('buildReport', input, REPORT_INPUT, [
+    'model',
+    'preprocess',
+    'dataset',
+    'metrics',
+    'predictions',
+    'baselines',
+    'training',
+    'command',
+  ]);
+  const expected = 'what openRun(), openDataset() and predictSplit() gave';
+  return await explained('buildReport', expected, () => writeReport(input));
+}
+
+async function writeReport(input: ReportInput): Promise<string> {
   const context = await gatherFindings(input);
   const sections: Section[] = [];
   for (const [i, write] of SECTIONS.entries()) {

@@ -1,4 +1,16 @@
 /** The page that shows training while it happens: written anew now and then, it reads itself again until training has ended. */
+import {
+  arrayOf,
+  checkFields,
+  explained,
+  isPlainObject,
+  numeric,
+  objectWith,
+  oneOf,
+  type RulesFor,
+  rule,
+  text,
+} from '../backend/validate.js';
 import type { EpochMetrics, RunConfig } from '../zfnet/index.js';
 import { table } from './components.js';
 import { html } from './html.js';
@@ -33,8 +45,25 @@ const STATUS = {
   failed: 'ended by an error; it can go on from its last checkpoint',
 } as const satisfies Record<TrainingPageInput['status'], string>;
 
+const anObject = rule('an object', isPlainObject);
+
+const INPUT: RulesFor<TrainingPageInput> = {
+  run: text,
+  config: anObject,
+  metrics: arrayOf(anObject),
+  steps: arrayOf(objectWith('a point { x, y }', { x: numeric, y: numeric })),
+  status: oneOf(...Object.keys(STATUS)),
+  warnings: arrayOf(text),
+  now: rule('a valid Date', (value) => value instanceof Date && !Number.isNaN(value.getTime())),
+};
+
 /** One self-contained HTML page, of what is known when this is called. */
-export function trainingPage({ run, config, metrics, steps, status, warnings, now }: TrainingPageInput): Promise<string> {
+export async function trainingPage(input: TrainingPageInput): Promise<string> {
+  checkFields('trainingPage', input, INPUT, Object.keys(INPUT));
+  return await explained('trainingPage', 'the configuration and the metrics of a run', () => writePage(input));
+}
+
+function writePage({ run, config, metrics, steps, status, warnings, now }: TrainingPageInput): Promise<string> {
   const { architecture, data, training } = config;
   const reached = Math.max(steps.at(-1)?.x ?? 0, metrics.at(-1)?.epoch ?? 0);
   const { loss, error, drops } = learningCurves({ metrics, steps, classes: architecture.classes, until: Math.max(1, Math.ceil(reached)) });

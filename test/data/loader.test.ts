@@ -117,7 +117,7 @@ describe('batches', () => {
   it('have a size of 1 or more', async () => {
     for (const batchSize of [0, -2, 1.5, Number.NaN]) {
       expect((await failure(batches(numbered(3), { batchSize }).next())).message).toBe(
-        `batchSize is ${batchSize}; expected a whole number, 1 or more`,
+        `batches: batchSize is ${batchSize}, expected a whole number of at least 1`,
       );
     }
   });

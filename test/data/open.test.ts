@@ -25,18 +25,19 @@ describe('a source', () => {
 
 describe('options that no source can honour', () => {
   it.each<[OpenOptions, string]>([
-    [{ imageSize: 0 }, 'imageSize is 0; expected a whole number of pixels, 1 or more'],
-    [{ imageSize: 22.5 }, 'imageSize is 22.5;'],
-    [{ imageSize: Number.NaN }, 'imageSize is NaN;'],
-    [{ valFraction: 0 }, 'valFraction is 0; expected a number above 0 and below 1'],
-    [{ valFraction: 1 }, 'valFraction is 1;'],
-    [{ valFraction: Number.NaN }, 'valFraction is NaN;'],
-    [{ cacheBytes: -1 }, 'cacheBytes is -1; expected 0 or more'],
-    [{ cacheBytes: Number.NaN }, 'cacheBytes is NaN;'],
-    [{ seed: -1 }, 'seed is -1; expected a whole number from 0 to 2^53 - 1'],
-    [{ seed: 0.5 }, 'seed is 0.5;'],
-    [{ seed: 2 ** 53 }, 'seed is 9007199254740992;'],
-    [{ verify: 'none' as 'all' }, 'verify is none; expected auto, all or headers'],
+    [{ imageSize: 0 }, 'openDataset: imageSize is 0, expected a whole number from 1'],
+    [{ imageSize: 22.5 }, 'imageSize is 22.5,'],
+    [{ imageSize: Number.NaN }, 'imageSize is NaN,'],
+    [{ valFraction: 0 }, 'valFraction is 0, expected a number above 0 and below 1'],
+    [{ valFraction: 1 }, 'valFraction is 1,'],
+    [{ valFraction: Number.NaN }, 'valFraction is NaN,'],
+    [{ cacheBytes: -1 }, 'cacheBytes is -1, expected a number of at least 0'],
+    [{ cacheBytes: Number.NaN }, 'cacheBytes is NaN,'],
+    [{ seed: -1 }, 'seed is -1, expected a whole number of at least 0'],
+    [{ seed: 0.5 }, 'seed is 0.5,'],
+    [{ seed: 2 ** 53 }, 'seed is 9007199254740992,'],
+    [{ imagesize: 3 } as OpenOptions, "unknown option 'imagesize'"],
+    [{ verify: 'none' as 'all' }, "verify is 'none', expected 'auto' or 'all' or 'headers'"],
   ])('%o', async (options, message) => {
     for (const source of ['mnist', 'scenes', '/no/such/folder']) {
       expect((await failure(openDataset(source, options))).message).toContain(message);

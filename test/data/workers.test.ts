@@ -96,7 +96,7 @@ describe('any number of workers', () => {
   it('is a whole number from 0 to 64', async () => {
     for (const workers of [-1, 0.5, 65, Number.NaN])
       expect((await failure(openDataset(folder, { workers } as OpenOptions))).message).toBe(
-        `workers is ${workers}; expected a whole number from 0 to 64`,
+        `openDataset: workers is ${workers}, expected a whole number from 0 to 64`,
       );
   });
 });

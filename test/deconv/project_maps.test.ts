@@ -140,7 +140,7 @@ describe('projectMaps', () => {
     const image = imageOf(17, 19);
     await expect(projectMaps(model, image, 'conv3', [{ map: 5 }])).rejects.toThrow(/map is 5, layer conv3 has maps 0 to 4/);
     await expect(projectMaps(model, image, 'conv9', [{ map: 0 }])).rejects.toThrow(/no layer 'conv9'/);
-    await expect(projectMaps(model, image, 'conv3', [{ map: 0, position: [9, 0] }])).rejects.toThrow(/position is \[9,0\]/);
+    await expect(projectMaps(model, image, 'conv3', [{ map: 0, position: [9, 0] }])).rejects.toThrow(/position is \[9, 0\]/);
     await expect(projectMaps(model, tensor([1, 2]), 'conv3', [{ map: 0 }])).rejects.toThrow(/expected \[C, H, W\]/);
     await expect(projectMaps(model, image, 'conv3', [{ map: 0 }], { chunk: 0 })).rejects.toThrow(/chunk is 0/);
   });

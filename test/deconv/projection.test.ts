@@ -257,9 +257,14 @@ describe('errors say what is there', () => {
       'position',
       { layer: 'conv2', map: 0, position: [9, 0] },
       ValueError,
-      /position is \[9,0\], the maps of layer conv2 have 2 rows and 3 columns/,
+      /position is \[9, 0\], the maps of layer conv2 have 2 rows and 3 columns/,
     ],
-    ['mode', { layer: 'conv2', map: 0, mode: 'saliency' }, ValueError, /mode is 'saliency', expected deconvnet, gradient or guided/],
+    [
+      'mode',
+      { layer: 'conv2', map: 0, mode: 'saliency' },
+      ValueError,
+      /mode is 'saliency', expected 'gradient' or 'guided' or 'deconvnet'/,
+    ],
     ['overlap', { layer: 'conv2', map: 0, overlap: 'mean' }, ValueError, /overlap is 'mean', expected 'sum' or 'last'/],
   ];
   for (const [name, options, type, message] of cases) {

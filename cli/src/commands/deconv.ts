@@ -14,7 +14,7 @@ import {
 } from 'zfnet';
 import { type Image, readImage } from 'zfnet/data';
 import { encodePng, projectionSheet } from 'zfnet/report';
-import { defineCommand, handler, oneOf, UsageError, whole } from '../command.js';
+import { defineCommand, handler, oneOf, pngFile, UsageError, whole } from '../command.js';
 import { asUsage } from '../look.js';
 import { openRun } from '../runs.js';
 import { writeOutput } from '../write_file.js';
@@ -42,7 +42,7 @@ const EXAMPLES = [
 export function deconvCommand(program: Command): void {
   defineCommand(program, 'deconv <run> <image>', 'project what features of a network saw in an image back to pixels', EXAMPLES)
     .requiredOption('--layer <name>', 'conv1 … conv5, pool1 …, fc6 …; a convolution is looked at behind its ReLU')
-    .requiredOption('--out <file>', 'the picture: a PNG file')
+    .requiredOption('--out <file>', 'the picture: a PNG file', pngFile)
     .option('--map <k>', 'this map (or unit) of the layer', whole({ min: 0 }))
     .option('--strongest <n>', `the maps that answer most strongly (default: ${STRONGEST})`, whole({ min: 1 }))
     .option('--position <y,x>', 'this place of the map (default: where it is strongest)', position)

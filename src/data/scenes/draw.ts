@@ -116,7 +116,9 @@ export function drawScene(assets: SceneAssets, scene: Scene, size: number, optio
   checkFields('drawScene', { ...scene, box: undefined }, SCENE, Object.keys(SCENE), DataError);
   checkOptions('drawScene', options, { mask: boolean }, DataError);
   if (!Number.isInteger(size) || size < SMALLEST_SCENE || size > LARGEST_SCENE) {
-    throw new DataError(`scenes: the side is ${show(size)} pixels; expected a whole number from ${SMALLEST_SCENE} to ${LARGEST_SCENE}`);
+    throw new DataError(
+      `scenes: the side is ${show(size)} pixels; expected a whole number, ${SMALLEST_SCENE} or more (${LARGEST_SCENE} at most)`,
+    );
   }
   const own = <T>(from: Readonly<Record<string, T>>, name: string): T | undefined => (Object.hasOwn(from, name) ? from[name] : undefined);
   const sprite = own(own(assets.sprites, scene.style) ?? {}, scene.class);

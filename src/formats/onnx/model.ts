@@ -17,6 +17,7 @@ import {
   type Reach,
   type ReceptiveField,
 } from '../../nn/index.js';
+import { unknownLayer } from '../../nn/rules.js';
 import {
   type Backend,
   BackendError,
@@ -264,7 +265,7 @@ export class OnnxModel extends Module implements LayeredModel {
   private node(name: string): Node {
     const node = this.byName.get(name);
     if (node) return node;
-    throw new ValueError(`there is no layer '${name}'; the layers are ${listed(this.layerNames())}`);
+    throw new ValueError(unknownLayer(name, this.layerNames()));
   }
 
   /** Computes the named values from the inputs, and nothing that they do not need. */
@@ -352,9 +353,6 @@ function multiplyAdds(layer: Module, output: Shape): number {
 }
 
 /** The first names of a list that may be long. */
-const listed = (names: readonly string[]): string =>
-  `${names.slice(0, 20).join(', ')}${names.length > 20 ? `, … (${names.length} in all)` : ''}`;
-
 const firstOutput = (node: Node): string => node.outputs.find((name) => name !== '')!;
 
 /** Whole numbers that a kernel wrote are looked at on the host. */

@@ -1,5 +1,7 @@
 /** Table 3: networks without some of their layers, or with other sizes. */
+
 import * as Plot from '@observablehq/plot';
+import { explained } from '../../backend/validate.js';
 import type { AblationRow } from '../../zfnet/index.js';
 import { chart } from '../charts.js';
 import { table } from '../components.js';
@@ -25,6 +27,10 @@ const WIDTH = 620;
 const FAMILIES = { alexnet: 'AlexNet', a: 'ZFNet' } as const;
 
 export function ablateExperiment(numbers: AblateNumbers): Experiment {
+  return explained('ablateExperiment', 'an object { rows, … } with what ablate() gave', () => writeAblateExperiment(numbers));
+}
+
+function writeAblateExperiment(numbers: AblateNumbers): Experiment {
   const { rows, source, trainExamples, valExamples, classes, inputSize, width } = numbers;
   const named = rows.map((row) => ({ ...row, label: labelOf(row) }));
   const height = 60 + 30 * rows.length;

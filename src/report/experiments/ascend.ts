@@ -1,4 +1,5 @@
 /** Gradient ascent: the picture that each map would like best, and the maps that nothing moves. */
+import { explained } from '../../backend/validate.js';
 import type { Image } from '../../data/dataset.js';
 import { type AscendedMap, DOMINATES, standingOut } from '../../deconv/index.js';
 import type { Preprocess } from '../../zfnet/index.js';
@@ -42,7 +43,13 @@ const TILE = 128;
 /** Maps of a layer that the page shows. */
 const SHOWN = 32;
 
-export function ascendExperiment({ preprocess, found, names = {}, settings }: AscendInput): Experiment {
+export function ascendExperiment(input: AscendInput): Experiment {
+  return explained('ascendExperiment', 'an object { preprocess, found, settings } with what ascend() gave', () =>
+    writeAscendExperiment(input),
+  );
+}
+
+function writeAscendExperiment({ preprocess, found, names = {}, settings }: AscendInput): Experiment {
   const layers = Object.entries(found).map(([layer, maps]) => {
     const outstanding = standingOut(maps.map(({ value }) => value));
     const numbers: LayerNumbers = {

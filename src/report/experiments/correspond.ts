@@ -1,5 +1,7 @@
 /** Table 1: the same part masked in several images; whether a network's features change alike. */
+
 import * as Plot from '@observablehq/plot';
+import { explained } from '../../backend/validate.js';
 import type { Image } from '../../data/dataset.js';
 import { type Correspondence, RANDOM_PART } from '../../deconv/index.js';
 import { chart } from '../charts.js';
@@ -34,6 +36,12 @@ const PAPER: readonly { part: string; layer5: string; layer7: string }[] = [
 
 /** @param masked pictures of one group, a row a part, as many in each */
 export function correspondExperiment(numbers: CorrespondNumbers, masked: readonly (readonly MaskedPicture[])[] = []): Experiment {
+  return explained('correspondExperiment', 'what correspondence() gave, with source and grey', () =>
+    writeCorrespondExperiment(numbers, masked),
+  );
+}
+
+function writeCorrespondExperiment(numbers: CorrespondNumbers, masked: readonly (readonly MaskedPicture[])[]): Experiment {
   const { source, layers, parts, groups, draws } = numbers;
   const digits = (value: number) => value.toFixed(3);
   const points = parts.flatMap(({ part, delta }) => layers.map((layer) => ({ part, layer, ...delta[layer] })));

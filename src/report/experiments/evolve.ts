@@ -1,5 +1,7 @@
 /** Fig. 4: how what maps look for forms during training, and which layers settle first. */
+
 import * as Plot from '@observablehq/plot';
+import { explained } from '../../backend/validate.js';
 import type { Dataset, Image } from '../../data/dataset.js';
 import { type Evolution, type EvolutionPictures, fieldSize, type LayerEvolution, SETTLED } from '../../deconv/index.js';
 import type { Network } from '../../nn/index.js';
@@ -30,6 +32,12 @@ const GAP = 6;
 const COLOURS = ['#c77d2b', '#a14f3c', '#7a4a86', '#3f5fa8', '#1f7f7a', '#4f7d2a', '#68635b'];
 
 export function evolveExperiment(input: EvolveInput): Experiment {
+  return explained('evolveExperiment', 'an object { model, preprocess, dataset, split, found, pictures } with what evolution() gave', () =>
+    writeEvolveExperiment(input),
+  );
+}
+
+function writeEvolveExperiment(input: EvolveInput): Experiment {
   const { found, dataset, split, pictures } = input;
   const { epochs, images, layers } = found;
   const sheets = layers.flatMap(({ layer }) => {

@@ -1,4 +1,5 @@
 /** Table 7: how much each layer knows, by what linear classifiers make of its features. */
+import { explained } from '../../backend/validate.js';
 import type { FeatureRow } from '../../zfnet/index.js';
 import { table } from '../components.js';
 import type { Experiment } from '../experiment.js';
@@ -22,6 +23,10 @@ export interface FeaturesNumbers {
 const TITLES = { svm: 'linear\u00a0SVM', softmax: 'softmax' } as const;
 
 export function featuresExperiment(numbers: FeaturesNumbers): Experiment {
+  return explained('featuresExperiment', 'an object { rows, … } with what analyseFeatures() gave', () => writeFeaturesExperiment(numbers));
+}
+
+function writeFeaturesExperiment(numbers: FeaturesNumbers): Experiment {
   const { rows, source, classes, trainExamples, valExamples, split } = numbers;
   const kinds = [...new Set(rows.map(({ classifier }) => classifier))];
   const stages = [...new Set(rows.map(({ stage }) => stage))];

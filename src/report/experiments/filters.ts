@@ -1,5 +1,7 @@
 /** Fig. 6: the first layer's filters and what the second answers to, with measures of what is wrong with them; two networks side by side. */
+
 import * as Plot from '@observablehq/plot';
+import { explained } from '../../backend/validate.js';
 import type { Dataset, Example, Image } from '../../data/dataset.js';
 import {
   BAND_LIMITS,
@@ -81,7 +83,13 @@ const GAP = 6;
 const SHOWN = 64;
 
 /** @param compare another network, to stand beside the first */
-export async function filtersExperiment(subject: FiltersInput, compare?: FiltersInput): Promise<Experiment> {
+export function filtersExperiment(subject: FiltersInput, compare?: FiltersInput): Promise<Experiment> {
+  return explained('filtersExperiment', 'an object { name, model, preprocess, dataset, split, images, layers }', () =>
+    writeFiltersExperiment(subject, compare),
+  );
+}
+
+async function writeFiltersExperiment(subject: FiltersInput, compare?: FiltersInput): Promise<Experiment> {
   const looked = [await look(subject), ...(compare ? [await look(compare)] : [])];
   const [own, other] = looked.map(({ numbers }) => numbers);
   const suffix = (i: number) => (i === 0 ? '' : '-compare');

@@ -1,5 +1,7 @@
 /** Fig. 5: images moved, enlarged and turned; how far their features go, and what becomes of the answer. */
+
 import * as Plot from '@observablehq/plot';
+import { explained } from '../../backend/validate.js';
 import type { Image } from '../../data/dataset.js';
 import { type Invariance, TRANSFORMATIONS, type Transformation, type TransformedFeatures } from '../../deconv/index.js';
 import { chart } from '../charts.js';
@@ -33,6 +35,12 @@ const WORDS: Readonly<Record<Transformation, { title: string; short: string; axi
 };
 
 export function invarianceExperiment(numbers: InvarianceNumbers, pictures?: InvariancePictures): Experiment {
+  return explained('invarianceExperiment', 'what invariance() gave, with images and inputSize', () =>
+    writeInvarianceExperiment(numbers, pictures),
+  );
+}
+
+function writeInvarianceExperiment(numbers: InvarianceNumbers, pictures?: InvariancePictures): Experiment {
   const { images, layers, inputSize } = numbers;
   const rows = TRANSFORMATIONS.map((kind) => ({ kind, panels: panelsOf(numbers, kind) }));
   const colour = (i: number) => COLOURS[i % COLOURS.length];

@@ -1,4 +1,5 @@
 /** A page on which parts of images are marked with boxes, which `zfnet correspond --parts` takes as a file. */
+import { explained } from '../../backend/validate.js';
 import { html, trusted } from '../html.js';
 import { page } from '../page.js';
 
@@ -20,6 +21,12 @@ export interface MarkableImage {
  * @param command what takes the file
  */
 export function markingPage(images: readonly MarkableImage[], parts: readonly string[], command: string): Promise<string> {
+  return explained('markingPage', 'images { file, width, height, picture }, the names of the parts, and a command', () =>
+    writeMarkingPage(images, parts, command),
+  );
+}
+
+function writeMarkingPage(images: readonly MarkableImage[], parts: readonly string[], command: string): Promise<string> {
   return page({
     title: 'Mark parts of images',
     description: 'Draw a box around the same parts in every image.',

@@ -1,4 +1,5 @@
 /** Fig. 7: a grey square slides over an image; what one feature map and the answer make of it at each place. */
+import { explained } from '../../backend/validate.js';
 import type { Image } from '../../data/dataset.js';
 import type { Occlusion, ProjectedMap } from '../../deconv/index.js';
 import { picture } from '../components.js';
@@ -40,6 +41,10 @@ const OTHER = { name: 'another class', colour: '#9498a0' };
 const SIDE = 220;
 
 export function occludeExperiment(input: OccludeInput): Experiment {
+  return explained('occludeExperiment', 'an object { occlusion, image, … } with what occlude() gave', () => writeOccludeExperiment(input));
+}
+
+function writeOccludeExperiment(input: OccludeInput): Experiment {
   const { occlusion, image, name, isTruth, chosen, classes, square, stride, grey, others } = input;
   const { places, grid, label, layer, map, clean, probability, labels, activation, incremental } = occlusion;
   const scale = SIDE / Math.max(image.width, image.height);

@@ -1,5 +1,7 @@
 /** Fig. 7 over a whole split: how much of the drop of the true class's probability lies where the object is. */
+
 import * as Plot from '@observablehq/plot';
+import { explained } from '../../backend/validate.js';
 import type { SplitOcclusion } from '../../deconv/index.js';
 import { chart } from '../charts.js';
 import { table } from '../components.js';
@@ -18,6 +20,10 @@ export interface OccludeBoxesNumbers extends SplitOcclusion {
 }
 
 export function occludeBoxesExperiment(numbers: OccludeBoxesNumbers): Experiment {
+  return explained('occludeBoxesExperiment', 'what occludeSplit() gave, with its settings', () => writeOccludeBoxesExperiment(numbers));
+}
+
+function writeOccludeBoxesExperiment(numbers: OccludeBoxesNumbers): Experiment {
   const { split, square, stride, images, fell, shares, drop, area } = numbers;
   const points = shares.filter((share) => share.drop !== null);
   const above = points.filter((point) => point.drop! > point.area).length;

@@ -1,4 +1,5 @@
 /** Fig. 2: the nine images that each map answers to most strongly, each answer projected beside the patch of image that it saw. */
+import { explained } from '../../backend/validate.js';
 import type { Dataset, Example, Image } from '../../data/dataset.js';
 import { type DeconvMode, fieldSize, type MapActivations, type ProjectedMap, projectTop } from '../../deconv/index.js';
 import type { Network } from '../../nn/index.js';
@@ -44,7 +45,13 @@ const SHEET_WIDTH = 2600;
 const GAP = 14;
 
 /** Projects what was found and puts it into pictures; many maps cost time, not memory. */
-export async function top9Experiment(input: Top9Input): Promise<Experiment> {
+export function top9Experiment(input: Top9Input): Promise<Experiment> {
+  return explained('top9Experiment', 'an object { model, preprocess, dataset, split, images, found } with what topActivations() gave', () =>
+    writeTop9Experiment(input),
+  );
+}
+
+async function writeTop9Experiment(input: Top9Input): Promise<Experiment> {
   const { found, dataset, split, modes = ['deconvnet'], images, onProgress } = input;
   const total = Object.values(found).reduce((sum, maps) => sum + maps.length, 0);
   let done = 0;

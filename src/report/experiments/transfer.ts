@@ -1,4 +1,5 @@
 /** Tables 4 and 5 and Fig. 9: learning from a few images, with layers that have learnt elsewhere and from scratch. */
+import { explained } from '../../backend/validate.js';
 import type { TransferMethod, TransferRow } from '../../zfnet/index.js';
 import { table } from '../components.js';
 import type { Experiment } from '../experiment.js';
@@ -30,6 +31,10 @@ export interface TransferNumbers {
 const COLOUR: Readonly<Record<TransferMethod, string>> = { 'kept layers': COLOURS.first, 'from scratch': COLOURS.second };
 
 export function transferExperiment(numbers: TransferNumbers): Experiment {
+  return explained('transferExperiment', 'an object { rows, … } with what transfer() gave', () => writeTransferExperiment(numbers));
+}
+
+function writeTransferExperiment(numbers: TransferNumbers): Experiment {
   const { rows, layer, source, split, testSplit, classes, folds, testPerClass, learntFrom, scratchSteps } = numbers;
   const methods = [...new Set(rows.map(({ method }) => method))];
   const of = (method: TransferMethod) => rows.filter((row) => row.method === method);
