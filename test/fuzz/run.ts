@@ -19,7 +19,7 @@ import { runSlice } from './watch.js';
 
 const FAILURE_FOLDER = resolve('runs/fuzz');
 /** Inputs that one process tries. Starting one takes about as long as 20 inputs. */
-const SLICE = 500;
+const SLICE = 1000;
 /** Failures of a format that are told one by one; the others are counted. */
 const MOST_TOLD = 20;
 

@@ -133,18 +133,18 @@ export const locks: Format = {
     const { mkdtempSync, readFileSync, rmSync } = await import('node:fs');
     const { tmpdir } = await import('node:os');
     const own = mkdtempSync(join(tmpdir(), 'zfnet-lock-'));
-    const release = await lockRun(own);
+    const ownLock = await lockRun(own);
     const text = readFileSync(join(own, 'lock.json'), 'utf8');
-    await release();
+    await ownLock.release();
     rmSync(own, { recursive: true, force: true });
     return {
       make: (random) => ({ 'lock.json': mutateJson(text, random) }),
       async attempt(files, folder) {
         await writeAll(folder, files);
-        const unlock = await lockRun(folder);
+        const lock = await lockRun(folder);
         const held = readFileSync(join(folder, 'lock.json'), 'utf8');
         expectThat(JSON.parse(held).pid === process.pid, () => `the lock was given, and its file says ${held.slice(0, 100)}`);
-        await unlock();
+        await lock.release();
         expectThat(!existsSync(join(folder, 'lock.json')), () => 'the lock was given back, and its file is still there');
       },
     };
