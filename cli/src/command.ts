@@ -15,13 +15,13 @@
  */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import pc from 'picocolors';
-import { backendInfo, defaultBackend, type InitOptions, init, memory } from 'zfnet';
+import { backendInfo, defaultBackend, type InitOptions, init, memory, ZfnetError } from 'zfnet';
 import { createReporter, type Reporter } from './reporter.js';
 import { catchSignals } from './signals.js';
 import { printable } from './terminal.js';
 
 /** Wrong usage: exit status 2. */
-export class UsageError extends Error {
+export class UsageError extends ZfnetError {
   override name = 'UsageError';
 }
 

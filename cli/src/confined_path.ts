@@ -6,6 +6,7 @@ import { constants } from 'node:fs';
 import { type FileHandle, lstat, mkdir, open, realpath } from 'node:fs/promises';
 import { basename, dirname, join, sep } from 'node:path';
 import { FormatError } from 'zfnet';
+import { FileError } from './file_error.js';
 
 /** Flags that Windows does not have are left out there. */
 const NO_FOLLOW = constants.O_NOFOLLOW ?? 0;
@@ -55,7 +56,7 @@ export async function placeBelow(root: string, path: string): Promise<string> {
     if (part === '.' || part === '') continue;
     at = join(at, part);
     await mkdir(at).catch(ignoring('EEXIST'));
-    if (!(await lstat(at)).isDirectory()) throw new Error(`${at} is a symbolic link or a file, expected a folder; remove it`);
+    if (!(await lstat(at)).isDirectory()) throw new FileError(`${at} is a symbolic link or a file, expected a folder; remove it`);
   }
   return join(at, basename(path));
 }
@@ -65,7 +66,7 @@ export async function checkFolder(folder: string): Promise<void> {
   const found = await lstat(folder).catch(ignoring('ENOENT', 'ENOTDIR'));
   if (!found?.isSymbolicLink()) return;
   const inRun = await lstat(join(dirname(folder), 'config.json')).catch(() => null);
-  if (inRun) throw new Error(`${folder} is a symbolic link in the folder of a run; remove it, or name another folder by --out`);
+  if (inRun) throw new FileError(`${folder} is a symbolic link in the folder of a run; remove it, or name another folder by --out`);
 }
 
 /** Swallows errors with one of the codes. */

@@ -3,6 +3,7 @@ import { readdir, rm, stat } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
 import type { RunStore } from 'zfnet';
 import { placeBelow, readRegular } from './confined_path.js';
+import { FileError } from './file_error.js';
 import { appendToFile, codeOf, replaceFile, TEMPORARY, writeError } from './write_file.js';
 
 /** Name of the lock file: see `run_lock.ts`. It is not part of the run. */
@@ -88,7 +89,7 @@ export class FolderStore implements RunStore {
 /** Whether a path is a folder with nothing in it, or nothing at all. Throws where it is something else. */
 export async function isEmptyPlace(path: string): Promise<boolean> {
   try {
-    if (!(await stat(path)).isDirectory()) throw new Error(`${path} is a file, expected a folder`);
+    if (!(await stat(path)).isDirectory()) throw new FileError(`${path} is a file, expected a folder`);
     return (await readdir(path)).length === 0;
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return true;

@@ -13,13 +13,15 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
+import { ZfnetError } from 'zfnet';
 import { checkFolder, ignoring, openRegular } from './confined_path.js';
+import { FileError } from './file_error.js';
 import { type FoundHolder, HEARTBEAT_SECONDS, isAlive, isVisible, parseHolder, STALE_SECONDS, thisHolder } from './lock_holder.js';
 import { LOCK, type WriteGuard } from './run_folder.js';
 import { codeOf, createFile, temporaryFor, writeError } from './write_file.js';
 
 /** Another process is at work on the run. */
-export class RunLockedError extends Error {
+export class RunLockedError extends ZfnetError {
   override name = 'RunLockedError';
 }
 
@@ -176,7 +178,7 @@ interface Found {
 /** The lock or claim at a path, or null where there is none. */
 async function look(path: string): Promise<Found | null> {
   try {
-    if (!(await lstat(path)).isFile()) throw new Error(`${path} is not a regular file; remove it`);
+    if (!(await lstat(path)).isFile()) throw new FileError(`${path} is not a regular file; remove it`);
     const file = await openRegular(path);
     try {
       const [{ mtimeMs }, text] = [await file.stat(), await file.readFile('utf8')];

@@ -7,6 +7,7 @@ import { constants } from 'node:fs';
 import { lstat, mkdir, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { ignoring } from './confined_path.js';
+import { FileError } from './file_error.js';
 
 /** Ending of names that files have while they are written. */
 export const TEMPORARY = '.part';
@@ -109,9 +110,9 @@ const REASONS: Readonly<Record<string, string>> = {
 };
 
 /** What kept a file from being written, in words. */
-export function writeError(path: string, cause: unknown): Error {
+export function writeError(path: string, cause: unknown): FileError {
   const reason = REASONS[codeOf(cause) ?? ''] ?? (cause instanceof Error ? cause.message : String(cause));
-  return new Error(`${path} cannot be written: ${reason}`, { cause });
+  return new FileError(`${path} cannot be written: ${reason}`, { cause });
 }
 
 export const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException | null)?.code;

@@ -58,7 +58,9 @@ function mutateField({ inside, key }: Field, random: Random, junk: readonly unkn
     Object.defineProperty(fields, name, { value: fields[key], enumerable: true, configurable: true, writable: true });
     delete fields[key];
   };
-  const other = () => structuredClone(random.pick(junk));
+  // As a rule of the same type, so that more than the check of types is reached.
+  const alike = junk.filter((value) => typeof value === typeof fields[key] && value !== null);
+  const other = () => structuredClone(random.pick(alike.length > 0 && random.chance(0.6) ? alike : junk));
   if (kind < 6) fields[key] = other();
   else if (kind === 6) {
     if (Array.isArray(inside)) inside.splice(Number(key), 1);

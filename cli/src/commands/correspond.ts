@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import sharp from 'sharp';
 import { type Correspondence, correspondence, inCentreCrop, type MarkedImages, meanShade, plainImage, RANDOM_PART, type Run } from 'zfnet';
-import { FACE_PARTS, type Image, loadSceneAssets, type SceneFace, sceneFaces } from 'zfnet/data';
+import { DataError, FACE_PARTS, type Image, loadSceneAssets, type SceneFace, sceneFaces } from 'zfnet/data';
 import { correspondExperiment, type Experiment, inputOf, type MarkableImage, type MaskedPicture, markingPage } from 'zfnet/report';
 import { type Context, defineCommand, handler, UsageError, whole } from '../command.js';
 import { experimentsFolder, writeExperiment } from '../experiment.js';
@@ -96,7 +96,7 @@ async function markable(file: string): Promise<MarkableImage> {
       .toBuffer();
     return { file, width: autoOrient.width, height: autoOrient.height, picture: `data:image/webp;base64,${picture.toString('base64')}` };
   } catch (error) {
-    throw new Error(`${file}: cannot be read as an image: ${error instanceof Error ? error.message : error}`, { cause: error });
+    throw new DataError(`${file}: cannot be read as an image: ${error instanceof Error ? error.message : error}`, file, error);
   }
 }
 

@@ -11,6 +11,7 @@ import {
   strongestMaps,
   type Tensor,
   tensor,
+  ValueError,
 } from 'zfnet';
 import { type Image, readImage } from 'zfnet/data';
 import { encodePng, projectionSheet } from 'zfnet/report';
@@ -102,7 +103,7 @@ async function choosePlaces({ model }: Run, input: Tensor, options: DeconvOption
   const { layer, map, position, strongest = STRONGEST } = options;
   if (map !== undefined) return [{ map, position }];
   const maps = await strongestMaps(model, input, layer, strongest);
-  if (maps.length === 0) throw new Error(`no map of layer ${layer} answers to this image: there is nothing to project`);
+  if (maps.length === 0) throw new ValueError(`no map of layer ${layer} answers to this image: there is nothing to project`);
   return maps.map((found) => ({ map: found }));
 }
 

@@ -1,7 +1,7 @@
 /** `zfnet predict`: the most probable classes of images. */
 import type { Command } from 'commander';
 import { type Prediction, predict } from 'zfnet';
-import { readImage } from 'zfnet/data';
+import { DataError, readImage } from 'zfnet/data';
 import { visible } from 'zfnet/report';
 import { defineCommand, handler, oneOf, whole } from '../command.js';
 import { percent } from '../reporter.js';
@@ -51,7 +51,7 @@ export function predictCommand(program: Command): void {
         run.model.dispose();
         context.result(predicted, () => predicted.map(table).join('\n'));
         if (unreadable.length > 0)
-          throw new Error(`${unreadable.length} of ${images.length} images could not be read:\n  ${unreadable.join('\n  ')}`);
+          throw new DataError(`${unreadable.length} of ${images.length} images could not be read:\n  ${unreadable.join('\n  ')}`);
       }),
     );
 }
