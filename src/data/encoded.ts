@@ -26,9 +26,10 @@ export interface EncodedOptions {
   size: number | undefined;
   cache: ByteCache<Example>;
   reader: ImageReader;
+  pixelLimit: number | undefined;
 }
 
-export function encodedSplit(images: Encoded, { source, size, cache, reader }: EncodedOptions): Split {
+export function encodedSplit(images: Encoded, { source, size, cache, reader, pixelLimit }: EncodedOptions): Split {
   const { labels } = images;
   return {
     length: labels.length,
@@ -36,10 +37,11 @@ export function encodedSplit(images: Encoded, { source, size, cache, reader }: E
     async get(index) {
       checkIndex(index, labels.length, source);
       const { place, name } = images.at(index);
-      const kept = cache.get(name);
+      const key = 'row' in place ? `${place.file}#${place.row}` : place.file;
+      const kept = cache.get(key);
       if (kept) return kept;
-      const example = { image: await reader.read(place, { size }), label: labels[index], index, name };
-      cache.set(name, example, example.image.data.length);
+      const example = { image: await reader.read(place, { size, pixelLimit }), label: labels[index], index, name };
+      cache.set(key, example, example.image.data.length);
       return example;
     },
   };
@@ -64,7 +66,7 @@ export async function verified(
   const reader = new LocalReader();
   let done = 0;
   const faults = await mapBounded(places, AT_ONCE, async (place) => {
-    const fault = await reader.check(place, whole).then(() => undefined, reasonOf);
+    const fault = await reader.check(place, whole, { pixelLimit: options.pixelLimit }).then(() => undefined, reasonOf);
     options.onProgress?.({ phase: 'checking', done: ++done, total: places.length });
     return fault;
   });

@@ -6,61 +6,49 @@ import { DataError } from './errors.js';
 import { addSample } from './file_bytes.js';
 import { Hash } from './hash.js';
 import { DEFAULT_VAL_FRACTION, holdOut } from './holdout.js';
-import { type Entry, listImages } from './listing.js';
+import { type Entry, type Listing, listImages } from './listing.js';
+import { shownPath } from './paths.js';
+import { arrangeSplits } from './split_names.js';
+import { listed } from './words.js';
 import { readerFor } from './worker_reader.js';
 
 /** Of so many files the fingerprint knows contents too. */
 const SAMPLED_FILES = 1000;
 
-/** Opens a folder of class folders. Throws `DataError` where there is nothing to learn from: missing, empty, one class, no readable image. */
+/**
+ * Opens a folder of class folders. Throws `DataError` where there is nothing to learn from: missing, empty, no readable image, or
+ * one class where it is to be divided.
+ */
 export async function openFolder(source: string, options: OpenOptions = {}): Promise<Dataset> {
   const warnings = new Warnings(options.onWarning);
-  const listed = await listImages(source, options, warnings);
-  let train = await readable(source, listed.train, options, warnings);
-  let val = await readable(source, listed.val, options, warnings);
-  if (train.length === 0)
-    throw new DataError(`${source}: no image in it can be read; expected JPEG, PNG, WebP, GIF, TIFF or AVIF files`, source);
-  if (val.length === 0) {
+  const divide = options.divide ?? true;
+  const splits = await readableSplits(source, divide, options, warnings);
+  if (divide && !splits.val) {
     const of = (entry: Entry) => ({ label: entry.className, name: entry.path });
-    [train, val] = holdOut(train, options.valFraction ?? DEFAULT_VAL_FRACTION, of);
+    [splits.train, splits.val] = holdOut(splits.train, options.valFraction ?? DEFAULT_VAL_FRACTION, of);
   }
-
-  const classes = [...new Set(train.map((entry) => entry.className))].sort();
-  if (classes.length < 2) {
-    throw new DataError(`${source}: has images of one class only, ${classes[0]}; a classifier needs at least two class folders`, source);
-  }
-  const strangers = [...new Set(val.map((entry) => entry.className).filter((name) => !classes.includes(name)))];
-  if (strangers.length > 0) {
-    throw new DataError(
-      `${source}: val has classes that train lacks: ${strangers.join(', ')}; expected the same class folders in both`,
-      source,
-    );
-  }
-  const unseen = classes.filter((name) => !val.some((entry) => entry.className === name));
-  if (unseen.length > 0)
-    warnings.add(`${source}: val has no image of ${unseen.join(', ')}; errors say nothing about ${unseen.length === 1 ? 'it' : 'them'}`);
+  const classes = classesOf(source, splits, divide, warnings);
 
   const { join } = await import('node:path');
   const hash = new Hash().add('folder');
-  for (const [name, entries] of [
-    ['train', train],
-    ['val', val],
-  ] as const) {
+  for (const [name, entries] of Object.entries(splits)) {
     hash.add(name);
     for (const entry of entries) hash.add(entry.path).add(entry.bytes);
   }
-  await addContents(hash, source, [...train, ...val]);
+  await addContents(hash, source, Object.values(splits).flat());
   const reading = {
     source,
     size: options.imageSize,
     cache: new ByteCache<Example>(options.cacheBytes ?? DEFAULT_CACHE_BYTES),
     reader: readerFor(options, warnings),
+    pixelLimit: options.pixelLimit,
   };
+  const labelOf = new Map(classes.map((name, label) => [name, label]));
   const split = (entries: readonly Entry[]): Split =>
     encodedSplit(
       {
-        labels: Int32Array.from(entries, (entry) => classes.indexOf(entry.className)),
-        at: (index) => ({ place: { file: join(source, entries[index].path) }, name: entries[index].path }),
+        labels: Int32Array.from(entries, (entry) => labelOf.get(entry.className) as number),
+        at: (index) => ({ place: { file: join(source, entries[index].path) }, name: shownPath(entries[index].path) }),
       },
       reading,
     );
@@ -68,12 +56,55 @@ export async function openFolder(source: string, options: OpenOptions = {}): Pro
     name: source,
     classes,
     channels: 3,
-    splits: { train: split(train), val: split(val) },
+    splits: Object.fromEntries(Object.entries(splits).map(([name, entries]) => [name, split(entries)])),
     imageSize: options.imageSize === undefined ? undefined : [options.imageSize, options.imageSize],
     credits: [],
     fingerprint: hash.hex(),
     warnings: warnings.list,
   };
+}
+
+/** The images of each split that can be read. Throws where there are none to learn from. */
+async function readableSplits(source: string, divide: boolean, options: OpenOptions, warnings: Warnings): Promise<Record<string, Entry[]>> {
+  const found = await listImages(source, options, warnings);
+  const readableOf: Listing = {};
+  for (const [name, entries] of Object.entries(found) as [keyof Listing, Entry[]][]) {
+    const good = await readable(source, entries, options, warnings);
+    if (good.length > 0) readableOf[name] = good;
+  }
+  const none = Object.keys(readableOf).length === 0 || (divide && found.train !== undefined && readableOf.train === undefined);
+  if (none) throw new DataError(`${source}: no image in it can be read; expected JPEG, PNG, WebP, GIF, TIFF or AVIF files`, source);
+  const splits = arrangeSplits(readableOf, divide);
+  if (!splits)
+    throw new DataError(
+      `${source}: has the splits ${Object.keys(readableOf).join(', ')}, but no folder train to learn from; add one, or name one of the folders in it`,
+      source,
+    );
+  return splits;
+}
+
+/** The classes by name: those of `train`, or of all splits where there is none. */
+function classesOf(source: string, splits: Readonly<Record<string, readonly Entry[]>>, divide: boolean, warnings: Warnings): string[] {
+  const { train, ...others } = splits;
+  const namesOf = (entries: readonly Entry[]) => [...new Set(entries.map(({ className }) => className))].sort();
+  const classes = namesOf(train ?? Object.values(others).flat());
+  if (divide && classes.length < 2)
+    throw new DataError(`${source}: has images of one class only, ${classes[0]}; a classifier needs at least two class folders`, source);
+  if (!train) return classes;
+  for (const [name, entries] of Object.entries(others)) {
+    const there = new Set(namesOf(entries));
+    const strangers = [...there].filter((each) => !classes.includes(each));
+    if (strangers.length > 0) {
+      throw new DataError(
+        `${source}: ${name} has classes that train lacks: ${listed(strangers)}; expected the same class folders in both`,
+        source,
+      );
+    }
+    const unseen = classes.filter((each) => !there.has(each));
+    if (unseen.length > 0)
+      warnings.add(`${source}: ${name} has no image of ${listed(unseen)}; errors say nothing about ${unseen.length === 1 ? 'it' : 'them'}`);
+  }
+  return classes;
 }
 
 /** The entries that can be read. */

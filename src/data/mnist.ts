@@ -32,8 +32,7 @@ export async function openMnist(options: OpenOptions = {}): Promise<Dataset> {
       channels: 1,
       height: SIDE,
       width: SIDE,
-      train: joined(train),
-      val: joined(val),
+      splits: { train: joined(train), val: joined(val) },
       credits: [
         {
           title: 'MNIST',

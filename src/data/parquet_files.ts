@@ -1,5 +1,9 @@
 /** Which parquet files a source means, and which split each belongs to. */
+import { mapBounded } from './bounded.js';
 import { DataError, reasonOf } from './errors.js';
+import { kindOfEntry } from './file_bytes.js';
+import { AT_ONCE } from './folder_items.js';
+import { arrangeSplits, type SplitName, splitInName } from './split_names.js';
 
 export interface ShardFile {
   readonly file: string;
@@ -8,59 +12,50 @@ export interface ShardFile {
 }
 
 export interface ShardFiles {
-  readonly train: ShardFile[];
-  /** Empty where no file is named as validation or test data. */
-  readonly val: ShardFile[];
-  /** Files of a third split, or of none beside files of one. */
-  readonly leftOut: ShardFile[];
+  /** By split: `train`, `val`, `test`, or `all`. */
+  readonly splits: Readonly<Record<string, ShardFile[]>>;
+  /** What is left out and why: files of no split beside files of one, and what is no regular file. */
+  readonly leftOut: string[];
 }
-
-/** The words by which Hugging Face knows splits. */
-const SPLITS = {
-  train: ['train', 'training'],
-  validation: ['validation', 'valid', 'val', 'dev'],
-  test: ['test', 'testing', 'eval', 'evaluation'],
-} as const;
-type SplitName = keyof typeof SPLITS;
 
 /**
  * The files of `parquet:LIST`: files, folders (all parquet files in them) and patterns with `*` and `?` in the file's name,
  * separated by commas. Sorted by path. A file's split stands in its name, or in the folder it lies in: `train-00000-of-00002.parquet`,
- * `validation/0000.parquet`; `test` is taken for validation where nothing else is. Without any such name all are `train`.
+ * `validation/0000.parquet`. Without any such name all are `train`.
  *
+ * @param divide see `arrangeSplits`
  * @throws DataError naming the part that leads to no file
  */
-export async function listShards(list: string): Promise<ShardFiles> {
+export async function listShards(list: string, divide = true): Promise<ShardFiles> {
   const parts = list
     .split(',')
     .map((part) => part.trim())
     .filter((part) => part !== '');
   const found = new Map<string, ShardFile>();
-  for (const part of parts) for (const shard of await expand(part)) found.set(shard.file, shard);
+  const leftOut: string[] = [];
+  for (const part of parts) for (const shard of await expand(part, leftOut)) found.set(shard.file, shard);
   const all = [...found.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
-  const bySplit = (split: SplitName | undefined) => all.filter((shard) => splitOf(shard.path) === split);
-  const [train, validation, test, unnamed] = [bySplit('train'), bySplit('validation'), bySplit('test'), bySplit(undefined)];
-  if (train.length > 0) {
-    const val = validation.length > 0 ? validation : test;
-    return { train, val, leftOut: [...unnamed, ...(val === test ? [] : test)] };
-  }
-  if (unnamed.length > 0) return { train: unnamed, val: [...validation, ...(validation.length > 0 ? [] : test)], leftOut: [] };
-  // Only one split was named, perhaps to evaluate on: it is all there is.
-  return { train: all, val: [], leftOut: [] };
+  const of = (split: SplitName | undefined) => {
+    const members = all.filter((shard) => splitOf(shard.path) === split);
+    return members.length > 0 ? members : undefined;
+  };
+  const [train, val, test, unnamed] = [of('train'), of('val'), of('test'), of(undefined)];
+  if (train && unnamed) leftOut.push(...unnamed.map(({ path }) => `${path} (neither train nor val)`));
+  const undivided = !train && !val && !test;
+  const parted = undivided ? { all: unnamed } : { train: train ?? unnamed, val, test };
+  return { splits: arrangeSplits(parted, divide) ?? { train: all }, leftOut };
 }
 
 function splitOf(path: string): SplitName | undefined {
-  const names = Object.keys(SPLITS) as SplitName[];
   // The file's own name says more than those of its folders.
   for (const part of path.split('/').reverse()) {
-    const words = part.toLowerCase().split(/[^a-z]+/);
-    const named = names.find((name) => SPLITS[name].some((word) => words.includes(word)));
+    const named = splitInName(part);
     if (named) return named;
   }
   return undefined;
 }
 
-async function expand(part: string): Promise<ShardFile[]> {
+async function expand(part: string, leftOut: string[]): Promise<ShardFile[]> {
   const { readdir, stat } = await import('node:fs/promises');
   const { basename, dirname, join } = await import('node:path');
   const pattern = basename(part);
@@ -73,13 +68,21 @@ async function expand(part: string): Promise<ShardFile[]> {
           .replaceAll('*', '.*')
           .replaceAll('?', '.')}$`,
       );
-      const names = (await readdir(folder)).filter((name) => fits.test(name));
+      const names = await regular(
+        folder,
+        (await readdir(folder)).filter((name) => fits.test(name)),
+        leftOut,
+      );
       if (names.length === 0) throw new Error(`no file in ${folder} fits ${pattern}`);
       return names.map((name) => ({ file: join(folder, name), path: name }));
     }
     if (!(await stat(part)).isDirectory()) return [{ file: part, path: pattern }];
     const names = (await readdir(part, { recursive: true })).map((name) => name.replaceAll('\\', '/'));
-    const shards = names.filter((name) => name.endsWith('.parquet') && !name.split('/').some((piece) => piece.startsWith('.')));
+    const shards = await regular(
+      part,
+      names.filter((name) => name.endsWith('.parquet') && !name.split('/').some((piece) => piece.startsWith('.'))),
+      leftOut,
+    );
     if (shards.length === 0) throw new Error('the folder holds no .parquet file');
     return shards.map((path) => ({ file: join(part, path), path }));
   } catch (error) {
@@ -89,4 +92,17 @@ async function expand(part: string): Promise<ShardFile[]> {
       error,
     );
   }
+}
+
+/** Those of some names in a folder that are regular files; of the others it is noted what they are. */
+async function regular(folder: string, names: readonly string[], leftOut: string[]): Promise<string[]> {
+  const { stat } = await import('node:fs/promises');
+  const { join } = await import('node:path');
+  const kinds = await mapBounded(names, AT_ONCE, async (name) => {
+    const found = await stat(join(folder, name)).catch(() => undefined);
+    // What is not there will be told when it is opened.
+    return found === undefined || found.isFile() ? undefined : kindOfEntry(found);
+  });
+  for (const [i, kind] of kinds.entries()) if (kind !== undefined && kind !== 'a folder') leftOut.push(`${names[i]} (${kind})`);
+  return names.filter((_, i) => kinds[i] === undefined);
 }

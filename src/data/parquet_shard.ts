@@ -7,7 +7,7 @@
 import type { ColumnMetaData, FileMetaData, SchemaElement, SchemaTree } from 'hyparquet';
 import { ByteCache } from './cache.js';
 import { DataError, reasonOf } from './errors.js';
-import { readRange } from './file_bytes.js';
+import { readRange, sizeOfFile } from './file_bytes.js';
 import { importOptional } from './packages.js';
 
 /** Bytes of unpacked pages that are kept, for readers that go row by row. */
@@ -63,6 +63,8 @@ function loadPackages(): Promise<Packages> {
 export class ParquetShard {
   private readonly chunks = new Map<string, Promise<Chunk>>();
   private readonly unpacked = new ByteCache<Promise<unknown[]>>(PAGE_CACHE_BYTES);
+  /** The columns, each with its fields. */
+  readonly columns: readonly SchemaTree[];
   /** The first row of each row group, and behind the last. */
   private readonly groupStarts: readonly number[];
 
@@ -73,6 +75,8 @@ export class ParquetShard {
     /** Of the file. */
     readonly bytes: number,
   ) {
+    checkRows(metadata, bytes);
+    this.columns = packages.hyparquet.parquetSchema(metadata).children;
     let row = 0;
     this.groupStarts = [0, ...metadata.row_groups.map((group) => (row += Number(group.num_rows)))];
   }
@@ -80,23 +84,13 @@ export class ParquetShard {
   /** Reads what stands at the end of a parquet file. Throws `DataError` if it is missing, truncated or no parquet file. */
   static async open(file: string): Promise<ParquetShard> {
     const found = await loadPackages();
-    const { stat } = await import('node:fs/promises');
     try {
-      const { size } = await stat(file);
+      const size = await sizeOfFile(file);
       const metadata = await found.hyparquet.parquetMetadataAsync(rangesOf(file, size));
       return new ParquetShard(file, found, metadata, size);
     } catch (error) {
       throw new DataError(`${file}: cannot be read as a parquet file: ${reasonOf(error)}; if it is truncated, fetch it again`, file, error);
     }
-  }
-
-  /** The columns, each with its fields. */
-  get columns(): readonly SchemaTree[] {
-    return this.packages.hyparquet.parquetSchema(this.metadata).children;
-  }
-
-  get rows(): number {
-    return this.groupStarts[this.groupStarts.length - 1];
   }
 
   /** All values of a column of numbers or strings, a row each; missing ones are null or undefined. */
@@ -171,15 +165,20 @@ export class ParquetShard {
     const { dictionary_page_offset, data_page_offset, total_compressed_size } = meta;
     let at = Number(dictionary_page_offset || data_page_offset);
     const end = at + Number(total_compressed_size);
+    if (!(at >= 0 && end >= at && end <= this.bytes)) throw new Error(`row group ${group} would end at byte ${end} of ${this.bytes}`);
+    const expected = Number(this.metadata.row_groups[group].num_rows);
     let dictionary: PageRange | undefined;
     const pages: DataPage[] = [];
     for (let firstRow = 0; at < end; ) {
       const { header, start } = await this.header(at, end);
       const range = { start: at, end: start + header.compressed_page_size, unpacked: header.uncompressed_page_size };
+      checkUnpacked(range);
       // Neither lists nor maps are among the columns read here: a value is a row.
       const rows = header.data_page_header?.num_values ?? header.data_page_header_v2?.num_rows;
       if (header.type === 'DICTIONARY_PAGE') dictionary = range;
       else if (rows !== undefined) {
+        if (!(rows >= 0 && firstRow + rows <= expected))
+          throw new Error(`the pages of row group ${group} hold ${firstRow + rows} rows or more, expected ${expected}`);
         pages.push({ ...range, firstRow, rows });
         firstRow += rows;
       }
@@ -247,6 +246,32 @@ export class ParquetShard {
     const found = await hyparquet.parquetReadObjects({ file, metadata, columns: [column], compressors, utf8: false });
     return found.map((row) => row[column]);
   }
+}
+
+/** So much may unpack from nothing, and so many times its own length a larger page: images do not shrink more. */
+const FREE_BYTES = 64 * 2 ** 20;
+const MOST_RATIO = 100;
+const MOST_UNPACKED = 768 * 2 ** 20;
+
+/** Throws, before it is unpacked, for a page that claims a length out of proportion to the bytes that it has. */
+function checkUnpacked({ start, end, unpacked }: PageRange): void {
+  const most = Math.min(MOST_UNPACKED, Math.max(FREE_BYTES, MOST_RATIO * (end - start)));
+  if (!(unpacked >= 0 && unpacked <= most))
+    throw new Error(`its page at byte ${start} claims to unpack ${end - start} bytes to ${unpacked}, more than the limit of ${most}`);
+}
+
+/** Below so many rows a file may have any number for its bytes; above, a row takes a byte at least. */
+const FREE_ROWS = 1_000_000;
+
+/** Throws for row groups whose numbers of rows cannot be. */
+function checkRows({ row_groups }: FileMetaData, bytes: number): void {
+  let total = 0;
+  for (const { num_rows, columns } of row_groups) {
+    const rows = Number(num_rows);
+    if (!Number.isSafeInteger(rows) || rows < 0 || !Array.isArray(columns)) throw new Error(`a row group claims ${num_rows} rows`);
+    total += rows;
+  }
+  if (total > Math.max(FREE_ROWS, bytes)) throw new Error(`it claims ${total} rows in ${bytes} bytes`);
 }
 
 /** What the values of a page hold in memory: those of a dictionary are parts of it. */

@@ -17,8 +17,8 @@ export interface PixelSet {
   readonly channels: 1 | 3;
   readonly height: number;
   readonly width: number;
-  readonly train: PixelSplit;
-  readonly val: PixelSplit;
+  /** `train` and `val`, or those that there are. */
+  readonly splits: Readonly<Record<string, PixelSplit>>;
   readonly credits?: Dataset['credits'];
   readonly warnings?: readonly string[];
 }
@@ -30,8 +30,7 @@ export function fromPixels(set: PixelSet, options: OpenOptions): Dataset {
   const area = height * width * channels;
   // Resized images alone: at their own size they are views of the pixels already.
   const cache = new ByteCache<Example>(options.cacheBytes ?? DEFAULT_CACHE_BYTES);
-  const split = (part: 'train' | 'val'): Split => {
-    const { pixels, labels } = set[part];
+  const split = (part: string, { pixels, labels }: PixelSplit): Split => {
     return {
       length: labels.length,
       labels,
@@ -49,7 +48,7 @@ export function fromPixels(set: PixelSet, options: OpenOptions): Dataset {
     };
   };
   const hash = new Hash().add('pixels').add(height).add(width).add(channels);
-  for (const { pixels, labels } of [set.train, set.val])
+  for (const { pixels, labels } of Object.values(set.splits))
     hash
       .add(labels.length)
       .add(new Uint8Array(labels.buffer, labels.byteOffset, labels.byteLength))
@@ -58,7 +57,7 @@ export function fromPixels(set: PixelSet, options: OpenOptions): Dataset {
     name,
     classes,
     channels,
-    splits: { train: split('train'), val: split('val') },
+    splits: Object.fromEntries(Object.entries(set.splits).map(([part, pixels]) => [part, split(part, pixels)])),
     imageSize: size === undefined ? [height, width] : [size, size],
     credits: set.credits ?? [],
     fingerprint: hash.hex(),

@@ -76,7 +76,7 @@ describe('what is not the binary version is refused', () => {
     const none = await faultOf('none', { 'data_batch_1.bin': batch([1, 2], 1), 'test_batch.bin': new Uint8Array(0) });
     expect(none.file).toBe(join(root, 'none/test_batch.bin'));
     const folder = await faultOf('folder', { 'data_batch_1.bin/': text(''), 'test_batch.bin': batch([1], 2) });
-    expect(folder.message).toMatch(/data_batch_1\.bin: cannot be read: EISDIR/);
+    expect(folder.message).toMatch(/data_batch_1\.bin: cannot be read: it is a folder, expected a regular file/);
   });
 
   it('a label beyond 9', async () => {

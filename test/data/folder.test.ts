@@ -139,12 +139,17 @@ describe('train and val folders', () => {
       ...many('val/cat', 1),
       ...many('val/dog', 1),
       ...many('test/cat', 1),
+      ...many('cats', 1),
       'cover.jpg': text('never opened'),
       'README.md': text('expected to lie there'),
     });
     const { splits, warnings } = await openDataset(folder);
     expect(splits.train.length).toBe(4);
-    expect(warnings).toEqual([`${folder}: cover.jpg, test beside train and val are left out`]);
+    expect(splits.test.length).toBe(1);
+    expect(warnings).toEqual([
+      `${folder}: cover.jpg, cats beside test and train and val are left out`,
+      `${folder}: test has no image of dog; errors say nothing about it`,
+    ]);
   });
 
   it('with a class in val that train lacks: an error that names the class', async () => {

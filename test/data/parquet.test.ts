@@ -60,7 +60,7 @@ describe('shards as Hugging Face stores them', () => {
       dataset,
       [...TRAIN, 'validation-00000-of-00001.parquet'].map((name) => `${HUB}/${name}`),
     );
-    expect(dataset.warnings).toEqual([`parquet:${join(FILES, 'hub')}: data/test-00000-of-00001.parquet: neither train nor val; left out`]);
+    expect(dataset.warnings).toEqual([`parquet:${join(FILES, 'hub')}: 2 rows have no label and are left out`]);
     expect((await failure(dataset.splits.val.get(2))).message).toContain('there is no example 2; it has 2');
   });
 
