@@ -93,6 +93,16 @@ export function addCommonOptions(command: Command): Command {
     common('--verbose', 'more about what happens; stacks of errors'),
   ];
   const own = new Set(command.options.map(({ long }) => long));
+  const images = command.registeredArguments.some((argument) => /^images?$/.test(argument.name()));
+  const data = (flags: string, text: string) => new Option(flags, text).helpGroup('Data sources:');
+  if (own.has('--data')) {
+    command.addOption(data('--image-column <name>', 'parquet: the column of images, where several hold some'));
+    command.addOption(data('--label-column <name>', 'parquet: the column of labels, where its name does not tell'));
+  }
+  if (own.has('--data') || images)
+    command.addOption(
+      data('--max-pixels <n>', 'pixels of the largest image that is decoded (default: 100 million)').argParser(whole({ min: 1 })),
+    );
   for (const option of all) if (!own.has(option.long)) command.addOption(option);
   return command;
 }

@@ -1,11 +1,11 @@
 /** Runs as folders: opening one for whatever looks into it, and training one. */
 import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
 import type { DataOptions, InitScheme, PresetName, Run, RunConfig, TrainingOptions, TrainResult } from 'zfnet';
 import * as engine from 'zfnet';
-import { type Dataset, inChannels, openDataset } from 'zfnet/data';
+import { type Dataset, inChannels } from 'zfnet/data';
 import { Interrupted, UsageError } from './command.js';
+import { openData, recordedOptions, recordedSource } from './data.js';
 import { defaultNetwork, defaultTraining, knownSide, naturalSide } from './defaults.js';
 import { loadImportedFrom } from './imported.js';
 import { duration, percent, type Reporter } from './reporter.js';
@@ -46,54 +46,6 @@ async function naming<T>(path: string, fn: () => Promise<T>): Promise<T> {
   } catch (error) {
     if (error instanceof engine.FormatError) throw new engine.FormatError(`${path}: ${error.message}`, { cause: error });
     throw error;
-  }
-}
-
-/**
- * Opens a data set as a network wants it: squares of `preprocess.side` pixels, grey or in colours.
- *
- * @param source as `--data` takes it; default: the data that the run was trained on
- */
-export async function openRunData(
-  run: { config: Pick<RunConfig, 'data' | 'preprocess'> },
-  source: string | undefined,
-  reporter: Reporter,
-): Promise<Dataset> {
-  const { data, preprocess } = run.config;
-  // Another source has its own seed and sizes; the run's own must come out as it was.
-  const same = source === undefined || source === data.source;
-  return inChannels(await openData(source ?? data.source, preprocess.side, same ? data : {}, reporter), preprocess.channels);
-}
-
-/** Threads that read images unless told otherwise: the engine takes every core, and one decodes far more than one core learns from. */
-const defaultWorkers = (): number => Math.min(4, Math.ceil(availableParallelism() / 2));
-
-/** Opens a data source with progress and warnings shown. */
-export async function openData(
-  source: string,
-  imageSize: number | undefined,
-  options: DataOptions & { workers?: number },
-  reporter: Reporter,
-): Promise<Dataset> {
-  const { seed, sizes, valFraction, workers = defaultWorkers() } = options;
-  let phase = '';
-  let bar: ReturnType<Reporter['bar']> | null = null;
-  try {
-    return await openDataset(source, {
-      imageSize,
-      workers,
-      ...(seed !== undefined && { seed }),
-      ...(sizes !== undefined && { sizes }),
-      ...(valFraction !== undefined && { valFraction }),
-      onWarning: (message) => reporter.warn(message),
-      onProgress: (progress) => {
-        if (progress.phase !== phase) bar = reporter.bar(`${progress.phase} images`, progress.total, 'images', progress.done);
-        phase = progress.phase;
-        bar?.update(progress.done);
-      },
-    });
-  } finally {
-    reporter.stop();
   }
 }
 
@@ -255,14 +207,14 @@ type RunData = { dataset: Dataset; dataOptions: DataOptions; preset?: PresetName
 
 async function dataOfRun(recorded: RunConfig, options: TrainRunOptions, reporter: Reporter): Promise<RunData> {
   const { data, preprocess } = recorded;
-  const { seed, sizes, valFraction } = data;
+  const dataOptions = recordedOptions(data);
   const dataset = await openData(
-    options.data ?? data.source,
+    options.data ?? recordedSource(data),
     preprocess.side,
-    { seed, sizes, valFraction, workers: options.workers },
+    { ...dataOptions, workers: options.workers },
     reporter,
   );
-  return { dataset: inChannels(dataset, preprocess.channels), dataOptions: { seed, sizes, valFraction } };
+  return { dataset: inChannels(dataset, preprocess.channels), dataOptions };
 }
 
 /** Opens a new run's data at the size that its network wants; to know that, it looks at the images first where no size was given. */
@@ -328,6 +280,9 @@ async function recordedConfig(store: FolderStore, options: TrainRunOptions): Pro
     // A range may be given by its end alone.
     freeze: options.freeze !== undefined && config.freeze?.endsWith(`-${options.freeze}`) ? config.freeze : options.freeze,
     valFraction: options.dataOptions?.valFraction,
+    imageColumn: options.dataOptions?.imageColumn,
+    labelColumn: options.dataOptions?.labelColumn,
+    pixelLimit: options.dataOptions?.pixelLimit,
   };
   const known: Record<string, unknown> = {
     ...config.training,

@@ -12,7 +12,7 @@ export { drawByClass, takeByClass } from './draw.js';
 export { DataError } from './errors.js';
 export { type ReadImageOptions, readImage, resizeImage } from './image.js';
 export { type BatchOptions, batches, epochOrder, prefetch } from './loader.js';
-export { openDataset } from './open.js';
+export { locate, openDataset } from './open.js';
 export { loadSceneAssets, type SceneAssets } from './scenes/assets.js';
 export { drawScene, type Scene, type SceneDetails } from './scenes/draw.js';
 export { type PixelBox, type SceneFace, sceneFaces } from './scenes/faces.js';

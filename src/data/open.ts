@@ -30,6 +30,12 @@ export async function openDataset(source: string, options: OpenOptions = {}): Pr
   const [scheme, rest] = split(source);
   if ((scheme === 'idx' || scheme === 'cifar10') && rest === '') throw new DataError(`${source} names no folder; expected ${scheme}:DIR`);
   if (scheme === 'parquet' && rest.replaceAll(/[\s,]/g, '') === '') throw new DataError(`${source} names no files; expected parquet:FILES`);
+  const dataset = await open(source, scheme, rest, options);
+  const location = await locate(source);
+  return location === undefined ? dataset : { ...dataset, location };
+}
+
+function open(source: string, scheme: string, rest: string, options: OpenOptions): Promise<Dataset> {
   switch (scheme) {
     case 'scenes':
       return openScenes(options);
@@ -44,6 +50,18 @@ export async function openDataset(source: string, options: OpenOptions = {}): Pr
     default:
       return openFolder(source, options);
   }
+}
+
+/** A source with absolute paths, the same from every working folder; undefined for one that has no path. */
+export async function locate(source: string): Promise<string | undefined> {
+  if (source === 'scenes' || source === 'mnist') return undefined;
+  const { resolve } = await import('node:path');
+  const [scheme, rest] = split(source);
+  if (scheme === 'parquet') {
+    const parts = rest.split(',').map((part) => part.trim());
+    return `parquet:${parts.flatMap((part) => (part === '' ? [] : [resolve(part)])).join(',')}`;
+  }
+  return scheme === '' ? resolve(rest) : `${scheme}:${resolve(rest)}`;
 }
 
 /** The scheme of a source and what follows it; a plain path (with a drive letter, perhaps) has none. */

@@ -28,6 +28,8 @@ const VERSION = 1;
 export interface DataRecord {
   /** As it was asked for: `mnist`, `idx:DIR`, a folder. */
   source: string;
+  /** The source with absolute paths, where it has a path: the same name may lead elsewhere from another folder. */
+  location?: string;
   fingerprint: string;
   classes: string[];
   trainExamples: number;
@@ -36,6 +38,9 @@ export interface DataRecord {
   seed?: number;
   sizes?: Record<string, number>;
   valFraction?: number;
+  imageColumn?: string;
+  labelColumn?: string;
+  pixelLimit?: number;
 }
 
 /** Something that was changed by hand when training went on. */
@@ -92,11 +97,12 @@ export interface EngineRecord {
 }
 
 /** What of `openDataset`'s options belongs into the record. */
-export type DataOptions = Pick<DataRecord, 'seed' | 'sizes' | 'valFraction'>;
+export type DataOptions = Pick<DataRecord, 'seed' | 'sizes' | 'valFraction' | 'imageColumn' | 'labelColumn' | 'pixelLimit'>;
 
 export function recordOf(dataset: Dataset, options: DataOptions = {}): DataRecord {
   return {
     source: dataset.name,
+    ...(dataset.location !== undefined && { location: dataset.location }),
     fingerprint: dataset.fingerprint,
     classes: [...dataset.classes],
     trainExamples: dataset.splits.train?.length ?? 0,

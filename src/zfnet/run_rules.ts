@@ -68,6 +68,10 @@ export const DATA_RULES: Rules = {
   seed: optional(integer()),
   sizes: optional(recordOf(integer())),
   valFraction: optional(finite(0, 1)),
+  location: optional(text),
+  imageColumn: optional(text),
+  labelColumn: optional(text),
+  pixelLimit: optional(integer(1)),
 };
 
 export const NETWORK_RULES: Rules = { file: innerPath, channelOrder: oneOf('rgb', 'bgr'), mean: arrayOf(finite()) };

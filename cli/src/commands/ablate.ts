@@ -4,15 +4,15 @@ import { ABLATIONS, type Ablation, type AblationRow, ablate, sideFor, type Train
 import type { Dataset } from 'zfnet/data';
 import { type AblateNumbers, ablateExperiment } from 'zfnet/report';
 import { type Context, decimal, defineCommand, handler, Interrupted, UsageError, whole } from '../command.js';
+import { type DataChoice, dataOptionsOf, openData, openRunData, recordedOptions, recordedSource } from '../data.js';
 import { experimentsFolder, writeExperiment } from '../experiment.js';
 import { collect, stoppable } from '../look.js';
 import { percent } from '../reporter.js';
 import { FolderStore, type WriteGuard } from '../run_folder.js';
 import { lockRun } from '../run_lock.js';
-import { namingWrongSize, openData, openRunData, openTrainedRun } from '../runs.js';
+import { namingWrongSize, openTrainedRun } from '../runs.js';
 
-interface AblateOptions {
-  data?: string;
+interface AblateOptions extends DataChoice {
   only?: string[];
   epochs?: number;
   batchSize?: number;
@@ -95,7 +95,7 @@ async function ablateAll(context: Context, { path, run, out, ablations, options,
   const { reporter, signal, common } = context;
   const network = networkOf(run, options);
   const training = trainingOf(run, options, common.seed);
-  const dataset = await openImages(context, run, options.data, network.inputSize);
+  const dataset = await openImages(context, run, options, network.inputSize);
   let bar: ReturnType<typeof reporter.bar> | null = null;
   const rows = await ablate({
     ablations,
@@ -148,10 +148,12 @@ function trainingOf(run: TrainedRun | null, { epochs, batchSize, lr }: AblateOpt
   return { ...(run?.config.training ?? TRAINING), ...Object.fromEntries(given) };
 }
 
-async function openImages({ reporter }: Context, run: TrainedRun | null, data: string | undefined, inputSize: number): Promise<Dataset> {
+async function openImages({ reporter }: Context, run: TrainedRun | null, options: DataChoice, inputSize: number): Promise<Dataset> {
   const side = namingWrongSize(() => sideFor(inputSize));
-  if (run && side === run.config.preprocess.side) return await openRunData(run, data, reporter);
-  return await openData(data ?? run?.config.data.source ?? SOURCE, side, {}, reporter);
+  if (run && side === run.config.preprocess.side) return await openRunData(run, options, reporter, { divide: true });
+  const recorded = run && options.data === undefined ? recordedOptions(run.config.data) : {};
+  const source = options.data ?? (run ? recordedSource(run.config.data) : SOURCE);
+  return await openData(source, side, { ...recorded, ...dataOptionsOf(options) }, reporter);
 }
 
 function commandLine(

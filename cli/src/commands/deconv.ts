@@ -22,6 +22,7 @@ import { writeOutput } from '../write_file.js';
 
 interface DeconvOptions {
   layer: string;
+  maxPixels?: number;
   map?: number;
   strongest?: number;
   position?: [number, number];
@@ -59,7 +60,7 @@ export function deconvCommand(program: Command): void {
         const run = await openRun(path);
         try {
           const { side, channels } = run.preprocess.options;
-          const pixels = await readImage(file, { size: side, channels });
+          const pixels = await readImage(file, { size: side, channels, pixelLimit: options.maxPixels });
           const { sheet, maps } = await asUsage(() => projectImage(run, pixels, options));
           for (const { map: silent, value } of maps)
             if (value === 0)

@@ -5,14 +5,14 @@ import type { Dataset, Split } from 'zfnet/data';
 import { confusionPicture } from 'zfnet/report';
 import { matchClasses } from '../classes.js';
 import { type Context, defineCommand, handler, oneOf, UsageError, whole } from '../command.js';
+import { type DataChoice, openRunData } from '../data.js';
 import { pngOf } from '../experiment.js';
 import { percent } from '../reporter.js';
-import { openRun, openRunData } from '../runs.js';
+import { openRun } from '../runs.js';
 import { type BaselineErrors, measureBaselines, testTable } from '../tested_splits.js';
 import { writeOutput } from '../write_file.js';
 
-interface EvaluateOptions {
-  data?: string;
+interface EvaluateOptions extends DataChoice {
   split: string;
   crops: '1' | '10';
   ensemble?: string[];
@@ -89,7 +89,11 @@ async function evaluateRuns(runs: readonly Run[], options: EvaluateOptions, { re
   for (const run of runs) {
     const { side } = run.preprocess.options;
     // All members see the same examples, each at its own size; the first run says which.
-    const dataset = opened.get(side) ?? (await openRunData({ config: { ...run.config, data: first.config.data } }, options.data, reporter));
+    const dataset =
+      opened.get(side) ??
+      (await openRunData({ config: { ...run.config, data: first.config.data } }, options, reporter, {
+        divide: options.baselines ?? false,
+      }));
     opened.set(side, dataset);
     splits.push(matchClasses(pickSplit(dataset, options.split), dataset, run));
   }

@@ -4,14 +4,14 @@ import { type EpochModel, type Evolution, epochCheckpoints, evolution, projectEv
 import { type Dataset, type Example, spreadPlaces } from 'zfnet/data';
 import { type Experiment, evolveExperiment, inputOf } from 'zfnet/report';
 import { type Context, defineCommand, handler, UsageError, whole } from '../command.js';
+import { type DataChoice, openRunData } from '../data.js';
 import { experimentsFolder, writeExperiment } from '../experiment.js';
 import { checkMaps, collect, layersOf, mapList, mapsText, stoppable } from '../look.js';
 import { FolderStore } from '../run_folder.js';
-import { openRunData, openTrainedRun } from '../runs.js';
+import { openTrainedRun } from '../runs.js';
 import { pickSplit } from './evaluate.js';
 
-interface EvolveOptions {
-  data?: string;
+interface EvolveOptions extends DataChoice {
   split: string;
   layer?: string[];
   maps?: number[];
@@ -59,7 +59,7 @@ async function evolve(context: Context, path: string, options: EvolveOptions): P
   const checkpoints = await chooseCheckpoints(path, options.epochs);
   const last = await openTrainedRun(path, { checkpoint: checkpoints[checkpoints.length - 1].path });
   try {
-    const dataset = await openRunData(last, options.data, context.reporter);
+    const dataset = await openRunData(last, options, context.reporter);
     const { experiment, found } = await evolutionOf(context, path, last, dataset, checkpoints, options);
     const files = await writeExperiment(experiment, out, commandLine(path, options));
     context.result({ ...(experiment.numbers as object), files }, () => table(found, files));

@@ -4,14 +4,14 @@ import { analyseFeatures, CLASSIFIERS, type ClassifierKind, type FeatureRow, typ
 import { type Dataset, drawByClass, type Split, subset } from 'zfnet/data';
 import { type FeaturesNumbers, featuresExperiment } from 'zfnet/report';
 import { type Context, defineCommand, handler, oneOf, UsageError, whole } from '../command.js';
+import { type DataChoice, openRunData } from '../data.js';
 import { experimentsFolder, writeExperiment } from '../experiment.js';
 import { asUsage, collect, stoppable } from '../look.js';
 import { percent } from '../reporter.js';
-import { openRun, openRunData } from '../runs.js';
+import { openRun } from '../runs.js';
 import { pickSplit } from './evaluate.js';
 
-interface FeaturesOptions {
-  data?: string;
+interface FeaturesOptions extends DataChoice {
   split: string;
   perClass: number;
   layer?: string[];
@@ -52,7 +52,7 @@ async function analyse(context: Context, path: string, run: Run, options: Featur
   const { reporter, signal } = context;
   const { out = experimentsFolder(path), maxFeatures, classifier } = options;
   const chosen = stagesOf(run, options.layer);
-  const dataset = await openRunData(run, options.data, reporter);
+  const dataset = await openRunData(run, options, reporter, { divide: true });
   const [train, val] = [someOfEach(dataset, options.perClass, context.common.seed), pickSplit(dataset, options.split)];
   if (options.split === 'train') throw new UsageError('the split train is learnt from; measure on another: --split val');
   const bar = reporter.bar('features', train.length + val.length, 'images');

@@ -5,15 +5,15 @@ import type { Run } from 'zfnet';
 import type { Dataset } from 'zfnet/data';
 import { type FiltersInput, type FiltersNumbers, filtersExperiment } from 'zfnet/report';
 import { type Context, defineCommand, handler, whole } from '../command.js';
+import { type DataChoice, openRunData } from '../data.js';
 import { experimentsFolder, writeExperiment } from '../experiment.js';
 import { layersOf, stoppable, strongestOf } from '../look.js';
 import { percent } from '../reporter.js';
-import { openRun, openRunData } from '../runs.js';
+import { openRun } from '../runs.js';
 import { pickSplit } from './evaluate.js';
 
-interface FiltersOptions {
+interface FiltersOptions extends DataChoice {
   compare?: string;
-  data?: string;
   split: string;
   examples: number;
   out?: string;
@@ -50,7 +50,7 @@ async function filters(context: Context, path: string, options: FiltersOptions):
     const subjects: FiltersInput[] = [];
     for (const [i, run] of runs.entries()) {
       const { data: source } = runs[0].config;
-      const dataset = await openRunData({ config: { ...run.config, data: source } }, data, context.reporter);
+      const dataset = await openRunData({ config: { ...run.config, data: source } }, options, context.reporter);
       subjects.push(await filterSubject(context, paths[i], run, dataset, options));
     }
     const experiment = await filtersExperiment(subjects[0], subjects[1]);

@@ -14,14 +14,14 @@ import { type Example, readImage, type Split, type Warp, warpImage } from 'zfnet
 import { type Experiment, type InvarianceNumbers, type InvariancePictures, inputOf, invarianceExperiment } from 'zfnet/report';
 import { matchClasses } from '../classes.js';
 import { type Context, defineCommand, handler, UsageError, whole } from '../command.js';
+import { type DataChoice, openRunData } from '../data.js';
 import { experimentsFolder, writeExperiment } from '../experiment.js';
 import { asUsage, collect, stoppable } from '../look.js';
 import { percent } from '../reporter.js';
-import { openRun, openRunData } from '../runs.js';
+import { openRun } from '../runs.js';
 import { pickSplit } from './evaluate.js';
 
-interface InvarianceOptions {
-  data?: string;
+interface InvarianceOptions extends DataChoice {
   split: string;
   images: number;
   class?: string[];
@@ -67,7 +67,7 @@ export function invarianceCommand(program: Command): void {
 
 async function moveImages(context: Context, path: string, run: Run, files: readonly string[], options: InvarianceOptions): Promise<void> {
   const { out = experimentsFolder(path) } = options;
-  const examples = files.length > 0 ? await fromFiles(run, files, options.class) : await fromSplit(context, run, options);
+  const examples = files.length > 0 ? await fromFiles(run, files, options) : await fromSplit(context, run, options);
   const experiment = await invarianceOf(context, run, examples, options.layer);
   const numbers = experiment.numbers as InvarianceNumbers;
   const written = await writeExperiment(experiment, out, commandLine(path, files, options));
@@ -97,7 +97,7 @@ export async function invarianceOf(context: Context, run: Run, examples: Example
 
 async function fromSplit(context: Context, run: Run, options: InvarianceOptions): Promise<Example[]> {
   if (options.class) throw new UsageError('--class belongs to image files; the classes of a data set are known');
-  const dataset = await openRunData(run, options.data, context.reporter);
+  const dataset = await openRunData(run, options, context.reporter);
   return await rightOnes(run, matchClasses(pickSplit(dataset, options.split), dataset, run), options.images);
 }
 
@@ -109,14 +109,14 @@ export const rightOnes = ({ model, preprocess }: Run, split: Split, count: numbe
 async function fromFiles(
   { model, preprocess, classes }: Run,
   files: readonly string[],
-  named: readonly string[] | undefined,
+  { class: named, maxPixels }: InvarianceOptions,
 ): Promise<Example[]> {
   if (named && named.length !== files.length)
     throw new UsageError(`--class is given ${named.length} times for ${files.length} images; give one for each, in their order`);
   const unknown = named?.find((name) => !classes.includes(name));
   if (unknown !== undefined) throw new UsageError(`there is no class '${unknown}'; the run knows ${classes.slice(0, 24).join(', ')}`);
   const { side, channels } = preprocess.options;
-  const images = await Promise.all(files.map((file) => readImage(file, { size: side, channels })));
+  const images = await Promise.all(files.map((file) => readImage(file, { size: side, channels, pixelLimit: maxPixels })));
   const names = named ?? (await predict({ model, preprocess, classes }, images, { top: 1 })).map(([best]) => best.class);
   return images.map((image, index) => ({ image, index, name: files[index], label: classes.indexOf(names[index]) }));
 }

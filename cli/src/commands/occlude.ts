@@ -19,20 +19,20 @@ import { type Dataset, type Example, type Image, readImage } from 'zfnet/data';
 import { type Experiment, inputOf, type OccludeInput, occludeBoxesExperiment, occludeExperiment } from 'zfnet/report';
 import { matchClasses } from '../classes.js';
 import { type Context, defineCommand, handler, UsageError, whole } from '../command.js';
+import { type DataChoice, openRunData } from '../data.js';
 import { experimentsFolder, writeExperiment } from '../experiment.js';
 import { asUsage, stoppable, strongestOf } from '../look.js';
 import { percent } from '../reporter.js';
-import { openRun, openRunData } from '../runs.js';
+import { openRun } from '../runs.js';
 import { pickSplit } from './evaluate.js';
 
-interface OccludeOptions {
+interface OccludeOptions extends DataChoice {
   square?: number;
   stride?: number;
   class?: string;
   layer?: string;
   map?: number;
   grey?: number;
-  data?: string;
   split: string;
   example?: number;
   images?: number;
@@ -113,7 +113,7 @@ export interface Subject {
 }
 
 async function occludeImage(context: Context, path: string, run: Run, file: string | undefined, options: OccludeOptions): Promise<void> {
-  const dataset = file === undefined || options.data !== undefined ? await openRunData(run, options.data, context.reporter) : null;
+  const dataset = file === undefined || options.data !== undefined ? await openRunData(run, options, context.reporter) : null;
   const subject = await subjectOf(run, file, dataset, options);
   const others = options.data !== undefined ? dataset : null;
   const { experiment, occlusion } = await occlusionOf(context, path, run, subject, others, options);
@@ -181,7 +181,7 @@ export async function occlusionOf(
 
 async function subjectOf(run: Run, file: string | undefined, dataset: Dataset | null, options: OccludeOptions): Promise<Subject> {
   const { side, channels } = run.preprocess.options;
-  if (file !== undefined) return { image: await readImage(file, { size: side, channels }), name: file };
+  if (file !== undefined) return { image: await readImage(file, { size: side, channels, pixelLimit: options.maxPixels }), name: file };
   const split = matchClasses(pickSplit(dataset!, options.split), dataset!, run);
   if (options.example! >= split.length)
     throw new UsageError(`--example is ${options.example}, ${options.split} has images 0 to ${split.length - 1}`);
@@ -222,7 +222,7 @@ async function othersOf(
 
 async function occludeAll(context: Context, path: string, run: Run, options: OccludeOptions): Promise<void> {
   const { out = experimentsFolder(path), split } = options;
-  const dataset = await openRunData(run, options.data, context.reporter);
+  const dataset = await openRunData(run, options, context.reporter);
   const made = await occlusionOfSplit(context, run, dataset, options);
   if (!made) throw new UsageError(`nobody knows where the objects of ${dataset.name} are: give an image, or --data scenes`);
   const { experiment, result } = made;

@@ -9,6 +9,7 @@ import { openRun } from '../runs.js';
 
 interface PredictOptions {
   top: number;
+  maxPixels?: number;
   crops: '1' | '10';
 }
 
@@ -39,7 +40,7 @@ export function predictCommand(program: Command): void {
         const bar = context.reporter.bar('predicting', images.length, 'images');
         for (const image of images) {
           try {
-            const pixels = await readImage(image, { size: side, channels });
+            const pixels = await readImage(image, { size: side, channels, pixelLimit: options.maxPixels });
             const [top] = await predict(run, [pixels], { top: options.top, crops: options.crops === '10' ? 10 : 1 });
             predicted.push({ image, top });
           } catch (error) {

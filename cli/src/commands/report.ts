@@ -4,7 +4,8 @@ import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Command } from 'commander';
 import { defineCommand, handler } from '../command.js';
-import { openRun, openRunData } from '../runs.js';
+import { type DataChoice, openRunData } from '../data.js';
+import { openRun } from '../runs.js';
 import { writeReport } from '../write_report.js';
 
 export function reportCommand(program: Command): void {
@@ -15,11 +16,11 @@ export function reportCommand(program: Command): void {
     .option('--data <source>', 'as for train (default: what the run was trained on)')
     .option('--quick', 'leave out what takes long: the linear classifier, and most images of experiments on many')
     .action(
-      handler(async (context, out: string, options: { data?: string; quick?: boolean }) => {
+      handler(async (context, out: string, options: DataChoice & { quick?: boolean }) => {
         await context.engine();
         const run = await openRun(out);
         try {
-          const dataset = await openRunData(run, options.data, context.reporter);
+          const dataset = await openRunData(run, options, context.reporter, { divide: true });
           const command = `npx zfnet report ${out}${options.data ? ` --data ${options.data}` : ''}${options.quick ? ' --quick' : ''}`;
           const { page, tests } = await writeReport({ run, out, dataset, quick: options.quick, command }, context);
           context.result(

@@ -3,13 +3,13 @@ import type { Command } from 'commander';
 import type { DeconvMode, MapActivations } from 'zfnet';
 import { top9Experiment } from 'zfnet/report';
 import { type Context, defineCommand, handler, oneOf, whole } from '../command.js';
+import { type DataChoice, openRunData } from '../data.js';
 import { experimentsFolder, writeExperiment } from '../experiment.js';
 import { checkMaps, collect, layersOf, mapList, mapsText, stoppable, strongestOf } from '../look.js';
-import { openRun, openRunData } from '../runs.js';
+import { openRun } from '../runs.js';
 import { pickSplit } from './evaluate.js';
 
-interface Top9Options {
-  data?: string;
+interface Top9Options extends DataChoice {
   split: string;
   layer?: string[];
   maps?: number[];
@@ -58,7 +58,7 @@ async function top9(context: Context, path: string, options: Top9Options): Promi
     const { model, preprocess } = run;
     const layers = await layersOf(run, options.layer);
     checkMaps(layers, maps);
-    const dataset = await openRunData(run, options.data, context.reporter);
+    const dataset = await openRunData(run, options, context.reporter);
     const { length } = pickSplit(dataset, split);
     const found = await strongestOf(
       { path, model, preprocess, dataset, split, layers: [...layers.keys()], maps, count, examples },

@@ -3,13 +3,13 @@ import type { Command } from 'commander';
 import type { Evaluation, InitScheme, PresetName, ScheduleOptions } from 'zfnet';
 import { AUGMENTATIONS, type Augmentation, DEFAULT_TRAINING, evaluate, memory, PRESETS, SCHEDULES } from 'zfnet';
 import { type Context, decimal, defineCommand, handler, Interrupted, oneOf, UsageError, whole } from '../command.js';
+import { type DataChoice, dataOptionsOf } from '../data.js';
 import { INITS } from '../defaults.js';
 import { bytes, duration, percent } from '../reporter.js';
 import { openRun, type TrainRunResult, trainRun } from '../runs.js';
 import { measureBaselines, type TestedSplit, testSplits, testTable } from '../tested_splits.js';
 
-interface TrainOptions {
-  data?: string;
+interface TrainOptions extends DataChoice {
   out: string;
   preset?: PresetName;
   width?: number;
@@ -148,7 +148,7 @@ export function trainCommand(program: Command): void {
         const result = await trainRun(
           {
             data,
-            dataOptions: { valFraction },
+            dataOptions: { valFraction, ...dataOptionsOf(options) },
             out,
             preset,
             width,

@@ -4,17 +4,17 @@ import { isTrained, METHODS, type Run, type TransferFold, type TransferRow, tran
 import type { Dataset, Split } from 'zfnet/data';
 import { type TransferNumbers, transferExperiment } from 'zfnet/report';
 import { type Context, defineCommand, handler, UsageError, whole } from '../command.js';
+import { type DataChoice, openRunData } from '../data.js';
 import { experimentsFolder, writeExperiment } from '../experiment.js';
 import { asUsage, stoppable } from '../look.js';
 import { percent } from '../reporter.js';
 import { FolderStore } from '../run_folder.js';
 import { lockRun } from '../run_lock.js';
-import { openRun, openRunData } from '../runs.js';
+import { openRun } from '../runs.js';
 import { pickSplit } from './evaluate.js';
 import { stagesOf } from './features.js';
 
-interface TransferOptions {
-  data?: string;
+interface TransferOptions extends DataChoice {
   split?: string;
   perClass: number[];
   folds: number;
@@ -143,13 +143,14 @@ interface Images {
   names: { split: string; testSplit: string };
 }
 
-async function openImages({ reporter }: Context, run: Run, { data, split }: TransferOptions): Promise<Images> {
+async function openImages({ reporter }: Context, run: Run, options: TransferOptions): Promise<Images> {
+  const { data, split } = options;
   const own = run.config.data.source;
   const unseen = own === 'scenes' ? 'unseen-style' : undefined;
   const chosen = split ?? (data === undefined ? unseen : undefined);
   if (data === undefined && chosen === undefined)
     throw new UsageError(`the run has learnt from ${own}: give other images by --data, or a split of these that it never saw by --split`);
-  const dataset = await openRunData(run, data, reporter);
+  const dataset = await openRunData(run, options, reporter, { divide: true });
   const pool = pickSplit(dataset, chosen ?? 'train');
   const apart = chosen === undefined && dataset.splits.val?.length > 0;
   return {
