@@ -69,6 +69,9 @@ async function openOwn(
 ): Promise<Dataset> {
   const source = choice.data ?? recordedSource(data);
   const dataset = await openData(source, preprocess.side, { ...recordedOptions(data), ...dataOptionsOf(choice) }, reporter);
+  const { val } = dataset.splits;
+  if (choice.data !== undefined && data.location !== undefined && val)
+    reporter.say(`${source} is what the run was trained on: val are the ${val.length} images that it did not learn from`);
   if (dataset.fingerprint === data.fingerprint) return dataset;
   const differ = `${source}: its images, labels or splits are not those that the run was trained on (fingerprint ${data.fingerprint}, now ${dataset.fingerprint})`;
   if (choice.data === undefined && source !== data.location)
@@ -94,7 +97,12 @@ async function openOther(
   if (splits.all && splits.all.length === data.trainExamples + data.valExamples) {
     // As many images as the run has: perhaps a copy of its own, of which it has learnt most.
     const divided = await openData(source, preprocess.side, { ...recordedOptions(data), ...options }, reporter).catch(() => undefined);
-    if (divided?.fingerprint === data.fingerprint) return divided;
+    if (divided?.fingerprint === data.fingerprint) {
+      reporter.say(
+        `${source} holds the images that the run was trained on: val are the ${divided.splits.val.length} of ${splits.all.length} that it did not learn from`,
+      );
+      return divided;
+    }
   }
   const [name, whole] = Object.entries(splits).find(([each]) => each === 'test') ?? Object.entries(splits)[0];
   reporter.say(
