@@ -20,11 +20,12 @@ describe('two batches and a test batch', () => {
   };
 
   it('are joined in the order of their numbers, and labelled with ten classes', async () => {
-    const { splits, classes, channels, imageSize } = await open();
+    const { splits, classes, channels, imageSize, warnings } = await open();
     expect([...splits.train.labels]).toEqual([6, 0, 9, 9, 4]);
     expect([...splits.val.labels]).toEqual([3, 8]);
     expect([classes[6], classes[0], classes[9], classes[3], classes.length]).toEqual(['frog', 'airplane', 'truck', 'cat', 10]);
     expect([channels, imageSize]).toEqual([3, [32, 32]]);
+    expect(warnings[0]).toContain('data_batch_3.bin, data_batch_4.bin, data_batch_5.bin are missing');
     expect((await everything(splits.train)).map((example) => example.name)).toEqual([0, 1, 2, 3, 4].map((i) => `train/${i}`));
   });
 

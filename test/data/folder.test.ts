@@ -147,7 +147,7 @@ describe('train and val folders', () => {
     expect(splits.train.length).toBe(4);
     expect(splits.test.length).toBe(1);
     expect(warnings).toEqual([
-      `${folder}: cover.jpg, cats beside test and train and val are left out`,
+      `${folder}: cats, cover.jpg beside test and train and val are left out`,
       `${folder}: test has no image of dog; errors say nothing about it`,
     ]);
   });

@@ -1,4 +1,5 @@
 /** `idx:DIR`: MNIST's four files, plain and gzipped, and every way in which they can be wrong. */
+import { execFileSync } from 'node:child_process';
 import { renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -193,5 +194,62 @@ describe('files that are wrong are named, with what was found', () => {
     expect(classes).toEqual(['0', '1', '2', '3']);
     expect(warnings).toEqual([`idx:${folder}: train has no image of class 2`]);
     expect(warned).toEqual(warnings);
+  });
+});
+
+describe('files under other names', () => {
+  const files = idxFiles(train, val);
+
+  it('in folders of their names, as Kaggle unpacks them, with or without the files beside', async () => {
+    const inside = Object.fromEntries(Object.entries(files).map(([name, bytes]) => [`${name}/${name}`, bytes]));
+    const beside = Object.fromEntries(Object.entries(files).map(([name, bytes]) => [name.replace('-idx', '.idx'), bytes]));
+    const plain = await openDataset(`idx:${await folderWith()}`);
+    for (const each of [inside, { ...inside, ...beside }]) {
+      const folder = await tree(join(root, `${folders++}`), each);
+      expect((await openDataset(`idx:${folder}`)).fingerprint).toBe(plain.fingerprint);
+    }
+  });
+
+  it('of EMNIST, with test for t10k; of several sets one is named', async () => {
+    const named = (prefix: string) =>
+      Object.fromEntries(Object.entries(files).map(([name, bytes]) => [`${prefix}-${name.replace('t10k', 'test')}`, bytes]));
+    const one = await tree(join(root, `${folders++}`), named('emnist-letters'));
+    expect((await openDataset(`idx:${one}`)).splits.val.length).toBe(3);
+    const two = await tree(join(root, `${folders++}`), { ...named('emnist-letters'), ...named('emnist-digits') });
+    expect((await failure(openDataset(`idx:${two}`))).message).toContain(
+      'holds the files of emnist-digits, emnist-letters; name one of them: idx:',
+    );
+    expect((await openDataset(`idx:${two}/emnist-digits`)).splits.train.length).toBe(6);
+  });
+
+  it('the t10k pair alone, where nothing is to be learnt', async () => {
+    const folder = await folderWith({ 'train-images-idx3-ubyte': undefined, 'train-labels-idx1-ubyte': undefined });
+    expect(Object.keys((await openDataset(`idx:${folder}`, { divide: false })).splits)).toEqual(['val']);
+    expect((await failure(openDataset(`idx:${folder}`))).message).toContain('has no train-images-idx3-ubyte');
+  });
+});
+
+describe('what is out of proportion', () => {
+  it('a label of 255 is one short warning', async () => {
+    const folder = await folderWith({ 'train-labels-idx1-ubyte': idxFile([6], [0, 1, 2, 3, 4, 255]) });
+    const { warnings } = await openDataset(`idx:${folder}`);
+    expect(warnings).toEqual([`idx:${folder}: train has no image of class 5, 6, 7, 8, 9 and 245 more`]);
+  });
+
+  it('gzip is unpacked as far as its header says, and not beyond a limit', async () => {
+    const zeros = gzipSync(Buffer.alloc(200 * 2 ** 20));
+    const header = idxFile([6, 5, 4], []);
+    const bomb = Buffer.concat([gzipSync(header), zeros]);
+    const before = process.memoryUsage().rss;
+    expect((await faultOf({ 'train-images-idx3-ubyte': bomb })).message).toMatch(/has 137 bytes, its header \[6,5,4\] means 136/);
+    const honest = Buffer.concat([gzipSync(idxFile([2 ** 20, 64, 64], [])), zeros]);
+    expect((await faultOf({ 'train-images-idx3-ubyte': honest })).message).toContain('more than the limit of 67108864');
+    expect(process.memoryUsage().rss - before).toBeLessThan(150 * 2 ** 20);
+  });
+
+  it('a named pipe is not waited for', async () => {
+    const folder = await folderWith({ 'train-images-idx3-ubyte': undefined });
+    execFileSync('mkfifo', [join(folder, 'train-images-idx3-ubyte')]);
+    expect((await failure(openDataset(`idx:${folder}`))).message).toContain('it is a named pipe, expected a regular file');
   });
 });
