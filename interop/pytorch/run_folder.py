@@ -2,7 +2,9 @@
 import json
 import os
 
-from checkpoint import FormatError
+from checkpoint import FormatError, parse_json
+from run_lock import RunLock
+from safe_files import TEMPORARY, append_to_file, folder_below, read_regular, remove, replace_file
 
 VERSION = 1
 PARTS = ('architecture', 'init', 'data', 'preprocess', 'training')
@@ -19,6 +21,24 @@ def epoch_file(epoch):
 class RunFolder:
     def __init__(self, folder):
         self.folder = folder
+        self.lock = None
+
+    def take_lock(self):
+        """Keeps other processes from writing the run until this one ends; raises RunLockedError where one is at work."""
+        if self.lock is None:
+            self.lock = RunLock(self.folder)
+            self.remove_leftovers()
+
+    def remove_leftovers(self):
+        """Removes what a killed process had not finished writing. Symbolic links to folders are not entered."""
+        for folder, _, files in os.walk(self.folder):
+            for file in files:
+                if file.endswith(TEMPORARY):
+                    remove(os.path.join(folder, file))
+
+    def release_lock(self):
+        if self.lock is not None:
+            self.lock.release()
 
     def path(self, name):
         return os.path.join(self.folder, name)
@@ -26,17 +46,30 @@ class RunFolder:
     def read(self, name):
         """The bytes of a file, or None where there is none."""
         try:
-            with open(self.path(name), 'rb') as file:
-                return file.read()
+            return read_regular(self.path(name))
         except FileNotFoundError:
             return None
 
+    def place(self, name):
+        """The path of a file to write. The lock must still be this process's own."""
+        if self.lock is None:
+            raise AssertionError('take_lock comes before the first write')
+        self.lock.check()
+        return os.path.join(folder_below(self.folder, name), name.split('/')[-1])
+
     def write(self, name, data):
-        """Under another name first, pushed to the disk, and only then renamed."""
-        target = self.path(name)
-        os.makedirs(os.path.dirname(target), exist_ok=True)
-        put(f'{target}.part', 'wb', data)
-        os.replace(f'{target}.part', target)
+        replace_file(self.place(name), data)
+
+    def check_unbegun(self):
+        """Raises FormatError where the run has epochs behind it, so that one without its last checkpoint is not begun anew over them."""
+        lines = (self.read(METRICS) or b'').split(b'\n')
+        names = sorted(os.listdir(self.path('checkpoints'))) if os.path.isdir(self.path('checkpoints')) else []
+        kept = [name for name in names if name.endswith('.safetensors')]
+        if kept or any(epoch_of(line) > 0 for line in lines):
+            newest = f'checkpoints/{kept[-1]}' if kept else BEST
+            raise FormatError(
+                f'{self.folder}: {LAST} is missing, though epochs are recorded; resume from the newest checkpoint by copying {newest} to {LAST}, or begin a new run'
+            )
 
     def read_config(self):
         """The run's configuration as it stands there."""
@@ -46,9 +79,11 @@ class RunFolder:
                 f'{self.folder} is no run: there is no {CONFIG} in it. Make one with: npx zfnet train --data FOLDER --out {self.folder} --prepare'
             )
         try:
-            config = json.loads(data)
-        except ValueError as error:
+            config = parse_json(data.decode('utf-8'))
+        except (ValueError, RecursionError) as error:
             raise FormatError(f'{self.path(CONFIG)}: not JSON ({error})') from error
+        if not isinstance(config, dict):
+            raise FormatError(f'{self.path(CONFIG)}: not a JSON object')
         if config.get('version') != VERSION:
             raise FormatError(f'{self.path(CONFIG)}: version is {config.get("version")}, expected {VERSION}')
         missing = [part for part in PARTS if part not in config]
@@ -62,7 +97,7 @@ class RunFolder:
         self.write(CONFIG, f'{json.dumps(config, indent=2, ensure_ascii=False)}\n'.encode())
 
     def append_metrics(self, line):
-        put(self.path(METRICS), 'ab', f'{to_json(line)}\n'.encode())
+        append_to_file(self.place(METRICS), f'{to_json(line)}\n'.encode())
 
     def truncate_metrics(self, epoch):
         """Drops what was written beyond an epoch that training goes on from, and a line that was cut off."""
@@ -70,13 +105,6 @@ class RunFolder:
         kept = b''.join(line + b'\n' for line in (before or b'').split(b'\n') if 1 <= epoch_of(line) <= epoch)
         if before is not None and kept != before:
             self.write(METRICS, kept)
-
-
-def put(path, mode, data):
-    with open(path, mode) as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def epoch_of(line):

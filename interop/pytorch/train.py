@@ -26,6 +26,8 @@ from data import Data
 from draws import Generator, epoch_order
 from images import Batches, DataError, Preprocess, TrainingCrops
 from run_folder import BEST, LAST, RunFolder, epoch_file, to_json
+from run_lock import RunLockedError
+from safe_files import UnsafeFileError
 from schedule import make_schedule
 from zfnet import ZfNet, limit_filters
 
@@ -63,6 +65,9 @@ class Trainer:
         self.options, self.cluster = options, cluster
         self.folder = RunFolder(options.run)
         self.config = cluster.first(self.folder.read_config)
+        cluster.first(self.folder.take_lock)
+        # Another process may have changed it before the lock was taken.
+        self.config = cluster.first(self.folder.read_config)
         self.data = Data(options.data or self.config['data']['source'], self.config['data'], cluster)
         for warning in self.data.warnings:
             self.say(f'warning: {warning}')
@@ -83,10 +88,12 @@ class Trainer:
         """weights, velocities, mean and info; None where the run has no checkpoint yet."""
         data = self.folder.read(LAST)
         if data is None:
+            self.folder.check_unbegun()
             return None
         checkpoint = decode_checkpoint(data, self.folder.path(LAST))
         if 'training' not in checkpoint[3]:
             raise FormatError(f'{self.folder.path(LAST)}: holds a model but no training to go on with')
+        check_info(checkpoint[3], self.config, self.folder.path(LAST))
         return checkpoint
 
     def begin(self, checkpoint):
@@ -335,8 +342,11 @@ class Trainer:
             'classes': config['data']['classes'],
             'fingerprint': config['data']['fingerprint'],
             'preprocess': config['preprocess'],
+            'recipe': recipe_of(config),
             'training': {**self.state, 'lr': self.schedule.lr, 'schedule': self.schedule.state()},
         }
+        if not all(np.isfinite(velocity).all() for velocity in velocities.values()):
+            self.fail('a velocity became NaN or infinite')
         return encode_checkpoint(weights, velocities, self.mean, info)
 
     def fail(self, what):
@@ -344,6 +354,47 @@ class Trainer:
         raise TrainingError(
             f'epoch {state["epoch"] + 1}, step {state["step"] + 1}: {what}. {LAST} is whole. Try a lower learning rate (it is {self.schedule.lr})'
         )
+
+
+def check_info(info, config, name):
+    """Raises FormatError for a training state that cannot be, and for one of another recipe than the run's."""
+    state = info['training']
+
+    def expect(fits, what):
+        if not fits:
+            raise FormatError(f'{name}: its training state is damaged: {what}; take another checkpoint')
+
+    def is_count(value):
+        return type(value) is int and 0 <= value < 2**53
+
+    def is_number(value):
+        return type(value) in (int, float) and math.isfinite(value)
+
+    expect(isinstance(state, dict), 'it is not an object')
+    for key in ('epoch', 'step', 'cursor'):
+        expect(is_count(state.get(key)), f'{key} is not a whole number of at least 0')
+    examples = config['data'].get('trainExamples')
+    expect(not is_count(examples) or state['cursor'] <= examples, f'cursor is {state["cursor"]}, more than the {examples} images for training')
+    sums, best, schedule = state.get('sums'), state.get('best'), state.get('schedule')
+    expect(isinstance(sums, dict) and all(is_number(sums.get(key)) and sums[key] >= 0 for key in no_sums()), 'sums are not numbers of at least 0')
+    expect(is_number(state.get('lr')) and state['lr'] > 0, 'lr is not a number above 0')
+    expect(isinstance(schedule, dict) and all(value is None or is_number(value) for value in schedule.values()), 'schedule holds other than numbers')
+    fits = best is None or (isinstance(best, dict) and is_count(best.get('epoch')) and is_number(best.get('top1Error')))
+    expect(fits, 'best is neither null nor an epoch with its error')
+    recipe, own = info.get('recipe'), recipe_of(config)
+    if recipe is not None and recipe != own:
+        there = {**recipe, **recipe['training']} if isinstance(recipe, dict) and isinstance(recipe.get('training'), dict) else {}
+        here = {**own, **own['training']}
+        other = sorted(key for key in {**here, **there} if key != 'training' and here.get(key) != there.get(key))
+        raise FormatError(
+            f'{name}: was trained by another recipe than that of config.json ({", ".join(other)}); put config.json back as it was, or begin a new run'
+        )
+
+
+def recipe_of(config):
+    """The settings that a training state belongs to: see src/formats/checkpoint.ts."""
+    training = {key: value for key, value in config['training'].items() if key != 'epochs'}
+    return {'training': training, 'init': config['init'], **({'freeze': config['freeze']} if 'freeze' in config else {})}
 
 
 def fresh_state(recipe):
@@ -365,23 +416,32 @@ def count_errors(values, labels, k):
     return int(missed.sum())
 
 
+def stop(trainer, number):
+    """Ends training behind the step under way; the second Ctrl-C ends the process at once."""
+    trainer.signal = number
+    if number == signal.SIGINT:
+        signal.signal(number, signal.SIG_DFL)
+
+
 def main():
     options = arguments()
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = options.tf32
     torch.backends.cudnn.benchmark = True
-    cluster = Cluster(options.backend)
+    cluster, trainer = Cluster(options.backend), None
     try:
         trainer = Trainer(options, cluster)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda received, _: setattr(trainer, 'signal', received))
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, lambda received, _: stop(trainer, received))
         if not trainer.run():
             trainer.say(f'stopped at step {trainer.state["step"]}; go on by the same command')
             sys.exit(128 + (trainer.signal or signal.SIGTERM))
-    except (FormatError, DataError, TrainingError, LostError) as error:
+    except (FormatError, DataError, TrainingError, LostError, RunLockedError, UnsafeFileError) as error:
         if cluster.is_first or isinstance(error, LostError):
             print(f'error: {error}', file=sys.stderr)
         sys.exit(1)
     finally:
+        if trainer is not None:
+            trainer.folder.release_lock()
         cluster.leave()
 
 

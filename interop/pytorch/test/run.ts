@@ -7,12 +7,14 @@
  * test/zfnet/pytorch.test.ts.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { FolderStore } from '../../../cli/src/run_folder.js';
-import { type Checkpoint, decodeCheckpoint } from '../../../src/formats/checkpoint.js';
+import { lockRun } from '../../../cli/src/run_lock.js';
+import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from '../../../src/formats/checkpoint.js';
 import { type HostTensor, readSafetensors, saveSafetensors } from '../../../src/formats/safetensors.js';
 import { type EpochMetrics, init, noGrad, PRESETS, type PresetName, randn, zfnet } from '../../../src/index.js';
 import {
@@ -83,6 +85,8 @@ async function main(): Promise<void> {
   await checkOpens(one, images);
   await checkGoesOn(one, images);
   await checkErrors(begun, images);
+  await checkLock(begun, images);
+  await checkStrict();
 }
 
 /** Every preset, and a variant, answers the same with the same weights. */
@@ -253,6 +257,82 @@ async function checkErrors(begun: string, images: string): Promise<void> {
   const bytes = await readFile(join(cut, 'last.safetensors'));
   await writeFile(join(cut, 'last.safetensors'), bytes.subarray(0, bytes.length - 4));
   await says('a checkpoint that was cut off', cut, images, /last\.safetensors: .*damaged/);
+}
+
+/** One lock for both programs. */
+async function checkLock(begun: string, images: string): Promise<void> {
+  const run = await copied(begun, 'locked');
+  const lock = await lockRun(run);
+  const { status, output } = await startThere(1, run, images).ended;
+  check(
+    'lock: PyTorch respects ours',
+    status === 1 && output.includes(`is being written by process ${process.pid}`) && !output.includes('Traceback'),
+  );
+  await lock.check();
+  await lock.release();
+  const training = startThere(1, run, images, '--epochs', '1');
+  while ((await lossesIn(training.log)).length < 1 && training.child.exitCode === null)
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  const refused = await zfnetCommand('train', '--out', run, '--resume').catch((error) => String(error.stderr));
+  check('lock: we respect that of PyTorch', String(refused).includes(`is being written by process ${training.child.pid}`));
+  training.child.kill('SIGKILL');
+  await training.ended;
+  check('lock: a killed process leaves its own behind', existsSync(join(run, 'lock.json')));
+  await trainThere(1, run, images, '--epochs', '1');
+  check('lock: PyTorch takes it over, and leaves none', !existsSync(join(run, 'lock.json')));
+}
+
+/** Damaged checkpoints, and links that lead out of a run. */
+async function checkStrict(): Promise<void> {
+  const folder = join(place, 'strict');
+  await mkdir(join(folder, 'outside'), { recursive: true });
+  await writeFile(join(folder, 'outside/file'), 'mine');
+  const data = Float32Array.from([1, -2, 3]);
+  const info = { architecture: { preset: 'a' }, training: { epoch: 1 } };
+  const whole = encodeCheckpoint({
+    weights: { w: { shape: [3], data } },
+    velocities: { w: { shape: [3], data } },
+    mean: { shape: [1, 1, 1], data: Float32Array.of(5) },
+    info,
+  });
+  const header = (entries: string) => {
+    const text = new TextEncoder().encode(`{"__metadata__":{"zfnet.checkpoint":"1"},${entries}}`.padEnd(240));
+    return Buffer.concat([Buffer.from(BigUint64Array.of(BigInt(text.length)).buffer), text, Buffer.from(data.buffer)]);
+  };
+  const entry = (name: string, from: number, to: number, more = '"dtype":"F32","shape":[3]') =>
+    `"${name}":{${more},"data_offsets":[${from},${to}]}`;
+  const files: Record<string, [Uint8Array, RegExp]> = {
+    whole: [whole, /^ok$/],
+    plain: [header(entry('w', 0, 12)), /^ok$/],
+    cut: [whole.subarray(0, whole.length - 4), /damaged/],
+    twice: [header(`${entry('w', 0, 12)},${entry('w', 0, 12)}`), /appears twice/],
+    overlap: [header(`${entry('w', 0, 12)},${entry('v', 0, 12)}`), /starts at byte 0, expected 12/],
+    gap: [header(entry('w', 4, 12, '"dtype":"F32","shape":[2]')), /starts at byte 4, expected 0/],
+    behind: [header(entry('w', 0, 16)), /outside the 12 bytes/],
+    shape: [header(entry('w', 0, 12, '"dtype":"F32","shape":[-3]')), /not a list of whole numbers/],
+    type: [header(entry('w', 0, 12, '"dtype":"F31","shape":[3]')), /type "F31"/],
+    nan: [encodeCheckpoint({ weights: { w: { shape: [1], data: Float32Array.of(Number.NaN) } }, velocities: {}, info }), /NaN/],
+    infinite: [
+      encodeCheckpoint({ weights: { w: { shape: [1], data: Float32Array.of(Number.POSITIVE_INFINITY) } }, velocities: {}, info }),
+      /infinity/,
+    ],
+  };
+  for (const [name, [bytes]] of Object.entries(files)) await writeFile(join(folder, `${name}.safetensors`), bytes);
+  const { stdout } = await execute(python as string, [join(import.meta.dirname, 'strict.py'), folder]);
+  const found = JSON.parse(stdout);
+  for (const [name, [, expected]] of Object.entries(files)) check(`checkpoint: ${name}`, expected.test(found[`${name}.safetensors`]));
+  check(`checkpoint: ${whole.length} changed bytes, none passes`, found['changed bytes that pass'] === 0);
+  check(
+    'checkpoint: written again, it has its checksum',
+    names(decodeCheckpoint(await readFile(join(folder, 'again')), 'again').weights) === 'w',
+  );
+  check('links: a file is replaced', found['write over a link'] === 'ok' && found['read of what was written'] === "b'weights'");
+  check('links: not appended to', /symbolic link/.test(found['append to a link']));
+  check('links: not entered', /symbolic link or a file, expected a folder/.test(found['write into a linked folder']));
+  check('a FIFO is refused', /not a regular file/.test(found['read a FIFO']));
+  check('nothing is left behind', found.left === 'checkpoints fifo last.safetensors last.safetensors.part metrics.jsonl');
+  const outside = await readdir(join(folder, 'outside'));
+  check('nothing was written outside', outside.join() === 'file' && (await readFile(join(folder, 'outside/file'), 'utf8')) === 'mine');
 }
 
 // Helpers
