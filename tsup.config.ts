@@ -21,7 +21,7 @@ const readable: Options['esbuildOptions'] = (options) => {
   options.minifyWhitespace = true;
   options.minifySyntax = true; // names stay: they are in users' stack traces
   // An uncaught error prints the line that it was thrown on.
-  options.lineLimit = 300;
+  options.lineLimit = 160;
   // `sideEffects: false` is a promise about dist; inside src, a module may add methods to a class of another.
   options.ignoreAnnotations = true;
 };
