@@ -7,6 +7,8 @@ import { loadSharp } from './sharp.js';
 
 /** Pixels of the largest image that is decoded unless another limit is given. */
 export const DEFAULT_PIXEL_LIMIT = 100_000_000;
+/** The longest side, which JPEG and GIF cannot exceed either: decoders hold several rows, and rows of millions of pixels take gigabytes. */
+const MAX_SIDE = 65_535;
 
 export interface ReadImageOptions {
   /** Side of the square to return, in pixels: the shortest side is resized to it, then the middle is cut out. Left out: no resizing. */
@@ -56,6 +58,8 @@ export async function readHeader(
   const open = () => sharp(source.input, { failOn: 'error', limitInputPixels: pixelLimit });
   const found = await advised(kind, () => sharp(source.input, { failOn: 'error', limitInputPixels: false }).metadata());
   const { width = 0, height = 0, channels = 3, depth = 'uchar', space, hasAlpha = false } = found;
+  if (Math.max(width, height) > MAX_SIDE)
+    throw new Error(`it has ${width} × ${height} pixels, more than ${MAX_SIDE} on one side; cut it into parts`);
   const bytesAPixel = channels * SAMPLE_BYTES[depth];
   const most = Math.floor(pixelLimit / Math.max(1, bytesAPixel / 4));
   if (width * height > most)

@@ -161,6 +161,18 @@ describe('the limit of pixels', () => {
     await expect(checkImage(await gifOf(17929, 14648), false)).rejects.toThrow('more than the limit');
   });
 
+  it('are refused where one side is longer than decoders hold rows of, however few pixels there are', async () => {
+    // The header of a PNG alone: rows of so many pixels would take gigabytes to reduce.
+    const png = await sharp({ create: { width: 4, height: 4, channels: 3, background: 'red' } })
+      .png()
+      .toBuffer();
+    png.writeUInt32BE(3_000_000, 16);
+    png.writeUInt32BE(33, 20);
+    png.writeInt32BE(crc32(png.subarray(12, 29)), 29);
+    const error = await failure(readImage(png, { size: 8 }));
+    expect(error.message).toMatch(/3000000 × 33 pixels, more than 65535 on one side; cut it into parts/);
+  });
+
   it('can be set, and is checked', async () => {
     const bytes = await jpeg();
     expect((await failure(readImage(bytes, { pixelLimit: 959 }))).message).toContain('40 × 24 pixels, more than the limit of 959;');
@@ -233,3 +245,13 @@ it('images are read from files whose name is not UTF-8', async () => {
   expect(await readImage(`${root}/caf\udce9.jpg`)).toEqual(await readImage(bytes));
   expect((await failure(readImage(`${root}/no\udce9.jpg`))).message).toContain(`${root}/no\\xe9.jpg: cannot be read`);
 });
+
+/** The checksum of PNG's chunks, bit by bit. */
+function crc32(bytes: Uint8Array): number {
+  let crc = -1;
+  for (const byte of bytes) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1;
+  }
+  return ~crc;
+}
