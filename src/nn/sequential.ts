@@ -23,6 +23,10 @@ export interface LayeredModel {
   featureLayer(name: string): string;
   /** What one activation of a layer sees of the input; null where it has no place there, or sees all. Without it, all is taken to be seen. */
   receptiveField?(name: string): ReceptiveField;
+  /**
+   * Probabilities [N, classes] of the output of the last layer, or of `forward`. Without it they are the softmax of that output.
+   */
+  probabilities?(output: Tensor): Tensor;
   /** A row a layer for an input [N, C, H, W]. */
   summarize?(input: Shape): LayerSummary[];
 }

@@ -193,17 +193,26 @@ async function meanProbabilities(
     const input = await inputs(m);
     const { training } = model;
     model.eval();
-    const output = noGrad(() => softmax(model.forward(input)));
+    const output = noGrad(() => probabilitiesOf(model, model.forward(input)));
     model.train(training);
     input.dispose();
     const values = await output.data();
+    const { shape } = output;
     output.dispose();
+    if (shape[1] !== classes)
+      throw new StateError(`evaluate: network ${m + 1} gives ${shape[1]} probabilities for each image, its class list has ${classes} names`);
     for (let i = 0; i < count; i++)
       for (let crop = 0; crop < crops; crop++)
         for (let k = 0; k < classes; k++) sums[i * classes + k] += values[(i * crops + crop) * classes + k];
   }
   const share = 1 / (members.length * crops);
   return sums.map((sum) => sum * share);
+}
+
+function probabilitiesOf(model: Network, scores: Tensor): Tensor {
+  const result = model.probabilities ? model.probabilities(scores) : softmax(scores);
+  scores.dispose();
+  return result;
 }
 
 /** Counts hits and misses batch by batch. */

@@ -1,7 +1,7 @@
 /** A node's attributes with their types checked and their defaults where they are used. */
 import { OnnxError, UnsupportedError } from './errors.js';
 import type { HostValue } from './host_value.js';
-import type { AttributeProto, NodeProto } from './schema.js';
+import type { AttributeProto, GraphProto, NodeProto } from './schema.js';
 import { type ExternalFiles, readTensor } from './tensor_proto.js';
 
 /** A node as messages name it: `node "conv1" (Conv)`. */
@@ -76,6 +76,10 @@ export class Attributes {
   tensor(name: string): HostValue | undefined {
     const proto = this.byName.get(name)?.t;
     return proto && readTensor(proto, this.files);
+  }
+
+  graph(name: string): GraphProto | undefined {
+    return this.byName.get(name)?.g;
   }
 
   /** For what the operator could be asked but cannot do here. */

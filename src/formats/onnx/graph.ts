@@ -1,52 +1,30 @@
 /** A model's graph, checked: every operator known, every name defined once, nodes in the order of computation, constants read. */
-import { Attributes, describe } from './attributes.js';
-import { type ElementType, elementType, isFloat } from './element_types.js';
+import { resolveConditions } from './conditions.js';
+import { elementType, isFloat } from './element_types.js';
 import { OnnxError, UnsupportedError } from './errors.js';
 import { HostValue } from './host_value.js';
-import { Call, type Operator } from './operator.js';
-import { OPERATORS } from './ops/index.js';
-import type { GraphProto, ModelProto, NodeProto, ValueInfoProto } from './schema.js';
+import { withLrn } from './lrn_pattern.js';
+import { type Constants, consumersOf, inOrder, type Node, NodeFactory, type ValueInfo } from './nodes.js';
+import { Call } from './operator.js';
+import type { GraphProto, ModelProto, ValueInfoProto } from './schema.js';
 import { type ExternalFiles, readTensor } from './tensor_proto.js';
-
-/** An input or output of the model. */
-export interface ValueInfo {
-  readonly name: string;
-  readonly type: ElementType;
-  /** A number, or the name of an extent that is free (`null` where it has none); undefined where the model does not say. */
-  readonly shape: readonly (number | string | null)[] | undefined;
-}
-
-export interface Node {
-  /** Its name where it has one of its own, else its first output's. */
-  readonly name: string;
-  readonly type: string;
-  readonly operator: Operator;
-  readonly opset: number;
-  readonly inputs: readonly string[];
-  readonly outputs: readonly string[];
-  readonly attributes: Attributes;
-}
 
 export interface Graph {
   readonly inputs: readonly ValueInfo[];
   readonly outputs: readonly ValueInfo[];
   /** In the order of computation. */
   readonly nodes: readonly Node[];
-  /** Initialisers and what `Constant` nodes say, by name. */
-  readonly constants: ReadonlyMap<string, HostValue>;
+  /** Initialisers and the values of `Constant` nodes, by name. */
+  readonly constants: Constants;
   /** Names of the constants that are learned. */
   readonly parameters: readonly string[];
   /** Nodes that take a value in. */
   readonly consumers: ReadonlyMap<string, readonly Node[]>;
   /** Strings by key that the file carries along. */
   readonly metadata: Readonly<Record<string, string>>;
+  /** The only batch that the graph computes right, because its conditions were decided for it; null where it is free. */
+  readonly batch: number | null;
 }
-
-/** The oldest operator set that is read here. */
-const OLDEST_OPSET = 6;
-
-/** The domain as the table of operators has it. */
-const domainOf = (domain: string | undefined): string => (domain === 'ai.onnx' ? '' : (domain ?? ''));
 
 /**
  * @param files the bytes of files beside the model
@@ -58,25 +36,35 @@ export function buildGraph(model: ModelProto, files: ExternalFiles, freeBatch = 
   if (!graph) throw new OnnxError('onnx: there is no graph in these bytes; this is no ONNX model');
   if (graph.sparseInitializer.length > 0) throw new UnsupportedError('onnx: the model has sparse initialisers, which are not supported');
   const constants = readInitializers(graph, files);
-  const known = graph.node.map((proto) => resolve(proto, model));
-  const named = withNames(graph.node, known, files);
-  const inputs = graph.input.filter(({ name }) => !constants.has(name ?? '')).map((info) => valueInfo(info, 'input'));
-  const ordered = inOrder(
-    named,
-    inputs.map(({ name }) => name),
-    constants,
-  );
-  const unfolded = ordered.filter((node) => !folded(node, constants, ordered));
-  const nodes = freeBatch ? unfolded.map((node) => followingBatch(node, inputs[0], constants)) : unfolded;
-  for (const { attributes } of nodes) attributes.detach();
+  const factory = new NodeFactory(model, files);
+  const made = factory.make(graph.node);
+  const inputs = distinct(graph.input.filter(({ name }) => !constants.has(name ?? '')).map((info) => valueInfo(info, 'input')));
+  const given = new Set(inputs.map(({ name }) => name));
+  const ordered = inOrder(made, (name) => constants.has(name) || given.has(name));
+  const unfolded = withoutConstants(ordered, constants);
+  const free = freeBatch ? unfolded.map((node) => followingBatch(node, inputs[0], constants)) : unfolded;
   const outputs = graph.output.map((info) => valueInfo(info, 'output'));
-  const defined = new Set([...inputs.map(({ name }) => name), ...constants.keys(), ...nodes.flatMap((node) => node.outputs)]);
+  const resolved = resolveConditions(free, { factory, files, inputs, constants, freeBatch });
+  const simple = resolved.nodes.length === free.length ? resolved.nodes : withoutConstants(resolved.nodes, constants);
+  const nodes = withLrn(simple, { inputs, constants, outputs, freeBatch: freeBatch && resolved.batch === null });
+  for (const { attributes } of nodes) attributes.detach();
+  const defined = new Set([...given, ...constants.keys(), ...nodes.flatMap((node) => node.outputs)]);
   for (const { name } of outputs)
     if (!defined.has(name)) throw new OnnxError(`onnx: output ${JSON.stringify(name)} is computed by no node`);
-  const consumers = new Map<string, Node[]>();
-  for (const node of nodes) for (const name of new Set(node.inputs)) consumers.set(name, [...(consumers.get(name) ?? []), node]);
   const metadata = Object.fromEntries(model.metadata.map(({ key = '', value = '' }) => [key, value]));
-  return { inputs, outputs, nodes, constants, consumers, metadata, parameters: learnedNames(nodes, constants) };
+  const parameters = learnedNames(nodes, constants);
+  checkFinite(nodes, constants);
+  return { inputs, outputs, nodes, constants, consumers: consumersOf(nodes), metadata, parameters, batch: resolved.batch };
+}
+
+/** Throws where two inputs have the same name. */
+function distinct(inputs: readonly ValueInfo[]): readonly ValueInfo[] {
+  const seen = new Set<string>();
+  for (const { name } of inputs) {
+    if (seen.has(name)) throw new OnnxError(`onnx: there are two inputs named ${JSON.stringify(name)}`);
+    seen.add(name);
+  }
+  return inputs;
 }
 
 function readInitializers(graph: GraphProto, files: ExternalFiles): Map<string, HostValue> {
@@ -89,110 +77,22 @@ function readInitializers(graph: GraphProto, files: ExternalFiles): Map<string, 
   return constants;
 }
 
-interface Resolved {
-  operator: Operator;
-  opset: number;
-}
-
-/** The operator of a node and the version of its operator set. */
-function resolve(proto: NodeProto, model: ModelProto): Resolved {
-  const domain = domainOf(proto.domain);
-  const table = Object.hasOwn(OPERATORS, domain) ? OPERATORS[domain] : undefined;
-  const fail = (what: string) => new UnsupportedError(`onnx: ${describe(proto)}: ${what}`, { node: proto.name, operator: proto.opType });
-  if (!table) throw fail(`operators of domain ${JSON.stringify(domain)} are not supported; supported are ONNX’s own`);
-  const type = proto.opType ?? '';
-  if (!Object.hasOwn(table, type)) throw fail(`this operator is not supported; supported are ${Object.keys(table).sort().join(', ')}`);
-  const imported = model.opsetImport.find((entry) => domainOf(entry.domain) === domain);
-  const opset = imported?.version ?? (domain === '' ? undefined : 1);
-  if (opset === undefined) throw fail('the model does not say which operator set it uses');
-  if (domain === '' && opset < OLDEST_OPSET) throw fail(`operator set ${opset} is too old; supported are ${OLDEST_OPSET} and later`);
-  return { operator: table[type], opset };
-}
-
-/** Gives every node a name that no other has. */
-function withNames(protos: readonly NodeProto[], known: readonly Resolved[], files: ExternalFiles): Node[] {
-  const given = new Map<string, number>();
-  for (const { name } of protos) if (name) given.set(name, (given.get(name) ?? 0) + 1);
-  const taken = new Set<string>();
-  return protos.map((proto, i) => {
-    const output = proto.output.find((name) => name !== '');
-    if (output === undefined) throw new OnnxError(`onnx: ${describe(proto)} has no output`, { node: proto.name, operator: proto.opType });
-    let name = proto.name && given.get(proto.name) === 1 ? proto.name : output;
-    while (taken.has(name)) name += '_';
-    taken.add(name);
-    return {
-      name,
-      type: proto.opType ?? '',
-      ...known[i],
-      inputs: proto.input,
-      outputs: proto.output,
-      attributes: new Attributes(proto, files),
-    };
+/**
+ * Puts nodes whose output is a constant among the constants: `Constant`, and weights that `ConstantOfShape` or `Identity` make
+ * of one. Returns the other nodes.
+ */
+function withoutConstants(nodes: readonly Node[], constants: Map<string, HostValue>): Node[] {
+  const weights = new Set(nodes.flatMap(({ inputs, operator }) => (operator.weights ?? []).map((slot) => inputs[slot] ?? '')));
+  return nodes.filter((node) => {
+    const { type, inputs, outputs, operator } = node;
+    const [output] = outputs;
+    const makesWeight = (type === 'ConstantOfShape' || type === 'Identity') && weights.has(output);
+    if (type !== 'Constant' && !(makesWeight && inputs.every((name) => constants.has(name)))) return true;
+    const values = inputs.map((name) => constants.get(name));
+    const call = new Call({ node, inputs: values, backend: null, training: false, relu: false, constants: new Map() });
+    constants.set(output, operator.run(call)[0] as HostValue);
+    return false;
   });
-}
-
-/** Nodes so that each comes behind those it needs, else in the file's order. */
-function inOrder(nodes: readonly Node[], inputs: readonly string[], constants: ReadonlyMap<string, HostValue>): Node[] {
-  const fail = (node: Node, what: string) =>
-    new OnnxError(`onnx: node ${JSON.stringify(node.name)} (${node.type}): ${what}`, { node: node.name, operator: node.type });
-  const makers = new Map<string, Node>();
-  for (const node of nodes) {
-    for (const output of node.outputs) {
-      if (output === '') continue;
-      if (makers.has(output) || constants.has(output) || inputs.includes(output))
-        throw fail(node, `its output ${JSON.stringify(output)} is defined twice`);
-      makers.set(output, node);
-    }
-  }
-  const done = new Set<Node>();
-  const open = new Set<Node>();
-  const order: Node[] = [];
-  for (const root of nodes) {
-    // Depth first, with a stack of its own: graphs may be deep.
-    const stack: { node: Node; next: number }[] = done.has(root) ? [] : [{ node: root, next: 0 }];
-    open.add(root);
-    while (stack.length > 0) {
-      const top = stack[stack.length - 1];
-      const { node } = top;
-      if (top.next === node.inputs.length) {
-        stack.pop();
-        open.delete(node);
-        done.add(node);
-        order.push(node);
-        continue;
-      }
-      const name = node.inputs[top.next++];
-      if (name === '' || constants.has(name) || inputs.includes(name)) continue;
-      const maker = makers.get(name);
-      if (!maker) throw fail(node, `its input ${JSON.stringify(name)} is no input of the model, no initialiser and no node’s output`);
-      if (done.has(maker)) continue;
-      if (open.has(maker)) throw fail(node, `it needs ${JSON.stringify(name)}, which depends on it: the graph has a cycle`);
-      open.add(maker);
-      stack.push({ node: maker, next: 0 });
-    }
-  }
-  return order;
-}
-
-/** Nodes whose output is a constant, put among the constants: `Constant`, and weights that `ConstantOfShape` or `Identity` make of one. */
-function folded(node: Node, constants: Map<string, HostValue>, all: readonly Node[]): boolean {
-  const { type, inputs, outputs, operator } = node;
-  const [output] = outputs;
-  const feedsWeight = () => all.some((user) => user.inputs.some((name, slot) => name === output && user.operator.weights?.includes(slot)));
-  const fold =
-    type === 'Constant' ||
-    ((type === 'ConstantOfShape' || type === 'Identity') && inputs.every((name) => constants.has(name)) && feedsWeight());
-  if (!fold) return false;
-  const call = new Call({
-    node,
-    inputs: inputs.map((name) => constants.get(name)),
-    backend: null,
-    training: false,
-    relu: false,
-    constants: new Map(),
-  });
-  constants.set(output, operator.run(call)[0] as HostValue);
-  return true;
 }
 
 /** A reshape of the image's numbers to a fixed shape that begins with the input's batch, made to take any batch. */
@@ -222,6 +122,34 @@ function learnedNames(nodes: readonly Node[], constants: ReadonlyMap<string, Hos
     }
   }
   return [...constants.keys()].filter((name) => learned.has(name));
+}
+
+/** Operators whose constants are weights, scales and statistics: one that is not finite makes every output NaN. */
+const WEIGHTED = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul', 'BatchNormalization', 'PRelu']);
+
+/**
+ * Throws for weights that are not finite. Infinities elsewhere may be meant, as the bounds of a `Clip` or the mask that an `Add`
+ * puts over scores; a number that is NaN is meant nowhere.
+ */
+function checkFinite(nodes: readonly Node[], constants: Constants): void {
+  const seen = new Set<string>();
+  for (const { name: node, type, inputs } of nodes) {
+    const finite = WEIGHTED.has(type);
+    for (const name of inputs) {
+      const value = constants.get(name);
+      const key = `${finite} ${name}`;
+      if (!value || !isFloat(value.type) || seen.has(key)) continue;
+      seen.add(key);
+      const data = value.read();
+      for (let i = 0; i < data.length; i++) {
+        if (Number.isFinite(data[i]) || (!finite && !Number.isNaN(data[i]))) continue;
+        throw new OnnxError(
+          `onnx: tensor ${JSON.stringify(name)} of node ${JSON.stringify(node)} (${type}) holds ${data[i]} at place ${i}, expected finite numbers; the file is damaged or training diverged`,
+          { node, operator: type },
+        );
+      }
+    }
+  }
 }
 
 function valueInfo({ name, type }: ValueInfoProto, role: string): ValueInfo {

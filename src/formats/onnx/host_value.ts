@@ -46,14 +46,73 @@ export type Value = Tensor | HostValue;
 
 export const isHost = (value: Value | undefined): value is HostValue => value instanceof HostValue;
 
-/** What a host may be asked to hold by a model's own numbers: shapes that a damaged file claims are not believed beyond it. */
-const MAX_HOST_SIZE = 2 ** 27;
+/** Numbers that one host value may have. Host values are shapes, indices and masks; a damaged or hostile model asks for more. */
+const MAX_HOST_SIZE = 2 ** 26;
+/** Bytes that all host values of one pass through a graph may hold together. */
+const MAX_HOST_BYTES = 2 ** 29;
+
+/** Bytes of host values: those that a running graph holds, and those that its current node has made. */
+let heldBytes = 0;
+let madeBytes = 0;
+
+/** Counts the host values of one pass through a graph, so that a chain of growing ones ends in an error before memory does. */
+export class HostBudget {
+  /** Values over each array of numbers. */
+  private readonly users = new Map<ArrayBufferLike, number>();
+  private bytes = 0;
+
+  /** Counts a value that the graph holds from now on. */
+  hold(value: HostValue): void {
+    const { buffer } = value.data;
+    const users = this.users.get(buffer) ?? 0;
+    if (users === 0) this.bytes += buffer.byteLength;
+    this.users.set(buffer, users + 1);
+  }
+
+  release(value: HostValue): void {
+    const { buffer } = value.data;
+    const users = this.users.get(buffer);
+    if (users === undefined) return;
+    if (users > 1) this.users.set(buffer, users - 1);
+    else {
+      this.users.delete(buffer);
+      this.bytes -= buffer.byteLength;
+    }
+  }
+
+  /** Runs one node with what is left of the budget. */
+  during<T>(run: () => T): T {
+    const before = [heldBytes, madeBytes] as const;
+    [heldBytes, madeBytes] = [this.bytes, 0];
+    try {
+      return run();
+    } finally {
+      [heldBytes, madeBytes] = before;
+    }
+  }
+}
+
+/** Axes that a value may have. Time to copy a value grows with them. */
+export const MAX_RANK = 64;
+
+/** Throws an `OnnxError` for a shape that is beyond what a model may ask for, before anything is allocated for it. */
+export function checkHostSize(type: ElementType, shape: Shape): number {
+  if (shape.length > MAX_RANK) throw new OnnxError(`onnx: a value has ${shape.length} axes, at most ${MAX_RANK} are allowed`);
+  const size = shape.reduce((product, extent) => product * extent, 1);
+  if (!(size <= MAX_HOST_SIZE) || shape.some((extent) => !Number.isSafeInteger(extent) || extent < 0))
+    throw new OnnxError(`onnx: a value of shape [${shape}] on the host is beyond the ${MAX_HOST_SIZE} numbers allowed`);
+  const bytes = size * hostArray(type, 0).BYTES_PER_ELEMENT;
+  if (heldBytes + madeBytes + bytes > MAX_HOST_BYTES)
+    throw new OnnxError(
+      `onnx: a value of shape [${shape}] on the host takes ${bytes} bytes, with ${heldBytes + madeBytes} in use; the limit is ${MAX_HOST_BYTES} bytes for all values on the host`,
+    );
+  madeBytes += bytes;
+  return size;
+}
 
 /** A new host value, filled by its maker. */
 export function makeHost(type: ElementType, shape: Shape, fill?: (at: number) => number): HostValue {
-  const size = shape.reduce((product, extent) => product * extent, 1);
-  if (!(size <= MAX_HOST_SIZE) || shape.some((extent) => extent < 0))
-    throw new OnnxError(`onnx: a value of shape [${shape}] on the host is beyond the ${MAX_HOST_SIZE} numbers allowed`);
+  const size = checkHostSize(type, shape);
   const data = hostArray(type, size);
   if (fill) for (let i = 0; i < size; i++) data[i] = fill(i);
   return new HostValue(type, shape, data);

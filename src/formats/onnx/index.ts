@@ -2,6 +2,7 @@
 export { OnnxClassifier } from './classifier.js';
 export { OnnxError, UnsupportedError } from './errors.js';
 export { type ToOnnxOptions, toOnnx } from './export.js';
-export type { ValueInfo } from './graph.js';
+
 export { type LoadOnnxOptions, loadOnnx } from './load.js';
 export { OnnxModel } from './model.js';
+export type { ValueInfo } from './nodes.js';

@@ -38,10 +38,12 @@ import {
 import { inLayer } from '../../tensor/spans.js';
 import { isFloat } from './element_types.js';
 import { OnnxError } from './errors.js';
-import type { Graph, Node, ValueInfo } from './graph.js';
-import { HostValue, isHost, toTensor, type Value } from './host_value.js';
+import type { Graph } from './graph.js';
+import { HostBudget, HostValue, isHost, toTensor, type Value } from './host_value.js';
+import { type Node, neededFor, type ValueInfo } from './nodes.js';
 import { Call } from './operator.js';
 import { receptiveFields } from './receptive_field.js';
+import { ShapePass } from './shape_pass.js';
 
 /** Operators that a feature map passes through on the way from its convolution to its ReLU. */
 const BETWEEN = ['BatchNormalization', 'Add', 'Identity'];
@@ -54,6 +56,8 @@ export class OnnxModel extends Module implements LayeredModel {
   /** Small constants that have been made tensors. */
   private readonly constants = new Map<HostValue, Tensor | null>();
   private readonly byName: ReadonlyMap<string, Node>;
+  private readonly outputNames: ReadonlySet<string>;
+  private makers: ReadonlyMap<string, Node> | undefined;
   private readonly fields: ReadonlyMap<string, ReceptiveField>;
 
   /** @internal Use `loadOnnx`. Uploads the weights one by one, so that besides the file's bytes there is one copy of them. */
@@ -65,6 +69,7 @@ export class OnnxModel extends Module implements LayeredModel {
     this.graph = graph;
     this.training = false;
     this.byName = new Map(graph.nodes.map((node) => [node.name, node]));
+    this.outputNames = new Set(graph.outputs.map(({ name }) => name));
     this.fields = receptiveFields({ ...graph, constants });
     this.readWeights(constants);
   }
@@ -109,7 +114,8 @@ export class OnnxModel extends Module implements LayeredModel {
    * @throws ValueError for names that are missing or unknown, DTypeError and ShapeError naming the node
    */
   async run(feeds: Readonly<Record<string, Tensor>>): Promise<Record<string, Tensor>> {
-    const unknown = Object.keys(feeds).find((name) => !this.inputs.some((input) => input.name === name));
+    const known = new Set(this.inputs.map(({ name }) => name));
+    const unknown = Object.keys(feeds).find((name) => !known.has(name));
     if (unknown !== undefined) throw new ValueError(`run: there is no input '${unknown}'; the inputs are ${this.inputNames()}`);
     const values = new Map<string, Value>();
     for (const info of this.inputs) {
@@ -143,20 +149,28 @@ export class OnnxModel extends Module implements LayeredModel {
 
   layer(name: string): Module {
     const node = this.node(name);
-    const constants = new Map<string, Value>([...this.fixed, ...this.learned]);
     return new OnnxLayer(node, this.learned, (x) => {
       // A node where several signals meet gets the same one on all sides.
-      const signals = node.inputs.filter((input) => input !== '' && !constants.has(input));
-      const given = signals.map((input): [string, Value] => [input, x]);
-      return this.runNode(node, new Map([...constants, ...given]), false);
+      const given = node.inputs.map((input): [string, Value] => [input, this.learned.get(input) ?? this.fixed.get(input) ?? x]);
+      return this.runNode(node, new Map(given), false);
     });
   }
 
   activations(x: Tensor, names: readonly string[]): Record<string, Tensor> {
     if (names.length === 0) return {};
     const outputs = names.map((name) => firstOutput(this.node(name)));
-    const results = this.compute(this.single(x), outputs);
+    const results = this.values(x, outputs);
     return Object.fromEntries(names.map((name, i) => [name, results[outputs[i]]]));
+  }
+
+  /** @internal Values of the graph by their own names. */
+  values(x: Tensor, names: readonly string[]): Record<string, Tensor> {
+    return this.compute(this.single(x), names);
+  }
+
+  /** @internal In the order of computation. */
+  get nodes(): readonly Node[] {
+    return this.graph.nodes;
   }
 
   /** The ReLU behind a convolution or matrix product, also behind a bias or batch normalisation between them; else the layer itself. */
@@ -195,6 +209,35 @@ export class OnnxModel extends Module implements LayeredModel {
         receptiveField: this.receptiveField(name),
       };
     });
+  }
+
+  /** @internal The node that computes a value. */
+  maker(name: string): Node | undefined {
+    this.makers ??= new Map(this.graph.nodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)));
+    return this.makers.get(name);
+  }
+
+  /** @internal A constant that is not learned. */
+  constant(name: string): HostValue | undefined {
+    return this.fixed.get(name);
+  }
+
+  /** @internal Nodes that take a value in. */
+  consumersOf(name: string): readonly Node[] {
+    return this.graph.consumers.get(name) ?? [];
+  }
+
+  /** @internal The only batch that the graph computes right; null where any will do. */
+  get batch(): number | null {
+    return this.graph.batch;
+  }
+
+  /** @internal Shapes of the graph's values for an input of this shape; undefined for those that depend on the numbers in it. */
+  shapesFor(input: Shape): (name: string) => Shape | undefined {
+    const weights = new Map([...this.learned].map(([name, { shape }]) => [name, shape]));
+    const pass = new ShapePass(this.fixed, this.inputs, new Map([[this.inputs[0]?.name ?? '', input]]), weights);
+    for (const node of this.graph.nodes) pass.run(node);
+    return (name) => pass.shape(name);
   }
 
   // Parameters ----------------------------------------------------------------------------------
@@ -237,8 +280,32 @@ export class OnnxModel extends Module implements LayeredModel {
   private single(x: Tensor): Map<string, Value> {
     if (this.inputs.length !== 1) throw new ValueError(`this model has ${this.inputs.length} inputs, ${this.inputNames()}: use run()`);
     const [info] = this.inputs;
-    this.check(info, x);
-    return new Map([[info.name, isFloat(info.type) ? x : new HostValue(info.type, x.shape, x.dataSync())]]);
+    const pixels = this.takesPixels(x);
+    this.check(pixels ? { ...info, type: 'float32' } : info, x);
+    return new Map([[info.name, pixels || isFloat(info.type) ? x : new HostValue(info.type, x.shape, x.dataSync())]]);
+  }
+
+  /**
+   * Whether whole numbers are wanted and a floating-point image is given, which the graph casts anyway. It is used as it is, so that
+   * gradients reach the image.
+   */
+  private takesPixels({ dtype }: Tensor): boolean {
+    const [{ name, type }] = this.inputs;
+    return (dtype === 'float32' || dtype === 'float64') && !isFloat(type) && this.isOnlyCast(name);
+  }
+
+  /** @internal Whether a value is used by casts to floating-point numbers alone, also behind a change of its shape. */
+  isOnlyCast(name: string): boolean {
+    const waiting = [name];
+    for (let at = waiting.pop(); at !== undefined; at = waiting.pop()) {
+      if (this.outputNames.has(at)) return false;
+      for (const { type, attributes, inputs, outputs } of this.consumersOf(at)) {
+        if (type === 'Cast' && [1, 10, 11, 16].includes(attributes.int('to', 0))) continue;
+        if (!['Identity', 'Transpose', 'Reshape', 'Squeeze', 'Unsqueeze', 'Shape'].includes(type) || inputs[0] !== at) return false;
+        if (type !== 'Shape') waiting.push(outputs[0]);
+      }
+    }
+    return true;
   }
 
   /** An input as the graph wants it: floating-point numbers as tensors, everything else on the host. */
@@ -271,7 +338,12 @@ export class OnnxModel extends Module implements LayeredModel {
   /** Computes the named values from the inputs, and nothing that they do not need. */
   private compute(feeds: ReadonlyMap<string, Value>, wanted: readonly string[]): Record<string, Tensor> {
     return scope(() => {
-      const plan = this.plan(wanted);
+      const plan = neededFor(wanted, this.graph.nodes);
+      const budget = new HostBudget();
+      const hold = (name: string, value: Value): void => {
+        values.set(name, value);
+        if (isHost(value)) budget.hold(value);
+      };
       const values = new Map<string, Value>([...this.fixed, ...this.learned, ...feeds]);
       const given = new Set(values.values());
       const uses = new Map<string, number>();
@@ -281,14 +353,14 @@ export class OnnxModel extends Module implements LayeredModel {
       for (const node of plan) {
         if (!skipped.has(node)) {
           const relu = this.fusableRelu(node, held);
-          const results = this.runNode(node, values, relu !== null);
+          const results = budget.during(() => this.runNode(node, values, relu !== null));
           if (relu) {
             skipped.add(relu);
-            values.set(relu.outputs[0], results[0]!);
+            hold(relu.outputs[0], results[0]!);
           } else {
             for (const [i, name] of node.outputs.entries()) {
               const result = results[i];
-              if (name !== '' && result) values.set(name, result);
+              if (name !== '' && result) hold(name, result);
             }
           }
         }
@@ -298,6 +370,7 @@ export class OnnxModel extends Module implements LayeredModel {
           const value = values.get(name);
           if (left > 0 || held.has(name) || !value || given.has(value)) continue;
           if (value instanceof Tensor) value.free('the next node');
+          else budget.release(value);
           values.delete(name);
         }
       }
@@ -312,24 +385,12 @@ export class OnnxModel extends Module implements LayeredModel {
     return given.has(value) ? reshape(value, value.shape) : value;
   }
 
-  /** The nodes that the wanted values need, in the order of computation. */
-  private plan(wanted: readonly string[]): Node[] {
-    const needed = new Set(wanted);
-    const plan: Node[] = [];
-    for (const node of [...this.graph.nodes].reverse()) {
-      if (!node.outputs.some((name) => needed.has(name))) continue;
-      plan.push(node);
-      for (const name of node.inputs) needed.add(name);
-    }
-    return plan.reverse();
-  }
-
   /** The ReLU that can run in this node's kernel: the only one who wants its output. */
   private fusableRelu(node: Node, held: ReadonlySet<string>): Node | null {
     if (!node.operator.fusesRelu || held.has(node.outputs[0])) return null;
     const following = this.graph.consumers.get(node.outputs[0]) ?? [];
     const [only] = following;
-    if (following.length !== 1 || only.type !== 'Relu' || this.graph.outputs.some(({ name }) => name === node.outputs[0])) return null;
+    if (following.length !== 1 || only.type !== 'Relu' || this.outputNames.has(node.outputs[0])) return null;
     return only;
   }
 

@@ -1,6 +1,6 @@
 /** What an operator is: how it computes, which of its inputs are learned, and what of its input one output sees. */
 import type { Reach } from '../../nn/index.js';
-import { type Backend, type DType, fromHost, type Shape, ShapeError, Tensor } from '../../tensor/index.js';
+import { type Backend, type DType, fromHost, type Shape, ShapeError, sizeOf, Tensor } from '../../tensor/index.js';
 import type { Attributes } from './attributes.js';
 import { isFloat } from './element_types.js';
 import { type HostValue, numbersOf, toTensor, type Value } from './host_value.js';
@@ -18,6 +18,9 @@ export interface Operator {
   trains?: boolean;
 }
 
+/** The longest list of axes, extents or parts that an input may hold. */
+const MAX_LIST = 8192;
+
 export interface CallOptions {
   node: { readonly opset: number; readonly attributes: Attributes; readonly outputs: readonly string[] };
   inputs: readonly (Value | undefined)[];
@@ -28,6 +31,16 @@ export interface CallOptions {
   relu: boolean;
   /** Constants that have been made tensors before. */
   constants: Map<HostValue, Tensor | null>;
+}
+
+/** Numbers that a tensor may grow to by padding or repetition, where a few bytes of the model ask for any amount. */
+const MAX_GROWN = 2 ** 27;
+
+/** Throws where an operator that repeats or pads makes a tensor larger than any image or map. */
+export function checkGrowth(call: Call, from: Shape, to: Shape): void {
+  const size = sizeOf(to);
+  if (size > MAX_GROWN && size > sizeOf(from))
+    throw call.error(`it makes shape [${to}] of [${from}], more than the ${MAX_GROWN} numbers allowed`);
 }
 
 /** One execution of a node: its inputs, as the operator wants to see them. */
@@ -100,9 +113,10 @@ export class Call {
     return (first as Tensor | undefined)?.dtype ?? 'float32';
   }
 
-  /** Whole numbers from an input, for shapes, axes and indices. */
+  /** Whole numbers from an input, for shapes and axes. */
   ints(slot: number): number[] | undefined {
     const value = this.inputs[slot];
+    if (value && value.size > MAX_LIST) throw this.error(`input ${slot} has ${value.size} numbers, expected a list of at most ${MAX_LIST}`);
     return value && Array.from(numbersOf(value));
   }
 

@@ -1,6 +1,7 @@
 /** What of the image one activation of a graph sees: along each branch as along a row of layers, and the union where branches meet. */
 import { type FieldAxis, growField, PIXEL_FIELD, type ReceptiveField } from '../../nn/index.js';
-import type { Graph, Node } from './graph.js';
+import type { Graph } from './graph.js';
+import type { Node } from './nodes.js';
 
 /** By name of the value. Values that do not depend on the model's inputs but through their shapes are not in it. */
 export function receptiveFields(graph: Graph): Map<string, ReceptiveField> {

@@ -33,6 +33,7 @@ export interface AttributeProto {
   i?: number;
   s?: Uint8Array;
   t?: TensorProto;
+  g?: GraphProto;
   floats: Uint8Array;
   ints: number[];
   strings: Uint8Array[];
@@ -100,6 +101,10 @@ const TENSOR: Message = {
   },
 };
 
+/** `GRAPH` and `ATTRIBUTE` contain each other: a graph's fields are filled in below. */
+const GRAPH_FIELDS: Record<number, Field> = {};
+const GRAPH: Message = { name: 'GraphProto', fields: GRAPH_FIELDS };
+
 const ATTRIBUTE: Message = {
   name: 'AttributeProto',
   fields: {
@@ -108,6 +113,7 @@ const ATTRIBUTE: Message = {
     3: field('i', 'int'),
     4: field('s', 'bytes'),
     5: field('t', TENSOR),
+    6: field('g', GRAPH),
     7: field('floats', 'fixed32'),
     8: field('ints', 'ints'),
     9: field('strings', 'bytesList'),
@@ -133,17 +139,14 @@ const TENSOR_TYPE: Message = { name: 'TypeProto.Tensor', fields: { 1: field('ele
 const TYPE: Message = { name: 'TypeProto', fields: { 1: field('tensorType', TENSOR_TYPE) } };
 const VALUE_INFO: Message = { name: 'ValueInfoProto', fields: { 1: field('name', 'string'), 2: field('type', TYPE) } };
 
-const GRAPH: Message = {
-  name: 'GraphProto',
-  fields: {
-    1: field('node', [NODE]),
-    2: field('name', 'string'),
-    5: field('initializer', [TENSOR]),
-    11: field('input', [VALUE_INFO]),
-    12: field('output', [VALUE_INFO]),
-    15: field('sparseInitializer', 'bytesList'),
-  },
-};
+Object.assign(GRAPH_FIELDS, {
+  1: field('node', [NODE]),
+  2: field('name', 'string'),
+  5: field('initializer', [TENSOR]),
+  11: field('input', [VALUE_INFO]),
+  12: field('output', [VALUE_INFO]),
+  15: field('sparseInitializer', 'bytesList'),
+});
 
 const OPERATOR_SET: Message = { name: 'OperatorSetIdProto', fields: { 1: field('domain', 'string'), 2: field('version', 'int') } };
 
@@ -160,7 +163,7 @@ const MODEL: Message = {
 };
 
 /** Attribute types as `AttributeProto.type` numbers them. */
-export const ATTRIBUTE_TYPES = { float: 1, int: 2, string: 3, tensor: 4, floats: 6, ints: 7, strings: 8 } as const;
+export const ATTRIBUTE_TYPES = { float: 1, int: 2, string: 3, tensor: 4, graph: 5, floats: 6, ints: 7, strings: 8 } as const;
 
 /** Throws an `OnnxError` where the bytes are no such message. Weights are views into `bytes`. */
 export const decodeModel = (bytes: Uint8Array): ModelProto => decodeMessage(MODEL, bytes) as unknown as ModelProto;

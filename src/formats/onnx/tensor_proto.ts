@@ -2,7 +2,7 @@
 import { sizeOf, type TypedArray } from '../../tensor/index.js';
 import { BYTES, brainToNumber, type ElementType, elementType, halfToNumber, hostArray, TYPE_NUMBERS } from './element_types.js';
 import { OnnxError, UnsupportedError } from './errors.js';
-import { HostValue } from './host_value.js';
+import { HostValue, MAX_RANK } from './host_value.js';
 import type { TensorProto, Written } from './schema.js';
 
 /** Bytes of the files beside the model that it was found to need, by path. */
@@ -38,6 +38,7 @@ export function readTensor(proto: TensorProto, files: ExternalFiles = new Map())
   const type = elementType(proto.dataType, what);
   const shape = proto.dims;
   if (proto.segment) throw new UnsupportedError(`onnx: ${what} comes in segments, which are not supported`);
+  if (shape.length > MAX_RANK) throw new OnnxError(`onnx: ${what} has ${shape.length} axes, at most ${MAX_RANK} are allowed`);
   if (shape.some((extent) => !Number.isSafeInteger(extent) || extent < 0))
     throw new OnnxError(`onnx: ${what} has shape [${shape}], expected whole numbers of at least 0`);
   const size = sizeOf(shape);

@@ -25,10 +25,17 @@ export interface Message {
 const isRepeated = (kind: FieldKind): kind is readonly [Message] => Array.isArray(kind);
 const isMessage = (kind: FieldKind): kind is Message => typeof kind === 'object' && !isRepeated(kind);
 
-/** An object with the fields that were there; repeated ones are always arrays, raw numbers always bytes. */
+/** Messages inside messages: a graph inside an attribute of a node is three levels deeper than the graph that holds the node. */
+const MAX_DEPTH = 64;
+
+/** Value of a list field that the message does not have. Shared, so that a file of many empty messages stays small in memory. */
+const EMPTY: readonly never[] = Object.freeze([]);
+const NO_BYTES = new Uint8Array(0);
+
+/** An object with the fields that were there; repeated ones are always arrays, raw numbers always bytes. Lists are not to be changed. */
 export function decodeMessage(message: Message, bytes: Uint8Array): Record<string, unknown> {
   try {
-    return decode(message, bytes);
+    return decode(message, bytes, 0);
   } catch (error) {
     if (error instanceof OnnxError) throw error;
     throw new OnnxError(
@@ -40,13 +47,26 @@ export function decodeMessage(message: Message, bytes: Uint8Array): Record<strin
   }
 }
 
-function decode(message: Message, bytes: Uint8Array): Record<string, unknown> {
+/** The object of a message without content: what `decode` fills in. */
+function emptyMessage(message: Message): Record<string, unknown> {
   const result: Record<string, unknown> = {};
-  const chunks = new Map<string, Uint8Array[]>();
   for (const { key, kind } of Object.values(message.fields)) {
-    if (isRepeated(kind) || kind === 'ints' || kind === 'strings' || kind === 'bytesList') result[key] = [];
-    if (kind === 'fixed32' || kind === 'fixed64') chunks.set(key, []);
+    if (isRepeated(kind) || kind === 'ints' || kind === 'strings' || kind === 'bytesList') result[key] = EMPTY;
+    if (kind === 'fixed32' || kind === 'fixed64') result[key] = NO_BYTES;
   }
+  return result;
+}
+
+/** The list of a repeated field, made when its first element arrives. */
+function listOf<T>(result: Record<string, unknown>, key: string): T[] {
+  if (result[key] === EMPTY) result[key] = [];
+  return result[key] as T[];
+}
+
+function decode(message: Message, bytes: Uint8Array, depth: number): Record<string, unknown> {
+  if (depth > MAX_DEPTH) throw new Error(`messages are nested more than ${MAX_DEPTH} deep`);
+  const result = emptyMessage(message);
+  const chunks = new Map<string, Uint8Array[]>();
   const reader = new BinaryReader(bytes);
   while (reader.pos < reader.len) {
     const [number, wire] = reader.tag();
@@ -62,10 +82,10 @@ function decode(message: Message, bytes: Uint8Array): Record<string, unknown> {
     };
     if (isMessage(kind)) {
       expect(WireType.LengthDelimited);
-      result[key] = decode(kind, reader.bytes());
+      result[key] = decode(kind, reader.bytes(), depth + 1);
     } else if (isRepeated(kind)) {
       expect(WireType.LengthDelimited);
-      (result[key] as unknown[]).push(decode(kind[0], reader.bytes()));
+      listOf(result, key).push(decode(kind[0], reader.bytes(), depth + 1));
     } else if (kind === 'int') {
       expect(WireType.Varint);
       result[key] = Number(reader.int64());
@@ -77,20 +97,22 @@ function decode(message: Message, bytes: Uint8Array): Record<string, unknown> {
       result[key] = kind === 'string' ? reader.string() : reader.bytes();
     } else if (kind === 'strings' || kind === 'bytesList') {
       expect(WireType.LengthDelimited);
-      (result[key] as unknown[]).push(kind === 'strings' ? reader.string() : reader.bytes());
+      listOf(result, key).push(kind === 'strings' ? reader.string() : reader.bytes());
     } else if (kind === 'ints') {
       expect(WireType.Varint, WireType.LengthDelimited);
-      const into = result[key] as number[];
+      const into = listOf<number>(result, key);
       if (wire === WireType.Varint) into.push(Number(reader.int64()));
       else for (const packed = new BinaryReader(reader.bytes()); packed.pos < packed.len; ) into.push(Number(packed.int64()));
     } else {
       const [single, width] = kind === 'fixed32' ? [WireType.Bit32, 4] : [WireType.Bit64, 8];
       expect(single, WireType.LengthDelimited);
-      if (wire === WireType.LengthDelimited) chunks.get(key)!.push(reader.bytes());
+      const parts = chunks.get(key) ?? [];
+      chunks.set(key, parts);
+      if (wire === WireType.LengthDelimited) parts.push(reader.bytes());
       else {
         const from = reader.pos;
         reader.skip(wire, number);
-        chunks.get(key)!.push(bytes.subarray(from, from + width));
+        parts.push(bytes.subarray(from, from + width));
       }
     }
   }

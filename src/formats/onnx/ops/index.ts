@@ -3,6 +3,7 @@ import type { Operator } from '../operator.js';
 import { activations } from './activation.js';
 import { arithmetic } from './arithmetic.js';
 import { constants } from './constant.js';
+import { control } from './control.js';
 import { convolution } from './convolution.js';
 import { indexing } from './indexing.js';
 import { losses } from './loss.js';
@@ -25,6 +26,7 @@ const STANDARD: Readonly<Record<string, Operator>> = {
   ...reductions,
   ...constants,
   ...losses,
+  ...control,
 };
 
 /** Operators by domain; '' is ONNX's own. */

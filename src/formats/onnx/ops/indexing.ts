@@ -2,13 +2,13 @@
 import { fromHost, pad, type Shape, ShapeError, sizeOf, slice, take } from '../../../tensor/index.js';
 import { stridesOf } from '../../../tensor/shape.js';
 import { hostView, places } from '../host_ops.js';
-import { isHost, makeHost, type Value } from '../host_value.js';
-import type { Call, Operator } from '../operator.js';
+import { checkHostSize, isHost, makeHost, numbersOf, type Value } from '../host_value.js';
+import { type Call, checkGrowth, type Operator } from '../operator.js';
 
 /** y[i] = x[from(i)], with both seen as rows of numbers. */
 function pick(x: Value, shape: Shape, from: (i: number) => number): Value {
   if (isHost(x)) return makeHost(x.type, shape, (i) => x.data[from(i)]);
-  const indices = new Int32Array(sizeOf(shape));
+  const indices = new Int32Array(checkHostSize('int32', shape));
   for (let i = 0; i < indices.length; i++) indices[i] = from(i);
   return take(x, fromHost(indices, shape, { backend: x.backend }));
 }
@@ -58,7 +58,7 @@ function runSlice(call: Call): readonly Value[] {
 
 /** An index from 0; negative ones count from the end. */
 function indexReader(call: Call, extent: number, slot: number): (i: number) => number {
-  const indices = call.ints(slot) ?? [];
+  const indices = numbersOf(call.value(slot));
   return (i) => {
     const index = indices[i] < 0 ? indices[i] + extent : indices[i];
     if (!(index >= 0 && index < extent))
@@ -155,6 +155,7 @@ function runPad(call: Call): readonly Value[] {
         return place < 0 ? value : x.data[place];
       }),
     ];
+  checkGrowth(call, x.shape, shape);
   const cut = (amount: number) => Math.max(0, -amount);
   const kept = before.some((amount) => amount < 0) || after.some((amount) => amount < 0);
   const inside = kept

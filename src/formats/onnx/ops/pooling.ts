@@ -1,10 +1,10 @@
 /** MaxPool with indices, MaxUnpool, AveragePool and the global pools, in one and two dimensions. */
-import { avgPool2d, fromHost, maxPool2d, maxPool2dWithSwitches, maxUnpool2d, mean, type Pair, type Tensor } from '../../../tensor/index.js';
+import { avgPool2d, fromHost, maxPool2d, maxPool2dWithSwitches, maxUnpool2d, mean, type Pair, reshape, type Tensor } from '../../../tensor/index.js';
 import { convert, isFloat } from '../element_types.js';
 import { hostMap } from '../host_ops.js';
 import { type HostValue, isHost, makeHost, numbersOf, type Value } from '../host_value.js';
 import type { Call, Operator } from '../operator.js';
-import { fromPlanes, padsOf, pairOf, reachOf, spatialDims, toPlanes, windowOf } from './window.js';
+import { AUTO_PADS, fromPlanes, padsOf, pairOf, reachOf, spatialDims, toPlanes, windowOf } from './window.js';
 
 function kernelOf(call: Call, dims: number): readonly [number, number] {
   const kernel = call.attributes.ints('kernel_shape');
@@ -93,9 +93,36 @@ function maxUnpool(call: Call): readonly Value[] {
   return [fromPlanes(maxUnpool2d(pooled, switches, { outputSize: [size[0], size[1]], overlap: 'last' }), dims)];
 }
 
+/**
+ * Three spatial axes [N, C, D, H, W], where the window spans the first of them alone: seen as planes of D rows and H · W columns.
+ * PyTorch averages over channels so, in local response normalisation.
+ */
+function averagePoolDepth(call: Call, x: Tensor): Tensor {
+  const { attributes } = call;
+  const kernel = attributes.ints('kernel_shape') ?? [];
+  const strides = attributes.ints('strides') ?? [1, 1, 1];
+  const pads = attributes.ints('pads') ?? [0, 0, 0, 0, 0, 0];
+  const dilations = attributes.ints('dilations') ?? [1, 1, 1];
+  const plain = [1, 2].every((i) => kernel[i] === 1 && strides[i] === 1 && pads[i] === 0 && pads[i + 3] === 0);
+  const lengths = kernel.length === 3 && strides.length === 3 && pads.length === 6 && dilations.length === 3;
+  if (!plain || !lengths || attributes.word('auto_pad', AUTO_PADS, 'NOTSET') !== 'NOTSET')
+    throw call.unsupported('a window over three axes is supported where it spans the first of them alone: kernel_shape [k, 1, 1]');
+  const [n, c, d, h, w] = x.shape;
+  const y = avgPool2d(reshape(x, [n * c, 1, d, h * w]), {
+    kernel: [kernel[0], 1],
+    stride: [strides[0], 1],
+    dilation: [dilations[0], 1],
+    padding: [pads[0], 0, pads[3], 0],
+    ceil: attributes.int('ceil_mode', 0) !== 0,
+    countIncludePad: attributes.int('count_include_pad', 0) !== 0,
+  });
+  return reshape(y, [n, c, y.shape[2], h, w]);
+}
+
 /** Opsets 1, 7, 10, 11, 19, 22. Padding counts only where `count_include_pad` says so. */
 function averagePool(call: Call): readonly Tensor[] {
   const x = call.tensor(0);
+  if (x.rank === 5) return [averagePoolDepth(call, x)];
   const dims = spatialDims(call, x.rank);
   const image = toPlanes(x);
   const window = windowOf(call.attributes, image.shape, kernelOf(call, dims), dims);

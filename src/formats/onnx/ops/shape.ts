@@ -1,12 +1,15 @@
 /** Operators that change or ask for shapes: Reshape, Flatten, Squeeze, Unsqueeze, Transpose, Expand, Concat, Split, Shape, Size. */
+import type { Reach } from '../../../nn/index.js';
 import { concat, expand, permute, reshape, type Shape, ShapeError, sizeOf, slice } from '../../../tensor/index.js';
 import { broadcastShape, broadcastStrides, stridesOf } from '../../../tensor/shape.js';
+import type { Attributes } from '../attributes.js';
 import { hostConcat, hostView } from '../host_ops.js';
-import { HostValue, hostInts, isHost, makeHost, type Value } from '../host_value.js';
-import type { Call, Operator } from '../operator.js';
+import { HostValue, hostInts, isHost, MAX_RANK, makeHost, type Value } from '../host_value.js';
+import { type Call, checkGrowth, type Operator } from '../operator.js';
 
 /** The same numbers under another shape. */
 export function reshaped(x: Value, shape: Shape): Value {
+  if (shape.length > MAX_RANK) throw new ShapeError(`a tensor of ${shape.length} axes is wanted, at most ${MAX_RANK} are allowed`);
   if (!isHost(x)) return reshape(x, shape);
   if (sizeOf(shape) !== x.size) throw new ShapeError(`a value of shape [${x.shape}] has ${x.size} elements and cannot become [${shape}]`);
   return new HostValue(x.type, shape, x.data);
@@ -54,6 +57,7 @@ function runUnsqueeze(call: Call): readonly Value[] {
   const list = call.listFrom('axes', 1);
   if (!list) throw call.error('it has no axes');
   const rank = x.rank + list.length;
+  if (rank > MAX_RANK) throw new ShapeError(`a tensor of ${rank} axes is wanted, at most ${MAX_RANK} are allowed`);
   const axes = list.map((axis) => call.axis(axis, rank));
   if (new Set(axes).size !== axes.length) throw new ShapeError(`axes [${list}] name an axis twice`);
   const rest = [...x.shape];
@@ -76,10 +80,18 @@ function runTranspose(call: Call): readonly Value[] {
   return [hostView(x, pick(x.shape), 0, pick(strides))];
 }
 
+/** Between [N, H, W, C] and [N, C, H, W] every place of the image keeps its channels. */
+function transposeReach(attributes: Attributes): Reach {
+  const order = attributes.ints('perm')?.join();
+  return order === '0,3,1,2' || order === '0,2,3,1' || order === '0,1,2,3' ? 'point' : 'global';
+}
+
 function runExpand(call: Call): readonly Value[] {
   const x = call.value(0);
   const shape = broadcastShape('Expand', x.shape, call.ints(1) ?? []);
-  return [isHost(x) ? hostView(x, shape, 0, broadcastStrides(x.shape, shape)) : expand(x, shape)];
+  if (isHost(x)) return [hostView(x, shape, 0, broadcastStrides(x.shape, shape))];
+  checkGrowth(call, x.shape, shape);
+  return [expand(x, shape)];
 }
 
 function runConcat(call: Call): readonly Value[] {
@@ -139,7 +151,7 @@ export const shapes = {
   Flatten: { run: runFlatten },
   Squeeze: { run: runSqueeze },
   Unsqueeze: { run: runUnsqueeze },
-  Transpose: { run: runTranspose },
+  Transpose: { run: runTranspose, reach: transposeReach },
   Expand: { run: runExpand },
   Concat: { run: runConcat, reach: (attributes) => (attributes.int('axis', 1) === 1 ? 'point' : 'global') },
   Split: { run: runSplit, reach: (attributes) => (attributes.int('axis', 0) === 1 ? 'point' : 'global') },
