@@ -17,13 +17,14 @@ import {
   scaleFor,
   sideFor,
   type ZfNet,
-  zeros,
   zfnet,
 } from 'zfnet';
-import { loadOnnx, OnnxClassifier, type OnnxModel } from 'zfnet/onnx';
+import { classOutputs, listOutputs, loadOnnx, OnnxClassifier, type OnnxModel, type Scores } from 'zfnet/onnx';
 import { safeFileName } from 'zfnet/report';
 import type { HostTensor } from 'zfnet/safetensors';
 import { readConfined } from './confined_path.js';
+import { type PixelOptions, pixelsOf } from './conventions.js';
+import { probeScores } from './probe_scores.js';
 import { codeOf } from './write_file.js';
 
 /** What an import knows: enough for a run. */
@@ -42,8 +43,10 @@ const INFO = ['architecture', 'init', 'classes', 'fingerprint', 'preprocess'] as
 /** Reads the model of an imported run in a folder, with the data that lie beside it. */
 export const loadImportedFrom =
   (run: string): ModelLoader =>
-  async (bytes, options) =>
-    new OnnxClassifier(await loadOnnx(bytes, { freeBatch: true, externalData: (location) => readExternal(run, location) }), options);
+  async (bytes, { channelOrder, layout, output, scores, batch }) => {
+    const net = await loadOnnx(bytes, { freeBatch: true, externalData: (location) => readExternal(run, location) });
+    return new OnnxClassifier(net, { channelOrder, layout, output, scores, batch });
+  };
 
 /** Files and folders of a run's own, which external data must not replace. */
 const OWN = /^(config\.json|metrics\.jsonl|lock\.json|model\.onnx|(last|best)\.safetensors|transfer-folds\.jsonl|.*\.part)$/;
@@ -176,12 +179,10 @@ async function recognise(net: OnnxModel): Promise<Architecture | null> {
 }
 
 async function sameOutputs(model: ZfNet, net: OnnxModel, shape: readonly number[]): Promise<boolean> {
+  const classifier = new OnnxClassifier(net);
+  if (classifier.independent || classifier.layout === 'nhwc' || !isFloatInput(net)) return false;
   const x = randn(shape);
-  const [own, theirs] = noGrad(() => {
-    const logits = model.forward(x);
-    const last = net.layerNames().at(-1)!;
-    return [net.layer(last).kind === 'Softmax' ? logits.softmax() : logits, net.forward(x)];
-  });
+  const [own, theirs] = noGrad(() => [model.forward(x), classifier.forward(x)]);
   const [a, b] = [await own.data(), await theirs.data()];
   for (const tensor of [x, own, theirs]) tensor.dispose();
   let scale = 0;
@@ -193,62 +194,95 @@ async function sameOutputs(model: ZfNet, net: OnnxModel, shape: readonly number[
   return a.length === b.length && worst <= CLOSE * scale;
 }
 
-/** How pixels become a network's input, by the name of who trained it so: from 0 to 255, red first. */
-const CONVENTIONS = {
-  /** torchvision and what follows it: unit variance by the statistics of ImageNet. */
-  torchvision: { mean: [123.675, 116.28, 103.53], deviation: [58.395, 57.12, 57.375], channelOrder: 'rgb' },
-  /** Caffe's: blue first, the mean of ImageNet subtracted. */
-  caffe: { mean: [123.68, 116.779, 103.939], deviation: [1, 1, 1], channelOrder: 'bgr' },
-  /** From 0 to 1. */
-  unit: { mean: [0, 0, 0], deviation: [255, 255, 255], channelOrder: 'rgb' },
-  /** As they are. */
-  raw: { mean: [0, 0, 0], deviation: [1, 1, 1], channelOrder: 'rgb' },
-} as const;
-
-export type Convention = keyof typeof CONVENTIONS;
-export const CONVENTION_NAMES = Object.keys(CONVENTIONS) as Convention[];
+const isFloatInput = ({ inputs: [input] }: OnnxModel): boolean => input?.type.startsWith('float') ?? false;
 
 /** What the file does not say. */
-export interface ForeignOptions {
-  /** Default: torchvision's for colour, 0 to 1 for grey. */
-  preprocess?: Convention;
+export interface ForeignOptions extends PixelOptions {
   /** Where the model leaves the size of its input open. */
   inputSize?: number;
+  /** Where the shape of the input does not tell. */
+  layout?: 'nchw' | 'nhwc';
+  /** The output with the class scores. */
+  output?: string;
+  /** How they become probabilities. */
+  scores?: Scores;
+}
+
+export interface Foreign {
+  config: ImportedConfig;
+  /** What was decided for the user, in sentences. */
+  notes: string[];
 }
 
 /**
- * What a run records of a network that is none of ours. Runs it once on two images, so that what cannot be evaluated here is
- * refused now.
+ * What a run records of a network that is none of ours. Runs it on a few images, so that what cannot be evaluated here is refused
+ * now, and what its graph says of its output is confirmed.
  *
+ * @param names of the classes, where a list was given: of several outputs the one with as many numbers is taken
  * @throws FormatError for a model that does not take square images and answer with a number a class
  */
-export function describeForeign(network: OnnxClassifier, file: string, options: ForeignOptions): ImportedConfig {
-  const [input] = network.model.inputs;
-  const [, channels, height, width] = input.shape ?? [];
-  const inputSize = typeof height === 'number' ? height : (options.inputSize ?? 224);
-  if (typeof height === 'number' && options.inputSize !== undefined && options.inputSize !== height)
-    throw new FormatError(`${file}: the network takes images of ${height} pixels, not of ${options.inputSize}: leave out --input-size`);
-  if ((typeof width === 'number' && width !== inputSize) || (channels !== 1 && channels !== 3))
-    throw new FormatError(
-      `${file}: its input ${input.name} is [${(input.shape ?? []).map((extent) => extent ?? '?')}], expected square images of 1 or 3 channels: [N, 3, 224, 224]`,
+export async function describeForeign(
+  net: OnnxModel,
+  file: string,
+  options: ForeignOptions,
+  names: readonly string[] | null,
+): Promise<Foreign> {
+  const { output = outputFor(net, names), layout, scores } = options;
+  const network = new OnnxClassifier(net, { output, layout, scores });
+  const { inputSize, channels } = imageOf(network, file, options);
+  const pixels = pixelsOf(options, channels, !isFloatInput(net));
+  const preprocess = { inputSize, side: sideFor(inputSize), channels, scale: 1, deviation: pixels.deviation };
+  const probe = await probeScores(network, { channels, inputSize, pixels, asked: scores }, file);
+  const notes = [...probe.notes];
+  if (network.candidates.length > 1 && options.output === undefined)
+    notes.unshift(
+      `output ${JSON.stringify(network.output)} is taken for the class scores, of ${listOutputs(network.candidates)}; choose another with --output NAME`,
     );
-  const { mean, deviation, channelOrder } = CONVENTIONS[options.preprocess ?? (channels === 3 ? 'torchvision' : 'unit')];
-  const answer = noGrad(() => network.forward(zeros([2, channels, inputSize, inputSize])));
-  const [n, count] = answer.shape;
-  answer.dispose();
-  if (n !== 2 || !(count > 0))
-    throw new FormatError(`${file}: two images give an answer of shape [${answer.shape}], expected [2, classes]`);
   return {
-    network: { file: PATHS.imported, channelOrder, mean: mean.slice(0, channels) },
-    data: {
-      source: file,
-      fingerprint: 'imported',
-      classes: Array.from({ length: count }, (_, i) => `class ${i}`),
-      trainExamples: 0,
-      valExamples: 0,
+    notes,
+    config: {
+      network: {
+        file: PATHS.imported,
+        channelOrder: pixels.channelOrder,
+        mean: pixels.mean,
+        ...(network.layout === 'nhwc' && { layout: network.layout }),
+        output: network.output,
+        scores: probe.scores,
+        ...(probe.batch !== null && { batch: probe.batch }),
+      },
+      data: {
+        source: file,
+        fingerprint: 'imported',
+        classes: Array.from({ length: probe.classes }, (_, i) => `class ${i}`),
+        trainExamples: 0,
+        valExamples: 0,
+      },
+      preprocess,
     },
-    preprocess: { inputSize, side: sideFor(inputSize), channels, scale: 1, deviation: deviation.slice(0, channels) },
   };
+}
+
+/** The only output with a number for each name of the class list. */
+function outputFor(net: OnnxModel, names: readonly string[] | null): string | undefined {
+  if (!names || net.outputs.length < 2) return undefined;
+  const fitting = classOutputs(net).filter(({ count }) => count === names.length || (count === 1 && names.length === 2));
+  return fitting.length === 1 ? fitting[0].name : undefined;
+}
+
+function imageOf({ model, layout }: OnnxClassifier, file: string, options: ForeignOptions): { inputSize: number; channels: 1 | 3 } {
+  const [input] = model.inputs;
+  const shape = input.shape ?? [];
+  const [channels, height, width] = layout === 'nhwc' ? [shape[3], shape[1], shape[2]] : [shape[1], shape[2], shape[3]];
+  const inputSize = typeof height === 'number' ? height : typeof width === 'number' ? width : (options.inputSize ?? 224);
+  if (options.inputSize !== undefined && options.inputSize !== inputSize)
+    throw new FormatError(`${file}: the network takes images of ${inputSize} pixels, not of ${options.inputSize}: leave out --input-size`);
+  // A model that leaves its channels open takes colours.
+  const count = typeof channels === 'number' ? channels : 3;
+  if ((typeof width === 'number' && width !== inputSize) || (count !== 1 && count !== 3))
+    throw new FormatError(
+      `${file}: its input ${JSON.stringify(input.name)} is [${shape.map((extent) => extent ?? '?')}], expected square images of 1 or 3 channels: [N, 3, 224, 224], or [N, 224, 224, 3] with --layout nhwc`,
+    );
+  return { inputSize, channels: count };
 }
 
 /** Reads files from the model's folder. A path or a link that leads out of it is refused. */

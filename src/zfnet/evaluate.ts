@@ -200,7 +200,9 @@ async function meanProbabilities(
     const { shape } = output;
     output.dispose();
     if (shape[1] !== classes)
-      throw new StateError(`evaluate: network ${m + 1} gives ${shape[1]} probabilities for each image, its class list has ${classes} names`);
+      throw new StateError(
+        `evaluate: network ${m + 1} gives ${shape[1]} probabilities for each image, its class list has ${classes} names`,
+      );
     for (let i = 0; i < count; i++)
       for (let crop = 0; crop < crops; crop++)
         for (let k = 0; k < classes; k++) sums[i * classes + k] += values[(i * crops + crop) * classes + k];

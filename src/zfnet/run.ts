@@ -58,7 +58,7 @@ export function isTrained(run: Run): run is TrainedRun {
  */
 export type ModelLoader = (
   bytes: Uint8Array,
-  options: Pick<ImportedNetwork, 'channelOrder'>,
+  options: Omit<ImportedNetwork, 'file' | 'mean'>,
   read: (path: string) => Promise<Uint8Array>,
 ) => Promise<Network>;
 

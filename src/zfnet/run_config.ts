@@ -80,6 +80,13 @@ export interface ImportedNetwork {
   /** The model's file within the run. */
   file: string;
   channelOrder: 'rgb' | 'bgr';
+  /** The axes of its input, where they do not follow from its shape. */
+  layout?: 'nchw' | 'nhwc';
+  /** The output with the class scores, and how it becomes probabilities; without them both follow from the graph. */
+  output?: string;
+  scores?: 'softmax' | 'log-softmax' | 'sigmoid' | 'none' | 'sigmoid-logits';
+  /** The only batch that it computes right, where its shapes do not tell. */
+  batch?: number;
   /** What is subtracted from each channel of 0 to 255, red first. */
   mean: readonly number[];
 }

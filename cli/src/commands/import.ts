@@ -1,28 +1,18 @@
 /** `zfnet import`: a network from a file becomes a run, which every other command takes. */
-import { readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
 import type { Command } from 'commander';
 import { DEFAULT_TRAINING, encodeCheckpoint, PATHS, writeConfig } from 'zfnet';
-import { loadOnnx, OnnxClassifier, type OnnxModel } from 'zfnet/onnx';
-import { defineCommand, handler, oneOf, UsageError, whole } from '../command.js';
+import { loadOnnx, type OnnxModel, SCORES } from 'zfnet/onnx';
+import { readClassList } from '../class_list.js';
+import { type Context, defineCommand, handler, oneOf, UsageError, whole } from '../command.js';
 import { readRegular } from '../confined_path.js';
-import {
-  besideFile,
-  CONVENTION_NAMES,
-  type Convention,
-  describeForeign,
-  externalPath,
-  type ForeignOptions,
-  fromOnnx,
-  fromSafetensors,
-  type Imported,
-} from '../imported.js';
+import { CONVENTION_NAMES, channelNumbers, convention, pixelsInWords } from '../conventions.js';
+import { besideFile, describeForeign, externalPath, type ForeignOptions, fromOnnx, fromSafetensors, type Imported } from '../imported.js';
 import { FolderStore, isEmptyPlace } from '../run_folder.js';
 
 interface ImportOptions extends ForeignOptions {
   out: string;
   classes?: string;
-  preprocess?: Convention;
 }
 
 export function importCommand(program: Command): void {
@@ -30,14 +20,28 @@ export function importCommand(program: Command): void {
     'zfnet import photos.onnx --out runs/photos',
     'zfnet import resnet18.onnx --out runs/resnet --classes imagenet.txt      # any classifier: evaluate, predict, deconv, report',
     'zfnet import caffenet.onnx --out runs/caffenet --preprocess caffe',
+    'zfnet import own.onnx --out runs/own --mean 0.5,0.5,0.5 --std 0.25,0.25,0.25 --output scores --scores sigmoid',
   ])
     .requiredOption('--out <run>', 'the run’s folder, new or empty')
-    .option('--classes <file>', 'names of the classes, one a line (default: what the file says)')
+    .option('--classes <file>', 'names of the classes: a text file with one on each line, or JSON (default: what the file says)')
     .option(
       '--preprocess <name>',
-      `of a network from elsewhere, how pixels become its input: ${CONVENTION_NAMES.join(', ')} (default: torchvision)`,
-      oneOf(CONVENTION_NAMES),
+      `of a network from elsewhere, how pixels become its input: ${CONVENTION_NAMES.join(', ')}, or a range: -1..1 (as tensorflow), 0..1 (as unit), 0..255 (as raw) (default: torchvision for colour, unit for grey)`,
+      convention,
     )
+    .option(
+      '--mean <r,g,b>',
+      'what is subtracted from each channel, red first; one number for all. With --std, of pixels from 0 to 1 where all these numbers are at most 1, else from 0 to 255',
+      channelNumbers(),
+    )
+    .option('--std <r,g,b>', 'what each channel is divided by after that', channelNumbers({ above: 0 }))
+    .option('--output <name>', 'of several outputs, the one with the class scores')
+    .option(
+      '--scores <kind>',
+      `what this output holds: ${SCORES.join(', ')}: probabilities by softmax, their logarithms, independent probabilities, or scores that a softmax or a sigmoid is to be applied to (default: decided from the graph)`,
+      oneOf(SCORES),
+    )
+    .option('--layout <axes>', 'axes of the input, nchw or nhwc (default: by its shape)', oneOf(['nchw', 'nhwc'] as const))
     .option('--input-size <pixels>', 'where the file leaves it open (default: 224)', whole({ min: 1 }))
     .action(
       handler(async (context, file: string, options: ImportOptions) => {
@@ -52,7 +56,7 @@ export function importCommand(program: Command): void {
         const made =
           kind === '.safetensors'
             ? await writeOwn(store, named(fromSafetensors(bytes, file), names, options), file)
-            : await importOnnx(store, bytes, file, names, options);
+            : await importOnnx(store, bytes, { file, names, options, context });
         const { preset, inputSize, channels, classes } = made;
         context.result({ run: out, ...made }, () => {
           const what = preset ? `preset ${preset}` : 'a network from elsewhere';
@@ -71,13 +75,15 @@ interface Made {
   classes: number;
 }
 
-async function importOnnx(
-  store: FolderStore,
-  bytes: Uint8Array,
-  file: string,
-  names: string[] | null,
-  options: ImportOptions,
-): Promise<Made> {
+interface Source {
+  file: string;
+  names: string[] | null;
+  options: ImportOptions;
+  context: Context;
+}
+
+async function importOnnx(store: FolderStore, bytes: Uint8Array, source: Source): Promise<Made> {
+  const { file, names, options } = source;
   const beside = new Map<string, Uint8Array>();
   const read = besideFile(file);
   const externalData = async (path: string): Promise<Uint8Array> => {
@@ -87,11 +93,11 @@ async function importOnnx(
   };
   const net = await loadOnnx(bytes, { externalData, freeBatch: true });
   try {
-    // Who says how pixels are prepared has another network than ours in mind.
-    const own = options.preprocess ? null : await fromOnnx(net, file);
-    return own
-      ? await writeOwn(store, named(own, names, options), file)
-      : await writeForeign(store, net, { bytes, beside, file, names, options });
+    // Preparation of pixels and reading of scores are given for networks from elsewhere: ours record both.
+    const { preprocess, mean, std, output, scores, layout } = options;
+    const foreign = [preprocess, mean, std, output, scores, layout].some((option) => option !== undefined);
+    const own = foreign ? null : await fromOnnx(net, file);
+    return own ? await writeOwn(store, named(own, names, options), file) : await writeForeign(store, net, { ...source, bytes, beside });
   } finally {
     net.dispose();
   }
@@ -114,34 +120,35 @@ async function writeOwn(store: FolderStore, imported: Imported, file: string): P
   return { preset, inputSize, channels, classes: classes.length };
 }
 
-interface Foreign {
+interface ForeignSource extends Source {
   bytes: Uint8Array;
   beside: ReadonlyMap<string, Uint8Array>;
-  file: string;
-  names: string[] | null;
-  options: ImportOptions;
 }
 
 /** The model itself with its files, and what its input and outputs mean. */
-async function writeForeign(store: FolderStore, net: OnnxModel, { bytes, beside, file, names, options }: Foreign): Promise<Made> {
-  const config = describeForeign(new OnnxClassifier(net), file, options);
-  const { data, preprocess } = config;
+async function writeForeign(store: FolderStore, net: OnnxModel, source: ForeignSource): Promise<Made> {
+  const { bytes, beside, file, names, options, context } = source;
+  const { config, notes } = await describeForeign(net, file, options, names);
+  const { data, preprocess, network } = config;
   if (names) data.classes = matching(names, data.classes.length, options);
   for (const [path, external] of beside) await store.write(externalPath(path), external);
-  await store.write(config.network.file, bytes);
+  await store.write(network.file, bytes);
   await writeConfig(store, config);
+  for (const note of notes) context.reporter.say(`${file}: ${note}`);
+  context.reporter.detail(pixelsInWords({ ...network, deviation: preprocess.deviation ?? [1, 1, 1] }));
   return { preset: null, inputSize: preprocess.inputSize, channels: preprocess.channels, classes: data.classes.length };
 }
 
-async function classNames(file: string | undefined): Promise<string[] | null> {
-  if (file === undefined) return null;
-  return (await readFile(file, 'utf8')).split(/\r?\n/).filter((line) => line !== '');
-}
+const classNames = async (file: string | undefined): Promise<string[] | null> =>
+  file === undefined ? null : readClassList(await readRegular(file), file);
 
 const named = (imported: Imported, names: string[] | null, options: ImportOptions): Imported =>
   names ? { ...imported, classes: matching(names, imported.architecture.classes, options) } : imported;
 
 function matching(names: string[], count: number, { classes: file }: ImportOptions): string[] {
-  if (names.length !== count) throw new UsageError(`${file} names ${names.length} classes, the network has ${count}`);
+  if (names.length !== count)
+    throw new UsageError(
+      `${file} names ${names.length} classes, the network has ${count}${names.length === count - 1 ? '; lists of TensorFlow have a first class "background", which others leave out' : ''}`,
+    );
   return names;
 }

@@ -46,6 +46,8 @@ export class OnnxClassifier extends Module implements LayeredModel {
   readonly output: string;
   /** How this output becomes probabilities. */
   readonly scores: Scores;
+  /** What the graph ends in, whatever the options say: `none` where in no softmax or sigmoid. */
+  readonly graphScores: Ending['kind'];
   /** Whether each class has a probability of its own (sigmoid): they do not sum to 1. */
   readonly independent: boolean;
   /** Outputs that could be class scores. */
@@ -71,14 +73,14 @@ export class OnnxClassifier extends Module implements LayeredModel {
     checkOptions('OnnxClassifier', options, RULES);
     checkInput(model);
     this.layout = options.layout ?? layoutOf(model);
-    const declared = model.inputs[0].shape?.[0];
-    const own = typeof declared === 'number' ? Math.max(1, declared) : 1;
+    const own = ownBatch(model);
     const view = viewOf(model, own);
     this.candidates = outputCandidates(model, view, own);
     const chosen = this.choose(view);
     [this.output, this.outputValue] = [chosen.name, chosen.value];
     this.batch = options.batch === undefined ? batchOf(model, chosen.value, own, view) : options.batch;
     const ending = endingOf(view, chosen.value);
+    this.graphScores = ending.kind;
     this.scores = options.scores ?? ending.kind;
     const { value, transform } = readingOf(this.scores, ending, chosen.value);
     this.transform = transform;
@@ -117,7 +119,9 @@ export class OnnxClassifier extends Module implements LayeredModel {
       const rows = output.reshape([output.shape[0], -1]);
       const single = rows.shape[1] === 1;
       if (single && this.scores !== 'sigmoid' && this.scores !== 'sigmoid-logits')
-        throw new OnnxError(`onnx: output ${quote(this.output)} is one number for each image and no sigmoid; say that it is: scores 'sigmoid'`);
+        throw new OnnxError(
+          `onnx: output ${quote(this.output)} is one number for each image and no sigmoid; say that it is: scores 'sigmoid'`,
+        );
       if (this.transform === 'softmax') return softmax(rows);
       const own = this.transform === 'sigmoid' ? sigmoid(rows) : rows.reshape([...rows.shape]);
       return single ? concat([sub(own.mul(0).add(1), own), own], 1) : own;
@@ -126,7 +130,15 @@ export class OnnxClassifier extends Module implements LayeredModel {
 
   /** @internal The output of the graph as it is, [N, numbers], to compare with. */
   rawOutput(x: Tensor): Tensor {
-    return this.rows(this.batched(x, [this.outputValue], (feed) => this.model.values(feed, [this.outputValue]))[this.outputValue], x.shape[0]);
+    return this.rows(
+      this.batched(x, [this.outputValue], (feed) => this.model.values(feed, [this.outputValue]))[this.outputValue],
+      x.shape[0],
+    );
+  }
+
+  /** Whether the last layer weighs, adds or averages: its numbers are bounded by chance alone. */
+  get endsInWeights(): boolean {
+    return WEIGHING.has(this.model.layer(this.last).kind);
   }
 
   /** One row for each image. */
@@ -190,7 +202,15 @@ export class OnnxClassifier extends Module implements LayeredModel {
         parts.push(Object.fromEntries(names.map((name) => [name, rowsOf(results[name], batch, end - start, name)])));
       }
       if (parts.length === 1) return parts[0];
-      return Object.fromEntries(names.map((name) => [name, concat(parts.map((part) => part[name]), 0)]));
+      return Object.fromEntries(
+        names.map((name) => [
+          name,
+          concat(
+            parts.map((part) => part[name]),
+            0,
+          ),
+        ]),
+      );
     });
   }
 
@@ -205,6 +225,36 @@ export class OnnxClassifier extends Module implements LayeredModel {
     return this.layout === 'nhwc' ? permute(feed, [0, 2, 3, 1]) : feed;
   }
 }
+
+/** Outputs of a model that could be class scores, with their numbers for each image. */
+export function classOutputs(model: OnnxModel): readonly OutputCandidate[] {
+  checkInput(model);
+  const batch = ownBatch(model);
+  return outputCandidates(model, viewOf(model, batch), batch);
+}
+
+/** The batch that a model says it takes, else 1. */
+function ownBatch({ inputs: [{ shape }] }: OnnxModel): number {
+  return typeof shape?.[0] === 'number' ? Math.max(1, shape[0]) : 1;
+}
+
+/** Operators that raw scores come from. */
+const WEIGHING = new Set([
+  ...[
+    'Gemm',
+    'MatMul',
+    'Conv',
+    'Add',
+    'BatchNormalization',
+    'Relu',
+    'GlobalAveragePool',
+    'AveragePool',
+    'ReduceMean',
+    'Flatten',
+    'Reshape',
+  ],
+  ...['Squeeze', 'MaxPool', 'GlobalMaxPool', 'Concat'],
+]);
 
 /** The last image repeated until the batch is full. */
 function filled(part: Tensor, batch: number): Tensor {

@@ -73,8 +73,7 @@ function inline(nodes: readonly Node[], context: Context, batches: readonly numb
     }
     const answers = passes.map((pass) => pass.host(node!.inputs[0] ?? ''));
     const [first] = answers;
-    if (!first || first.size !== 1 || answers.some((answer) => answer?.size !== 1 || answer.data[0] !== first.data[0]))
-      return { undecided: node };
+    if (first?.size !== 1 || answers.some((answer) => answer?.size !== 1 || answer.data[0] !== first.data[0])) return { undecided: node };
     const branch = node.branches[first.data[0] ? 0 : 1];
     for (const inner of branchNodes(node, branch, { ...context, constants }, defined).reverse()) waiting.push(inner);
   }

@@ -69,7 +69,8 @@ export function hostConcat(values: readonly HostValue[], axis: number): HostValu
   for (let o = 0; o < outer; o++) {
     for (const value of values) {
       const run = sizeOf(value.shape.slice(axis));
-      for (let i = 0; i < run; i++) result.data[at++] = value.data[o * run + i];
+      result.data.set(value.data.subarray(o * run, (o + 1) * run), at);
+      at += run;
     }
   }
   return result;

@@ -47,9 +47,9 @@ export type Value = Tensor | HostValue;
 export const isHost = (value: Value | undefined): value is HostValue => value instanceof HostValue;
 
 /** Numbers that one host value may have. Host values are shapes, indices and masks; a damaged or hostile model asks for more. */
-const MAX_HOST_SIZE = 2 ** 26;
+const MAX_HOST_SIZE = 2 ** 25;
 /** Bytes that all host values of one pass through a graph may hold together. */
-const MAX_HOST_BYTES = 2 ** 29;
+const MAX_HOST_BYTES = 2 ** 28;
 
 /** Bytes of host values: those that a running graph holds, and those that its current node has made. */
 let heldBytes = 0;

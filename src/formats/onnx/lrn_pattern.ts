@@ -4,7 +4,7 @@
  * power of beta, dividing the input. One `LRN` node takes its place, which the deconvnet passes through as normalisation.
  */
 import { Attributes } from './attributes.js';
-import { type Constants, neededFor, type Node, type ValueInfo } from './nodes.js';
+import { type Constants, type Node, neededFor, type ValueInfo } from './nodes.js';
 import { OPERATORS } from './ops/index.js';
 import type { AttributeProto, NodeProto } from './schema.js';
 import { filledShape, ShapePass } from './shape_pass.js';

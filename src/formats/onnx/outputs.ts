@@ -2,7 +2,7 @@
 import { quote } from '../../backend/validate.js';
 import { OnnxError } from './errors.js';
 import type { OnnxModel } from './model.js';
-import { neededFor, type Node } from './nodes.js';
+import { type Node, neededFor } from './nodes.js';
 import { classCount, endingOf, type GraphView } from './scores.js';
 
 /** An output that can be class scores. */

@@ -47,13 +47,18 @@ export function decodeMessage(message: Message, bytes: Uint8Array): Record<strin
   }
 }
 
-/** The object of a message without content: what `decode` fills in. */
-function emptyMessage(message: Message): Record<string, unknown> {
+const blanks = new WeakMap<Message, Readonly<Record<string, unknown>>>();
+
+/** A message without content, which `decode` copies and fills in. */
+function blankOf(message: Message): Readonly<Record<string, unknown>> {
+  const known = blanks.get(message);
+  if (known) return known;
   const result: Record<string, unknown> = {};
   for (const { key, kind } of Object.values(message.fields)) {
     if (isRepeated(kind) || kind === 'ints' || kind === 'strings' || kind === 'bytesList') result[key] = EMPTY;
     if (kind === 'fixed32' || kind === 'fixed64') result[key] = NO_BYTES;
   }
+  blanks.set(message, result);
   return result;
 }
 
@@ -65,7 +70,8 @@ function listOf<T>(result: Record<string, unknown>, key: string): T[] {
 
 function decode(message: Message, bytes: Uint8Array, depth: number): Record<string, unknown> {
   if (depth > MAX_DEPTH) throw new Error(`messages are nested more than ${MAX_DEPTH} deep`);
-  const result = emptyMessage(message);
+  const result = { ...blankOf(message) };
+  if (bytes.length === 0) return result;
   const chunks = new Map<string, Uint8Array[]>();
   const reader = new BinaryReader(bytes);
   while (reader.pos < reader.len) {

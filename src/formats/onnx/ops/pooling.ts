@@ -1,5 +1,15 @@
 /** MaxPool with indices, MaxUnpool, AveragePool and the global pools, in one and two dimensions. */
-import { avgPool2d, fromHost, maxPool2d, maxPool2dWithSwitches, maxUnpool2d, mean, type Pair, reshape, type Tensor } from '../../../tensor/index.js';
+import {
+  avgPool2d,
+  fromHost,
+  maxPool2d,
+  maxPool2dWithSwitches,
+  maxUnpool2d,
+  mean,
+  type Pair,
+  reshape,
+  type Tensor,
+} from '../../../tensor/index.js';
 import { convert, isFloat } from '../element_types.js';
 import { hostMap } from '../host_ops.js';
 import { type HostValue, isHost, makeHost, numbersOf, type Value } from '../host_value.js';
