@@ -74,7 +74,15 @@ export const DATA_RULES: Rules = {
   pixelLimit: optional(integer(1)),
 };
 
-export const NETWORK_RULES: Rules = { file: innerPath, channelOrder: oneOf('rgb', 'bgr'), mean: arrayOf(finite()) };
+export const NETWORK_RULES: Rules = {
+  file: innerPath,
+  channelOrder: oneOf('rgb', 'bgr'),
+  layout: optional(oneOf('nchw', 'nhwc')),
+  output: optional(text),
+  scores: optional(oneOf('softmax', 'log-softmax', 'sigmoid', 'none', 'sigmoid-logits')),
+  batch: optional(integer(1)),
+  mean: arrayOf(finite()),
+};
 
 export const ENGINE_RULES: Rules = { backend: text, mode: text };
 

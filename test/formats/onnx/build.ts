@@ -4,19 +4,27 @@ import {
   ATTRIBUTE_TYPES,
   type AttributeProto,
   encodeModel,
+  type GraphProto,
   type NodeProto,
   type TensorProto,
   type Written,
 } from '../../../src/formats/onnx/schema.js';
 import { writeTensor } from '../../../src/formats/onnx/tensor_proto.js';
 
-export type Attribute = number | string | readonly number[] | { float: number } | { tensor: Written<TensorProto> };
+export type Attribute =
+  | number
+  | string
+  | readonly number[]
+  | { float: number }
+  | { tensor: Written<TensorProto> }
+  | { graph: Written<GraphProto> };
 
 const asAttribute = ([name, value]: [string, Attribute]): Written<AttributeProto> => {
   if (typeof value === 'number') return { name, type: ATTRIBUTE_TYPES.int, i: value };
   if (typeof value === 'string') return { name, type: ATTRIBUTE_TYPES.string, s: new TextEncoder().encode(value) };
   if ('float' in value) return { name, type: ATTRIBUTE_TYPES.float, f: value.float };
   if ('tensor' in value) return { name, type: ATTRIBUTE_TYPES.tensor, t: value.tensor };
+  if ('graph' in value) return { name, type: ATTRIBUTE_TYPES.graph, g: value.graph };
   return { name, type: ATTRIBUTE_TYPES.ints, ints: [...value] };
 };
 
@@ -41,6 +49,11 @@ export const node = (
 export const floats = (name: string, shape: readonly number[], data: readonly number[]): Written<TensorProto> =>
   writeTensor(name, shape, Float32Array.from(data));
 export const ints = (name: string, data: readonly number[]): Written<TensorProto> => writeTensor(name, [data.length], data);
+
+/** A graph inside an attribute: the branch of an `If`. */
+export const branch = (nodes: Written<NodeProto>[], output: string): { graph: Written<GraphProto> } => ({
+  graph: { name: 'branch', node: nodes, output: [{ name: output }] },
+});
 
 export interface Description {
   nodes: Written<NodeProto>[];
