@@ -161,6 +161,13 @@ function keyOf({ model, preprocess, dataset, split, layers, maps, count }: TopJo
 
 const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array => new Uint8Array(buffer, byteOffset, byteLength);
 
+/** What was kept before; null where there is none, or it is damaged: then the work is done anew. */
 function parse(bytes: Uint8Array | null): TopActivationsState | null {
-  return bytes && (JSON.parse(new TextDecoder().decode(bytes)) as TopActivationsState);
+  if (!bytes) return null;
+  try {
+    const state = JSON.parse(new TextDecoder().decode(bytes)) as TopActivationsState | null;
+    return state && Number.isSafeInteger(state.done) && state.done >= 0 ? state : null;
+  } catch {
+    return null;
+  }
 }
