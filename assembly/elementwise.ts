@@ -153,7 +153,7 @@ export function leakyRelu(y: usize, x: usize, slope: f32, begin: i32, end: i32):
   const s = f32x4.splat(slope);
   for (let i = begin; i < end; i += 4) {
     const v = v128.load(at(x, i));
-    v128.store(at(y, i), v128.bitselect(v, f32x4.mul(v, s), f32x4.ge(v, f32x4.splat(0))));
+    v128.store(at(y, i), v128.bitselect(v, f32x4.mul(v, s), f32x4.gt(v, f32x4.splat(0))));
   }
 }
 
@@ -182,7 +182,7 @@ export function leakyReluGrad(dx: usize, dy: usize, x: usize, slope: f32, begin:
   const s = f32x4.splat(slope);
   for (let i = begin; i < end; i += 4) {
     const d = v128.load(at(dy, i));
-    v128.store(at(dx, i), v128.bitselect(d, f32x4.mul(d, s), f32x4.ge(v128.load(at(x, i)), f32x4.splat(0))));
+    v128.store(at(dx, i), v128.bitselect(d, f32x4.mul(d, s), f32x4.gt(v128.load(at(x, i)), f32x4.splat(0))));
   }
 }
 

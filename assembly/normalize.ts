@@ -1,8 +1,8 @@
 /**
  * Local response normalisation, y = x / s^beta with s = k + alpha · Σ x² over a window, and its gradient.
  *
- * The window covers `back` = ⌊(size − 1) / 2⌋ elements before and `ahead` = ⌈(size − 1) / 2⌉ elements after its element, across channels
- * or along both axes of the plane. Elements outside count as 0.
+ * The window covers `back` elements before and `ahead` elements after its element, across channels or along both axes of the
+ * plane. Elements outside count as 0.
  *
  * Each window is summed anew. A running sum (adding the element that enters, subtracting the one that leaves) would accumulate rounding
  * errors.

@@ -121,7 +121,18 @@ function averaging(name: string, channels: number, size: number, kernel: number,
 
 function normalization(name: string, channels: number, size: number): Kernel[] {
   // The paper's constants, with inputs of a wider range, so that the window sums influence the result.
-  const p = { n: BATCH, c: channels, h: size, w: size, size: 5, alphaOverSize: 0.02, beta: 0.75, k: 2, region: 'across' } as const;
+  const p = {
+    n: BATCH,
+    c: channels,
+    h: size,
+    w: size,
+    before: 2,
+    after: 2,
+    alphaOverSize: 0.02,
+    beta: 0.75,
+    k: 2,
+    region: 'across',
+  } as const;
   const count = BATCH * channels * size * size;
   const x = given(noise(count, 1));
   return [

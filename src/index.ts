@@ -1,8 +1,9 @@
 /** zfnet: train convolutional networks in any JavaScript runtime, and look into them. */
 import type { Backend, BackendInfo, MemoryUse } from './backend/backend.js';
 import type { ReferenceOptions } from './backend/reference/index.js';
+import { checkOptions, integer, oneOf, rule } from './backend/validate.js';
 import { createWasmBackend } from './backend/wasm/index.js';
-import { BackendError, defaultBackend, setDefaultBackend, setNanCheck, ValueError } from './tensor/index.js';
+import { BackendError, defaultBackend, setDefaultBackend, setNanCheck } from './tensor/index.js';
 
 export { type Ceiling, ceilingFor, createCeiling } from './backend/wasm/ceiling.js';
 export * from './deconv/index.js';
@@ -24,11 +25,22 @@ export interface InitOptions {
   wasm?: WebAssembly.Module;
 }
 
+/** More threads than any machine has processors; each takes memory. */
+const MOST_THREADS = 1024;
+
+const INIT_RULES = {
+  backend: oneOf('wasm', 'reference', 'webgpu'),
+  threads: rule(`'auto' or a whole number from 1 to ${MOST_THREADS}`, (value) => value === 'auto' || integer(1, MOST_THREADS).test(value)),
+  mode: oneOf('strict', 'fast'),
+  check: oneOf('nan'),
+  wasm: rule('a WebAssembly.Module', (value) => typeof WebAssembly === 'object' && value instanceof WebAssembly.Module),
+};
+
 /**
  * Gets the engine ready: call it once, and wait for it, before making tensors. Called again it makes a new default
  * backend; tensors made before keep theirs.
  *
- * @throws BackendError when the backend asked for is not there
+ * @throws ValueError for unknown or unfit options; BackendError when the backend asked for is not there
  */
 export async function init(options: InitOptions = {}): Promise<void> {
   const backend = await createBackend(options);
@@ -38,11 +50,8 @@ export async function init(options: InitOptions = {}): Promise<void> {
 
 /** Makes a backend without making it the default one, so that several can work side by side. */
 export async function createBackend(options: InitOptions = {}): Promise<Backend> {
-  const { backend = 'wasm', threads = 'auto', mode = 'strict', check } = options;
-  if (threads !== 'auto' && !(Number.isInteger(threads) && threads >= 1))
-    throw new ValueError(`init: threads is ${threads}, expected 'auto' or a whole number of at least 1`);
-  if (mode !== 'strict' && mode !== 'fast') throw new ValueError(`init: mode is '${mode}', expected 'strict' or 'fast'`);
-  if (check !== undefined && check !== 'nan') throw new ValueError(`init: check is '${check}', expected 'nan'`);
+  checkOptions('init', options, INIT_RULES);
+  const { backend = 'wasm', threads = 'auto', mode = 'strict' } = options;
   switch (backend) {
     case 'reference':
       return referenceBackend();
@@ -50,8 +59,6 @@ export async function createBackend(options: InitOptions = {}): Promise<Backend>
       return wasmOrReference(options, threads, mode);
     case 'webgpu':
       throw new BackendError('init: the webgpu backend is not part of this version; leave `backend` out to use wasm');
-    default:
-      throw new ValueError(`init: backend is '${backend}', expected 'wasm' or 'reference'`);
   }
 }
 

@@ -104,7 +104,7 @@ export interface Backend {
   relu(y: Storage, x: Storage): void;
   /** The signal `dy` taken down through a ReLU with output `y`, by one of three rules. `dx` may be `dy`. */
   reluGrad(dx: Storage, dy: Storage, y: Storage, rule: ReluRule): void;
-  /** y = x ≥ 0 ? x : slope · x. */
+  /** y = x > 0 ? x : slope · x, as in PyTorch, which makes `slope` the derivative at 0. */
   leakyRelu(y: Storage, x: Storage, slope: number): void;
   leakyReluGrad(dx: Storage, dy: Storage, x: Storage, slope: number): void;
   /** y = min(max(x, low), high); `clampGrad` passes dy where low ≤ x ≤ high. */

@@ -4,6 +4,7 @@
  * Sizes are in elements. Every function throws a `ShapeError` that names the operation, what it got and what it expected.
  */
 import { ShapeError } from './errors.js';
+import { boolean, checkArgument, checkOptions, finite, integer, type Rule, type Rules, rule } from './validate.js';
 
 /** One number for both axes, or [vertical, horizontal]. */
 export type Pair = number | readonly [number, number];
@@ -57,8 +58,9 @@ export interface LrnParams {
   c: number;
   h: number;
   w: number;
-  /** Width of the window: channels, or pixels on each side of a square. */
-  size: number;
+  /** How far the window reaches before and behind its centre: channels, or pixels on either axis. */
+  before: number;
+  after: number;
   /** Already divided: y = x / (k + alphaOverSize · Σ x²) ^ beta. */
   alphaOverSize: number;
   beta: number;
@@ -124,20 +126,77 @@ export interface SgdParams {
   first: boolean;
 }
 
-const pair = (value: Pair): readonly [number, number] => (typeof value === 'number' ? [value, value] : value);
+/** The largest extent of one axis, padding included: index arithmetic in 32 bits stays in range below it. */
+export const MOST_EXTENT = 2 ** 28;
+const MOST = 2 ** 31 - 1;
 
-function sides(padding: Padding): readonly [number, number, number, number] {
+const isCount = (value: unknown, least: number) => Number.isInteger(value) && (value as number) >= least && (value as number) <= MOST;
+const areCounts = (value: unknown, least: number, lengths: readonly number[]) =>
+  Array.isArray(value) && lengths.includes(value.length) && [...value].every((each) => isCount(each, least));
+
+/** A whole number from `least` on, or one for each axis. */
+export const pairOf = (least: number): Rule =>
+  rule(`a whole number of at least ${least}, or [vertical, horizontal]`, (value) => isCount(value, least) || areCounts(value, least, [2]));
+
+/** Amounts of padding: see `Padding`. */
+export const paddingRule: Rule = rule(
+  'a whole number of at least 0, [vertical, horizontal] or [top, left, bottom, right]',
+  (value) => isCount(value, 0) || areCounts(value, 0, [2, 4]),
+);
+
+/** Options that every convolution takes. */
+export const CONV_RULES = { stride: pairOf(1), padding: paddingRule, dilation: pairOf(1), groups: integer(1, MOST) };
+/** Options of max pooling, and of average pooling. */
+export const MAX_POOL_RULES = { kernel: pairOf(1), stride: pairOf(1), padding: paddingRule, dilation: pairOf(1), ceil: boolean };
+export const AVG_POOL_RULES = { ...MAX_POOL_RULES, countIncludePad: boolean };
+
+const both = (value: Pair): readonly [number, number] => (typeof value === 'number' ? [value, value] : value);
+
+/** The pair for both axes. @throws ShapeError naming the option */
+export function pair(op: string, name: string, value: Pair | undefined, least: number, standard?: Pair): readonly [number, number] {
+  const given = value === undefined ? standard : value;
+  checkArgument(op, name, given, pairOf(least), ShapeError);
+  return both(given as Pair);
+}
+
+function sides(op: string, padding: Padding = 0): readonly [number, number, number, number] {
+  checkArgument(op, 'padding', padding, paddingRule, ShapeError);
   if (typeof padding === 'number') return [padding, padding, padding, padding];
   return padding.length === 2 ? [padding[0], padding[1], padding[0], padding[1]] : padding;
 }
 
-const isCount = (value: number, least: number) => Number.isInteger(value) && value >= least;
+const shapeRule: Rule = rule(
+  'a shape: whole numbers of at least 0',
+  (value) => Array.isArray(value) && [...value].every((n) => isCount(n, 0)),
+);
 
-function checkWindow(op: string, name: string, values: readonly number[], least: number): void {
-  for (const value of values) {
-    if (!isCount(value, least))
-      throw new ShapeError(`${op}: ${name} is ${JSON.stringify(values)}, expected whole numbers of at least ${least}`);
-  }
+function checkImages(op: string, name: string, shape: readonly number[], expected: string): void {
+  checkArgument(op, `the shape of ${name}`, shape, shapeRule, ShapeError);
+  if (shape.length !== 4) throw new ShapeError(`${op}: ${name} has shape [${shape}], expected ${expected}`);
+}
+
+/**
+ * Strides and dilations that mean the same and keep index arithmetic in range: no stride is longer than the padded input, where
+ * there is but one window anyway, and a kernel of one tap is not dilated.
+ *
+ * @throws ShapeError for an extent beyond `MOST_EXTENT`
+ */
+function canonical(
+  op: string,
+  extents: readonly number[],
+  stride: readonly number[],
+  dilation: readonly number[],
+  kernel: readonly number[],
+) {
+  for (const extent of extents)
+    if (extent > MOST_EXTENT)
+      throw new ShapeError(`${op}: an axis has ${extent} elements, padding included, expected at most ${MOST_EXTENT}; use less padding`);
+  return {
+    strideH: Math.min(stride[0], Math.max(extents[0], 1)),
+    strideW: Math.min(stride[1], Math.max(extents[1], 1)),
+    dilationH: kernel[0] === 1 ? 1 : dilation[0],
+    dilationW: kernel[1] === 1 ? 1 : dilation[1],
+  };
 }
 
 /**
@@ -154,6 +213,8 @@ export function windowCount(
   dilation = 1,
   ceil = false,
 ): number {
+  for (const [name, value] of Object.entries({ size, kernel, stride, padBefore, padAfter, dilation }))
+    checkArgument('windowCount', name, value, finite());
   const room = size + padBefore + padAfter - (dilation * (kernel - 1) + 1);
   if (!ceil) return room < 0 ? 0 : Math.floor(room / stride) + 1;
   const count = Math.ceil(room / stride) + 1;
@@ -169,19 +230,16 @@ export interface ConvOptions {
 
 /** Geometry of a convolution of x [N, C, H, W] with w [O, C/groups, KH, KW]. */
 export function convParams(op: string, x: readonly number[], w: readonly number[], options: ConvOptions = {}): ConvParams {
-  if (x.length !== 4) throw new ShapeError(`${op}: input has shape [${x}], expected [N, C, H, W]`);
-  if (w.length !== 4)
-    throw new ShapeError(`${op}: weight has shape [${w}], expected [out channels, in channels / groups, kernel height, kernel width]`);
+  checkImages(op, 'input', x, '[N, C, H, W]');
+  checkImages(op, 'weight', w, '[out channels, in channels / groups, kernel height, kernel width]');
   const [n, c, h, wd] = x as [number, number, number, number];
   const [o, cPerGroup, kh, kw] = w as [number, number, number, number];
-  const stride = pair(options.stride ?? 1);
-  const dilation = pair(options.dilation ?? 1);
-  const pad = sides(options.padding ?? 0);
-  const groups = options.groups ?? 1;
-  checkWindow(op, 'stride', stride, 1);
-  checkWindow(op, 'dilation', dilation, 1);
-  checkWindow(op, 'padding', pad, 0);
-  checkWindow(op, 'groups', [groups], 1);
+  const stride = pair(op, 'stride', options.stride, 1, 1);
+  const dilation = pair(op, 'dilation', options.dilation, 1, 1);
+  const pad = sides(op, options.padding);
+  const { groups = 1 } = options;
+  checkArgument(op, 'groups', groups, CONV_RULES.groups, ShapeError);
+  if (kh < 1 || kw < 1) throw new ShapeError(`${op}: the kernel is ${kh}×${kw}, expected at least 1×1`);
   if (c !== cPerGroup * groups) {
     throw new ShapeError(
       `${op}: input has ${c} channels, weight expects ${cPerGroup * groups}${groups > 1 ? ` (${groups} groups of ${cPerGroup})` : ''}`,
@@ -205,14 +263,11 @@ export function convParams(op: string, x: readonly number[], w: readonly number[
     kw,
     oh,
     ow,
-    strideH: stride[0],
-    strideW: stride[1],
+    ...canonical(op, [h + pad[0] + pad[2], wd + pad[1] + pad[3]], stride, dilation, [kh, kw]),
     padTop: pad[0],
     padLeft: pad[1],
     padBottom: pad[2],
     padRight: pad[3],
-    dilationH: dilation[0],
-    dilationW: dilation[1],
     groups,
   };
 }
@@ -229,13 +284,16 @@ export function convTransposeParams(
   w: readonly number[],
   options: ConvTranspose2dOptions = {},
 ): ConvParams {
-  if (x.length !== 4 || w.length !== 4) throw new ShapeError(`${op}: input [${x}] and weight [${w}] must have four axes`);
+  checkImages(op, 'input', x, '[N, channels, H, W]');
+  checkImages(op, 'weight', w, '[in channels, out channels / groups, kernel height, kernel width]');
+  if (x[2] < 1 || x[3] < 1) throw new ShapeError(`${op}: input has shape [${x}], expected at least one row and one column`);
   if (x[1] !== w[0]) throw new ShapeError(`${op}: input has ${x[1]} channels, weight expects ${w[0]}`);
-  const stride = pair(options.stride ?? 1);
-  const dilation = pair(options.dilation ?? 1);
-  const extra = pair(options.outputPadding ?? 0);
-  const pad = sides(options.padding ?? 0);
-  checkWindow(op, 'outputPadding', extra, 0);
+  const stride = pair(op, 'stride', options.stride, 1, 1);
+  const dilation = pair(op, 'dilation', options.dilation, 1, 1);
+  const extra = pair(op, 'outputPadding', options.outputPadding, 0, 0);
+  const pad = sides(op, options.padding);
+  const { groups = 1 } = options;
+  checkArgument(op, 'groups', groups, CONV_RULES.groups, ShapeError);
   if (extra.some((value, axis) => value >= Math.max(stride[axis], dilation[axis])))
     throw new ShapeError(`${op}: outputPadding [${extra}] must be smaller than the stride [${stride}] or the dilation`);
   const size = (axis: 0 | 1) =>
@@ -243,7 +301,7 @@ export function convTransposeParams(
   const [h, wd] = [size(0), size(1)];
   if (h < 1 || wd < 1) throw new ShapeError(`${op}: input of ${x[2]}×${x[3]} with padding [${pad}] leaves an output of ${h}×${wd}`);
   // An output padding of a whole stride, which only dilation allows, would make room for more windows than x has.
-  return { ...convParams(op, [x[0], w[1] * (options.groups ?? 1), h, wd], w, options), oh: x[2], ow: x[3] };
+  return { ...convParams(op, [x[0], w[1] * groups, h, wd], w, options), oh: x[2], ow: x[3] };
 }
 
 export interface PoolOptions {
@@ -256,17 +314,15 @@ export interface PoolOptions {
 }
 
 /** Geometry of pooling over x [N, C, H, W]. The stride defaults to the kernel. */
-export function poolParams(op: string, x: readonly number[], options: PoolOptions): PoolParams {
-  if (x.length !== 4) throw new ShapeError(`${op}: input has shape [${x}], expected [N, C, H, W]`);
+export function poolParams(op: string, x: readonly number[], options: PoolOptions, rules: Rules = AVG_POOL_RULES): PoolParams {
+  checkImages(op, 'input', x, '[N, C, H, W]');
+  checkOptions(op, options ?? null, rules, ShapeError);
   const [n, c, h, w] = x as [number, number, number, number];
-  const kernel = pair(options.kernel);
-  const stride = pair(options.stride ?? options.kernel);
-  const dilation = pair(options.dilation ?? 1);
-  const pad = sides(options.padding ?? 0);
-  checkWindow(op, 'kernel', kernel, 1);
-  checkWindow(op, 'stride', stride, 1);
-  checkWindow(op, 'dilation', dilation, 1);
-  checkWindow(op, 'padding', pad, 0);
+  if (h < 1 || w < 1) throw new ShapeError(`${op}: input has shape [${x}], expected at least one row and one column`);
+  const kernel = pair(op, 'kernel', options.kernel, 1);
+  const stride = pair(op, 'stride', options.stride, 1, kernel);
+  const dilation = pair(op, 'dilation', options.dilation, 1, 1);
+  const pad = sides(op, options.padding);
   const reach = [dilation[0] * (kernel[0] - 1) + 1, dilation[1] * (kernel[1] - 1) + 1] as const;
   if (pad[0] >= reach[0] || pad[2] >= reach[0] || pad[1] >= reach[1] || pad[3] >= reach[1]) {
     throw new ShapeError(
@@ -288,14 +344,11 @@ export function poolParams(op: string, x: readonly number[], options: PoolOption
     kw: kernel[1],
     oh,
     ow,
-    strideH: stride[0],
-    strideW: stride[1],
+    ...canonical(op, [h + pad[0] + pad[2], w + pad[1] + pad[3]], stride, dilation, kernel),
     padTop: pad[0],
     padLeft: pad[1],
     padBottom: pad[2],
     padRight: pad[3],
-    dilationH: dilation[0],
-    dilationW: dilation[1],
     countIncludePad: options.countIncludePad ?? true,
   };
 }

@@ -105,7 +105,9 @@ export const recordOf = (element: Rule): Rule =>
 /** What cancels work: the signal of an `AbortController`. */
 export const abortSignal: Rule = objectWith('an AbortSignal', { aborted: boolean, throwIfAborted: func });
 
-const isTypedArray = (value: unknown) => ArrayBuffer.isView(value) && !(value instanceof DataView);
+/** Any typed array of numbers, `BigInt64Array` and the like not among them. */
+export const isTypedArray = (value: unknown): value is ArrayLike<number> =>
+  ArrayBuffer.isView(value) && !(value instanceof DataView) && !(value instanceof BigInt64Array) && !(value instanceof BigUint64Array);
 
 /** The place of the first NaN or infinity, or -1. */
 export function indexOfNonFinite(data: ArrayLike<number>): number {
@@ -224,8 +226,8 @@ export function explained<T>(op: string, expected: string, fn: () => T): T {
 }
 
 /** `op: unknown option 'strides', expected one of …; did you mean 'stride'?` */
-export function unknownName(op: string, kind: string, name: string, known: readonly string[]): string {
-  const nearest = nearestName(name, known);
+export function unknownName(op: string, kind: string, name: unknown, known: readonly string[]): string {
+  const nearest = typeof name === 'string' ? nearestName(name, known) : null;
   return `${op}: unknown ${kind} ${show(name)}, expected one of ${known.join(', ')}${nearest ? `; did you mean ${quote(nearest)}?` : ''}`;
 }
 

@@ -1,6 +1,8 @@
 /** Running a network without its numbers, to know beforehand what a computation takes. The largest network costs nothing to run. */
-import { type Backend, crossEntropy, type DType, type Shape, withBackend, zeros } from '../tensor/index.js';
-import type { Module } from './module.js';
+import { anything, checkArgument, checkOptions, func, integer, show } from '../backend/validate.js';
+import { type Backend, crossEntropy, type DType, type Shape, ValueError, withBackend, zeros } from '../tensor/index.js';
+import { checkShape } from '../tensor/shape.js';
+import { Module } from './module.js';
 import { SGD, type SgdOptions } from './optim/sgd.js';
 
 const BYTES: Record<DType, number> = { float64: 8, float32: 4, int32: 4, uint8: 1 };
@@ -26,7 +28,8 @@ export function shapesOnly(): Backend {
     },
   };
   return new Proxy(own as Backend, {
-    get: (target, name) => Reflect.get(target, name) ?? (name === 'readSync' ? undefined : () => undefined),
+    // With a method `then` it would be taken for a promise that never ends.
+    get: (target, name) => Reflect.get(target, name) ?? (name === 'readSync' || name === 'then' ? undefined : () => undefined),
   });
 }
 
@@ -39,10 +42,14 @@ export function shapesOnly(): Backend {
  * @param options.parts how many of these make a mini-batch; from the second on, gradients are there to be added to. Default 1
  */
 export function trainingBytes(build: () => Module, input: Shape, options: { parts?: number; sgd?: SgdOptions } = {}): number {
+  checkArgument('trainingBytes', 'build', build, func);
+  checkShape('trainingBytes', input);
+  checkOptions('trainingBytes', options, { parts: integer(1), sgd: anything });
   const { parts = 1, sgd = { lr: 0.01, momentum: 0.9 } } = options;
   const backend = shapesOnly();
   withBackend(backend, () => {
     const model = build();
+    if (!(model instanceof Module)) throw new ValueError(`trainingBytes: build returned ${show(model)}, expected a module`);
     const optimizer = new SGD(model.parameters(), sgd);
     // The first step makes the velocities that the second one finds.
     for (let step = 0; step < 2; step++) {

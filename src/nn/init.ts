@@ -1,6 +1,8 @@
 /** Initial weights. */
-import { type Generator, randn, type Tensor, uniform, ValueError } from '../tensor/index.js';
-import { type Module, parameter } from './module.js';
+import { checkArgument, instanceOf, oneOf } from '../backend/validate.js';
+import { type Generator, randn, type Tensor, uniform } from '../tensor/index.js';
+import { generatorRule } from '../tensor/random.js';
+import { Module, parameter } from './module.js';
 
 /**
  * - `paper`: N(0, 10⁻²), the paper's "all weights 10⁻²" read as a deviation
@@ -23,18 +25,19 @@ function deviation(scheme: InitScheme, shape: readonly number[], isFirst: boolea
     case 'paper':
       return 1e-2;
     case 'he':
-      return Math.sqrt(2 / fanIn);
+      return Math.sqrt(2 / Math.max(fanIn, 1));
     case 'glorot':
-      return Math.sqrt(2 / (fanIn + fanOut));
+      return Math.sqrt(2 / Math.max(fanIn + fanOut, 1));
     case 'mixed':
       return isFirst ? deviation('paper', shape, true) : deviation('he', shape, false);
-    default:
-      throw new ValueError(`init: unknown scheme '${scheme}', expected paper, he, glorot or mixed`);
   }
 }
 
 /** Draws every weight of a module anew, sets every bias (parameters of one axis) to 0 and every scale (`weight` of one axis) to 1. */
 export function initialize(module: Module, scheme: InitScheme, generator?: Generator): void {
+  checkArgument('initialize', 'module', module, instanceOf(Module));
+  checkArgument('initialize', 'scheme', scheme, oneOf('paper', 'he', 'glorot', 'mixed'));
+  if (generator !== undefined) checkArgument('initialize', 'generator', generator, generatorRule);
   let isFirst = true;
   for (const [name, target] of module.namedParameters()) {
     const storage = target.writable;
@@ -49,8 +52,8 @@ export function initialize(module: Module, scheme: InitScheme, generator?: Gener
   }
 }
 
-/** What PyTorch's layers start from: uniform within ±1 / √(fan in). */
-export function pytorchDefault(shape: readonly number[]): Tensor {
-  const bound = 1 / Math.sqrt(fans(shape).fanIn);
+/** A parameter whose numbers are uniform within ±1 / √(fan in), as the weights of PyTorch's layers. */
+export function uniformWeight(shape: readonly number[]): Tensor {
+  const bound = 1 / Math.sqrt(Math.max(fans(shape).fanIn, 1));
   return parameter(uniform(shape, { low: -bound, high: bound }));
 }

@@ -1,5 +1,7 @@
 /** From logits to errors: what a classifier is judged by. */
-import type { Tensor, TypedArray } from '../tensor/index.js';
+import { arrayOf, checkArgument, integer } from '../backend/validate.js';
+import { ShapeError, type Tensor, type TypedArray } from '../tensor/index.js';
+import { anyNumber, checkFloat } from '../tensor/tensor.js';
 
 /**
  * How many of the rows miss their label among the k largest logits. Ties count against the label's place only where the other class has
@@ -8,6 +10,10 @@ import type { Tensor, TypedArray } from '../tensor/index.js';
  * @param logits [N, classes], row-major
  */
 export function countErrors(logits: TypedArray, labels: ArrayLike<number>, classes: number, k: number): number {
+  checkArgument('countErrors', 'classes', classes, integer(1));
+  checkArgument('countErrors', 'k', k, integer(1));
+  checkArgument('countErrors', 'labels', labels, arrayOf(integer(0, classes - 1)));
+  checkArgument('countErrors', 'logits', logits, arrayOf(anyNumber, labels.length * classes, labels.length * classes));
   let errors = 0;
   for (let row = 0; row < labels.length; row++) if (rankOf(logits, row * classes, classes, labels[row]) >= k) errors++;
   return errors;
@@ -27,6 +33,8 @@ function rankOf(values: TypedArray, start: number, classes: number, label: numbe
 
 /** Top-1 and top-5 errors of a batch, as counts. With five classes or fewer top-5 never errs. */
 export async function batchErrors(logits: Tensor, labels: ArrayLike<number>): Promise<{ top1: number; top5: number }> {
+  checkFloat('batchErrors', logits);
+  if (logits.rank !== 2) throw new ShapeError(`batchErrors: logits have shape [${logits.shape}], expected [N, classes]`);
   const values = await logits.data();
   const classes = logits.shape[1];
   return { top1: countErrors(values, labels, classes, 1), top5: countErrors(values, labels, classes, 5) };
@@ -34,6 +42,8 @@ export async function batchErrors(logits: Tensor, labels: ArrayLike<number>): Pr
 
 /** The indices of the k largest values of a row, falling. */
 export function topK(values: ArrayLike<number>, k: number): number[] {
+  checkArgument('topK', 'values', values, arrayOf(anyNumber));
+  checkArgument('topK', 'k', k, integer());
   return Array.from({ length: values.length }, (_, i) => i)
     .sort((i, j) => values[j] - values[i] || i - j)
     .slice(0, k);

@@ -1,5 +1,15 @@
 /** The base of layers and networks: parameters by name, training and evaluation mode, state to save and load. */
-import { indexOfNonFinite } from '../backend/validate.js';
+import {
+  boolean,
+  checkArgument,
+  checkOptions,
+  indexOfNonFinite,
+  isPlainObject,
+  isTypedArray,
+  oneOf,
+  rule,
+  show,
+} from '../backend/validate.js';
 import {
   type Backend,
   type DType,
@@ -12,6 +22,7 @@ import {
   ZfnetError,
 } from '../tensor/index.js';
 import { inLayer } from '../tensor/spans.js';
+import { backendRule, checkFloat } from '../tensor/tensor.js';
 
 /** A state dictionary does not fit the module: names are missing, left over, or of another shape. */
 export class StateError extends ZfnetError {
@@ -32,6 +43,7 @@ export type Reach = 'point' | 'global' | WindowGeometry;
 
 /** Marks a tensor as a parameter: it requires a gradient and outlives every scope. */
 export function parameter(tensor: Tensor): Tensor {
+  checkFloat('parameter', tensor);
   tensor.requiresGrad = true;
   return tensor.keep();
 }
@@ -99,6 +111,7 @@ export abstract class Module {
 
   /** Switches dropout on, here and in all parts. */
   train(on = true): this {
+    checkArgument('train', 'the argument', on, boolean);
     this.training = on;
     for (const [, child] of this.children()) child.train(on);
     return this;
@@ -122,6 +135,8 @@ export abstract class Module {
    * @throws StateError naming what does not fit, or a tensor that holds a NaN or an infinity
    */
   loadStateDict(state: Record<string, Tensor | { shape: Shape; data: TypedArray }>, options: { strict?: boolean } = {}): void {
+    checkOptions('loadStateDict', options, { strict: boolean });
+    checkState(state);
     const own = new Map(Object.entries(this.stateDict()));
     const problems: string[] = [];
     for (const [name, target] of own) {
@@ -155,6 +170,7 @@ export abstract class Module {
 
   /** Moves the parameters and buffers to another backend or number type. Gradients are dropped. */
   to(where: { backend?: Backend; dtype?: DType }): this {
+    checkOptions('to', where ?? null, { backend: backendRule, dtype: oneOf('float32', 'float64') });
     for (const [key, value] of Object.entries(this)) {
       if (!(value instanceof Tensor)) continue;
       const backend = where.backend ?? defaultBackend();
@@ -174,6 +190,21 @@ export abstract class Module {
 
   [Symbol.dispose](): void {
     this.dispose();
+  }
+}
+
+const sourceRule = rule('a tensor or { shape, data }', (value) => {
+  if (value instanceof Tensor) return true;
+  const { shape, data } = (value ?? {}) as { shape?: unknown; data?: unknown };
+  return Array.isArray(shape) && isTypedArray(data);
+});
+
+/** @throws StateError unless it is an object of tensors, or of shapes with typed arrays */
+function checkState(state: unknown): void {
+  if (!isPlainObject(state)) throw new StateError(`loadStateDict: the state is ${show(state)}, expected an object of tensors by name`);
+  for (const [name, value] of Object.entries(state)) {
+    checkArgument('loadStateDict', name, value, sourceRule, StateError);
+    if (value instanceof Tensor) value.checkAlive();
   }
 }
 

@@ -1,5 +1,8 @@
 /** Layers in a row, by name: the network that everything here trains and looks into. */
+import { arrayOf, checkArgument, show, text } from '../backend/validate.js';
 import { type Shape, type Tensor, ValueError } from '../tensor/index.js';
+import { checkShape } from '../tensor/shape.js';
+import { checkSameBackend } from '../tensor/tensor.js';
 import { ReLU } from './layers/activation.js';
 import { Conv2d } from './layers/conv2d.js';
 import { Linear } from './layers/linear.js';
@@ -41,6 +44,8 @@ export class Sequential extends Module implements LayeredModel {
   /** @param layers in order; an array gives the names '0', '1', … */
   constructor(layers: readonly Module[] | Readonly<Record<string, Module>>) {
     super();
+    if (typeof layers !== 'object' || layers === null || !Object.values(layers).every((layer) => layer instanceof Module))
+      throw new ValueError(`Sequential: layers are ${show(layers)}, expected an array or an object of modules`);
     this.names = Array.isArray(layers) ? layers.map((_, i) => String(i)) : Object.keys(layers);
     this.layers = Array.isArray(layers) ? [...layers] : Object.values(layers);
   }
@@ -50,6 +55,7 @@ export class Sequential extends Module implements LayeredModel {
   }
 
   forward(x: Tensor): Tensor {
+    checkSameBackend('forward', x);
     return this.run(x, this.layers.length - 1, null);
   }
 
@@ -62,6 +68,8 @@ export class Sequential extends Module implements LayeredModel {
   }
 
   activations(x: Tensor, names: readonly string[]): Record<string, Tensor> {
+    checkSameBackend('activations', x);
+    checkArgument('activations', 'the names', names, arrayOf(text));
     if (names.length === 0) return {};
     const places = names.map((name) => this.indexOf(name));
     const last = Math.max(...places);
@@ -99,6 +107,7 @@ export class Sequential extends Module implements LayeredModel {
 
   /** Every layer with its input and output shape for an input shape. */
   shapes(input: Shape): { name: string; layer: Module; input: Shape; output: Shape }[] {
+    checkShape('Sequential', input);
     let shape = input;
     return this.names.map((name, i) => {
       const before = shape;
@@ -140,7 +149,7 @@ export class Sequential extends Module implements LayeredModel {
 
   private indexOf(name: string): number {
     const place = this.names.indexOf(name);
-    if (place < 0) throw new ValueError(unknownLayer(name, this.names));
+    if (place < 0) throw new ValueError(`there is no layer ${show(name)}; the layers are ${this.names.join(', ')}`);
     return place;
   }
 }

@@ -1,6 +1,8 @@
 /** What a network is made of, by arithmetic alone: shapes, parameters, multiply-adds, memory and receptive fields, a row a layer. */
+import { arrayOf, checkArgument, finite, instanceOf, orNull, rule } from '../backend/validate.js';
 import { type Shape, sizeOf } from '../tensor/index.js';
-import { type Module, type Reach, StateError } from './module.js';
+import { checkShape } from '../tensor/shape.js';
+import { Module, type Reach, StateError, type WindowGeometry } from './module.js';
 import type { LayeredModel } from './sequential.js';
 
 /**
@@ -16,12 +18,26 @@ export interface FieldAxis {
 /** Vertical and horizontal; null once a layer has seen everything. */
 export type ReceptiveField = readonly [FieldAxis, FieldAxis] | null;
 
+const axisRule = rule('an axis', (value) => {
+  const { size, jump, start } = (value ?? {}) as FieldAxis;
+  return [size, jump, start].every(Number.isFinite);
+});
+const fieldRule = orNull(rule('a receptive field: two axes { size, jump, start }', arrayOf(axisRule, 2, 2).test));
+const reachRule = rule("'point', 'global' or a window { kernel, stride, padding, dilation }", (value) => {
+  if (value === 'point' || value === 'global') return true;
+  const { kernel, stride, padding, dilation } = (value ?? {}) as WindowGeometry;
+  return [kernel, stride, padding, dilation].every((each) => arrayOf(finite(), 2, 2).test(each));
+});
+const modelRule = rule('a network with named layers', (value) => typeof (value as LayeredModel | null)?.layerNames === 'function');
+
 const PIXEL: FieldAxis = { size: 1, jump: 1, start: 0 };
 /** What a pixel of the input sees of it: itself. */
 export const PIXEL_FIELD: ReceptiveField = [PIXEL, PIXEL];
 
 /** The field of a layer with this reach, from its input's. */
 export function growField(field: ReceptiveField, reach: Reach): ReceptiveField {
+  checkArgument('growField', 'the field', field, fieldRule);
+  checkArgument('growField', 'the reach', reach, reachRule);
   if (field === null || reach === 'global') return null;
   if (reach === 'point') return field;
   const axis = (i: 0 | 1): FieldAxis => ({
@@ -49,10 +65,15 @@ export const fieldOfRow = (layers: readonly Module[]): ReceptiveField =>
  *
  * @throws ValueError where there is no such layer
  */
-export const receptiveField = (model: LayeredModel, layer: string): ReceptiveField => model.receptiveField?.(layer) ?? null;
+export function receptiveField(model: LayeredModel, layer: string): ReceptiveField {
+  checkArgument('receptiveField', 'model', model, modelRule);
+  return model.receptiveField?.(layer) ?? null;
+}
 
 /** The patch [y0, x0, y1, x1] (end exclusive, clipped to the image) that the activation at (y, x) sees. */
 export function patchOf(field: ReceptiveField, y: number, x: number, height: number, width: number): [number, number, number, number] {
+  checkArgument('patchOf', 'the field', field, fieldRule);
+  for (const [name, value] of Object.entries({ y, x, height, width })) checkArgument('patchOf', name, value, finite());
   if (field === null) return [0, 0, height, width];
   const span = (axis: FieldAxis, place: number, extent: number): [number, number] => {
     const start = axis.start + place * axis.jump;
@@ -82,6 +103,8 @@ export interface LayerSummary {
  * @throws StateError for a model that does not describe itself
  */
 export function summarize(model: LayeredModel, input: Shape): LayerSummary[] {
+  checkArgument('summarize', 'model', model, modelRule);
+  checkShape('summarize', input);
   if (!model.summarize) throw new StateError('summarize: this model has no method `summarize` to describe itself');
   return model.summarize(input);
 }
@@ -104,6 +127,10 @@ export function summarizeRow(row: readonly { name: string; layer: Module; input:
 }
 
 /** Whether a layer's maps are what a convolution found, be it ours or one of an ONNX graph. */
-export const isConvolution = ({ kind }: Pick<LayerSummary, 'kind'>): boolean => kind === 'Conv2d' || kind === 'Conv';
+export const isConvolution = (layer: Pick<LayerSummary, 'kind'>): boolean => ['Conv2d', 'Conv'].includes(layer?.kind);
 
-export const countParameters = (module: Module): number => module.parameters().reduce((sum, p) => sum + p.size, 0);
+/** Number of elements of all parameters. */
+export function countParameters(module: Module): number {
+  checkArgument('countParameters', 'module', module, instanceOf(Module));
+  return module.parameters().reduce((sum, p) => sum + p.size, 0);
+}

@@ -1,6 +1,8 @@
 /** What a program's time goes to: a row for each kernel, shape and layer, the time outside of all kernels, and memory. */
 import type { Backend, BackendInfo } from '../backend/backend.js';
+import { checkArgument, checkOptions, func } from '../backend/validate.js';
 import { defaultBackend } from '../tensor/index.js';
+import { backendRule } from '../tensor/tensor.js';
 import { type Recording, record } from './recorder.js';
 import { type TableOptions, tableOf } from './table.js';
 import { type Trace, traceOf } from './trace.js';
@@ -58,10 +60,12 @@ export interface Profile {
  * queueing takes.
  *
  * @param options.backend default: the one that `init()` set
- * @throws BackendError where a profile of the same backend has not ended yet
+ * @throws ValueError for what is no function, and for unknown options; BackendError where a profile of the same backend has not ended yet
  */
 export async function profile(fn: () => unknown, options: { backend?: Backend } = {}): Promise<Profile> {
-  const backend = options.backend ?? defaultBackend();
+  checkArgument('profile', 'the function', fn, func);
+  checkOptions('profile', options, { backend: backendRule });
+  const { backend = defaultBackend() } = options;
   const recording = await record(backend, fn);
   const { calls, wallMs } = recording;
   const rows = rowsOf(recording);

@@ -1,4 +1,5 @@
 /** A profile as a table for people. */
+import { checkOptions, integer, positive } from '../backend/validate.js';
 import type { Profile, ProfileRow } from './profile.js';
 
 export interface TableOptions {
@@ -27,6 +28,7 @@ export function tableOf(
   { rows, wallMs, kernelMs, outsideMs, peakBytes, reservedBytes, info }: Measured,
   options: TableOptions = {},
 ): string {
+  checkOptions('profile.text', options, { ceiling: positive, limit: integer() });
   const { ceiling, limit = 40 } = options;
   const shown = rows.slice(0, limit);
   const rest = rows.slice(limit);

@@ -5,11 +5,12 @@
  * saliency, guided backpropagation and the deconvnet are this same walk: they differ in the three words of their `rules`.
  */
 import type { OverlapRule, ReluRule } from '../backend/backend.js';
-import { BackendError, NonFiniteError, ShapeError, ValueError } from '../backend/errors.js';
+import { BackendError, DTypeError, NonFiniteError, ShapeError } from '../backend/errors.js';
+import { arrayOf, boolean, checkArgument, checkOptions, either, oneOf, rule } from '../backend/validate.js';
 import { freedOnFailure, runScope } from './memory.js';
 import { sameShape } from './shape.js';
 import { currentLayer, span, withLayer } from './spans.js';
-import { checkFloat, empty, isTensor, type Tensor } from './tensor.js';
+import { backendsDiffer, checkFloat, empty, isTensor, type Tensor } from './tensor.js';
 
 /** What the walk does where methods disagree. Everything else is the gradient in all of them. */
 export interface BackwardRules {
@@ -89,6 +90,7 @@ export const isRecording = (): boolean => recording;
 
 /** Makes every operation look at its output and throw a `NonFiniteError` at the first NaN or infinity. Slow; for finding faults. */
 export function setNanCheck(on: boolean): void {
+  checkArgument('setNanCheck', 'the argument', on, boolean);
   checkNumbers = on;
 }
 
@@ -159,12 +161,39 @@ export function backward(output: Tensor, options: BackwardOptions = {}): Tensor[
   return span('backward', () => walk(output, options));
 }
 
+/** The output itself may have been disposed of: only its graph is needed. */
+function checkSameKind(output: Tensor, seed: Tensor): void {
+  if (seed.backend !== output.backend) throw backendsDiffer('backward', output, seed);
+  if (seed.dtype !== output.dtype) throw new DTypeError(`backward: the seed is ${seed.dtype}, expected ${output.dtype} as the output`);
+}
+
+const RULES_OF_RULES = {
+  relu: oneOf('mask', 'rectify', 'mask-and-rectify'),
+  normalization: oneOf('gradient', 'pass'),
+  overlap: oneOf('sum', 'last'),
+};
+const tensorRule = rule('a tensor', isTensor);
+const BACKWARD_RULES = {
+  seed: tensorRule,
+  rules: either(
+    oneOf('gradient', 'guided', 'deconvnet'),
+    rule('an object of rules', (value) => typeof value === 'object' && value !== null),
+  ),
+  wrt: arrayOf(tensorRule),
+  keepGraph: boolean,
+};
+
 function walk(output: Tensor, options: BackwardOptions): Tensor[] {
+  checkArgument('backward', 'the output', output, tensorRule);
+  checkOptions('backward', options, BACKWARD_RULES);
   const rules = resolveRules(options.rules ?? 'gradient');
   const { wrt, seed } = options;
   if (!output.requiresGrad)
     throw new BackendError('backward: the tensor does not depend on anything that requires a gradient, or was computed under noGrad()');
-  checkFloat('backward', output, seed);
+  if (seed) {
+    checkFloat('backward', seed);
+    checkSameKind(output, seed);
+  }
   if (seed && !sameShape(seed.shape, output.shape))
     throw new ShapeError(`backward: seed has shape [${seed.shape}], expected [${output.shape}]`);
   if (!seed && output.size !== 1)
@@ -232,9 +261,9 @@ function freedGraphMessage(op: string, by: string): string {
 }
 
 function resolveRules(rules: RulesName | BackwardRules): BackwardRules {
-  const found = typeof rules === 'string' ? RULES[rules] : rules;
-  if (!found) throw new ValueError(`backward: unknown rules '${rules}', expected ${Object.keys(RULES).join(', ')}`);
-  return found;
+  if (typeof rules === 'string') return RULES[rules];
+  checkOptions('backward', rules, RULES_OF_RULES);
+  return { ...RULES.gradient, ...rules };
 }
 
 /** Nodes from the output down, each before the nodes it was computed from. */

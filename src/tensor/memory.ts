@@ -5,7 +5,8 @@
  * numbers on the host (data that the user handed over), in the backend (what kernels wrote), or both (a host buffer in use).
  */
 import type { Backend, DType, Storage, TypedArray } from '../backend/backend.js';
-import { DisposedError, OutOfMemoryError } from '../backend/errors.js';
+import { DisposedError, OutOfMemoryError, ValueError } from '../backend/errors.js';
+import { checkArgument, func } from '../backend/validate.js';
 
 /** Anything that a scope can free at its end. */
 export interface Disposable {
@@ -201,13 +202,15 @@ export function freedOnFailure<T>(fn: () => T, ...given: Disposable[]): T {
 
 /** Runs `fn`; at its end every tensor made inside is freed, but for what it returns and what was kept. */
 export function runScope<T>(by: string, fn: () => T, isMember: (value: unknown) => value is Disposable): T {
+  checkArgument(by, 'the argument', fn, func);
   const scope = new Scope(currentScope);
   currentScope = scope;
   const survivors = new Set<Disposable>();
   try {
     const result = fn();
     if (result instanceof Promise) {
-      throw new TypeError(`${by} was given an async function; compute inside, return tensors, and await their data() outside`);
+      result.catch(() => undefined);
+      throw new ValueError(`${by} was given an async function; compute inside, return tensors, and await their data() outside`);
     }
     collect(result, survivors, isMember, 0);
     return result;

@@ -1,9 +1,10 @@
 /** Seeded, counter-based randomness: a generator is a seed and a place in its stream, so it can be saved and resumed. */
-import { ValueError } from '../backend/errors.js';
+import { anything, checkArgument, checkOptions, instanceOf, integer, oneOf } from '../backend/validate.js';
 
 /** Streams of one seed, 2^48 counts apart and so far enough never to meet: initial weights, dropout masks, order of the data, augmentation. */
 export const STREAMS = { general: 0, init: 1, dropout: 2, order: 3, augment: 4 } as const;
 const STREAM_LENGTH = 2 ** 48;
+const STATE_RULES = { seed: integer(), counter: integer() };
 
 export interface GeneratorState {
   seed: number;
@@ -21,12 +22,14 @@ export class Generator {
     readonly seed: number,
     stream: keyof typeof STREAMS = 'general',
   ) {
-    if (!Number.isSafeInteger(seed) || seed < 0) throw new ValueError(`seed is ${seed}, expected a whole number from 0 to 2^53 - 1`);
+    checkArgument('Generator', 'seed', seed, integer());
+    checkArgument('Generator', 'stream', stream, oneOf(...Object.keys(STREAMS)));
     this.counter = STREAMS[stream] * STREAM_LENGTH;
   }
 
   /** Takes the next `count` words and returns the counter at which they start. */
   take(count: number): number {
+    checkArgument('Generator', 'count', count, integer());
     const start = this.counter;
     this.counter += Math.ceil(count / 4);
     return start;
@@ -37,6 +40,8 @@ export class Generator {
   }
 
   static fromState(state: GeneratorState): Generator {
+    checkOptions('Generator.fromState', state ?? null, STATE_RULES);
+    checkArgument('Generator.fromState', 'counter', state.counter, STATE_RULES.counter);
     const generator = new Generator(state.seed);
     generator.counter = state.counter;
     return generator;
@@ -48,6 +53,7 @@ let dropoutMasks = new Generator(0, 'dropout');
 
 /** Seeds what `randn`, `uniform` and dropout draw from when they are given no generator. The seed is 0 at the start. */
 export function manualSeed(seed: number): void {
+  checkArgument('manualSeed', 'seed', seed, integer());
   general = new Generator(seed);
   dropoutMasks = new Generator(seed, 'dropout');
 }
@@ -58,9 +64,14 @@ export function getRandomState(): { general: GeneratorState; dropout: GeneratorS
 }
 
 export function setRandomState(state: { general: GeneratorState; dropout: GeneratorState }): void {
-  general = Generator.fromState(state.general);
-  dropoutMasks = Generator.fromState(state.dropout);
+  checkOptions('setRandomState', state ?? null, { general: anything, dropout: anything });
+  const [first, second] = [Generator.fromState(state.general), Generator.fromState(state.dropout)];
+  general = first;
+  dropoutMasks = second;
 }
+
+/** @internal The rule for options that take a generator. */
+export const generatorRule = instanceOf(Generator);
 
 export const defaultGenerator = (): Generator => general;
 export const dropoutGenerator = (): Generator => dropoutMasks;

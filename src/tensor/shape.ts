@@ -1,10 +1,17 @@
 /** Shapes as plain arrays: sizes, strides, broadcasting, reduced and permuted views. Nothing here touches numbers. */
 import { ShapeError } from '../backend/errors.js';
 import type { BroadcastParams, ReduceParams } from '../backend/params.js';
+import { show } from '../backend/validate.js';
 
 export type Shape = readonly number[];
 
+/** Number of elements of a tensor of this shape. @throws ShapeError for what is no shape */
 export function sizeOf(shape: Shape): number {
+  checkShape('sizeOf', shape);
+  return elementsIn(shape);
+}
+
+function elementsIn(shape: Shape): number {
   let size = 1;
   for (const extent of shape) size *= extent;
   return size;
@@ -14,10 +21,22 @@ export function sameShape(a: Shape, b: Shape): boolean {
   return a.length === b.length && a.every((extent, i) => extent === b[i]);
 }
 
+/** As in PyTorch. Kernels are handed tables of axes, which must fit their buffer. */
+const MOST_AXES = 64;
+
+/** @throws ShapeError unless it is an array of at most 64 extents, whole numbers of at least 0, whose product is exact */
 export function checkShape(op: string, shape: Shape): void {
-  for (const extent of shape) {
-    if (!Number.isInteger(extent) || extent < 0) throw new ShapeError(`${op}: shape [${shape}] must hold whole numbers of at least 0`);
+  let count = 1;
+  let valid = Array.isArray(shape);
+  for (let i = 0; valid && i < shape.length; i++) {
+    valid = Number.isInteger(shape[i]) && shape[i] >= 0;
+    if (valid) count *= shape[i] || 1;
   }
+  if (!valid) throw new ShapeError(`${op}: the shape is ${show(shape)}, expected an array of whole numbers of at least 0`);
+  if (count > Number.MAX_SAFE_INTEGER || shape.length > MOST_AXES)
+    throw new ShapeError(
+      `${op}: the shape ${show(shape)} has ${count} elements on ${shape.length} axes, expected at most 2^53 - 1 on ${MOST_AXES} axes`,
+    );
 }
 
 /** Strides, in elements, of a contiguous row-major tensor. */
@@ -33,9 +52,9 @@ export function stridesOf(shape: Shape): number[] {
 
 /** The axis as a number from 0; negative axes count from the end. */
 export function normalizeAxis(op: string, axis: number, rank: number): number {
-  const normal = axis < 0 ? axis + rank : axis;
+  const normal = Number.isInteger(axis) && axis < 0 ? axis + rank : axis;
   if (!Number.isInteger(axis) || normal < 0 || normal >= Math.max(rank, 1)) {
-    throw new ShapeError(`${op}: axis ${axis} does not exist in a tensor of rank ${rank}`);
+    throw new ShapeError(`${op}: axis ${show(axis)} does not exist in a tensor of rank ${rank}`);
   }
   return normal;
 }
@@ -82,10 +101,17 @@ export function broadcastParams(shape: Shape, a: Shape, b: Shape): BroadcastPara
   return merged;
 }
 
+/** One axis or several as an array. @throws ShapeError for anything else */
+export function axesList(op: string, axes: number | readonly number[]): readonly number[] {
+  if (typeof axes === 'number') return [axes];
+  if (!Array.isArray(axes)) throw new ShapeError(`${op}: axes are ${show(axes)}, expected a whole number or an array of them`);
+  return Array.from(axes);
+}
+
 /** The axes to reduce, sorted; all of them by default. */
 export function reducedAxes(op: string, shape: Shape, axes?: number | readonly number[]): number[] {
   if (axes === undefined) return shape.map((_, i) => i);
-  const list = typeof axes === 'number' ? [axes] : axes;
+  const list = axesList(op, axes);
   const normal = list.map((axis) => normalizeAxis(op, axis, shape.length)).sort((x, y) => x - y);
   if (new Set(normal).size !== normal.length) throw new ShapeError(`${op}: axes [${list}] name an axis twice`);
   return normal;

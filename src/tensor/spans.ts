@@ -3,6 +3,8 @@
  * listener, the profiler, hears of each beginning and end. With nobody listening this costs next to nothing.
  */
 
+import { checkArgument, func } from '../backend/validate.js';
+
 /** Hears of stretches of work. They are nested: each ends before the one around it. */
 export interface SpanListener {
   begin(name: string): void;
@@ -33,6 +35,7 @@ export function withLayer<T>(path: string, fn: () => T, name = path): T {
 
 /** Runs `fn` as a stretch of work with a name. */
 export function span<T>(name: string, fn: () => T): T {
+  checkArgument('span', 'the function', fn, func);
   const hearing = listener;
   if (!hearing) return fn();
   hearing.begin(name);

@@ -4,10 +4,24 @@
  * Arithmetic methods are added in `methods.ts`; recording and walking the graph are in `autograd.ts`.
  */
 import type { Backend, DType, Storage, TypedArray } from '../backend/backend.js';
-import { BackendError, DisposedError, DTypeError, ShapeError } from '../backend/errors.js';
+import { BackendError, DisposedError, DTypeError, ShapeError, ValueError } from '../backend/errors.js';
+import {
+  anything,
+  boolean,
+  checkArgument,
+  checkOptions,
+  finite,
+  func,
+  isTypedArray,
+  type Rule,
+  type Rules,
+  rule,
+  show,
+  unknownName,
+} from '../backend/validate.js';
 import type { GraphNode } from './autograd.js';
 import { allocatingFor, Buffer, type Claim, claimFor, type Disposable, enterScope, enterStep, freedMessage, runScope } from './memory.js';
-import { defaultGenerator, type Generator } from './random.js';
+import { defaultGenerator, type Generator, generatorRule } from './random.js';
 import { checkShape, type Shape, sizeOf } from './shape.js';
 
 export interface TensorOptions {
@@ -19,10 +33,30 @@ export interface TensorOptions {
   backend?: Backend;
 }
 
+const ARRAYS = { float32: Float32Array, float64: Float64Array, int32: Int32Array, uint8: Uint8Array } as const;
+/** Smallest and largest number of the whole-number types. */
+const RANGES: Partial<Record<DType, readonly [number, number]>> = { int32: [-(2 ** 31), 2 ** 31 - 1], uint8: [0, 255] };
+
+/** @internal @throws DTypeError for an unknown type */
+export function checkDtype(op: string, dtype: DType): void {
+  if (typeof dtype !== 'string' || !Object.hasOwn(ARRAYS, dtype))
+    throw new DTypeError(unknownName(op, 'dtype', dtype, Object.keys(ARRAYS)));
+}
+/** @internal */
+export const backendRule: Rule = rule('a backend, made by createBackend', (value) => {
+  const { allocate, info } = (value ?? {}) as Partial<Backend>;
+  return typeof allocate === 'function' && typeof info === 'function';
+});
+/** @internal NaN and infinities included. */
+export const anyNumber: Rule = rule('a number', (value) => typeof value === 'number');
+const TENSOR_RULES: Rules = { requiresGrad: boolean, dtype: anything, backend: backendRule };
+const RANDOM_RULES: Rules = { ...TENSOR_RULES, generator: generatorRule };
+
 let fallbackBackend: Backend | null = null;
 
 /** Sets the backend that new tensors live on. `init()` calls it; tensors made before keep theirs. */
 export function setDefaultBackend(backend: Backend | null): void {
+  if (backend !== null) checkArgument('setDefaultBackend', 'backend', backend, backendRule);
   fallbackBackend = backend;
 }
 
@@ -34,6 +68,8 @@ export function defaultBackend(): Backend {
 
 /** Runs `fn` with another default backend. */
 export function withBackend<T>(backend: Backend, fn: () => T): T {
+  checkArgument('withBackend', 'backend', backend, backendRule);
+  checkArgument('withBackend', 'the function', fn, func);
   const before = fallbackBackend;
   fallbackBackend = backend;
   try {
@@ -64,6 +100,7 @@ export class Tensor implements Disposable {
     public requiresGrad = false,
     scoped = true,
   ) {
+    if (!(buffer instanceof Buffer)) throw new ValueError('Tensor: the constructor is internal; use tensor(data, shape), zeros, …');
     this.claim = claimFor(this, buffer);
     if (scoped) enterScope(this);
     else enterStep(this);
@@ -136,9 +173,11 @@ export class Tensor implements Disposable {
   /** Overwrites the numbers; the shape stays. */
   set(data: TypedArray | readonly number[]): this {
     this.checkAlive();
-    if (data.length !== this.size)
-      throw new ShapeError(`set: got ${data.length} numbers, a tensor of shape [${this.shape}] holds ${this.size}`);
-    this.backend.write(this.buffer.ownedByBackend(), toTypedArray(data, this.dtype));
+    const flat = isTypedArray(data) ? data : read('set', data).flat;
+    if (flat.length !== this.size)
+      throw new ShapeError(`set: got ${flat.length} numbers, a tensor of shape [${this.shape}] holds ${this.size}`);
+    const numbers = toTypedArray(flat, this.dtype, 'set');
+    this.backend.write(this.buffer.ownedByBackend(), numbers);
     return this;
   }
 
@@ -187,7 +226,8 @@ export class Tensor implements Disposable {
     return `Tensor(${this.dtype} [${this.shape}] on ${this.backend.name}${this.requiresGrad ? ', requiresGrad' : ''}${this.disposed ? ', freed' : ''})`;
   }
 
-  private checkAlive(): void {
+  /** @internal @throws DisposedError where the memory was given back */
+  checkAlive(): void {
     if (this.freedBy) throw new DisposedError(`tensor of shape [${this.shape}]: ${freedMessage(this.freedBy)}`);
   }
 
@@ -205,38 +245,63 @@ type Nested = number | readonly Nested[];
  * the tensor is used, and the backend's copy is given back after `backward()`, so that fresh inputs each step cost nothing.
  */
 export function tensor(data: TypedArray | Nested, shape?: Shape, options: TensorOptions = {}): Tensor {
-  const nested = !ArrayBuffer.isView(data);
-  const dims = shape ?? (nested ? nestedShape(data) : [data.length]);
+  checkOptions('tensor', options, TENSOR_RULES);
+  const given = isTypedArray(data) ? { flat: data as TypedArray, shape: [data.length] } : read('tensor', data);
+  const { flat } = given;
+  const dims = shape === undefined ? given.shape : shape;
   checkShape('tensor', dims);
-  const flat = nested ? flatten(data) : data;
   if (flat.length !== sizeOf(dims)) throw new ShapeError(`tensor: got ${flat.length} numbers, shape [${dims}] holds ${sizeOf(dims)}`);
-  const dtype = options.dtype ?? (nested ? 'float32' : dtypeOf(data));
-  if (options.requiresGrad && dtype !== 'float32' && dtype !== 'float64')
-    throw new DTypeError(`tensor: a ${dtype} tensor cannot require a gradient`);
+  const dtype = options.dtype ?? (isTypedArray(data) ? dtypeOf(data as TypedArray) : 'float32');
+  checkGradient('tensor', dtype, options);
   const host = toTypedArray(flat, dtype);
-  const copy = host === (data as unknown) ? host.slice() : host;
-  return fromHost(copy, dims, options);
+  return fromHost(host === (data as unknown) ? host.slice() : host, dims, options);
 }
 
 /** @internal A tensor over a typed array that nobody else changes. */
 export function fromHost(host: TypedArray, shape: Shape, options: TensorOptions = {}): Tensor {
+  checkOptions('fromHost', options, TENSOR_RULES);
+  checkShape('fromHost', shape);
+  const dtype = dtypeOf(host);
+  if (host.length !== sizeOf(shape)) throw new ShapeError(`fromHost: got ${host.length} numbers, shape [${shape}] holds ${sizeOf(shape)}`);
   const backend = options.backend ?? defaultBackend();
-  return new Tensor([...shape], new Buffer(backend, dtypeOf(host), host.length, host), options.requiresGrad ?? false);
+  return new Tensor([...shape], new Buffer(backend, dtype, host.length, host), options.requiresGrad ?? false);
 }
 
 /** @internal A tensor for a kernel to write. */
 export function empty(op: string, shape: Shape, dtype: DType, backend: Backend, scoped = true): Tensor {
+  checkShape(op, shape);
   allocatingFor(op);
   return new Tensor(shape, new Buffer(backend, dtype, sizeOf(shape), null), false, scoped);
 }
 
-/** Every element `value`. */
-export function full(shape: Shape, value: number, options: TensorOptions = {}): Tensor {
-  checkShape('full', shape);
-  const result = empty('full', [...shape], options.dtype ?? 'float32', options.backend ?? defaultBackend());
-  result.backend.fill(result.storage, value);
-  result.requiresGrad = options.requiresGrad ?? false;
+/** A new tensor of checked shape and options; `fill` writes its numbers. */
+function filled(op: string, shape: Shape, options: TensorOptions, rules: Rules, fill: (result: Tensor, dtype: DType) => void): Tensor {
+  checkOptions(op, options, rules);
+  checkShape(op, shape);
+  const { dtype = 'float32', backend = defaultBackend(), requiresGrad = false } = options;
+  checkGradient(op, dtype, options);
+  const result = empty(op, [...shape], dtype, backend);
+  try {
+    fill(result, dtype);
+  } catch (error) {
+    result.dispose();
+    throw error;
+  }
+  result.requiresGrad = requiresGrad;
   return result;
+}
+
+/**
+ * Every element `value`.
+ *
+ * @throws ShapeError, ValueError, DTypeError for a value that the type cannot hold
+ */
+export function full(shape: Shape, value: number, options: TensorOptions = {}): Tensor {
+  checkArgument('full', 'value', value, anyNumber);
+  return filled('full', shape, options, TENSOR_RULES, (result, dtype) => {
+    checkScalar('full', value, dtype);
+    result.backend.fill(result.storage, value);
+  });
 }
 
 export const zeros = (shape: Shape, options?: TensorOptions): Tensor => full(shape, 0, options);
@@ -247,46 +312,52 @@ export interface RandomOptions extends TensorOptions {
   generator?: Generator;
 }
 
+const NORMAL_RULES: Rules = { ...RANDOM_RULES, mean: finite(), std: finite(0) };
+const UNIFORM_RULES: Rules = { ...RANDOM_RULES, low: finite(), high: finite() };
+
 /** Normal deviates, mean 0 and standard deviation 1 unless given. */
 export function randn(shape: Shape, options: RandomOptions & { mean?: number; std?: number } = {}): Tensor {
-  checkShape('randn', shape);
-  const result = empty('randn', [...shape], options.dtype ?? 'float32', options.backend ?? defaultBackend());
-  const generator = options.generator ?? defaultGenerator();
-  result.backend.normal(result.storage, generator.seed, generator.take(result.size), options.mean ?? 0, options.std ?? 1);
-  result.requiresGrad = options.requiresGrad ?? false;
-  return result;
+  return filled('randn', shape, options, NORMAL_RULES, (result) => {
+    checkFloat('randn', result);
+    const { generator = defaultGenerator(), mean = 0, std = 1 } = options;
+    result.backend.normal(result.storage, generator.seed, generator.take(result.size), mean, std);
+  });
 }
 
 /** Numbers spread evenly over [low, high), [0, 1) unless given. */
 export function uniform(shape: Shape, options: RandomOptions & { low?: number; high?: number } = {}): Tensor {
-  checkShape('uniform', shape);
-  const result = empty('uniform', [...shape], options.dtype ?? 'float32', options.backend ?? defaultBackend());
-  const generator = options.generator ?? defaultGenerator();
-  result.backend.uniform(result.storage, generator.seed, generator.take(result.size), options.low ?? 0, options.high ?? 1);
-  result.requiresGrad = options.requiresGrad ?? false;
-  return result;
+  return filled('uniform', shape, options, UNIFORM_RULES, (result) => {
+    checkFloat('uniform', result);
+    const { generator = defaultGenerator(), low = 0, high = 1 } = options;
+    if (low > high) throw new ValueError(`uniform: low is ${low} and high is ${high}, expected low to be at most high`);
+    result.backend.uniform(result.storage, generator.seed, generator.take(result.size), low, high);
+  });
 }
 
-function nestedShape(data: Nested): number[] {
+/** More levels of arrays than a shape may have axes: an array that contains itself, for one. */
+const MOST_LEVELS = 64;
+
+/** The numbers of nested arrays in row-major order, with their shape. @throws ShapeError, ValueError for anything but numbers */
+function read(op: string, data: unknown): { flat: number[]; shape: number[] } {
+  const flat: number[] = [];
   const shape: number[] = [];
-  for (let level: Nested = data; typeof level !== 'number'; level = level[0]) {
-    shape.push(level.length);
-    if (level.length === 0) break;
-  }
-  checkRagged(data, shape, 0);
-  return shape;
-}
-
-function flatten(data: Nested, into: number[] = []): number[] {
-  if (typeof data === 'number') into.push(data);
-  else for (const item of data) flatten(item, into);
-  return into;
-}
-
-function checkRagged(data: Nested, shape: Shape, axis: number): void {
-  if (typeof data === 'number' ? axis !== shape.length : data.length !== shape[axis])
-    throw new ShapeError('tensor: nested arrays differ in length or depth');
-  if (typeof data !== 'number') for (const item of data) checkRagged(item, shape, axis + 1);
+  const visit = (level: unknown, depth: number): void => {
+    if (typeof level === 'number') {
+      if (depth !== shape.length) throw new ShapeError(`${op}: nested arrays differ in length or depth`);
+      flat.push(level);
+      return;
+    }
+    if ((!Array.isArray(level) && !isTypedArray(level)) || depth > MOST_LEVELS)
+      throw new ValueError(
+        `${op}: got ${show(level)}${depth > 0 ? ' inside the data' : ''}, expected a typed array, or nested arrays of numbers`,
+      );
+    const { length } = level as ArrayLike<unknown>;
+    if (flat.length === 0 && depth === shape.length) shape.push(length);
+    if (length !== shape[depth]) throw new ShapeError(`${op}: nested arrays differ in length or depth`);
+    for (let i = 0; i < length; i++) visit((level as ArrayLike<unknown>)[i], depth + 1);
+  };
+  visit(data, 0);
+  return { flat, shape };
 }
 
 export function dtypeOf(data: TypedArray): DType {
@@ -294,45 +365,86 @@ export function dtypeOf(data: TypedArray): DType {
   if (data instanceof Int32Array) return 'int32';
   if (data instanceof Uint8Array) return 'uint8';
   if (data instanceof Float64Array) return 'float64';
-  throw new DTypeError(
-    `tensor: got ${Object.prototype.toString.call(data).slice(8, -1)}, expected Float32Array, Int32Array, Uint8Array or an array of numbers`,
-  );
+  throw new DTypeError(`tensor: got ${show(data)}, expected Float32Array, Int32Array, Uint8Array or an array of numbers`);
 }
 
-const ARRAYS = { float32: Float32Array, float64: Float64Array, int32: Int32Array, uint8: Uint8Array } as const;
-
-export function toTypedArray(data: ArrayLike<number> | TypedArray, dtype: DType): TypedArray {
+/**
+ * @internal The numbers in an array of the type: the same array where it has the type already.
+ *
+ * @throws DTypeError for an unknown type; ValueError for numbers that a whole-number type cannot hold, and for a transferred buffer
+ */
+export function toTypedArray(data: ArrayLike<number> | TypedArray, dtype: DType, op = 'tensor'): TypedArray {
+  checkDtype(op, dtype);
   const Wanted = ARRAYS[dtype];
-  if (!Wanted) throw new DTypeError(`tensor: unknown dtype '${dtype}', expected float32, int32, uint8 or float64`);
-  return data instanceof Wanted ? data : Wanted.from(data);
+  if (isTypedArray(data)) {
+    dtypeOf(data as TypedArray);
+    checkAttached(op, data as TypedArray);
+  }
+  if (data instanceof Wanted) return data;
+  const range = RANGES[dtype];
+  if (range)
+    for (let i = 0; i < data.length; i++)
+      if (!isWhole(data[i], range))
+        throw new ValueError(
+          `${op}: number ${i} is ${show(data[i])}, expected whole numbers from ${range[0]} to ${range[1]} for ${dtype}; round them, or use float32`,
+        );
+  return Wanted.from(data);
+}
+
+const isWhole = (value: number, [low, high]: readonly [number, number]) => Number.isInteger(value) && value >= low && value <= high;
+
+/** Arrays over a buffer that was transferred to a worker have length 0, as have those that are empty on purpose. */
+function checkAttached(op: string, data: TypedArray): void {
+  if (data.length > 0) return;
+  try {
+    new Uint8Array(data.buffer);
+  } catch {
+    throw new ValueError(`${op}: the array's buffer was transferred away; pass a copy of the numbers`);
+  }
 }
 
 // Checks that operations share ---------------------------------------------------------------------
 
-/** Throws unless all tensors live on one backend. */
-export function checkSameBackend(op: string, ...tensors: readonly (Tensor | null | undefined)[]): void {
-  let first: Tensor | undefined;
+/** Throws unless all are tensors whose memory was not given back and that live on one backend. */
+export function checkSameBackend(op: string, ...tensors: readonly Tensor[]): void {
+  const [first] = tensors;
   for (const t of tensors) {
-    if (!t) continue;
-    first ??= t;
-    if (t.backend !== first.backend)
-      throw new BackendError(
-        `${op}: tensors live on different backends (${first.backend.name} and ${t.backend.name}); move one with tensor(await t.data(), t.shape, { backend })`,
-      );
+    if (!(t instanceof Tensor)) throw new ValueError(`${op}: got ${show(t)}, expected a tensor; make one with tensor(data, shape)`);
+    t.checkAlive();
+    if (t.backend !== first.backend) throw backendsDiffer(op, first, t);
   }
 }
 
-/** Throws unless all tensors hold floating-point numbers of one type. */
-export function checkFloat(op: string, ...tensors: readonly (Tensor | null | undefined)[]): void {
+/** @internal The error for tensors of two backends. */
+export const backendsDiffer = (op: string, { backend: a }: Tensor, { backend: b }: Tensor): BackendError =>
+  new BackendError(
+    `${op}: tensors live on different backends (${a.name} and ${b.name}); move one with tensor(await t.data(), t.shape, { backend })`,
+  );
+
+export const isFloat = (dtype: DType): boolean => dtype === 'float32' || dtype === 'float64';
+
+/** As `checkSameBackend`, and all must hold floating-point numbers of one type. */
+export function checkFloat(op: string, ...tensors: readonly Tensor[]): void {
   checkSameBackend(op, ...tensors);
-  let first: Tensor | undefined;
+  const [first] = tensors;
   for (const t of tensors) {
-    if (!t) continue;
-    first ??= t;
-    if (t.dtype !== 'float32' && t.dtype !== 'float64')
-      throw new DTypeError(`${op}: got a ${t.dtype} tensor, expected float32; use cast('float32')`);
+    if (!isFloat(t.dtype)) throw new DTypeError(`${op}: got a ${t.dtype} tensor, expected float32; use cast('float32')`);
     if (t.dtype !== first.dtype) throw new DTypeError(`${op}: got ${first.dtype} and ${t.dtype} tensors, expected one type`);
   }
+}
+
+/** Throws a `DTypeError` unless the type can hold the number as it is. */
+export function checkScalar(op: string, value: number, dtype: DType): void {
+  const range = RANGES[dtype];
+  if (range && !isWhole(value, range))
+    throw new DTypeError(
+      `${op}: got the number ${value} for a tensor of type ${dtype}, expected a whole number from ${range[0]} to ${range[1]}; use cast('float32')`,
+    );
+}
+
+function checkGradient(op: string, dtype: DType, { requiresGrad }: TensorOptions): void {
+  checkDtype(op, dtype);
+  if (requiresGrad && !isFloat(dtype)) throw new DTypeError(`${op}: a ${dtype} tensor cannot require a gradient`);
 }
 
 // Scopes ----------------------------------------------------------------------------------------

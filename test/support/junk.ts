@@ -91,7 +91,6 @@ const KINDS: readonly (() => unknown)[] = [
   () => /junk/,
   () => new Error('junk'),
   () => new Stranger(),
-  () => Stranger,
   () => () => undefined,
   () => () => 1,
   () => async () => 1,

@@ -17,6 +17,7 @@ import {
   sum,
   type Tensor,
   tensor,
+  ValueError,
   withBackend,
   zeros,
 } from '../../src/tensor/index.js';
@@ -249,7 +250,7 @@ describe.each([
 
   it('refuses an async function, whose tensors would be gone before it is done', () => {
     const before = held(reference);
-    expect(() => inside(async () => ones([2]))).toThrow(TypeError);
+    expect(() => inside(async () => ones([2]))).toThrow(ValueError);
     expect(held(reference)).toEqual(before);
   });
 });

@@ -289,7 +289,8 @@ describe(`against plain loops (seed ${seed})`, () => {
     type Product = { m: number; k: number; n: number; transposeA: boolean; transposeB: boolean };
     const shapesOf = ({ m, k, n, transposeA, transposeB }: Product) => [transposeA ? [k, m] : [m, k], transposeB ? [n, k] : [k, n]];
     const property = ({ g, data: [a, b], shapes }: { g: Product; data: Float32Array[]; shapes: Shape[] }) => {
-      const c = matmul(tensor(a, shapes[0]), tensor(b, shapes[1]), g);
+      const { transposeA, transposeB } = g;
+      const c = matmul(tensor(a, shapes[0]), tensor(b, shapes[1]), { transposeA, transposeB });
       const expected = indices([g.m, g.n]).map(([i, j]) => {
         let total = 0;
         for (let q = 0; q < g.k; q++) total += a[g.transposeA ? q * g.m + i : i * g.k + q] * b[g.transposeB ? j * g.k + q : q * g.n + j];

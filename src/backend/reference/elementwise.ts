@@ -114,14 +114,14 @@ export const elementwise: ElementwiseKernels = {
   leakyRelu(y, x, slope) {
     const out = values(y);
     const input = values(x);
-    for (let i = 0; i < out.length; i++) out[i] = input[i] >= 0 ? input[i] : slope * input[i];
+    for (let i = 0; i < out.length; i++) out[i] = input[i] > 0 ? input[i] : slope * input[i];
   },
 
   leakyReluGrad(dx, dy, x, slope) {
     const out = values(dx);
     const signal = values(dy);
     const input = values(x);
-    for (let i = 0; i < out.length; i++) out[i] = input[i] >= 0 ? signal[i] : slope * signal[i];
+    for (let i = 0; i < out.length; i++) out[i] = input[i] > 0 ? signal[i] : slope * signal[i];
   },
 
   clamp(y, x, low, high) {

@@ -1,15 +1,12 @@
 /**
  * Local response normalisation, y = x / s^beta with s = k + alphaOverSize · Σ x² over a window, and its exact gradient.
  *
- * The window reaches ⌊(size − 1) / 2⌋ back and ⌈(size − 1) / 2⌉ ahead, over channels or over both axes of the image, cut
- * off at the border. That is ONNX's rule; PyTorch's is the same for odd sizes and for even ones reaches one further back.
+ * The window reaches `before` places back and `after` places ahead, over channels or over both axes of the image, cut off at
+ * the border.
  */
 import type { Backend, TypedArray } from '../backend.js';
 import type { LrnParams } from '../params.js';
 import { values } from './storage.js';
-
-const reachBack = (p: LrnParams) => Math.floor((p.size - 1) / 2);
-const reachAhead = (p: LrnParams) => Math.ceil((p.size - 1) / 2);
 
 /** Sum over each element's window of one image [C, H, W], `back` places before it to `ahead` places after it. */
 function windowSum(image: Float64Array, back: number, ahead: number, p: LrnParams): Float64Array {
@@ -52,7 +49,7 @@ function sumWithin(image: Float64Array, back: number, ahead: number, p: LrnParam
 function scales(input: TypedArray, start: number, p: LrnParams): Float64Array {
   const squares = new Float64Array(p.c * p.h * p.w);
   for (let i = 0; i < squares.length; i++) squares[i] = input[start + i] ** 2;
-  const s = windowSum(squares, reachBack(p), reachAhead(p), p);
+  const s = windowSum(squares, p.before, p.after, p);
   for (let i = 0; i < s.length; i++) s[i] = p.k + p.alphaOverSize * s[i];
   return s;
 }
@@ -83,7 +80,7 @@ export const normalize: Pick<Backend, 'localResponseNorm' | 'localResponseNormGr
       const start = n * size;
       const s = scales(input, start, p);
       for (let i = 0; i < size; i++) terms[i] = (signal[start + i] * input[start + i]) / s[i] ** (p.beta + 1);
-      const sums = windowSum(terms, reachAhead(p), reachBack(p), p);
+      const sums = windowSum(terms, p.after, p.before, p);
       const factor = 2 * p.alphaOverSize * p.beta;
       for (let i = 0; i < size; i++) out[start + i] = signal[start + i] / s[i] ** p.beta - factor * input[start + i] * sums[i];
     }

@@ -1,6 +1,7 @@
 /** The speed that one thread's arithmetic allows, by a loop that does nothing else: other speeds are given as a share of it. */
 import type { Kernels } from '../../../build/kernels.js';
 import type { BackendInfo } from '../backend.js';
+import { checkArgument, rule } from '../validate.js';
 import { type BuildName, checkRuntime, chooseBuild, compileBuild, instantiate } from './builds.js';
 
 export interface Ceiling {
@@ -42,9 +43,19 @@ export async function createCeiling(): Promise<() => Ceiling> {
 }
 
 /** What a backend's threads can reach together, in GFLOP/s, by the arithmetic that its kernels use. */
-export function ceilingFor({ variant, threads }: BackendInfo, { mulAdd, fma = mulAdd }: Ceiling): number {
+export function ceilingFor(info: BackendInfo, ceiling: Ceiling): number {
+  checkArgument('ceilingFor', 'the info', info, infoRule);
+  checkArgument('ceilingFor', 'the ceiling', ceiling, ceilingRule);
+  const { variant, threads } = info;
+  const { mulAdd, fma = mulAdd } = ceiling;
   return threads * (variant.includes('fma') ? fma : mulAdd);
 }
+
+const infoRule = rule('what backendInfo() returns', (value) => {
+  const { variant, threads } = (value ?? {}) as BackendInfo;
+  return typeof variant === 'string' && typeof threads === 'number';
+});
+const ceilingRule = rule('what createCeiling measured', (value) => typeof (value as Ceiling | null)?.mulAdd === 'number');
 
 /** The fastest of so many runs, in GFLOP/s. */
 function measure({ ceiling }: Kernels, runs: number): number {

@@ -69,8 +69,12 @@ export const conv2d = (
   conv2dPlan: (pass, p, inference = false) => plan(pass, p, { mode: engine.mode, inference }).variant,
 
   conv2d(y, x, w, b, p, relu, inference = false) {
-    if (p.n === 0 || p.o === 0) return;
+    if (y.size === 0) return;
     const [to, from, bias] = [engine.pointer(y), engine.readingPointer(x), b === null ? 0 : engine.readingPointer(b)];
+    if (x.size === 0) {
+      biasAlone(engine, to, y.size, bias, relu, p);
+      return;
+    }
     const { variant } = plan('forward', p, { mode: engine.mode, inference });
     if (variant === 'winograd2x2' || variant === 'winograd4x4') {
       winogradForward(engine, variant === 'winograd2x2' ? 2 : 4, to, from, w, bias, relu, p, inference);
@@ -82,7 +86,11 @@ export const conv2d = (
   },
 
   conv2dInputGrad(dx, dy, w, p) {
-    if (p.n === 0 || p.c === 0) return;
+    if (dx.size === 0) return;
+    if (dy.size === 0) {
+      engine.kernels.zeroFill(engine.pointer(dx), dx.size);
+      return;
+    }
     const [to, from, weights] = [engine.pointer(dx), engine.readingPointer(dy), engine.readingPointer(w)];
     const { variant } = plan('inputGrad', p, { mode: engine.mode, inference: false });
     if (variant === 'winograd2x2') winogradInputGrad(engine, to, from, weights, p);
@@ -91,8 +99,8 @@ export const conv2d = (
   },
 
   conv2dWeightGrad(dw, x, dy, p) {
-    if (p.o === 0 || p.c === 0) return;
-    if (p.n === 0) {
+    if (dw.size === 0) return;
+    if (x.size === 0 || dy.size === 0) {
       engine.kernels.zeroFill(engine.pointer(dw), dw.size);
       return;
     }
@@ -183,6 +191,14 @@ function run(engine: WasmEngine, y: number, x: number, w: number, b: number, rel
 function reserve(engine: WasmEngine, addresses: number, shape: ConvShape): void {
   const numbers = addresses + shape.unitColumns / 16 + KC / 16 + (KC + shape.unitRows) * shape.unitColumns;
   engine.reserveScratch(numbers * 4 + 8 * 64);
+}
+
+/** The result of no inputs: the bias, or 0. */
+function biasAlone(engine: WasmEngine, y: number, size: number, bias: number, relu: boolean, p: ConvParams): void {
+  const { kernels } = engine;
+  kernels.zeroFill(y, size);
+  if (bias !== 0) kernels.channelAdd(y, bias, p.o, p.oh * p.ow, 0, p.n * p.o);
+  if (relu) kernels.relu(y, y, 0, size);
 }
 
 /** Puts the shape where kernels can read it. */

@@ -19,6 +19,8 @@ const LEAST_SCRATCH = 4096;
 type Leading<T> = T extends (...args: infer A) => void ? (A extends [...infer L, number, number] ? L : never) : never;
 type KernelName = keyof Kernels;
 
+const MOST_ELEMENTS = 2 ** 31 - 1;
+
 /** Memory for what is computed from weights and kept, all storages together: four networks of ZFNet's size. */
 const DERIVED_BYTES = 256 * 2 ** 20;
 
@@ -135,6 +137,8 @@ export class WasmEngine {
     const width = BYTES[dtype];
     if (width === undefined) throw new DTypeError(`allocate: the wasm backend has no ${dtype}; use float32, or the reference backend`);
     if (!Number.isInteger(size) || size < 0) throw new ShapeError(`allocate: size is ${size}, expected a whole number of at least 0`);
+    // Kernels count elements in 32 bits, of which only uint8 could have more.
+    if (size > MOST_ELEMENTS) throw new OutOfMemoryError(size * width, this.memory().bytes, this.#live().limitBytes);
     const storage = new WasmStorage(this, dtype, size, this.#take(size * width));
     this.#live().count(size * width, 1);
     return storage;

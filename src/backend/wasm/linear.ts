@@ -30,7 +30,8 @@ export function linearForward(
   relu: boolean,
 ): void {
   if (n === 0 || outFeatures === 0) return;
-  if (n <= FEW_ROWS) {
+  // The kernel for few rows also writes the result of no features: the bias alone.
+  if (n <= FEW_ROWS || inFeatures === 0) {
     const units = Math.ceil(outFeatures / 4);
     // Memory sets the pace here, about eight times slower than arithmetic would.
     const grain = grainOf(units, 16 * n * inFeatures * outFeatures);

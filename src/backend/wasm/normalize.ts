@@ -7,8 +7,7 @@ import type { WasmEngine } from './engine.js';
 /** Most pixels of a tile, as in assembly/normalize.ts. */
 const TILE = 512;
 
-/** The window reaches ⌊(size − 1) / 2⌋ back and ⌈(size − 1) / 2⌉ ahead: ONNX's rule. */
-const window = (p: LrnParams) => [Math.floor((p.size - 1) / 2), Math.ceil((p.size - 1) / 2), p.alphaOverSize, p.beta, p.k] as const;
+const window = (p: LrnParams) => [p.before, p.after, p.alphaOverSize, p.beta, p.k] as const;
 
 export function normalize(engine: WasmEngine): Pick<Backend, 'localResponseNorm' | 'localResponseNormGrad'> {
   function across(name: 'lrnAcross' | 'lrnAcrossGrad', images: readonly Storage[], p: LrnParams): void {
@@ -23,7 +22,7 @@ export function normalize(engine: WasmEngine): Pick<Backend, 'localResponseNorm'
   /** Scratch: a row with zeros on both sides, then two planes of whole vectors: see assembly/normalize.ts. */
   function within(name: 'lrnWithin' | 'lrnWithinGrad', images: readonly Storage[], p: LrnParams): void {
     const row = Math.ceil(p.w / 4) * 16;
-    engine.reserveScratch(row + Math.ceil(p.size / 4) * 32 + 64 + 2 * p.h * row);
+    engine.reserveScratch(row + Math.ceil((p.before + p.after + 1) / 4) * 32 + 64 + 2 * p.h * row);
     const pointers = images.map((image) => engine.pointer(image)) as [number, number, number];
     engine.parallel(name, p.n * p.c, HEAVY_GRAIN / (p.h * p.w), ...pointers, p.h, p.w, ...window(p));
   }

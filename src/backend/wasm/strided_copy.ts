@@ -20,7 +20,7 @@ function* positions(axes: readonly Axis[], offsetA = 0, offsetB = 0): Generator<
 export const stridedCopy = (engine: WasmEngine): Pick<Backend, 'stridedCopy'> => ({
   stridedCopy(y, x, { shape, yOffset, yStrides, xOffset, xStrides }) {
     engine.expect('stridedCopy', x.dtype, y);
-    if (shape.includes(0)) return;
+    if (y.size === 0 || shape.includes(0)) return;
     // Written in the order of y's memory, so that its rows are as long as can be.
     const order = axesOf(shape, yStrides, xStrides).sort((a, b) => Math.abs(b[1]) - Math.abs(a[1]));
     const axes = mergeAxes(order);

@@ -1,5 +1,8 @@
 /** Layers that work on each activation by itself, and dropout. */
-import { dropout, type Generator, leakyRelu, relu, sigmoid, softmax, type Tensor, tanh, ValueError } from '../../tensor/index.js';
+import { checkArgument, finite } from '../../backend/validate.js';
+import { dropout, type Generator, leakyRelu, relu, sigmoid, softmax, type Tensor, tanh } from '../../tensor/index.js';
+import { probabilityRule } from '../../tensor/ops/dropout.js';
+import { generatorRule } from '../../tensor/random.js';
 import { Module } from '../module.js';
 
 /** max(x, 0). Inside a `Sequential`, behind a convolution or a linear layer, it runs in that layer's kernel. */
@@ -12,6 +15,7 @@ export class ReLU extends Module {
 export class LeakyReLU extends Module {
   constructor(readonly slope = 0.01) {
     super();
+    checkArgument('LeakyReLU', 'slope', slope, finite());
   }
 
   forward(x: Tensor): Tensor {
@@ -45,8 +49,8 @@ export class Dropout extends Module {
     private readonly generator?: Generator,
   ) {
     super();
-    if (!(probability >= 0 && probability < 1))
-      throw new ValueError(`dropout: probability is ${probability}, expected at least 0 and below 1`);
+    checkArgument('Dropout', 'probability', probability, probabilityRule);
+    if (generator !== undefined) checkArgument('Dropout', 'generator', generator, generatorRule);
   }
 
   forward(x: Tensor): Tensor {

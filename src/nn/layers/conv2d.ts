@@ -1,4 +1,7 @@
 /** Convolution as a layer, and its transpose. */
+
+import { CONV_RULES, pair, pairOf } from '../../backend/params.js';
+import { boolean, checkArgument, checkOptions, integer } from '../../backend/validate.js';
 import {
   type ConvOptions,
   type ConvTranspose2dOptions,
@@ -8,15 +11,33 @@ import {
   convTransposeParams,
   type Pair,
   type Shape,
+  ShapeError,
   type Tensor,
   zeros,
 } from '../../tensor/index.js';
-import { pytorchDefault } from '../init.js';
+import { uniformWeight } from '../init.js';
 import { Module, parameter, type Reach, type WindowGeometry } from '../module.js';
 
-const pair = (value: Pair): readonly [number, number] => (typeof value === 'number' ? [value, value] : value);
+const CONV2D_RULES = { ...CONV_RULES, bias: boolean };
+const CONV_TRANSPOSE2D_RULES = { ...CONV2D_RULES, outputPadding: pairOf(0) };
 
-/** PyTorch `Conv2d`: weight [out, in / groups, KH, KW], bias [out]. Initialised as PyTorch does; see `initialize` for others. */
+/** @throws ValueError, ShapeError for channels that are no whole numbers or cannot be split into the groups */
+function checkChannels(op: string, inChannels: number, outChannels: number, groups = 1): void {
+  checkArgument(op, 'inChannels', inChannels, integer(0, 2 ** 31 - 1));
+  checkArgument(op, 'outChannels', outChannels, integer(0, 2 ** 31 - 1));
+  if (inChannels % groups !== 0 || outChannels % groups !== 0)
+    throw new ShapeError(`${op}: ${inChannels} and ${outChannels} channels cannot be split into ${groups} groups`);
+}
+
+/** The options that are the operation's, without those that only the layer has. */
+const forOperation = <T extends { bias?: boolean }>({ bias: _, ...rest }: T): Omit<T, 'bias'> => rest;
+
+/**
+ * PyTorch `Conv2d`: weight [out, in / groups, KH, KW], bias [out]. Weights start uniform within ±1 / √(in / groups · KH · KW), as
+ * PyTorch's do; biases start at 0, where PyTorch draws them from the same range. See `initialize` for other schemes.
+ *
+ * @throws ValueError, ShapeError for arguments or options that are no valid geometry
+ */
 export class Conv2d extends Module {
   weight: Tensor;
   bias: Tensor | null;
@@ -28,14 +49,15 @@ export class Conv2d extends Module {
     readonly options: ConvOptions & { bias?: boolean } = {},
   ) {
     super();
-    const shape = [outChannels, inChannels / (options.groups ?? 1), ...pair(kernel)];
-    this.weight = pytorchDefault(shape);
+    checkOptions('Conv2d', options, CONV2D_RULES);
+    checkChannels('Conv2d', inChannels, outChannels, options.groups);
+    this.weight = uniformWeight([outChannels, inChannels / (options.groups ?? 1), ...pair('Conv2d', 'kernel', kernel, 1)]);
     this.bias = options.bias === false ? null : parameter(zeros([outChannels]));
   }
 
   /** @param x [N, inChannels, H, W] */
   forward(x: Tensor, options: { relu?: boolean } = {}): Tensor {
-    return conv2d(x, this.weight, this.bias, { ...this.options, ...options });
+    return conv2d(x, this.weight, this.bias, { ...forOperation(this.options), ...options });
   }
 
   override outputShape(input: Shape): Shape {
@@ -47,9 +69,9 @@ export class Conv2d extends Module {
     const padding = this.options.padding ?? 0;
     return {
       kernel: [this.weight.shape[2], this.weight.shape[3]],
-      stride: pair(this.options.stride ?? 1),
+      stride: pair('Conv2d', 'stride', this.options.stride, 1, 1),
       padding: typeof padding === 'number' ? [padding, padding] : [padding[0], padding[1]],
-      dilation: pair(this.options.dilation ?? 1),
+      dilation: pair('Conv2d', 'dilation', this.options.dilation, 1, 1),
     };
   }
 
@@ -59,7 +81,11 @@ export class Conv2d extends Module {
   }
 }
 
-/** PyTorch `ConvTranspose2d`: weight [in, out / groups, KH, KW], bias [out]. */
+/**
+ * PyTorch `ConvTranspose2d`: weight [in, out / groups, KH, KW], bias [out]; initial values as for `Conv2d`.
+ *
+ * @throws ValueError, ShapeError for arguments or options that are no valid geometry
+ */
 export class ConvTranspose2d extends Module {
   weight: Tensor;
   bias: Tensor | null;
@@ -71,13 +97,15 @@ export class ConvTranspose2d extends Module {
     readonly options: ConvTranspose2dOptions & { bias?: boolean } = {},
   ) {
     super();
-    this.weight = pytorchDefault([inChannels, outChannels / (options.groups ?? 1), ...pair(kernel)]);
+    checkOptions('ConvTranspose2d', options, CONV_TRANSPOSE2D_RULES);
+    checkChannels('ConvTranspose2d', inChannels, outChannels, options.groups);
+    this.weight = uniformWeight([inChannels, outChannels / (options.groups ?? 1), ...pair('ConvTranspose2d', 'kernel', kernel, 1)]);
     this.bias = options.bias === false ? null : parameter(zeros([outChannels]));
   }
 
   /** @param x [N, inChannels, H, W] */
   forward(x: Tensor): Tensor {
-    return convTranspose2d(x, this.weight, this.bias, this.options);
+    return convTranspose2d(x, this.weight, this.bias, forOperation(this.options));
   }
 
   override outputShape(input: Shape): Shape {
@@ -91,6 +119,7 @@ export class ConvTranspose2d extends Module {
   }
 
   override multiplyAdds(input: Shape): number {
+    this.outputShape(input);
     return input[0] * input[2] * input[3] * this.weight.size;
   }
 }

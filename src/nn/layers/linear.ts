@@ -1,9 +1,16 @@
 /** The fully connected layer, and the flattening before it. */
+import { boolean, checkArgument, checkOptions, integer } from '../../backend/validate.js';
 import { flatten, linear, type Shape, ShapeError, sizeOf, type Tensor, zeros } from '../../tensor/index.js';
-import { pytorchDefault } from '../init.js';
+import { checkShape } from '../../tensor/shape.js';
+import { uniformWeight } from '../init.js';
 import { Module, parameter, type Reach } from '../module.js';
 
-/** PyTorch `Linear`: weight [out, in], bias [out]. Initialised as PyTorch does; see `initialize` for others. */
+/**
+ * PyTorch `Linear`: weight [out, in], bias [out]. Weights start uniform within ±1 / √in, as PyTorch's do; biases start at 0, where
+ * PyTorch draws them from the same range. See `initialize` for other schemes.
+ *
+ * @throws ValueError for feature counts that are no whole numbers, and for unknown options
+ */
 export class Linear extends Module {
   weight: Tensor;
   bias: Tensor | null;
@@ -14,7 +21,10 @@ export class Linear extends Module {
     options: { bias?: boolean } = {},
   ) {
     super();
-    this.weight = pytorchDefault([outFeatures, inFeatures]);
+    checkArgument('Linear', 'inFeatures', inFeatures, integer());
+    checkArgument('Linear', 'outFeatures', outFeatures, integer());
+    checkOptions('Linear', options, { bias: boolean });
+    this.weight = uniformWeight([outFeatures, inFeatures]);
     this.bias = options.bias === false ? null : parameter(zeros([outFeatures]));
   }
 
@@ -24,6 +34,7 @@ export class Linear extends Module {
   }
 
   override outputShape(input: Shape): Shape {
+    checkShape('linear', input);
     if (input.length !== 2 || input[1] !== this.inFeatures)
       throw new ShapeError(`linear: input has shape [${input}], expected [N, ${this.inFeatures}]`);
     return [input[0], this.outFeatures];
@@ -34,7 +45,7 @@ export class Linear extends Module {
   }
 
   override multiplyAdds(input: Shape): number {
-    return input[0] * this.weight.size;
+    return this.outputShape(input)[0] * this.weight.size;
   }
 }
 
@@ -45,6 +56,8 @@ export class Flatten extends Module {
   }
 
   override outputShape(input: Shape): Shape {
+    checkShape('flatten', input);
+    if (input.length < 1) throw new ShapeError('flatten: input has shape [], expected at least one axis');
     return [input[0], sizeOf(input.slice(1))];
   }
 

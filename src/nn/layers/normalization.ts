@@ -1,4 +1,5 @@
 /** Normalisations as layers: contrast, and batch statistics. */
+import { checkArgument, checkOptions, finite, integer } from '../../backend/validate.js';
 import {
   add,
   batchNorm2d,
@@ -15,12 +16,19 @@ import {
   type Tensor,
   zeros,
 } from '../../tensor/index.js';
+import { LRN_RULES, lrnBefore } from '../../tensor/ops/local_response_norm.js';
+import { checkShape } from '../../tensor/shape.js';
+import { checkFloat } from '../../tensor/tensor.js';
 import { Module, parameter, type Reach } from '../module.js';
 
-/** See `localResponseNorm` for the convention: alpha is divided by the window's size. */
+/**
+ * `localResponseNorm` as a layer: alpha is divided by the window's size. PyTorch's `LocalResponseNorm` places the window of an even
+ * size differently: pass `window: 'pytorch'` for it.
+ */
 export class LocalResponseNorm extends Module {
   constructor(readonly options: LrnOptions = {}) {
     super();
+    checkOptions('LocalResponseNorm', options, LRN_RULES);
   }
 
   forward(x: Tensor): Tensor {
@@ -30,7 +38,7 @@ export class LocalResponseNorm extends Module {
   override reach(): Reach {
     if (this.options.region !== 'within') return 'point';
     const size = this.options.size ?? 5;
-    const before = Math.floor((size - 1) / 2);
+    const before = lrnBefore(this.options);
     return { kernel: [size, size], stride: [1, 1], padding: [before, before], dilation: [1, 1] };
   }
 }
@@ -38,7 +46,9 @@ export class LocalResponseNorm extends Module {
 /**
  * PyTorch `BatchNorm2d`: weight, bias, running_mean and running_var, a number a channel. Evaluation takes the running statistics: an
  * affine map, whose gradient carries signals down under every rule. Training takes the batch's own and moves the running
- * ones along by `momentum`.
+ * ones along by `momentum`. As in PyTorch, training needs more than one value per channel: the variance of one value is 0.
+ *
+ * @throws ShapeError in `forward`, for other channels, or for one value per channel in training
  */
 export class BatchNorm2d extends Module {
   weight: Tensor;
@@ -51,6 +61,8 @@ export class BatchNorm2d extends Module {
     readonly options: { epsilon?: number; momentum?: number } = {},
   ) {
     super();
+    checkArgument('BatchNorm2d', 'channels', channels, integer());
+    checkOptions('BatchNorm2d', options, { epsilon: finite(0), momentum: finite(0, 1) });
     this.weight = parameter(ones([channels]));
     this.bias = parameter(zeros([channels]));
     this.running_mean = zeros([channels]).keep();
@@ -63,11 +75,16 @@ export class BatchNorm2d extends Module {
 
   /** @param x [N, channels, H, W] */
   forward(x: Tensor): Tensor {
+    checkFloat('batchNorm2d', x);
     this.outputShape(x.shape);
+    const count = x.size / Math.max(this.channels, 1);
+    if (this.training && count < 2)
+      throw new ShapeError(
+        `batchNorm2d: input has shape [${x.shape}], expected more than one value per channel in training; use a larger batch, or eval()`,
+      );
     if (!this.training) return batchNorm2d(x, this.weight, this.bias, this.running_mean, this.running_var, this.epsilon);
     const average = mean(x, { axes: [0, 2, 3] });
     const variance = mean(square(sub(x, mean(x, { axes: [0, 2, 3], keepDims: true }))), { axes: [0, 2, 3] });
-    const count = x.size / this.channels;
     this.follow(this.running_mean, average, 1);
     // The running variance is the unbiased one, as in PyTorch.
     this.follow(this.running_var, variance, count / Math.max(1, count - 1));
@@ -75,6 +92,7 @@ export class BatchNorm2d extends Module {
   }
 
   override outputShape(input: Shape): Shape {
+    checkShape('batchNorm2d', input);
     if (input.length !== 4 || input[1] !== this.channels)
       throw new ShapeError(`batchNorm2d: input has shape [${input}], expected [N, ${this.channels}, H, W]`);
     return input;

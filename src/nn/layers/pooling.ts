@@ -1,4 +1,6 @@
 /** Pooling layers. */
+import { AVG_POOL_RULES, MAX_POOL_RULES, pair, pairOf } from '../../backend/params.js';
+import { checkArgument, checkOptions, type Rules } from '../../backend/validate.js';
 import {
   avgPool2d,
   type MaxPool2dOptions,
@@ -10,17 +12,17 @@ import {
   ShapeError,
   type Tensor,
 } from '../../tensor/index.js';
+import { checkShape } from '../../tensor/shape.js';
+import { checkFloat } from '../../tensor/tensor.js';
 import { Module, type Reach, type WindowGeometry } from '../module.js';
-
-const pair = (value: Pair): readonly [number, number] => (typeof value === 'number' ? [value, value] : value);
 
 function windowOf(options: PoolOptions): WindowGeometry {
   const padding = options.padding ?? 0;
   return {
-    kernel: pair(options.kernel),
-    stride: pair(options.stride ?? options.kernel),
+    kernel: pair('pooling', 'kernel', options.kernel, 1),
+    stride: pair('pooling', 'stride', options.stride, 1, options.kernel),
     padding: typeof padding === 'number' ? [padding, padding] : [padding[0], padding[1]],
-    dilation: pair(options.dilation ?? 1),
+    dilation: pair('pooling', 'dilation', options.dilation, 1, 1),
   };
 }
 
@@ -29,13 +31,19 @@ function pooledShape(op: string, input: Shape, options: PoolOptions): Shape {
   return [input[0], input[1], p.oh, p.ow];
 }
 
+function poolOptions(op: string, kernel: Pair, options: Omit<PoolOptions, 'kernel'>, rules: Rules): PoolOptions {
+  checkOptions(op, options, rules);
+  checkArgument(op, 'kernel', kernel, pairOf(1));
+  return { ...options, kernel };
+}
+
 /** PyTorch `MaxPool2d`; the stride defaults to the kernel. */
 export class MaxPool2d extends Module {
   readonly options: MaxPool2dOptions;
 
   constructor(kernel: Pair, options: Omit<MaxPool2dOptions, 'kernel'> = {}) {
     super();
-    this.options = { kernel, ...options };
+    this.options = poolOptions('MaxPool2d', kernel, options, MAX_POOL_RULES);
   }
 
   forward(x: Tensor): Tensor {
@@ -57,7 +65,7 @@ export class AvgPool2d extends Module {
 
   constructor(kernel: Pair, options: Omit<PoolOptions, 'kernel'> = {}) {
     super();
-    this.options = { kernel, ...options };
+    this.options = poolOptions('AvgPool2d', kernel, options, AVG_POOL_RULES);
   }
 
   forward(x: Tensor): Tensor {
@@ -80,9 +88,11 @@ export class AvgPool2d extends Module {
 export class AdaptiveAvgPool2d extends Module {
   constructor(readonly outputSize: Pair) {
     super();
+    checkArgument('AdaptiveAvgPool2d', 'outputSize', outputSize, pairOf(1));
   }
 
   forward(x: Tensor): Tensor {
+    checkFloat('adaptiveAvgPool2d', x);
     return avgPool2d(x, this.windowFor(x.shape));
   }
 
@@ -96,9 +106,10 @@ export class AdaptiveAvgPool2d extends Module {
   }
 
   windowFor(input: Shape): PoolOptions {
-    const size = pair(this.outputSize);
+    checkShape('adaptiveAvgPool2d', input);
+    const size = pair('adaptiveAvgPool2d', 'outputSize', this.outputSize, 1);
     const [height, width] = input.slice(-2);
-    if (input.length !== 4 || height % size[0] !== 0 || width % size[1] !== 0)
+    if (input.length !== 4 || height % size[0] !== 0 || width % size[1] !== 0 || height * width === 0)
       throw new ShapeError(
         `adaptiveAvgPool2d: input has shape [${input}], expected [N, C, H, W] with H and W multiples of ${size[0]} and ${size[1]}; use another input size`,
       );

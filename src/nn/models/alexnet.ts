@@ -1,12 +1,15 @@
 /** AlexNet as torchvision has it: the single-column network of Krizhevsky, "One weird trick", 2014. */
+import { checkOptions } from '../../backend/validate.js';
 import { Dropout, ReLU } from '../layers/activation.js';
 import { Conv2d } from '../layers/conv2d.js';
 import { Flatten, Linear } from '../layers/linear.js';
 import { AdaptiveAvgPool2d, MaxPool2d } from '../layers/pooling.js';
 import { Sequential } from '../sequential.js';
+import { CLASSIFIER_RULES } from './options.js';
 
 /** Parameters `features.0.weight` … `classifier.6.bias`; inputs [N, 3, 224, 224]. Layer names `features.0` … in one row. */
 export function alexnet(options: { classes?: number; dropout?: number } = {}): Sequential {
+  checkOptions('alexnet', options, CLASSIFIER_RULES);
   const { classes = 1000, dropout = 0.5 } = options;
   const pool = () => new MaxPool2d(3, { stride: 2 });
   return new Sequential({

@@ -1,4 +1,6 @@
 /** ResNet (He et al. 2015) as torchvision has it. */
+
+import { checkArgument, checkOptions, integer } from '../../backend/validate.js';
 import { add, relu, type Shape, type Tensor } from '../../tensor/index.js';
 import { ReLU } from '../layers/activation.js';
 import { Conv2d } from '../layers/conv2d.js';
@@ -7,6 +9,7 @@ import { BatchNorm2d } from '../layers/normalization.js';
 import { AdaptiveAvgPool2d, MaxPool2d } from '../layers/pooling.js';
 import { Module, type Reach } from '../module.js';
 import { Sequential } from '../sequential.js';
+import { RESNET_RULES } from './options.js';
 
 const conv = (from: number, to: number, kernel: 1 | 3, stride = 1) =>
   new Conv2d(from, to, kernel, { stride, padding: kernel === 3 ? 1 : 0, bias: false });
@@ -22,6 +25,7 @@ export class Residual extends Module {
 
   constructor(layers: Record<string, Module>, from: number, to: number, stride: number) {
     super();
+    for (const [name, value] of Object.entries({ from, to, stride })) checkArgument('Residual', name, value, integer(1));
     this.branch = new Sequential(layers);
     this.downsample = stride === 1 && from === to ? null : new Sequential({ '0': conv(from, to, 1, stride), '1': new BatchNorm2d(to) });
   }
@@ -94,11 +98,9 @@ interface ResnetOptions {
   width?: number;
 }
 
-function resnet(
-  Block: typeof BasicBlock | typeof Bottleneck,
-  blocks: readonly number[],
-  { classes = 1000, width = 1 }: ResnetOptions,
-): Sequential {
+function resnet(Block: typeof BasicBlock | typeof Bottleneck, blocks: readonly number[], options: ResnetOptions): Sequential {
+  checkOptions('resnet', options, RESNET_RULES);
+  const { classes = 1000, width = 1 } = options;
   const scaled = (maps: number) => Math.max(1, Math.round(maps * width));
   let channels = scaled(64);
   const layer = (stage: number): Sequential => {

@@ -1,10 +1,12 @@
 /** VGG (Simonyan & Zisserman 2014) as torchvision has it, without batch normalisation. */
+import { checkOptions } from '../../backend/validate.js';
 import { Dropout, ReLU } from '../layers/activation.js';
 import { Conv2d } from '../layers/conv2d.js';
 import { Flatten, Linear } from '../layers/linear.js';
 import { AdaptiveAvgPool2d, MaxPool2d } from '../layers/pooling.js';
 import type { Module } from '../module.js';
 import { Sequential } from '../sequential.js';
+import { CLASSIFIER_RULES } from './options.js';
 
 /** Maps of each 3×3 convolution; a list a block, a pool behind each. */
 const BLOCKS = {
@@ -37,7 +39,9 @@ interface VggOptions {
   dropout?: number;
 }
 
-function vgg(depth: keyof typeof BLOCKS, { classes = 1000, dropout = 0.5 }: VggOptions): Sequential {
+function vgg(depth: keyof typeof BLOCKS, options: VggOptions): Sequential {
+  checkOptions(`vgg${depth}`, options, CLASSIFIER_RULES);
+  const { classes = 1000, dropout = 0.5 } = options;
   const layers: Record<string, Module> = {};
   let place = 0;
   let channels = 3;

@@ -1,8 +1,25 @@
 /** Learning-rate schedules. Each changes `optimizer.lr` and can be saved and resumed. */
-import { ValueError } from '../../tensor/index.js';
+import { checkArgument, checkOptions, finite, integer, numeric, orNull, positive, type Rules, rule } from '../../backend/validate.js';
 
 interface HasLr {
   lr: number;
+}
+
+/** A measure may be NaN: that is no improvement. */
+const anyNumber = rule('a number', (value) => typeof value === 'number');
+const optimizerRule = rule('an optimiser', (value) => typeof (value as HasLr | null)?.lr === 'number');
+
+/** The optimiser, the options, and those of them that must be there. */
+function checkScheduler(op: string, optimizer: unknown, options: object | undefined, rules: Rules, required?: string): void {
+  checkArgument(op, 'the optimiser', optimizer, optimizerRule);
+  checkOptions(op, required && options === undefined ? null : options, rules);
+  if (required) checkArgument(op, required, (options as Record<string, unknown>)[required], rules[required]);
+}
+
+/** A saved state: every number by its rule. */
+function checkState(op: string, state: unknown, rules: Rules): void {
+  checkOptions(op, state ?? null, rules);
+  for (const name of Object.keys(rules)) checkArgument(op, name, (state as Record<string, unknown>)[name], rules[name]);
 }
 
 /** Multiplies the rate by `gamma` every `stepSize` epochs. PyTorch `StepLR`. */
@@ -13,7 +30,7 @@ export class StepLR {
     private readonly optimizer: HasLr,
     private readonly options: { stepSize: number; gamma?: number },
   ) {
-    if (!(options.stepSize >= 1)) throw new ValueError(`StepLR: stepSize is ${options.stepSize}, expected at least 1`);
+    checkScheduler('StepLR', optimizer, options, { stepSize: integer(1), gamma: finite(0) }, 'stepSize');
   }
 
   /** Call once an epoch. */
@@ -27,6 +44,7 @@ export class StepLR {
   }
 
   loadStateDict(state: Record<string, number>): void {
+    checkState('StepLR.loadStateDict', state, { epoch: integer() });
     this.epoch = state.epoch;
   }
 }
@@ -43,7 +61,7 @@ export class CosineLR {
     private readonly optimizer: HasLr,
     private readonly options: { epochs: number; minLr?: number },
   ) {
-    if (!(options.epochs >= 0)) throw new ValueError(`CosineLR: epochs is ${options.epochs}, expected at least 0`);
+    checkScheduler('CosineLR', optimizer, options, { epochs: finite(0), minLr: finite(0) }, 'epochs');
     this.first = optimizer.lr;
   }
 
@@ -55,6 +73,7 @@ export class CosineLR {
 
   /** From now on as if the first rate had been such that it is `lr` now. */
   restart(lr: number): void {
+    checkArgument('CosineLR.restart', 'lr', lr, finite(0));
     const { minLr = 0 } = this.options;
     this.first = minLr + (lr - minLr) / Math.max(this.share(), Number.EPSILON);
     this.apply();
@@ -66,6 +85,7 @@ export class CosineLR {
 
   /** Sets the rate too: with more epochs than before it is another one. */
   loadStateDict(state: Record<string, number>): void {
+    checkState('CosineLR.loadStateDict', state, { epoch: finite(0), first: finite() });
     this.epoch = state.epoch;
     this.first = state.first;
     this.apply();
@@ -89,6 +109,7 @@ export interface PlateauOptions {
   patience?: number;
   /** An improvement must be at least this share of the best. Default 1e-4. */
   threshold?: number;
+  /** The rate does not fall below this. Default 0. */
   minLr?: number;
 }
 
@@ -103,10 +124,18 @@ export class ReduceLROnPlateau {
   constructor(
     private readonly optimizer: HasLr,
     private readonly options: PlateauOptions = {},
-  ) {}
+  ) {
+    checkScheduler('ReduceLROnPlateau', optimizer, options, {
+      factor: positive,
+      patience: integer(),
+      threshold: finite(0),
+      minLr: finite(0),
+    });
+  }
 
   /** Call once an epoch with the measure. Returns whether the rate was lowered. */
   step(measure: number): boolean {
+    checkArgument('ReduceLROnPlateau.step', 'the measure', measure, anyNumber);
     const { factor = 0.1, patience = 10, threshold = 1e-4, minLr = 0 } = this.options;
     if (measure < this.best * (1 - threshold)) {
       this.best = measure;
@@ -124,6 +153,7 @@ export class ReduceLROnPlateau {
   }
 
   loadStateDict(state: Record<string, number | null>): void {
+    checkOptions('ReduceLROnPlateau.loadStateDict', state ?? null, { best: orNull(numeric), bad: orNull(integer()) });
     this.best = state.best ?? Number.POSITIVE_INFINITY;
     this.bad = state.bad ?? 0;
   }

@@ -1,5 +1,17 @@
 /** Stochastic gradient descent with momentum, and the paper's rule for filters that grow too large. */
-import { span, type Tensor, type TypedArray, ValueError, zeros } from '../../tensor/index.js';
+import {
+  arrayOf,
+  boolean,
+  checkArgument,
+  checkOptions,
+  finite,
+  isTypedArray,
+  positive,
+  type Rule,
+  rule,
+  show,
+} from '../../backend/validate.js';
+import { span, Tensor, type TypedArray, ValueError, zeros } from '../../tensor/index.js';
 
 export interface SgdOptions {
   /** Learning rate. The paper starts at 10⁻². */
@@ -17,6 +29,17 @@ export interface SgdOptions {
   maxFilterRms?: number;
 }
 
+const SGD_RULES = {
+  lr: positive,
+  momentum: rule('a number from 0 to below 1', (value) => typeof value === 'number' && value >= 0 && value < 1),
+  dampening: finite(),
+  weightDecay: finite(0),
+  nesterov: boolean,
+  maxFilterRms: positive,
+};
+const rateRule: Rule = finite(0);
+const velocitiesRule = arrayOf(rule('null or a typed array', (value) => value == null || isTypedArray(value)));
+
 /** PyTorch's `SGD`: v = momentum · v + (1 − dampening) · g, w −= lr · v; the first step sets v = g. */
 export class SGD {
   /** May be changed at any time; schedulers do. */
@@ -27,19 +50,18 @@ export class SGD {
     readonly parameters: readonly Tensor[],
     private readonly options: SgdOptions,
   ) {
+    if (!Array.isArray(parameters) || !parameters.every((each) => each instanceof Tensor))
+      throw new ValueError(`SGD: parameters are ${show(parameters)}, expected an array of tensors; pass model.parameters()`);
+    checkOptions('SGD', options ?? null, SGD_RULES);
+    checkArgument('SGD', 'lr', options.lr, SGD_RULES.lr);
     this.lr = options.lr;
-    if (!(options.lr > 0)) throw new ValueError(`SGD: lr is ${options.lr}, expected more than 0`);
-    if (options.momentum !== undefined && !(options.momentum >= 0 && options.momentum < 1)) {
-      throw new ValueError(`SGD: momentum is ${options.momentum}, expected at least 0 and below 1`);
-    }
     if (options.nesterov && (!options.momentum || options.dampening))
       throw new ValueError('SGD: nesterov needs a momentum and no dampening');
-    if (options.maxFilterRms !== undefined && !(options.maxFilterRms > 0))
-      throw new ValueError(`SGD: maxFilterRms is ${options.maxFilterRms}, expected more than 0`);
   }
 
   /** Changes every parameter that has a gradient. */
   step(): void {
+    checkArgument('SGD', 'lr', this.lr, rateRule);
     span('SGD', () => this.update());
   }
 
@@ -68,9 +90,15 @@ export class SGD {
   }
 
   loadStateDict(state: { lr: number; velocities: readonly (TypedArray | null)[] }): void {
+    checkArgument('SGD.loadStateDict', 'lr', state?.lr, rateRule);
+    checkArgument('SGD.loadStateDict', 'velocities', state.velocities, velocitiesRule);
     if (state.velocities.length !== this.parameters.length) {
       throw new ValueError(`SGD: the state has ${state.velocities.length} velocities, expected ${this.parameters.length}`);
     }
+    state.velocities.forEach((saved, i) => {
+      const { size } = this.parameters[i];
+      if (saved && saved.length !== size) throw new ValueError(`SGD: velocity ${i} has ${saved.length} numbers, expected ${size}`);
+    });
     this.lr = state.lr;
     this.parameters.forEach((w, i) => {
       const saved = state.velocities[i];

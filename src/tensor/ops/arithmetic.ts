@@ -1,21 +1,36 @@
 /** Elementwise arithmetic with broadcasting, by NumPy's rule. */
 import type { BinaryOp } from '../../backend/backend.js';
-import { BackendError, DTypeError } from '../../backend/errors.js';
+import { BackendError, DTypeError, ValueError } from '../../backend/errors.js';
+import { show } from '../../backend/validate.js';
 import { type BackwardFn, record } from '../autograd.js';
 import { broadcastParams, broadcastShape } from '../shape.js';
-import { checkSameBackend, empty, full, type Tensor } from '../tensor.js';
+import { checkSameBackend, checkScalar, empty, full, isFloat, isTensor, type Tensor } from '../tensor.js';
 import { unbroadcast } from './reduce.js';
 
 export type Operand = Tensor | number;
 
-/** One of the two is a tensor; a number becomes one of its type. */
-function operands(op: string, a: Operand, b: Operand): [Tensor, Tensor] {
-  const tensor = typeof a !== 'number' ? a : typeof b !== 'number' ? b : null;
-  if (!tensor) throw new BackendError(`${op}: both operands are plain numbers, expected at least one tensor`);
-  const lift = (value: Operand) => (typeof value === 'number' ? full([], value, { dtype: tensor.dtype, backend: tensor.backend }) : value);
+/** What is defined for whole numbers too. */
+const WHOLE: readonly BinaryOp[] = ['add', 'sub', 'mul', 'max', 'min', 'greater', 'equal'];
+
+/** One of the two is a tensor; a number becomes one of its type, which must be able to hold it. */
+function operands(name: string, op: BinaryOp, a: Operand, b: Operand): [Tensor, Tensor] {
+  for (const each of [a, b])
+    if (typeof each !== 'number' && !isTensor(each))
+      throw new ValueError(`${name}: an operand is ${show(each)}, expected a tensor or a number; make one with tensor(data, shape)`);
+  const known = isTensor(a) ? a : isTensor(b) ? b : null;
+  if (!known) throw new BackendError(`${name}: both operands are plain numbers, expected at least one tensor`);
+  const { dtype, backend } = known;
+  if (!isFloat(dtype) && !(dtype === 'int32' && WHOLE.includes(op)))
+    throw new DTypeError(`${name}: got a ${dtype} tensor, expected float32${WHOLE.includes(op) ? ' or int32' : ''}; use cast('float32')`);
+  known.checkAlive();
+  const lift = (value: Operand) => {
+    if (typeof value !== 'number') return value;
+    checkScalar(name, value, dtype);
+    return full([], value, { dtype, backend });
+  };
   const [x, y] = [lift(a), lift(b)];
-  checkSameBackend(op, x, y);
-  if (x.dtype !== y.dtype) throw new DTypeError(`${op}: got ${x.dtype} and ${y.dtype} tensors, expected one type; use cast()`);
+  checkSameBackend(name, x, y);
+  if (x.dtype !== y.dtype) throw new DTypeError(`${name}: got ${x.dtype} and ${y.dtype} tensors, expected one type; use cast()`);
   return [x, y];
 }
 
@@ -37,7 +52,7 @@ function through(first: Tensor, op: BinaryOp, second: Tensor): Tensor {
 }
 
 function binary(name: string, op: BinaryOp, a: Operand, b: Operand, saves: boolean, backward: BackwardFn): Tensor {
-  const [x, y] = operands(name, a, b);
+  const [x, y] = operands(name, op, a, b);
   const out = compute(name, op, x, y, true);
   const result = record(name, out, [x, y], saves ? [x, y] : [], (dy, saved, needs, rules) => {
     const gradients = backward(dy, saved, needs, rules);
@@ -67,25 +82,45 @@ export const div = (a: Operand, b: Operand): Tensor =>
     needs[1] ? through(through(through(negative(dy), 'mul', a), 'div', b), 'div', b) : null,
   ]);
 
-/** a to the power b, for a > 0, or whole b. ONNX `Pow`. da = dy · b · a^(b − 1), db = dy · a^b · ln a. */
+/**
+ * a to the power b, for a > 0, or whole b. ONNX `Pow`, PyTorch `pow`. da = dy · b · a^(b − 1), which is 0 where b = 0;
+ * db = dy · a^b · ln a, which is 0 where a = 0 and b ≥ 0.
+ */
 export const pow = (a: Operand, b: Operand): Tensor =>
-  binary('pow', 'pow', a, b, true, (dy, [a, b], needs) => {
-    let da: Tensor | null = null;
-    let db: Tensor | null = null;
-    if (needs[0]) {
-      const less = empty('pow backward', b.shape, b.dtype, b.backend, false);
-      b.backend.affine(less.storage, b.storage, 1, -1);
-      da = through(through(step('pow', a, less), 'mul', b), 'mul', dy);
-      less.free('backward()');
-    }
-    if (needs[1]) {
-      const log = empty('pow backward', a.shape, a.dtype, a.backend, false);
-      a.backend.unary(log.storage, a.storage, 'log');
-      db = through(through(step('pow', a, b), 'mul', log), 'mul', dy);
-      log.free('backward()');
-    }
-    return [da, db];
-  });
+  binary('pow', 'pow', a, b, true, (dy, [a, b], needs) => [
+    needs[0] ? powBaseGrad(dy, a, b) : null,
+    needs[1] ? powExponentGrad(dy, a, b) : null,
+  ]);
+
+/** The exponent is b − 1, but 0 where b = 0: otherwise the factor b = 0 would meet an infinity at a = 0. */
+function powBaseGrad(dy: Tensor, a: Tensor, b: Tensor): Tensor {
+  const none = constant(b, 0);
+  const exponent = through(step('equal', b, none), 'add', b);
+  none.free('backward()');
+  b.backend.affine(exponent.storage, exponent.storage, 1, -1);
+  const da = through(through(step('pow', a, exponent), 'mul', b), 'mul', dy);
+  exponent.free('backward()');
+  return da;
+}
+
+/** The base is a, but 1 where a = 0 and b ≥ 0: its logarithm is the 0 that the gradient is there. */
+function powExponentGrad(dy: Tensor, a: Tensor, b: Tensor): Tensor {
+  const none = constant(b, 0);
+  const isZero = step('equal', b, none);
+  const notNegative = through(step('greater', b, none), 'add', isZero);
+  const base = through(through(step('equal', a, none), 'mul', notNegative), 'add', a);
+  const log = empty('pow backward', base.shape, base.dtype, base.backend, false);
+  log.backend.unary(log.storage, base.storage, 'log');
+  const db = through(through(step('pow', base, b), 'mul', log), 'mul', dy);
+  for (const made of [none, isZero, notNegative, base, log]) made.free('backward()');
+  return db;
+}
+
+const constant = (like: Tensor, value: number): Tensor => {
+  const result = empty('pow backward', [], like.dtype, like.backend, false);
+  result.backend.fill(result.storage, value);
+  return result;
+};
 
 /** The larger of the two; a tie sends half the gradient to each. ONNX `Max`, PyTorch `maximum`. */
 export const maximum = (a: Operand, b: Operand): Tensor =>
@@ -118,7 +153,7 @@ export function equal(a: Operand, b: Operand): Tensor {
 }
 
 function compare(op: 'greater' | 'equal', a: Operand, b: Operand): Tensor {
-  const [x, y] = operands(op, a, b);
+  const [x, y] = operands(op, op, a, b);
   const result = compute(op, op, x, y, true);
   if (typeof a === 'number') x.free(op);
   if (typeof b === 'number') y.free(op);

@@ -1,5 +1,6 @@
 /** Batch normalisation by given statistics (Ioffe & Szegedy 2015). */
 import { ShapeError } from '../../backend/errors.js';
+import { checkArgument, finite } from '../../backend/validate.js';
 import { checkFloat, type Tensor } from '../tensor.js';
 import { add, div, mul, sub } from './arithmetic.js';
 import { reshape } from './movement.js';
@@ -15,6 +16,7 @@ import { sqrt } from './unary.js';
  */
 export function batchNorm2d(x: Tensor, scale: Tensor, shift: Tensor, mean: Tensor, variance: Tensor, epsilon = 1e-5): Tensor {
   checkFloat('batchNorm2d', x, scale, shift, mean, variance);
+  checkArgument('batchNorm2d', 'epsilon', epsilon, finite(0));
   if (x.rank < 2 || [scale, shift, mean, variance].some((t) => t.rank !== 1 || t.size !== x.shape[1]))
     throw new ShapeError(
       `batchNorm2d: input has shape [${x.shape}]; scale [${scale.shape}], shift [${shift.shape}], mean [${mean.shape}] and variance [${variance.shape}] must be [${x.shape[1]}] each`,

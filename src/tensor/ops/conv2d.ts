@@ -1,6 +1,15 @@
 /** Convolution in two dimensions, and its transpose. */
 import { ShapeError } from '../../backend/errors.js';
-import { type ConvOptions, type ConvParams, type ConvTranspose2dOptions, convParams, convTransposeParams } from '../../backend/params.js';
+import {
+  CONV_RULES,
+  type ConvOptions,
+  type ConvParams,
+  type ConvTranspose2dOptions,
+  convParams,
+  convTransposeParams,
+  pairOf,
+} from '../../backend/params.js';
+import { boolean, checkOptions } from '../../backend/validate.js';
 import { record, willRecord } from '../autograd.js';
 import { checkFloat, empty, type Tensor } from '../tensor.js';
 import { behindRelu } from './relu.js';
@@ -10,6 +19,9 @@ export type Conv2dOptions = ConvOptions & {
   relu?: boolean;
 };
 
+const CONV2D_RULES = { ...CONV_RULES, relu: boolean };
+const CONV_TRANSPOSE2D_RULES = { ...CONV_RULES, outputPadding: pairOf(0) };
+
 /**
  * y[n, o] = b[o] + Σ over c, i, j of w[o, c, i, j] · x[n, c, y·stride + i·dilation − pad, …]: a cross-correlation, as everywhere
  * in this field. ONNX `Conv`, PyTorch `conv2d`.
@@ -18,10 +30,11 @@ export type Conv2dOptions = ConvOptions & {
  * @param w [O, C / groups, KH, KW]
  * @param b [O] or null
  * @returns [N, O, OH, OW] with OH = ⌊(H + pads − dilation·(KH − 1) − 1) / stride⌋ + 1
- * @throws ShapeError when channels do not match or the kernel does not fit
+ * @throws ShapeError when channels do not match or the kernel does not fit; ValueError for unknown or unfit options
  */
 export function conv2d(x: Tensor, w: Tensor, b: Tensor | null = null, options: Conv2dOptions = {}): Tensor {
-  checkFloat('conv2d', x, w, b);
+  checkFloat('conv2d', x, w, ...(b == null ? [] : [b]));
+  checkOptions('conv2d', options, CONV2D_RULES);
   const p = convParams('conv2d', x.shape, w.shape, options);
   checkBias('conv2d', b, p.o);
   const y = empty('conv2d', [p.n, p.o, p.oh, p.ow], x.dtype, x.backend);
@@ -63,7 +76,8 @@ function conv2dBackward(p: ConvParams, dy: Tensor, x: Tensor, w: Tensor, needs: 
  * @returns [N, C, (H − 1)·stride − pads + dilation·(KH − 1) + outputPadding + 1, …]
  */
 export function convTranspose2d(x: Tensor, w: Tensor, b: Tensor | null = null, options: ConvTranspose2dOptions = {}): Tensor {
-  checkFloat('convTranspose2d', x, w, b);
+  checkFloat('convTranspose2d', x, w, ...(b == null ? [] : [b]));
+  checkOptions('convTranspose2d', options, CONV_TRANSPOSE2D_RULES);
   const p = convTransposeParams('convTranspose2d', x.shape, w.shape, options);
   checkBias('convTranspose2d', b, p.c);
   const y = empty('convTranspose2d', [p.n, p.c, p.h, p.w], x.dtype, x.backend);

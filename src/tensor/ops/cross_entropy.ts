@@ -8,7 +8,7 @@ import { checkFloat, checkSameBackend, empty, type Tensor } from '../tensor.js';
  *
  * @param logits [N, classes]
  * @param labels [N] int32, each from 0 to classes − 1
- * @returns one number, shape []
+ * @returns one number, shape []; NaN for a batch of no rows
  * @throws ValueError for a label outside the classes, named with its place
  */
 export function crossEntropy(logits: Tensor, labels: Tensor): Tensor {

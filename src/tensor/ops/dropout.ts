@@ -1,8 +1,11 @@
 /** Dropout (Srivastava et al. 2014). */
-import { ValueError } from '../../backend/errors.js';
+import { checkArgument, type Rule, rule } from '../../backend/validate.js';
 import { record } from '../autograd.js';
-import { dropoutGenerator, type Generator } from '../random.js';
+import { dropoutGenerator, type Generator, generatorRule } from '../random.js';
 import { checkFloat, empty, type Tensor } from '../tensor.js';
+
+/** @internal */
+export const probabilityRule: Rule = rule('a number from 0 to below 1', (value) => typeof value === 'number' && value >= 0 && value < 1);
 
 /**
  * Zeroes each element with the given probability and divides the others by 1 − probability. For training: in evaluation
@@ -12,8 +15,8 @@ import { checkFloat, empty, type Tensor } from '../tensor.js';
  */
 export function dropout(x: Tensor, probability = 0.5, generator: Generator = dropoutGenerator()): Tensor {
   checkFloat('dropout', x);
-  if (!(probability >= 0 && probability < 1))
-    throw new ValueError(`dropout: probability is ${probability}, expected at least 0 and below 1`);
+  checkArgument('dropout', 'probability', probability, probabilityRule);
+  checkArgument('dropout', 'generator', generator, generatorRule);
   const p = { probability, seed: generator.seed, counter: generator.take(x.size) };
   const y = empty('dropout', x.shape, x.dtype, x.backend);
   x.backend.dropout(y.storage, x.storage, p);

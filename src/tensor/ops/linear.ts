@@ -1,8 +1,11 @@
 /** The fully connected layer: x · wᵀ + b. */
 import { ShapeError } from '../../backend/errors.js';
+import { boolean, checkOptions } from '../../backend/validate.js';
 import { record } from '../autograd.js';
 import { checkFloat, empty, type Tensor } from '../tensor.js';
 import { behindRelu } from './relu.js';
+
+const LINEAR_RULES = { relu: boolean };
 
 /**
  * y = x · wᵀ + b. ONNX `Gemm` with transB, PyTorch `linear`.
@@ -15,7 +18,8 @@ import { behindRelu } from './relu.js';
  * @throws ShapeError when the feature counts differ
  */
 export function linear(x: Tensor, w: Tensor, b: Tensor | null = null, options: { relu?: boolean } = {}): Tensor {
-  checkFloat('linear', x, w, b);
+  checkFloat('linear', x, w, ...(b == null ? [] : [b]));
+  checkOptions('linear', options, LINEAR_RULES);
   if (x.rank !== 2) throw new ShapeError(`linear: input has shape [${x.shape}], expected [N, features]; flatten it first`);
   if (w.rank !== 2) throw new ShapeError(`linear: weight has shape [${w.shape}], expected [out features, in features]`);
   const [n, inFeatures] = x.shape;

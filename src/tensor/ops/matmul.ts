@@ -1,6 +1,7 @@
 /** Matrix product, batched. */
 import { ShapeError } from '../../backend/errors.js';
 import type { MatmulParams } from '../../backend/params.js';
+import { boolean, checkOptions } from '../../backend/validate.js';
 import { record } from '../autograd.js';
 import { checkFloat, empty, type Tensor } from '../tensor.js';
 
@@ -11,6 +12,8 @@ export interface MatmulOptions {
   transposeB?: boolean;
 }
 
+const MATMUL_RULES = { transposeA: boolean, transposeB: boolean };
+
 /**
  * a · b over the last two axes. ONNX `MatMul`, PyTorch `matmul` for matrices and stacks of them.
  *
@@ -20,6 +23,7 @@ export interface MatmulOptions {
  */
 export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
   checkFloat('matmul', a, b);
+  checkOptions('matmul', options, MATMUL_RULES);
   const valid = (t: Tensor) => t.rank === 2 || t.rank === 3;
   if (!valid(a) || !valid(b)) throw new ShapeError(`matmul: shapes [${a.shape}] and [${b.shape}], expected two or three axes each`);
   const { transposeA = false, transposeB = false } = options;

@@ -1,9 +1,11 @@
 /** Max pooling with switches, and unpooling by them: each is the other's gradient. */
 
 import type { OverlapRule } from '../../backend/backend.js';
-import { DTypeError, ShapeError, ValueError } from '../../backend/errors.js';
-import { type PoolOptions, poolParams } from '../../backend/params.js';
+import { DTypeError, ShapeError } from '../../backend/errors.js';
+import { MAX_POOL_RULES, type PoolOptions, poolParams } from '../../backend/params.js';
+import { arrayOf, checkArgument, checkOptions, integer, oneOf } from '../../backend/validate.js';
 import { record, willRecord } from '../autograd.js';
+import { sameShape } from '../shape.js';
 import { checkFloat, checkSameBackend, empty, type Tensor, toTypedArray } from '../tensor.js';
 
 export type MaxPool2dOptions = Omit<PoolOptions, 'countIncludePad'>;
@@ -16,13 +18,13 @@ export type MaxPool2dOptions = Omit<PoolOptions, 'countIncludePad'>;
  * @returns [N, C, OH, OW]
  */
 export function maxPool2d(x: Tensor, options: MaxPool2dOptions): Tensor {
+  checkFloat('maxPool2d', x);
   if (willRecord(x)) {
     const { output, switches } = maxPool2dWithSwitches(x, options);
     switches.free('maxPool2d');
     return output;
   }
-  checkFloat('maxPool2d', x);
-  const p = poolParams('maxPool2d', x.shape, options);
+  const p = poolParams('maxPool2d', x.shape, options, MAX_POOL_RULES);
   const y = empty('maxPool2d', [x.shape[0], x.shape[1], p.oh, p.ow], x.dtype, x.backend);
   x.backend.maxPool2d(y.storage, null, x.storage, p);
   return record('maxPool2d', y, [x], [], () => [null]);
@@ -37,7 +39,7 @@ export function maxPool2d(x: Tensor, options: MaxPool2dOptions): Tensor {
  */
 export function maxPool2dWithSwitches(x: Tensor, options: MaxPool2dOptions): { output: Tensor; switches: Tensor } {
   checkFloat('maxPool2d', x);
-  const p = poolParams('maxPool2d', x.shape, options);
+  const p = poolParams('maxPool2d', x.shape, options, MAX_POOL_RULES);
   const shape = [x.shape[0], x.shape[1], p.oh, p.ow];
   const y = empty('maxPool2d', shape, x.dtype, x.backend);
   const switches = empty('maxPool2d', shape, 'int32', x.backend);
@@ -57,23 +59,27 @@ export interface MaxUnpool2dOptions {
   overlap?: OverlapRule;
 }
 
+const UNPOOL_RULES = { outputSize: arrayOf(integer(), 2, 2), overlap: oneOf('sum', 'last') };
+
 /**
  * Puts each value at its switch and zeros elsewhere. ONNX `MaxUnpool`, PyTorch `max_unpool2d`; the deconvnet's unpooling.
  *
  * @param y [N, C, OH, OW]
  * @param switches int32 of the same shape, from `maxPool2dWithSwitches`
  * @returns [N, C, outputSize[0], outputSize[1]]
- * @throws ShapeError when shapes differ; a switch outside the output is the caller's fault and is not looked for
+ * @throws ShapeError when shapes differ; ValueError for unknown or unfit options. A switch outside the output plane, such as the
+ *   −1 of a window that lies in the padding alone, contributes nothing
  */
 export function maxUnpool2d(y: Tensor, switches: Tensor, options: MaxUnpool2dOptions): Tensor {
   checkFloat('maxUnpool2d', y);
   checkSameBackend('maxUnpool2d', y, switches);
   if (switches.dtype !== 'int32') throw new DTypeError(`maxUnpool2d: switches are ${switches.dtype}, expected int32`);
-  if (y.rank !== 4 || y.shape.some((extent, i) => extent !== switches.shape[i])) {
+  checkOptions('maxUnpool2d', options ?? null, UNPOOL_RULES);
+  checkArgument('maxUnpool2d', 'outputSize', options.outputSize, UNPOOL_RULES.outputSize);
+  if (y.rank !== 4 || !sameShape(y.shape, switches.shape)) {
     throw new ShapeError(`maxUnpool2d: values have shape [${y.shape}], switches [${switches.shape}]; both must be [N, C, H, W] and equal`);
   }
-  const overlap = options.overlap ?? 'sum';
-  if (overlap !== 'sum' && overlap !== 'last') throw new ValueError(`maxUnpool2d: overlap is '${overlap}', expected 'sum' or 'last'`);
+  const { overlap = 'sum' } = options;
   const [n, c, oh, ow] = y.shape;
   const [h, w] = options.outputSize;
   const x = empty('maxUnpool2d', [n, c, h, w], y.dtype, y.backend);

@@ -1,9 +1,12 @@
 /** Operations that move numbers without changing them: reshape, permute, slice, concatenate, pad, expand. */
 import { ShapeError, ValueError } from '../../backend/errors.js';
+import { arrayOf, checkArgument, integer, show } from '../../backend/validate.js';
 import { record } from '../autograd.js';
-import { broadcastShape, broadcastStrides, checkShape, normalizeAxis, type Shape, sizeOf, stridesOf } from '../shape.js';
-import { checkSameBackend, empty, type Tensor } from '../tensor.js';
+import { axesList, broadcastShape, broadcastStrides, checkShape, normalizeAxis, type Shape, sizeOf, stridesOf } from '../shape.js';
+import { anyNumber, checkSameBackend, checkScalar, empty, type Tensor } from '../tensor.js';
 import { unbroadcast } from './reduce.js';
+
+const wholes = arrayOf(integer(-Infinity));
 
 /** The same numbers under another shape; one extent may be −1 and follows from the rest. Shares memory. ONNX `Reshape`. */
 export function reshape(x: Tensor, shape: Shape): Tensor {
@@ -12,6 +15,8 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
 }
 
 function inferShape(x: Tensor, shape: Shape): number[] {
+  checkSameBackend('reshape', x);
+  checkArgument('reshape', 'the shape', shape, wholes, ShapeError);
   const free = shape.indexOf(-1);
   const known = sizeOf(shape.filter((extent) => extent !== -1));
   const target = [...shape];
@@ -19,19 +24,21 @@ function inferShape(x: Tensor, shape: Shape): number[] {
   if (shape.lastIndexOf(-1) !== free || sizeOf(target) !== x.size || target.some((extent) => !Number.isInteger(extent) || extent < 0)) {
     throw new ShapeError(`reshape: a tensor of shape [${x.shape}] has ${x.size} elements and cannot become [${shape}]`);
   }
+  checkShape('reshape', target);
   return target;
 }
 
 /** Merges the axes from `start` on into one. ONNX `Flatten` (axis 1), PyTorch `flatten(start_dim=1)`. */
 export function flatten(x: Tensor, start = 1): Tensor {
+  checkSameBackend('flatten', x);
   const axis = start === x.rank ? start : normalizeAxis('flatten', start, x.rank);
   return reshape(x, [...x.shape.slice(0, axis), sizeOf(x.shape.slice(axis))]);
 }
 
 /** Drops axes of extent 1: all of them, or those named. ONNX `Squeeze`. */
 export function squeeze(x: Tensor, axes?: number | readonly number[]): Tensor {
-  const named =
-    axes === undefined ? undefined : (typeof axes === 'number' ? [axes] : axes).map((axis) => normalizeAxis('squeeze', axis, x.rank));
+  checkSameBackend('squeeze', x);
+  const named = axes === undefined ? undefined : axesList('squeeze', axes).map((axis) => normalizeAxis('squeeze', axis, x.rank));
   const wrong = named?.find((axis) => x.shape[axis] !== 1);
   if (wrong !== undefined) throw new ShapeError(`squeeze: axis ${wrong} of shape [${x.shape}] has extent ${x.shape[wrong]}, expected 1`);
   return reshape(
@@ -42,15 +49,19 @@ export function squeeze(x: Tensor, axes?: number | readonly number[]): Tensor {
 
 /** Puts an axis of extent 1 at the given place of the result. ONNX `Unsqueeze`. */
 export function unsqueeze(x: Tensor, axis: number): Tensor {
+  checkSameBackend('unsqueeze', x);
   const place = normalizeAxis('unsqueeze', axis, x.rank + 1);
   return reshape(x, [...x.shape.slice(0, place), 1, ...x.shape.slice(place)]);
 }
 
 /** Reorders the axes; by default reverses them. ONNX `Transpose`, PyTorch `permute`. */
-export function permute(x: Tensor, order: readonly number[] = x.shape.map((_, i) => x.rank - 1 - i)): Tensor {
-  const axes = order.map((axis) => normalizeAxis('permute', axis, x.rank));
+export function permute(x: Tensor, order?: readonly number[]): Tensor {
+  checkSameBackend('permute', x);
+  const axes = (order === undefined ? x.shape.map((_, i) => x.rank - 1 - i) : axesList('permute', order)).map((axis) =>
+    normalizeAxis('permute', axis, x.rank),
+  );
   if (axes.length !== x.rank || new Set(axes).size !== x.rank)
-    throw new ShapeError(`permute: order [${order}] does not name each of the ${x.rank} axes once`);
+    throw new ShapeError(`permute: order ${show(order)} does not name each of the ${x.rank} axes once`);
   const y = permuted(x, axes, true);
   return record('permute', y, [x], [], (dy) => [permuted(dy, inverse(axes), false)]);
 }
@@ -79,6 +90,7 @@ function inverse(axes: readonly number[]): number[] {
 
 /** Swaps two axes, by default the last two. PyTorch `transpose`. */
 export function transpose(x: Tensor, a = -1, b = -2): Tensor {
+  checkSameBackend('transpose', x);
   const axes = x.shape.map((_, i) => i);
   const [i, j] = [normalizeAxis('transpose', a, x.rank), normalizeAxis('transpose', b, x.rank)];
   [axes[i], axes[j]] = [axes[j], axes[i]];
@@ -86,17 +98,20 @@ export function transpose(x: Tensor, a = -1, b = -2): Tensor {
 }
 
 /** A block: from `start` (inclusive) to `end` (exclusive) on each axis, by `step`. ONNX `Slice` with positive steps. */
-export function slice(x: Tensor, start: readonly number[], end: readonly number[], step: readonly number[] = x.shape.map(() => 1)): Tensor {
-  if (start.length !== x.rank || end.length !== x.rank || step.length !== x.rank)
-    throw new ShapeError(`slice: start, end and step need ${x.rank} numbers each`);
+export function slice(x: Tensor, start: readonly number[], end: readonly number[], step?: readonly number[]): Tensor {
+  checkSameBackend('slice', x);
+  const steps = step === undefined ? x.shape.map(() => 1) : step;
+  for (const [name, given] of Object.entries({ start, end, step: steps })) {
+    checkArgument('slice', name, given, wholes);
+    if (given.length !== x.rank) throw new ShapeError(`slice: ${name} has ${given.length} numbers, expected ${x.rank}: one per axis`);
+  }
   const clip = (value: number, extent: number) => Math.min(Math.max(value < 0 ? value + extent : value, 0), extent);
   const from = start.map((value, i) => clip(value, x.shape[i]));
-  if (step.some((value) => !Number.isInteger(value) || value < 1))
-    throw new ValueError(`slice: step [${step}], expected whole numbers of at least 1`);
-  const shape = from.map((value, i) => Math.max(0, Math.ceil((clip(end[i], x.shape[i]) - value) / step[i])));
+  if (steps.some((value) => value < 1)) throw new ValueError(`slice: step is [${steps}], expected whole numbers of at least 1`);
+  const shape = from.map((value, i) => Math.max(0, Math.ceil((clip(end[i], x.shape[i]) - value) / steps[i])));
   const strides = stridesOf(x.shape);
   const offset = from.reduce((sum, value, i) => sum + value * strides[i], 0);
-  const stepped = strides.map((stride, i) => stride * step[i]);
+  const stepped = strides.map((stride, i) => (shape[i] > 1 ? stride * steps[i] : stride));
   const y = empty('slice', shape, x.dtype, x.backend);
   if (y.size > 0)
     x.backend.stridedCopy(y.storage, x.storage, { shape, yOffset: 0, yStrides: stridesOf(shape), xOffset: offset, xStrides: stepped });
@@ -111,7 +126,8 @@ export function slice(x: Tensor, start: readonly number[], end: readonly number[
 
 /** Joins tensors along an axis; the other extents agree. ONNX `Concat`, PyTorch `cat`. */
 export function concat(tensors: readonly Tensor[], axis = 0): Tensor {
-  if (tensors.length === 0) throw new ShapeError('concat: got no tensors, expected at least one');
+  if (!(Array.isArray as (value: unknown) => boolean)(tensors) || tensors.length === 0)
+    throw new ShapeError(`concat: got ${show(tensors)}, expected an array of at least one tensor`);
   checkSameBackend('concat', ...tensors);
   const [first] = tensors;
   const along = normalizeAxis('concat', axis, first.rank);
@@ -156,9 +172,13 @@ export function concat(tensors: readonly Tensor[], axis = 0): Tensor {
 
 /** Surrounds with a constant: [before, after] an axis. ONNX `Pad` (constant), PyTorch `pad`. */
 export function pad(x: Tensor, amounts: readonly (readonly [number, number])[], value = 0): Tensor {
+  checkSameBackend('pad', x);
+  checkArgument('pad', 'the amounts', amounts, arrayOf(arrayOf(integer(), 2, 2)));
+  checkArgument('pad', 'value', value, anyNumber);
+  checkScalar('pad', value, x.dtype);
   if (amounts.length !== x.rank) throw new ShapeError(`pad: got ${amounts.length} pairs for a tensor of rank ${x.rank}`);
   const shape = x.shape.map((extent, i) => extent + amounts[i][0] + amounts[i][1]);
-  checkShape('pad', [...shape, ...amounts.flat()]);
+  checkShape('pad', shape);
   const strides = stridesOf(shape);
   const offset = amounts.reduce((sum, [before], i) => sum + before * strides[i], 0);
   const y = empty('pad', shape, x.dtype, x.backend);
@@ -187,6 +207,8 @@ export function pad(x: Tensor, amounts: readonly (readonly [number, number])[], 
 
 /** Repeats along axes of extent 1 until the shape is reached. ONNX `Expand`, PyTorch `expand`. */
 export function expand(x: Tensor, shape: Shape): Tensor {
+  checkSameBackend('expand', x);
+  checkShape('expand', shape);
   const target = broadcastShape('expand', x.shape, shape);
   const y = empty('expand', target, x.dtype, x.backend);
   x.backend.stridedCopy(y.storage, x.storage, {

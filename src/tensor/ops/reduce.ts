@@ -1,8 +1,9 @@
 /** Sums, means and extremes over axes. */
 import type { ReduceOp } from '../../backend/backend.js';
 import { ShapeError } from '../../backend/errors.js';
+import { anything, boolean, checkOptions } from '../../backend/validate.js';
 import { record } from '../autograd.js';
-import { broadcastParams, broadcastStrides, reducedAxes, reduceParams, sameShape, sizeOf, stridesOf } from '../shape.js';
+import { broadcastParams, broadcastStrides, normalizeAxis, reducedAxes, reduceParams, sameShape, sizeOf, stridesOf } from '../shape.js';
 import { checkFloat, empty, type Tensor } from '../tensor.js';
 
 export interface ReduceOptions {
@@ -11,6 +12,10 @@ export interface ReduceOptions {
   /** Leaves the reduced axes in place with extent 1. Default false. */
   keepDims?: boolean;
 }
+
+/** Axes are checked against the shape. */
+const REDUCE_RULES = { axes: anything, keepDims: boolean };
+const ARGMAX_RULES = { axis: anything, keepDims: boolean };
 
 function layout(op: string, x: Tensor, options: ReduceOptions) {
   const axes = reducedAxes(op, x.shape, options.axes);
@@ -21,10 +26,12 @@ function layout(op: string, x: Tensor, options: ReduceOptions) {
 
 function reduceForward(op: ReduceOp, x: Tensor, options: ReduceOptions) {
   checkFloat(op, x);
+  checkOptions(op, options, REDUCE_RULES);
   const plan = layout(op, x, options);
-  if (plan.count === 0 && op !== 'sum') throw new ShapeError(`${op}: axes [${plan.axes}] of shape [${x.shape}] hold nothing to reduce`);
+  if (plan.count === 0 && (op === 'max' || op === 'min'))
+    throw new ShapeError(`${op}: axes [${plan.axes}] of shape [${x.shape}] hold nothing to reduce`);
   const y = empty(op, plan.shape, x.dtype, x.backend);
-  if (x.size === 0) x.backend.fill(y.storage, 0);
+  if (x.size === 0) x.backend.fill(y.storage, op === 'mean' ? Number.NaN : 0);
   else x.backend.reduce(y.storage, x.storage, op, reduceParams(x.shape, plan.axes));
   return { y, ...plan };
 }
@@ -43,24 +50,28 @@ function expandSignal(dy: Tensor, kept: readonly number[], shape: readonly numbe
   return dx;
 }
 
-/** The sum over axes. ONNX `ReduceSum`, PyTorch `sum`. */
+/** The sum over axes; that of no elements is 0. ONNX `ReduceSum`, PyTorch `sum`. */
 export function sum(x: Tensor, options: ReduceOptions = {}): Tensor {
   const { y, keptShape } = reduceForward('sum', x, options);
   const { shape } = x;
   return record('sum', y, [x], [], (dy) => [expandSignal(dy, keptShape, shape, 1)]);
 }
 
-/** The mean over axes. ONNX `ReduceMean`, PyTorch `mean`. */
+/** The mean over axes; that of no elements is NaN. ONNX `ReduceMean`, PyTorch `mean`. */
 export function mean(x: Tensor, options: ReduceOptions = {}): Tensor {
   const { y, keptShape, count } = reduceForward('mean', x, options);
   const { shape } = x;
   return record('mean', y, [x], [], (dy) => [expandSignal(dy, keptShape, shape, 1 / count)]);
 }
 
-/** The largest value over axes; elements that tie share the gradient evenly. ONNX `ReduceMax`, PyTorch `amax`. */
+/**
+ * The largest value over axes; elements that tie share the gradient evenly. ONNX `ReduceMax`, PyTorch `amax`.
+ *
+ * @throws ShapeError where there is no element to choose from
+ */
 export const max = (x: Tensor, options: ReduceOptions = {}): Tensor => extreme('max', x, options);
 
-/** The smallest value over axes; elements that tie share the gradient evenly. ONNX `ReduceMin`, PyTorch `amin`. */
+/** The smallest value over axes, as `max`. ONNX `ReduceMin`, PyTorch `amin`. */
 export const min = (x: Tensor, options: ReduceOptions = {}): Tensor => extreme('min', x, options);
 
 function extreme(op: 'max' | 'min', x: Tensor, options: ReduceOptions): Tensor {
@@ -83,7 +94,9 @@ function extreme(op: 'max' | 'min', x: Tensor, options: ReduceOptions): Tensor {
 /** Index of the first largest value along an axis, int32. ONNX `ArgMax`, PyTorch `argmax`. */
 export function argmax(x: Tensor, options: { axis?: number; keepDims?: boolean } = {}): Tensor {
   checkFloat('argmax', x);
-  const { axes, shape, count } = layout('argmax', x, { axes: options.axis ?? -1, keepDims: options.keepDims });
+  checkOptions('argmax', options, ARGMAX_RULES);
+  const { axis = -1, keepDims } = options;
+  const { axes, shape, count } = layout('argmax', x, { axes: normalizeAxis('argmax', axis, x.rank), keepDims });
   if (count === 0) throw new ShapeError(`argmax: shape [${x.shape}] holds nothing to look at`);
   const y = empty('argmax', shape, 'int32', x.backend);
   x.backend.argmax(y.storage, x.storage, reduceParams(x.shape, axes));
@@ -96,7 +109,8 @@ export function unbroadcast(dy: Tensor, shape: readonly number[]): Tensor {
   const lead = dy.rank - shape.length;
   const axes = dy.shape.map((_, i) => i).filter((i) => i < lead || (shape[i - lead] === 1 && dy.shape[i] !== 1));
   const result = empty('backward', shape, dy.dtype, dy.backend, false);
-  dy.backend.reduce(result.storage, dy.storage, 'sum', reduceParams(dy.shape, axes));
+  if (dy.size === 0) dy.backend.fill(result.storage, 0);
+  else dy.backend.reduce(result.storage, dy.storage, 'sum', reduceParams(dy.shape, axes));
   dy.free('backward()');
   return result;
 }

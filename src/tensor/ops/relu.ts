@@ -1,4 +1,5 @@
 /** Rectifiers. What happens to a signal on its way down through a ReLU is what tells gradient, guided and deconvnet apart. */
+import { checkArgument, finite, numeric } from '../../backend/validate.js';
 import { type BackwardRules, overSignal, record } from '../autograd.js';
 import { checkFloat, empty, type Tensor } from '../tensor.js';
 
@@ -27,11 +28,14 @@ export function reluSignal(dy: Tensor, y: Tensor, rules: BackwardRules): Tensor 
 }
 
 /**
- * x where x ≥ 0, else slope · x. ONNX `LeakyRelu` (slope 0.01), PyTorch `leaky_relu`. Signals go down by the gradient under
+ * x where x > 0, else slope · x; the derivative at 0 is `slope`. ONNX `LeakyRelu`, PyTorch `leaky_relu`. Signals go down by the gradient under
  * every rule: a leaky unit has no dead side to rectify.
+ *
+ * @param slope default 0.01
  */
 export function leakyRelu(x: Tensor, slope = 0.01): Tensor {
   checkFloat('leakyRelu', x);
+  checkArgument('leakyRelu', 'slope', slope, finite());
   const y = empty('leakyRelu', x.shape, x.dtype, x.backend);
   x.backend.leakyRelu(y.storage, x.storage, slope);
   return record('leakyRelu', y, [x], [x], (dy, [x]) => {
@@ -41,9 +45,16 @@ export function leakyRelu(x: Tensor, slope = 0.01): Tensor {
   });
 }
 
-/** min(max(x, low), high). ONNX `Clip`, PyTorch `clamp`. */
+/**
+ * min(max(x, low), high). ONNX `Clip`, PyTorch `clamp`.
+ *
+ * @param low, high numbers, infinite ones included
+ * @throws ValueError for a bound that is missing or NaN
+ */
 export function clamp(x: Tensor, low: number, high: number): Tensor {
   checkFloat('clamp', x);
+  checkArgument('clamp', 'low', low, numeric);
+  checkArgument('clamp', 'high', high, numeric);
   const y = empty('clamp', x.shape, x.dtype, x.backend);
   x.backend.clamp(y.storage, x.storage, low, high);
   return record('clamp', y, [x], [x], (dy, [x]) => {

@@ -5,9 +5,9 @@ import { record } from '../autograd.js';
 import { checkFloat, empty, type Tensor } from '../tensor.js';
 
 function rows(op: string, x: Tensor): RowParams {
+  if (x.rank < 1) throw new ShapeError(`${op}: input has shape [], expected at least one axis`);
   const columns = x.shape[x.rank - 1];
-  if (x.rank < 1 || columns < 1) throw new ShapeError(`${op}: input has shape [${x.shape}], expected at least one column`);
-  return { rows: x.size / columns, columns };
+  return { rows: columns > 0 ? x.size / columns : 0, columns };
 }
 
 /** exp(x) / Σ exp(x) along the last axis, without overflow. ONNX `Softmax` (axis −1), PyTorch `softmax(dim=-1)`. */

@@ -1,0 +1,6 @@
+/** Rules for the options of classifiers. */
+import { integer, positive } from '../../backend/validate.js';
+import { probabilityRule } from '../../tensor/ops/dropout.js';
+
+export const CLASSIFIER_RULES = { classes: integer(1), dropout: probabilityRule };
+export const RESNET_RULES = { classes: integer(1), width: positive };
