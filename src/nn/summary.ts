@@ -28,7 +28,7 @@ const reachRule = rule("'point', 'global' or a window { kernel, stride, padding,
   const { kernel, stride, padding, dilation } = (value ?? {}) as WindowGeometry;
   return [kernel, stride, padding, dilation].every((each) => arrayOf(finite(), 2, 2).test(each));
 });
-const modelRule = rule('a network with named layers', (value) => typeof (value as LayeredModel | null)?.layerNames === 'function');
+const modelRule = rule('a network with named layers', (value) => typeof value === 'object' && value !== null);
 
 const PIXEL: FieldAxis = { size: 1, jump: 1, start: 0 };
 /** What a pixel of the input sees of it: itself. */

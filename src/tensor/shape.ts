@@ -7,15 +7,17 @@ export type Shape = readonly number[];
 
 /** Number of elements of a tensor of this shape. @throws ShapeError for what is no shape */
 export function sizeOf(shape: Shape): number {
-  checkShape('sizeOf', shape);
-  return elementsIn(shape);
-}
-
-function elementsIn(shape: Shape): number {
+  if (!Array.isArray(shape)) throw notAShape('sizeOf', shape);
   let size = 1;
-  for (const extent of shape) size *= extent;
+  for (let i = 0; i < shape.length; i++) {
+    if (!(Number.isInteger(shape[i]) && shape[i] >= 0)) throw notAShape('sizeOf', shape);
+    size *= shape[i];
+  }
   return size;
 }
+
+const notAShape = (op: string, shape: unknown): ShapeError =>
+  new ShapeError(`${op}: the shape is ${show(shape)}, expected an array of whole numbers of at least 0`);
 
 export function sameShape(a: Shape, b: Shape): boolean {
   return a.length === b.length && a.every((extent, i) => extent === b[i]);
@@ -32,7 +34,7 @@ export function checkShape(op: string, shape: Shape): void {
     valid = Number.isInteger(shape[i]) && shape[i] >= 0;
     if (valid) count *= shape[i] || 1;
   }
-  if (!valid) throw new ShapeError(`${op}: the shape is ${show(shape)}, expected an array of whole numbers of at least 0`);
+  if (!valid) throw notAShape(op, shape);
   if (count > Number.MAX_SAFE_INTEGER || shape.length > MOST_AXES)
     throw new ShapeError(
       `${op}: the shape ${show(shape)} has ${count} elements on ${shape.length} axes, expected at most 2^53 - 1 on ${MOST_AXES} axes`,

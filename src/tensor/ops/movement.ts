@@ -18,10 +18,10 @@ function inferShape(x: Tensor, shape: Shape): number[] {
   checkSameBackend('reshape', x);
   checkArgument('reshape', 'the shape', shape, wholes, ShapeError);
   const free = shape.indexOf(-1);
-  const known = sizeOf(shape.filter((extent) => extent !== -1));
+  const known = shape.reduce((product, extent) => (extent === -1 ? product : product * extent), 1);
   const target = [...shape];
   if (free >= 0 && known > 0) target[free] = x.size / known;
-  if (shape.lastIndexOf(-1) !== free || sizeOf(target) !== x.size || target.some((extent) => !Number.isInteger(extent) || extent < 0)) {
+  if (shape.lastIndexOf(-1) !== free || target.some((extent) => !Number.isInteger(extent) || extent < 0) || sizeOf(target) !== x.size) {
     throw new ShapeError(`reshape: a tensor of shape [${x.shape}] has ${x.size} elements and cannot become [${shape}]`);
   }
   checkShape('reshape', target);
