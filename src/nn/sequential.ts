@@ -149,7 +149,7 @@ export class Sequential extends Module implements LayeredModel {
 
   private indexOf(name: string): number {
     const place = this.names.indexOf(name);
-    if (place < 0) throw new ValueError(`there is no layer ${show(name)}; the layers are ${this.names.join(', ')}`);
+    if (place < 0) throw new ValueError(unknownLayer(name, this.names));
     return place;
   }
 }
