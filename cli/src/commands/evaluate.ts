@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { type Classifier, type Evaluation, evaluate, type Run } from 'zfnet';
 import type { Dataset, Split } from 'zfnet/data';
-import { confusionPicture } from 'zfnet/report';
+import { confusionPicture, visible } from 'zfnet/report';
 import { matchClasses } from '../classes.js';
 import { type Context, defineCommand, handler, oneOf, UsageError, whole } from '../command.js';
 import { type DataChoice, openRunData } from '../data.js';
@@ -126,7 +126,7 @@ const HARDEST = 5;
 
 function table({ examples, top1Error, top5Error, perClass }: Evaluation, all: boolean): string {
   const worst = [...perClass].sort((a, b) => b.top1Error - a.top1Error).slice(0, all ? perClass.length : HARDEST);
-  const width = Math.max(...worst.map((each) => each.class.length), 0);
+  const width = Math.max(...worst.map((each) => visible(each.class).length), 0);
   return [
     `${examples} images: top-1 error ${percent(top1Error)}, top-5 error ${percent(top5Error)}`,
     ...(perClass.length > 1
@@ -134,7 +134,7 @@ function table({ examples, top1Error, top5Error, perClass }: Evaluation, all: bo
           all ? 'classes, the hardest first (top-1 error, top-5 error, images):' : 'hardest classes (top-1 error, top-5 error, images):',
           ...worst.map(
             (each) =>
-              `  ${each.class.padEnd(width)}  ${percent(each.top1Error).padStart(8)}  ${percent(each.top5Error).padStart(8)}  ${each.examples}`,
+              `  ${visible(each.class).padEnd(width)}  ${percent(each.top1Error).padStart(8)}  ${percent(each.top5Error).padStart(8)}  ${each.examples}`,
           ),
         ]
       : []),
