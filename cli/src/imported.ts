@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import {
   type Architecture,
   type Checkpoint,
+  checkpointInfo,
   decodeCheckpoint,
   FormatError,
   type ImportedConfig,
@@ -80,8 +81,7 @@ async function readExternal(run: string, location: string): Promise<Uint8Array> 
 /** A checkpoint or an exported safetensors file. */
 export function fromSafetensors(bytes: Uint8Array, name: string): Imported {
   const checkpoint: Checkpoint = decodeCheckpoint(bytes, name);
-  for (const key of INFO) if (checkpoint.info[key] === undefined) throw new FormatError(`${name}: its metadata lacks '${key}'`);
-  return { ...(checkpoint.info as unknown as Omit<Imported, 'weights' | 'mean'>), weights: checkpoint.weights, mean: checkpoint.mean };
+  return { ...checkpointInfo(checkpoint, name), weights: checkpoint.weights, mean: checkpoint.mean };
 }
 
 /**
@@ -91,15 +91,14 @@ export function fromSafetensors(bytes: Uint8Array, name: string): Imported {
 export async function fromOnnx(net: OnnxModel, name: string): Promise<Imported | null> {
   const { metadata } = net;
   if (metadata['zfnet.architecture'] !== undefined) {
-    const info = Object.fromEntries(INFO.map((key) => [key, parse(metadata[`zfnet.${key}`], name)])) as unknown as Omit<
-      Imported,
-      'weights' | 'mean'
-    >;
-    const { channels, side } = info.preprocess;
+    const info = Object.fromEntries(INFO.map((key) => [key, parse(metadata[`zfnet.${key}`], name)])) as Record<string, unknown>;
+    const weights = weightsOf(net);
+    const { preprocess } = checkpointInfo({ weights, velocities: {}, info }, name);
+    const { channels, side } = preprocess;
     const bytes = Uint8Array.from(Buffer.from(metadata['zfnet.mean'] ?? '', 'base64'));
     const mean = { shape: [channels, side, side], data: new Float32Array(bytes.buffer, 0, Math.floor(bytes.length / 4)) };
     if (mean.data.length !== channels * side * side) throw new FormatError(`${name}: its mean image is damaged`);
-    return { ...info, weights: weightsOf(net), mean };
+    return { ...checkpointInfo({ weights, velocities: {}, mean, info }, name), weights, mean };
   }
   const architecture = await recognise(net);
   if (!architecture) return null;

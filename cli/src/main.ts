@@ -23,6 +23,7 @@ import { reportCommand } from './commands/report.js';
 import { top9Command } from './commands/top9.js';
 import { trainCommand } from './commands/train.js';
 import { transferCommand } from './commands/transfer.js';
+import { verifyCommand } from './commands/verify.js';
 import { printable, surviveClosedStreams } from './terminal.js';
 
 const TOUR = `
@@ -63,6 +64,7 @@ function createProgram(): Command {
     correspondCommand,
     reportCommand,
     infoCommand,
+    verifyCommand,
     exportCommand,
     importCommand,
     profileCommand,

@@ -1,6 +1,7 @@
 /** Runs as folders: opening one for whatever looks into it, and training one. */
 import { existsSync } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { realpath, stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import type { DataOptions, InitScheme, PresetName, Run, RunConfig, TrainingOptions, TrainResult } from 'zfnet';
 import * as engine from 'zfnet';
 import { type Dataset, inChannels } from 'zfnet/data';
@@ -8,6 +9,7 @@ import { Interrupted, UsageError } from './command.js';
 import { openData, recordedOptions, recordedSource } from './data.js';
 import { defaultNetwork, defaultTraining, knownSide, naturalSide } from './defaults.js';
 import { loadImportedFrom } from './imported.js';
+import { dropReplaced, isRunFile, putBack, recoverReplaced, setAside } from './replaced_run.js';
 import { duration, percent, type Reporter } from './reporter.js';
 import { FolderStore, isEmptyPlace } from './run_folder.js';
 import { lockRun } from './run_lock.js';
@@ -33,6 +35,8 @@ async function opening<T>(path: string, open: (store: FolderStore) => Promise<T>
 
 /** Whether there is a run at a path. */
 export async function isRun(path: string): Promise<boolean> {
+  if (await recoverReplaced(path))
+    process.stderr.write(`${path}: a new run was stopped before its first step; the run that it was to replace is back in its place\n`);
   return await stat(`${path}/config.json`).then(
     (found) => found.isFile(),
     () => false,
@@ -91,24 +95,67 @@ export interface TrainRunResult extends TrainResult {
 }
 
 /**
- * Trains a run in a folder, or goes on with the one that is there, with bars and a line an epoch. Get the engine ready first.
- * When `signal` stops it, the result's status is `stopped` and the run can be resumed.
+ * Trains a run in a folder, or resumes the one that is there, with bars and one line per epoch. Get the engine ready first.
+ * When `signal` stops it, the result's status is `stopped` and the run can be resumed. A run that is replaced is put back where the new
+ * one ends before its first step.
  */
 export async function trainRun(options: TrainRunOptions, reporter: Reporter): Promise<TrainRunResult> {
-  const store = new FolderStore(options.out);
-  const taken = options.resume ? await checkRun(options) : await checkPlace(store, options);
-  const lock = await lockRun(options.out);
+  const { out, resume } = options;
+  if (await recoverReplaced(out)) {
+    const what = `${out}: a new run was stopped before its first step; the run that it was to replace is back in its place`;
+    if (resume) throw new Error(`${what}. Give the command again to resume that one`);
+    reporter.warn(what);
+  }
+  const store = new FolderStore(out);
+  if (!resume) await checkSource(options);
+  const taken = resume ? await checkRun(options) : await checkPlace(store, options);
+  const lock = await lockRun(out);
   store.guard = lock.check;
   try {
     await store.removeLeftovers();
-    await store.remove(taken);
-    return await trainLocked(store, options, reporter);
+    return taken.length > 0 ? await replaceRun(store, taken, options, reporter) : await trainLocked(store, options, reporter);
   } finally {
     await lock.release();
   }
 }
 
-async function trainLocked(store: FolderStore, options: TrainRunOptions, reporter: Reporter): Promise<TrainRunResult> {
+/** Trains a new run in the place of another, which is dropped with the first step of the new one and put back if there is none. */
+async function replaceRun(
+  store: FolderStore,
+  taken: readonly string[],
+  options: TrainRunOptions,
+  reporter: Reporter,
+): Promise<TrainRunResult> {
+  const { out } = options;
+  let dropped: Promise<void> | null = null;
+  const drop = () => {
+    dropped ??= dropReplaced(out).catch((error: Error) => reporter.warn(`the run that was replaced cannot be removed: ${error.message}`));
+  };
+  const place = { clear: () => setAside(out, taken), firstStep: drop };
+  try {
+    const result = await trainLocked(store, options, reporter, place);
+    if (result.status === 'stopped' && !dropped) {
+      result.model.dispose();
+      throw new Interrupted('stopped before the first step', Number(options.signal?.reason) || 130);
+    }
+    drop();
+    return result;
+  } catch (error) {
+    if (!dropped && (await putBack(out)))
+      reporter.warn(`the new run ended before its first step; the run that was in ${out} is back in its place`);
+    throw error;
+  } finally {
+    await dropped;
+  }
+}
+
+/** Makes room for a new run once everything that it needs is open, and is told of its first step. */
+interface TakenPlace {
+  clear(): Promise<void>;
+  firstStep(): void;
+}
+
+async function trainLocked(store: FolderStore, options: TrainRunOptions, reporter: Reporter, place?: TakenPlace): Promise<TrainRunResult> {
   const { out } = options;
   const recorded = options.resume ? await recordedConfig(store, options) : null;
   const started = performance.now();
@@ -129,8 +176,14 @@ async function trainLocked(store: FolderStore, options: TrainRunOptions, reporte
   const init = start?.init ?? options.init;
   const before = recorded ? await engine.readMetrics(store) : [];
   const page = options.prepareOnly ? null : new TrainingPageWriter(store, options.checkpointMinutes ?? PAGE_MINUTES, reporter);
+  const listener = listen(reporter, page, before);
+  const onStep: typeof listener.onStep = (report) => {
+    place?.firstStep();
+    listener.onStep?.(report);
+  };
   let status: TrainResult['status'] | 'failed' = 'failed';
   try {
+    await place?.clear();
     const result = await naming(out, () =>
       engine.train({
         model,
@@ -151,7 +204,8 @@ async function trainLocked(store: FolderStore, options: TrainRunOptions, reporte
         checkpointSteps: options.checkpointSteps,
         // A file that is gone was there when the data were opened; one that cannot be decoded never could.
         isLost: ({ file }) => file !== undefined && !existsSync(file),
-        ...listen(reporter, page, before),
+        ...listener,
+        onStep,
       }),
     );
     status = result.status;
@@ -160,7 +214,7 @@ async function trainLocked(store: FolderStore, options: TrainRunOptions, reporte
     model.dispose();
     if (options.signal?.aborted)
       throw new Interrupted(
-        `stopped before the first step; go on with: npx zfnet train --out ${out} --resume`,
+        place ? 'stopped before the first step' : `stopped before the first step; go on with: npx zfnet train --out ${out} --resume`,
         Number(options.signal.reason) || 130,
       );
     throw error;
@@ -174,7 +228,8 @@ async function trainLocked(store: FolderStore, options: TrainRunOptions, reporte
 /** The run to begin from; on a resume only where the new run was stopped before it had a checkpoint of its own. */
 async function startOf(store: FolderStore, recorded: RunConfig | null, options: TrainRunOptions): Promise<engine.TrainedRun | null> {
   if (!recorded) return options.from === undefined ? null : await openTrainedRun(options.from);
-  return recorded.from === undefined || (await store.read(engine.PATHS.last)) ? null : await openTrainedRun(recorded.from);
+  const begun = (await store.list()).some((path) => path.endsWith('.safetensors'));
+  return recorded.from === undefined || begun ? null : await openTrainedRun(recorded.from);
 }
 
 /** The same network for other classes, with weights of its own. Throws `UsageError` for layers that cannot be frozen. */
@@ -302,8 +357,13 @@ async function recordedConfig(store: FolderStore, options: TrainRunOptions): Pro
   return config;
 }
 
-/** What a run leaves, and a new one in its place begins without. */
-const RUN_FILES = /^(config\.json|metrics\.jsonl|(last|best|checkpoints\/epoch-\d+)\.safetensors|report\/training\.html)$/;
+/** A run cannot begin with the weights of the run that it replaces. */
+async function checkSource({ out, from }: TrainRunOptions): Promise<void> {
+  if (from === undefined) return;
+  const [source, target] = await Promise.all([from, out].map((path) => realpath(path).catch(() => resolve(path))));
+  if (source === target)
+    throw new UsageError(`--from and --out are the same run, ${out}: take another folder for --out, or go on with the run by --resume`);
+}
 
 /** Makes sure that a new run does not fall among the files of something else. Returns what it takes the place of. */
 async function checkPlace(store: FolderStore, { out, force }: TrainRunOptions): Promise<string[]> {
@@ -317,7 +377,7 @@ async function checkPlace(store: FolderStore, { out, force }: TrainRunOptions): 
         ? `${out} holds a run already: go on with it by --resume, or train anew in its place by --force`
         : `${out} is not empty: take another folder for --out, or use this one by --force`,
     );
-  return files.filter((path) => RUN_FILES.test(path));
+  return files.filter(isRunFile);
 }
 
 /** Minutes between two pages within an epoch, unless checkpoints come at others. */

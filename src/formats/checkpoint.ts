@@ -39,6 +39,8 @@ export interface Checkpoint {
   mean?: HostTensor;
   /** JSON values by key: `architecture`, `classes`, `preprocess`, `data`, `training`, … */
   info: Record<string, unknown>;
+  /** Whether the file had a checksum, which it agreed with. Set by `decodeCheckpoint`. */
+  hasChecksum?: boolean;
 }
 
 /** The bytes of a checkpoint. */
@@ -82,6 +84,7 @@ export function decodeCheckpoint(bytes: Uint8Array, name: string): Checkpoint {
     velocities: Object.fromEntries(velocities),
     ...(mean && { mean }),
     info: Object.fromEntries(info),
+    hasChecksum: Object.hasOwn(metadata, CHECKSUM),
   };
 }
 

@@ -11,6 +11,7 @@ export {
 } from './ablation.js';
 export { AUGMENTATIONS, type Augmentation, type Crop, centreCrop, drawCrop, tenCrops } from './augment.js';
 export { type LinearOnPixelsOptions, linearOnPixels, type NearestNeighbourOptions, nearestNeighbour } from './baselines.js';
+export { type CheckpointInfo, checkpointInfo } from './checkpoint_info.js';
 export { type DominatingFilters, deadFilters, dominatingFilters, TrainingError } from './diagnosis.js';
 export {
   type ClassEvaluation,
@@ -98,3 +99,4 @@ export {
   transfer,
   transferRows,
 } from './transfer.js';
+export { type VerifiedFile, verifyRun } from './verify_run.js';

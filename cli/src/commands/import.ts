@@ -53,10 +53,11 @@ export function importCommand(program: Command): void {
         const names = await classNames(options.classes);
         const store = new FolderStore(out);
         const bytes = await readRegular(file);
-        const made =
+        const made = await removingOnFailure(store, async () =>
           kind === '.safetensors'
             ? await writeOwn(store, named(fromSafetensors(bytes, file), names, options), file)
-            : await importOnnx(store, bytes, { file, names, options, context });
+            : await importOnnx(store, bytes, { file, names, options, context }),
+        );
         const { preset, inputSize, channels, classes } = made;
         context.result({ run: out, ...made }, () => {
           const what = preset ? `preset ${preset}` : 'a network from elsewhere';
@@ -64,6 +65,16 @@ export function importCommand(program: Command): void {
         });
       }),
     );
+}
+
+/** The folder was empty: what a failed import has written into it is removed again. */
+async function removingOnFailure<T>(store: FolderStore, write: () => Promise<T>): Promise<T> {
+  try {
+    return await write();
+  } catch (error) {
+    await store.remove(await store.list()).catch(() => undefined);
+    throw error;
+  }
 }
 
 /** What the command says of the run. */

@@ -1,0 +1,43 @@
+/** `zfnet verify`: checks every file of a run against its checksum and against the others. */
+import type { Command } from 'commander';
+import { type VerifiedFile, verifyRun } from 'zfnet';
+import { columns } from '../columns.js';
+import { defineCommand, handler, UsageError } from '../command.js';
+import { FolderStore } from '../run_folder.js';
+import { isRun, openRun } from '../runs.js';
+
+const EXAMPLES = ['zfnet verify runs/demo', 'zfnet verify runs/photos --json     # exit status 1 when a file is damaged or missing'];
+
+export function verifyCommand(program: Command): void {
+  defineCommand(program, 'verify <run>', 'check a run’s configuration, metrics and every checkpoint for damage', EXAMPLES).action(
+    handler(async (context, path: string) => {
+      if (!(await isRun(path))) throw new UsageError(`${path} is no run: there is no config.json in it`);
+      await context.engine();
+      const files = (await verifyRun(new FolderStore(path))).map((file) => file);
+      const imported = files.findIndex((file) => file.path.endsWith('.onnx') && file.state === 'unchecked');
+      if (imported >= 0) files[imported] = await opened(path, files[imported]);
+      const bad = files.filter(({ state }) => state === 'damaged' || state === 'missing');
+      context.result({ run: path, whole: bad.length === 0, files }, () => table(path, files, bad));
+      if (bad.length > 0) process.exitCode = 1;
+    }),
+  );
+}
+
+/** An imported model is whole if it can be opened. */
+async function opened(path: string, file: VerifiedFile): Promise<VerifiedFile> {
+  try {
+    (await openRun(path)).model.dispose();
+    return { ...file, detail: 'it can be opened; an imported model has no checksum' };
+  } catch (error) {
+    return { ...file, state: 'damaged', detail: (error as Error).message };
+  }
+}
+
+function table(path: string, files: readonly VerifiedFile[], bad: readonly VerifiedFile[]): string {
+  const rows = [['file', 'state', ''], ...files.map(({ path, state, detail }) => [path, state, detail])];
+  const verdict =
+    bad.length === 0
+      ? `${path}: every file is whole`
+      : `${path}: ${bad.length} of ${files.length} files ${bad.length === 1 ? 'is' : 'are'} damaged or missing. Restore ${bad.length === 1 ? 'it' : 'them'} from a copy; a resume takes the newest whole checkpoint by itself`;
+  return [...columns(rows, new Set()), verdict].join('\n');
+}
