@@ -13,12 +13,12 @@ export function verifyCommand(program: Command): void {
     handler(async (context, path: string) => {
       if (!(await isRun(path))) throw new UsageError(`${path} is no run: there is no config.json in it`);
       await context.engine();
-      const files = (await verifyRun(new FolderStore(path))).map((file) => file);
+      const files = await verifyRun(new FolderStore(path));
       const imported = files.findIndex((file) => file.path.endsWith('.onnx') && file.state === 'unchecked');
       if (imported >= 0) files[imported] = await opened(path, files[imported]);
       const bad = files.filter(({ state }) => state === 'damaged' || state === 'missing');
-      context.result({ run: path, whole: bad.length === 0, files }, () => table(path, files, bad));
-      if (bad.length > 0) process.exitCode = 1;
+      context.result({ run: path, whole: bad.length === 0, files }, () => table(path, files, bad.length === 0));
+      if (bad.length > 0) throw new Error(verdict(path, files.length, bad.length));
     }),
   );
 }
@@ -33,11 +33,12 @@ async function opened(path: string, file: VerifiedFile): Promise<VerifiedFile> {
   }
 }
 
-function table(path: string, files: readonly VerifiedFile[], bad: readonly VerifiedFile[]): string {
+function table(path: string, files: readonly VerifiedFile[], isWhole: boolean): string {
   const rows = [['file', 'state', ''], ...files.map(({ path, state, detail }) => [path, state, detail])];
-  const verdict =
-    bad.length === 0
-      ? `${path}: every file is whole`
-      : `${path}: ${bad.length} of ${files.length} files ${bad.length === 1 ? 'is' : 'are'} damaged or missing. Restore ${bad.length === 1 ? 'it' : 'them'} from a copy; a resume takes the newest whole checkpoint by itself`;
-  return [...columns(rows, new Set()), verdict].join('\n');
+  return [...columns(rows, new Set()), ...(isWhole ? [`${path}: every file is whole`] : [])].join('\n');
+}
+
+function verdict(path: string, count: number, bad: number): string {
+  const [verb, them] = bad === 1 ? ['is', 'it'] : ['are', 'them'];
+  return `${path}: ${bad} of ${count} files ${verb} damaged or missing. Restore ${them} from a copy; train --resume takes the newest whole checkpoint`;
 }
