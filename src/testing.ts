@@ -2,9 +2,11 @@
  * For proving layers right, published as `zfnet/testing`: `gradcheck` compares gradients with differences of the function
  * itself, in float64 on the reference backend; `arbitraries` draws shapes, geometry and tensors for fast-check.
  */
+
 import type * as FastCheck from 'fast-check';
 import type { ConvOptions, PoolOptions } from './backend/params.js';
 import { createReferenceBackend } from './backend/reference/index.js';
+import { arrayOf, checkArgument, checkOptions, instanceOf, integer, positive, rule } from './backend/validate.js';
 import { Module } from './nn/index.js';
 import {
   backward,
@@ -95,6 +97,14 @@ export function gradcheck(
   inputs: Tensor | readonly Tensor[],
   options: GradcheckOptions = {},
 ): GradcheckResult {
+  checkArgument(
+    'gradcheck',
+    'subject',
+    subject,
+    rule('a function of tensors, or a module', (value) => typeof value === 'function' || value instanceof Module),
+  );
+  checkArgument('gradcheck', 'inputs', inputs instanceof Tensor ? [inputs] : inputs, arrayOf(instanceOf(Tensor)));
+  checkOptions('gradcheck', options, { epsilon: positive, tolerance: positive, places: integer(1) });
   const { epsilon = 1e-5, tolerance = 1e-6, places = 64 } = options;
   const backend = createReferenceBackend();
   const run = subject instanceof Module ? (...tensors: Tensor[]) => subject.forward(tensors[0]) : subject;

@@ -73,6 +73,8 @@ export const arrayOf = (element: Rule, least = 0, most = Infinity): Rule =>
     `an array of ${least === most ? `${least} elements` : least > 0 ? `at least ${least} elements` : 'elements'}, each ${element.expected}`,
     (value) => {
       if (!Array.isArray(value) && !isTypedArray(value)) return false;
+      // The buffer of an empty typed array may have been transferred away; reading such an array throws.
+      if (isDetached(value)) return false;
       const items = value as ArrayLike<unknown>;
       if (items.length < least || items.length > most) return false;
       for (let i = 0; i < items.length; i++) if (!element.test(items[i])) return false;
@@ -108,6 +110,16 @@ export const abortSignal: Rule = objectWith('an AbortSignal', { aborted: boolean
 /** Any typed array of numbers, `BigInt64Array` and the like not among them. */
 export const isTypedArray = (value: unknown): value is ArrayLike<number> =>
   ArrayBuffer.isView(value) && !(value instanceof DataView) && !(value instanceof BigInt64Array) && !(value instanceof BigUint64Array);
+
+function isDetached(value: unknown): boolean {
+  if (!isTypedArray(value) || value.length > 0) return false;
+  try {
+    (value as Uint8Array).values();
+    return false;
+  } catch {
+    return true;
+  }
+}
 
 /** The place of the first NaN or infinity, or -1. */
 export function indexOfNonFinite(data: ArrayLike<number>): number {
@@ -157,6 +169,7 @@ export function quote(value: string): string {
 
 /** The text with control characters and characters that reorder or hide text written as `\u…`, safe to print in a terminal. */
 export function visible(value: string): string {
+  if (typeof value !== 'string') throw new ValueError(`visible: got ${show(value)}, expected a string`);
   return value.replace(
     // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for.
     /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g,

@@ -9,6 +9,7 @@ import {
   oneOf,
   type RulesFor,
   rule,
+  show,
   text,
 } from '../backend/validate.js';
 import { DataError } from './errors.js';
@@ -140,7 +141,7 @@ const MAX_WORKERS = 64;
 /** Throws unless `index` is a place in a split of `length` examples. */
 export function checkIndex(index: number, length: number, where: string): void {
   if (!Number.isInteger(index) || index < 0 || index >= length) {
-    throw new DataError(`${where}: there is no example ${index}; it has ${length}, counted from 0`);
+    throw new DataError(`${where}: there is no example ${show(index)}; it has ${length}, counted from 0`);
   }
 }
 

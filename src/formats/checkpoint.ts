@@ -19,7 +19,17 @@
  *
  * Weights, velocities and the mean image are finite: files with a NaN or an infinity among them are refused.
  */
-import { indexOfNonFinite, quote, show } from '../backend/validate.js';
+import {
+  checkArgument,
+  indexOfNonFinite,
+  instanceOf,
+  isPlainObject,
+  objectWith,
+  quote,
+  rule,
+  show,
+  text as textRule,
+} from '../backend/validate.js';
 import { CHECKSUM } from './checksum.js';
 import { FormatError } from './errors.js';
 import { parseJson } from './json.js';
@@ -43,8 +53,12 @@ export interface Checkpoint {
   hasChecksum?: boolean;
 }
 
+const anObject = rule('an object', isPlainObject);
+
 /** The bytes of a checkpoint. */
 export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array {
+  const fields = { weights: anObject, velocities: anObject, info: anObject };
+  checkArgument('encodeCheckpoint', 'checkpoint', checkpoint, objectWith('a checkpoint { weights, velocities, info }', fields));
   const { weights, velocities, mean, info } = checkpoint;
   const moving = Object.entries(velocities).map(([name, velocity]) => [VELOCITY + name, velocity]);
   const tensors: Record<string, HostTensor> = { ...weights, ...Object.fromEntries(moving), ...(mean && { [MEAN]: mean }) };
@@ -61,6 +75,8 @@ export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array {
  * or a safetensors file that is not a checkpoint
  */
 export function decodeCheckpoint(bytes: Uint8Array, name: string): Checkpoint {
+  checkArgument('decodeCheckpoint', 'bytes', bytes, instanceOf(Uint8Array));
+  checkArgument('decodeCheckpoint', 'name', name, textRule);
   const { tensors, metadata } = naming(name, () => readSafetensors(bytes));
   checkVersion(metadata, name);
   const weights: [string, HostTensor][] = [];

@@ -5,6 +5,7 @@
  * numbers, row-major and little-endian. Nothing in a file is trusted: every length is checked against the bytes that are
  * there before anything is made from it.
  */
+import { arrayOf, checkArgument, either, instanceOf, integer, objectWith, recordOf, text as textRule } from '../backend/validate.js';
 import { fromHost, type Shape, sizeOf, Tensor, type TypedArray } from '../tensor/index.js';
 import { CHECKSUM, NO_CHECKSUM, setChecksum, verifyChecksum } from './checksum.js';
 import { FormatError } from './errors.js';
@@ -68,6 +69,11 @@ const ENCODINGS: Readonly<Record<string, Encoding>> = {
   I64: each(8, Int32Array, (v, at, name) => int32(v.getBigInt64(at, true), name)),
 };
 
+const hostTensor = objectWith('{ shape, data: Float32Array, Float64Array, Int32Array or Uint8Array }', {
+  shape: arrayOf(integer()),
+  data: instanceOf(Float32Array, Float64Array, Int32Array, Uint8Array),
+});
+
 /**
  * Writes tensors to the bytes of a safetensors file: float32 as F32, float64 as F64, int32 as I32, uint8 as U8.
  *
@@ -79,6 +85,8 @@ export function saveSafetensors(
   tensors: Readonly<Record<string, Tensor | HostTensor>>,
   metadata: Readonly<Record<string, string>> = {},
 ): Uint8Array {
+  checkArgument('saveSafetensors', 'tensors', tensors, recordOf(either(instanceOf(Tensor), hostTensor)));
+  checkArgument('saveSafetensors', 'metadata', metadata, recordOf(textRule));
   const parts: { data: TypedArray; at: number }[] = [];
   const header: [string, unknown][] = [];
   if (Object.keys(metadata).length > 0) header.push(['__metadata__', metadata]);
@@ -130,6 +138,7 @@ export function loadSafetensors(bytes: Uint8Array): Record<string, Tensor> {
 
 /** As `loadSafetensors`, but gives plain typed arrays, and the metadata with them. */
 export function readSafetensors(bytes: Uint8Array): Safetensors {
+  checkArgument('loadSafetensors', 'bytes', bytes, instanceOf(Uint8Array));
   const { header, start } = readHeader(bytes);
   const metadata = readMetadata(header.__metadata__);
   const entries = Object.entries(header)

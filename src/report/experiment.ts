@@ -24,7 +24,11 @@ export interface Experiment {
  * Name of the file of one of an experiment's pictures: `NAME.png` for `''`, `NAME-conv5.png` for `conv5`, and a safe name for a layer whose
  * name cannot be a file's.
  */
-export const pictureFile = (name: string, key: string): string => `${name}${key === '' ? '' : `-${safeFileName(key)}`}.png`;
+export function pictureFile(name: string, key: string): string {
+  checkArgument('pictureFile', 'name', name, text);
+  checkArgument('pictureFile', 'key', key, text);
+  return `${name}${key === '' ? '' : `-${safeFileName(key)}`}.png`;
+}
 
 /**
  * One experiment as a page that needs nothing but itself.

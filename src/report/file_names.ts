@@ -1,4 +1,5 @@
 /** From names of layers, maps, classes and runs, which may hold anything, to names of files. */
+import { checkArgument, text } from '../backend/validate.js';
 
 /** Names that Windows keeps for devices, whatever ending follows. */
 const RESERVED = /^(con|prn|aux|nul|com[0-9]|lpt[0-9]|conin\$|conout\$)(\.|$)/;
@@ -14,6 +15,7 @@ const MOST_BYTES = 80;
  * that distinct names have distinct files on every file system. The same name always gives the same file.
  */
 export function safeFileName(name: string): string {
+  checkArgument('safeFileName', 'name', name, text);
   if (name.length <= MOST_BYTES && PLAIN.test(name) && !RESERVED.test(name) && !HASHED.test(name)) return name;
   const readable = name
     .replace(/[^A-Za-z0-9._-]+|\.{2,}/g, '_')

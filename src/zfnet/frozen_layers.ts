@@ -138,6 +138,12 @@ export class FrozenLayers {
     examples: readonly Example[],
     draw: { augment: Augmentation; seed: number; epoch: number },
   ): Promise<Tensor> {
+    checkArgument(
+      'FrozenLayers.trainingOutputs',
+      'draw',
+      draw,
+      objectWith('{ augment, seed, epoch }', { augment: text, seed: integer(), epoch: integer() }),
+    );
     if (draw.augment === 'none') return await this.outputs(split, examples);
     return this.pass(this.preprocess.training(examples, draw), examples.length);
   }

@@ -1,4 +1,5 @@
 /** From a network of layers to the bytes of an ONNX model. */
+import { arrayOf, checkArgument, checkOptions, instanceOf, integer, type RulesFor, recordOf, text } from '../../backend/validate.js';
 import {
   AdaptiveAvgPool2d,
   AvgPool2d,
@@ -55,6 +56,17 @@ export interface ToOnnxOptions {
 /** Operator sets that the forms written here belong to, and the version of the file format that came with each. */
 const OPSETS: Readonly<Record<number, number>> = { 13: 7, 14: 7, 15: 8, 16: 8, 17: 8, 18: 8, 19: 9, 20: 9, 21: 10, 22: 10 };
 
+const OPTIONS: RulesFor<ToOnnxOptions> = {
+  inputShape: arrayOf(integer(), 1),
+  inputSize: integer(1),
+  channels: integer(1),
+  name: text,
+  inputName: text,
+  outputName: text,
+  metadata: recordOf(text),
+  opset: integer(),
+};
+
 /**
  * Writes a network as an ONNX model in evaluation mode: float32, one input, one output, the batch free. Initialisers have the parameters' names,
  * nodes those of the layers.
@@ -64,6 +76,8 @@ const OPSETS: Readonly<Record<number, number>> = { 13: 7, 14: 7, 15: 8, 16: 8, 1
  * @throws ShapeError for an input that does not fit the network
  */
 export function toOnnx(model: Sequential, options: ToOnnxOptions = {}): Uint8Array {
+  checkArgument('toOnnx', 'the model', model, instanceOf(Sequential));
+  checkOptions('toOnnx', options, OPTIONS);
   const { name = 'zfnet', inputName = 'input', outputName = 'output', opset = 13 } = options;
   if (!Object.hasOwn(OPSETS, opset))
     throw new OnnxError(`toOnnx: operator set ${opset} is not written here, expected one of ${Object.keys(OPSETS).join(', ')}`);

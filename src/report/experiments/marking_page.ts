@@ -1,5 +1,5 @@
 /** A page on which parts of images are marked with boxes, which `zfnet correspond --parts` takes as a file. */
-import { explained } from '../../backend/validate.js';
+import { arrayOf, checkArgument, explained, integer, objectWith, text } from '../../backend/validate.js';
 import { html, trusted } from '../html.js';
 import { page } from '../page.js';
 
@@ -20,7 +20,16 @@ export interface MarkableImage {
  * @param parts names of the parts to begin with; others can be added on the page
  * @param command what takes the file
  */
-export function markingPage(images: readonly MarkableImage[], parts: readonly string[], command: string): Promise<string> {
+export async function markingPage(images: readonly MarkableImage[], parts: readonly string[], command: string): Promise<string> {
+  const image = objectWith('an image { file, width, height, picture }', {
+    file: text,
+    width: integer(1),
+    height: integer(1),
+    picture: text,
+  });
+  checkArgument('markingPage', 'images', images, arrayOf(image));
+  checkArgument('markingPage', 'parts', parts, arrayOf(text));
+  checkArgument('markingPage', 'command', command, text);
   return explained('markingPage', 'images { file, width, height, picture }, the names of the parts, and a command', () =>
     writeMarkingPage(images, parts, command),
   );
