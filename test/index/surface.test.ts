@@ -4,7 +4,7 @@ import { createReferenceBackend } from '../../src/backend/reference/index.js';
 import { setDefaultBackend } from '../../src/tensor/index.js';
 import { ENTRIES, EXCLUDED, throwJunk } from '../support/junk_targets.js';
 
-const runs = Number(process.env.ZFNET_JUNK_RUNS ?? 40);
+const runs = Number(process.env.ZFNET_JUNK_RUNS ?? 12);
 const seed = Number(process.env.ZFNET_JUNK_SEED ?? 20140906);
 const only = process.env.ZFNET_JUNK_ONLY;
 
