@@ -4,13 +4,14 @@ import type { Image, Split } from '../data/dataset.js';
 import type { DataError } from '../data/errors.js';
 import { batches } from '../data/loader.js';
 import { split as splitRule } from '../data/rules.js';
+import { samplePlaces } from '../data/subset.js';
 import { noGrad, type Tensor, tensor } from '../tensor/index.js';
 import { type ClassifierErrors, fitLinear, linearErrors } from './linear_classifiers.js';
 
 export interface NearestNeighbourOptions {
   /** Images are compared at about this side in pixels, each pixel the mean of a block. Default 32. */
   side?: number;
-  /** Compare with the first so many training images. Default all. */
+  /** Compare with at most this many training images, sampled at random. Default all. */
   trainExamples?: number;
   /** Test images compared at once. Default 256. */
   batchSize?: number;
@@ -50,8 +51,8 @@ export async function nearestNeighbour(train: Split, tests: readonly Split[], op
   checkArgument('nearestNeighbour', 'tests', tests, arrayOf(splitRule));
   checkOptions('nearestNeighbour', options, NEAREST_OPTIONS);
   const { side = 32, trainExamples = train.length, batchSize = 256, onProgress, onBroken } = options;
-  const length = Math.min(trainExamples, train.length);
-  const total = length + tests.reduce((sum, split) => sum + split.length, 0);
+  const indices = samplePlaces(train.length, trainExamples);
+  const total = indices.length + tests.reduce((sum, split) => sum + split.length, 0);
   let done = 0;
   const report = (count: number) => {
     done += count;
@@ -59,7 +60,7 @@ export async function nearestNeighbour(train: Split, tests: readonly Split[], op
   };
   const pieces: Piece[] = [];
   try {
-    for await (const examples of batches(train, { batchSize: PIECE, indices: Array.from({ length }, (_, i) => i), onBroken })) {
+    for await (const examples of batches(train, { batchSize: PIECE, indices, onBroken })) {
       pieces.push(
         makePiece(
           examples.map(({ image }) => shrink(image, side)),

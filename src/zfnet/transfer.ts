@@ -318,7 +318,8 @@ async function fromScratch(job: TransferJob, draw: Draw, { perClass, fold }: Pla
       dataset: { ...dataset, splits: { train: subset(pool, images) } },
       options: { lr: 0.01, schedule: { kind: 'cosine' }, ...training, batchSize, epochs: SCRATCH_EPOCHS, seed: seed + fold },
       init,
-      meanExamples: learn.length,
+      // Each image once, not the repeated list, so that the mean is exact.
+      meanSplit: subset(pool, learn),
       onStep: job.onStep,
       signal: job.signal,
     });
