@@ -1,5 +1,5 @@
 /** Errors of a network beside those of simpler methods, split by split. */
-import { linearOnPixels, nearestNeighbour } from 'zfnet';
+import { type FitReport, linearOnPixels, nearestNeighbour } from 'zfnet';
 import { type Dataset, type Split, sampleSubset } from 'zfnet/data';
 import { percent, type Reporter } from './reporter.js';
 
@@ -55,7 +55,14 @@ export async function measureBaselines(
   };
   const nearest = await nearestNeighbour(train, tests, listen('nearest neighbours in pixels'));
   const count = dataset.classes.length;
-  const linear = options.linear ? await linearOnPixels(train, tests, count, listen('linear classifier on pixels')) : null;
+  const linear = options.linear
+    ? await linearOnPixels(train, tests, count, {
+        ...listen('linear classifier on pixels'),
+        onFit: (fit) => {
+          if (!fit.converged) reporter.warn(unconverged('the linear classifier on pixels', fit));
+        },
+      })
+    : null;
   reporter.stop();
   return splits.map((_, i) => ({
     chance: 1 - 1 / count,
@@ -70,6 +77,10 @@ function sampled(split: Split, reporter: Reporter): Split {
   reporter.detail(`the simpler methods see ${MOST_EXAMPLES} of ${split.length} training images`);
   return sampleSubset(split, MOST_EXAMPLES);
 }
+
+/** A warning about a linear classifier. */
+export const unconverged = (what: string, { iterations, residual, tolerance }: FitReport): string =>
+  `${what} has not converged after ${iterations} iterations: its residual is ${residual.toPrecision(2)}, expected at most ${tolerance}; its errors are those of an unfinished fit`;
 
 /** The errors as a small table. */
 export function testTable(tests: readonly TestedSplit[]): string {

@@ -93,7 +93,7 @@ const AMOUNTS: RulesFor<InvarianceOptions['amounts']> = {
   rotation: arrayOf(finite()),
 };
 
-const PICK_OPTIONS = { count: integer(1), preprocess: func, tries: integer(1) };
+const PICK_OPTIONS = { count: integer(1), preprocess: func, tries: integer(1), seed: integer() };
 
 const WARPS: Record<Transformation, (amount: number) => Warp> = {
   translation: (amount) => ({ shift: [amount, 0] }),

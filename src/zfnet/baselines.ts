@@ -6,7 +6,7 @@ import { batches } from '../data/loader.js';
 import { split as splitRule } from '../data/rules.js';
 import { samplePlaces } from '../data/subset.js';
 import { noGrad, type Tensor, tensor } from '../tensor/index.js';
-import { type ClassifierErrors, fitLinear, linearErrors } from './linear_classifiers.js';
+import { type ClassifierErrors, type FitReport, fitLinear, linearErrors } from './linear_classifiers.js';
 
 export interface NearestNeighbourOptions {
   /** Images are compared at about this side in pixels, each pixel the mean of a block. Default 32. */
@@ -96,6 +96,8 @@ export async function nearestNeighbour(train: Split, tests: readonly Split[], op
 export interface LinearOnPixelsOptions {
   /** The classifier sees images at about this side in pixels, each pixel the mean of a block. Default 16: it finds nothing in finer ones. */
   side?: number;
+  /** Called when the classifier is fitted, with how far its solver came. */
+  onFit?: (fit: FitReport) => void;
   /** Images read so far; the classifier is found when those of `train` are. */
   onProgress?: (done: number, total: number) => void;
   onBroken?: (error: DataError) => void;
@@ -112,7 +114,7 @@ export async function linearOnPixels(
   checkArgument('linearOnPixels', 'tests', tests, arrayOf(splitRule));
   checkArgument('linearOnPixels', 'classes', classes, integer(1));
   checkOptions('linearOnPixels', options, LINEAR_OPTIONS);
-  const { side = 16, onProgress, onBroken } = options;
+  const { side = 16, onFit, onProgress, onBroken } = options;
   const total = train.length + tests.reduce((sum, split) => sum + split.length, 0);
   let done = 0;
   const read = async (split: Split) => {
@@ -130,6 +132,7 @@ export async function linearOnPixels(
   };
   const known = await read(train);
   const classifier = await fitLinear(known.features, known.labels, classes, { kind: 'softmax', strength: 10 });
+  onFit?.(classifier.fit);
   const errors: ClassifierErrors[] = [];
   for (const split of tests) {
     const { features, labels } = await read(split);

@@ -17,6 +17,7 @@ import type { Classifier } from './evaluate.js';
 import { type ExtractOptions, extractFeatures, type Stage, stages } from './features.js';
 import { CLASSIFIERS, type ClassifierKind, fitLinear, linearErrors } from './linear_classifiers.js';
 import { classifier as classifierRule } from './rules.js';
+import { type ClassifierKind, type FitReport, fitLinear, linearErrors } from './linear_classifiers.js';
 
 /** Accuracies that the paper publishes, in per cent. */
 export interface PublishedFeatures {
@@ -38,6 +39,8 @@ export interface FeatureRow {
   grid?: readonly [number, number];
   /** C, chosen on held-out training examples. */
   strength: number;
+  /** How far the solver came; absent in results of earlier versions. */
+  fit?: FitReport;
   trainTop1Error: number;
   valTop1Error: number;
   valTop5Error: number;
@@ -130,6 +133,7 @@ export async function analyseFeatures(
         of: shape.reduce((product, n) => product * n, 1),
         ...(grid && { grid }),
         strength: classifier.strength,
+        fit: classifier.fit,
         trainTop1Error: trained.top1Error,
         valTop1Error: top1Error,
         valTop5Error: top5Error,
