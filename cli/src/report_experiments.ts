@@ -67,10 +67,11 @@ async function evolve(context: Context, { run, path, dataset, examples }: Experi
   return [(await evolutionOf(context, path, run, dataset, checkpoints, { examples: examples.evolve })).experiment];
 }
 
-async function ascend(context: Context, { run, ascended }: ExperimentsJob): Promise<Experiment[]> {
+async function ascend(context: Context, { run, path, dataset, split, examples, ascended }: ExperimentsJob): Promise<Experiment[]> {
   if (ascended === 0) return [];
   const maps = Array.from({ length: Math.min(ascended, run.classes.length) }, (_, map) => map);
-  return [await ascentOf(context, run, { layer: run.model.layerNames().slice(-1), maps })];
+  const layer = run.model.layerNames().slice(-1);
+  return [await ascentOf(context, path, run, dataset, { layer, maps, split, examples: examples.filters })];
 }
 
 /** Number of images that are tried; the one whose answer depends most on one place is shown. */

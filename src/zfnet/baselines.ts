@@ -27,7 +27,7 @@ const NEAREST_OPTIONS: RulesFor<NearestNeighbourOptions> = {
   onBroken: func,
 };
 
-const LINEAR_OPTIONS: RulesFor<LinearOnPixelsOptions> = { side: integer(1), onProgress: func, onBroken: func };
+const LINEAR_OPTIONS: RulesFor<LinearOnPixelsOptions> = { side: integer(1), onFit: func, onProgress: func, onBroken: func };
 
 /** Training images held by the engine in one piece. */
 const PIECE = 2048;

@@ -1,12 +1,9 @@
 /** Linear classifiers on features: support vector machines and softmax, their strength chosen on examples held out. */
 import { arrayOf, checkArgument, checkFields, integer, objectWith, oneOf, positive, type RulesFor, rule } from '../backend/validate.js';
-import { countErrors, SGD } from '../nn/index.js';
-import { crossEntropy, fromHost, linear, ShapeError, scope, ValueError, zeros } from '../tensor/index.js';
-import { type Matrix, matrix, selectRows } from './features.js';
 import { shuffledPlaces } from '../data/subset.js';
 import { countErrors } from '../nn/index.js';
-import { ValueError } from '../tensor/index.js';
-import { type Matrix, selectRows } from './features.js';
+import { ShapeError, ValueError } from '../tensor/index.js';
+import { type Matrix, matrix, selectRows } from './features.js';
 import { productsOf, solveSvm } from './linear_svm.js';
 import { solveSoftmax } from './softmax_regression.js';
 

@@ -9,7 +9,6 @@ import { experimentsFolder, writeExperiment } from '../experiment.js';
 import { asUsage, collect, stoppable } from '../look.js';
 import { percent } from '../reporter.js';
 import { openRun } from '../runs.js';
-import { openRun, openRunData } from '../runs.js';
 import { unconverged } from '../tested_splits.js';
 import { pickSplit } from './evaluate.js';
 
