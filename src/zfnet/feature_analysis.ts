@@ -15,9 +15,8 @@ import type { Split } from '../data/dataset.js';
 import { split as splitRule } from '../data/rules.js';
 import type { Classifier } from './evaluate.js';
 import { type ExtractOptions, extractFeatures, type Stage, stages } from './features.js';
-import { CLASSIFIERS, type ClassifierKind, fitLinear, linearErrors } from './linear_classifiers.js';
+import { CLASSIFIERS, type ClassifierKind, type FitReport, fitLinear, linearErrors } from './linear_classifiers.js';
 import { classifier as classifierRule } from './rules.js';
-import { type ClassifierKind, type FitReport, fitLinear, linearErrors } from './linear_classifiers.js';
 
 /** Accuracies that the paper publishes, in per cent. */
 export interface PublishedFeatures {

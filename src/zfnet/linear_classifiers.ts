@@ -68,7 +68,12 @@ export interface ClassifierErrors {
 /** One in five examples of a class, sampled at random, is held out to choose the strength. */
 const HOLD_OUT = 5;
 
-const FIT_OPTIONS: RulesFor<FitOptions> = { kind: oneOf(...CLASSIFIERS), strength: positive, tolerance: positive, maxIterations: integer(1) };
+const FIT_OPTIONS: RulesFor<FitOptions> = {
+  kind: oneOf(...CLASSIFIERS),
+  strength: positive,
+  tolerance: positive,
+  maxIterations: integer(1),
+};
 
 const floats = rule('a Float64Array', (value) => value instanceof Float64Array);
 const linearClassifier = objectWith('a classifier that fitLinear() gave', {

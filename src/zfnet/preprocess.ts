@@ -250,7 +250,13 @@ export interface MeanOptions {
   signal?: AbortSignal;
 }
 
-const MEAN_OPTIONS: RulesFor<MeanOptions> = { examples: integer(1), seed: integer(), onProgress: func, onBroken: func, signal: abortSignal };
+const MEAN_OPTIONS: RulesFor<MeanOptions> = {
+  examples: integer(1),
+  seed: integer(),
+  onProgress: func,
+  onBroken: func,
+  signal: abortSignal,
+};
 
 /** The mean of each pixel over a split whose images are squares of `side` pixels: [channels, side, side], 0 to 255. */
 export async function meanImage(split: Split, side: number, channels: 1 | 3, options: MeanOptions = {}): Promise<HostTensor> {

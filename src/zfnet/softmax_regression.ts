@@ -8,8 +8,9 @@
  * It is strictly convex, so the start does not matter. The two matrix products of an evaluation run on the default backend in
  * float32; everything else is float64.
  */
+import { arrayOf, checkArgument, checkOptions, integer, positive, type RulesFor, rule } from '../backend/validate.js';
 import { fromHost, matmul, noGrad, type Tensor, ValueError } from '../tensor/index.js';
-import type { Matrix } from './features.js';
+import { type Matrix, matrix } from './features.js';
 import { type Evaluation, minimize, norm } from './lbfgs.js';
 
 export interface SoftmaxOptions {
@@ -37,6 +38,13 @@ export interface SoftmaxSolution {
   converged: boolean;
 }
 
+const OPTIONS: RulesFor<SoftmaxOptions> = {
+  c: positive,
+  tolerance: positive,
+  maxIterations: integer(1),
+  start: rule('a Float64Array', (value) => value instanceof Float64Array),
+};
+
 /** @param labels one per row, each below `classes` */
 export async function solveSoftmax(
   features: Matrix,
@@ -44,12 +52,14 @@ export async function solveSoftmax(
   classes: number,
   options: SoftmaxOptions = {},
 ): Promise<SoftmaxSolution> {
+  checkArgument('solveSoftmax', 'features', features, matrix);
+  checkArgument('solveSoftmax', 'classes', classes, integer(1));
+  checkArgument('solveSoftmax', 'labels', labels, arrayOf(integer(0, classes - 1), features.rows, features.rows));
+  checkOptions('solveSoftmax', options, OPTIONS);
   const { c = 1, tolerance = 1e-4, maxIterations = 1000, start } = options;
   const { rows, columns } = features;
-  if (!(c > 0)) throw new ValueError(`softmax: got c ${c}, expected a number above 0`);
-  if (labels.length !== rows) throw new ValueError(`softmax: got ${labels.length} labels for ${rows} examples`);
   const size = classes * (columns + 1);
-  if (start && start.length !== size) throw new ValueError(`softmax: got a start of ${start.length} numbers, expected ${size}`);
+  if (start && start.length !== size) throw new ValueError(`solveSoftmax: got a start of ${start.length} numbers, expected ${size}`);
   const x = fromHost(withOnes(features), [rows, columns + 1]).keep();
   // The problem divided by C · rows, so that values and gradients do not grow with the examples.
   const evaluate = (w: Float64Array) => meanProblem(x, labels, w, 1 / (c * rows));

@@ -24,7 +24,7 @@ import {
 import type { Dataset, Example, Split } from '../data/dataset.js';
 import { DataError } from '../data/errors.js';
 import { epochOrder } from '../data/loader.js';
-import { dataset as datasetRule } from '../data/rules.js';
+import { dataset as datasetRule, split as splitRule } from '../data/rules.js';
 import { samplePlaces } from '../data/subset.js';
 import { yieldToEvents } from '../data/turn.js';
 import { encodeCheckpoint } from '../formats/checkpoint.js';
@@ -150,6 +150,7 @@ const JOB: RulesFor<TrainJob> = {
   init: initScheme,
   scale: finite(),
   meanExamples: integer(1),
+  meanSplit: splitRule,
   from: objectWith('an object { run, preprocess }', { run: text, preprocess: preprocessing }),
   freeze: text,
   keepBytes: numeric,

@@ -132,7 +132,7 @@ describe('softmax regression', () => {
   it('refuses what cannot be', async () => {
     const { features, labels } = problem(6, 2, 2);
     await expect(solveSoftmax(features, labels, 2, { c: 0 })).rejects.toThrow(ValueError);
-    await expect(solveSoftmax(features, [0], 2)).rejects.toThrow(/got 1 labels for 6 examples/);
+    await expect(solveSoftmax(features, [0], 2)).rejects.toThrow(ValueError);
     await expect(solveSoftmax(features, labels, 2, { start: new Float64Array(1) })).rejects.toThrow(/expected 6/);
   });
 });

@@ -165,7 +165,8 @@ function part(numbers: LayerNumbers, pairs: readonly Pair[], real: RealAnswers |
     const answer = pair.real ? `image ${pair.real.index} (${className(pair.real.class)}) ${digits(pair.real.value)}` : '';
     return { pair, name, tip: `${name}: picture ${digits(value)}${answer && `, ${answer}`}`, answer };
   });
-  const rest = pairs.length > cells.length ? ` The first ${cells.length} are shown here, all of them on ${pictureFile('ascend', layer)}.` : '';
+  const rest =
+    pairs.length > cells.length ? ` The first ${cells.length} are shown here, all of them on ${pictureFile('ascend', layer)}.` : '';
   return html`<section class="layer"><h3>${layer}</h3>
 <p>${findings(numbers, real)}${rest}</p>
 ${
