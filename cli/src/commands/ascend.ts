@@ -87,7 +87,7 @@ async function imagesOf({ reporter }: Context, run: Run, { data, split }: Ascend
     reporter.warn('an imported network has no images of its own: give some by --data to see which maps are dead');
     return null;
   }
-  const dataset = await openRunData(run, data, reporter);
+  const dataset = await openRunData(run, { data }, reporter);
   pickSplit(dataset, split);
   return dataset;
 }
