@@ -1,6 +1,6 @@
 /** What training takes where the user says nothing: the paper's values, and sizes that follow the data. */
 import { type Augmentation, type InitScheme, PRESETS, type PresetName, type TrainingOptions } from 'zfnet';
-import { type Dataset, type Split, spreadPlaces } from 'zfnet/data';
+import { type Dataset, type Split, samplePlaces } from 'zfnet/data';
 
 /** Inputs below this are taken by the preset `small`, whose strides are 1. */
 const SMALL_BELOW = 64;
@@ -46,7 +46,7 @@ export const knownSide = (source: string): number | undefined =>
 export async function naturalSide(dataset: Dataset): Promise<number | undefined> {
   if (dataset.imageSize) return Math.min(...dataset.imageSize);
   const { train } = dataset.splits;
-  const sides = await Promise.all(spreadPlaces(train.length, 16).map((place) => sideOf(train, place)));
+  const sides = await Promise.all(samplePlaces(train.length, 16).map((place) => sideOf(train, place)));
   const known = sides.filter((side) => side !== undefined).sort((a, b) => a - b);
   return known[Math.floor(known.length / 2)];
 }

@@ -12,7 +12,7 @@ import {
   topActivations,
   ValueError,
 } from 'zfnet';
-import { type Dataset, type Example, spreadPlaces } from 'zfnet/data';
+import { type Dataset, type Example, samplePlaces } from 'zfnet/data';
 import { inputOf } from 'zfnet/report';
 import { type Context, Interrupted, UsageError } from './command.js';
 import { experimentsFolder } from './experiment.js';
@@ -100,7 +100,7 @@ export interface TopJob {
   layers: readonly string[];
   maps?: readonly number[];
   count: number;
-  /** At most so many images, evenly spread. Default all. */
+  /** At most this many images, sampled at random (the same ones in every call). Default all. */
   examples?: number;
 }
 
@@ -114,9 +114,9 @@ const CACHE = 'top9-cache';
 export async function strongestOf(job: TopJob, context: Context): Promise<Record<string, MapActivations[]>> {
   const { path, model, preprocess, dataset, layers, maps, count } = job;
   const split = dataset.splits[job.split];
-  const indices = spreadPlaces(split.length, job.examples);
+  const indices = samplePlaces(split.length, job.examples);
   const store = new FolderStore(experimentsFolder(path), CACHE);
-  const file = `${keyOf(job, indices.length)}.json`;
+  const file = `${keyOf(job, indices)}.json`;
   const from = parse(await store.read(file));
   let keeping = true;
   const keep = async (state: TopActivationsState) => {
@@ -149,13 +149,14 @@ export async function strongestOf(job: TopJob, context: Context): Promise<Record
 }
 
 /** Changes with the weights, the images, what is made of them, and the question. */
-function keyOf({ model, preprocess, dataset, split, layers, maps, count }: TopJob, images: number): string {
+function keyOf({ model, preprocess, dataset, split, layers, maps, count }: TopJob, indices: readonly number[]): string {
   const hash = createHash('sha256');
   for (const [name, weights] of Object.entries(model.stateDict()))
     hash.update(`${name} ${weights.shape}\n`).update(bytesOf(weights.dataSync()));
   const { mean, options } = preprocess;
   hash.update(bytesOf(mean));
-  hash.update(JSON.stringify([options, dataset.fingerprint, split, images, layers, maps ?? null, count]));
+  hash.update(bytesOf(Int32Array.from(indices)));
+  hash.update(JSON.stringify([options, dataset.fingerprint, split, layers, maps ?? null, count]));
   return hash.digest('hex').slice(0, 16);
 }
 

@@ -67,16 +67,17 @@ async function evolve(context: Context, { run, path, dataset, examples }: Experi
   return [(await evolutionOf(context, path, run, dataset, checkpoints, { examples: examples.evolve })).experiment];
 }
 
-async function ascend(context: Context, { run, ascended }: ExperimentsJob): Promise<Experiment[]> {
+async function ascend(context: Context, { run, path, dataset, split, examples, ascended }: ExperimentsJob): Promise<Experiment[]> {
   if (ascended === 0) return [];
   const maps = Array.from({ length: Math.min(ascended, run.classes.length) }, (_, map) => map);
-  return [await ascentOf(context, run, { layer: run.model.layerNames().slice(-1), maps })];
+  const layer = run.model.layerNames().slice(-1);
+  return [await ascentOf(context, path, run, dataset, { layer, maps, split, examples: examples.filters })];
 }
 
-/** Images of which the one is shown whose answer depends most on one place. */
+/** Number of images that are tried; the one whose answer depends most on one place is shown. */
 const TRIED = 8;
 
-/** One image that the network gets right, and, where the objects' places are known, many. */
+/** One image, correctly classified if there are such, and, where the objects' places are known, many. */
 async function occlude(context: Context, { run, path, dataset, answerable, split, examples }: ExperimentsJob): Promise<Experiment[]> {
   if (!answerable) return [];
   const tried = await rightOnes(run, dataset.splits[split], TRIED);
@@ -87,7 +88,7 @@ async function occlude(context: Context, { run, path, dataset, answerable, split
     least.push(Math.min(...occlusion.probability));
   }
   const { image, label, name } = tried[least.indexOf(Math.min(...least))];
-  const chosen = `Of ${tried.length} images spread over “${split}” that the network gets right, this is the one whose answer depends most on one place.`;
+  const chosen = `Of ${tried.length} images sampled from “${split}”, this is the one in which the probability of the right class falls lowest when one place is covered.`;
   const one = await occlusionOf(context, path, run, { image, label, name, chosen }, dataset, { split });
   const many = await occlusionOfSplit(context, run, dataset, { split, images: examples.occlude });
   return [one.experiment, ...(many ? [many.experiment] : [])];

@@ -1,6 +1,6 @@
 /** Errors of a network beside those of simpler methods, split by split. */
-import { linearOnPixels, nearestNeighbour } from 'zfnet';
-import { type Dataset, type Split, spreadSubset } from 'zfnet/data';
+import { type FitReport, linearOnPixels, nearestNeighbour } from 'zfnet';
+import { type Dataset, type Split, sampleSubset } from 'zfnet/data';
 import { percent, type Reporter } from './reporter.js';
 
 /** Fractions. */
@@ -25,7 +25,7 @@ export interface TestedSplit extends Errors, BaselineErrors {
   examples: number;
 }
 
-/** Training images that the simpler methods see; of more, so many evenly spread. */
+/** The largest number of training images that the simpler methods see; of a larger set they see a random sample of this size. */
 const MOST_EXAMPLES = 20_000;
 
 /** Everything that is not for training is for testing. */
@@ -45,7 +45,7 @@ export async function measureBaselines(
   options: { linear: boolean },
   reporter: Reporter,
 ): Promise<BaselineErrors[]> {
-  const train = spread(dataset.splits.train, reporter);
+  const train = sampled(dataset.splits.train, reporter);
   const tests = splits.map((name) => dataset.splits[name]);
   const total = train.length + tests.reduce((sum, split) => sum + split.length, 0);
   const listen = (label: string) => {
@@ -55,7 +55,14 @@ export async function measureBaselines(
   };
   const nearest = await nearestNeighbour(train, tests, listen('nearest neighbours in pixels'));
   const count = dataset.classes.length;
-  const linear = options.linear ? await linearOnPixels(train, tests, count, listen('linear classifier on pixels')) : null;
+  const linear = options.linear
+    ? await linearOnPixels(train, tests, count, {
+        ...listen('linear classifier on pixels'),
+        onFit: (fit) => {
+          if (!fit.converged) reporter.warn(unconverged('the linear classifier on pixels', fit));
+        },
+      })
+    : null;
   reporter.stop();
   return splits.map((_, i) => ({
     chance: 1 - 1 / count,
@@ -65,11 +72,15 @@ export async function measureBaselines(
   }));
 }
 
-function spread(split: Split, reporter: Reporter): Split {
+function sampled(split: Split, reporter: Reporter): Split {
   if (split.length <= MOST_EXAMPLES) return split;
   reporter.detail(`the simpler methods see ${MOST_EXAMPLES} of ${split.length} training images`);
-  return spreadSubset(split, MOST_EXAMPLES);
+  return sampleSubset(split, MOST_EXAMPLES);
 }
+
+/** A warning about a linear classifier. */
+export const unconverged = (what: string, { iterations, residual, tolerance }: FitReport): string =>
+  `${what} has not converged after ${iterations} iterations: its residual is ${residual.toPrecision(2)}, expected at most ${tolerance}; its errors are those of an unfinished fit`;
 
 /** The errors as a small table. */
 export function testTable(tests: readonly TestedSplit[]): string {

@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from draws import sample_places
 from images import UNREADABLE, VERIFY_ALL_BELOW, DataError, fault, fingerprint, hold_out, in_utf16_order, list_images, read_square
 
 # Files that a process reads at once while it checks or averages.
@@ -70,9 +71,9 @@ class Data:
             )
 
     def mean_image(self, side, cluster, examples=None):
-        """The mean of each pixel over the training images, or `examples` of them, evenly spread: float32 [3, side, side]."""
+        """The mean of each pixel over the training images, or `examples` of them, sampled at random: float32 [3, side, side]."""
         total = min(examples or len(self.train), len(self.train))
-        own = [place * len(self.train) // total for place in range(cluster.rank, total, cluster.size)]
+        own = sample_places(len(self.train), total)[cluster.rank :: cluster.size]
         sums, counted = np.zeros((side, side, 3)), 0
         with ThreadPoolExecutor(AT_ONCE) as pool:
             for start in range(0, len(own), READ_AHEAD):

@@ -7,7 +7,7 @@ import numpy as np
 LOW = np.uint64(0xFFFFFFFF)
 HALF = np.uint64(32)
 STREAM_LENGTH = 2**48
-STREAMS = {'general': 0, 'init': 1, 'dropout': 2, 'order': 7, 'augment': 4}
+STREAMS = {'general': 0, 'init': 1, 'dropout': 2, 'order': 7, 'samples': 11, 'augment': 4}
 ORDER_LENGTH = 2**28
 EXAMPLES = 2**32
 
@@ -57,8 +57,19 @@ def normal(seed, counter, count, std):
 
 def epoch_order(length, seed, epoch):
     """The order of an epoch (from 1) over `length` examples: a Fisher-Yates shuffle."""
+    return shuffled(length, seed, STREAMS['order'] * STREAM_LENGTH + epoch * ORDER_LENGTH)
+
+
+def sample_places(length, count, seed=0):
+    """`count` different places below `length`, sampled at random and rising; all of them if there are no more."""
+    if count >= length:
+        return list(range(length))
+    return sorted(shuffled(length, seed, STREAMS['samples'] * STREAM_LENGTH)[:count])
+
+
+def shuffled(length, seed, start):
+    """The numbers below `length`, shuffled by the words from the counter `start` on."""
     draws = max(length - 1, 0)
-    start = STREAMS['order'] * STREAM_LENGTH + epoch * ORDER_LENGTH
     words = philox(seed, start + np.arange(-(-draws // 4), dtype=np.uint64)).reshape(-1)[:draws]
     places = np.arange(length - 1, 0, -1)
     partners = np.floor(words.astype(np.float64) / 2**32 * (places + 1)).astype(np.int64)

@@ -18,5 +18,5 @@ export { drawScene, type Scene, type SceneDetails } from './scenes/draw.js';
 export { type PixelBox, type SceneFace, sceneFaces } from './scenes/faces.js';
 export { SCENE_CLASSES, SCENE_PHOTOGRAPHS, SCENE_SPLITS, SCENE_STYLES } from './scenes/names.js';
 export { FACE_CLASSES, FACE_PARTS, type FaceClass, type FacePart } from './scenes/parts.js';
-export { inChannels, spreadPlaces, spreadSubset, subset } from './subset.js';
+export { inChannels, samplePlaces, sampleSubset, shuffledPlaces, spreadPlaces, subset } from './subset.js';
 export { type Warp, warpImage } from './warp.js';

@@ -3,9 +3,9 @@ import { philox } from '../backend/philox.js';
 
 /** Stretches of 2^48 counts of four words, clear of those that tensors draw from. */
 const STREAM_LENGTH = 2 ** 48;
-const STREAMS = { order: 7, sceneLabels: 8, scenes: 9, masks: 10 } as const;
+const STREAMS = { order: 7, sceneLabels: 8, scenes: 9, masks: 10, samples: 11 } as const;
 /** Counts that one item of a stream may use. */
-const ITEM_LENGTH = { order: 2 ** 28, sceneLabels: 2 ** 5, scenes: 2 ** 5, masks: 2 ** 20 } as const;
+const ITEM_LENGTH = { order: 2 ** 28, sceneLabels: 2 ** 5, scenes: 2 ** 5, masks: 2 ** 20, samples: 2 ** 28 } as const;
 /** Counts between the parts (splits) of a stream. */
 const PART_LENGTH = 2 ** 44;
 

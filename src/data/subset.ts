@@ -2,6 +2,7 @@
 import { arrayOf, checkArgument, integer, oneOf } from '../backend/validate.js';
 import { checkIndex, type Dataset, type Image, type Split } from './dataset.js';
 import { greyOf } from './image_pixels.js';
+import { Draws } from './random.js';
 import { dataset as datasetRule, split as splitRule } from './rules.js';
 
 /**
@@ -24,19 +25,45 @@ export function subset(split: Split, places: ArrayLike<number>): Split {
   };
 }
 
-/** `count` places below `length`, evenly spread and rising; all of them where there are no more, or no count is given. */
+/**
+ * `count` different places below `length`, sampled at random by `seed` and rising; all places if there are no more than `count`, or
+ * if no count is given. A smaller sample is contained in a larger one.
+ *
+ * Evenly spaced places would repeat the period of a list: of a list with its classes in turn they could meet one class only.
+ */
+export function samplePlaces(length: number, count = length, seed = 0): number[] {
+  checkArgument('samplePlaces', 'length', length, integer(0, 2 ** 31 - 1));
+  checkArgument('samplePlaces', 'count', count, integer());
+  checkArgument('samplePlaces', 'seed', seed, integer());
+  if (count >= length) return Array.from({ length }, (_, i) => i);
+  return shuffledPlaces(length, seed)
+    .slice(0, count)
+    .sort((a, b) => a - b);
+}
+
+/** The places below `length` in a random order that depends on `length` and `seed` only. */
+export function shuffledPlaces(length: number, seed = 0): number[] {
+  checkArgument('shuffledPlaces', 'length', length, integer(0, 2 ** 31 - 1));
+  checkArgument('shuffledPlaces', 'seed', seed, integer());
+  return [...new Draws(seed, 'samples', 0).shuffle(Int32Array.from({ length }, (_, i) => i))];
+}
+
+/** At most `count` examples of a split, sampled at random by `seed`. */
+export function sampleSubset(split: Split, count: number, seed = 0): Split {
+  checkArgument('sampleSubset', 'split', split, splitRule);
+  checkArgument('sampleSubset', 'count', count, integer());
+  return count >= split.length ? split : subset(split, samplePlaces(split.length, count, seed));
+}
+
+/**
+ * `count` places below `length`, evenly spaced and rising; all of them if there are no more. For showing some of a list, such as
+ * maps; statistics over images take `samplePlaces`.
+ */
 export function spreadPlaces(length: number, count = length): number[] {
   checkArgument('spreadPlaces', 'length', length, integer(0, 2 ** 31 - 1));
   checkArgument('spreadPlaces', 'count', count, integer());
   const n = Math.min(count, length);
   return Array.from({ length: n }, (_, i) => Math.floor((i * length) / n));
-}
-
-/** At most `count` examples of a split, evenly spread over it. */
-export function spreadSubset(split: Split, count: number): Split {
-  checkArgument('spreadSubset', 'split', split, splitRule);
-  checkArgument('spreadSubset', 'count', count, integer());
-  return count >= split.length ? split : subset(split, spreadPlaces(split.length, count));
 }
 
 /** The data set with every image in 3 channels (grey as red, green and blue alike) or in 1 (luma by ITU-R BT.601). */

@@ -18,6 +18,7 @@ import {
 } from '../backend/validate.js';
 import type { Example, Split } from '../data/dataset.js';
 import { example as exampleRule, split as splitRule } from '../data/rules.js';
+import { shuffledPlaces } from '../data/subset.js';
 import { yieldToEvents } from '../data/turn.js';
 import { type Warp, warpImage } from '../data/warp.js';
 import type { LayeredModel } from '../nn/index.js';
@@ -92,7 +93,7 @@ const AMOUNTS: RulesFor<InvarianceOptions['amounts']> = {
   rotation: arrayOf(finite()),
 };
 
-const PICK_OPTIONS = { count: integer(1), preprocess: func, tries: integer(1) };
+const PICK_OPTIONS = { count: integer(1), preprocess: func, tries: integer(1), seed: integer() };
 
 const WARPS: Record<Transformation, (amount: number) => Warp> = {
   translation: (amount) => ({ shift: [amount, 0] }),
@@ -190,30 +191,29 @@ async function numbers(tensor: Tensor): Promise<number[]> {
 const ratio = (distance: number, length: number): number => (distance === 0 ? 0 : distance / length);
 
 /**
- * A few images spread evenly over a split, such as the network gets right: the first of each stretch, or the stretch's first image
- * where it gets none of them right.
+ * A few images of a split that the network classifies correctly, sampled at random by `seed`, in the order of the split. If too few of
+ * the images looked at are correct, others of the sample fill the number.
  *
- * @param options.tries how many images of a stretch are looked at. Default 16
+ * @param options.tries number of images looked at for each one wanted. Default 16
  */
 export async function pickExamples(
   model: LayeredModel,
   split: Split,
-  options: { count: number; preprocess: (examples: Example[]) => Tensor; tries?: number },
+  options: { count: number; preprocess: (examples: Example[]) => Tensor; tries?: number; seed?: number },
 ): Promise<Example[]> {
   checkModel('pickExamples', model);
   checkArgument('pickExamples', 'split', split, splitRule);
   checkFields('pickExamples', options, PICK_OPTIONS, ['count', 'preprocess']);
-  const { preprocess, tries = 16 } = options;
+  const { preprocess, tries = 16, seed } = options;
   const count = Math.min(options.count, split.length);
-  const picked: Example[] = [];
-  for (let i = 0; i < count; i++) {
-    const start = Math.floor((i * split.length) / count);
-    const end = Math.min(start + tries, Math.floor(((i + 1) * split.length) / count));
-    const examples = await Promise.all(Array.from({ length: end - start }, (_, k) => split.get(start + k)));
+  const order = shuffledPlaces(split.length, seed).slice(0, count * tries);
+  const [right, wrong]: [Example[], Example[]] = [[], []];
+  for (let start = 0; start < order.length && right.length < count; start += tries) {
+    const examples = await Promise.all(order.slice(start, start + tries).map((place) => split.get(place)));
     const answers = run(model, [], preprocess(examples));
     const labels = await numbers(noGrad(() => answers.probabilities.argmax({ axis: 1 })));
     free(answers);
-    picked.push(examples.find(({ label }, n) => labels[n] === label) ?? examples[0]);
+    for (const [n, example] of examples.entries()) (labels[n] === example.label ? right : wrong).push(example);
   }
-  return picked;
+  return [...right, ...wrong].slice(0, count).sort((a, b) => a.index - b.index);
 }

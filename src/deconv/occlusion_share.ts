@@ -5,7 +5,7 @@ import type { Example, Split } from '../data/dataset.js';
 import type { DataError } from '../data/errors.js';
 import { batches } from '../data/loader.js';
 import { split as splitRule } from '../data/rules.js';
-import { spreadPlaces } from '../data/subset.js';
+import { samplePlaces } from '../data/subset.js';
 import type { LayeredModel } from '../nn/index.js';
 import { aTensor, checkModel } from '../nn/rules.js';
 import { type Tensor, ValueError } from '../tensor/index.js';
@@ -57,7 +57,7 @@ export interface OccludeSplitOptions extends Omit<SweepOptions, 'label' | 'onPro
   preprocess: (examples: Example[]) => Tensor;
   /** Where an example's object lies in the network's input; null leaves the example out. */
   boxOf: (example: Example) => Patch | null;
-  /** At most so many images, evenly spread over the split. Default all. */
+  /** At most this many images, sampled at random from the split (the same ones in every call). Default all. */
   images?: number;
   onProgress?: (done: number, total: number) => void;
   /** Called with images that cannot be read, which are left out; without it the error is thrown. */
@@ -99,7 +99,7 @@ export async function occludeSplit(model: LayeredModel, split: Split, options: O
   checkArgument('occludeSplit', 'split', split, splitRule);
   checkFields('occludeSplit', options, OPTIONS, ['square', 'stride', 'preprocess', 'boxOf']);
   const { preprocess, boxOf, onProgress, onBroken, signal, ...sweep } = options;
-  const indices = spreadPlaces(split.length, options.images);
+  const indices = samplePlaces(split.length, options.images);
   const total = indices.length;
   const shares: SplitOcclusion['shares'] = [];
   let seen = 0;

@@ -4,7 +4,7 @@
  */
 import * as Plot from '@observablehq/plot';
 import { parseHTML } from 'linkedom';
-import { type Html, trusted } from './html.js';
+import { escapeHtml, type Html, trusted } from './html.js';
 
 const { document } = parseHTML('<!doctype html><html><body></body></html>');
 
@@ -14,13 +14,25 @@ export function chart(options: Plot.PlotOptions, label: string): Html {
     document: document as unknown as Document,
     style: { fontSize: '12px', background: 'none' },
     ...options,
-  }) as unknown as Pick<Element, 'outerHTML' | 'setAttribute' | 'querySelectorAll'>;
+  }) as unknown as Element;
   // The label says it all; marks without a role may have none of their own.
   for (const mark of Array.from(svg.querySelectorAll('[aria-label]'))) mark.removeAttribute('aria-label');
   svg.setAttribute('role', 'img');
   svg.setAttribute('aria-label', label);
-  return trusted(svg.outerHTML);
+  return trusted(markupOf(svg));
 }
+
+/** A drawn element as text. The document's own serialisation leaves `<` and `&` in attributes as they are. */
+function markupOf(node: Node): string {
+  if (node.nodeType === TEXT) return escapeHtml(node.textContent ?? '');
+  if (node.nodeType !== ELEMENT) return '';
+  const { localName, attributes, childNodes } = node as Element;
+  const written = Array.from(attributes, ({ name, value }) => ` ${name}="${escapeHtml(value)}"`).join('');
+  return `<${localName}${written}>${Array.from(childNodes, markupOf).join('')}</${localName}>`;
+}
+
+const ELEMENT = 1;
+const TEXT = 3;
 
 export interface Series {
   name: string;

@@ -4,6 +4,7 @@ import type { Html } from './html.js';
 import { html, type PictureEncoder, trusted, writeHtml } from './html.js';
 import type { Section } from './input.js';
 import { pngDataUri } from './png.js';
+import { contentSecurityPolicy } from './policy.js';
 import { STYLE } from './style.js';
 
 export interface PageInput {
@@ -24,10 +25,12 @@ export async function page(
   { title, description, lead, sections, refreshSeconds }: PageInput,
   encode: PictureEncoder = pngDataUri,
 ): Promise<string> {
+  const policy = await contentSecurityPolicy(lead, ...sections.map(({ body }) => body));
   const document = html`<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="${trusted(policy)}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="description" content="${description}">
 <title>${title}</title>

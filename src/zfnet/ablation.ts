@@ -19,7 +19,7 @@ import {
 } from '../backend/validate.js';
 import type { Dataset } from '../data/dataset.js';
 import { dataset as datasetRule } from '../data/rules.js';
-import { spreadSubset } from '../data/subset.js';
+import { sampleSubset } from '../data/subset.js';
 import type { InitScheme } from '../nn/index.js';
 import { ValueError } from '../tensor/index.js';
 import { type Evaluation, evaluate } from './evaluate.js';
@@ -209,7 +209,7 @@ async function errorsOf(run: Run, dataset: Dataset, job: AblationJob): Promise<{
   if (!val || val.length === 0) throw new ValueError(`ablate: ${dataset.name} has no validation images`);
   const { trainExamples = 2000, signal } = job;
   try {
-    return { train: await evaluate(run, spreadSubset(known, trainExamples), { signal }), val: await evaluate(run, val, { signal }) };
+    return { train: await evaluate(run, sampleSubset(known, trainExamples), { signal }), val: await evaluate(run, val, { signal }) };
   } finally {
     run.model.dispose();
   }

@@ -4,13 +4,14 @@ import type { Image, Split } from '../data/dataset.js';
 import type { DataError } from '../data/errors.js';
 import { batches } from '../data/loader.js';
 import { split as splitRule } from '../data/rules.js';
+import { samplePlaces } from '../data/subset.js';
 import { noGrad, type Tensor, tensor } from '../tensor/index.js';
-import { type ClassifierErrors, fitLinear, linearErrors } from './linear_classifiers.js';
+import { type ClassifierErrors, type FitReport, fitLinear, linearErrors } from './linear_classifiers.js';
 
 export interface NearestNeighbourOptions {
   /** Images are compared at about this side in pixels, each pixel the mean of a block. Default 32. */
   side?: number;
-  /** Compare with the first so many training images. Default all. */
+  /** Compare with at most this many training images, sampled at random. Default all. */
   trainExamples?: number;
   /** Test images compared at once. Default 256. */
   batchSize?: number;
@@ -26,7 +27,7 @@ const NEAREST_OPTIONS: RulesFor<NearestNeighbourOptions> = {
   onBroken: func,
 };
 
-const LINEAR_OPTIONS: RulesFor<LinearOnPixelsOptions> = { side: integer(1), onProgress: func, onBroken: func };
+const LINEAR_OPTIONS: RulesFor<LinearOnPixelsOptions> = { side: integer(1), onFit: func, onProgress: func, onBroken: func };
 
 /** Training images held by the engine in one piece. */
 const PIECE = 2048;
@@ -50,8 +51,8 @@ export async function nearestNeighbour(train: Split, tests: readonly Split[], op
   checkArgument('nearestNeighbour', 'tests', tests, arrayOf(splitRule));
   checkOptions('nearestNeighbour', options, NEAREST_OPTIONS);
   const { side = 32, trainExamples = train.length, batchSize = 256, onProgress, onBroken } = options;
-  const length = Math.min(trainExamples, train.length);
-  const total = length + tests.reduce((sum, split) => sum + split.length, 0);
+  const indices = samplePlaces(train.length, trainExamples);
+  const total = indices.length + tests.reduce((sum, split) => sum + split.length, 0);
   let done = 0;
   const report = (count: number) => {
     done += count;
@@ -59,7 +60,7 @@ export async function nearestNeighbour(train: Split, tests: readonly Split[], op
   };
   const pieces: Piece[] = [];
   try {
-    for await (const examples of batches(train, { batchSize: PIECE, indices: Array.from({ length }, (_, i) => i), onBroken })) {
+    for await (const examples of batches(train, { batchSize: PIECE, indices, onBroken })) {
       pieces.push(
         makePiece(
           examples.map(({ image }) => shrink(image, side)),
@@ -95,6 +96,8 @@ export async function nearestNeighbour(train: Split, tests: readonly Split[], op
 export interface LinearOnPixelsOptions {
   /** The classifier sees images at about this side in pixels, each pixel the mean of a block. Default 16: it finds nothing in finer ones. */
   side?: number;
+  /** Called when the classifier is fitted, with how far its solver came. */
+  onFit?: (fit: FitReport) => void;
   /** Images read so far; the classifier is found when those of `train` are. */
   onProgress?: (done: number, total: number) => void;
   onBroken?: (error: DataError) => void;
@@ -111,7 +114,7 @@ export async function linearOnPixels(
   checkArgument('linearOnPixels', 'tests', tests, arrayOf(splitRule));
   checkArgument('linearOnPixels', 'classes', classes, integer(1));
   checkOptions('linearOnPixels', options, LINEAR_OPTIONS);
-  const { side = 16, onProgress, onBroken } = options;
+  const { side = 16, onFit, onProgress, onBroken } = options;
   const total = train.length + tests.reduce((sum, split) => sum + split.length, 0);
   let done = 0;
   const read = async (split: Split) => {
@@ -129,6 +132,7 @@ export async function linearOnPixels(
   };
   const known = await read(train);
   const classifier = await fitLinear(known.features, known.labels, classes, { kind: 'softmax', strength: 10 });
+  onFit?.(classifier.fit);
   const errors: ClassifierErrors[] = [];
   for (const split of tests) {
     const { features, labels } = await read(split);

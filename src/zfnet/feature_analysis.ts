@@ -15,7 +15,7 @@ import type { Split } from '../data/dataset.js';
 import { split as splitRule } from '../data/rules.js';
 import type { Classifier } from './evaluate.js';
 import { type ExtractOptions, extractFeatures, type Stage, stages } from './features.js';
-import { CLASSIFIERS, type ClassifierKind, fitLinear, linearErrors } from './linear_classifiers.js';
+import { CLASSIFIERS, type ClassifierKind, type FitReport, fitLinear, linearErrors } from './linear_classifiers.js';
 import { classifier as classifierRule } from './rules.js';
 
 /** Accuracies that the paper publishes, in per cent. */
@@ -38,6 +38,8 @@ export interface FeatureRow {
   grid?: readonly [number, number];
   /** C, chosen on held-out training examples. */
   strength: number;
+  /** How far the solver came; absent in results of earlier versions. */
+  fit?: FitReport;
   trainTop1Error: number;
   valTop1Error: number;
   valTop5Error: number;
@@ -130,6 +132,7 @@ export async function analyseFeatures(
         of: shape.reduce((product, n) => product * n, 1),
         ...(grid && { grid }),
         strength: classifier.strength,
+        fit: classifier.fit,
         trainTop1Error: trained.top1Error,
         valTop1Error: top1Error,
         valTop5Error: top5Error,

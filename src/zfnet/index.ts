@@ -38,6 +38,7 @@ export {
   CLASSIFIERS,
   type ClassifierKind,
   type FitOptions,
+  type FitReport,
   fitLinear,
   type LinearClassifier,
   linearErrors,
@@ -84,6 +85,7 @@ export {
   writeConfig,
 } from './run_config.js';
 export { epochCheckpoints, MemoryStore, PATHS, type RunStore } from './run_store.js';
+export { type SoftmaxOptions, type SoftmaxSolution, solveSoftmax } from './softmax_regression.js';
 export { startFrom } from './start_from.js';
 export { type StepReport, type TrainingListener, type TrainJob, type TrainResult, train } from './train.js';
 export { DEFAULT_TRAINING, SCHEDULES, type ScheduleOptions, type TrainingOptions, trainingOptions } from './training_options.js';

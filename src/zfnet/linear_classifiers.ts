@@ -1,9 +1,11 @@
 /** Linear classifiers on features: support vector machines and softmax, their strength chosen on examples held out. */
 import { arrayOf, checkArgument, checkFields, integer, objectWith, oneOf, positive, type RulesFor, rule } from '../backend/validate.js';
-import { countErrors, SGD } from '../nn/index.js';
-import { crossEntropy, fromHost, linear, ShapeError, scope, ValueError, zeros } from '../tensor/index.js';
+import { shuffledPlaces } from '../data/subset.js';
+import { countErrors } from '../nn/index.js';
+import { ShapeError, ValueError } from '../tensor/index.js';
 import { type Matrix, matrix, selectRows } from './features.js';
 import { productsOf, solveSvm } from './linear_svm.js';
+import { solveSoftmax } from './softmax_regression.js';
 
 /**
  * - `svm`: squared hinge, one class against the rest; the strength is C
@@ -23,6 +25,22 @@ export interface LinearClassifier {
   /** [classes] */
   biases: Float64Array;
   standard: Standard;
+  fit: FitReport;
+}
+
+/** How far the solver of a classifier came. */
+export interface FitReport {
+  /** Whether the classifier and all that were trained to choose its strength are within the tolerance. */
+  converged: boolean;
+  /**
+   * `softmax`: L2 norm of the gradient at the solution, as a share of its norm at zero weights. `svm`: duality gap as a share of the
+   * problem's value, the largest of the classes.
+   */
+  residual: number;
+  /** What `residual` is to be at most. */
+  tolerance: number;
+  /** Iterations of L-BFGS, or passes through the examples (the most of any class). */
+  iterations: number;
 }
 
 /** What features are shifted by and multiplied with: mean 0 and deviation 1 in training, over √columns, so that rows have length about 1. */
@@ -35,6 +53,10 @@ export interface FitOptions {
   kind: ClassifierKind;
   /** Default: the one of `STRENGTHS` with the fewest errors on a fifth of the examples, trained on the others. */
   strength?: number;
+  /** See `FitReport`. Default 10⁻³ for `svm`, 10⁻⁴ for `softmax`. */
+  tolerance?: number;
+  /** Iterations of L-BFGS, or passes through the examples, at most. Default 1000. */
+  maxIterations?: number;
 }
 
 /** Fractions. */
@@ -43,10 +65,15 @@ export interface ClassifierErrors {
   top5Error: number;
 }
 
-/** Every fifth example of a class is held out to choose the strength. */
+/** One in five examples of a class, sampled at random, is held out to choose the strength. */
 const HOLD_OUT = 5;
 
-const FIT_OPTIONS: RulesFor<FitOptions> = { kind: oneOf(...CLASSIFIERS), strength: positive };
+const FIT_OPTIONS: RulesFor<FitOptions> = {
+  kind: oneOf(...CLASSIFIERS),
+  strength: positive,
+  tolerance: positive,
+  maxIterations: integer(1),
+};
 
 const floats = rule('a Float64Array', (value) => value instanceof Float64Array);
 const linearClassifier = objectWith('a classifier that fitLinear() gave', {
@@ -64,10 +91,27 @@ function checkClassifier(op: string, classifier: LinearClassifier, features: Mat
     throw new ShapeError(`${op}: features have ${columns} columns, the classifier was trained on ${standard.mean.length}`);
 }
 
+const TOLERANCES: Readonly<Record<ClassifierKind, number>> = { svm: 1e-3, softmax: 1e-4 };
+
+/** What the fits of one classifier have in common. */
+interface FitJob {
+  kind: ClassifierKind;
+  classes: number;
+  tolerance: number;
+  maxIterations: number;
+}
+
+const present = ({ kind, tolerance, maxIterations }: FitOptions) => ({
+  kind,
+  ...(tolerance !== undefined && { tolerance }),
+  ...(maxIterations !== undefined && { maxIterations }),
+});
+
 /**
- * Trains a linear classifier on features.
+ * Trains a linear classifier on features to the solution of its problem, within a tolerance; `fit` of the result says whether it was
+ * reached.
  *
- * @param labels one a row, each below `classes`
+ * @param labels one per row, each below `classes`
  */
 export async function fitLinear(
   features: Matrix,
@@ -81,8 +125,11 @@ export async function fitLinear(
   checkFields('fitLinear', options, FIT_OPTIONS, ['kind']);
   if (labels.length !== features.rows) throw new ValueError(`fitLinear: got ${labels.length} labels for ${features.rows} rows`);
   if (features.rows === 0) throw new ValueError('fitLinear: there are no examples to learn from');
-  const strength = options.strength ?? (await chooseStrength(features, labels, classes, options.kind));
-  return await learn(features, labels, classes, options.kind, strength);
+  const job: FitJob = { tolerance: TOLERANCES[options.kind], maxIterations: 1000, ...present(options), classes };
+  if (options.strength !== undefined) return await learn(features, labels, job, options.strength);
+  const { strength, converged } = await chooseStrength(features, labels, job);
+  const chosen = await learn(features, labels, job, strength);
+  return { ...chosen, fit: { ...chosen.fit, converged: converged && chosen.fit.converged } };
 }
 
 /** Errors on rows with known labels. */
@@ -111,72 +158,58 @@ export function linearScores(classifier: LinearClassifier, features: Matrix): Fl
   return scores;
 }
 
-async function chooseStrength(features: Matrix, labels: ArrayLike<number>, classes: number, kind: ClassifierKind): Promise<number> {
+/** The strength with the fewest errors on held-out examples, and whether all that were compared had converged. */
+async function chooseStrength(features: Matrix, labels: ArrayLike<number>, job: FitJob): Promise<{ strength: number; converged: boolean }> {
   const [kept, held]: [number[], number[]] = [[], []];
-  const seen = new Int32Array(classes);
-  for (let i = 0; i < labels.length; i++) (++seen[labels[i]] % HOLD_OUT === 0 ? held : kept).push(i);
-  if (held.length === 0) return 1;
+  const seen = new Int32Array(job.classes);
+  // In a random order, so that no period of the list decides what is held out.
+  for (const i of shuffledPlaces(labels.length)) (++seen[labels[i]] % HOLD_OUT === 0 ? held : kept).push(i);
+  if (held.length === 0) return { strength: 1, converged: true };
   const part = (places: readonly number[]) => ({ rows: selectRows(features, places), labels: places.map((place) => labels[place]) });
   const [learning, judging] = [part(kept), part(held)];
   let best = { strength: 1, error: Number.POSITIVE_INFINITY };
+  let converged = true;
   for (const strength of STRENGTHS) {
-    const classifier = await learn(learning.rows, learning.labels, classes, kind, strength);
+    const classifier = await learn(learning.rows, learning.labels, job, strength);
+    converged &&= classifier.fit.converged;
     const { top1Error } = linearErrors(classifier, judging.rows, judging.labels);
     if (top1Error < best.error) best = { strength, error: top1Error };
   }
-  return best.strength;
+  return { strength: best.strength, converged };
 }
 
-async function learn(
-  features: Matrix,
-  labels: ArrayLike<number>,
-  classes: number,
-  kind: ClassifierKind,
-  strength: number,
-): Promise<LinearClassifier> {
+async function learn(features: Matrix, labels: ArrayLike<number>, job: FitJob, strength: number): Promise<LinearClassifier> {
   const standard = standardOf(features);
   const rows = standardised(features, standard);
-  const found = kind === 'svm' ? fitSvm(rows, labels, classes, strength) : await fitSoftmax(rows, labels, classes, strength);
-  return { kind, strength, ...found, standard };
+  const solve = job.kind === 'svm' ? fitSvm : fitSoftmax;
+  return { kind: job.kind, strength, ...(await solve(rows, labels, job, strength)), standard };
 }
 
-type Weights = Pick<LinearClassifier, 'weights' | 'biases'>;
+type Fitted = Pick<LinearClassifier, 'weights' | 'biases' | 'fit'>;
 
-function fitSvm(features: Matrix, labels: ArrayLike<number>, classes: number, c: number): Weights {
+async function fitSvm(features: Matrix, labels: ArrayLike<number>, job: FitJob, c: number): Promise<Fitted> {
+  const { classes, tolerance, maxIterations } = job;
   const weights = new Float64Array(classes * features.columns);
   const biases = new Float64Array(classes);
   const products = productsOf(features);
+  const fit: FitReport = { converged: true, residual: 0, tolerance, iterations: 0 };
   for (let k = 0; k < classes; k++) {
     const signs = Int8Array.from(labels, (label) => (label === k ? 1 : -1));
-    const machine = solveSvm(features, signs, { c }, products);
+    const machine = solveSvm(features, signs, { c, tolerance, maxPasses: maxIterations }, products);
     weights.set(machine.weights, k * features.columns);
     biases[k] = machine.bias;
+    fit.converged &&= machine.converged;
+    fit.residual = Math.max(fit.residual, machine.residual);
+    fit.iterations = Math.max(fit.iterations, machine.passes);
   }
-  return { weights, biases };
+  return { weights, biases, fit };
 }
 
-const SOFTMAX_STEPS = 300;
-
-/** Full-batch descent with Nesterov's momentum: the problem is convex, and rows of length 1 bound its curvature. */
-async function fitSoftmax({ rows, columns, data }: Matrix, labels: ArrayLike<number>, classes: number, c: number): Promise<Weights> {
-  const x = fromHost(data, [rows, columns]).keep();
-  const targets = fromHost(Int32Array.from(labels), [rows]).keep();
-  const [w, b] = [zeros([classes, columns]), zeros([classes])].map((tensor) => tensor.keep());
-  for (const each of [w, b]) each.requiresGrad = true;
-  // Mean cross-entropy plus w·w / (2 C rows) is the problem divided by C · rows; its curvature is at most 1 plus the decay.
-  const weightDecay = 1 / (c * rows);
-  const optimizer = new SGD([w, b], { lr: 1 / (1 + weightDecay), momentum: 0.9, nesterov: true, weightDecay });
-  try {
-    for (let step = 0; step < SOFTMAX_STEPS; step++) {
-      scope(() => crossEntropy(linear(x, w, b), targets).backward());
-      optimizer.step();
-      optimizer.zeroGrad();
-    }
-    return { weights: Float64Array.from(await w.data()), biases: Float64Array.from(await b.data()) };
-  } finally {
-    optimizer.dispose();
-    for (const each of [x, targets, w, b]) each.dispose();
-  }
+async function fitSoftmax(features: Matrix, labels: ArrayLike<number>, job: FitJob, c: number): Promise<Fitted> {
+  const { classes, tolerance, maxIterations } = job;
+  const found = await solveSoftmax(features, labels, classes, { c, tolerance, maxIterations });
+  const { weights, biases, converged, residual, iterations } = found;
+  return { weights, biases, fit: { converged, residual, tolerance, iterations } };
 }
 
 function standardOf({ rows, columns, data }: Matrix): Standard {

@@ -19,7 +19,7 @@ export interface SvmOptions {
   c?: number;
   /** Ends when the duality gap is below this share of the primal value. Default 10⁻³. */
   tolerance?: number;
-  /** At most so many walks through the examples. Default 1000. */
+  /** Passes through the examples, at most. Default 1000. */
   maxPasses?: number;
   /** Of the order of the walks. Default 0. */
   seed?: number;
@@ -35,6 +35,10 @@ export interface SvmSolution {
   primal: number;
   dual: number;
   passes: number;
+  /** The gap between `primal` and `dual`, as a share of `primal`. */
+  residual: number;
+  /** Whether `residual` is within the tolerance. */
+  converged: boolean;
 }
 
 const OPTIONS: RulesFor<SvmOptions> = { c: positive, tolerance: positive, maxPasses: integer(1), seed: integer() };
@@ -77,8 +81,12 @@ export function solveSvm(
       for (let j = 0, from = i * rows; j < rows; j++) outputs[j] += step * products[from + j];
     }
     const values = problemAndDual(alpha, signs, outputs, c);
-    if (values.primal - values.dual <= tolerance * values.primal || passes >= maxPasses)
-      return { ...weightsOf(features, alpha, signs), alpha, ...values, passes };
+    const gap = values.primal - values.dual;
+    const converged = gap <= tolerance * values.primal;
+    if (converged || passes >= maxPasses) {
+      const residual = values.primal > 0 ? Math.max(0, gap) / values.primal : 0;
+      return { ...weightsOf(features, alpha, signs), alpha, ...values, passes, residual, converged };
+    }
   }
 }
 

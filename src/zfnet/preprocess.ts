@@ -25,6 +25,7 @@ import {
 import type { Image, Split } from '../data/dataset.js';
 import { DataError } from '../data/errors.js';
 import { describeImage, image as imageRule, split as splitRule } from '../data/rules.js';
+import { samplePlaces } from '../data/subset.js';
 import type { HostTensor } from '../formats/safetensors.js';
 import { type InitScheme, StateError } from '../nn/index.js';
 import { ShapeError, ValueError } from '../tensor/index.js';
@@ -239,15 +240,23 @@ export class Preprocess {
 }
 
 export interface MeanOptions {
-  /** At most this many examples, evenly spread over the split; all of them unless given. */
+  /** At most this many examples, sampled at random from the split. Default: all of them. */
   examples?: number;
+  /** Seed of the sample. Default 0. */
+  seed?: number;
   onProgress?: (done: number, total: number) => void;
   /** Called with examples that cannot be read, which are left out; without it the error is thrown. */
   onBroken?: (error: DataError) => void;
   signal?: AbortSignal;
 }
 
-const MEAN_OPTIONS: RulesFor<MeanOptions> = { examples: integer(1), onProgress: func, onBroken: func, signal: abortSignal };
+const MEAN_OPTIONS: RulesFor<MeanOptions> = {
+  examples: integer(1),
+  seed: integer(),
+  onProgress: func,
+  onBroken: func,
+  signal: abortSignal,
+};
 
 /** The mean of each pixel over a split whose images are squares of `side` pixels: [channels, side, side], 0 to 255. */
 export async function meanImage(split: Split, side: number, channels: 1 | 3, options: MeanOptions = {}): Promise<HostTensor> {
@@ -255,14 +264,14 @@ export async function meanImage(split: Split, side: number, channels: 1 | 3, opt
   checkArgument('meanImage', 'side', side, integer(1, MOST_PIXELS));
   checkArgument('meanImage', 'channels', channels, oneOf(1, 3));
   checkOptions('meanImage', options, MEAN_OPTIONS);
-  const total = Math.min(options.examples ?? split.length, split.length);
+  const order = samplePlaces(split.length, options.examples, options.seed);
+  const total = order.length;
   const sums = new Float64Array(side * side * channels);
   const READ_AHEAD = 64;
   let counted = 0;
   for (let start = 0; start < total; start += READ_AHEAD) {
     options.signal?.throwIfAborted();
-    const places = Array.from({ length: Math.min(READ_AHEAD, total - start) }, (_, i) => Math.floor(((start + i) * split.length) / total));
-    const images = await Promise.all(places.map((place) => readOrReport(split, place, options.onBroken)));
+    const images = await Promise.all(order.slice(start, start + READ_AHEAD).map((place) => readOrReport(split, place, options.onBroken)));
     for (const image of images) {
       if (!image) continue;
       if (image.data.length !== sums.length)

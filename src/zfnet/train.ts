@@ -24,8 +24,8 @@ import {
 import type { Dataset, Example, Split } from '../data/dataset.js';
 import { DataError } from '../data/errors.js';
 import { epochOrder } from '../data/loader.js';
-import { dataset as datasetRule } from '../data/rules.js';
-import { spreadPlaces } from '../data/subset.js';
+import { dataset as datasetRule, split as splitRule } from '../data/rules.js';
+import { samplePlaces } from '../data/subset.js';
 import { yieldToEvents } from '../data/turn.js';
 import { encodeCheckpoint } from '../formats/checkpoint.js';
 import type { HostTensor } from '../formats/safetensors.js';
@@ -108,8 +108,10 @@ export interface TrainJob extends TrainingListener {
   init?: InitScheme;
   /** What pixels are multiplied by. Default: `scaleFor(init)`. */
   scale?: number;
-  /** Examples that the mean image is computed from, evenly spread. Default: all of the training set. */
+  /** Number of examples that the mean image is computed from, sampled at random. Default: all of them. */
   meanExamples?: number;
+  /** The examples that the mean image is computed from. Default: the split `train`; another if that one repeats its images. */
+  meanSplit?: Split;
   /** The run that the model's weights come from, by `startFrom`: how it prepares images holds here too. Default: the model begins by itself. */
   from?: { run: string; preprocess: Preprocess };
   /**
@@ -148,6 +150,7 @@ const JOB: RulesFor<TrainJob> = {
   init: initScheme,
   scale: finite(),
   meanExamples: integer(1),
+  meanSplit: splitRule,
   from: objectWith('an object { run, preprocess }', { run: text, preprocess: preprocessing }),
   freeze: text,
   keepBytes: numeric,
@@ -240,7 +243,7 @@ async function fromStart(job: TrainJob, store: RunStore, config: RunConfig): Pro
 }
 
 async function meanOfTraining(job: TrainJob, { preprocess: { side, channels } }: RunConfig): Promise<HostTensor> {
-  return await meanImage(job.dataset.splits.train, side, channels, {
+  return await meanImage(job.meanSplit ?? job.dataset.splits.train, side, channels, {
     examples: job.meanExamples,
     onProgress: (done, total) => job.onProgress?.('mean', done, total),
     onBroken: (error) => {
@@ -628,11 +631,11 @@ class Trainer {
     }
   }
 
-  /** By a few images, as the network sees them, spread over the data. */
+  /** Looks for dead filters with a random sample of images, prepared as for evaluation. */
   private async warnAboutDeadFilters(): Promise<void> {
     const { splits } = this.job.dataset;
     const split = splits.val && splits.val.length > 0 ? splits.val : splits.train;
-    const order = spreadPlaces(split.length, 64);
+    const order = samplePlaces(split.length, 64);
     const { inputSize, channels } = this.config.preprocess;
     let found: { layer: string; maps: number[]; of: number } | null = null;
     let seen = 0;

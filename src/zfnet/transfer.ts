@@ -43,6 +43,8 @@ export interface TransferFold {
   trainTop1Error: number;
   valTop1Error: number;
   valTop5Error: number;
+  /** Of the classifier on kept layers: whether its solver converged. Absent for networks from scratch. */
+  converged?: boolean;
 }
 
 /** Accuracies that the paper publishes for so many images a class, in per cent. */
@@ -65,6 +67,8 @@ export interface TransferRow {
   trainTop1Error: number;
   valTop1Error: number;
   valTop5Error: number;
+  /** Folds whose classifier has not converged; absent if there are none. */
+  unconverged?: number;
   paper?: PublishedTransfer;
 }
 
@@ -202,6 +206,7 @@ export function transferRows(folds: readonly TransferFold[]): TransferRow[] {
     const accuracy = mean((fold) => 1 - fold.valTop1Error);
     const squares = group.reduce((sum, fold) => sum + (1 - fold.valTop1Error - accuracy) ** 2, 0);
     const paper = PUBLISHED[method][perClass];
+    const unconverged = group.filter(({ converged }) => converged === false).length;
     return {
       name: `${method}, ${perClass} a class`,
       method,
@@ -212,6 +217,7 @@ export function transferRows(folds: readonly TransferFold[]): TransferRow[] {
       trainTop1Error: mean((fold) => fold.trainTop1Error),
       valTop1Error: mean((fold) => fold.valTop1Error),
       valTop5Error: mean((fold) => fold.valTop5Error),
+      ...(unconverged > 0 && { unconverged }),
       ...(paper && { paper }),
     };
   });
@@ -298,7 +304,7 @@ async function withKeptLayers(job: TransferJob, draw: Draw, { perClass }: Planne
   const classifier = await fitLinear(known.matrix, known.labels, job.dataset.classes.length, { kind: 'softmax' });
   const trained = linearErrors(classifier, known.matrix, known.labels);
   const { top1Error, top5Error } = linearErrors(classifier, unknown.matrix, unknown.labels);
-  return { trainTop1Error: trained.top1Error, valTop1Error: top1Error, valTop5Error: top5Error };
+  return { trainTop1Error: trained.top1Error, valTop1Error: top1Error, valTop5Error: top5Error, converged: classifier.fit.converged };
 }
 
 /** Epochs that the updates are cut into: few, since each leaves a checkpoint. */
@@ -318,7 +324,8 @@ async function fromScratch(job: TransferJob, draw: Draw, { perClass, fold }: Pla
       dataset: { ...dataset, splits: { train: subset(pool, images) } },
       options: { lr: 0.01, schedule: { kind: 'cosine' }, ...training, batchSize, epochs: SCRATCH_EPOCHS, seed: seed + fold },
       init,
-      meanExamples: learn.length,
+      // Each image once, not the repeated list, so that the mean is exact.
+      meanSplit: subset(pool, learn),
       onStep: job.onStep,
       signal: job.signal,
     });

@@ -132,6 +132,12 @@ describe('filters', () => {
   });
 });
 
+interface Ascended {
+  map: number;
+  value: number;
+  realValue: number;
+}
+
 describe('ascend', () => {
   it('makes pictures and names the dead', async () => {
     const { status, stdout, stderr } = await run(
@@ -153,7 +159,12 @@ describe('ascend', () => {
     expect(numbers).toMatchObject({ layer: 'fc8', settings: { steps: 5, seed: 0 }, layers: [{ layer: 'fc8' }, { layer: 'conv5' }] });
     expect(numbers.maps.map(({ map }: { map: number }) => map)).toEqual([0, 1, 2]);
     for (const { maps, dead } of numbers.layers)
-      expect(dead).toEqual(maps.filter(({ value }: { value: number }) => value <= 0).map(({ map }: { map: number }) => map));
+      expect(dead).toEqual(maps.filter(({ realValue }: Ascended) => realValue <= 0).map(({ map }: Ascended) => map));
+    for (const { maps, stronger } of numbers.layers) {
+      expect(stronger).toBe(maps.filter(({ value, realValue }: Ascended) => value > realValue).length);
+      for (const { realIndex } of maps) expect(Number.isInteger(realIndex)).toBe(true);
+    }
+    expect(numbers).toMatchObject({ measure: 'maximum', split: 'val' });
     expect(files).toHaveLength(4);
   });
 });

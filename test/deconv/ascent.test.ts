@@ -59,6 +59,46 @@ describe('ascend', () => {
     expect(found.map(({ map }) => map)).toEqual([0, 1, 2, 3, 4, 5]);
   });
 
+  /** Map 0 of conv2 answers where a light bar crosses a dark one, and nowhere else: its mean over all places is always far below zero. */
+  function withDetector(threshold: number) {
+    const bar = (upright: boolean) =>
+      Array.from({ length: 25 }, (_, i) => (Math.abs((upright ? i % 5 : Math.floor(i / 5)) - 2) < 1 ? 1 : -0.25));
+    const conv1 = convWith([2, 1, 5, 5], [...bar(true), ...bar(false).map((weight) => -weight)], [-threshold, -threshold]);
+    const conv2 = convWith([1, 2, 1, 1], [1, 1], [-4]);
+    return new Sequential({ conv1, relu1: new ReLU(), conv2, relu2: new ReLU() });
+  }
+
+  it('finds a planted detector, which is not dead', async () => {
+    const model = new Sequential({ conv1: convWith([1, 1, 5, 5], [...noise(25, 8)], [-0.7 * 25 * 0.5]), relu1: new ReLU() });
+    const [found] = await ascend(model, { layer: 'conv1', input: [1, 24, 24], blur: 0 });
+    expect(found.value).toBeGreaterThan(0);
+    expect(standingOut([found.value]).dead).toEqual([]);
+    const [deep] = await ascend(withDetector(2), { layer: 'conv2', input: [1, 24, 24] });
+    expect(deep).toMatchObject({ start: 'noise' });
+    expect(deep.value).toBeGreaterThan(0);
+  });
+
+  it('starts from a real image what no noise moves, and then is at least as strong', async () => {
+    // No noise brings the first layer above its threshold, so no gradient arrives below the second.
+    const model = withDetector(9.5);
+    const image = Float32Array.from({ length: 576 }, (_, i) => (i % 24 === 12 ? 1 : -1));
+    (model.layer('conv2') as Conv2d).bias!.set([-0.25]);
+    const options: AscentOptions = { layer: 'conv2', input: [1, 24, 24], steps: 20 };
+    expect((await ascend(model, options))[0].value).toBe(0);
+    const real = 5 + 20 * 0.25 - 9.5 - 0.25;
+    const [found] = await ascend(model, { ...options, goals: { 0: real }, imageOf: async () => image });
+    expect(found.start).toBe('image');
+    expect(found.value).toBeGreaterThanOrEqual(real - 1e-5);
+  });
+
+  it('climbs the maximum: of a map whose best place and mean disagree, the best place', async () => {
+    // One filter on inputs of one pixel: the maximum is 1 for a single light pixel, and the gradient reaches that pixel alone.
+    const model = new Sequential({ conv1: convWith([1, 1, 1, 1], [1], [-0.5]), relu1: new ReLU() });
+    const [{ picture, value }] = await ascend(model, { layer: 'conv1', input: [1, 6, 6], ...plain, decay: 0.02 });
+    expect(value).toBeCloseTo(0.5, 5);
+    expect(picture.filter((pixel) => pixel > 0.9)).toHaveLength(1);
+  });
+
   it('climbs: the answer grows with the steps', async () => {
     const answers = [];
     for (const steps of [1, 10, 60]) {
@@ -106,7 +146,15 @@ describe('ascend', () => {
     const before = memory().bytes;
     const controller = new AbortController();
     const done: number[] = [];
-    await ascend(model, { layer: 'conv2', maps: [0, 1, 2], batchSize: 2, input: [3, 10, 12], steps: 2, onProgress: (n) => done.push(n) });
+    await ascend(model, {
+      layer: 'conv2',
+      maps: [0, 1, 2],
+      batchSize: 2,
+      input: [3, 10, 12],
+      steps: 2,
+      starts: 1,
+      onProgress: (n) => done.push(n),
+    });
     expect(done).toEqual([2, 4, 5, 6]);
     expect(memory().bytes).toBe(before);
     expect(model.training).toBe(true);

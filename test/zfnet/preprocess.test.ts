@@ -1,6 +1,7 @@
 /** Preparation of images: the mean, the paper's ten crops, and draws that depend on nothing but their place. */
 import { describe, expect, it } from 'vitest';
 import type { Image } from '../../src/data/dataset.js';
+import { samplePlaces } from '../../src/data/index.js';
 import { drawCrop, meanImage, Preprocess, scaleFor, sideFor, tenCrops } from '../../src/zfnet/index.js';
 import { bars } from './support.js';
 
@@ -145,19 +146,35 @@ describe('meanImage', () => {
     }
   });
 
-  it('takes an even sample where it is told to, tells how far it is, and leaves out what is broken', async () => {
+  it('takes a random sample if it is told to, reports its progress, and leaves out what is broken', async () => {
     const told: number[] = [];
-    const broken: string[] = [];
-    const { splits } = bars({ train: 8, size: 20, broken: [2] });
+    const reported: string[] = [];
+    const [first, ...others] = samplePlaces(8, 4);
+    const broken = [first];
+    const { splits } = bars({ train: 8, size: 20, broken });
     const { data } = await meanImage(splits.train, 20, 1, {
       examples: 4,
       onProgress: (done) => told.push(done),
-      onBroken: (error) => broken.push(error.message),
+      onBroken: (error) => reported.push(error.message),
     });
-    const images = await Promise.all([0, 4, 6].map(async (i) => (await splits.train.get(i)).image.data[5]));
+    const images = await Promise.all(others.map(async (i) => (await splits.train.get(i)).image.data[5]));
     expect(data[5]).toBeCloseTo((images[0] + images[1] + images[2]) / 3, 4);
     expect(told).toEqual([4]);
-    expect(broken).toEqual(['image 2 is broken']);
-    await expect(meanImage(splits.train, 20, 1)).rejects.toThrow('image 2 is broken');
+    expect(reported).toEqual([`image ${first} is broken`]);
+    await expect(meanImage(splits.train, 20, 1)).rejects.toThrow(`image ${first} is broken`);
+  });
+
+  it('samples all classes of a list that has them in turn', async () => {
+    // Images of class k have the value 100 k everywhere; evenly spaced places would meet class 0 only.
+    const image = (value: number) => ({ width: 4, height: 4, channels: 1 as const, data: new Uint8Array(16).fill(value) });
+    const length = 300;
+    const split = {
+      length,
+      labels: Int32Array.from({ length }, (_, i) => i % 3),
+      get: async (index: number) => ({ image: image(100 * (index % 3)), label: index % 3, index, name: `${index}` }),
+    };
+    const { data } = await meanImage(split, 4, 1, { examples: 100 });
+    // The mean is 100, with a standard deviation of 7 of a sample of 100 of 300.
+    expect(Math.abs(data[0] - 100)).toBeLessThan(35);
   });
 });

@@ -1,24 +1,33 @@
-/** `zfnet ascend`: pictures that maps would like best, made by gradient ascent. */
+/** `zfnet ascend`: pictures that maximise maps, made by gradient ascent, beside the images that maps respond to most. */
 import type { Command } from 'commander';
-import { type AscendedMap, ascend, type Run } from 'zfnet';
-import { type AscendNumbers, ascendExperiment, type Experiment } from 'zfnet/report';
+import { type AscendedMap, ascend, isTrained, type MapActivations, type Run } from 'zfnet';
+import type { Dataset } from 'zfnet/data';
+import { type AscendNumbers, ascendExperiment, type Experiment, type RealAnswers, type StrongestReal } from 'zfnet/report';
 import { type Context, decimal, defineCommand, handler, whole } from '../command.js';
+import { openRunData } from '../data.js';
 import { experimentsFolder, writeExperiment } from '../experiment.js';
-import { checkMaps, collect, layersOf, mapList, mapsText, stoppable } from '../look.js';
+import { checkMaps, collect, layersOf, mapList, mapsText, stoppable, strongestOf } from '../look.js';
 import { openRun } from '../runs.js';
+import { pickSplit } from './evaluate.js';
 
 interface AscendOptions {
   layer?: string[];
   maps?: number[];
+  data?: string;
+  split: string;
+  examples: number;
+  images: boolean;
   steps: number;
   rate: number;
   decay: number;
   blur: number;
   jitter: number;
+  starts: number;
   out?: string;
 }
 
-const DEFAULTS = { steps: 160, rate: 0.06, decay: 0.02, blur: 0.7, jitter: 3 };
+const DEFAULTS = { steps: 160, rate: 0.06, decay: 0.02, blur: 0.7, jitter: 3, starts: 3 };
+const IMAGES = { split: 'val', examples: 2000 };
 
 const EXAMPLES = [
   'zfnet ascend runs/demo                                # all maps of the last convolution',
@@ -27,19 +36,29 @@ const EXAMPLES = [
 ];
 
 export function ascendCommand(program: Command): void {
-  defineCommand(program, 'ascend <run>', 'make the pictures that maps would like best, by gradient ascent; name the dead', EXAMPLES)
+  defineCommand(
+    program,
+    'ascend <run>',
+    'pictures that maximise maps (their maximum over all places), by gradient ascent, beside the strongest real images; name the dead',
+    EXAMPLES,
+  )
     .option('--layer <name>', 'this layer; may be given several times (default: the last convolution)', collect)
     .option('--maps <list>', 'these maps, such as 0-7 or 3,5,8-11 (default: all)', mapList)
+    .option('--data <source>', 'images that show which maps respond (default: what the run was trained on)')
+    .option('--split <name>', 'val, train, or another split of the source', IMAGES.split)
+    .option('--examples <n>', 'images to look at, sampled at random', whole({ min: 1 }), IMAGES.examples)
+    .option('--no-images', 'look at no images: no comparison, and no dead maps named')
     .option('--steps <n>', 'steps to climb', whole({ min: 1 }), DEFAULTS.steps)
     .option(
       '--rate <r>',
-      'how far a step moves an average pixel, as a part of half the range of pixels',
+      'how far a step moves an average pixel of those that it moves, as a part of half the range of pixels',
       decimal({ above: 0 }),
       DEFAULTS.rate,
     )
     .option('--decay <d>', 'part of each pixel that is lost in a step', decimal({ min: 0, below: 1 }), DEFAULTS.decay)
     .option('--blur <pixels>', 'standard deviation of the blur of every fourth step; 0 for none', decimal({ min: 0 }), DEFAULTS.blur)
     .option('--jitter <pixels>', 'shift before each step, at most', whole({ min: 0 }), DEFAULTS.jitter)
+    .option('--starts <n>', 'starts of a map that stays below its strongest real image, at most', whole({ min: 1 }), DEFAULTS.starts)
     .option('--out <folder>', 'where ascend.json, ascend.html and ascend-LAYER.png go (default: RUN/experiments)')
     .action(
       handler(async (context, path: string, options: AscendOptions) => {
@@ -52,7 +71,8 @@ export function ascendCommand(program: Command): void {
 async function climb(context: Context, path: string, options: AscendOptions): Promise<void> {
   const run = await openRun(path);
   try {
-    const experiment = await ascentOf(context, run, options);
+    const dataset = options.images ? await imagesOf(context, run, options) : null;
+    const experiment = await ascentOf(context, path, run, dataset, options);
     const files = await writeExperiment(experiment, options.out ?? experimentsFolder(path), commandLine(path, options));
     const numbers = experiment.numbers as AscendNumbers;
     context.result({ ...numbers, files }, () => table(numbers, files));
@@ -61,19 +81,42 @@ async function climb(context: Context, path: string, options: AscendOptions): Pr
   }
 }
 
-/** The experiment on some layers of a run. */
-export async function ascentOf(context: Context, run: Run, options: Partial<AscendOptions>): Promise<Experiment> {
-  const { steps, rate, decay, blur, jitter } = { ...DEFAULTS, ...options };
+/** The images of a run, or null for an imported network that no images are named for. */
+async function imagesOf({ reporter }: Context, run: Run, { data, split }: AscendOptions): Promise<Dataset | null> {
+  if (data === undefined && !isTrained(run)) {
+    reporter.warn('an imported network has no images of its own: give some by --data to see which maps are dead');
+    return null;
+  }
+  const dataset = await openRunData(run, { data }, reporter);
+  pickSplit(dataset, split);
+  return dataset;
+}
+
+/**
+ * The experiment on some layers of a run.
+ *
+ * @param dataset null to look at no images
+ */
+export async function ascentOf(
+  context: Context,
+  path: string,
+  run: Run,
+  dataset: Dataset | null,
+  options: Partial<AscendOptions>,
+): Promise<Experiment> {
+  const { steps, rate, decay, blur, jitter, starts } = { ...DEFAULTS, ...options };
   const { model, preprocess, classes } = run;
   const all = await layersOf(run, options.layer);
   const layers = options.layer ? all : new Map([...all].slice(-1));
   checkMaps(layers, options.maps);
   const { channels, inputSize, scale, deviation = [1] } = preprocess.options;
-  const settings = { steps, rate, decay, blur, jitter, seed: context.common.seed ?? 0 };
+  const settings = { steps, rate, decay, blur, jitter, starts, seed: context.common.seed ?? 0 };
+  const real = dataset ? await strongestReal(context, path, run, dataset, [...layers.keys()], options) : undefined;
   const found: Record<string, AscendedMap[]> = {};
   for (const [layer, count] of layers) {
     const maps = options.maps?.filter((map) => map < count);
     const bar = context.reporter.bar(`climbing ${layer}`, (maps?.length ?? count) * steps, 'steps');
+    const strongest = new Map(real?.strongest[layer].map((each) => [each.map, each]));
     found[layer] = await ascend(model, {
       ...settings,
       layer,
@@ -81,6 +124,13 @@ export async function ascentOf(context: Context, run: Run, options: Partial<Asce
       input: [channels, inputSize, inputSize],
       // Half of the range of pixels, in the network's units.
       limit: (128 * scale) / Math.max(...deviation),
+      goals: Object.fromEntries([...strongest].map(([map, { value }]) => [map, value])),
+      imageOf: dataset
+        ? async (map) => {
+            const { image } = await dataset.splits[real!.split].get(strongest.get(map)!.index);
+            return preprocess.evaluation([image]);
+          }
+        : undefined,
       onProgress: (done) => bar.update(done),
       signal: context.signal,
     });
@@ -88,16 +138,52 @@ export async function ascentOf(context: Context, run: Run, options: Partial<Asce
   }
   // The last layer's units are the classes.
   const last = model.layerNames().at(-1)!;
-  return ascendExperiment({ preprocess, found, names: { [last]: classes }, settings });
+  return ascendExperiment({ preprocess, found, real, names: { [last]: classes }, settings });
 }
 
-const commandLine = (path: string, { layer = [], maps }: AscendOptions): string =>
-  ['npx zfnet ascend', path, ...layer.map((name) => `--layer ${name}`), ...(maps ? [`--maps ${mapsText(maps)}`] : [])].join(' ');
+/** The image of a split that each map responds to most. */
+async function strongestReal(
+  context: Context,
+  path: string,
+  { model, preprocess }: Run,
+  dataset: Dataset,
+  layers: readonly string[],
+  options: Partial<AscendOptions>,
+): Promise<RealAnswers> {
+  const { split, examples } = { ...IMAGES, ...options };
+  const found = await strongestOf({ path, model, preprocess, dataset, split, layers, maps: options.maps, count: 1, examples }, context);
+  const { length } = dataset.splits[split];
+  const pictureOf = async ({ map, strongest: [{ index, value }] }: MapActivations): Promise<StrongestReal> => {
+    const { image, label } = await dataset.splits[split].get(index);
+    const seen = preprocess.toImage(preprocess.evaluation([image]));
+    return { map, value, index, image: seen, class: dataset.classes[label] };
+  };
+  const strongest: Record<string, StrongestReal[]> = {};
+  for (const layer of layers) {
+    strongest[layer] = [];
+    for (const each of found[layer]) strongest[layer].push(await pictureOf(each));
+  }
+  return { split, images: Math.min(examples, length), strongest };
+}
 
-function table({ layers }: AscendNumbers, files: readonly string[]): string {
-  const rows = layers.map(
-    ({ layer, maps, dead, dominating }) =>
-      `  ${layer.padEnd(8)} ${String(maps.length).padStart(4)} maps, ${dead.length} never respond${dead.length > 0 ? ` (${dead.join(', ')})` : ''}${dominating.length > 0 ? `, dominating: ${dominating.join(', ')}` : ''}`,
-  );
-  return [...rows, `written: ${files.join(', ')}`].join('\n');
+function commandLine(path: string, { layer = [], maps, data, split }: AscendOptions): string {
+  const words = ['npx zfnet ascend', path, ...layer.map((name) => `--layer ${name}`)];
+  if (maps) words.push(`--maps ${mapsText(maps)}`);
+  if (data) words.push(`--data ${data}`);
+  if (split !== IMAGES.split) words.push(`--split ${split}`);
+  return words.join(' ');
+}
+
+function table({ layers, split, images }: AscendNumbers, files: readonly string[]): string {
+  const line = ({ layer, maps, dead, dominating, unmoved, stronger }: AscendNumbers['layers'][number]) =>
+    [
+      `  ${layer.padEnd(8)} ${String(maps.length).padStart(4)} maps`,
+      split && `${stronger} above the strongest of ${images} images of ${split}`,
+      split && `${dead.length} dead${dead.length > 0 ? ` (${dead.join(', ')})` : ''}`,
+      unmoved.length > 0 && `not brought above zero: ${unmoved.join(', ')}`,
+      dominating.length > 0 && `dominating: ${dominating.join(', ')}`,
+    ]
+      .filter(Boolean)
+      .join(', ');
+  return [...layers.map(line), `written: ${files.join(', ')}`].join('\n');
 }

@@ -1,7 +1,7 @@
 /** `zfnet evolve`: what maps looked for, epoch after epoch (paper, Fig. 4). */
 import type { Command } from 'commander';
 import { type EpochModel, type Evolution, epochCheckpoints, evolution, projectEvolution, type Run } from 'zfnet';
-import { type Dataset, type Example, spreadPlaces } from 'zfnet/data';
+import { type Dataset, type Example, samplePlaces, spreadPlaces } from 'zfnet/data';
 import { type Experiment, evolveExperiment, inputOf } from 'zfnet/report';
 import { type Context, defineCommand, handler, UsageError, whole } from '../command.js';
 import { type DataChoice, openRunData } from '../data.js';
@@ -44,7 +44,7 @@ export function evolveCommand(program: Command): void {
       `of these epochs (default: ${PAPER_EPOCHS.join(', ')}, as far as there are; all where there are up to ${MANY})`,
       mapList,
     )
-    .option('--examples <n>', 'look at so many images, evenly spread', whole({ min: 2 }), EXAMPLES_LOOKED_AT)
+    .option('--examples <n>', 'look at this many images, sampled at random', whole({ min: 2 }), EXAMPLES_LOOKED_AT)
     .option('--out <folder>', 'where evolve.json, evolve.html and evolve-LAYER.png go (default: RUN/experiments)')
     .action(
       handler(async (context, path: string, options: EvolveOptions) => {
@@ -83,7 +83,7 @@ export async function evolutionOf(
   const layers = await layersOf(last, options.layer);
   checkMaps(layers, maps);
   const whole = pickSplit(dataset, name);
-  const indices = spreadPlaces(whole.length, examples);
+  const indices = samplePlaces(whole.length, examples);
   const models = checkpoints.map(
     ({ epoch, path: checkpoint }): EpochModel => ({ epoch, open: async () => (await openTrainedRun(path, { checkpoint })).model }),
   );

@@ -9,6 +9,7 @@ import { experimentsFolder, writeExperiment } from '../experiment.js';
 import { asUsage, collect, stoppable } from '../look.js';
 import { percent } from '../reporter.js';
 import { openRun } from '../runs.js';
+import { unconverged } from '../tested_splits.js';
 import { pickSplit } from './evaluate.js';
 
 interface FeaturesOptions extends DataChoice {
@@ -72,6 +73,7 @@ async function analyse(context: Context, path: string, run: Run, options: Featur
       },
     }),
   );
+  for (const { name, fit } of rows) if (fit && !fit.converged) reporter.warn(unconverged(`the classifier ${name}`, fit));
   const numbers: FeaturesNumbers = {
     rows,
     source: dataset.name,

@@ -30,7 +30,7 @@ export function filtersCommand(program: Command): void {
     .option('--compare <run>', 'another run, to stand beside it')
     .option('--data <source>', 'images that show which filters answer (default: what the run was trained on)')
     .option('--split <name>', 'val, train, or another split of the source', 'val')
-    .option('--examples <n>', 'images to look at, evenly spread', whole({ min: 1 }), 2000)
+    .option('--examples <n>', 'images to look at, sampled at random', whole({ min: 1 }), 2000)
     .option('--out <folder>', 'where filters.json, filters.html and filters*.png go (default: RUN/experiments)')
     .action(
       handler(async (context, path: string, options: FiltersOptions) => {

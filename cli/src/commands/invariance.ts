@@ -44,7 +44,12 @@ export function invarianceCommand(program: Command): void {
   )
     .option('--data <source>', 'as for train (default: what the run was trained on)')
     .option('--split <name>', 'val, train, or another split of the source', 'val')
-    .option('--images <n>', 'images of the split: spread over it, such as the network gets right', whole({ min: 1 }), 5)
+    .option(
+      '--images <n>',
+      'number of images of the split, sampled at random among those that the network classifies correctly',
+      whole({ min: 1 }),
+      5,
+    )
     .option('--class <name>', 'true class of an image given; once for each, in their order (default: the network’s answer)', collect)
     .option(
       '--layer <name>',
@@ -101,7 +106,7 @@ async function fromSplit(context: Context, run: Run, options: InvarianceOptions)
   return await rightOnes(run, matchClasses(pickSplit(dataset, options.split), dataset, run), options.images);
 }
 
-/** Images spread over a split, such as the network gets right. */
+/** Images sampled at random from a split, correctly classified ones first. */
 export const rightOnes = ({ model, preprocess }: Run, split: Split, count: number): Promise<Example[]> =>
   pickExamples(model, split, { count, preprocess: (batch: Example[]) => inputOf(preprocess, batch) });
 

@@ -67,7 +67,7 @@ export function occludeCommand(program: Command): void {
     )
     .option('--split <name>', 'val, train, or another split of the source', 'val')
     .option('--example <n>', 'take this image of the split', whole({ min: 0 }))
-    .option('--images <n>', 'without an image: so many, evenly spread over the split (default: all)', whole({ min: 1 }))
+    .option('--images <n>', 'without an image: this many images of the split, sampled at random (default: all)', whole({ min: 1 }))
     .option('--batch-size <n>', 'places at once', whole({ min: 1 }), BATCH)
     .option('--out <folder>', 'where the files go (default: RUN/experiments)')
     .addHelpText('after', NOTE)

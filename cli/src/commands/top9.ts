@@ -38,7 +38,7 @@ export function top9Command(program: Command): void {
     .option('--layer <name>', 'this layer; may be given several times (default: all convolutions)', collect)
     .option('--maps <list>', 'these maps, such as 0-7 or 3,5,8-11 (default: all)', mapList)
     .option('--count <n>', 'images a map', whole({ min: 1 }), 9)
-    .option('--examples <n>', 'look at so many images, evenly spread (default: all)', whole({ min: 1 }))
+    .option('--examples <n>', 'look at this many images, sampled at random (default: all)', whole({ min: 1 }))
     .option('--mode <mode>', `how to project: ${MODES.join(', ')}`, oneOf(MODES), 'deconvnet')
     .option('--modes', 'project in all three modes, side by side')
     .option('--out <folder>', 'where top9.json, top9.html and top9-LAYER.png go (default: RUN/experiments)')

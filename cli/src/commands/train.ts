@@ -122,7 +122,11 @@ export function trainCommand(program: Command): void {
     )
     .optionsGroup('Data and files:')
     .option('--val-fraction <f>', 'share held out where the source has no val (default: 0.1)', decimal({ above: 0, below: 1 }))
-    .option('--mean-examples <n>', 'images that the mean image is computed from (default: all)', whole({ min: 1 }))
+    .option(
+      '--mean-examples <n>',
+      'number of images that the mean image is computed from, sampled at random (default: all)',
+      whole({ min: 1 }),
+    )
     .option(
       '--workers <n>',
       'threads that read and decode images while the engine computes; 0 for none (default: half the cores, at most 4)',

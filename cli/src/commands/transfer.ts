@@ -76,6 +76,7 @@ async function transferRun(context: Context, path: string, run: Run, store: Fold
     testPerClass,
     scratch,
     seed: common.seed,
+    method: METHOD,
   };
   const log = await openLog(store, settings);
   if (log.done.length > 0) reporter.detail(`${log.done.length} folds are done already`);
@@ -110,6 +111,11 @@ async function transferRun(context: Context, path: string, run: Run, store: Fold
       },
     }),
   );
+  for (const { name, unconverged, folds: all } of rows)
+    if (unconverged)
+      reporter.warn(
+        `${name}: the classifier of ${unconverged} of ${all} draws has not converged; the errors are those of an unfinished fit`,
+      );
   const numbers: TransferNumbers = {
     rows,
     measure: 'accuracy',
@@ -172,6 +178,9 @@ function scratchOf(run: Run, steps: number) {
     steps,
   };
 }
+
+/** Changes with the way that folds are computed, so that folds of an earlier version are not mixed with new ones. */
+const METHOD = 2;
 
 const LOG = 'transfer-folds.jsonl';
 

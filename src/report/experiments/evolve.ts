@@ -57,7 +57,7 @@ function writeEvolveExperiment(input: EvolveInput): Experiment {
       id: 'evolve',
       title: 'How features form',
       body: html`<p>${plural(epochs.length, 'state')} of the network were kept while it learned, after ${epochs.length > 12 ? `epochs ${epochs[0]} to ${epochs.at(-1)}` : `${epochs.length === 1 ? 'epoch' : 'epochs'} ${list(epochs.map(String))}`}. Each was shown
-${all ? `all ${count(images)}` : `the same ${count(images)}, evenly spread,`} of the ${count(dataset.splits[split].length)} images of “${split}”. A row below is a map, a column an epoch: what in its
+${all ? `all ${count(images)}` : `a random sample of ${count(images)}, the same at every epoch,`} of the ${count(dataset.splits[split].length)} images of “${split}”. A row below is a map, a column an epoch: what in its
 strongest image the map answered to at that time, projected to pixels. A sudden jump means that another image has become the strongest.</p>
 <figure class="chart">${charted}</figure>
 <p>The curves compare the layers: how much a map’s answers to all the images resemble, after each epoch, those that it gives at the end (their correlation; the

@@ -1,7 +1,7 @@
 /** The paper's experiments: from what was found to numbers, pictures and a section of the page. */
 
 export { type AblateNumbers, ablateExperiment } from './ablate.js';
-export { type AscendInput, type AscendNumbers, ascendExperiment } from './ascend.js';
+export { type AscendInput, type AscendNumbers, ascendExperiment, type RealAnswers, type StrongestReal } from './ascend.js';
 export { type CorrespondNumbers, correspondExperiment, type MaskedPicture } from './correspond.js';
 export { type EvolveInput, evolveExperiment } from './evolve.js';
 export { type FeaturesNumbers, featuresExperiment } from './features.js';

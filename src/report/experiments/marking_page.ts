@@ -1,6 +1,6 @@
 /** A page on which parts of images are marked with boxes, which `zfnet correspond --parts` takes as a file. */
 import { arrayOf, checkArgument, explained, integer, objectWith, text } from '../../backend/validate.js';
-import { html, trusted } from '../html.js';
+import { html, script, trusted } from '../html.js';
 import { page } from '../page.js';
 
 export interface MarkableImage {
@@ -61,7 +61,7 @@ the arrow keys, resize it by Shift and the arrow keys, remove it by Delete.</p>`
         )}</div>
 <p><button id="download" type="button">Download parts.json</button> <span id="state" role="status"></span></p>
 <p>Then: <code>${command}</code></p>
-${trusted(`<script>${SCRIPT}</script>`)}`,
+${script(SCRIPT)}`,
       },
     ],
   });

@@ -1,5 +1,5 @@
 /** Pointing at a place of an occlusion map shows the picture behind it: the square moves there, and a line tells what the network made of it. */
-import { type Html, html, trusted } from '../html.js';
+import { type Html, html, script } from '../html.js';
 
 export interface OcclusionExplorer {
   /** Rows and columns of places. */
@@ -24,16 +24,14 @@ export const pointable = (map: Html, title: string): Html =>
 
 /** The figures with what makes them move, and the line that tells. `content` holds one `coveringSquare` and any number of `pointable`s. */
 export function occlusionExplorer(explorer: OcclusionExplorer, shade: number, content: Html): Html {
-  const data = JSON.stringify(explorer).replaceAll('<', '\\u003c');
-  return html`<div class="occlusion" style="--shade:rgb(${shade} ${shade} ${shade})">${content}
-<output aria-live="polite">${explorer.words[explorer.start]}</output>
-<script type="application/json">${trusted(data)}</script></div>
-<script>${trusted(SCRIPT)}</script>`;
+  return html`<div class="occlusion" style="--shade:rgb(${shade} ${shade} ${shade})" data-explorer="${JSON.stringify(explorer)}">${content}
+<output aria-live="polite">${explorer.words[explorer.start]}</output></div>
+${script(SCRIPT)}`;
 }
 
 const SCRIPT = `for (const root of document.querySelectorAll('.occlusion:not([data-ready])')) {
   root.dataset.ready = '';
-  const { grid, places, square, size, words, start } = JSON.parse(root.querySelector('script').textContent);
+  const { grid, places, square, size, words, start } = JSON.parse(root.dataset.explorer);
   const [rows, columns] = grid;
   const maps = root.querySelectorAll('[data-occlusion-map]');
   const percent = (part, of) => (100 * part) / of + '%';

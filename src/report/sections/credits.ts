@@ -1,5 +1,5 @@
 /** Whose work the data is, and how to make this page again. */
-import { html } from '../html.js';
+import { type Html, html } from '../html.js';
 import type { ReportContext, Section } from '../input.js';
 
 export function creditsSection({ dataset, command }: ReportContext): Section {
@@ -13,7 +13,10 @@ Networks</cite> (2013, arXiv 1311.2901).</p>
 ${
   dataset.credits.length > 0 &&
   html`<p>The images are made of other people’s work, used under these licences:</p>
-<ul class="credits">${dataset.credits.map(({ title, author, license, url }) => html`<li><a href="${url}"><cite>${title}</cite></a>, ${author} <small>(${license})</small></li>`)}</ul>`
+<ul class="credits">${dataset.credits.map(({ title, author, license, url }) => html`<li>${linked(url, html`<cite>${title}</cite>`)}, ${author} <small>(${license})</small></li>`)}</ul>`
 }`,
   };
 }
+
+/** A link if the address is one of the web, the text alone otherwise. */
+const linked = (url: string, text: Html): Html => (/^https?:\/\//i.test(url) ? html`<a href="${url}">${text}</a>` : text);

@@ -1,0 +1,129 @@
+/** L-BFGS: minimises a smooth function from its values and gradients (Nocedal & Wright 2006, Algorithms 7.4 and 7.5). */
+
+export interface Evaluation {
+  value: number;
+  gradient: Float64Array;
+}
+
+export interface MinimizeOptions {
+  start: Float64Array;
+  evaluate: (x: Float64Array) => Promise<Evaluation>;
+  /** Ends at the first gradient whose L2 norm is at most this. */
+  gradientNorm: number;
+  maxIterations: number;
+}
+
+export interface Minimum {
+  x: Float64Array;
+  value: number;
+  /** L2 norm of the gradient at `x`. */
+  gradientNorm: number;
+  iterations: number;
+  /** Whether `gradientNorm` is at most what was asked for. */
+  converged: boolean;
+}
+
+/** Pairs of steps and gradient changes that approximate the inverse Hessian. */
+const MEMORY = 20;
+/** Constants of the Wolfe conditions: sufficient decrease, and flattening of the slope. */
+const DECREASE = 1e-4;
+const FLATTEN = 0.9;
+/**
+ * Error of values that come from float32 arithmetic, as a share of the value at the start: a smaller increase does not reject a step
+ * whose slope has flattened (the approximate Wolfe conditions of Hager & Zhang 2005).
+ */
+const VALUE_ERROR = 1e-7;
+const MAX_TRIALS = 30;
+
+interface Pair {
+  /** Change of x and of the gradient in an iteration. */
+  s: Float64Array;
+  y: Float64Array;
+  /** 1 / s·y */
+  rho: number;
+}
+
+interface Point extends Evaluation {
+  x: Float64Array;
+}
+
+export async function minimize({ start, evaluate, gradientNorm, maxIterations }: MinimizeOptions): Promise<Minimum> {
+  let at: Point = { x: start, ...(await evaluate(start)) };
+  const slack = VALUE_ERROR * Math.abs(at.value);
+  let pairs: Pair[] = [];
+  let iterations = 0;
+  for (; iterations < maxIterations && norm(at.gradient) > gradientNorm; iterations++) {
+    const next = await lineSearch(at, descent(at.gradient, pairs), { slack, isFirst: pairs.length === 0, evaluate });
+    if (next === null) {
+      // Rounding has spoilt the memory; without any the direction is the gradient's.
+      if (pairs.length === 0) break;
+      pairs = [];
+      continue;
+    }
+    const s = difference(next.x, at.x);
+    const y = difference(next.gradient, at.gradient);
+    const curvature = dot(s, y);
+    if (curvature > 0) pairs.push({ s, y, rho: 1 / curvature });
+    if (pairs.length > MEMORY) pairs.shift();
+    at = next;
+  }
+  const reached = norm(at.gradient);
+  return { x: at.x, value: at.value, gradientNorm: reached, iterations, converged: reached <= gradientNorm };
+}
+
+/** The direction −H·g, where H approximates the inverse Hessian by the pairs. */
+function descent(gradient: Float64Array, pairs: readonly Pair[]): Float64Array {
+  const q = gradient.map((value) => -value);
+  const alphas: number[] = [];
+  for (const { s, y, rho } of [...pairs].reverse()) {
+    const alpha = rho * dot(s, q);
+    alphas.unshift(alpha);
+    addScaled(q, y, -alpha);
+  }
+  const last = pairs.at(-1);
+  if (last) {
+    const scale = 1 / (last.rho * dot(last.y, last.y));
+    for (let i = 0; i < q.length; i++) q[i] *= scale;
+  }
+  for (const [i, { s, y, rho }] of pairs.entries()) addScaled(q, s, alphas[i] - rho * dot(y, q));
+  return q;
+}
+
+/** A point along `direction` that fulfils the Wolfe conditions, found by bisection; null if there is none within reach. */
+async function lineSearch(
+  from: Point,
+  direction: Float64Array,
+  { slack, isFirst, evaluate }: { slack: number; isFirst: boolean; evaluate: MinimizeOptions['evaluate'] },
+): Promise<Point | null> {
+  const slope = dot(from.gradient, direction);
+  if (!(slope < 0)) return null;
+  let [low, high] = [0, Number.POSITIVE_INFINITY];
+  let step = isFirst ? 1 / Math.max(1, norm(direction)) : 1;
+  for (let trial = 0; trial < MAX_TRIALS; trial++) {
+    const x = from.x.slice();
+    addScaled(x, direction, step);
+    const point: Point = { x, ...(await evaluate(x)) };
+    const here = dot(point.gradient, direction);
+    const decreased =
+      point.value <= from.value + DECREASE * step * slope || (point.value <= from.value + slack && here <= (2 * DECREASE - 1) * slope);
+    if (!decreased) high = step;
+    else if (here < FLATTEN * slope) low = step;
+    else return point;
+    step = high === Number.POSITIVE_INFINITY ? 2 * low : (low + high) / 2;
+  }
+  return null;
+}
+
+export function dot(a: Float64Array, b: Float64Array): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += a[i] * b[i];
+  return sum;
+}
+
+export const norm = (a: Float64Array): number => Math.sqrt(dot(a, a));
+
+const difference = (a: Float64Array, b: Float64Array): Float64Array => a.map((value, i) => value - b[i]);
+
+function addScaled(to: Float64Array, values: Float64Array, factor: number): void {
+  for (let i = 0; i < to.length; i++) to[i] += factor * values[i];
+}
