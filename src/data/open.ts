@@ -54,6 +54,7 @@ function open(source: string, scheme: string, rest: string, options: OpenOptions
 
 /** A source with absolute paths, the same from every working folder; undefined for one that has no path. */
 export async function locate(source: string): Promise<string | undefined> {
+  checkArgument('locate', 'source', source, text, DataError);
   if (source === 'scenes' || source === 'mnist') return undefined;
   const { resolve } = await import('node:path');
   const [scheme, rest] = split(source);

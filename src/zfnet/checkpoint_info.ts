@@ -1,5 +1,5 @@
 /** What a checkpoint's metadata say of its network, checked before anything is built from it. */
-import { arrayOf, text } from '../backend/validate.js';
+import { arrayOf, checkArgument, isPlainObject, objectWith, rule, text } from '../backend/validate.js';
 import type { Checkpoint } from '../formats/checkpoint.js';
 import { FormatError } from '../formats/errors.js';
 import type { HostTensor } from '../formats/safetensors.js';
@@ -27,6 +27,9 @@ export interface CheckpointInfo {
  * @throws FormatError where a part is missing or of the wrong kind, or where the parts or the weights do not fit each other
  */
 export function checkpointInfo(checkpoint: Checkpoint, name: string): CheckpointInfo {
+  const expected = objectWith('a checkpoint, such as decodeCheckpoint() gives', { info: rule('an object', isPlainObject) });
+  checkArgument('checkpointInfo', 'checkpoint', checkpoint, expected);
+  checkArgument('checkpointInfo', 'name', name, text);
   const { architecture, init, classes, fingerprint = '', preprocess } = checkpoint.info;
   const where = (key: string) => `${name}: its metadata '${key}'`;
   checkArchitecture(where('architecture'), architecture);

@@ -1,5 +1,5 @@
 /** An imported model as a classifier: images in, class scores out, whatever the graph does around that. */
-import { checkOptions, integer, oneOf, orNull, quote, text, unknownName } from '../../backend/validate.js';
+import { checkArgument, checkOptions, func, integer, objectWith, oneOf, orNull, quote, text, unknownName } from '../../backend/validate.js';
 import { type LayeredModel, type LayerSummary, Module, type ReceptiveField } from '../../nn/index.js';
 import { concat, permute, type Shape, ShapeError, scope, sigmoid, slice, softmax, sub, type Tensor } from '../../tensor/index.js';
 import { isFloat } from './element_types.js';
@@ -228,6 +228,12 @@ export class OnnxClassifier extends Module implements LayeredModel {
 
 /** Outputs of a model that could be class scores, with their numbers for each image. */
 export function classOutputs(model: OnnxModel): readonly OutputCandidate[] {
+  checkArgument(
+    'classOutputs',
+    'the model',
+    model,
+    objectWith('an OnnxModel, such as await loadOnnx(bytes)', { layerNames: func, activations: func }),
+  );
   checkInput(model);
   const batch = ownBatch(model);
   return outputCandidates(model, viewOf(model, batch), batch);

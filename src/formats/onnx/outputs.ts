@@ -1,5 +1,5 @@
 /** Which output of a model holds the class scores, where it has several. */
-import { quote } from '../../backend/validate.js';
+import { arrayOf, checkArgument, objectWith, quote, text } from '../../backend/validate.js';
 import { OnnxError } from './errors.js';
 import type { OnnxModel } from './model.js';
 import { type Node, neededFor } from './nodes.js';
@@ -58,6 +58,7 @@ export function chooseOutput(candidates: readonly OutputCandidate[], view: Graph
 
 /** `'prob' (5 numbers), 'embedding' (7 numbers)` */
 export function listOutputs(candidates: readonly OutputCandidate[]): string {
+  checkArgument('listOutputs', 'candidates', candidates, arrayOf(objectWith('an output { name, count }', { name: text })));
   const shown = candidates.slice(0, 20).map(({ name, count }) => `${quote(name)}${count === null ? '' : ` (${count} numbers)`}`);
   return `${shown.join(', ')}${candidates.length > 20 ? `, … ${candidates.length} in all` : ''}`;
 }
