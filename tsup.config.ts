@@ -6,7 +6,7 @@ const entries = {
   index: 'src/index.ts',
   data: 'src/data/index.ts',
   // Started by the data room, as a thread.
-  image_worker: 'src/data/image_worker.ts',
+  image_worker: 'src/data/reading/image_worker.ts',
   safetensors: 'src/formats/safetensors.ts',
   onnx: 'src/formats/onnx/index.ts',
   report: 'src/report/index.ts',

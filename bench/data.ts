@@ -9,9 +9,9 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import sharp from 'sharp';
 import { openDataset, type Split } from '../src/data/index.js';
+import { readBatches } from '../src/data/read_batches.js';
 import { yieldToEvents } from '../src/data/turn.js';
 import { crossEntropy, init, SGD, tensor, zfnet } from '../src/index.js';
-import { readBatches } from '../src/zfnet/read_batches.js';
 import { noise } from './harness.js';
 
 const { values } = parseArgs({

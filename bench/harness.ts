@@ -5,7 +5,7 @@
  */
 import Benchmark from 'benchmark';
 import type { Backend, Storage } from '../src/backend/backend.js';
-import { type Ceiling, ceilingFor } from '../src/backend/wasm/ceiling.js';
+import { type Ceiling, ceilingFor } from '../src/backend/wasm/runtime/ceiling.js';
 
 export interface BenchCase {
   name: string;

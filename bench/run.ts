@@ -5,8 +5,8 @@
  * limits are measured in the same run.
  */
 import { parseArgs } from 'node:util';
-import { createCeiling } from '../src/backend/wasm/ceiling.js';
 import { createWasmBackend } from '../src/backend/wasm/index.js';
+import { createCeiling } from '../src/backend/wasm/runtime/ceiling.js';
 import { bandwidthCases, copyBandwidth } from './bandwidth.js';
 import { convCases } from './conv2d.js';
 import { gemmCases } from './gemm.js';

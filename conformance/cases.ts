@@ -1,10 +1,10 @@
 /** Operator tests of a folder: each is a model with sets of inputs and expected outputs, in the layout of ONNX's backend tests. */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { toTensor } from '../src/formats/onnx/host_value.js';
+import { toTensor } from '../src/formats/onnx/decoding/host_value.js';
+import { decodeModel, decodeTensorProto } from '../src/formats/onnx/decoding/schema.js';
+import { readTensor } from '../src/formats/onnx/decoding/tensor_proto.js';
 import { loadOnnx, UnsupportedError } from '../src/formats/onnx/index.js';
-import { decodeModel, decodeTensorProto } from '../src/formats/onnx/schema.js';
-import { readTensor } from '../src/formats/onnx/tensor_proto.js';
 import type { Backend } from '../src/index.js';
 import { difference } from './compare.js';
 

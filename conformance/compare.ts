@@ -1,6 +1,6 @@
 /** Compares a computed tensor with the expected one by the rules of ONNX's own test runner. */
 
-import type { HostValue } from '../src/formats/onnx/host_value.js';
+import type { HostValue } from '../src/formats/onnx/decoding/host_value.js';
 import type { Tensor } from '../src/index.js';
 
 /** |got − expected| ≤ ABSOLUTE + RELATIVE · |expected|: the tolerances of onnx.backend.test. */

@@ -5,7 +5,7 @@ import { checkOptions, integer, oneOf, rule } from './backend/validate.js';
 import { createWasmBackend } from './backend/wasm/index.js';
 import { BackendError, defaultBackend, setDefaultBackend, setNanCheck } from './tensor/index.js';
 
-export { type Ceiling, ceilingFor, createCeiling } from './backend/wasm/ceiling.js';
+export { type Ceiling, ceilingFor, createCeiling } from './backend/wasm/runtime/ceiling.js';
 export * from './deconv/index.js';
 export * from './nn/index.js';
 export * from './profile/index.js';

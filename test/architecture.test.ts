@@ -33,17 +33,18 @@ const ROOMS: Record<string, Room> = {
   profile: { holds: ['src/profile/'], may: MIDDLE },
   // A network from a file is a module, so that it can be trained and looked into like any other.
   formats: { holds: ['src/formats/'], may: ['nn', ...MIDDLE], bundled: ['@bufbuild/protobuf'] },
-  zfnet: { holds: ['src/zfnet/'], may: UPPER },
-  deconv: { holds: ['src/deconv/'], may: UPPER },
+  analysis: { holds: ['src/analysis/'], may: UPPER },
+  zfnet: { holds: ['src/zfnet/'], may: ['analysis', ...UPPER] },
+  deconv: { holds: ['src/deconv/'], may: ['analysis', ...UPPER] },
   report: {
     holds: ['src/report/'],
-    may: ['zfnet', 'deconv', ...UPPER],
+    may: ['zfnet', 'deconv', 'analysis', ...UPPER],
     bundled: ['fast-png', 'fflate', '@observablehq/plot', 'linkedom'],
   },
   // The entry points, the only ones to name backends.
   entry: {
     holds: ['src/index.ts', 'src/testing.ts'],
-    may: ['zfnet', 'deconv', 'profile', 'reference', 'wasm', 'webgpu', ...UPPER],
+    may: ['zfnet', 'deconv', 'analysis', 'profile', 'reference', 'wasm', 'webgpu', ...UPPER],
     optional: ['fast-check'],
   },
   'built kernels': { holds: ['build/'], may: [] },
@@ -151,17 +152,21 @@ describe('the rule itself', () => {
 
   it.each([
     ['src/tensor/tensor.ts', "import { Module } from '../nn/module.js';", /\(tensor\) imports src\/nn\/module\.ts \(nn\)/],
-    ['src/zfnet/model.ts', "export { deconvnet } from '../deconv/index.js';", /\(zfnet\) imports src\/deconv\/index\.ts \(deconv\)/],
+    [
+      'src/zfnet/model/model.ts',
+      "export { deconvnet } from '../../deconv/index.js';",
+      /\(zfnet\) imports src\/deconv\/index\.ts \(deconv\)/,
+    ],
     ['src/deconv/deconvnet.ts', "const zfnet = await import('../zfnet/index.js');", /\(deconv\) imports .* \(zfnet\)/],
     ['src/nn/module.ts', "import type { Dataset } from '../data/dataset.js';", /\(nn\) imports .* \(data\)/],
     ['src/nn/module.ts', "type Load = typeof import('../formats/safetensors.js');", /\(nn\) imports .* \(formats\)/],
     ['src/tensor/ops/relu.ts', "import { x } from '../../backend/reference/index.js';", /\(tensor\) imports .* \(reference\)/],
-    ['src/zfnet/train.ts', "import { createWasmBackend } from '../backend/wasm/index.js';", /\(zfnet\) imports .* \(wasm\)/],
+    ['src/zfnet/training/train.ts', "import { createWasmBackend } from '../../backend/wasm/index.js';", /\(zfnet\) imports .* \(wasm\)/],
     ['src/backend/wasm/gemm.ts', "import { gemm } from '../../../assembly/gemm/gemm.js';", /assembly\/gemm\/gemm\.ts, which is in no room/],
     ['src/backend/params.ts', "import { Tensor } from '../tensor/index.js';", /\(low\) imports/],
     ['src/nn/layers/linear.ts', "import '../../../build/simd.js';", /\(nn\) imports build\/simd\.ts \(built kernels\)/],
     ['src/tensor/tensor.ts', "import { readFileSync } from 'node:fs';", /imports node:fs at once/],
-    ['src/zfnet/train.ts', "import _ from 'lodash';", /\(zfnet\) imports the package lodash/],
+    ['src/zfnet/training/train.ts', "import _ from 'lodash';", /\(zfnet\) imports the package lodash/],
     ['src/testing.ts', "import fc from 'fast-check';", /cannot do without the package fast-check/],
     ['src/utils.ts', "import { x } from './index.js';", /in no room of the table/],
   ])('%s may not: %s', (from, code, message) => {
@@ -170,7 +175,10 @@ describe('the rule itself', () => {
 
   it('lets pass what points down, and examples in comments', () => {
     expect(wrong('src/nn/module.ts', "import { Tensor } from '../tensor/index.js'; // import x from '../zfnet/index.js'")).toEqual([null]);
-    expect(wrong('src/data/image.ts', "import type Sharp from 'sharp'; const { join } = await import('node:path');")).toEqual([null, null]);
+    expect(wrong('src/data/reading/image.ts', "import type Sharp from 'sharp'; const { join } = await import('node:path');")).toEqual([
+      null,
+      null,
+    ]);
     expect(wrong('src/index.ts', "import { createWasmBackend } from './backend/wasm/index.js';")).toEqual([null]);
   });
 

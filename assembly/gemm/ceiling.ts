@@ -12,7 +12,7 @@ function step(sum: v128, x: v128, y: v128): v128 {
 }
 
 /**
- * Rounds of 8 vectors of 4: `ROUND_FLOP` of src/backend/wasm/ceiling.ts counts their multiplications and additions. Returns a number
+ * Rounds of 8 vectors of 4: `ROUND_FLOP` of src/backend/wasm/runtime/ceiling.ts counts their multiplications and additions. Returns a number
  * that depends on all of the work, so that the compiler cannot remove any of it.
  */
 export function ceiling(rounds: i32, factor: f32): f32 {

@@ -16,9 +16,9 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import pc from 'picocolors';
 import { backendInfo, defaultBackend, type InitOptions, init, memory, ZfnetError } from 'zfnet';
-import { createReporter, type Reporter } from './reporter.js';
-import { catchSignals } from './signals.js';
-import { printable } from './terminal.js';
+import { createReporter, type Reporter } from './terminal/reporter.js';
+import { catchSignals } from './terminal/signals.js';
+import { printable } from './terminal/terminal.js';
 
 /** Wrong usage: exit status 2. */
 export class UsageError extends ZfnetError {

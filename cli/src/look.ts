@@ -15,8 +15,8 @@ import {
 import { type Dataset, type Example, samplePlaces } from 'zfnet/data';
 import { inputOf } from 'zfnet/report';
 import { type Context, Interrupted, UsageError } from './command.js';
-import { experimentsFolder } from './experiment.js';
-import { FolderStore } from './run_folder.js';
+import { experimentsFolder } from './report/experiment.js';
+import { FolderStore } from './run/run_folder.js';
 
 /** Collects the values of an option that may be given several times. */
 export const collect = (value: string, before: string[] = []): string[] => [...before, value];

@@ -24,7 +24,7 @@ import { top9Command } from './commands/top9.js';
 import { trainCommand } from './commands/train.js';
 import { transferCommand } from './commands/transfer.js';
 import { verifyCommand } from './commands/verify.js';
-import { printable, surviveClosedStreams } from './terminal.js';
+import { printable, surviveClosedStreams } from './terminal/terminal.js';
 
 const TOUR = `
 A short tour:

@@ -4,8 +4,8 @@ import { extname } from 'node:path';
 import { crossEntropy, type Network, noGrad, PRESETS, type PresetName, randn, SGD, tensor, zfnet } from 'zfnet';
 import { loadOnnx } from 'zfnet/onnx';
 import { UsageError } from './command.js';
-import { besideFile } from './imported.js';
-import { isRun, namingWrongSize, openRun } from './runs.js';
+import { besideFile } from './importing/imported.js';
+import { isRun, namingWrongSize, openRun } from './run/runs.js';
 
 export interface WorkloadOptions {
   batchSize: number;

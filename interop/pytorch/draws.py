@@ -1,6 +1,6 @@
 """The random numbers of zfnet: the order of an epoch, the crops, the initial weights, all by (seed, place) from Philox 4x32-10.
 
-The same as src/backend/philox.ts, src/tensor/random.ts, src/data/random.ts and src/zfnet/augment.ts, many places at a time.
+The same as src/backend/philox.ts, src/tensor/random.ts, src/data/random.ts and src/zfnet/input/augment.ts, many places at a time.
 """
 import numpy as np
 

@@ -1,5 +1,5 @@
-"""A folder of images, a folder a class, in the order and with the split, classes and fingerprint of `zfnet` (src/data/folder.ts);
-and its images as the network sees them (src/zfnet/preprocess.ts).
+"""A folder of images, a folder a class, in the order and with the split, classes and fingerprint of `zfnet` (src/data/sources/folder.ts);
+and its images as the network sees them (src/zfnet/input/preprocess.ts).
 """
 import math
 import os
@@ -105,7 +105,7 @@ def hold_out(entries, fraction):
 
 
 class Hash:
-    """Two FNV-1a lanes and MurmurHash3's mixer: src/data/hash.ts."""
+    """Two FNV-1a lanes and MurmurHash3's mixer: src/data/files/hash.ts."""
 
     def __init__(self):
         self.a, self.b = 0x811C9DC5, 0x2F0B4A27
@@ -146,7 +146,7 @@ def fingerprint(root, train, val):
 
 
 def add_sample(digest, root, entry):
-    """Adds the first and the last KiB of a file, or all of a short one, to a hash: src/data/file_bytes.ts."""
+    """Adds the first and the last KiB of a file, or all of a short one, to a hash: src/data/files/file_bytes.ts."""
     pieces = [(0, entry.bytes)] if entry.bytes <= 2 * PIECE else [(0, PIECE), (entry.bytes - PIECE, PIECE)]
     try:
         with open(os.path.join(root, entry.path), 'rb') as file:
@@ -176,7 +176,7 @@ def read_square(file, side):
 
 
 class Preprocess:
-    """The mean image subtracted, a crop cut out, everything scaled: the same bits as src/zfnet/preprocess.ts."""
+    """The mean image subtracted, a crop cut out, everything scaled: the same bits as src/zfnet/input/preprocess.ts."""
 
     def __init__(self, options, mean):
         side, channels = options['side'], options['channels']

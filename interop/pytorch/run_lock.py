@@ -1,4 +1,4 @@
-"""The lock on a run's folder: the same file, by the same rules, as cli/src/run_lock.ts and cli/src/lock_holder.ts, which explain them."""
+"""The lock on a run's folder: the same file, by the same rules, as cli/src/run/run_lock.ts and cli/src/run/lock_holder.ts, which explain them."""
 import atexit
 import errno
 import hashlib

@@ -1,6 +1,6 @@
 """Opening and writing files in a run's folder, which may come from a stranger: regular files only, and nothing through a symbolic link.
 
-The rules are those of cli/src/confined_path.ts and cli/src/write_file.ts.
+The rules are those of cli/src/files/confined_path.ts and cli/src/files/write_file.ts.
 """
 import os
 import secrets

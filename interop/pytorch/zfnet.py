@@ -1,6 +1,6 @@
 """ZFNet by its table (Zeiler & Fergus 2013, Fig. 3) as a PyTorch module, its variants, and the network it was compared with.
 
-The same presets, layer names and sizes as src/zfnet/model.ts: what one of the two trained, the other loads.
+The same presets, layer names and sizes as src/zfnet/model/model.ts: what one of the two trained, the other loads.
 """
 import math
 from collections import OrderedDict

@@ -10,13 +10,13 @@ export type {
 } from './dataset.js';
 export { drawByClass, takeByClass } from './draw.js';
 export { DataError } from './errors.js';
-export { type ReadImageOptions, readImage, resizeImage } from './image.js';
 export { type BatchOptions, batches, epochOrder, prefetch } from './loader.js';
-export { locate, openDataset } from './open.js';
+export { type ReadImageOptions, readImage, resizeImage } from './reading/image.js';
+export { type Warp, warpImage } from './reading/warp.js';
 export { loadSceneAssets, type SceneAssets } from './scenes/assets.js';
 export { drawScene, type Scene, type SceneDetails } from './scenes/draw.js';
 export { type PixelBox, type SceneFace, sceneFaces } from './scenes/faces.js';
 export { SCENE_CLASSES, SCENE_PHOTOGRAPHS, SCENE_SPLITS, SCENE_STYLES } from './scenes/names.js';
 export { FACE_CLASSES, FACE_PARTS, type FaceClass, type FacePart } from './scenes/parts.js';
+export { locate, openDataset } from './sources/open.js';
 export { inChannels, samplePlaces, sampleSubset, shuffledPlaces, spreadPlaces, subset } from './subset.js';
-export { type Warp, warpImage } from './warp.js';

@@ -1,8 +1,8 @@
 /** Parts of a split, and splits seen in other channels: views, nothing is copied. */
 import { arrayOf, checkArgument, integer, oneOf } from '../backend/validate.js';
 import { checkIndex, type Dataset, type Image, type Split } from './dataset.js';
-import { greyOf } from './image_pixels.js';
 import { Draws } from './random.js';
+import { greyOf } from './reading/image_pixels.js';
 import { dataset as datasetRule, split as splitRule } from './rules.js';
 
 /**

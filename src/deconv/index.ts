@@ -1,15 +1,17 @@
 /** The deconvnet and what is done with it, for any layered model. */
-export { type AscendedMap, type AscentOptions, ascend } from './ascent.js';
+
+export { convolutions, hiddenLayers } from '../analysis/hidden_layers.js';
+export type { Spread } from '../analysis/spread.js';
+export { DOMINATES, standingOut } from '../analysis/standing_out.js';
+export { fieldSize, type Patch, type PatchFinder, patchFinder } from './activations/receptive_fields.js';
+export { strongestMaps } from './activations/strongest_maps.js';
 export {
-  type Correspondence,
-  type CorrespondenceOptions,
-  correspondence,
-  type MarkedImages,
-  type PartCorrespondence,
-  RANDOM_PART,
-  signDistances,
-  upperLayers,
-} from './correspondence.js';
+  type MapActivations,
+  type StrongActivation,
+  type TopActivationsOptions,
+  type TopActivationsState,
+  topActivations,
+} from './activations/top_activations.js';
 export {
   type ActivationPlace,
   type BatchProjection,
@@ -22,6 +24,17 @@ export {
   type ProjectOptions,
   projectBatch,
 } from './deconvnet.js';
+export { type AscendedMap, type AscentOptions, ascend } from './experiments/ascent.js';
+export {
+  type Correspondence,
+  type CorrespondenceOptions,
+  correspondence,
+  type MarkedImages,
+  type PartCorrespondence,
+  RANDOM_PART,
+  signDistances,
+  upperLayers,
+} from './experiments/correspondence.js';
 export {
   type EpochModel,
   type Evolution,
@@ -32,9 +45,8 @@ export {
   type LayerEvolution,
   projectEvolution,
   SETTLED,
-} from './evolution.js';
-export { BAND_LIMITS, type Bands, bandOf, type FilterMeasures, filterMeasures } from './filters.js';
-export { convolutions, hiddenLayers } from './hidden_layers.js';
+} from './experiments/evolution.js';
+export { BAND_LIMITS, type Bands, bandOf, type FilterMeasures, filterMeasures } from './experiments/filters.js';
 export {
   type Invariance,
   type InvarianceOptions,
@@ -45,7 +57,7 @@ export {
   TRANSFORMATIONS,
   type Transformation,
   type TransformedFeatures,
-} from './invariance.js';
+} from './experiments/invariance.js';
 export {
   type Occlusion,
   type OcclusionAnswer,
@@ -55,18 +67,7 @@ export {
   type ProbabilitySweep,
   type SweepOptions,
   squarePlaces,
-} from './occlusion.js';
-export { type DropShare, dropInside, type OccludeSplitOptions, occludeSplit, type SplitOcclusion } from './occlusion_share.js';
-export { type MapProjection, type ProjectMapsOptions, projectMaps } from './project_maps.js';
-export { type ProjectedActivation, type ProjectedMap, type ProjectTopOptions, projectTop } from './project_top.js';
-export { fieldSize, type Patch, type PatchFinder, patchFinder } from './receptive_fields.js';
-export type { Spread } from './spread.js';
-export { DOMINATES, standingOut } from './standing_out.js';
-export { strongestMaps } from './strongest_maps.js';
-export {
-  type MapActivations,
-  type StrongActivation,
-  type TopActivationsOptions,
-  type TopActivationsState,
-  topActivations,
-} from './top_activations.js';
+} from './occlusion/occlusion.js';
+export { type DropShare, dropInside, type OccludeSplitOptions, occludeSplit, type SplitOcclusion } from './occlusion/occlusion_share.js';
+export { type MapProjection, type ProjectMapsOptions, projectMaps } from './projection/project_maps.js';
+export { type ProjectedActivation, type ProjectedMap, type ProjectTopOptions, projectTop } from './projection/project_top.js';

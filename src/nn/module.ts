@@ -10,6 +10,7 @@ import {
   rule,
   show,
 } from '../backend/validate.js';
+import { inLayer } from '../tensor/graph/spans.js';
 import {
   type Backend,
   type DType,
@@ -21,7 +22,6 @@ import {
   tensor,
   ZfnetError,
 } from '../tensor/index.js';
-import { inLayer } from '../tensor/spans.js';
 import { backendRule, checkFloat } from '../tensor/tensor.js';
 
 /** A state dictionary does not fit the module: names are missing, left over, or of another shape. */

@@ -1,7 +1,7 @@
 /** Times the calls of a backend's kernels: puts a stopwatch in front of each, and takes it away again. */
 import type { Backend } from '../backend/backend.js';
 import { BackendError } from '../backend/errors.js';
-import { currentLayer, listenToSpans, type SpanListener } from '../tensor/spans.js';
+import { currentLayer, listenToSpans, type SpanListener } from '../tensor/graph/spans.js';
 import { type Cost, costOf } from './costs.js';
 
 /** One call of a kernel. Times are in milliseconds since the start of the recording. */

@@ -2,9 +2,9 @@
 import { checkArgument, func, objectWith, rule, text } from '../backend/validate.js';
 import type { Image } from '../data/dataset.js';
 import { safeFileName } from './file_names.js';
-import { Html, html, type PictureEncoder } from './html.js';
 import type { Section } from './input.js';
-import { page } from './page.js';
+import { Html, html, type PictureEncoder } from './page/html.js';
+import { page } from './page/page.js';
 
 /** A picture of pixels, or a chart as SVG with colours of its own (no variables of a page). */
 export type ExperimentPicture = Image | { svg: string };

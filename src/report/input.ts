@@ -4,7 +4,7 @@ import type { DeconvMode, ProjectedMap } from '../deconv/index.js';
 import type { LayerSummary, Network } from '../nn/index.js';
 import type { EpochMetrics, Preprocess } from '../zfnet/index.js';
 import type { Experiment } from './experiment.js';
-import type { Html, PictureEncoder } from './html.js';
+import type { Html, PictureEncoder } from './page/html.js';
 import type { SplitPredictions } from './predictions.js';
 
 /** How a simpler method does on the same examples. */

@@ -17,7 +17,7 @@ import { network } from '../nn/rules.js';
 import { ZfNet } from '../zfnet/index.js';
 import { gatherFindings } from './findings.js';
 import type { ReportInput, Section, SectionWriter } from './input.js';
-import { page } from './page.js';
+import { page } from './page/page.js';
 import { SECTIONS } from './sections/index.js';
 import { layersSection } from './sections/layers.js';
 import { mistakesSection } from './sections/mistakes.js';

@@ -16,11 +16,20 @@ export {
   poolParams,
   windowCount,
 } from '../backend/params.js';
-export { type BackwardOptions, type BackwardRules, backward, isRecording, noGrad, RULES, type RulesName, setNanCheck } from './autograd.js';
+export {
+  type BackwardOptions,
+  type BackwardRules,
+  backward,
+  isRecording,
+  noGrad,
+  RULES,
+  type RulesName,
+  setNanCheck,
+} from './graph/autograd.js';
+export { span } from './graph/spans.js';
 export * from './ops/index.js';
 export { Generator, type GeneratorState, getRandomState, manualSeed, STREAMS, setRandomState } from './random.js';
 export { type Shape, sizeOf } from './shape.js';
-export { span } from './spans.js';
 export {
   defaultBackend,
   fromHost,

@@ -1,6 +1,6 @@
 /** The operations as methods of `Tensor`, so that expressions read from left to right: `x.mul(2).add(y).relu()`. */
 import type { DType } from '../backend/backend.js';
-import { type BackwardOptions, backward } from './autograd.js';
+import { type BackwardOptions, backward } from './graph/autograd.js';
 import type { Operand } from './ops/index.js';
 import * as ops from './ops/index.js';
 import { Tensor } from './tensor.js';

@@ -19,8 +19,18 @@ import {
   show,
   unknownName,
 } from '../backend/validate.js';
-import type { GraphNode } from './autograd.js';
-import { allocatingFor, Buffer, type Claim, claimFor, type Disposable, enterScope, enterStep, freedMessage, runScope } from './memory.js';
+import type { GraphNode } from './graph/autograd.js';
+import {
+  allocatingFor,
+  Buffer,
+  type Claim,
+  claimFor,
+  type Disposable,
+  enterScope,
+  enterStep,
+  freedMessage,
+  runScope,
+} from './memory/memory.js';
 import { defaultGenerator, type Generator, generatorRule } from './random.js';
 import { checkShape, type Shape, sizeOf } from './shape.js';
 

@@ -1,39 +1,5 @@
 /** ZFNet: the network, its training and its evaluation. */
-export { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from '../formats/checkpoint.js';
-export { FormatError } from '../formats/errors.js';
-export {
-  ABLATIONS,
-  type Ablation,
-  type AblationJob,
-  type AblationRow,
-  ablate,
-  type PublishedAblation,
-} from './ablation.js';
-export { AUGMENTATIONS, type Augmentation, type Crop, centreCrop, drawCrop, tenCrops } from './augment.js';
-export { type LinearOnPixelsOptions, linearOnPixels, type NearestNeighbourOptions, nearestNeighbour } from './baselines.js';
-export { type CheckpointInfo, checkpointInfo } from './checkpoint_info.js';
-export { type DominatingFilters, deadFilters, dominatingFilters, TrainingError } from './diagnosis.js';
-export {
-  type ClassEvaluation,
-  type Classifier,
-  type EvaluateOptions,
-  type Evaluation,
-  evaluate,
-  type Prediction,
-  predict,
-} from './evaluate.js';
-export { analyseFeatures, type FeatureAnalysisOptions, type FeatureRow, type PublishedFeatures } from './feature_analysis.js';
-export {
-  type ExtractOptions,
-  extractFeatures,
-  type Features,
-  type LayerFeatures,
-  type Matrix,
-  type Stage,
-  selectRows,
-  stages,
-} from './features.js';
-export { FrozenLayers, type FrozenOptions, lastFrozenLayer } from './frozen_layers.js';
+
 export {
   CLASSIFIERS,
   type ClassifierKind,
@@ -43,9 +9,53 @@ export {
   type LinearClassifier,
   linearErrors,
   linearScores,
-} from './linear_classifiers.js';
-export { productsOf, type SvmOptions, type SvmSolution, solveSvm } from './linear_svm.js';
-export { type EpochMetrics, readMetrics } from './metrics.js';
+} from '../analysis/linear_classifiers.js';
+export { productsOf, type SvmOptions, type SvmSolution, solveSvm } from '../analysis/linear_svm.js';
+export { type Matrix, selectRows } from '../analysis/matrix.js';
+export { type SoftmaxOptions, type SoftmaxSolution, solveSoftmax } from '../analysis/softmax_regression.js';
+export { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from '../formats/checkpoint.js';
+export { FormatError } from '../formats/errors.js';
+export { type LinearOnPixelsOptions, linearOnPixels, type NearestNeighbourOptions, nearestNeighbour } from './evaluation/baselines.js';
+export {
+  type ClassEvaluation,
+  type Classifier,
+  type EvaluateOptions,
+  type Evaluation,
+  evaluate,
+  type Prediction,
+  predict,
+} from './evaluation/evaluate.js';
+export {
+  ABLATIONS,
+  type Ablation,
+  type AblationJob,
+  type AblationRow,
+  ablate,
+  type PublishedAblation,
+} from './experiments/ablation.js';
+export { analyseFeatures, type FeatureAnalysisOptions, type FeatureRow, type PublishedFeatures } from './experiments/feature_analysis.js';
+export {
+  type ExtractOptions,
+  extractFeatures,
+  type Features,
+  type LayerFeatures,
+  type Stage,
+  stages,
+} from './experiments/features.js';
+export {
+  METHODS,
+  type PublishedTransfer,
+  type ScratchOptions,
+  type TransferFold,
+  type TransferJob,
+  type TransferMethod,
+  type TransferRow,
+  transfer,
+  transferRows,
+} from './experiments/transfer.js';
+export { AUGMENTATIONS, type Augmentation, type Crop, centreCrop, drawCrop, tenCrops } from './input/augment.js';
+export { inCentreCrop, meanShade, plainImage } from './input/occluder.js';
+export { type MeanOptions, meanImage, Preprocess, type PreprocessOptions, scaleFor, sideFor } from './input/preprocess.js';
 export {
   type Architecture,
   architectureOf,
@@ -58,9 +68,10 @@ export {
   ZfNet,
   type ZfnetOptions,
   zfnet,
-} from './model.js';
-export { inCentreCrop, meanShade, plainImage } from './occluder.js';
-export { type MeanOptions, meanImage, Preprocess, type PreprocessOptions, scaleFor, sideFor } from './preprocess.js';
+} from './model/model.js';
+export { startFrom } from './model/start_from.js';
+export { type CheckpointInfo, checkpointInfo } from './run/checkpoint_info.js';
+export { type EpochMetrics, readMetrics } from './run/metrics.js';
 export {
   isTrained,
   type LoadedModel,
@@ -71,7 +82,7 @@ export {
   openTrainedRun,
   type Run,
   type TrainedRun,
-} from './run.js';
+} from './run/run.js';
 export {
   type Change,
   type DataOptions,
@@ -83,22 +94,11 @@ export {
   readConfig,
   readRunConfig,
   writeConfig,
-} from './run_config.js';
-export { epochCheckpoints, MemoryStore, PATHS, type RunStore } from './run_store.js';
-export { type SoftmaxOptions, type SoftmaxSolution, solveSoftmax } from './softmax_regression.js';
-export { startFrom } from './start_from.js';
-export { type StepReport, type TrainingListener, type TrainJob, type TrainResult, train } from './train.js';
-export { DEFAULT_TRAINING, SCHEDULES, type ScheduleOptions, type TrainingOptions, trainingOptions } from './training_options.js';
-export type { Best, Progress, TrainingState } from './training_state.js';
-export {
-  METHODS,
-  type PublishedTransfer,
-  type ScratchOptions,
-  type TransferFold,
-  type TransferJob,
-  type TransferMethod,
-  type TransferRow,
-  transfer,
-  transferRows,
-} from './transfer.js';
-export { type VerifiedFile, verifyRun } from './verify_run.js';
+} from './run/run_config.js';
+export { epochCheckpoints, MemoryStore, PATHS, type RunStore } from './run/run_store.js';
+export { type VerifiedFile, verifyRun } from './run/verify_run.js';
+export { type DominatingFilters, deadFilters, dominatingFilters, TrainingError } from './training/diagnosis.js';
+export { FrozenLayers, type FrozenOptions, lastFrozenLayer } from './training/frozen_layers.js';
+export { type StepReport, type TrainingListener, type TrainJob, type TrainResult, train } from './training/train.js';
+export { DEFAULT_TRAINING, SCHEDULES, type ScheduleOptions, type TrainingOptions, trainingOptions } from './training/training_options.js';
+export type { Best, Progress, TrainingState } from './training/training_state.js';

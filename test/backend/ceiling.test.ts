@@ -1,6 +1,6 @@
 /** What the machine's arithmetic allows: which figure counts for a backend. How fast it is, is the benchmark's affair. */
 import { expect, it } from 'vitest';
-import { ceilingFor, createCeiling } from '../../src/backend/wasm/ceiling.js';
+import { ceilingFor, createCeiling } from '../../src/backend/wasm/runtime/ceiling.js';
 import { strict, strictThreads } from '../support/backends.js';
 
 it('measures both kinds of arithmetic, and remembers the best', async () => {

@@ -1,8 +1,8 @@
 /** Class lists in the forms that tools write them, and preparations of pixels. */
 import { describe, expect, it } from 'vitest';
-import { readClassList, tellApart } from '../../cli/src/class_list.js';
-import { matchClasses } from '../../cli/src/classes.js';
-import { channelNumbers, convention, pixelsOf } from '../../cli/src/conventions.js';
+import { readClassList, tellApart } from '../../cli/src/files/class_list.js';
+import { channelNumbers, convention, pixelsOf } from '../../cli/src/importing/conventions.js';
+import { matchClasses } from '../../cli/src/run/classes.js';
 import type { Dataset, Split } from '../../src/data/index.js';
 
 const read = (text: string | Uint8Array, file = 'names.txt') =>

@@ -4,9 +4,9 @@ import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { readConfined, readRegular } from '../../cli/src/confined_path.js';
-import { FolderStore } from '../../cli/src/run_folder.js';
-import { writeOutput } from '../../cli/src/write_file.js';
+import { readConfined, readRegular } from '../../cli/src/files/confined_path.js';
+import { writeOutput } from '../../cli/src/files/write_file.js';
+import { FolderStore } from '../../cli/src/run/run_folder.js';
 
 let place = '';
 let count = 0;

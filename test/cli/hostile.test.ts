@@ -137,7 +137,7 @@ describe('signals', () => {
   /** A process that hangs: in a FIFO that nobody opens, or in synchronous code once the first signal has arrived. */
   const hanging = (how: string) => `
     import { open } from 'node:fs/promises';
-    import { catchSignals } from ${JSON.stringify(join(import.meta.dirname, '../../cli/src/signals.ts'))};
+    import { catchSignals } from ${JSON.stringify(join(import.meta.dirname, '../../cli/src/terminal/signals.ts'))};
     catchSignals((status) => {
       console.log(status);
       ${how === 'synchronous' ? 'setTimeout(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0), 200);' : ''}

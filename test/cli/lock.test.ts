@@ -7,9 +7,9 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { HEARTBEAT_SECONDS, STALE_SECONDS } from '../../cli/src/lock_holder.js';
-import { FolderStore } from '../../cli/src/run_folder.js';
-import { lockRun, RunLockedError } from '../../cli/src/run_lock.js';
+import { HEARTBEAT_SECONDS, STALE_SECONDS } from '../../cli/src/run/lock_holder.js';
+import { FolderStore } from '../../cli/src/run/run_folder.js';
+import { lockRun, RunLockedError } from '../../cli/src/run/run_lock.js';
 
 const RACER = join(import.meta.dirname, 'lock_racer.ts');
 const UNSHARE = ['unshare', '-p', '-f', '--mount-proc', '--kill-child'];

@@ -4,7 +4,7 @@
  */
 import { createInterface } from 'node:readline';
 import { setTimeout as wait } from 'node:timers/promises';
-import { lockRun, RunLockedError } from '../../cli/src/run_lock.js';
+import { lockRun, RunLockedError } from '../../cli/src/run/run_lock.js';
 
 const say = (text: string) => process.stdout.write(`${text}\n`);
 say('ready');

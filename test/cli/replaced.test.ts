@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:f
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { dropReplaced, isRunFile, putBack, recoverReplaced, setAside } from '../../cli/src/replaced_run.js';
+import { dropReplaced, isRunFile, putBack, recoverReplaced, setAside } from '../../cli/src/run/replaced_run.js';
 import { TINY, workplace, zfnet } from './support.js';
 
 const place = workplace();

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findCases, runCase } from '../../conformance/cases.js';
-import { encodeTensor } from '../../src/formats/onnx/schema.js';
+import { encodeTensor } from '../../src/formats/onnx/decoding/schema.js';
 import { floats, ints, node, onnx } from '../formats/onnx/build.js';
 import { backends } from '../support/backends.js';
 

@@ -1,6 +1,6 @@
 /** The cache of decoded images: what it keeps, what it drops first, and that it stays within its bytes. */
 import { describe, expect, it } from 'vitest';
-import { ByteCache } from '../../src/data/cache.js';
+import { ByteCache } from '../../src/data/files/cache.js';
 import { type OpenOptions, openDataset } from '../../src/data/index.js';
 import { BLUE, plain, RED, temporaryFolder, tree } from './support.js';
 

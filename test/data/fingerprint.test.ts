@@ -2,8 +2,8 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { addSample } from '../../src/data/file_bytes.js';
-import { Hash } from '../../src/data/hash.js';
+import { addSample } from '../../src/data/files/file_bytes.js';
+import { Hash } from '../../src/data/files/hash.js';
 import { type OpenOptions, openDataset } from '../../src/data/index.js';
 import { BLUE, GREEN, noiseBytes, noisy, plain, RED, temporaryFolder, tree } from './support.js';
 

@@ -3,9 +3,9 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { onDisk, pathOf, shownPath } from '../../src/data/files/paths.js';
 import { openDataset } from '../../src/data/index.js';
-import { onDisk, pathOf, shownPath } from '../../src/data/paths.js';
-import { splitOfFolder } from '../../src/data/split_names.js';
+import { splitOfFolder } from '../../src/data/sources/split_names.js';
 import { BLUE, failure, namesOf, plain, RED, temporaryFolder, text, tree } from './support.js';
 
 const root = temporaryFolder();

@@ -4,9 +4,9 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
-import { checkImage } from '../../src/data/image.js';
 import { DataError, readImage, resizeImage } from '../../src/data/index.js';
-import { LocalReader } from '../../src/data/reader.js';
+import { checkImage } from '../../src/data/reading/image.js';
+import { LocalReader } from '../../src/data/reading/reader.js';
 import { failure, noisy, paint, pixel, plain, RED, temporaryFolder, text, tree } from './support.js';
 import { tiffFile } from './tiff.js';
 

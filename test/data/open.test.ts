@@ -1,8 +1,8 @@
 /** `openDataset`: which reader a source goes to, and what it refuses before it reads anything. */
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { findInPackage, importOptional, requirePackageFiles } from '../../src/data/files/packages.js';
 import { type OpenOptions, openDataset } from '../../src/data/index.js';
-import { findInPackage, importOptional, requirePackageFiles } from '../../src/data/packages.js';
 import { failure, temporaryFolder } from './support.js';
 
 const root = temporaryFolder();

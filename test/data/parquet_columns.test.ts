@@ -3,8 +3,8 @@ import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { DataError, openDataset } from '../../src/data/index.js';
-import { classNames, classPlaces } from '../../src/data/parquet_columns.js';
-import { ParquetShard } from '../../src/data/parquet_shard.js';
+import { classNames, classPlaces } from '../../src/data/sources/parquet/parquet_columns.js';
+import { ParquetShard } from '../../src/data/sources/parquet/parquet_shard.js';
 import { failure, noiseBytes, temporaryFolder } from './support.js';
 
 const FILES = join(import.meta.dirname, '../fixtures/parquet');

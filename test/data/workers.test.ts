@@ -3,10 +3,10 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { DataError, type Dataset, type Example, type OpenOptions, openDataset, type Split } from '../../src/data/index.js';
-import { LocalReader } from '../../src/data/reader.js';
-import { WorkerReader } from '../../src/data/worker_reader.js';
+import { readBatches } from '../../src/data/read_batches.js';
+import { LocalReader } from '../../src/data/reading/reader.js';
+import { WorkerReader } from '../../src/data/reading/worker_reader.js';
 import { train } from '../../src/zfnet/index.js';
-import { readBatches } from '../../src/zfnet/read_batches.js';
 import { INPUT, SIDE, tinyNet, useReferenceBackend, weightsOf } from '../zfnet/support.js';
 import { everything, failure, noisy, temporaryFolder, text, tree } from './support.js';
 

@@ -2,7 +2,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { createReferenceBackend } from '../../src/backend/reference/index.js';
 import { type ActivationPlace, type DeconvMode, patchFinder, projectBatch, projectMaps } from '../../src/deconv/index.js';
-import { LocalWalk } from '../../src/deconv/local_walk.js';
+import { LocalWalk } from '../../src/deconv/projection/local_walk.js';
 import { memory } from '../../src/index.js';
 import { Conv2d, Dropout, Flatten, Linear, LocalResponseNorm, MaxPool2d, ReLU, Sequential } from '../../src/nn/index.js';
 import { RULES, setDefaultBackend, type Tensor, tensor } from '../../src/tensor/index.js';

@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { createReferenceBackend } from '../../src/backend/reference/index.js';
 import { Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential, SGD } from '../../src/nn/index.js';
 import { type Profile, profile } from '../../src/profile/index.js';
+import { listenToSpans } from '../../src/tensor/graph/spans.js';
 import { BackendError, crossEntropy, matmul, randn, setDefaultBackend, span, tensor, zeros } from '../../src/tensor/index.js';
-import { listenToSpans } from '../../src/tensor/spans.js';
 import { backends, strict, strictThreads } from '../support/backends.js';
 
 const [BATCH, SIDE] = [2, 7];

@@ -17,8 +17,8 @@ import {
   signedPicture,
   windowAround,
 } from '../../src/report/index.js';
-import { label } from '../../src/report/label.js';
-import { below, reduce, toSide } from '../../src/report/pictures.js';
+import { label } from '../../src/report/pictures/label.js';
+import { below, reduce, toSide } from '../../src/report/pictures/pictures.js';
 import { noise } from '../deconv/support.js';
 
 /** Every pixel different: channel c of (y, x) is y · 16 + x · 3 + c. */

@@ -5,7 +5,6 @@ import { createReferenceBackend } from '../../src/backend/reference/index.js';
 import type { Dataset, Image } from '../../src/data/index.js';
 import { evolution, projectEvolution, topActivations } from '../../src/deconv/index.js';
 import { Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential } from '../../src/nn/index.js';
-import { html, script } from '../../src/report/html.js';
 import {
   ablateExperiment,
   ascendExperiment,
@@ -25,7 +24,8 @@ import {
   trainingPage,
   transferExperiment,
 } from '../../src/report/index.js';
-import { page } from '../../src/report/page.js';
+import { html, script } from '../../src/report/page/html.js';
+import { page } from '../../src/report/page/page.js';
 import { setDefaultBackend } from '../../src/tensor/index.js';
 import { Preprocess, trainingOptions } from '../../src/zfnet/index.js';
 import { fillWithNoise, noiseSplit } from '../deconv/support.js';

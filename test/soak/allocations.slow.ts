@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import { afterEach, describe, expect, it } from 'vitest';
-import { Heap } from '../../src/backend/wasm/heap.js';
+import { Heap } from '../../src/backend/wasm/runtime/heap.js';
 import { loadOnnx, toOnnx } from '../../src/formats/onnx/index.js';
 import { crossEntropy, deconvnet, init, manualSeed, memory, OutOfMemoryError, SGD, tensor, zfnet } from '../../src/index.js';
 import { defaultBackend } from '../../src/tensor/index.js';

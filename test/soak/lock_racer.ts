@@ -9,7 +9,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { Random } from '../fuzz/random.js';
 
 const [folder, times, seed] = process.argv.slice(2);
-const { lockRun, RunLockedError } = await import(resolve(import.meta.dirname, '../../cli/src/run_lock.ts'));
+const { lockRun, RunLockedError } = await import(resolve(import.meta.dirname, '../../cli/src/run/run_lock.ts'));
 const inside = join(folder, 'inside.txt');
 const random = new Random(seed);
 let taken = 0;

@@ -6,7 +6,7 @@ import { Worker } from 'node:worker_threads';
 import { afterAll, describe, expect, it } from 'vitest';
 import { BackendError } from '../../src/backend/errors.js';
 import { createWasmEngine } from '../../src/backend/wasm/index.js';
-import { PROGRAM, type Spawn } from '../../src/backend/wasm/worker.js';
+import { PROGRAM, type Spawn } from '../../src/backend/wasm/runtime/worker.js';
 import { Random } from '../fuzz/random.js';
 import { pick } from './settings.js';
 

@@ -1,7 +1,7 @@
 /** The gradient check itself: that it fails on wrong gradients, planted here, and leaves what it is given as it was. */
 import { describe, expect, it } from 'vitest';
 import { Conv2d, Dropout, Flatten, Linear, LocalResponseNorm, MaxPool2d, ReLU, Sequential } from '../../src/nn/index.js';
-import { record } from '../../src/tensor/autograd.js';
+import { record } from '../../src/tensor/graph/autograd.js';
 import {
   conv2d,
   convParams,

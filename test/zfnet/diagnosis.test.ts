@@ -1,7 +1,7 @@
 /** Warnings before it is too late: a loss on its way to infinity, filters that outgrow the others. */
 import { beforeEach, describe, expect, it } from 'vitest';
-import { LossWatch } from '../../src/zfnet/diagnosis.js';
 import { dominatingFilters, type TrainJob, train } from '../../src/zfnet/index.js';
+import { LossWatch } from '../../src/zfnet/training/diagnosis.js';
 import { tinyJob, tinyNet, useReferenceBackend } from './support.js';
 
 beforeEach(useReferenceBackend);

@@ -1,7 +1,7 @@
 /** How the learning rate falls, and that each schedule goes on where it was. */
 import { describe, expect, it } from 'vitest';
-import { makeSchedule } from '../../src/zfnet/schedule.js';
-import { DEFAULT_TRAINING, type ScheduleOptions, trainingOptions } from '../../src/zfnet/training_options.js';
+import { makeSchedule } from '../../src/zfnet/training/schedule.js';
+import { DEFAULT_TRAINING, type ScheduleOptions, trainingOptions } from '../../src/zfnet/training/training_options.js';
 
 /** The rate after each epoch with these measures; the schedule is saved and made anew after `stop` epochs. */
 function rates(options: ScheduleOptions, measures: readonly number[], stop = measures.length): number[] {

@@ -1,11 +1,11 @@
 /** Softmax regression: solutions that fulfil the condition of an optimum, whatever the start, and a report where they do not. */
 import { beforeAll, describe, expect, it } from 'vitest';
+import { minimize } from '../../src/analysis/lbfgs.js';
+import type { Matrix } from '../../src/analysis/matrix.js';
 import { philox } from '../../src/backend/philox.js';
 import { init } from '../../src/index.js';
 import { ValueError } from '../../src/tensor/index.js';
-import type { Matrix } from '../../src/zfnet/features.js';
 import { fitLinear, solveSoftmax } from '../../src/zfnet/index.js';
-import { minimize } from '../../src/zfnet/lbfgs.js';
 
 beforeAll(() => init({ threads: 1 }));
 

@@ -4,7 +4,7 @@ import { DataError } from '../../src/data/errors.js';
 import { drawByClass, inChannels, subset, takeByClass } from '../../src/data/index.js';
 import { init } from '../../src/index.js';
 import { fromHost, noGrad } from '../../src/tensor/index.js';
-import { averageBlocks, gridFor } from '../../src/zfnet/features.js';
+import { averageBlocks, gridFor } from '../../src/zfnet/experiments/features.js';
 import {
   analyseFeatures,
   extractFeatures,

@@ -7,8 +7,8 @@ import { bars, CLASSES, tinyNet } from './support.js';
 
 const trained = vi.hoisted(() => [] as TrainResult[]);
 
-vi.mock('../../src/zfnet/train.js', async (original) => {
-  const module = await original<typeof import('../../src/zfnet/train.js')>();
+vi.mock('../../src/zfnet/training/train.js', async (original) => {
+  const module = await original<typeof import('../../src/zfnet/training/train.js')>();
   const train = async (job: TrainJob) => {
     const result = await module.train(job);
     trained.push(result);

@@ -4,13 +4,13 @@ import { ABLATIONS, type Ablation, type AblationRow, ablate, sideFor, type Train
 import type { Dataset } from 'zfnet/data';
 import { type AblateNumbers, ablateExperiment } from 'zfnet/report';
 import { type Context, decimal, defineCommand, handler, Interrupted, UsageError, whole } from '../command.js';
-import { type DataChoice, dataOptionsOf, openData, openRunData, recordedOptions, recordedSource } from '../data.js';
-import { experimentsFolder, writeExperiment } from '../experiment.js';
 import { collect, stoppable } from '../look.js';
-import { percent } from '../reporter.js';
-import { FolderStore, type WriteGuard } from '../run_folder.js';
-import { lockRun } from '../run_lock.js';
-import { namingWrongSize, openTrainedRun } from '../runs.js';
+import { experimentsFolder, writeExperiment } from '../report/experiment.js';
+import { type DataChoice, dataOptionsOf, openData, openRunData, recordedOptions, recordedSource } from '../run/data.js';
+import { FolderStore, type WriteGuard } from '../run/run_folder.js';
+import { lockRun } from '../run/run_lock.js';
+import { namingWrongSize, openTrainedRun } from '../run/runs.js';
+import { percent } from '../terminal/reporter.js';
 
 interface AblateOptions extends DataChoice {
   only?: string[];

@@ -4,10 +4,10 @@ import { type AscendedMap, ascend, isTrained, type MapActivations, type Run } fr
 import type { Dataset } from 'zfnet/data';
 import { type AscendNumbers, ascendExperiment, type Experiment, type RealAnswers, type StrongestReal } from 'zfnet/report';
 import { type Context, decimal, defineCommand, handler, whole } from '../command.js';
-import { openRunData } from '../data.js';
-import { experimentsFolder, writeExperiment } from '../experiment.js';
 import { checkMaps, collect, layersOf, mapList, mapsText, stoppable, strongestOf } from '../look.js';
-import { openRun } from '../runs.js';
+import { experimentsFolder, writeExperiment } from '../report/experiment.js';
+import { openRunData } from '../run/data.js';
+import { openRun } from '../run/runs.js';
 import { pickSplit } from './evaluate.js';
 
 interface AscendOptions {

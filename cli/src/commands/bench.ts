@@ -1,8 +1,8 @@
 /** `zfnet bench`: how near the kernels of products and convolutions come to what the machine's arithmetic allows. */
 import type { Command } from 'commander';
 import { backendInfo, ceilingFor, createCeiling, matmul, type ProfileRow, profile, randn } from 'zfnet';
-import { columns } from '../columns.js';
 import { defineCommand, handler, UsageError, whole } from '../command.js';
+import { columns } from '../terminal/columns.js';
 import { openWorkload, type WorkloadOptions } from '../workload.js';
 
 interface BenchOptions extends WorkloadOptions {

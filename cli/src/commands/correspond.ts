@@ -6,12 +6,12 @@ import { type Correspondence, correspondence, inCentreCrop, type MarkedImages, m
 import { DataError, FACE_PARTS, type Image, loadSceneAssets, type SceneFace, sceneFaces } from 'zfnet/data';
 import { correspondExperiment, type Experiment, inputOf, type MarkableImage, type MaskedPicture, markingPage } from 'zfnet/report';
 import { type Context, defineCommand, handler, UsageError, whole } from '../command.js';
-import { experimentsFolder, writeExperiment } from '../experiment.js';
+import { type MarkedImage, readParts } from '../files/parts_file.js';
 import { asUsage, collect, stoppable } from '../look.js';
-import { type MarkedImage, readParts } from '../parts_file.js';
-import type { Bar } from '../reporter.js';
-import { FolderStore } from '../run_folder.js';
-import { openRun } from '../runs.js';
+import { experimentsFolder, writeExperiment } from '../report/experiment.js';
+import { FolderStore } from '../run/run_folder.js';
+import { openRun } from '../run/runs.js';
+import type { Bar } from '../terminal/reporter.js';
 
 interface CorrespondOptions {
   parts?: string;

@@ -16,9 +16,9 @@ import {
 import { type Image, readImage } from 'zfnet/data';
 import { encodePng, projectionSheet } from 'zfnet/report';
 import { defineCommand, handler, oneOf, pngFile, UsageError, whole } from '../command.js';
+import { writeOutput } from '../files/write_file.js';
 import { asUsage } from '../look.js';
-import { openRun } from '../runs.js';
-import { writeOutput } from '../write_file.js';
+import { openRun } from '../run/runs.js';
 
 interface DeconvOptions {
   layer: string;

@@ -5,10 +5,10 @@ import { pathToFileURL } from 'node:url';
 import type { Command } from 'commander';
 import { PATHS, readConfig } from 'zfnet';
 import { defineCommand, handler, Interrupted, whole } from '../command.js';
-import { duration } from '../reporter.js';
-import { FolderStore } from '../run_folder.js';
-import { isRun, openRun, type TrainRunOptions, trainRun } from '../runs.js';
-import { writeReport } from '../write_report.js';
+import { writeReport } from '../report/write_report.js';
+import { FolderStore } from '../run/run_folder.js';
+import { isRun, openRun, type TrainRunOptions, trainRun } from '../run/runs.js';
+import { duration } from '../terminal/reporter.js';
 
 interface DemoOptions {
   out: string;

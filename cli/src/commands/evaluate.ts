@@ -3,14 +3,14 @@ import type { Command } from 'commander';
 import { type Classifier, type Evaluation, evaluate, type Run } from 'zfnet';
 import type { Dataset, Split } from 'zfnet/data';
 import { confusionPicture, visible } from 'zfnet/report';
-import { matchClasses } from '../classes.js';
 import { type Context, defineCommand, handler, oneOf, UsageError, whole } from '../command.js';
-import { type DataChoice, openRunData } from '../data.js';
-import { pngOf } from '../experiment.js';
-import { percent } from '../reporter.js';
-import { openRun } from '../runs.js';
-import { type BaselineErrors, measureBaselines, testTable } from '../tested_splits.js';
-import { writeOutput } from '../write_file.js';
+import { writeOutput } from '../files/write_file.js';
+import { pngOf } from '../report/experiment.js';
+import { type BaselineErrors, measureBaselines, testTable } from '../report/tested_splits.js';
+import { matchClasses } from '../run/classes.js';
+import { type DataChoice, openRunData } from '../run/data.js';
+import { openRun } from '../run/runs.js';
+import { percent } from '../terminal/reporter.js';
 
 interface EvaluateOptions extends DataChoice {
   split: string;

@@ -4,11 +4,11 @@ import { type EpochModel, type Evolution, epochCheckpoints, evolution, projectEv
 import { type Dataset, type Example, samplePlaces, spreadPlaces } from 'zfnet/data';
 import { type Experiment, evolveExperiment, inputOf } from 'zfnet/report';
 import { type Context, defineCommand, handler, UsageError, whole } from '../command.js';
-import { type DataChoice, openRunData } from '../data.js';
-import { experimentsFolder, writeExperiment } from '../experiment.js';
 import { checkMaps, collect, layersOf, mapList, mapsText, stoppable } from '../look.js';
-import { FolderStore } from '../run_folder.js';
-import { openTrainedRun } from '../runs.js';
+import { experimentsFolder, writeExperiment } from '../report/experiment.js';
+import { type DataChoice, openRunData } from '../run/data.js';
+import { FolderStore } from '../run/run_folder.js';
+import { openTrainedRun } from '../run/runs.js';
 import { pickSplit } from './evaluate.js';
 
 interface EvolveOptions extends DataChoice {

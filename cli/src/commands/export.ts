@@ -4,8 +4,8 @@ import { encodeCheckpoint, type TrainedRun } from 'zfnet';
 import { toOnnx } from 'zfnet/onnx';
 import type { HostTensor } from 'zfnet/safetensors';
 import { defineCommand, handler, oneOf, whole } from '../command.js';
-import { openTrainedRun } from '../runs.js';
-import { writeOutput } from '../write_file.js';
+import { writeOutput } from '../files/write_file.js';
+import { openTrainedRun } from '../run/runs.js';
 
 interface ExportOptions {
   to: 'onnx' | 'safetensors';

@@ -4,12 +4,12 @@ import { analyseFeatures, CLASSIFIERS, type ClassifierKind, type FeatureRow, typ
 import { type Dataset, drawByClass, type Split, subset } from 'zfnet/data';
 import { type FeaturesNumbers, featuresExperiment } from 'zfnet/report';
 import { type Context, defineCommand, handler, oneOf, UsageError, whole } from '../command.js';
-import { type DataChoice, openRunData } from '../data.js';
-import { experimentsFolder, writeExperiment } from '../experiment.js';
 import { asUsage, collect, stoppable } from '../look.js';
-import { percent } from '../reporter.js';
-import { openRun } from '../runs.js';
-import { unconverged } from '../tested_splits.js';
+import { experimentsFolder, writeExperiment } from '../report/experiment.js';
+import { unconverged } from '../report/tested_splits.js';
+import { type DataChoice, openRunData } from '../run/data.js';
+import { openRun } from '../run/runs.js';
+import { percent } from '../terminal/reporter.js';
 import { pickSplit } from './evaluate.js';
 
 interface FeaturesOptions extends DataChoice {

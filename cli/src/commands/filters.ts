@@ -5,11 +5,11 @@ import type { Run } from 'zfnet';
 import type { Dataset } from 'zfnet/data';
 import { type FiltersInput, type FiltersNumbers, filtersExperiment } from 'zfnet/report';
 import { type Context, defineCommand, handler, whole } from '../command.js';
-import { type DataChoice, openRunData } from '../data.js';
-import { experimentsFolder, writeExperiment } from '../experiment.js';
 import { layersOf, stoppable, strongestOf } from '../look.js';
-import { percent } from '../reporter.js';
-import { openRun } from '../runs.js';
+import { experimentsFolder, writeExperiment } from '../report/experiment.js';
+import { type DataChoice, openRunData } from '../run/data.js';
+import { openRun } from '../run/runs.js';
+import { percent } from '../terminal/reporter.js';
 import { pickSplit } from './evaluate.js';
 
 interface FiltersOptions extends DataChoice {

@@ -3,12 +3,20 @@ import { extname } from 'node:path';
 import type { Command } from 'commander';
 import { DEFAULT_TRAINING, encodeCheckpoint, PATHS, writeConfig } from 'zfnet';
 import { loadOnnx, type OnnxModel, SCORES } from 'zfnet/onnx';
-import { readClassList } from '../class_list.js';
 import { type Context, defineCommand, handler, oneOf, UsageError, whole } from '../command.js';
-import { readRegular } from '../confined_path.js';
-import { CONVENTION_NAMES, channelNumbers, convention, pixelsInWords } from '../conventions.js';
-import { besideFile, describeForeign, externalPath, type ForeignOptions, fromOnnx, fromSafetensors, type Imported } from '../imported.js';
-import { FolderStore, isEmptyPlace } from '../run_folder.js';
+import { readClassList } from '../files/class_list.js';
+import { readRegular } from '../files/confined_path.js';
+import { CONVENTION_NAMES, channelNumbers, convention, pixelsInWords } from '../importing/conventions.js';
+import {
+  besideFile,
+  describeForeign,
+  externalPath,
+  type ForeignOptions,
+  fromOnnx,
+  fromSafetensors,
+  type Imported,
+} from '../importing/imported.js';
+import { FolderStore, isEmptyPlace } from '../run/run_folder.js';
 
 interface ImportOptions extends ForeignOptions {
   out: string;

@@ -20,11 +20,11 @@ import {
   withBackend,
   zfnet,
 } from 'zfnet';
-import { columns } from '../columns.js';
 import { decimal, defineCommand, handler, UsageError, whole } from '../command.js';
-import { bytes, percent } from '../reporter.js';
-import { FolderStore } from '../run_folder.js';
-import { isRun, namingWrongSize, openRun } from '../runs.js';
+import { FolderStore } from '../run/run_folder.js';
+import { isRun, namingWrongSize, openRun } from '../run/runs.js';
+import { columns } from '../terminal/columns.js';
+import { bytes, percent } from '../terminal/reporter.js';
 
 interface InfoOptions {
   inputSize?: number;

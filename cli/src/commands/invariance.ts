@@ -12,13 +12,13 @@ import {
 } from 'zfnet';
 import { type Example, readImage, type Split, type Warp, warpImage } from 'zfnet/data';
 import { type Experiment, type InvarianceNumbers, type InvariancePictures, inputOf, invarianceExperiment } from 'zfnet/report';
-import { matchClasses } from '../classes.js';
 import { type Context, defineCommand, handler, UsageError, whole } from '../command.js';
-import { type DataChoice, openRunData } from '../data.js';
-import { experimentsFolder, writeExperiment } from '../experiment.js';
 import { asUsage, collect, stoppable } from '../look.js';
-import { percent } from '../reporter.js';
-import { openRun } from '../runs.js';
+import { experimentsFolder, writeExperiment } from '../report/experiment.js';
+import { matchClasses } from '../run/classes.js';
+import { type DataChoice, openRunData } from '../run/data.js';
+import { openRun } from '../run/runs.js';
+import { percent } from '../terminal/reporter.js';
 import { pickSplit } from './evaluate.js';
 
 interface InvarianceOptions extends DataChoice {

@@ -17,13 +17,13 @@ import {
 } from 'zfnet';
 import { type Dataset, type Example, type Image, readImage } from 'zfnet/data';
 import { type Experiment, inputOf, type OccludeInput, occludeBoxesExperiment, occludeExperiment } from 'zfnet/report';
-import { matchClasses } from '../classes.js';
 import { type Context, defineCommand, handler, UsageError, whole } from '../command.js';
-import { type DataChoice, openRunData } from '../data.js';
-import { experimentsFolder, writeExperiment } from '../experiment.js';
 import { asUsage, stoppable, strongestOf } from '../look.js';
-import { percent } from '../reporter.js';
-import { openRun } from '../runs.js';
+import { experimentsFolder, writeExperiment } from '../report/experiment.js';
+import { matchClasses } from '../run/classes.js';
+import { type DataChoice, openRunData } from '../run/data.js';
+import { openRun } from '../run/runs.js';
+import { percent } from '../terminal/reporter.js';
 import { pickSplit } from './evaluate.js';
 
 interface OccludeOptions extends DataChoice {

@@ -4,8 +4,8 @@ import { type Prediction, predict } from 'zfnet';
 import { DataError, readImage } from 'zfnet/data';
 import { visible } from 'zfnet/report';
 import { defineCommand, handler, oneOf, whole } from '../command.js';
-import { percent } from '../reporter.js';
-import { openRun } from '../runs.js';
+import { openRun } from '../run/runs.js';
+import { percent } from '../terminal/reporter.js';
 
 interface PredictOptions {
   top: number;

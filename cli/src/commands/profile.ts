@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { backendInfo, ceilingFor, createCeiling, type Profile, profile } from 'zfnet';
 import { defineCommand, handler, whole } from '../command.js';
-import { FolderStore } from '../run_folder.js';
+import { writeOutput } from '../files/write_file.js';
+import { FolderStore } from '../run/run_folder.js';
 import { openWorkload, type WorkloadOptions } from '../workload.js';
-import { writeOutput } from '../write_file.js';
 
 interface ProfileOptions extends WorkloadOptions {
   repeat: number;

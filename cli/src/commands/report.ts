@@ -4,9 +4,9 @@ import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Command } from 'commander';
 import { defineCommand, handler } from '../command.js';
-import { type DataChoice, openRunData } from '../data.js';
-import { openRun } from '../runs.js';
-import { writeReport } from '../write_report.js';
+import { writeReport } from '../report/write_report.js';
+import { type DataChoice, openRunData } from '../run/data.js';
+import { openRun } from '../run/runs.js';
 
 export function reportCommand(program: Command): void {
   defineCommand(program, 'report <run>', 'write report/index.html: how the network learnt, what it looks for, where it goes wrong', [

@@ -3,10 +3,10 @@ import type { Command } from 'commander';
 import type { DeconvMode, MapActivations } from 'zfnet';
 import { top9Experiment } from 'zfnet/report';
 import { type Context, defineCommand, handler, oneOf, whole } from '../command.js';
-import { type DataChoice, openRunData } from '../data.js';
-import { experimentsFolder, writeExperiment } from '../experiment.js';
 import { checkMaps, collect, layersOf, mapList, mapsText, stoppable, strongestOf } from '../look.js';
-import { openRun } from '../runs.js';
+import { experimentsFolder, writeExperiment } from '../report/experiment.js';
+import { type DataChoice, openRunData } from '../run/data.js';
+import { openRun } from '../run/runs.js';
 import { pickSplit } from './evaluate.js';
 
 interface Top9Options extends DataChoice {

@@ -3,11 +3,11 @@ import type { Command } from 'commander';
 import type { Evaluation, InitScheme, PresetName, ScheduleOptions } from 'zfnet';
 import { AUGMENTATIONS, type Augmentation, DEFAULT_TRAINING, evaluate, memory, PRESETS, SCHEDULES } from 'zfnet';
 import { type Context, decimal, defineCommand, handler, Interrupted, oneOf, UsageError, whole } from '../command.js';
-import { type DataChoice, dataOptionsOf } from '../data.js';
-import { INITS } from '../defaults.js';
-import { bytes, duration, percent } from '../reporter.js';
-import { openRun, type TrainRunResult, trainRun } from '../runs.js';
-import { measureBaselines, type TestedSplit, testSplits, testTable } from '../tested_splits.js';
+import { measureBaselines, type TestedSplit, testSplits, testTable } from '../report/tested_splits.js';
+import { type DataChoice, dataOptionsOf } from '../run/data.js';
+import { INITS } from '../run/defaults.js';
+import { openRun, type TrainRunResult, trainRun } from '../run/runs.js';
+import { bytes, duration, percent } from '../terminal/reporter.js';
 
 interface TrainOptions extends DataChoice {
   out: string;

@@ -4,13 +4,13 @@ import { isTrained, METHODS, type Run, type TransferFold, type TransferRow, tran
 import type { Dataset, Split } from 'zfnet/data';
 import { type TransferNumbers, transferExperiment } from 'zfnet/report';
 import { type Context, defineCommand, handler, UsageError, whole } from '../command.js';
-import { type DataChoice, openRunData } from '../data.js';
-import { experimentsFolder, writeExperiment } from '../experiment.js';
 import { asUsage, stoppable } from '../look.js';
-import { percent } from '../reporter.js';
-import { FolderStore } from '../run_folder.js';
-import { lockRun } from '../run_lock.js';
-import { openRun } from '../runs.js';
+import { experimentsFolder, writeExperiment } from '../report/experiment.js';
+import { type DataChoice, openRunData } from '../run/data.js';
+import { FolderStore } from '../run/run_folder.js';
+import { lockRun } from '../run/run_lock.js';
+import { openRun } from '../run/runs.js';
+import { percent } from '../terminal/reporter.js';
 import { pickSplit } from './evaluate.js';
 import { stagesOf } from './features.js';
 

@@ -1,10 +1,10 @@
 /** `zfnet verify`: checks every file of a run against its checksum and against the others. */
 import type { Command } from 'commander';
 import { type VerifiedFile, verifyRun } from 'zfnet';
-import { columns } from '../columns.js';
 import { defineCommand, handler, UsageError } from '../command.js';
-import { FolderStore } from '../run_folder.js';
-import { isRun, openRun } from '../runs.js';
+import { FolderStore } from '../run/run_folder.js';
+import { isRun, openRun } from '../run/runs.js';
+import { columns } from '../terminal/columns.js';
 
 const EXAMPLES = ['zfnet verify runs/demo', 'zfnet verify runs/photos --json     # exit status 1 when a file is damaged or missing'];
 

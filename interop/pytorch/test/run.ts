@@ -12,8 +12,8 @@ import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/pr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { FolderStore } from '../../../cli/src/run_folder.js';
-import { lockRun } from '../../../cli/src/run_lock.js';
+import { FolderStore } from '../../../cli/src/run/run_folder.js';
+import { lockRun } from '../../../cli/src/run/run_lock.js';
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from '../../../src/formats/checkpoint.js';
 import { type HostTensor, readSafetensors, saveSafetensors } from '../../../src/formats/safetensors.js';
 import { type EpochMetrics, init, noGrad, PRESETS, type PresetName, randn, zfnet } from '../../../src/index.js';

@@ -1,8 +1,8 @@
 /** A bias per channel and its gradient, over [n, channels, inner]. */
 import type { Backend } from '../backend.js';
 import { GRAIN } from './elementwise.js';
-import type { WasmEngine } from './engine.js';
 import { reduce } from './reduce.js';
+import type { WasmEngine } from './runtime/engine.js';
 
 export function channel(engine: WasmEngine): Pick<Backend, 'channelSum' | 'channelAdd'> {
   const { reduce: reduceView } = reduce(engine);

@@ -5,9 +5,9 @@
 import type { Backend } from '../backend.js';
 import type { ConvParams } from '../params.js';
 import { conv2dPlan } from './conv2d_plan.js';
-import type { WasmEngine } from './engine.js';
 import { gemmKernel, grainOf, KC, MOVE_FLOP, roundUp, splitProduct, UNIT_COLUMNS } from './gemm.js';
 import { addUp } from './reduce.js';
+import type { WasmEngine } from './runtime/engine.js';
 import { winogradForward, winogradInputGrad, winogradWeightGrad } from './winograd.js';
 
 /** `ConvShape` of assembly/conv2d.ts, field by field. */

@@ -2,7 +2,7 @@
 import type { Backend, Storage } from '../backend.js';
 import { ValueError } from '../errors.js';
 import { HEAVY_GRAIN } from './elementwise.js';
-import type { WasmEngine } from './engine.js';
+import type { WasmEngine } from './runtime/engine.js';
 
 export function crossEntropy(engine: WasmEngine): Pick<Backend, 'crossEntropy' | 'crossEntropyGrad'> {
   /** The kernels read at the labels unchecked. */

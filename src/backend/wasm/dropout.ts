@@ -1,7 +1,7 @@
 /** Dropout: each element is kept or zeroed by its own word of Philox, so that the gradient can draw the same mask again. */
 import type { Backend } from '../backend.js';
 import { HEAVY_GRAIN } from './elementwise.js';
-import type { WasmEngine } from './engine.js';
+import type { WasmEngine } from './runtime/engine.js';
 
 export const dropout = (engine: WasmEngine): Pick<Backend, 'dropout'> => ({
   dropout(y, x, { probability, seed, counter }) {

@@ -1,8 +1,8 @@
 /** Kernels that treat each element alone: arithmetic, activations and their gradients, type conversion. */
 import type { Backend, BinaryOp, DType, ReluRule, Storage, UnaryOp } from '../backend.js';
 import { DTypeError } from '../errors.js';
-import type { WasmEngine } from './engine.js';
 import { axesOf, countOf, mergeAxes, tableOf } from './rows.js';
+import type { WasmEngine } from './runtime/engine.js';
 
 type ElementwiseKernels = Pick<
   Backend,

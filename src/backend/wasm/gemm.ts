@@ -1,5 +1,5 @@
 /** How matrix products are cut into units of work, and which micro-kernel computes them. */
-import type { WasmEngine } from './engine.js';
+import type { WasmEngine } from './runtime/engine.js';
 
 /** Rows of B in a packed block: `KC` of assembly/gemm/tiles.ts. */
 export const KC = 256;

@@ -3,14 +3,12 @@
  */
 import type { Backend } from '../backend.js';
 import { BackendError, ValueError } from '../errors.js';
-import { checkRuntime, chooseBuild, compileBuild, instantiate, sharingOffBecause } from './builds.js';
 import { channel } from './channel.js';
 import { conv2d } from './conv2d.js';
 import { conv2dPlan } from './conv2d_plan.js';
 import { crossEntropy } from './cross_entropy.js';
 import { dropout } from './dropout.js';
 import { elementwise } from './elementwise.js';
-import { WasmEngine } from './engine.js';
 import { gemmKernelName } from './gemm.js';
 import { linear } from './linear.js';
 import { matmul } from './matmul.js';
@@ -18,11 +16,13 @@ import { normalize } from './normalize.js';
 import { pool2d } from './pool2d.js';
 import { random } from './random.js';
 import { reduce } from './reduce.js';
+import { checkRuntime, chooseBuild, compileBuild, instantiate, sharingOffBecause } from './runtime/builds.js';
+import { WasmEngine } from './runtime/engine.js';
+import { availableThreads, findSpawn, type Spawn } from './runtime/worker.js';
 import { sgd } from './sgd.js';
 import { softmax } from './softmax.js';
 import { stridedCopy } from './strided_copy.js';
 import { unpool } from './unpool.js';
-import { availableThreads, findSpawn, type Spawn } from './worker.js';
 
 export interface WasmOptions {
   /** Threads that work is split over; `auto` (the default) is one for each processor, 16 at most. */

@@ -1,7 +1,7 @@
 /** Linear layer: y = x · wᵀ + b, with the weights read straight from memory, once. */
 import type { Backend } from '../backend.js';
-import type { WasmEngine } from './engine.js';
 import { gemmKernel, grainOf, KC, MOVE_FLOP, roundUp } from './gemm.js';
+import type { WasmEngine } from './runtime/engine.js';
 
 /** With no more rows of x than this, nothing is packed: dot products of whole rows. */
 const FEW_ROWS = 8;

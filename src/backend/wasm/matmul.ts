@@ -1,9 +1,9 @@
 /** Matrix product: picks the kernel by shape, and brings a transposed A into rows. */
 import type { Backend } from '../backend.js';
 import type { MatmulParams } from '../params.js';
-import type { WasmEngine } from './engine.js';
 import { gemmKernel, gemmScratch, grainOf, KC, MOVE_FLOP, roundUp, splitProduct } from './gemm.js';
 import { linearForward } from './linear.js';
+import type { WasmEngine } from './runtime/engine.js';
 
 /** With no more rows than this, no packed number of B would be used often enough: the product runs without packing. */
 const FEW_ROWS = 4;

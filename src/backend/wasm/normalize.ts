@@ -2,7 +2,7 @@
 import type { Backend, Storage } from '../backend.js';
 import type { LrnParams } from '../params.js';
 import { HEAVY_GRAIN } from './elementwise.js';
-import type { WasmEngine } from './engine.js';
+import type { WasmEngine } from './runtime/engine.js';
 
 /** Most pixels of a tile, as in assembly/normalize.ts. */
 const TILE = 512;

@@ -1,7 +1,7 @@
 /** Max pooling with its switches, and average pooling. */
 import type { Backend } from '../backend.js';
 import type { PoolParams } from '../params.js';
-import type { WasmEngine } from './engine.js';
+import type { WasmEngine } from './runtime/engine.js';
 
 type PoolKernels = Pick<Backend, 'maxPool2d' | 'avgPool2d' | 'avgPool2dGrad'>;
 

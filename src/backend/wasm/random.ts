@@ -1,7 +1,7 @@
 /** Random numbers from Philox: element i uses word i mod 4 at (seed, counter + ⌊i / 4⌋). */
 import type { Backend } from '../backend.js';
 import { HEAVY_GRAIN } from './elementwise.js';
-import type { WasmEngine } from './engine.js';
+import type { WasmEngine } from './runtime/engine.js';
 
 export const random = (engine: WasmEngine): Pick<Backend, 'uniform' | 'normal'> => ({
   uniform(y, seed, counter, low, high) {

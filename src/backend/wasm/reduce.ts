@@ -2,8 +2,8 @@
 import type { Backend, ReduceOp, Storage } from '../backend.js';
 import type { ReduceParams } from '../params.js';
 import { elementwise, GRAIN } from './elementwise.js';
-import type { WasmEngine } from './engine.js';
 import { axesOf, countOf, mergeAxes, tableOf } from './rows.js';
+import type { WasmEngine } from './runtime/engine.js';
 
 /** In the order of the numbers in assembly/reduce.ts. */
 const REDUCE_OPS: readonly ReduceOp[] = ['sum', 'mean', 'max', 'min'];

@@ -1,7 +1,7 @@
 /** What changes weights in place: a step of SGD, and the paper's limit on a filter's root mean square. */
 import type { Backend } from '../backend.js';
 import { GRAIN } from './elementwise.js';
-import type { WasmEngine } from './engine.js';
+import type { WasmEngine } from './runtime/engine.js';
 
 export const sgd = (engine: WasmEngine): Pick<Backend, 'sgd' | 'clipRms'> => ({
   sgd(w, velocity, grad, p) {

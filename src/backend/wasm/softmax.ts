@@ -2,7 +2,7 @@
 import type { Backend, Storage } from '../backend.js';
 import type { RowParams } from '../params.js';
 import { HEAVY_GRAIN } from './elementwise.js';
-import type { WasmEngine } from './engine.js';
+import type { WasmEngine } from './runtime/engine.js';
 
 type SoftmaxKernels = Pick<Backend, 'softmax' | 'softmaxGrad' | 'logSoftmax' | 'logSoftmaxGrad'>;
 

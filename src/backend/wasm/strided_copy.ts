@@ -1,8 +1,8 @@
 /** Copying a strided block into a strided block. */
 import type { Backend } from '../backend.js';
 import { GRAIN } from './elementwise.js';
-import type { WasmEngine } from './engine.js';
 import { type Axis, axesOf, countOf, mergeAxes, tableOf } from './rows.js';
+import type { WasmEngine } from './runtime/engine.js';
 
 /** From this size of both axes on, a transposition is done in blocks. */
 const BLOCK = 8;

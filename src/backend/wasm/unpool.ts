@@ -1,7 +1,7 @@
 /** Unpooling by switches, pooling's gradient, and its own gradient. */
 import type { Backend } from '../backend.js';
 import { GRAIN } from './elementwise.js';
-import type { WasmEngine } from './engine.js';
+import type { WasmEngine } from './runtime/engine.js';
 
 export const unpool = (engine: WasmEngine): Pick<Backend, 'maxUnpool2d' | 'maxUnpool2dGrad'> => ({
   maxUnpool2d(x, y, switches, planes, inner, outer, overlap) {

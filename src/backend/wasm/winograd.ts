@@ -4,8 +4,8 @@
  */
 import type { Storage } from '../backend.js';
 import type { ConvParams } from '../params.js';
-import type { WasmEngine } from './engine.js';
 import { gemmKernel, grainOf, MOVE_FLOP, roundUp } from './gemm.js';
+import type { WasmEngine } from './runtime/engine.js';
 
 /** Numbers of transformed tiles that one unit holds, and of products. More tiles read the filters less often; fewer stay in a nearer cache. */
 const TILE_NUMBERS = 768 * 1024;

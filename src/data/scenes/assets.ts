@@ -2,9 +2,9 @@
 import { checkArgument, func, isPlainObject, objectWith, type Rule, rule } from '../../backend/validate.js';
 import type { OpenProgress } from '../dataset.js';
 import { DataError, reasonOf } from '../errors.js';
-import { Hash } from '../hash.js';
-import { requirePackageFiles } from '../packages.js';
-import { loadSharp } from '../sharp.js';
+import { Hash } from '../files/hash.js';
+import { requirePackageFiles } from '../files/packages.js';
+import { loadSharp } from '../reading/sharp.js';
 import { photographPackage, SCENE_CLASSES, SCENE_PHOTOGRAPHS, SCENE_STYLES, stylePackage } from './names.js';
 import { makePhotograph, makeSprite, type Photograph, type Sprite } from './pictures.js';
 

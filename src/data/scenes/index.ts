@@ -1,8 +1,9 @@
 /** `scenes`, the data set that needs no download: emoji over photographs, drawn item by item. */
-import { ByteCache } from '../cache.js';
+
 import { checkIndex, type Dataset, DEFAULT_CACHE_BYTES, type Example, type OpenOptions, type Split } from '../dataset.js';
 import { DataError } from '../errors.js';
-import { Hash } from '../hash.js';
+import { ByteCache } from '../files/cache.js';
+import { Hash } from '../files/hash.js';
 import { assetsFingerprint, loadSceneAssets, type SceneAssets } from './assets.js';
 import { drawScene, SMALLEST_SCENE } from './draw.js';
 import { SCENE_CLASSES, SCENE_CREDITS, SCENE_SPLITS, type SceneSplit } from './names.js';

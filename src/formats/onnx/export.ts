@@ -21,8 +21,7 @@ import {
   torchvision,
 } from '../../nn/index.js';
 import { type Padding, type Pair, type PoolOptions, type Shape, ShapeError, type Tensor } from '../../tensor/index.js';
-import { TYPE_NUMBERS } from './element_types.js';
-import { OnnxError } from './errors.js';
+import { TYPE_NUMBERS } from './decoding/element_types.js';
 import {
   ATTRIBUTE_TYPES,
   type AttributeProto,
@@ -31,8 +30,9 @@ import {
   type TensorProto,
   type ValueInfoProto,
   type Written,
-} from './schema.js';
-import { writeTensor } from './tensor_proto.js';
+} from './decoding/schema.js';
+import { writeTensor } from './decoding/tensor_proto.js';
+import { OnnxError } from './errors.js';
 
 export interface ToOnnxOptions {
   /** Shape of the input, [N, C, H, W]; the batch stays free whatever N is. Or give `inputSize` and `channels`. */

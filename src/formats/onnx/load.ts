@@ -1,9 +1,9 @@
 /** From the bytes of a file to a model. */
 import { type Backend, defaultBackend } from '../../tensor/index.js';
-import { buildGraph } from './graph.js';
-import { OnnxModel } from './model.js';
-import { decodeModel, type ModelProto, type TensorProto } from './schema.js';
-import { externalLocation } from './tensor_proto.js';
+import { decodeModel, type ModelProto, type TensorProto } from './decoding/schema.js';
+import { externalLocation } from './decoding/tensor_proto.js';
+import { buildGraph } from './graph/graph.js';
+import { OnnxModel } from './running/model.js';
 
 export interface LoadOnnxOptions {
   /**

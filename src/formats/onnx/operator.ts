@@ -1,9 +1,9 @@
 /** What an operator is: how it computes, which of its inputs are learned, and what of its input one output sees. */
 import type { Reach } from '../../nn/index.js';
 import { type Backend, type DType, fromHost, type Shape, ShapeError, sizeOf, Tensor } from '../../tensor/index.js';
-import type { Attributes } from './attributes.js';
-import { isFloat } from './element_types.js';
-import { type HostValue, numbersOf, toTensor, type Value } from './host_value.js';
+import type { Attributes } from './decoding/attributes.js';
+import { isFloat } from './decoding/element_types.js';
+import { type HostValue, numbersOf, toTensor, type Value } from './decoding/host_value.js';
 
 export interface Operator {
   /** Outputs in their order; null, or fewer, for optional ones that nobody wants. */

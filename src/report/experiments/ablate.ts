@@ -3,11 +3,11 @@
 import * as Plot from '@observablehq/plot';
 import { explained } from '../../backend/validate.js';
 import type { AblationRow } from '../../zfnet/index.js';
-import { chart } from '../charts.js';
-import { table } from '../components.js';
+import { chart } from '../charts/charts.js';
 import type { Experiment } from '../experiment.js';
-import { html } from '../html.js';
-import { count, list, percent, plural } from '../words.js';
+import { table } from '../page/components.js';
+import { html } from '../page/html.js';
+import { count, list, percent, plural } from '../page/words.js';
 import { COLOURS } from './accuracy_chart.js';
 import { panelFigure } from './panels.js';
 

@@ -1,7 +1,7 @@
 /** Accuracies along layers or numbers of images, ours beside published ones. */
 import * as Plot from '@observablehq/plot';
-import { chart } from '../charts.js';
-import type { Html } from '../html.js';
+import { chart } from '../charts/charts.js';
+import type { Html } from '../page/html.js';
 
 /** Colours that show on white and on black. */
 export const COLOURS = { first: '#4269d0', second: '#c4572b', paper: '#8b9099' } as const;

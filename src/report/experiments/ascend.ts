@@ -3,13 +3,13 @@ import { explained } from '../../backend/validate.js';
 import type { Image } from '../../data/dataset.js';
 import { type AscendedMap, DOMINATES, standingOut } from '../../deconv/index.js';
 import type { Preprocess } from '../../zfnet/index.js';
-import { picture, sheet } from '../components.js';
 import { type Experiment, pictureFile } from '../experiment.js';
-import { columnsFor } from '../filter_pictures.js';
-import { type Html, html } from '../html.js';
-import { label } from '../label.js';
-import { below, blank, contactSheet, inColour, toSide } from '../pictures.js';
-import { className, list, plural } from '../words.js';
+import { picture, sheet } from '../page/components.js';
+import { type Html, html } from '../page/html.js';
+import { className, list, plural } from '../page/words.js';
+import { columnsFor } from '../pictures/filter_pictures.js';
+import { label } from '../pictures/label.js';
+import { below, blank, contactSheet, inColour, toSide } from '../pictures/pictures.js';
 
 /** The largest activation of a map over some images. */
 export interface StrongestReal {

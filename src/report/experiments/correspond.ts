@@ -4,12 +4,12 @@ import * as Plot from '@observablehq/plot';
 import { explained } from '../../backend/validate.js';
 import type { Image } from '../../data/dataset.js';
 import { type Correspondence, RANDOM_PART } from '../../deconv/index.js';
-import { chart } from '../charts.js';
-import { sheet, table } from '../components.js';
+import { chart } from '../charts/charts.js';
 import type { Experiment } from '../experiment.js';
-import { html } from '../html.js';
-import { inColour } from '../pictures.js';
-import { list, plural } from '../words.js';
+import { sheet, table } from '../page/components.js';
+import { html } from '../page/html.js';
+import { list, plural } from '../page/words.js';
+import { inColour } from '../pictures/pictures.js';
 import { panelFigure } from './panels.js';
 
 /** What `correspond.json` holds; the section is made of it, but for the pictures. */

@@ -6,14 +6,14 @@ import type { Dataset, Image } from '../../data/dataset.js';
 import { type Evolution, type EvolutionPictures, fieldSize, type LayerEvolution, SETTLED } from '../../deconv/index.js';
 import type { Network } from '../../nn/index.js';
 import type { Preprocess } from '../../zfnet/index.js';
-import { apart, chart } from '../charts.js';
-import { picture, table } from '../components.js';
+import { apart, chart } from '../charts/charts.js';
 import type { Experiment } from '../experiment.js';
-import { type Html, html } from '../html.js';
-import { label } from '../label.js';
-import { projectionCrop } from '../map_figure.js';
-import { below, blank, contactSheet, cropPicture, inColour, toSide } from '../pictures.js';
-import { count, list, percent, plural } from '../words.js';
+import { picture, table } from '../page/components.js';
+import { type Html, html } from '../page/html.js';
+import { count, list, percent, plural } from '../page/words.js';
+import { label } from '../pictures/label.js';
+import { projectionCrop } from '../pictures/map_figure.js';
+import { below, blank, contactSheet, cropPicture, inColour, toSide } from '../pictures/pictures.js';
 
 export interface EvolveInput {
   /** The network after the last epoch, for what its layers see. */

@@ -1,10 +1,10 @@
 /** Table 7: how much each layer knows, by what linear classifiers make of its features. */
 import { explained } from '../../backend/validate.js';
 import type { FeatureRow } from '../../zfnet/index.js';
-import { table } from '../components.js';
 import type { Experiment } from '../experiment.js';
-import { html } from '../html.js';
-import { count, list, percent, plural } from '../words.js';
+import { table } from '../page/components.js';
+import { html } from '../page/html.js';
+import { count, list, percent, plural } from '../page/words.js';
 import { ACCURACY_CHART_SIZE, accuracyChart, COLOURS } from './accuracy_chart.js';
 import { panelFigure } from './panels.js';
 

@@ -17,16 +17,16 @@ import {
 } from '../../deconv/index.js';
 import { type Network, receptiveField } from '../../nn/index.js';
 import type { Preprocess } from '../../zfnet/index.js';
-import { chart } from '../charts.js';
-import { sheet, table } from '../components.js';
+import { chart } from '../charts/charts.js';
 import type { Experiment } from '../experiment.js';
-import { columnsFor, filterPictures } from '../filter_pictures.js';
 import { inputOf } from '../findings.js';
-import { type Html, html } from '../html.js';
-import { label } from '../label.js';
-import { projectionCrop } from '../map_figure.js';
-import { below, contactSheet, inColour, toSide } from '../pictures.js';
-import { count, list, percent, plural, splitInWords } from '../words.js';
+import { sheet, table } from '../page/components.js';
+import { type Html, html } from '../page/html.js';
+import { count, list, percent, plural, splitInWords } from '../page/words.js';
+import { columnsFor, filterPictures } from '../pictures/filter_pictures.js';
+import { label } from '../pictures/label.js';
+import { projectionCrop } from '../pictures/map_figure.js';
+import { below, contactSheet, inColour, toSide } from '../pictures/pictures.js';
 
 /** A network whose first layers are looked at. */
 export interface FiltersInput {

@@ -1,7 +1,7 @@
 /** Numbers of a grid of places as colours. */
 import * as Plot from '@observablehq/plot';
-import { chart } from '../charts.js';
-import type { Html } from '../html.js';
+import { chart } from '../charts/charts.js';
+import type { Html } from '../page/html.js';
 
 export interface HeatMapOptions {
   /** How many places there are down and across. */

@@ -4,12 +4,12 @@ import * as Plot from '@observablehq/plot';
 import { explained } from '../../backend/validate.js';
 import type { Image } from '../../data/dataset.js';
 import { type Invariance, TRANSFORMATIONS, type Transformation, type TransformedFeatures } from '../../deconv/index.js';
-import { chart } from '../charts.js';
-import { picture } from '../components.js';
+import { chart } from '../charts/charts.js';
 import type { Experiment } from '../experiment.js';
-import { type Html, html } from '../html.js';
-import { inColour } from '../pictures.js';
-import { className, list, percent } from '../words.js';
+import { picture } from '../page/components.js';
+import { type Html, html } from '../page/html.js';
+import { className, list, percent } from '../page/words.js';
+import { inColour } from '../pictures/pictures.js';
 import { type Panel, panelFigure } from './panels.js';
 
 /** What `invariance.json` holds; the section is made of it, but for the pictures. */

@@ -1,7 +1,7 @@
 /** A page on which parts of images are marked with boxes, which `zfnet correspond --parts` takes as a file. */
 import { arrayOf, checkArgument, explained, integer, objectWith, text } from '../../backend/validate.js';
-import { html, script, trusted } from '../html.js';
-import { page } from '../page.js';
+import { html, script, trusted } from '../page/html.js';
+import { page } from '../page/page.js';
 
 export interface MarkableImage {
   /** The image's file, as the parts file is to name it. */

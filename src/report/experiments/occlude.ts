@@ -2,12 +2,12 @@
 import { explained } from '../../backend/validate.js';
 import type { Image } from '../../data/dataset.js';
 import type { Occlusion, ProjectedMap } from '../../deconv/index.js';
-import { picture } from '../components.js';
 import type { Experiment } from '../experiment.js';
-import { type Html, html } from '../html.js';
-import { type MapView, mapFigure } from '../map_figure.js';
-import { cropPicture, inColour, signedPicture } from '../pictures.js';
-import { className, list, percent, plural } from '../words.js';
+import { picture } from '../page/components.js';
+import { type Html, html } from '../page/html.js';
+import { className, list, percent, plural } from '../page/words.js';
+import { type MapView, mapFigure } from '../pictures/map_figure.js';
+import { cropPicture, inColour, signedPicture } from '../pictures/pictures.js';
 import { heatMap, nameMap } from './heat_map.js';
 import { coveringSquare, type OcclusionExplorer, occlusionExplorer, pointable } from './occlusion_explorer.js';
 import { type Panel, panelFigure } from './panels.js';

@@ -3,11 +3,11 @@
 import * as Plot from '@observablehq/plot';
 import { explained } from '../../backend/validate.js';
 import type { SplitOcclusion } from '../../deconv/index.js';
-import { chart } from '../charts.js';
-import { table } from '../components.js';
+import { chart } from '../charts/charts.js';
 import type { Experiment } from '../experiment.js';
-import { html } from '../html.js';
-import { percent, plural } from '../words.js';
+import { table } from '../page/components.js';
+import { html } from '../page/html.js';
+import { percent, plural } from '../page/words.js';
 import { panelFigure } from './panels.js';
 
 /** What `occlude-boxes.json` holds; the section is made of it alone. */

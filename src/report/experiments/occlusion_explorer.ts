@@ -1,5 +1,5 @@
 /** Pointing at a place of an occlusion map shows the picture behind it: the square moves there, and a line tells what the network made of it. */
-import { type Html, html, script } from '../html.js';
+import { type Html, html, script } from '../page/html.js';
 
 export interface OcclusionExplorer {
   /** Rows and columns of places. */

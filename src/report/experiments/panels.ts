@@ -1,6 +1,6 @@
 /** Several pictures and charts as one figure: what a paper would print. */
 import type { Image } from '../../data/dataset.js';
-import { type Html, html } from '../html.js';
+import { type Html, html } from '../page/html.js';
 
 export interface Panel {
   /** Above it. */

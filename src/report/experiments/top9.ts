@@ -6,11 +6,11 @@ import type { Network } from '../../nn/index.js';
 import type { Preprocess } from '../../zfnet/index.js';
 import { type Experiment, pictureFile } from '../experiment.js';
 import { chooseMaps, inputOf } from '../findings.js';
-import { type Html, html } from '../html.js';
-import { label } from '../label.js';
-import { type MapView, mapFigure, patchCrop, projectionCrop } from '../map_figure.js';
-import { below, contactSheet, inColour, toSide } from '../pictures.js';
-import { count, list, plural, splitInWords } from '../words.js';
+import { type Html, html } from '../page/html.js';
+import { count, list, plural, splitInWords } from '../page/words.js';
+import { label } from '../pictures/label.js';
+import { type MapView, mapFigure, patchCrop, projectionCrop } from '../pictures/map_figure.js';
+import { below, contactSheet, inColour, toSide } from '../pictures/pictures.js';
 
 export interface Top9Input {
   model: Network;

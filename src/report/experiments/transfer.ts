@@ -1,10 +1,10 @@
 /** Tables 4 and 5 and Fig. 9: learning from a few images, with layers that have learnt elsewhere and from scratch. */
 import { explained } from '../../backend/validate.js';
 import type { TransferMethod, TransferRow } from '../../zfnet/index.js';
-import { table } from '../components.js';
 import type { Experiment } from '../experiment.js';
-import { html } from '../html.js';
-import { count, list, percent, plural } from '../words.js';
+import { table } from '../page/components.js';
+import { html } from '../page/html.js';
+import { count, list, percent, plural } from '../page/words.js';
 import { ACCURACY_CHART_SIZE, accuracyChart, COLOURS } from './accuracy_chart.js';
 import { panelFigure } from './panels.js';
 

@@ -1,6 +1,7 @@
 /** Whose work the data is, and how to make this page again. */
-import { type Html, html } from '../html.js';
+
 import type { ReportContext, Section } from '../input.js';
+import { type Html, html } from '../page/html.js';
 
 export function creditsSection({ dataset, command }: ReportContext): Section {
   return {

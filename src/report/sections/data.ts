@@ -1,9 +1,9 @@
 /** What the network was shown: an image or a few of every class. */
 import type { Dataset, Example } from '../../data/dataset.js';
-import { seen, sheet } from '../components.js';
-import { type Html, html } from '../html.js';
 import type { ReportContext, Section } from '../input.js';
-import { className, count, list, plural } from '../words.js';
+import { seen, sheet } from '../page/components.js';
+import { type Html, html } from '../page/html.js';
+import { className, count, list, plural } from '../page/words.js';
 
 const MOST_CLASSES = 48;
 const EACH = 4;

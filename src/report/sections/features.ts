@@ -1,11 +1,11 @@
 /** What every convolution layer looks for, as in the paper's Fig. 2: maps to open, and their projections next to the patches of image they come from. */
 
 import { isConvolution } from '../../nn/index.js';
-import { picture } from '../components.js';
-import { type Html, html } from '../html.js';
 import type { LayerFindings, ReportContext, Section } from '../input.js';
-import { type MapView, mapFigure, patchCrop, projectionCrop, waySwitch } from '../map_figure.js';
-import { composition, count, plural, splitInWords } from '../words.js';
+import { picture } from '../page/components.js';
+import { type Html, html } from '../page/html.js';
+import { composition, count, plural, splitInWords } from '../page/words.js';
+import { type MapView, mapFigure, patchCrop, projectionCrop, waySwitch } from '../pictures/map_figure.js';
 
 const WAYS = {
   deconvnet: 'what the answer consists of (Zeiler & Fergus 2013)',

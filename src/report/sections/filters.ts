@@ -1,9 +1,10 @@
 /** The first layer's filters as pictures: the one layer whose weights can be looked at directly (paper, Fig. 6). */
-import { sheet } from '../components.js';
-import { columnsFor, filterPictures } from '../filter_pictures.js';
-import { html } from '../html.js';
+
 import type { ReportContext, Section } from '../input.js';
-import { plural } from '../words.js';
+import { sheet } from '../page/components.js';
+import { html } from '../page/html.js';
+import { plural } from '../page/words.js';
+import { columnsFor, filterPictures } from '../pictures/filter_pictures.js';
 
 export async function filtersSection({ model, layers, experiments = [] }: ReportContext): Promise<Section | null> {
   // The experiment shows them too, and measures them.

@@ -1,8 +1,9 @@
 /** The network as a table: a row a layer. */
-import { table } from '../components.js';
-import { html } from '../html.js';
+
 import type { ReportContext, Section } from '../input.js';
-import { count } from '../words.js';
+import { table } from '../page/components.js';
+import { html } from '../page/html.js';
+import { count } from '../page/words.js';
 
 const SMALL_PATTERNS = 'looks for small patterns everywhere';
 const STRONGEST = 'keeps the strongest of each neighbourhood';

@@ -1,8 +1,9 @@
 /** How the network got better: loss and error after each round through the images. */
-import { html } from '../html.js';
+
+import { learningCurves } from '../charts/learning_curves.js';
 import type { ReportContext, Section } from '../input.js';
-import { learningCurves } from '../learning_curves.js';
-import { count } from '../words.js';
+import { html } from '../page/html.js';
+import { count } from '../page/words.js';
 
 export function learningSection({ metrics, dataset, summaries }: ReportContext): Section | null {
   if (metrics.length < 2) return null;

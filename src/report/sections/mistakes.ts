@@ -1,10 +1,10 @@
 /** Where the network goes wrong: which classes it takes for which, and the wrong answers it was surest of. */
-import { confusion } from '../charts.js';
-import { picture, seen } from '../components.js';
-import { type Html, html } from '../html.js';
+import { confusion } from '../charts/charts.js';
 import type { ReportContext, Section } from '../input.js';
+import { picture, seen } from '../page/components.js';
+import { type Html, html } from '../page/html.js';
+import { className, count, percent, plural, splitTitle } from '../page/words.js';
 import type { SplitPrediction, SplitPredictions } from '../predictions.js';
-import { className, count, percent, plural, splitTitle } from '../words.js';
 
 const MOST_CLASSES = 40;
 const MOST_MISTAKES = 12;

@@ -1,10 +1,10 @@
 /** The same answers brought down to pixels in three ways: deconvnet, gradient and guided backpropagation. */
 import type { DeconvMode } from '../../deconv/index.js';
-import { picture, seen } from '../components.js';
-import { html } from '../html.js';
 import type { LayerFindings, ReportContext, Section } from '../input.js';
-import { signedPicture } from '../pictures.js';
-import { className } from '../words.js';
+import { picture, seen } from '../page/components.js';
+import { html } from '../page/html.js';
+import { className } from '../page/words.js';
+import { signedPicture } from '../pictures/pictures.js';
 
 const MODES: readonly DeconvMode[] = ['deconvnet', 'gradient', 'guided'];
 

@@ -1,7 +1,8 @@
 /** What the numbers on the page mean, for readers who do not train networks. */
-import { html } from '../html.js';
+
 import type { ReportContext, Section } from '../input.js';
-import { percent, plural } from '../words.js';
+import { html } from '../page/html.js';
+import { percent, plural } from '../page/words.js';
 
 export function numbersSection({ dataset }: ReportContext): Section {
   const classes = dataset.classes.length;

@@ -1,9 +1,9 @@
 /** What was trained on what, and how well it does, beside simpler methods: the top of the page. */
 import { countParameters, isConvolution } from '../../nn/index.js';
 import { ZfNet } from '../../zfnet/index.js';
-import { type Html, html } from '../html.js';
 import type { ReportContext } from '../input.js';
-import { count, duration, list, percent, splitInWords, splitTitle } from '../words.js';
+import { type Html, html } from '../page/html.js';
+import { count, duration, list, percent, splitInWords, splitTitle } from '../page/words.js';
 
 /** The paragraph and the table under the title. */
 export function summary(context: ReportContext): Html {

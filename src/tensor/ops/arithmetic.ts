@@ -2,7 +2,7 @@
 import type { BinaryOp } from '../../backend/backend.js';
 import { BackendError, DTypeError, ValueError } from '../../backend/errors.js';
 import { show } from '../../backend/validate.js';
-import { type BackwardFn, record } from '../autograd.js';
+import { type BackwardFn, record } from '../graph/autograd.js';
 import { broadcastParams, broadcastShape } from '../shape.js';
 import { checkSameBackend, checkScalar, empty, full, isFloat, isTensor, type Tensor } from '../tensor.js';
 import { unbroadcast } from './reduce.js';

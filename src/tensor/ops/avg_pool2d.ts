@@ -1,6 +1,6 @@
 /** Average pooling. */
 import { type PoolOptions, poolParams } from '../../backend/params.js';
-import { record } from '../autograd.js';
+import { record } from '../graph/autograd.js';
 import { checkFloat, empty, type Tensor } from '../tensor.js';
 
 /**

@@ -1,6 +1,6 @@
 /** Change of number type. */
 import type { DType } from '../../backend/backend.js';
-import { record } from '../autograd.js';
+import { record } from '../graph/autograd.js';
 import { checkDtype, checkSameBackend, empty, isFloat, type Tensor } from '../tensor.js';
 
 /** The same values in another type; floating-point numbers become whole ones by truncation. ONNX `Cast`. */

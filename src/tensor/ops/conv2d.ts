@@ -10,7 +10,7 @@ import {
   pairOf,
 } from '../../backend/params.js';
 import { boolean, checkOptions } from '../../backend/validate.js';
-import { record, willRecord } from '../autograd.js';
+import { record, willRecord } from '../graph/autograd.js';
 import { checkFloat, empty, type Tensor } from '../tensor.js';
 import { behindRelu } from './relu.js';
 

@@ -1,6 +1,6 @@
 /** The classifier's loss. */
 import { DTypeError, ShapeError, ValueError } from '../../backend/errors.js';
-import { record } from '../autograd.js';
+import { record } from '../graph/autograd.js';
 import { checkFloat, checkSameBackend, empty, type Tensor } from '../tensor.js';
 
 /**

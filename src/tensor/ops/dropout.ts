@@ -1,6 +1,6 @@
 /** Dropout (Srivastava et al. 2014). */
 import { checkArgument, type Rule, rule } from '../../backend/validate.js';
-import { record } from '../autograd.js';
+import { record } from '../graph/autograd.js';
 import { dropoutGenerator, type Generator, generatorRule } from '../random.js';
 import { checkFloat, empty, type Tensor } from '../tensor.js';
 

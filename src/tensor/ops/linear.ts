@@ -1,7 +1,7 @@
 /** The fully connected layer: x · wᵀ + b. */
 import { ShapeError } from '../../backend/errors.js';
 import { boolean, checkOptions } from '../../backend/validate.js';
-import { record } from '../autograd.js';
+import { record } from '../graph/autograd.js';
 import { checkFloat, empty, type Tensor } from '../tensor.js';
 import { behindRelu } from './relu.js';
 

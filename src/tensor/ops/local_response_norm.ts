@@ -2,7 +2,7 @@
 import { ShapeError } from '../../backend/errors.js';
 import type { LrnParams } from '../../backend/params.js';
 import { checkOptions, finite, integer, oneOf } from '../../backend/validate.js';
-import { record } from '../autograd.js';
+import { record } from '../graph/autograd.js';
 import { checkFloat, empty, type Tensor } from '../tensor.js';
 
 export interface LrnOptions {

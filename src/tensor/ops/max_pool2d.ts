@@ -4,7 +4,7 @@ import type { OverlapRule } from '../../backend/backend.js';
 import { DTypeError, ShapeError } from '../../backend/errors.js';
 import { MAX_POOL_RULES, type PoolOptions, poolParams } from '../../backend/params.js';
 import { arrayOf, checkArgument, checkOptions, integer, oneOf } from '../../backend/validate.js';
-import { record, willRecord } from '../autograd.js';
+import { record, willRecord } from '../graph/autograd.js';
 import { sameShape } from '../shape.js';
 import { checkFloat, checkSameBackend, empty, type Tensor, toTypedArray } from '../tensor.js';
 

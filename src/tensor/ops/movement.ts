@@ -1,7 +1,7 @@
 /** Operations that move numbers without changing them: reshape, permute, slice, concatenate, pad, expand. */
 import { ShapeError, ValueError } from '../../backend/errors.js';
 import { arrayOf, checkArgument, integer, show } from '../../backend/validate.js';
-import { record } from '../autograd.js';
+import { record } from '../graph/autograd.js';
 import { axesList, broadcastShape, broadcastStrides, checkShape, normalizeAxis, type Shape, sizeOf, stridesOf } from '../shape.js';
 import { anyNumber, checkSameBackend, checkScalar, empty, type Tensor } from '../tensor.js';
 import { unbroadcast } from './reduce.js';

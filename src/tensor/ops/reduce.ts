@@ -2,7 +2,7 @@
 import type { ReduceOp } from '../../backend/backend.js';
 import { ShapeError } from '../../backend/errors.js';
 import { anything, boolean, checkOptions } from '../../backend/validate.js';
-import { record } from '../autograd.js';
+import { record } from '../graph/autograd.js';
 import { broadcastParams, broadcastStrides, normalizeAxis, reducedAxes, reduceParams, sameShape, sizeOf, stridesOf } from '../shape.js';
 import { checkFloat, empty, type Tensor } from '../tensor.js';
 

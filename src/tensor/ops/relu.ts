@@ -1,6 +1,6 @@
 /** Rectifiers. What happens to a signal on its way down through a ReLU is what tells gradient, guided and deconvnet apart. */
 import { checkArgument, finite, numeric } from '../../backend/validate.js';
-import { type BackwardRules, overSignal, record } from '../autograd.js';
+import { type BackwardRules, overSignal, record } from '../graph/autograd.js';
 import { checkFloat, empty, type Tensor } from '../tensor.js';
 
 /** max(x, 0). ONNX `Relu`, PyTorch `relu`. */

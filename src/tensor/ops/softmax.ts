@@ -1,7 +1,7 @@
 /** Softmax and its logarithm along the last axis. */
 import { ShapeError } from '../../backend/errors.js';
 import type { RowParams } from '../../backend/params.js';
-import { record } from '../autograd.js';
+import { record } from '../graph/autograd.js';
 import { checkFloat, empty, type Tensor } from '../tensor.js';
 
 function rows(op: string, x: Tensor): RowParams {

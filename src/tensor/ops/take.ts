@@ -1,6 +1,6 @@
 /** Picking elements by their places: what gather, flips and mirrored padding are made of. */
 import { DTypeError, ValueError } from '../../backend/errors.js';
-import { record } from '../autograd.js';
+import { record } from '../graph/autograd.js';
 import { checkFloat, checkSameBackend, empty, type Tensor } from '../tensor.js';
 
 /**

@@ -1,6 +1,6 @@
 /** Elementwise functions of one tensor. */
 import type { BinaryOp, UnaryOp } from '../../backend/backend.js';
-import { record } from '../autograd.js';
+import { record } from '../graph/autograd.js';
 import { checkFloat, empty, type Tensor } from '../tensor.js';
 
 type Derivative = (dy: Tensor, x: Tensor, y: Tensor) => Tensor;

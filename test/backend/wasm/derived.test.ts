@@ -1,10 +1,10 @@
 /** What the engine keeps of weights: never stale, freed with them, and given up when memory is needed. */
 import { afterAll, describe, expect, it } from 'vitest';
 import { convParams } from '../../../src/backend/params.js';
-import { compileBuild, instantiate } from '../../../src/backend/wasm/builds.js';
 import { conv2dPlan } from '../../../src/backend/wasm/conv2d_plan.js';
-import { WasmEngine } from '../../../src/backend/wasm/engine.js';
 import { createWasmEngine, wasmBackend } from '../../../src/backend/wasm/index.js';
+import { compileBuild, instantiate } from '../../../src/backend/wasm/runtime/builds.js';
+import { WasmEngine } from '../../../src/backend/wasm/runtime/engine.js';
 import { Conv2d, SGD } from '../../../src/nn/index.js';
 import { conv2d, mul, noGrad, sum, type Tensor, tensor, withBackend } from '../../../src/tensor/index.js';
 import { noise } from '../../support/formula.js';

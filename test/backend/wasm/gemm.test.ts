@@ -1,8 +1,8 @@
 /** Every micro-kernel of the matrix product against the float64 reference, around its tiles: timing would choose but one of them. */
 import { afterAll, describe, expect, it } from 'vitest';
-import { chooseBuild } from '../../../src/backend/wasm/builds.js';
 import { GEMM_KERNELS, gemmKernelName, useGemmKernel } from '../../../src/backend/wasm/gemm.js';
 import { createWasmEngine, wasmBackend } from '../../../src/backend/wasm/index.js';
+import { chooseBuild } from '../../../src/backend/wasm/runtime/builds.js';
 import { mismatch } from '../../support/allclose.js';
 import { reference } from '../../support/backends.js';
 import { table } from '../../support/case.js';

@@ -3,9 +3,9 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { afterEach, describe, expect, it } from 'vitest';
 import { BackendError } from '../../../src/backend/errors.js';
-import type { WasmEngine } from '../../../src/backend/wasm/engine.js';
 import { createWasmEngine } from '../../../src/backend/wasm/index.js';
-import { PROGRAM, type Spawn } from '../../../src/backend/wasm/worker.js';
+import type { WasmEngine } from '../../../src/backend/wasm/runtime/engine.js';
+import { PROGRAM, type Spawn } from '../../../src/backend/wasm/runtime/worker.js';
 
 const N = 1 << 16;
 const GRAIN = 1 << 13;

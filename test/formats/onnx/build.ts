@@ -1,5 +1,5 @@
 /** Small ONNX models for tests, from one line a node. */
-import { type ElementType, TYPE_NUMBERS } from '../../../src/formats/onnx/element_types.js';
+import { type ElementType, TYPE_NUMBERS } from '../../../src/formats/onnx/decoding/element_types.js';
 import {
   ATTRIBUTE_TYPES,
   type AttributeProto,
@@ -8,8 +8,8 @@ import {
   type NodeProto,
   type TensorProto,
   type Written,
-} from '../../../src/formats/onnx/schema.js';
-import { writeTensor } from '../../../src/formats/onnx/tensor_proto.js';
+} from '../../../src/formats/onnx/decoding/schema.js';
+import { writeTensor } from '../../../src/formats/onnx/decoding/tensor_proto.js';
 
 export type Attribute =
   | number

@@ -1,7 +1,7 @@
 /** Reading graphs: names, order, constants, external data, and what is wrong with those that are refused. */
 import { beforeAll, describe, expect, it } from 'vitest';
+import { encodeModel } from '../../../src/formats/onnx/decoding/schema.js';
 import { loadOnnx, OnnxError, UnsupportedError } from '../../../src/formats/onnx/index.js';
-import { encodeModel } from '../../../src/formats/onnx/schema.js';
 import { setDefaultBackend, tensor } from '../../../src/tensor/index.js';
 import { reference } from '../../support/backends.js';
 import { floats, ints, node, onnx } from './build.js';

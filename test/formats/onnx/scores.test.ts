@@ -1,7 +1,7 @@
 /** What a classifier's output holds, and inputs that other tools write: decided from the graph, with probabilities that agree with it. */
 import { describe, expect, it } from 'vitest';
+import type { NodeProto, Written } from '../../../src/formats/onnx/decoding/schema.js';
 import { loadOnnx, OnnxClassifier, type OnnxClassifierOptions } from '../../../src/formats/onnx/index.js';
-import type { NodeProto, Written } from '../../../src/formats/onnx/schema.js';
 import { noGrad, tensor, withBackend } from '../../../src/tensor/index.js';
 import { mismatch } from '../../support/allclose.js';
 import { reference } from '../../support/backends.js';

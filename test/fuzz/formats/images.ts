@@ -1,7 +1,7 @@
 /** Encoded images: PNG by `decodePng`, and every format of the image reader, alone and as files of a folder. */
 import sharp from 'sharp';
 import { openDataset, readImage } from '../../../src/data/index.js';
-import { decodePng, encodePng } from '../../../src/report/png.js';
+import { decodePng, encodePng } from '../../../src/report/pictures/png.js';
 import { expectThat, type Files, type Format, sameBits } from '../format.js';
 import { concat, EDGES, mutateBytes, noise } from '../mutate_bytes.js';
 import { Random } from '../random.js';

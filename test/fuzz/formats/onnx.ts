@@ -1,8 +1,8 @@
 /** ONNX models: their bytes changed, or one field of the decoded message; then loaded and run. */
 
+import { decodeModel, encodeModel, type ModelProto, type Written } from '../../../src/formats/onnx/decoding/schema.js';
 import { toOnnx } from '../../../src/formats/onnx/export.js';
 import { loadOnnx, OnnxClassifier } from '../../../src/formats/onnx/index.js';
-import { decodeModel, encodeModel, type ModelProto, type Written } from '../../../src/formats/onnx/schema.js';
 import { init, noGrad, type Tensor, tensor } from '../../../src/index.js';
 import { zfnet } from '../../../src/zfnet/index.js';
 import { floats, ints, node, onnx } from '../../formats/onnx/build.js';

@@ -1,8 +1,8 @@
 /** The files of a run: a small one is trained, then its checkpoint, its configuration or its metrics are changed. */
 import { createHash } from 'node:crypto';
 import { init, noGrad, type Tensor, tensor } from '../../../src/index.js';
-import { learningCurves } from '../../../src/report/learning_curves.js';
-import { trainingPage } from '../../../src/report/training_page.js';
+import { learningCurves } from '../../../src/report/charts/learning_curves.js';
+import { trainingPage } from '../../../src/report/page/training_page.js';
 import {
   decodeCheckpoint,
   encodeCheckpoint,

@@ -24,10 +24,10 @@ import {
   type Tensor,
   tanh,
 } from '../../../tensor/index.js';
-import { isFloat } from '../element_types.js';
-import { hostMap } from '../host_ops.js';
-import { isHost, makeHost, type Value } from '../host_value.js';
+import { isFloat } from '../decoding/element_types.js';
+import { isHost, makeHost, type Value } from '../decoding/host_value.js';
 import type { Call, Operator } from '../operator.js';
+import { hostMap } from '../running/host_ops.js';
 
 const activation = (fn: (x: Tensor, call: Call) => Tensor): Operator => ({ run: (call) => [fn(call.tensor(0), call)], reach: 'point' });
 

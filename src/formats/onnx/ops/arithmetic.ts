@@ -19,10 +19,10 @@ import {
   sub,
   type Tensor,
 } from '../../../tensor/index.js';
-import { isFloat } from '../element_types.js';
-import { hostBinary, hostMap } from '../host_ops.js';
-import { HostValue, isHost, type Value } from '../host_value.js';
+import { isFloat } from '../decoding/element_types.js';
+import { HostValue, isHost, type Value } from '../decoding/host_value.js';
 import type { Call, Operator } from '../operator.js';
+import { hostBinary, hostMap } from '../running/host_ops.js';
 
 type DeviceBinary = (a: Tensor, b: Tensor) => Tensor;
 type HostBinary = (a: number, b: number) => number;

@@ -1,9 +1,9 @@
 /** Constant, ConstantOfShape and Cast. */
 import { cast, reshape } from '../../../tensor/index.js';
-import { convert, elementType, isFloat } from '../element_types.js';
-import { hostMap } from '../host_ops.js';
-import { HostValue, hostInts, isHost, makeHost, type Value } from '../host_value.js';
+import { convert, elementType, isFloat } from '../decoding/element_types.js';
+import { HostValue, hostInts, isHost, makeHost, type Value } from '../decoding/host_value.js';
 import type { Call, Operator } from '../operator.js';
+import { hostMap } from '../running/host_ops.js';
 
 /** One of several attributes holds the value: a tensor, or from opset 12 on a number or a list. */
 function runConstant(call: Call): readonly Value[] {

@@ -1,9 +1,9 @@
 /** Operators that pick elements: Slice, Gather, GatherElements, Pad. What is not a plain block is one `take`. */
 import { fromHost, pad, type Shape, ShapeError, sizeOf, slice, take } from '../../../tensor/index.js';
 import { stridesOf } from '../../../tensor/shape.js';
-import { hostView, places } from '../host_ops.js';
-import { checkHostSize, isHost, makeHost, numbersOf, type Value } from '../host_value.js';
+import { checkHostSize, isHost, makeHost, numbersOf, type Value } from '../decoding/host_value.js';
 import { type Call, checkGrowth, type Operator } from '../operator.js';
+import { hostView, places } from '../running/host_ops.js';
 
 /** y[i] = x[from(i)], with both seen as rows of numbers. */
 function pick(x: Value, shape: Shape, from: (i: number) => number): Value {

@@ -10,10 +10,10 @@ import {
   reshape,
   type Tensor,
 } from '../../../tensor/index.js';
-import { convert, isFloat } from '../element_types.js';
-import { hostMap } from '../host_ops.js';
-import { type HostValue, isHost, makeHost, numbersOf, type Value } from '../host_value.js';
+import { convert, isFloat } from '../decoding/element_types.js';
+import { type HostValue, isHost, makeHost, numbersOf, type Value } from '../decoding/host_value.js';
 import type { Call, Operator } from '../operator.js';
+import { hostMap } from '../running/host_ops.js';
 import { AUTO_PADS, fromPlanes, padsOf, pairOf, reachOf, spatialDims, toPlanes, windowOf } from './window.js';
 
 function kernelOf(call: Call, dims: number): readonly [number, number] {

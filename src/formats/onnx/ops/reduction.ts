@@ -1,8 +1,8 @@
 /** Reductions over axes: ReduceMean, ReduceSum, ReduceMax, ReduceMin, ReduceSumSquare, ArgMax. */
 import { argmax, max, mean, min, type ReduceOptions, reshape, square, sum, type Tensor } from '../../../tensor/index.js';
-import { hostReduce } from '../host_ops.js';
-import { isHost, makeHost, toHost, type Value } from '../host_value.js';
+import { isHost, makeHost, toHost, type Value } from '../decoding/host_value.js';
 import type { Call, Operator } from '../operator.js';
+import { hostReduce } from '../running/host_ops.js';
 
 interface Fold {
   start: number;

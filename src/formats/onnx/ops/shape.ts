@@ -2,10 +2,10 @@
 import type { Reach } from '../../../nn/index.js';
 import { concat, expand, permute, reshape, type Shape, ShapeError, sizeOf, slice } from '../../../tensor/index.js';
 import { broadcastShape, broadcastStrides, stridesOf } from '../../../tensor/shape.js';
-import type { Attributes } from '../attributes.js';
-import { hostConcat, hostView } from '../host_ops.js';
-import { HostValue, hostInts, isHost, MAX_RANK, makeHost, type Value } from '../host_value.js';
+import type { Attributes } from '../decoding/attributes.js';
+import { HostValue, hostInts, isHost, MAX_RANK, makeHost, type Value } from '../decoding/host_value.js';
 import { type Call, checkGrowth, type Operator } from '../operator.js';
+import { hostConcat, hostView } from '../running/host_ops.js';
 
 /** The same numbers under another shape. */
 export function reshaped(x: Value, shape: Shape): Value {

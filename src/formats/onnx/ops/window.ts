@@ -2,7 +2,7 @@
 
 import type { Reach, WindowGeometry } from '../../../nn/index.js';
 import { type Padding, reshape, ShapeError, type Tensor } from '../../../tensor/index.js';
-import type { Attributes } from '../attributes.js';
+import type { Attributes } from '../decoding/attributes.js';
 import type { Call } from '../operator.js';
 
 type Pair = readonly [number, number];

@@ -1,0 +1,120 @@
+/** The experiments that a report shows: those that are quick enough to be done for it, and what longer ones have left in the run. */
+import type { Run } from 'zfnet';
+import type { Dataset } from 'zfnet/data';
+import {
+  type AblateNumbers,
+  ablateExperiment,
+  type Experiment,
+  type FeaturesNumbers,
+  featuresExperiment,
+  filtersExperiment,
+  type TransferNumbers,
+  transferExperiment,
+} from 'zfnet/report';
+import { type Context, Interrupted } from '../command.js';
+import { ascentOf } from '../commands/ascend.js';
+import { correspondenceOf } from '../commands/correspond.js';
+import { checkpointsToShow, evolutionOf } from '../commands/evolve.js';
+import { filterSubject } from '../commands/filters.js';
+import { invarianceOf, rightOnes } from '../commands/invariance.js';
+import { occlusionOf, occlusionOfSplit } from '../commands/occlude.js';
+import { FolderStore } from '../run/run_folder.js';
+import { experimentsFolder } from './experiment.js';
+
+export interface ExperimentsJob {
+  run: Run;
+  /** The run's folder. */
+  path: string;
+  /** In the run's classes where it is `answerable`. */
+  dataset: Dataset;
+  /** Whether the run knows the classes of the data. */
+  answerable: boolean;
+  /** The split that is looked at. */
+  split: string;
+  /** Images looked at for each epoch, for the filters, and with a sliding square. */
+  examples: { evolve: number; filters: number; occlude: number };
+  /** Units of the last layer, the classes, of which pictures are made that they would like best; 0 for none. */
+  ascended: number;
+}
+
+type Maker = (context: Context, job: ExperimentsJob) => Promise<readonly Experiment[]>;
+
+/** In the order of the page. One that fails is left out with a warning: the others are worth having. */
+const MAKERS: Readonly<Record<string, Maker>> = { filters, evolve, ascend, occlude, invariance, correspond, stored };
+
+export async function experimentsOf(context: Context, job: ExperimentsJob): Promise<Experiment[]> {
+  const made: Experiment[] = [];
+  for (const [name, make] of Object.entries(MAKERS)) {
+    try {
+      made.push(...(await make(context, job)));
+    } catch (error) {
+      if (context.signal.aborted || error instanceof Interrupted) throw error;
+      context.reporter.warn(`${name} is left out of the report: ${error instanceof Error ? error.message : error}`);
+    }
+  }
+  context.reporter.stop();
+  return made;
+}
+
+async function filters(context: Context, { run, path, dataset, split, examples }: ExperimentsJob): Promise<Experiment[]> {
+  return [await filtersExperiment(await filterSubject(context, path, run, dataset, { split, examples: examples.filters }))];
+}
+
+/** Needs the checkpoints of a training here, and the images that it learnt from. */
+async function evolve(context: Context, { run, path, dataset, examples }: ExperimentsJob): Promise<Experiment[]> {
+  const checkpoints = await checkpointsToShow(path);
+  if (checkpoints.length < 2 || dataset.fingerprint !== run.config.data.fingerprint) return [];
+  return [(await evolutionOf(context, path, run, dataset, checkpoints, { examples: examples.evolve })).experiment];
+}
+
+async function ascend(context: Context, { run, path, dataset, split, examples, ascended }: ExperimentsJob): Promise<Experiment[]> {
+  if (ascended === 0) return [];
+  const maps = Array.from({ length: Math.min(ascended, run.classes.length) }, (_, map) => map);
+  const layer = run.model.layerNames().slice(-1);
+  return [await ascentOf(context, path, run, dataset, { layer, maps, split, examples: examples.filters })];
+}
+
+/** Number of images that are tried; the one whose answer depends most on one place is shown. */
+const TRIED = 8;
+
+/** One image, correctly classified if there are such, and, where the objects' places are known, many. */
+async function occlude(context: Context, { run, path, dataset, answerable, split, examples }: ExperimentsJob): Promise<Experiment[]> {
+  if (!answerable) return [];
+  const tried = await rightOnes(run, dataset.splits[split], TRIED);
+  if (tried.length === 0) return [];
+  const least: number[] = [];
+  for (const { image, label, name } of tried) {
+    const { occlusion } = await occlusionOf(context, path, run, { image, label, name }, null, { split });
+    least.push(Math.min(...occlusion.probability));
+  }
+  const { image, label, name } = tried[least.indexOf(Math.min(...least))];
+  const chosen = `Of ${tried.length} images sampled from “${split}”, this is the one in which the probability of the right class falls lowest when one place is covered.`;
+  const one = await occlusionOf(context, path, run, { image, label, name, chosen }, dataset, { split });
+  const many = await occlusionOfSplit(context, run, dataset, { split, images: examples.occlude });
+  return [one.experiment, ...(many ? [many.experiment] : [])];
+}
+
+async function invariance(context: Context, { run, dataset, answerable, split }: ExperimentsJob): Promise<Experiment[]> {
+  if (!answerable) return [];
+  const examples = await rightOnes(run, dataset.splits[split], 5);
+  return examples.length > 0 ? [await invarianceOf(context, run, examples)] : [];
+}
+
+/** The faces of scenes say something about networks that have learnt from scenes. */
+async function correspond(context: Context, { run, dataset }: ExperimentsJob): Promise<Experiment[]> {
+  return dataset.name === 'scenes' ? [(await correspondenceOf(context, run, {})).experiment] : [];
+}
+
+/** What `features`, `transfer` and `ablate` have found before. */
+async function stored(_: Context, { path }: ExperimentsJob): Promise<Experiment[]> {
+  const store = new FolderStore(experimentsFolder(path));
+  const found: Experiment[] = [];
+  const take = async <T>(name: string, present: (numbers: T) => Experiment) => {
+    const bytes = await store.read(`${name}.json`);
+    if (bytes) found.push(present(JSON.parse(new TextDecoder().decode(bytes)) as T));
+  };
+  await take<FeaturesNumbers>('features', featuresExperiment);
+  await take<TransferNumbers>('transfer', transferExperiment);
+  await take<AblateNumbers>('ablate', ablateExperiment);
+  return found;
+}

@@ -1,0 +1,60 @@
+/** Labels of one source in the terms of a run: its classes may stand in another order, or be fewer. */
+import { type Run, StateError } from 'zfnet';
+import type { Dataset, Split } from 'zfnet/data';
+import { tellApart } from '../files/class_list.js';
+
+/** Names in a form that can be compared: one Unicode form, and equal names told apart by their place. */
+const comparable = (names: readonly string[]): string[] => tellApart(names.map((name) => name.normalize('NFC')));
+
+/** The name without what told it apart from equal ones. */
+const withoutPlace = (name: string): string => name.replace(/ \(class \d+\)\**$/, '');
+
+/** For each class of the data set its place in the run's classes, -1 where the run does not know it. */
+function placesOf(run: Pick<Run, 'classes'>, dataset: Dataset): number[] {
+  const places = new Map(comparable(run.classes).map((name, i) => [name, i]));
+  return comparable(dataset.classes).map((name) => places.get(name) ?? -1);
+}
+
+const same = (a: readonly string[], b: readonly string[]): boolean => a.join('\n') === b.join('\n');
+
+/**
+ * The split with labels as places in the run's classes.
+ *
+ * @throws StateError naming classes that the run does not know, or that could be several of its classes
+ */
+export function matchClasses(split: Split, dataset: Dataset, run: Pick<Run, 'classes'>): Split {
+  if (same(dataset.classes, run.classes)) return split;
+  const places = placesOf(run, dataset);
+  const unknown = dataset.classes.filter((_, i) => places[i] < 0);
+  if (unknown.length > 0) throw unknownClasses(unknown, dataset, run);
+  return {
+    length: split.length,
+    labels: split.labels.map((label) => places[label]),
+    get: async (index) => {
+      const example = await split.get(index);
+      return { ...example, label: places[example.label] };
+    },
+  };
+}
+
+function unknownClasses(unknown: readonly string[], dataset: Dataset, run: Pick<Run, 'classes'>): StateError {
+  const known = comparable(run.classes);
+  for (const name of unknown) {
+    const several = known.filter((each) => each !== withoutPlace(each) && withoutPlace(each) === name.normalize('NFC'));
+    if (several.length > 1)
+      return new StateError(
+        `${dataset.name}: class ${name} could be any of ${several.length} classes of the run: ${several.join(', ')}; rename it to the one that is meant`,
+      );
+  }
+  const listed = (names: readonly string[]) => `${names.slice(0, 8).join(', ')}${names.length > 8 ? ', …' : ''}`;
+  return new StateError(
+    `${dataset.name} has ${unknown.length === 1 ? 'a class' : 'classes'} that the run does not know: ${listed(unknown)}; the run knows ${listed(run.classes)}`,
+  );
+}
+
+/** The data set with the run's classes, or null where it has one that the run does not know. */
+export function inClassesOf(run: Pick<Run, 'classes'>, dataset: Dataset): Dataset | null {
+  if (!same(dataset.classes, run.classes) && placesOf(run, dataset).some((place) => place < 0)) return null;
+  const splits = Object.entries(dataset.splits).map(([name, split]) => [name, matchClasses(split, dataset, run)]);
+  return { ...dataset, classes: run.classes, splits: Object.fromEntries(splits) };
+}

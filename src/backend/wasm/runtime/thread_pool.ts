@@ -1,0 +1,173 @@
+/**
+ * The pool of threads: one task at a time is forked into chunks, which the workers and the caller take from a shared ticket
+ * until none is left; then the caller waits for those still being worked on.
+ *
+ * A worker that is not up yet, or asleep, or slow to wake, takes no chunk, and nobody waits for it: the caller does the work.
+ * So starting workers need not be awaited, and one that fails to start can hang nothing.
+ */
+import { BackendError } from '../../errors.js';
+import { FIELDS as F, SPIN_MS, type Spawn, type SpawnedWorker } from './worker.js';
+
+type Kernel = (...args: number[]) => void;
+
+export interface PoolParts {
+  module: WebAssembly.Module;
+  memory: WebAssembly.Memory;
+  /** Where the `CONTROL_BYTES` shared with the workers are. */
+  control: number;
+  workers: number;
+  spawn: Spawn;
+  takeChunk(ticket: number, task: number): number;
+  openTicket(ticket: number, task: number, chunks: number): void;
+  /** Milliseconds without a finished chunk after which a worker counts as dead; for tests. */
+  patienceMs?: number;
+}
+
+/** A worker of a heavily loaded machine may take seconds for a chunk; one that takes this long will not finish it. */
+const PATIENCE_MS = 30_000;
+/** The caller sleeps in slices, so that it can see that nothing happens. */
+const SLICE_MS = 1000;
+
+/** A browser's main thread may not sleep. */
+function maySleep(words: Int32Array): boolean {
+  try {
+    return Atomics.wait(words, F.failed, -1, 0) === 'not-equal';
+  } catch {
+    return false;
+  }
+}
+
+export class Pool {
+  /** Why the workers are gone, once they are. */
+  failure: string | undefined;
+
+  readonly #parts: PoolParts;
+  readonly #words: Int32Array;
+  readonly #numbers: Float64Array;
+  readonly #maySleep: boolean;
+  /** Each kernel's place among the module's exports, which is how workers know it. */
+  readonly #indices: Map<string, number>;
+  #workers: SpawnedWorker[] | null = null;
+  #disposed = false;
+  #task = 0;
+
+  constructor(parts: PoolParts) {
+    this.#parts = parts;
+    // A shared buffer never detaches, so these views outlive the memory's growth.
+    this.#words = new Int32Array(parts.memory.buffer, parts.control, F.words);
+    this.#numbers = new Float64Array(parts.memory.buffer, parts.control, F.words / 2);
+    this.#maySleep = maySleep(this.#words);
+    this.#indices = new Map(WebAssembly.Module.exports(parts.module).map(({ name }, index) => [name, index]));
+  }
+
+  /** Runs `kernel(...args, begin, end)` over all of `units`; `name` is what the module exports it as. */
+  run(name: string, kernel: Kernel, args: readonly number[], units: number, grain: number, scratch: number, scratchBytes: number): void {
+    if (this.#workers === null) this.#start();
+    if (this.failure !== undefined) {
+      kernel(...args, 0, units);
+      return;
+    }
+    const words = this.#words;
+    const { takeChunk, openTicket, control } = this.#parts;
+    const ticket = control + F.ticket * 4;
+    const chunks = Math.ceil(units / grain);
+    words[F.kernel] = this.#indices.get(name)!;
+    words[F.chunks] = chunks;
+    words[F.grain] = grain;
+    words[F.units] = units;
+    words[F.argumentCount] = args.length;
+    const numbers = this.#numbers;
+    numbers[F.scratch] = scratch;
+    numbers[F.scratchBytes] = scratchBytes;
+    for (let i = 0; i < args.length; i++) numbers[F.arguments + i] = args[i];
+    Atomics.store(words, F.done, 0);
+    this.#task = (this.#task + 1) & 0x7fffffff;
+    const task = this.#task;
+    openTicket(ticket, task, chunks);
+    Atomics.store(words, F.task, task);
+    if (Atomics.load(words, F.sleepers) > 0) Atomics.notify(words, F.task, chunks - 1);
+
+    let mine = 0;
+    let error: unknown;
+    for (let left = takeChunk(ticket, task); left !== 0; left = takeChunk(ticket, task)) {
+      const begin = (chunks - left) * grain;
+      mine++;
+      if (error !== undefined) continue;
+      try {
+        kernel(...args, begin, Math.min(begin + grain, units));
+      } catch (thrown) {
+        error = thrown; // the chunks must all be taken all the same
+      }
+    }
+    if (Atomics.add(words, F.done, mine) + mine < chunks && !this.#join(chunks)) throw this.#giveUp(name);
+    if (error !== undefined) throw error;
+    if (words[F.failed] !== 0) {
+      words[F.failed] = 0;
+      throw new BackendError(`wasm: kernel ${name} failed in a worker thread`);
+    }
+  }
+
+  dispose(): void {
+    this.#disposed = true;
+    Atomics.store(this.#words, F.task, -1);
+    Atomics.notify(this.#words, F.task);
+    for (const worker of this.#workers ?? []) worker.terminate();
+    this.#workers = [];
+  }
+
+  #start(): void {
+    this.#workers = [];
+    const { module, memory, control, workers, spawn } = this.#parts;
+    try {
+      for (let index = 1; index <= workers; index++) {
+        this.#workers.push(spawn({ module, memory, control, index }, (reason) => this.#fail(reason)));
+      }
+    } catch (error) {
+      this.#fail(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  #fail(reason: string): void {
+    if (this.failure !== undefined || this.#disposed) return;
+    this.failure = `a worker thread failed: ${reason}`;
+    this.dispose();
+  }
+
+  /**
+   * Waits for the chunks that workers took. False if none was finished for so long that a worker must be dead. Time counts slice by slice,
+   * so that a process that was stopped for a while, with all its threads, does not take its workers for dead.
+   */
+  #join(chunks: number): boolean {
+    const words = this.#words;
+    const patience = this.#parts.patienceMs ?? PATIENCE_MS;
+    const slice = Math.min(SLICE_MS, patience / 4);
+    const started = performance.now();
+    let last = started;
+    let idle = 0;
+    let seen = -1;
+    for (;;) {
+      for (let i = 0; i < 100; i++) {
+        if (Atomics.load(words, F.done) !== chunks) continue;
+        Atomics.store(words, F.callerSleeps, 0);
+        return true;
+      }
+      const done = Atomics.load(words, F.done);
+      const now = performance.now();
+      idle = done === seen ? idle + Math.min(now - last, 2 * slice) : 0;
+      [seen, last] = [done, now];
+      if (idle > patience) return false;
+      if (!this.#maySleep || now - started <= SPIN_MS) continue;
+      Atomics.store(words, F.callerSleeps, 1);
+      Atomics.wait(words, F.done, done, slice);
+    }
+  }
+
+  /** From here on the caller works alone: what the worker left undone is lost, and so is the result of this call. */
+  #giveUp(name: string): BackendError {
+    const seconds = (this.#parts.patienceMs ?? PATIENCE_MS) / 1000;
+    this.#fail(`it finished no work for ${seconds} s`);
+    return new BackendError(
+      `wasm: kernel ${name}: a worker thread finished no work for ${seconds} s; its result is lost. From now on one thread is used: repeat the work, or resume from a checkpoint`,
+    );
+  }
+}

@@ -1,0 +1,186 @@
+/** Lists the image files of a folder of class folders, without opening them. */
+import { mapBounded } from '../bounded.js';
+import type { OpenOptions, Warnings } from '../dataset.js';
+import { DataError, reasonOf } from '../errors.js';
+import { shownPath } from '../files/paths.js';
+import { listed } from '../words.js';
+import { AT_ONCE, IMAGE, type Item, identityOf, isRunFolder, itemsIn, sizeOf } from './folder_items.js';
+import { LeftOut } from './left_out.js';
+import { type SplitName, splitOfFolder } from './split_names.js';
+
+/** One image file: its path below the source, its size for the fingerprint, and its class. */
+export interface Entry {
+  readonly path: string;
+  readonly bytes: number;
+  readonly className: string;
+}
+
+/** The images of each split, or of `all` where the folder is not divided. */
+export type Listing = Partial<Record<SplitName | 'all', Entry[]>>;
+
+/** What one listing needs everywhere. */
+interface Listed {
+  readonly source: string;
+  readonly options: OpenOptions;
+  readonly warnings: Warnings;
+  readonly leftOut: LeftOut;
+}
+
+/** Lists `source`, divided into splits or not. Throws `DataError` where a folder is missing or has no class folders. */
+export async function listImages(source: string, options: OpenOptions, warnings: Warnings): Promise<Listing> {
+  const listing: Listed = { source, options, warnings, leftOut: new LeftOut() };
+  const top = await topItems(source, source);
+  const splits = await splitFolders(source, top, warnings);
+  const found = splits ? await listSplits(splits, top, listing) : { all: await listClasses(source, '', listing) };
+  const sentence = listing.leftOut.sentence(shownPath(source));
+  if (sentence !== undefined) warnings.add(sentence);
+  return found;
+}
+
+/** The folders of `source` that are splits, or null where its folders are classes. */
+async function splitFolders(source: string, top: readonly Item[], warnings: Warnings): Promise<Map<string, SplitName> | null> {
+  const { join } = await import('node:path');
+  const folders = top.filter(({ kind }) => kind === 'folder').map(({ name }) => name);
+  const named = new Map<string, SplitName>();
+  for (const name of folders) {
+    const split = splitOfFolder(name);
+    if (split) named.set(name, split);
+  }
+  if (named.size === 0) return null;
+  // A class may be called `train` or `test`. A split has folders in it.
+  const divided = new Map<string, boolean>();
+  for (const name of named.keys()) {
+    const items = await itemsIn(join(source, name)).catch((): Item[] => []);
+    divided.set(
+      name,
+      items.some(({ kind }) => kind === 'folder'),
+    );
+  }
+  const trains = [...named].filter(([, split]) => split === 'train').map(([name]) => name);
+  const alone = named.size === folders.length;
+  if (trains.length > 0 ? trains.some((name) => divided.get(name)) || alone : alone && [...divided.values()].every(Boolean)) return named;
+  warnings.add(
+    `${shownPath(source)}: ${listed([...named.keys()])} ${named.size === 1 ? 'is taken for a class, though its name looks' : 'are taken for classes, though their names look'} like a split; a split holds a folder per class, with a folder for train beside it`,
+  );
+  return null;
+}
+
+async function listSplits(splits: ReadonlyMap<string, SplitName>, top: readonly Item[], listing: Listed): Promise<Listing> {
+  const { source, warnings } = listing;
+  const { join } = await import('node:path');
+  const found: Listing = {};
+  const taken: string[] = [];
+  for (const [name, split] of splits) {
+    const [folder, path] = await nested(join(source, name), name, split);
+    const items = await topItems(folder, folder);
+    const pictures = items.filter((item) => item.kind === 'file' && IMAGE.test(item.name)).length;
+    if (split === 'test' && pictures > 0 && !items.some(({ kind }) => kind === 'folder')) {
+      warnings.add(`${shownPath(folder)}: ${pictures} images without class folders, which have no labels, are left out`);
+      continue;
+    }
+    taken.push(name);
+    found[split] = [...(found[split] ?? []), ...(await listClasses(folder, path, listing))];
+  }
+  const beside = top.filter(({ name, kind }) => (kind === 'folder' ? !splits.has(name) : IMAGE.test(name)));
+  if (beside.length > 0)
+    warnings.add(
+      `${shownPath(source)}: ${listed(beside.map(({ name }) => shownPath(name)))} beside ${taken.join(' and ')} ${beside.length === 1 ? 'is' : 'are'} left out`,
+    );
+  return found;
+}
+
+/** The folder of a split, or the only folder in it where that names the split again, as some archives unpack. */
+async function nested(folder: string, path: string, split: SplitName): Promise<[folder: string, path: string]> {
+  const { join } = await import('node:path');
+  const folders = (await itemsIn(folder).catch((): Item[] => [])).filter(({ kind }) => kind === 'folder');
+  const [only] = folders;
+  return folders.length === 1 && splitOfFolder(only.name) === split ? [join(folder, only.name), `${path}/${only.name}`] : [folder, path];
+}
+
+/** The images of every class folder in `folder`, class by class. `prefix` is the folder's own path below the source. */
+async function listClasses(folder: string, prefix: string, listing: Listed): Promise<Entry[]> {
+  const { warnings, options, leftOut } = listing;
+  const { join } = await import('node:path');
+  const entries: Entry[] = [];
+  /** The folder of each class: two names may be one in different Unicode forms. */
+  const classes = new Map<string, string>();
+  let stray = 0;
+  for (const item of await topItems(folder, folder)) {
+    if (item.kind !== 'folder') {
+      if (item.kind === 'file' && IMAGE.test(item.name)) stray++;
+      continue;
+    }
+    const className = shownPath(item.name).normalize('NFC');
+    if (classes.has(className))
+      throw new DataError(
+        `${shownPath(folder)}: has two folders for the class ${className}, whose names differ in their Unicode form alone; rename one, or put their images together`,
+        folder,
+      );
+    classes.set(className, item.name);
+    const path = prefix ? `${prefix}/${item.name}` : item.name;
+    const before = entries.length;
+    const walked = await walk(join(folder, item.name), path, className, entries, [], leftOut);
+    if (walked && entries.length === before) warnings.add(`${shownPath(join(folder, item.name))}: holds no images; the class is left out`);
+    options.onProgress?.({ phase: 'listing', done: entries.length, total: 0 });
+  }
+  if (stray > 0) {
+    warnings.add(
+      `${shownPath(folder)}: ${stray} ${stray === 1 ? 'image lies' : 'images lie'} outside the class folders and ${stray === 1 ? 'is' : 'are'} left out`,
+    );
+  }
+  if (classes.size === 0)
+    throw new DataError(`${shownPath(folder)}: has no class folders; expected a folder a class, each with images in it`, folder);
+  return entries;
+}
+
+/**
+ * Adds the images of a folder, then those of the folders in it. `above` holds the folders on the way here: links may lead in a
+ * circle.
+ *
+ * @returns false for a folder that is left out
+ */
+async function walk(
+  folder: string,
+  path: string,
+  className: string,
+  into: Entry[],
+  above: readonly string[],
+  leftOut: LeftOut,
+): Promise<boolean> {
+  const { join } = await import('node:path');
+  let items: Item[];
+  let identity: string;
+  try {
+    [items, identity] = [await itemsIn(folder), await identityOf(folder)];
+  } catch (error) {
+    leftOut.add('folder that cannot be opened', `${shownPath(path)}: ${reasonOf(error)}`);
+    return false;
+  }
+  if (above.includes(identity)) return false;
+  if (await isRunFolder(folder, items)) {
+    leftOut.add('folder of a training run', shownPath(path));
+    return false;
+  }
+  const files = items.filter(({ kind, name }) => kind === 'file' && IMAGE.test(name));
+  const sizes = await mapBounded(files, AT_ONCE, (item) => sizeOf(join(folder, item.name)));
+  for (const [i, item] of files.entries()) into.push({ path: `${path}/${item.name}`, bytes: sizes[i], className });
+  for (const { name, kind, what = '' } of items) {
+    if (kind === 'folder') await walk(join(folder, name), `${path}/${name}`, className, into, [...above, identity], leftOut);
+    else if (kind === 'other') leftOut.add(what.replace(/^an? /, ''), shownPath(`${path}/${name}`));
+    else if (!IMAGE.test(name)) leftOut.addFile(name);
+  }
+  return true;
+}
+
+/** What lies in a folder that must be there. */
+async function topItems(path: string, source: string): Promise<Item[]> {
+  try {
+    return await itemsIn(path);
+  } catch (error) {
+    throw new DataError(
+      `${shownPath(source)}: cannot be opened as a folder of images: ${reasonOf(error)}; expected a folder with a folder a class, or idx:DIR, cifar10:DIR, parquet:FILES, mnist or scenes`,
+      path,
+      error,
+    );
+  }
+}

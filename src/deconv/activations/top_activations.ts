@@ -1,0 +1,236 @@
+/** What a feature map looks for: the images of a split that it answers most strongly (paper, Fig. 2), found in one pass. */
+import {
+  arrayOf,
+  checkArgument,
+  checkFields,
+  finite,
+  func,
+  integer,
+  isPlainObject,
+  objectWith,
+  type RulesFor,
+  rule,
+} from '../../backend/validate.js';
+import type { Split } from '../../data/dataset.js';
+import { split as splitRule } from '../../data/rules.js';
+import type { LayeredModel } from '../../nn/index.js';
+import { checkModel } from '../../nn/rules.js';
+import { ValueError } from '../../tensor/index.js';
+import { checkLayer, mapMaximaRules } from '../rules.js';
+import { type MapMaximaOptions, mapMaxima } from './map_maxima.js';
+import { type Patch, type PatchFinder, patchFinder } from './receptive_fields.js';
+
+/** A map's strongest activation in one image. */
+export interface StrongActivation {
+  /** Place of the image in the split. */
+  index: number;
+  value: number;
+  /** [y, x] within the map; of equal activations the first in row-major order. */
+  position: [number, number];
+  /** What of the image that activation sees. */
+  patch: Patch;
+}
+
+export interface MapActivations {
+  map: number;
+  /** Falling by value, one an image; images that tie come in the order of the split. */
+  strongest: StrongActivation[];
+  /** Mean over all images of the map's strongest activation in each. */
+  mean: number;
+  /** Share of the images in which the map is above zero anywhere; 0 for a dead map. */
+  active: number;
+}
+
+/** How far a pass over a split is, and what it has found: plain numbers and lists, to be kept as JSON. */
+export interface TopActivationsState {
+  /** Images that the pass is through with, in its order; all of them once it is done. */
+  done: number;
+  layers: Record<string, LayerState>;
+}
+
+interface LayerState {
+  /** Of the layer's output and of the network's input, for a batch of any size. */
+  shape: readonly number[];
+  input: readonly number[];
+  /** Images read. */
+  images: number;
+  /** By map: the sum of its strongest activations, the number of images in which it is above zero, and the best images. */
+  maps: { map: number; sum: number; active: number; strongest: [index: number, value: number, y: number, x: number][] }[];
+}
+
+export interface TopActivationsOptions extends MapMaximaOptions {
+  /** Which maps; those that a layer does not have are left out of it. Default all. */
+  maps?: readonly number[];
+  /** Images kept for each map. Default 9, as in the paper. */
+  count?: number;
+  /** Called after each batch with the number of images seen, and of all. */
+  onProgress?: (done: number, total: number) => void;
+  /** Goes on from here: what `onState` was given for the same model, split and options. */
+  from?: TopActivationsState;
+  /** Called between batches, at the end, and where `signal` stops the pass, with what `from` takes. */
+  onState?: (state: TopActivationsState) => void | Promise<void>;
+  /** Seconds between calls of `onState`. Default 10. */
+  stateSeconds?: number;
+}
+
+const stateRule = objectWith('a state that onState was given { done, layers }', {
+  done: integer(),
+  layers: rule('an object', isPlainObject),
+});
+
+/** What a state holds of one layer. */
+const layerState = objectWith('the state of a layer { shape, input, images, maps }', {
+  shape: arrayOf(integer(), 2),
+  input: arrayOf(integer(), 2),
+  images: integer(),
+  maps: arrayOf(
+    objectWith('the state of a map', {
+      map: integer(),
+      sum: finite(),
+      active: integer(),
+      strongest: arrayOf(arrayOf(finite(), 4, 4)),
+    }),
+  ),
+});
+
+const OPTIONS: RulesFor<TopActivationsOptions> = {
+  ...mapMaximaRules,
+  maps: arrayOf(integer()),
+  count: integer(1),
+  onProgress: func,
+  from: stateRule,
+  onState: func,
+  stateSeconds: finite(0),
+};
+
+/**
+ * The strongest activations of every map of the named layers, by layer name. Each batch goes through the model once for all
+ * layers, and only two numbers a map and image come back from the backend; what is kept does not grow with the split.
+ *
+ * @throws ValueError for a layer that is not there, naming those that are
+ */
+export async function topActivations(
+  model: LayeredModel,
+  split: Split,
+  options: TopActivationsOptions,
+): Promise<Record<string, MapActivations[]>> {
+  checkModel('topActivations', model);
+  checkArgument('topActivations', 'split', split, splitRule);
+  checkFields('topActivations', options, OPTIONS, ['layers', 'preprocess']);
+  for (const layer of options.layers) checkLayer('topActivations', model, layer);
+  checkArgument('topActivations', 'indices', options.indices ?? [], arrayOf(integer(0, split.length - 1)));
+  const { layers, count = 9, onProgress, from, onState, stateSeconds = 10 } = options;
+  const order = Int32Array.from(options.indices ?? { length: split.length }, (value, i) => (options.indices ? (value as number) : i));
+  const boards = from ? layers.map((layer) => goOn(model, layer, from, count)) : [];
+  const state = (done: number): TopActivationsState => ({
+    done,
+    layers: Object.fromEntries(layers.map((layer, i) => [layer, boards[i].state()])),
+  });
+  let done = from?.done ?? 0;
+  let kept = performance.now();
+  try {
+    for await (const batch of mapMaxima(model, split, { ...options, indices: order.subarray(done) })) {
+      for (const [i, { values, places, shape }] of batch.layers.entries()) {
+        boards[i] ??= new LayerBoard(shape, batch.input, patchFinder(model, layers[i], batch.input), count, options.maps);
+        boards[i].add(batch.indices, values, places);
+      }
+      done = order.indexOf(batch.indices[batch.indices.length - 1], done) + 1;
+      onProgress?.(done, order.length);
+      if (onState && performance.now() - kept >= 1000 * stateSeconds) {
+        await onState(state(done));
+        kept = performance.now();
+      }
+    }
+  } catch (error) {
+    // What was stopped on purpose goes on from the last whole batch.
+    if (options.signal?.aborted && boards.length === layers.length) await onState?.(state(done));
+    throw error;
+  }
+  if (boards.length === layers.length && from?.done !== order.length) await onState?.(state(order.length));
+  return Object.fromEntries(layers.map((layer, i) => [layer, boards[i]?.results() ?? []]));
+}
+
+/** The board of a pass that was interrupted. */
+function goOn(model: LayeredModel, layer: string, from: TopActivationsState, count: number): LayerBoard {
+  const state = Object.hasOwn(from.layers, layer) ? from.layers[layer] : undefined;
+  if (!state)
+    throw new ValueError(`topActivations: the state to go on from has layers ${Object.keys(from.layers).join(', ')}, not ${layer}`);
+  checkArgument('topActivations', `from.layers.${layer}`, state, layerState);
+  const { shape, input } = state;
+  const board = new LayerBoard(shape, input, patchFinder(model, layer, input), count, undefined);
+  board.restore(state);
+  return board;
+}
+
+/** The best images so far of every map of one layer. */
+class LayerBoard {
+  private maps: readonly number[];
+  private strongest: StrongActivation[][];
+  private sums: Float64Array;
+  private active: Float64Array;
+  private images = 0;
+
+  constructor(
+    private readonly shape: readonly number[],
+    private readonly input: readonly number[],
+    private readonly patch: PatchFinder,
+    private readonly count: number,
+    wanted: readonly number[] | undefined,
+  ) {
+    this.maps = wanted?.filter((map) => map < shape[1]) ?? Array.from({ length: shape[1] }, (_, map) => map);
+    this.strongest = this.maps.map(() => []);
+    this.sums = new Float64Array(this.maps.length);
+    this.active = new Float64Array(this.maps.length);
+  }
+
+  /** @param values strongest activation of each map, image after image; `places` likewise */
+  add(indices: readonly number[], values: ArrayLike<number>, places: ArrayLike<number>): void {
+    const width = this.shape[3] ?? 1;
+    for (const [n, index] of indices.entries()) {
+      for (const [i, map] of this.maps.entries()) {
+        const at = n * this.shape[1] + map;
+        const value = values[at];
+        this.sums[i] += value;
+        if (value > 0) this.active[i]++;
+        const best = this.strongest[i];
+        // Images come in rising order, so one that only equals the weakest kept stays out.
+        if (best.length === this.count && !(value > best[best.length - 1].value)) continue;
+        const position: [number, number] = [Math.floor(places[at] / width), places[at] % width];
+        const rank = best.findIndex((kept) => value > kept.value);
+        best.splice(rank < 0 ? best.length : rank, 0, { index, value, position, patch: this.patch(position) });
+        if (best.length > this.count) best.pop();
+      }
+    }
+    this.images += indices.length;
+  }
+
+  results(): MapActivations[] {
+    return this.maps.map((map, i) => ({
+      map,
+      strongest: this.strongest[i],
+      mean: this.sums[i] / this.images,
+      active: this.active[i] / this.images,
+    }));
+  }
+
+  state(): LayerState {
+    const { shape, input, images } = this;
+    const maps = this.maps.map((map, i) => ({
+      map,
+      sum: this.sums[i],
+      active: this.active[i],
+      strongest: this.strongest[i].map(({ index, value, position: [y, x] }): [number, number, number, number] => [index, value, y, x]),
+    }));
+    return { shape, input, images, maps };
+  }
+
+  restore({ maps, images }: LayerState): void {
+    this.maps = maps.map(({ map }) => map);
+    this.sums = Float64Array.from(maps, ({ sum }) => sum);
+    this.active = Float64Array.from(maps, ({ active }) => active);
+    this.strongest = maps.map(({ strongest }) =>
+      strongest.map(([index, value, y, x]) => ({ index, value, position: [y, x], patch: this.patch([y, x]) })),
+    );
+    this.images = images;
+  }
+}

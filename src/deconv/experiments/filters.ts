@@ -1,0 +1,128 @@
+/** What can be said of a convolution's filters by looking at their weights alone (paper, Fig. 6): their size and the fineness of what they see. */
+import { arrayOf, checkArgument, finite, integer } from '../../backend/validate.js';
+import { aTensor } from '../../nn/rules.js';
+import { ShapeError, type Tensor } from '../../tensor/index.js';
+
+/** Where a filter's energy lies, by the fineness of the stripes that it answers to; shares that sum to 1. */
+export interface Bands {
+  low: number;
+  mid: number;
+  high: number;
+}
+
+export interface FilterMeasures {
+  map: number;
+  /** Root of the mean square of its weights. */
+  rms: number;
+  /** Mean frequency, weighted by energy, in cycles a pixel: 0 for a patch of one colour, 0.5 for the finest stripes along an axis. */
+  frequency: number;
+  bands: Bands;
+  /**
+   * Share of the energy of its answers to natural images that is finer than its stride can follow, and so turns up as coarser
+   * patterns that are not there. Natural images have a power of about 1 / f² (Field 1987); the stride s follows frequencies up to
+   * 1 / (2 s) cycles a pixel along each axis (Nyquist).
+   */
+  aliasing: number;
+}
+
+/** Up to 8 pixels a cycle or more is low, below 4 high: cycles a pixel. */
+export const BAND_LIMITS = { mid: 1 / 8, high: 1 / 4 } as const;
+
+/** Frequencies looked at along an axis: filters of any size are compared on one grid. */
+const GRID = 32;
+
+/**
+ * Measures every filter of a layer.
+ *
+ * @param weight [maps, channels, height, width]
+ * @param stride vertical and horizontal, of the layer
+ */
+export async function filterMeasures(weight: Tensor, stride: readonly [number, number]): Promise<FilterMeasures[]> {
+  checkArgument('filterMeasures', 'weight', weight, aTensor);
+  if (weight.rank !== 4)
+    throw new ShapeError(`filterMeasures: weight has shape [${weight.shape}], expected [maps, channels, height, width]`);
+  checkArgument('filterMeasures', 'stride', stride, arrayOf(integer(1), 2, 2));
+  const [maps, channels, height, width] = weight.shape;
+  const values = Float64Array.from(await weight.data());
+  const [rows, columns] = [waves(height), waves(width)];
+  return Array.from({ length: maps }, (_, map) => {
+    const own = values.subarray(map * channels * height * width, (map + 1) * channels * height * width);
+    const power = new Float64Array(GRID * GRID);
+    for (let c = 0; c < channels; c++)
+      addPower(power, own.subarray(c * height * width, (c + 1) * height * width), height, width, rows, columns);
+    const squares = own.reduce((sum, value) => sum + value * value, 0);
+    return { map, rms: Math.sqrt(squares / own.length), ...spectrumMeasures(power, stride) };
+  });
+}
+
+/** Signed frequency of a place of the grid, in cycles a pixel: −1/2 to 1/2. */
+const frequencyOf = (place: number): number => (place < GRID / 2 ? place : place - GRID) / GRID;
+
+function spectrumMeasures(power: Float64Array, stride: readonly [number, number]): Omit<FilterMeasures, 'map' | 'rms'> {
+  const bands: Bands = { low: 0, mid: 0, high: 0 };
+  let [total, weighted, answered, aliased] = [0, 0, 0, 0];
+  power.forEach((energy, at) => {
+    const [fy, fx] = [frequencyOf(Math.floor(at / GRID)), frequencyOf(at % GRID)];
+    const frequency = Math.hypot(fy, fx);
+    total += energy;
+    weighted += energy * frequency;
+    bands[bandOf(frequency)] += energy;
+    if (frequency === 0) return;
+    const answer = energy / frequency ** 2;
+    answered += answer;
+    if (Math.abs(fy) > 1 / (2 * stride[0]) || Math.abs(fx) > 1 / (2 * stride[1])) aliased += answer;
+  });
+  const share = (part: number, of: number) => (of > 0 ? part / of : 0);
+  return {
+    frequency: share(weighted, total),
+    bands: { low: share(bands.low, total), mid: share(bands.mid, total), high: share(bands.high, total) },
+    aliasing: share(aliased, answered),
+  };
+}
+
+/** The band that a frequency lies in. */
+export function bandOf(frequency: number): keyof Bands {
+  checkArgument('bandOf', 'frequency', frequency, finite(0));
+  return frequency < BAND_LIMITS.mid ? 'low' : frequency < BAND_LIMITS.high ? 'mid' : 'high';
+}
+
+/** cos and sin of 2π · frequency · pixel: [GRID, pixels] each. */
+function waves(pixels: number): { cos: Float64Array; sin: Float64Array } {
+  const angle = (i: number) => (2 * Math.PI * Math.floor(i / pixels) * (i % pixels)) / GRID;
+  return {
+    cos: Float64Array.from({ length: GRID * pixels }, (_, i) => Math.cos(angle(i))),
+    sin: Float64Array.from({ length: GRID * pixels }, (_, i) => Math.sin(angle(i))),
+  };
+}
+
+/** Adds the power of one channel's discrete Fourier transform, padded with zeros to the grid. */
+function addPower(
+  power: Float64Array,
+  values: ArrayLike<number>,
+  height: number,
+  width: number,
+  rows: ReturnType<typeof waves>,
+  columns: ReturnType<typeof waves>,
+): void {
+  for (let u = 0; u < GRID; u++) {
+    // Down the columns first: [width] complex numbers.
+    const real = new Float64Array(width);
+    const imaginary = new Float64Array(width);
+    for (let y = 0; y < height; y++) {
+      const [cos, sin] = [rows.cos[u * height + y], rows.sin[u * height + y]];
+      for (let x = 0; x < width; x++) {
+        real[x] += values[y * width + x] * cos;
+        imaginary[x] -= values[y * width + x] * sin;
+      }
+    }
+    for (let v = 0; v < GRID; v++) {
+      let [re, im] = [0, 0];
+      for (let x = 0; x < width; x++) {
+        const [cos, sin] = [columns.cos[v * width + x], columns.sin[v * width + x]];
+        re += real[x] * cos + imaginary[x] * sin;
+        im += imaginary[x] * cos - real[x] * sin;
+      }
+      power[u * GRID + v] += re * re + im * im;
+    }
+  }
+}

@@ -1,0 +1,317 @@
+/**
+ * Many changes of one image, each of them small: only what a change reaches is computed again.
+ *
+ * A change of a window of the image reaches a window of every layer's maps, its receptive cone turned over, which grows from layer
+ * to layer. For each change, a layer is computed on the piece of its input that this window needs: the unchanged maps with the
+ * changed window of the layer before pasted in. Changes whose windows have one size go through a layer as one batch. Where a
+ * layer sees everything at once, such as the first linear one, the changed windows are pasted into whole maps, and the rest of
+ * the network runs on those.
+ */
+import { yieldToEvents } from '../../data/turn.js';
+import { type LayeredModel, type Module, Sequential } from '../../nn/index.js';
+import { noGrad, type Shape, type Tensor } from '../../tensor/index.js';
+import { empty } from '../../tensor/tensor.js';
+import type { Patch } from '../activations/receptive_fields.js';
+import { evaluating } from '../deconvnet.js';
+import { copyBlock, IDENTITY, isPointwise, padded, reachedOutputs, seenInputs, type WindowLayer, windowLayer } from './windows.js';
+
+/** A layer that runs on windows, with those behind it that work on each activation by itself. */
+interface Stage {
+  /** The last layer in it, whose output is the stage's. */
+  name: string;
+  window: WindowLayer;
+  pointwise: Module[];
+  /** [1, C, H, W] → [height, width] of its output. */
+  outputs(input: Shape): readonly [number, number];
+}
+
+/** The unchanged image at one stage. */
+interface Clean {
+  /** [1, C, H, W] with the padding that the stage sees. */
+  input: Tensor;
+  /** [height, width] of the stage's output. */
+  outputs: readonly [number, number];
+}
+
+/** A changed window of a map: its place there, and its numbers within a batch. */
+interface Changed {
+  box: Patch;
+  of: Tensor;
+  image: number;
+  /** Where in `of` the window begins. */
+  at: readonly [number, number];
+}
+
+/** What a few changes did: what layers give for each of them. */
+export interface SweptBatch {
+  /** The changes, by their places in the list. */
+  changes: readonly number[];
+  /** Outputs of the watched layers, [N, …]; a layer that ran on windows has windows here. The sweep frees them afterwards. */
+  outputs: Readonly<Record<string, Tensor>>;
+  /** Where those windows lie, a change each; null where outputs are whole. */
+  windows: readonly Patch[] | null;
+}
+
+export interface ConeOptions {
+  /** Layers whose outputs are wanted. */
+  watch: readonly string[];
+  /** Changes that go through a layer at once, at most. */
+  batchSize: number;
+  /** False runs every changed image whole. Default true, where the model is a `Sequential`. */
+  incremental?: boolean;
+}
+
+/** At most so many bytes of windows are held between two layers. */
+const HELD_BYTES = 2 ** 28;
+
+/** A network and an image, ready for changes of the image. Dispose of it; the model and the image stay. */
+export class ReceptiveCone {
+  /** Layers that run on windows, by the names of their outputs. */
+  readonly windowed: readonly string[];
+  private readonly stages: readonly Stage[];
+  private readonly rest: LayeredModel;
+  private readonly clean: readonly Clean[];
+  /** The unchanged maps that the rest runs on. */
+  private readonly last: Tensor;
+
+  /**
+   * @param image [1, C, H, W]
+   * @throws ValueError for a watched layer that is not there
+   */
+  constructor(
+    private readonly model: LayeredModel,
+    image: Tensor,
+    private readonly options: ConeOptions,
+  ) {
+    for (const name of options.watch) model.layer(name);
+    const { stages, rest } =
+      (options.incremental ?? true) && model instanceof Sequential ? split(model, options.watch) : { stages: [], rest: model };
+    this.stages = stages;
+    this.rest = rest;
+    this.windowed = stages.map(({ name }) => name);
+    const { clean, last } = evaluating(model, () => noGrad(() => runClean(stages, image)));
+    this.clean = clean;
+    this.last = last;
+  }
+
+  /**
+   * Pastes windows of another image over the image, one at a time, and hands over what the watched layers give, batch by batch.
+   *
+   * @param over [1, C, H, W], what the image is changed to
+   * @param boxes the windows
+   * @param take called with each batch; a layer that runs on windows and one that does not come in batches of their own
+   * @param onProgress called with the layers passed by all changes, and how many there are to pass
+   */
+  async sweep(
+    over: Tensor,
+    boxes: readonly Patch[],
+    take: (batch: SweptBatch) => Promise<void>,
+    onProgress?: (done: number, total: number) => void,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const total = boxes.length * (this.stages.length + 1);
+    let done = 0;
+    const step = async (changes: number) => {
+      done += changes;
+      onProgress?.(done, total);
+      await yieldToEvents();
+      signal?.throwIfAborted();
+    };
+    const atOnce = this.changesAtOnce(boxes);
+    for (let start = 0; start < boxes.length; start += atOnce) {
+      const part = boxes.slice(start, start + atOnce);
+      const ids = part.map((_, i) => start + i);
+      let changed = part.map((box): Changed => ({ box, of: over, image: 0, at: [box[0], box[1]] }));
+      let held: Tensor[] = [];
+      try {
+        for (const [i, stage] of this.stages.entries()) {
+          const next: { changed: Changed[]; held: Tensor[] } = { changed: [], held: [] };
+          try {
+            await this.passStage(i, changed, next, async (members, output) => {
+              if (this.options.watch.includes(stage.name))
+                await take({
+                  changes: members.map((m) => ids[m]),
+                  outputs: { [stage.name]: output },
+                  windows: members.map((m) => next.changed[m].box),
+                });
+              await step(members.length);
+            });
+          } finally {
+            for (const tensor of held) tensor.dispose();
+            held = next.held;
+          }
+          changed = next.changed;
+        }
+        await this.runRest(changed, ids, take, step);
+      } finally {
+        for (const tensor of held) tensor.dispose();
+      }
+    }
+  }
+
+  dispose(): void {
+    for (const { input } of this.clean) input.dispose();
+    this.last.dispose();
+  }
+
+  /** One stage for all changes, those with windows of one size together. */
+  private async passStage(
+    i: number,
+    changed: readonly Changed[],
+    next: { changed: Changed[]; held: Tensor[] },
+    onBatch: (members: readonly number[], output: Tensor) => Promise<void>,
+  ): Promise<void> {
+    const stage = this.stages[i];
+    const { input, outputs } = this.clean[i];
+    const { geometry } = stage.window;
+    const reached = changed.map(({ box }) => reachedOutputs(box, geometry, outputs));
+    for (const members of inBatches(bySize(reached), this.options.batchSize)) {
+      const output = evaluating(this.model, () =>
+        noGrad(() => {
+          const pieces = members.map((m) => seenInputs(reached[m], geometry));
+          return runStage(
+            stage,
+            gather(
+              input,
+              geometry.padding,
+              pieces,
+              members.map((m) => changed[m]),
+            ),
+          );
+        }),
+      );
+      next.held.push(output);
+      members.forEach((m, image) => {
+        next.changed[m] = { box: reached[m], of: output, image, at: [0, 0] };
+      });
+      await onBatch(members, output);
+    }
+  }
+
+  /** The layers that see everything at once, on whole maps. */
+  private async runRest(
+    changed: readonly Changed[],
+    ids: readonly number[],
+    take: (batch: SweptBatch) => Promise<void>,
+    step: (changes: number) => Promise<void>,
+  ): Promise<void> {
+    const names = this.options.watch.filter((name) => !this.windowed.includes(name));
+    const [, , height, width] = this.last.shape;
+    const everything: Patch = [0, 0, height, width];
+    for (const members of inBatches([changed.map((_, m) => m)], this.options.batchSize)) {
+      const outputs = evaluating(this.model, () =>
+        noGrad(() => {
+          const maps = gather(
+            this.last,
+            [0, 0],
+            members.map(() => everything),
+            members.map((m) => changed[m]),
+          );
+          return this.rest.activations(maps, names);
+        }),
+      );
+      try {
+        await take({ changes: members.map((m) => ids[m]), outputs, windows: null });
+      } finally {
+        for (const tensor of Object.values(outputs)) tensor.dispose();
+      }
+      await step(members.length);
+    }
+  }
+
+  /** How many changes fit the memory that windows may take. */
+  private changesAtOnce(boxes: readonly Patch[]): number {
+    const largest: Patch[] = boxes.map((box) => box);
+    let most = 0;
+    let before = 0;
+    for (const [i, { window }] of this.stages.entries()) {
+      const { outputs } = this.clean[i];
+      let area = 0;
+      for (const [m, box] of largest.entries()) {
+        largest[m] = reachedOutputs(box, window.geometry, outputs);
+        const [y0, x0, y1, x1] = largest[m];
+        area = Math.max(area, (y1 - y0) * (x1 - x0));
+      }
+      const next = this.clean[i + 1]?.input ?? this.last;
+      const bytes = 4 * next.shape[1] * area;
+      most = Math.max(most, before + bytes);
+      before = bytes;
+    }
+    return most > 0 ? Math.max(1, Math.floor(HELD_BYTES / most)) : Math.max(1, boxes.length);
+  }
+}
+
+/** The layers of a network up to the first that sees everything at once, or that nothing is known of, and the rest of it. */
+function split(model: Sequential, watch: readonly string[]): { stages: Stage[]; rest: LayeredModel } {
+  const names = model.layerNames();
+  const stages: Stage[] = [];
+  let at = 0;
+  // The last layer gives the answers, a row an image: it runs whole, whatever it is.
+  for (; at < names.length - 1; at++) {
+    const name = names[at];
+    const layer = model.layer(name);
+    const window = windowLayer(layer);
+    const before = stages.at(-1);
+    if (window) stages.push({ name, window, pointwise: [], outputs: (input) => sidesOf(layer.outputShape(input)) });
+    else if (!isPointwise(layer)) break;
+    else if (before && !watch.includes(before.name)) {
+      before.name = name;
+      before.pointwise.push(layer);
+    } else stages.push({ name, window: IDENTITY, pointwise: [layer], outputs: sidesOf });
+  }
+  const rest = at === 0 ? model : new Sequential(Object.fromEntries(names.slice(at).map((name) => [name, model.layer(name)])));
+  return { stages, rest };
+}
+
+const sidesOf = (shape: Shape): readonly [number, number] => [shape[2], shape[3]];
+
+/** The unchanged image at every stage, and what the last of them gives. */
+function runClean(stages: readonly Stage[], image: Tensor): { clean: Clean[]; last: Tensor } {
+  let map = image.detach();
+  const clean = stages.map((stage): Clean => {
+    const outputs = stage.outputs(map.shape);
+    const input = padded(map, stage.window, outputs);
+    map = runStage(stage, input);
+    return { input, outputs };
+  });
+  return { clean, last: map };
+}
+
+const runStage = ({ window, pointwise }: Stage, piece: Tensor): Tensor =>
+  pointwise.reduce((x, layer) => layer.forward(x), window.run(piece));
+
+/** Pieces of one size of the unchanged map, each with its changed window pasted in: [N, C, height, width]. */
+function gather(map: Tensor, padding: readonly [number, number], pieces: readonly Patch[], changed: readonly Changed[]): Tensor {
+  const [[top, left, bottom, right]] = pieces;
+  const size = [bottom - top, right - left] as const;
+  const batch = empty('occlude', [pieces.length, map.shape[1], ...size], map.dtype, map.backend);
+  for (const [image, [y0, x0, y1, x1]] of pieces.entries()) {
+    copyBlock({ of: batch, image, at: [0, 0] }, { of: map, image: 0, at: [y0, x0] }, size);
+    const { box, of, image: from, at } = changed[image];
+    // The changed window in the padded map's places, and the part of it that lies in the piece.
+    const [boxTop, boxLeft] = [box[0] + padding[0], box[1] + padding[1]];
+    const [fromY, fromX] = [Math.max(boxTop, y0), Math.max(boxLeft, x0)];
+    const height = Math.min(box[2] + padding[0], y1) - fromY;
+    const width = Math.min(box[3] + padding[1], x1) - fromX;
+    if (height <= 0 || width <= 0) continue;
+    const source = { of, image: from, at: [at[0] + fromY - boxTop, at[1] + fromX - boxLeft] as const };
+    copyBlock({ of: batch, image, at: [fromY - y0, fromX - x0] }, source, [height, width]);
+  }
+  return batch;
+}
+
+/** Members whose windows have one size. */
+function bySize(windows: readonly Patch[]): number[][] {
+  const groups = new Map<string, number[]>();
+  for (const [member, [y0, x0, y1, x1]] of windows.entries()) {
+    const size = `${y1 - y0}×${x1 - x0}`;
+    const group = groups.get(size);
+    if (group) group.push(member);
+    else groups.set(size, [member]);
+  }
+  return [...groups.values()];
+}
+
+/** Groups cut into batches of at most `size`. */
+const inBatches = (groups: readonly (readonly number[])[], size: number): (readonly number[])[] =>
+  groups.flatMap((group) => Array.from({ length: Math.ceil(group.length / size) }, (_, i) => group.slice(i * size, (i + 1) * size)));

@@ -1,0 +1,266 @@
+/**
+ * What an answer depends on: a grey square slides over the image, and at each place the network answers again (Zeiler & Fergus
+ * 2013, section 4.2 and Fig. 7).
+ */
+
+import { answerLayer, probabilitiesOf } from '../../analysis/probabilities.js';
+import { abortSignal, boolean, checkArgument, checkFields, func, integer, type RulesFor, text } from '../../backend/validate.js';
+import { type LayeredModel, topK } from '../../nn/index.js';
+import { aTensor, checkModel } from '../../nn/rules.js';
+import { noGrad, ShapeError, type Tensor, ValueError, zeros } from '../../tensor/index.js';
+import type { Patch } from '../activations/receptive_fields.js';
+import { strongestMaps } from '../activations/strongest_maps.js';
+import { evaluating } from '../deconvnet.js';
+import { checkLayer, checkMap } from '../rules.js';
+import { type ConeOptions, ReceptiveCone, type SweptBatch } from './cone.js';
+
+export interface OcclusionGrid {
+  /** Side of the square in pixels. */
+  square: number;
+  /** Pixels from one place to the next. */
+  stride: number;
+}
+
+export interface SweepOptions extends OcclusionGrid {
+  /** [1, C, H, W], what the network's input is where the square lies. Default 0: the mean image, for inputs that had it subtracted. */
+  grey?: Tensor;
+  /** The class whose probability is watched. Default: the most probable one of the image as it is. */
+  label?: number;
+  /** Places at once. Default 64. */
+  batchSize?: number;
+  /** False computes every occluded image whole. By default only what the square reaches is computed, where the model allows it. */
+  incremental?: boolean;
+  /** Called with the steps taken, and how many there are. */
+  onProgress?: (done: number, total: number) => void;
+  signal?: AbortSignal;
+}
+
+export interface OcclusionOptions extends SweepOptions {
+  /** Whose map is watched; as `ProjectOptions.layer`. */
+  layer: string;
+  /** Default: the map with the strongest activation in the image as it is. */
+  map?: number;
+}
+
+/** What the network gives for one image. */
+export interface OcclusionAnswer {
+  /** Of the class that is watched. */
+  probability: number;
+  /** The most probable class. */
+  label: number;
+  /** The map's activations, all of them added up. */
+  activation: number;
+}
+
+export interface ProbabilitySweep {
+  /** [y, x] of the square's top left corner, row by row. */
+  places: [number, number][];
+  /** How many places there are down and across. */
+  grid: [number, number];
+  /** The class that is watched. */
+  label: number;
+  /** Of the image as it is. */
+  clean: Pick<OcclusionAnswer, 'probability' | 'label'>;
+  /** Probability of the class, by place. */
+  probability: number[];
+  /** The most probable class, by place. */
+  labels: number[];
+  /** Whether only what the square reaches was computed; false where the model has no row of layers to do so on. */
+  incremental: boolean;
+}
+
+export interface Occlusion extends ProbabilitySweep {
+  layer: string;
+  map: number;
+  clean: OcclusionAnswer;
+  /** The map's activations, all of them added up, by place. */
+  activation: number[];
+}
+
+const BATCH = 64;
+
+const GRID: RulesFor<OcclusionGrid> = { square: integer(1), stride: integer(1) };
+
+/** @internal Of every sweep. */
+export const SWEEP: RulesFor<SweepOptions> = {
+  ...GRID,
+  grey: aTensor,
+  label: integer(),
+  batchSize: integer(1),
+  incremental: boolean,
+  onProgress: func,
+  signal: abortSignal,
+};
+
+const OPTIONS: RulesFor<OcclusionOptions> = { ...SWEEP, layer: text, map: integer() };
+
+/**
+ * Slides a square over an image: the probability of a class, the most probable class, and the total activation of one map at each
+ * place. The numbers are those of running every occluded image whole.
+ *
+ * @param image [1, C, H, W], as the network takes it
+ * @throws ValueError for a square, a class or a map that does not fit, and for a layer that is not there
+ */
+export async function occlude(model: LayeredModel, image: Tensor, options: OcclusionOptions): Promise<Occlusion> {
+  checkModel('occlude', model);
+  checkArgument('occlude', 'image', image, aTensor);
+  checkFields('occlude', options, OPTIONS, ['square', 'stride', 'layer']);
+  const { layer } = options;
+  checkLayer('occlude', model, layer);
+  checkOneImage(image);
+  const feature = model.featureLayer(layer);
+  const map = options.map ?? (await strongestMaps(model, image, layer, 1))[0];
+  if (map === undefined) throw new ValueError(`occlude: no map of layer ${layer} answers to this image`);
+  const plane = await readPlane(model, image, feature, map);
+  const activation: number[] = [];
+  const sweep = await sweepProbability(model, image, options, {
+    name: feature,
+    async take({ changes, outputs, windows }) {
+      const own = noGrad(() => planeOf(outputs[feature], map));
+      const values = await own.data();
+      own.dispose();
+      const size = values.length / changes.length;
+      for (const [n, change] of changes.entries()) {
+        const part = values.subarray(n * size, (n + 1) * size);
+        activation[change] = windows ? sumWithWindow(plane, part, windows[n]) : sum(part);
+      }
+    },
+  });
+  return { ...sweep, layer, map, clean: { ...sweep.clean, activation: sum(plane.values) }, activation };
+}
+
+/** A layer to look at during a sweep. */
+interface Watched {
+  name: string;
+  take(batch: SweptBatch): Promise<void>;
+}
+
+function checkOneImage({ rank, shape }: Tensor): void {
+  if (rank !== 4 || shape[0] !== 1)
+    throw new ShapeError(
+      `occlude: image has shape [${shape}], expected one image: [1, C, H, W]${rank === 3 ? '; image.unsqueeze(0) gives it that shape' : ''}`,
+    );
+}
+
+/** The sweep of `occlude`, watching the probabilities alone, and what else is asked for. */
+export async function sweepProbability(
+  model: LayeredModel,
+  image: Tensor,
+  options: SweepOptions,
+  watched?: Watched,
+): Promise<ProbabilitySweep> {
+  const { batchSize = BATCH, incremental, onProgress, signal } = options;
+  checkOneImage(image);
+  if (options.grey && options.grey.shape.join() !== image.shape.join())
+    throw new ShapeError(`occlude: grey has shape [${options.grey.shape}], expected the image's, [${image.shape}]`);
+  const { places, grid } = squarePlaces(image.shape[2], image.shape[3], options);
+  const last = answerLayer(model);
+  const output = evaluating(model, () => noGrad(() => model.activations(image, [last])[last]));
+  const [answer] = await answersOf(model, output);
+  output.dispose();
+  const label = options.label ?? topK(answer, 1)[0];
+  if (!Number.isInteger(label) || label < 0 || label >= answer.length)
+    throw new ValueError(`occlude: the class is ${label}, the network has ${answer.length} classes (0 to ${answer.length - 1})`);
+
+  const probability: number[] = [];
+  const labels: number[] = [];
+  const take = async (batch: SweptBatch) => {
+    if (watched && batch.outputs[watched.name]) await watched.take(batch);
+    if (!batch.outputs[last]) return;
+    const rows = await answersOf(model, batch.outputs[last]);
+    for (const [n, change] of batch.changes.entries()) {
+      probability[change] = rows[n][label];
+      labels[change] = topK(rows[n], 1)[0];
+    }
+  };
+  const cone: ConeOptions = { watch: watched ? [...new Set([watched.name, last])] : [last], batchSize, incremental };
+  const grey = options.grey?.detach() ?? zeros(image.shape, { dtype: image.dtype, backend: image.backend });
+  const sweep = new ReceptiveCone(model, image, cone);
+  try {
+    const boxes = places.map(([y, x]): Patch => [y, x, y + options.square, x + options.square]);
+    await sweep.sweep(grey, boxes, take, onProgress, signal);
+  } finally {
+    sweep.dispose();
+    grey.dispose();
+  }
+  return {
+    places,
+    grid,
+    label,
+    clean: { probability: answer[label], label: topK(answer, 1)[0] },
+    probability,
+    labels,
+    incremental: sweep.windowed.length > 0,
+  };
+}
+
+/**
+ * Where a square's top left corner comes to lie: every `stride` pixels from the image's, and flush with its far edges, so that no
+ * part of the image is left out (unless the stride is larger than the square).
+ */
+export function squarePlaces(
+  height: number,
+  width: number,
+  options: OcclusionGrid,
+): { places: [number, number][]; grid: [number, number] } {
+  for (const [name, value] of Object.entries({ height, width })) checkArgument('squarePlaces', name, value, integer(1, 2 ** 15));
+  for (const name of ['square', 'stride'] as const) checkArgument('occlude', name, options?.[name], GRID[name]);
+  const { square, stride } = options;
+  if (square > height || square > width)
+    throw new ValueError(`occlude: a square of ${square} pixels does not fit an image of ${height}×${width}`);
+  const along = (extent: number) => {
+    const count = Math.ceil((extent - square) / stride) + 1;
+    return Array.from({ length: count }, (_, i) => Math.min(i * stride, extent - square));
+  };
+  const [down, across] = [along(height), along(width)];
+  return { places: down.flatMap((y) => across.map((x): [number, number] => [y, x])), grid: [down.length, across.length] };
+}
+
+/** Probabilities of all classes, a row an image, of what the last layer gives. */
+async function answersOf(model: LayeredModel, output: Tensor): Promise<Float64Array[]> {
+  const probabilities = noGrad(() => probabilitiesOf(model, output));
+  const values = Float64Array.from(await probabilities.data());
+  const [rows, classes] = probabilities.shape;
+  probabilities.dispose();
+  return Array.from({ length: rows }, (_, row) => values.subarray(row * classes, (row + 1) * classes));
+}
+
+/** One map of an image, row by row. */
+interface Plane {
+  values: ArrayLike<number>;
+  width: number;
+}
+
+async function readPlane(model: LayeredModel, image: Tensor, feature: string, map: number): Promise<Plane> {
+  const plane = evaluating(model, () =>
+    noGrad(() => {
+      const output = model.activations(image, [feature])[feature];
+      checkMap('occlude', map, feature, output.shape[1]);
+      return planeOf(output, map);
+    }),
+  );
+  const values = await plane.data();
+  plane.dispose();
+  return { values, width: plane.shape[3] ?? 1 };
+}
+
+/** One map (or unit) of every image of a batch. */
+const planeOf = (output: Tensor, map: number): Tensor =>
+  output.slice(
+    output.shape.map((_, axis) => (axis === 1 ? map : 0)),
+    output.shape.map((extent, axis) => (axis === 1 ? map + 1 : extent)),
+  );
+
+function sum(values: ArrayLike<number>): number {
+  let total = 0;
+  for (let i = 0; i < values.length; i++) total += values[i];
+  return total;
+}
+
+/** The sum of a plane with a window of it exchanged. */
+function sumWithWindow({ values, width }: Plane, own: ArrayLike<number>, [y0, x0, y1, x1]: Patch): number {
+  const whole = Float64Array.from(values);
+  let from = 0;
+  for (let y = y0; y < y1; y++) for (let x = x0; x < x1; x++) whole[y * width + x] = own[from++];
+  return sum(whole);
+}

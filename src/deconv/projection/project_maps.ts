@@ -1,0 +1,84 @@
+/** What many feature maps saw in one image: their activations, projected together. */
+import { checkOptions, func, integer, type RulesFor } from '../../backend/validate.js';
+import type { LayeredModel } from '../../nn/index.js';
+import { checkImageTensor, checkModel } from '../../nn/rules.js';
+import { type Tensor, tensor } from '../../tensor/index.js';
+import { type ActivationPlace, checkPlaces, chooseActivation, type ProjectionRules, projectBatch, rulesFor } from '../deconvnet.js';
+import { checkLayer, projectionRules } from '../rules.js';
+import { LocalWalk } from './local_walk.js';
+
+export interface MapProjection {
+  map: number;
+  /** The activation that was projected. */
+  value: number;
+  position: [number, number];
+  /** [C, H, W], the size of the image, signed, in its units. */
+  projection: Float32Array;
+}
+
+export interface ProjectMapsOptions extends ProjectionRules {
+  /** Activations that go down at once, which bounds the memory. Default 16. */
+  chunk?: number;
+  onProgress?: (done: number, total: number) => void;
+}
+
+const OPTIONS: RulesFor<ProjectMapsOptions> = { ...projectionRules, chunk: integer(1), onProgress: func };
+
+/**
+ * Projects many activations of one layer in one image. The image runs forward once, and each activation goes down in the window that
+ * it sees, where the model is a row of convolutions, ReLUs, max poolings and normalisations; otherwise by `projectBatch`, many at once.
+ *
+ * @param image [1, C, H, W] or [C, H, W]
+ * @param layer as `ProjectOptions.layer`
+ * @throws ValueError for a layer, a map or a position that is not there
+ */
+export async function projectMaps(
+  model: LayeredModel,
+  image: Tensor,
+  layer: string,
+  places: readonly ActivationPlace[],
+  options: ProjectMapsOptions = {},
+): Promise<MapProjection[]> {
+  checkModel('projectMaps', model);
+  checkImageTensor('projectMaps', image);
+  checkLayer('projectMaps', model, layer);
+  checkPlaces('projectMaps', places);
+  checkOptions('projectMaps', options, OPTIONS);
+  const { chunk = 16, onProgress } = options;
+  const shape = image.shape.slice(-3);
+  const pixels = await image.data();
+  const input = tensor(pixels, [1, ...shape], { backend: image.backend });
+  const walk = await LocalWalk.record(model, model.featureLayer(layer), input, rulesFor(options));
+  input.dispose();
+  try {
+    const values = walk && (await walk.feature.data());
+    const found: MapProjection[] = [];
+    for (let start = 0; start < places.length; start += chunk) {
+      const part = places.slice(start, start + chunk);
+      if (walk && values) {
+        const chosen = part.map((place) => chooseActivation(values, walk.feature.shape, 0, place, layer));
+        const projections = await walk.project(chosen);
+        found.push(...chosen.map(({ map, value, position }, k) => ({ map, value, position, projection: projections[k] })));
+      } else {
+        const images = tensor(repeated(pixels, part.length), [part.length, ...shape], { backend: image.backend });
+        const { pictures, activations } = await projectBatch(model, images, layer, part, { mode: options.mode, overlap: options.overlap });
+        const all = Float32Array.from(await pictures.data());
+        found.push(
+          ...activations.map((activation, k) => ({ ...activation, projection: all.slice(k * pixels.length, (k + 1) * pixels.length) })),
+        );
+        images.dispose();
+        pictures.dispose();
+      }
+      onProgress?.(found.length, places.length);
+    }
+    return found;
+  } finally {
+    walk?.dispose();
+  }
+}
+
+function repeated<T extends { set(values: T, at: number): void; length: number }>(values: T, times: number): T {
+  const all = new (values.constructor as new (length: number) => T)(values.length * times);
+  for (let i = 0; i < times; i++) all.set(values, i * values.length);
+  return all;
+}

@@ -1,0 +1,73 @@
+/** The pictures of Fig. 2: each of a map's strongest activations, projected down to the pixels of its own image. */
+import { arrayOf, checkArgument, checkFields, func, integer, type RulesFor, text } from '../../backend/validate.js';
+import type { Example, Split } from '../../data/dataset.js';
+import { split as splitRule } from '../../data/rules.js';
+import type { LayeredModel } from '../../nn/index.js';
+import { aTensor, checkModel } from '../../nn/rules.js';
+import type { Tensor } from '../../tensor/index.js';
+import type { MapActivations, StrongActivation } from '../activations/top_activations.js';
+import { type ProjectionRules, projectBatch } from '../deconvnet.js';
+import { checkLayer, mapActivations, projectionRules } from '../rules.js';
+
+export interface ProjectedActivation extends StrongActivation {
+  /** [C, H, W], the size of the network's input, signed, in its units. */
+  projection: Float32Array;
+  /** The image itself. */
+  example: Example;
+}
+
+export interface ProjectedMap extends Omit<MapActivations, 'strongest'> {
+  strongest: ProjectedActivation[];
+}
+
+export interface ProjectTopOptions extends ProjectionRules {
+  layer: string;
+  /** As in `topActivations`. */
+  preprocess: (examples: Example[]) => Tensor;
+  /** Images a walk. Default 32. */
+  batchSize?: number;
+  onProgress?: (done: number, total: number) => void;
+}
+
+const OPTIONS: RulesFor<ProjectTopOptions> = {
+  ...projectionRules,
+  layer: text,
+  preprocess: func,
+  batchSize: integer(1),
+  onProgress: func,
+};
+
+/** Projects what `topActivations` found for some maps of one layer, many activations in one walk. */
+export async function projectTop(
+  model: LayeredModel,
+  split: Split,
+  maps: readonly MapActivations[],
+  options: ProjectTopOptions,
+): Promise<ProjectedMap[]> {
+  checkModel('projectTop', model);
+  checkArgument('projectTop', 'split', split, splitRule);
+  checkArgument('projectTop', 'maps', maps, arrayOf(mapActivations));
+  checkFields('projectTop', options, OPTIONS, ['layer', 'preprocess']);
+  const { layer, preprocess, batchSize = 32, onProgress, mode, overlap } = options;
+  checkLayer('projectTop', model, layer);
+  const wanted = maps.flatMap(({ map, strongest }) => strongest.map((activation) => ({ map, activation })));
+  const projected: ProjectedActivation[] = [];
+  for (let start = 0; start < wanted.length; start += batchSize) {
+    const part = wanted.slice(start, start + batchSize);
+    const examples = await Promise.all(part.map(({ activation }) => split.get(activation.index)));
+    const images = preprocess(examples);
+    checkArgument('projectTop', 'the result of preprocess', images, aTensor);
+    const places = part.map(({ map, activation }) => ({ map, position: activation.position }));
+    const { pictures } = await projectBatch(model, images, layer, places, { mode, overlap });
+    const pixels = Float32Array.from(await pictures.data());
+    images.dispose();
+    pictures.dispose();
+    const size = pixels.length / part.length;
+    for (const [i, { activation }] of part.entries()) {
+      projected.push({ ...activation, projection: pixels.slice(i * size, (i + 1) * size), example: examples[i] });
+    }
+    onProgress?.(projected.length, wanted.length);
+  }
+  let taken = 0;
+  return maps.map((map) => ({ ...map, strongest: map.strongest.map(() => projected[taken++]) }));
+}

@@ -1,0 +1,127 @@
+/**
+ * The number types of ONNX, and what they become here: floating-point numbers of up to 32 bits are float32, everything else
+ * stays on the host with its name, whole numbers as plain numbers (exact to 2^53).
+ */
+import { UnsupportedError } from '../errors.js';
+
+export type ElementType =
+  | 'float32'
+  | 'uint8'
+  | 'int8'
+  | 'uint16'
+  | 'int16'
+  | 'int32'
+  | 'int64'
+  | 'bool'
+  | 'float16'
+  | 'float64'
+  | 'uint32'
+  | 'uint64'
+  | 'bfloat16';
+
+/** `TensorProto.DataType` by number. */
+const NUMBERS: Readonly<Record<number, ElementType>> = {
+  1: 'float32',
+  2: 'uint8',
+  3: 'int8',
+  4: 'uint16',
+  5: 'int16',
+  6: 'int32',
+  7: 'int64',
+  9: 'bool',
+  10: 'float16',
+  11: 'float64',
+  12: 'uint32',
+  13: 'uint64',
+  16: 'bfloat16',
+};
+
+/** Types that ONNX has and this library has not, for messages. */
+const UNSUPPORTED: Readonly<Record<number, string>> = {
+  8: 'string',
+  14: 'complex64',
+  15: 'complex128',
+  17: 'float8',
+  21: 'uint4',
+  22: 'int4',
+};
+
+export const TYPE_NUMBERS: Readonly<Record<ElementType, number>> = Object.fromEntries(
+  Object.entries(NUMBERS).map(([number, name]) => [name, Number(number)]),
+) as Record<ElementType, number>;
+
+/** @param where names the tensor or node in the error */
+export function elementType(number: number | undefined, where: string): ElementType {
+  const name = number !== undefined && Object.hasOwn(NUMBERS, number) ? NUMBERS[number] : undefined;
+  if (name) return name;
+  throw new UnsupportedError(
+    `onnx: ${where} has type ${number === undefined ? 'nothing' : (UNSUPPORTED[number] ?? `number ${number}`)}, which is not supported; supported are ${Object.values(NUMBERS).join(', ')}`,
+  );
+}
+
+export const isFloat = (type: ElementType): boolean =>
+  type === 'float32' || type === 'float16' || type === 'bfloat16' || type === 'float64';
+
+/** Bytes of one number in `raw_data`. */
+export const BYTES: Readonly<Record<ElementType, number>> = {
+  float32: 4,
+  uint8: 1,
+  int8: 1,
+  uint16: 2,
+  int16: 2,
+  int32: 4,
+  int64: 8,
+  bool: 1,
+  float16: 2,
+  float64: 8,
+  uint32: 4,
+  uint64: 8,
+  bfloat16: 2,
+};
+
+/** Least and greatest value of the whole-number types that fit into a number. */
+const RANGES: Partial<Record<ElementType, readonly [number, number]>> = {
+  uint8: [0, 255],
+  int8: [-128, 127],
+  uint16: [0, 65535],
+  int16: [-32768, 32767],
+  int32: [-(2 ** 31), 2 ** 31 - 1],
+  uint32: [0, 2 ** 32 - 1],
+};
+
+/** Host arrays: the typed array that holds a type best. Half precision is kept as float32. */
+export function hostArray(type: ElementType, size: number): Float32Array | Float64Array | Int32Array | Uint8Array {
+  if (type === 'float32' || type === 'float16' || type === 'bfloat16') return new Float32Array(size);
+  if (type === 'bool' || type === 'uint8') return new Uint8Array(size);
+  if (type === 'int32' || type === 'int16' || type === 'int8' || type === 'uint16') return new Int32Array(size);
+  return new Float64Array(size);
+}
+
+/** One number as another type holds it: fractions are cut off, bool is "not zero", too large whole numbers wrap around. */
+export function convert(value: number, to: ElementType): number {
+  if (isFloat(to)) return value;
+  if (to === 'bool') return value !== 0 ? 1 : 0;
+  const whole = Number.isFinite(value) ? Math.trunc(value) : 0;
+  const range = RANGES[to];
+  if (!range) return whole;
+  const span = range[1] - range[0] + 1;
+  return ((((whole - range[0]) % span) + span) % span) + range[0];
+}
+
+/** IEEE 754 half precision: 1 sign, 5 exponent and 10 fraction bits. */
+export function halfToNumber(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 0x1f;
+  const fraction = bits & 0x3ff;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  if (exponent === 0x1f) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+}
+
+const word = new DataView(new ArrayBuffer(4));
+
+/** The upper half of a float32. */
+export function brainToNumber(bits: number): number {
+  word.setUint32(0, bits << 16);
+  return word.getFloat32(0);
+}

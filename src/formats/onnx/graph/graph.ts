@@ -1,0 +1,162 @@
+/** A model's graph, checked: every operator known, every name defined once, nodes in the order of computation, constants read. */
+
+import { elementType, isFloat } from '../decoding/element_types.js';
+import { HostValue } from '../decoding/host_value.js';
+import type { GraphProto, ModelProto, ValueInfoProto } from '../decoding/schema.js';
+import { type ExternalFiles, readTensor } from '../decoding/tensor_proto.js';
+import { OnnxError, UnsupportedError } from '../errors.js';
+import { Call } from '../operator.js';
+import { resolveConditions } from './conditions.js';
+import { withLrn } from './lrn_pattern.js';
+import { type Constants, consumersOf, inOrder, type Node, NodeFactory, type ValueInfo } from './nodes.js';
+
+export interface Graph {
+  readonly inputs: readonly ValueInfo[];
+  readonly outputs: readonly ValueInfo[];
+  /** In the order of computation. */
+  readonly nodes: readonly Node[];
+  /** Initialisers and the values of `Constant` nodes, by name. */
+  readonly constants: Constants;
+  /** Names of the constants that are learned. */
+  readonly parameters: readonly string[];
+  /** Nodes that take a value in. */
+  readonly consumers: ReadonlyMap<string, readonly Node[]>;
+  /** Strings by key that the file carries along. */
+  readonly metadata: Readonly<Record<string, string>>;
+  /** The only batch that the graph computes right, because its conditions were decided for it; null where it is free. */
+  readonly batch: number | null;
+}
+
+/**
+ * @param files the bytes of files beside the model
+ * @param freeBatch see `LoadOnnxOptions`
+ * @throws OnnxError naming the node and operator at fault
+ */
+export function buildGraph(model: ModelProto, files: ExternalFiles, freeBatch = false): Graph {
+  const { graph } = model;
+  if (!graph) throw new OnnxError('onnx: there is no graph in these bytes; this is no ONNX model');
+  if (graph.sparseInitializer.length > 0) throw new UnsupportedError('onnx: the model has sparse initialisers, which are not supported');
+  const constants = readInitializers(graph, files);
+  const factory = new NodeFactory(model, files);
+  const made = factory.make(graph.node);
+  const inputs = distinct(graph.input.filter(({ name }) => !constants.has(name ?? '')).map((info) => valueInfo(info, 'input')));
+  const given = new Set(inputs.map(({ name }) => name));
+  const ordered = inOrder(made, (name) => constants.has(name) || given.has(name));
+  const unfolded = withoutConstants(ordered, constants);
+  const free = freeBatch ? unfolded.map((node) => followingBatch(node, inputs[0], constants)) : unfolded;
+  const outputs = graph.output.map((info) => valueInfo(info, 'output'));
+  const resolved = resolveConditions(free, { factory, files, inputs, constants, freeBatch });
+  const simple = resolved.nodes.length === free.length ? resolved.nodes : withoutConstants(resolved.nodes, constants);
+  const nodes = withLrn(simple, { inputs, constants, outputs, freeBatch: freeBatch && resolved.batch === null });
+  for (const { attributes } of nodes) attributes.detach();
+  const defined = new Set([...given, ...constants.keys(), ...nodes.flatMap((node) => node.outputs)]);
+  for (const { name } of outputs)
+    if (!defined.has(name)) throw new OnnxError(`onnx: output ${JSON.stringify(name)} is computed by no node`);
+  const metadata = Object.fromEntries(model.metadata.map(({ key = '', value = '' }) => [key, value]));
+  const parameters = learnedNames(nodes, constants);
+  checkFinite(nodes, constants);
+  return { inputs, outputs, nodes, constants, consumers: consumersOf(nodes), metadata, parameters, batch: resolved.batch };
+}
+
+/** Throws where two inputs have the same name. */
+function distinct(inputs: readonly ValueInfo[]): readonly ValueInfo[] {
+  const seen = new Set<string>();
+  for (const { name } of inputs) {
+    if (seen.has(name)) throw new OnnxError(`onnx: there are two inputs named ${JSON.stringify(name)}`);
+    seen.add(name);
+  }
+  return inputs;
+}
+
+function readInitializers(graph: GraphProto, files: ExternalFiles): Map<string, HostValue> {
+  const constants = new Map<string, HostValue>();
+  for (const proto of graph.initializer) {
+    const name = proto.name ?? '';
+    if (constants.has(name)) throw new OnnxError(`onnx: there are two initialisers named ${JSON.stringify(name)}`);
+    constants.set(name, readTensor(proto, files));
+  }
+  return constants;
+}
+
+/**
+ * Puts nodes whose output is a constant among the constants: `Constant`, and weights that `ConstantOfShape` or `Identity` make
+ * of one. Returns the other nodes.
+ */
+function withoutConstants(nodes: readonly Node[], constants: Map<string, HostValue>): Node[] {
+  const weights = new Set(nodes.flatMap(({ inputs, operator }) => (operator.weights ?? []).map((slot) => inputs[slot] ?? '')));
+  return nodes.filter((node) => {
+    const { type, inputs, outputs, operator } = node;
+    const [output] = outputs;
+    const makesWeight = (type === 'ConstantOfShape' || type === 'Identity') && weights.has(output);
+    if (type !== 'Constant' && !(makesWeight && inputs.every((name) => constants.has(name)))) return true;
+    const values = inputs.map((name) => constants.get(name));
+    const call = new Call({ node, inputs: values, backend: null, training: false, relu: false, constants: new Map() });
+    constants.set(output, operator.run(call)[0] as HostValue);
+    return false;
+  });
+}
+
+/** A reshape of the image's numbers to a fixed shape that begins with the input's batch, made to take any batch. */
+function followingBatch(node: Node, input: ValueInfo | undefined, constants: Map<string, HostValue>): Node {
+  const [data = '', target = ''] = node.inputs;
+  const wanted = constants.get(target);
+  const batch = input?.shape?.[0];
+  if (node.type !== 'Reshape' || constants.has(data) || !wanted || typeof batch !== 'number') return node;
+  const extents = Array.from(wanted.read(), Number);
+  if (extents[0] !== batch) return node;
+  // Where another extent is left open already, 0 copies the batch of the data.
+  const free = new HostValue(wanted.type, wanted.shape, wanted.read().slice());
+  free.data[0] = extents.includes(-1) ? 0 : -1;
+  const name = `${target} of any batch`;
+  constants.set(name, free);
+  return { ...node, inputs: [data, name, ...node.inputs.slice(2)] };
+}
+
+/** Floating-point constants in the slots of weights. One number beside a sum or a product is a constant, not a weight. */
+function learnedNames(nodes: readonly Node[], constants: ReadonlyMap<string, HostValue>): string[] {
+  const learned = new Set<string>();
+  for (const { operator, inputs, type } of nodes) {
+    const least = type === 'Add' || type === 'Mul' ? 2 : 1;
+    for (const slot of operator.weights ?? []) {
+      const value = constants.get(inputs[slot] ?? '');
+      if (value && isFloat(value.type) && value.type !== 'float64' && value.size >= least) learned.add(inputs[slot]);
+    }
+  }
+  return [...constants.keys()].filter((name) => learned.has(name));
+}
+
+/** Operators whose constants are weights, scales and statistics: one that is not finite makes every output NaN. */
+const WEIGHTED = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul', 'BatchNormalization', 'PRelu']);
+
+/**
+ * Throws for weights that are not finite. Infinities elsewhere may be meant, as the bounds of a `Clip` or the mask that an `Add`
+ * puts over scores; a number that is NaN is meant nowhere.
+ */
+function checkFinite(nodes: readonly Node[], constants: Constants): void {
+  const seen = new Set<string>();
+  for (const { name: node, type, inputs } of nodes) {
+    const finite = WEIGHTED.has(type);
+    for (const name of inputs) {
+      const value = constants.get(name);
+      const key = `${finite} ${name}`;
+      if (!value || !isFloat(value.type) || seen.has(key)) continue;
+      seen.add(key);
+      const data = value.read();
+      for (let i = 0; i < data.length; i++) {
+        if (Number.isFinite(data[i]) || (!finite && !Number.isNaN(data[i]))) continue;
+        throw new OnnxError(
+          `onnx: tensor ${JSON.stringify(name)} of node ${JSON.stringify(node)} (${type}) holds ${data[i]} at place ${i}, expected finite numbers; the file is damaged or training diverged`,
+          { node, operator: type },
+        );
+      }
+    }
+  }
+}
+
+function valueInfo({ name, type }: ValueInfoProto, role: string): ValueInfo {
+  const what = `${role} ${JSON.stringify(name ?? '')}`;
+  if (!name) throw new OnnxError(`onnx: an ${role} of the model has no name`);
+  if (!type?.tensorType) throw new UnsupportedError(`onnx: ${what} is no tensor; sequences, maps and optional values are not supported`);
+  const { elemType, shape } = type.tensorType;
+  return { name, type: elementType(elemType, what), shape: shape?.dim.map(({ dimValue, dimParam }) => dimValue ?? dimParam ?? null) };
+}

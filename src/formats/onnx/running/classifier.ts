@@ -1,0 +1,344 @@
+/** An imported model as a classifier: images in, class scores out, whatever the graph does around that. */
+import {
+  checkArgument,
+  checkOptions,
+  func,
+  integer,
+  objectWith,
+  oneOf,
+  orNull,
+  quote,
+  text,
+  unknownName,
+} from '../../../backend/validate.js';
+import { type LayeredModel, type LayerSummary, Module, type ReceptiveField } from '../../../nn/index.js';
+import { concat, permute, type Shape, ShapeError, scope, sigmoid, slice, softmax, sub, type Tensor } from '../../../tensor/index.js';
+import { isFloat } from '../decoding/element_types.js';
+import { OnnxError, UnsupportedError } from '../errors.js';
+import { neededFor } from '../graph/nodes.js';
+import { filledShape } from '../graph/shape_pass.js';
+import type { OnnxModel } from './model.js';
+import { chooseOutput, type OutputCandidate, outputCandidates } from './outputs.js';
+import { type Ending, endingOf, type GraphView, SCORES, type Scores } from './scores.js';
+
+export interface OnnxClassifierOptions {
+  /** The order in which the model takes the channels of an image. Default `rgb`; Caffe's networks take `bgr`. Images here are RGB always. */
+  channelOrder?: 'rgb' | 'bgr';
+  /** The axes of the model's input. Default: `nhwc` where the model says that its last axis has 1 or 3 channels and its second has not, else `nchw`. */
+  layout?: 'nchw' | 'nhwc';
+  /** Name of the output with the class scores. Default: the first output that can be; see `chooseOutput`. */
+  output?: string;
+  /** How this output becomes probabilities. Default: by the graph, `none` where it ends in no softmax or sigmoid. */
+  scores?: Scores;
+  /** The only batch that the model computes right, or null for any. Default: found out from the shapes that the model gives for two batches. */
+  batch?: number | null;
+}
+
+const RULES = {
+  channelOrder: oneOf('rgb', 'bgr'),
+  layout: oneOf('nchw', 'nhwc'),
+  output: text,
+  scores: oneOf(...SCORES),
+  batch: orNull(integer(1)),
+};
+
+/** What is done to the numbers of the last layer. */
+type Transform = 'softmax' | 'sigmoid' | 'none';
+
+/**
+ * The model up to its softmax or sigmoid: `forward` gives the scores before it, [N, numbers], and `probabilities` makes them
+ * probabilities [N, classes]. The layers are those that the scores are computed by; parameters and receptive fields are the
+ * model's own. Disposing of it disposes of the model.
+ *
+ * A model that is written for a batch of its own (often 1) is run as often as the images need.
+ */
+export class OnnxClassifier extends Module implements LayeredModel {
+  /** Name of the output with the class scores. */
+  readonly output: string;
+  /** How this output becomes probabilities. */
+  readonly scores: Scores;
+  /** What the graph ends in, whatever the options say: `none` where in no softmax or sigmoid. */
+  readonly graphScores: Ending['kind'];
+  /** Whether each class has a probability of its own (sigmoid): they do not sum to 1. */
+  readonly independent: boolean;
+  /** Outputs that could be class scores. */
+  readonly candidates: readonly OutputCandidate[];
+  /** The only batch that the model computes right; null where any will do. */
+  readonly batch: number | null;
+  readonly layout: 'nchw' | 'nhwc';
+  private readonly transform: Transform;
+  /** The value of the graph that `output` stands for. */
+  private readonly outputValue: string;
+  private readonly names: string[];
+  private readonly last: string;
+
+  /**
+   * @throws OnnxError for a model that does not take one image, an output that is not there, or several that could be meant
+   * @throws ValueError for options that are not known
+   */
+  constructor(
+    readonly model: OnnxModel,
+    private readonly options: OnnxClassifierOptions = {},
+  ) {
+    super();
+    checkOptions('OnnxClassifier', options, RULES);
+    checkInput(model);
+    this.layout = options.layout ?? layoutOf(model);
+    const own = ownBatch(model);
+    const view = viewOf(model, own);
+    this.candidates = outputCandidates(model, view, own);
+    const chosen = this.choose(view);
+    [this.output, this.outputValue] = [chosen.name, chosen.value];
+    this.batch = options.batch === undefined ? batchOf(model, chosen.value, own, view) : options.batch;
+    const ending = endingOf(view, chosen.value);
+    this.graphScores = ending.kind;
+    this.scores = options.scores ?? ending.kind;
+    const { value, transform } = readingOf(this.scores, ending, chosen.value);
+    this.transform = transform;
+    this.independent = (this.scores === 'sigmoid' || this.scores === 'sigmoid-logits') && chosen.count !== 1;
+    const needed = new Set(neededFor([value], model.nodes).map(({ name }) => name));
+    this.names = model.layerNames().filter((name) => needed.has(name));
+    this.last = this.names.at(-1) ?? '';
+    if (this.names.length === 0 || model.maker(value)?.name !== this.last)
+      throw new OnnxError(`onnx: output ${quote(this.output)} of this model is not computed from the image by any layer`);
+    this.training = model.training;
+  }
+
+  private choose(view: GraphView): OutputCandidate {
+    const { output } = this.options;
+    if (output === undefined) return chooseOutput(this.candidates, view, this.model.nodes);
+    const found = this.candidates.find(({ name }) => name === output);
+    if (found) return found;
+    const names = this.model.outputs.map(({ name }) => name);
+    if (!names.includes(output)) throw new OnnxError(unknownName('onnx', 'output', output, names));
+    throw new OnnxError(`onnx: output ${quote(output)} is no row of class scores for each image: [N, classes]`);
+  }
+
+  /** @returns [N, numbers] of the last layer, for `probabilities` */
+  forward(x: Tensor): Tensor {
+    return this.rows(this.activations(x, [this.last])[this.last], x.shape[0]);
+  }
+
+  /**
+   * Probabilities of the classes. One number with a sigmoid is the probability of the second of two classes.
+   *
+   * @param output what `forward` gives, or the activations of the last layer
+   * @returns [N, classes]
+   */
+  probabilities(output: Tensor): Tensor {
+    return scope(() => {
+      const rows = output.reshape([output.shape[0], -1]);
+      const single = rows.shape[1] === 1;
+      if (single && this.scores !== 'sigmoid' && this.scores !== 'sigmoid-logits')
+        throw new OnnxError(
+          `onnx: output ${quote(this.output)} is one number for each image and no sigmoid; say that it is: scores 'sigmoid'`,
+        );
+      if (this.transform === 'softmax') return softmax(rows);
+      const own = this.transform === 'sigmoid' ? sigmoid(rows) : rows.reshape([...rows.shape]);
+      return single ? concat([sub(own.mul(0).add(1), own), own], 1) : own;
+    });
+  }
+
+  /** @internal The output of the graph as it is, [N, numbers], to compare with. */
+  rawOutput(x: Tensor): Tensor {
+    return this.rows(
+      this.batched(x, [this.outputValue], (feed) => this.model.values(feed, [this.outputValue]))[this.outputValue],
+      x.shape[0],
+    );
+  }
+
+  /** Whether the last layer weighs, adds or averages: its numbers are bounded by chance alone. */
+  get endsInWeights(): boolean {
+    return WEIGHING.has(this.model.layer(this.last).kind);
+  }
+
+  /** One row for each image. */
+  private rows(output: Tensor, images: number): Tensor {
+    if (output.rank === 2 && output.shape[0] === images) return output;
+    const [n, classes = 1, ...rest] = output.shape;
+    if (n !== images || rest.some((extent) => extent !== 1))
+      throw new ShapeError(
+        `onnx: the model's last layer ${this.last} has shape [${output.shape}], expected one number a class: [N, classes]`,
+      );
+    const flat = output.reshape([n, classes]);
+    output.dispose();
+    return flat;
+  }
+
+  layerNames(): string[] {
+    return [...this.names];
+  }
+
+  layer(name: string): Module {
+    return this.model.layer(name);
+  }
+
+  activations(x: Tensor, names: readonly string[]): Record<string, Tensor> {
+    return this.batched(x, names, (feed) => this.model.activations(feed, names));
+  }
+
+  featureLayer(name: string): string {
+    const feature = this.model.featureLayer(name);
+    return this.names.includes(feature) ? feature : name;
+  }
+
+  receptiveField(name: string): ReceptiveField {
+    return this.model.receptiveField(name);
+  }
+
+  summarize(input: Shape): LayerSummary[] {
+    const own = new Set(this.names);
+    const [n, c, h, w] = input;
+    return this.model.summarize(this.layout === 'nhwc' ? [n, h, w, c] : input).filter(({ name }) => own.has(name));
+  }
+
+  override outputShape(input: Shape): Shape {
+    const last = this.summarize(input).at(-1)!.outputShape;
+    return last.slice(0, 2);
+  }
+
+  /** Runs images in batches that the model takes, and joins what comes out along the first axis. */
+  private batched(x: Tensor, names: readonly string[], run: (feed: Tensor) => Record<string, Tensor>): Record<string, Tensor> {
+    const { batch } = this;
+    if (names.length === 0) return {};
+    return scope(() => {
+      const feed = this.ordered(x);
+      const [n, ...rest] = feed.shape;
+      if (batch === null || n === 0) return run(feed);
+      const parts: Record<string, Tensor>[] = [];
+      for (let start = 0; start < n; start += batch) {
+        const end = Math.min(start + batch, n);
+        const part = slice(feed, [start, 0, 0, 0], [end, ...rest]);
+        const results = run(end - start === batch ? part : filled(part, batch));
+        parts.push(Object.fromEntries(names.map((name) => [name, rowsOf(results[name], batch, end - start, name)])));
+      }
+      if (parts.length === 1) return parts[0];
+      return Object.fromEntries(
+        names.map((name) => [
+          name,
+          concat(
+            parts.map((part) => part[name]),
+            0,
+          ),
+        ]),
+      );
+    });
+  }
+
+  /** The image as the model wants it. A gradient arrives as RGB and [N, C, H, W] again. */
+  private ordered(x: Tensor): Tensor {
+    const [n, channels, height, width] = x.shape;
+    let feed = x;
+    if (this.options.channelOrder === 'bgr') {
+      const planes = Array.from({ length: channels }, (_, c) => slice(x, [0, c, 0, 0], [n, c + 1, height, width]));
+      feed = concat(planes.reverse(), 1);
+    }
+    return this.layout === 'nhwc' ? permute(feed, [0, 2, 3, 1]) : feed;
+  }
+}
+
+/** Outputs of a model that could be class scores, with their numbers for each image. */
+export function classOutputs(model: OnnxModel): readonly OutputCandidate[] {
+  checkArgument(
+    'classOutputs',
+    'the model',
+    model,
+    objectWith('an OnnxModel, such as await loadOnnx(bytes)', { layerNames: func, activations: func }),
+  );
+  checkInput(model);
+  const batch = ownBatch(model);
+  return outputCandidates(model, viewOf(model, batch), batch);
+}
+
+/** The batch that a model says it takes, else 1. */
+function ownBatch({ inputs: [{ shape }] }: OnnxModel): number {
+  return typeof shape?.[0] === 'number' ? Math.max(1, shape[0]) : 1;
+}
+
+/** Operators that raw scores come from. */
+const WEIGHING = new Set([
+  ...[
+    'Gemm',
+    'MatMul',
+    'Conv',
+    'Add',
+    'BatchNormalization',
+    'Relu',
+    'GlobalAveragePool',
+    'AveragePool',
+    'ReduceMean',
+    'Flatten',
+    'Reshape',
+  ],
+  ...['Squeeze', 'MaxPool', 'GlobalMaxPool', 'Concat'],
+]);
+
+/** The last image repeated until the batch is full. */
+function filled(part: Tensor, batch: number): Tensor {
+  const [n, ...rest] = part.shape;
+  const last = slice(part, [n - 1, 0, 0, 0], [n, ...rest]);
+  return concat([part, ...new Array<Tensor>(batch - n).fill(last)], 0);
+}
+
+/** The rows of a batch's images; a batch of one may have lost its axis. */
+function rowsOf(result: Tensor, batch: number, images: number, name: string): Tensor {
+  const { shape } = result;
+  if (batch === 1) return shape[0] === 1 ? result : result.reshape([1, ...shape]);
+  if (shape[0] !== batch) throw new ShapeError(`onnx: layer ${name} gives shape [${shape}] for a batch of ${batch} images`);
+  return images === batch ? result : slice(result, [0, ...shape.slice(1).map(() => 0)], [images, ...shape.slice(1)]);
+}
+
+function checkInput(model: OnnxModel): void {
+  const [input] = model.inputs;
+  if (model.inputs.length !== 1 || (input.shape && input.shape.length !== 4))
+    throw new OnnxError(
+      `onnx: a classifier takes one input [N, C, H, W]; this model has ${model.inputs.map(({ name, shape }) => `${name} [${shape ?? '…'}]`).join(', ') || 'none'}`,
+    );
+  if (!isFloat(input.type) && !model.isOnlyCast(input.name))
+    throw new UnsupportedError(
+      `onnx: input ${quote(input.name)} is ${input.type} and is used as whole numbers; supported are inputs of whole numbers that the model casts to floating-point numbers first`,
+    );
+}
+
+const isChannels = (extent: unknown): boolean => extent === 1 || extent === 3;
+
+function layoutOf({ inputs: [{ shape }] }: OnnxModel): 'nchw' | 'nhwc' {
+  return shape && isChannels(shape[3]) && !isChannels(shape[1]) ? 'nhwc' : 'nchw';
+}
+
+/** The side that shapes are asked for where the model leaves it open. */
+const SIDE = 224;
+
+function viewOf(model: OnnxModel, batch: number): GraphView {
+  const shape = filledShape(model.inputs[0], batch, SIDE, true);
+  const shapes = shape ? model.shapesFor(shape) : () => undefined;
+  return { maker: (name) => model.maker(name), constant: (name) => model.constant(name), shape: shapes };
+}
+
+/** The batch that the model is written for, where one more image does not give one more row. */
+function batchOf(model: OnnxModel, output: string, own: number, view: GraphView): number | null {
+  if (model.batch !== null) return model.batch;
+  const single = view.shape(output);
+  if (!single) return null;
+  const more = viewOf(model, own + 1).shape(output);
+  const grows = more && single[0] === own && more[0] === own + 1 && more.slice(1).join() === single.slice(1).join();
+  return grows ? null : own;
+}
+
+/** The value that is the last layer's, and what makes it probabilities. */
+function readingOf(scores: Scores, ending: Ending, output: string): { value: string; transform: Transform } {
+  const exclusive = ending.kind === 'softmax' || ending.kind === 'log-softmax';
+  switch (scores) {
+    case 'softmax':
+      return exclusive ? { value: ending.scores, transform: 'softmax' } : { value: output, transform: 'none' };
+    case 'log-softmax':
+      return { value: exclusive ? ending.scores : output, transform: 'softmax' };
+    case 'sigmoid':
+      if (ending.kind !== 'sigmoid') return { value: output, transform: 'none' };
+      return { value: ending.scores, transform: ending.applied ? 'none' : 'sigmoid' };
+    case 'none':
+      return { value: ending.kind === 'none' ? ending.scores : output, transform: 'softmax' };
+    default:
+      return { value: ending.kind === 'none' ? ending.scores : output, transform: 'sigmoid' };
+  }
+}

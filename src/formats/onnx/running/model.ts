@@ -1,0 +1,460 @@
+/**
+ * A model read from ONNX: it runs, learns, and can be looked into like any other network here.
+ *
+ * The graph is computed node by node on the backend that its parameters live on. What nobody needs any more is freed at
+ * once; shapes and indices are computed on the host; a ReLU right behind a convolution runs in its kernel.
+ *
+ * Signals go down it by the gradient of each operator, but for the three that the rules name: Relu (and a Clip from 0 on, which
+ * is a bounded one), LRN, and MaxPool's shared switches. So batch normalisation scales by scale / √(variance + epsilon),
+ * average pooling spreads evenly over its window, a sum hands the signal to all its operands, a concatenation splits it.
+ */
+import {
+  countParameters,
+  type LayeredModel,
+  type LayerSummary,
+  Module,
+  parameter,
+  type Reach,
+  type ReceptiveField,
+} from '../../../nn/index.js';
+import { unknownLayer } from '../../../nn/rules.js';
+import { inLayer } from '../../../tensor/graph/spans.js';
+import {
+  type Backend,
+  BackendError,
+  type DType,
+  DTypeError,
+  defaultBackend,
+  fromHost,
+  noGrad,
+  reshape,
+  type Shape,
+  ShapeError,
+  scope,
+  sizeOf,
+  Tensor,
+  ValueError,
+  zeros,
+} from '../../../tensor/index.js';
+import { isFloat } from '../decoding/element_types.js';
+import { HostBudget, HostValue, isHost, toTensor, type Value } from '../decoding/host_value.js';
+import { OnnxError } from '../errors.js';
+import type { Graph } from '../graph/graph.js';
+import { type Node, neededFor, type ValueInfo } from '../graph/nodes.js';
+import { ShapePass } from '../graph/shape_pass.js';
+import { Call } from '../operator.js';
+import { receptiveFields } from './receptive_field.js';
+
+/** Operators that a feature map passes through on the way from its convolution to its ReLU. */
+const BETWEEN = ['BatchNormalization', 'Add', 'Identity'];
+const FEATURES = ['Conv', 'ConvTranspose', 'Gemm', 'MatMul', 'BatchNormalization'];
+
+export class OnnxModel extends Module implements LayeredModel {
+  private readonly graph: Omit<Graph, 'constants'>;
+  private readonly learned = new Map<string, Tensor>();
+  private readonly fixed = new Map<string, HostValue>();
+  /** Small constants that have been made tensors. */
+  private readonly constants = new Map<HostValue, Tensor | null>();
+  private readonly byName: ReadonlyMap<string, Node>;
+  private readonly outputNames: ReadonlySet<string>;
+  private makers: ReadonlyMap<string, Node> | undefined;
+  private readonly fields: ReadonlyMap<string, ReceptiveField>;
+
+  /** @internal Use `loadOnnx`. Uploads the weights one by one, so that besides the file's bytes there is one copy of them. */
+  constructor(
+    { constants, ...graph }: Graph,
+    private backend: Backend,
+  ) {
+    super();
+    this.graph = graph;
+    this.training = false;
+    this.byName = new Map(graph.nodes.map((node) => [node.name, node]));
+    this.outputNames = new Set(graph.outputs.map(({ name }) => name));
+    this.fields = receptiveFields({ ...graph, constants });
+    this.readWeights(constants);
+  }
+
+  /** Uploads the weights one by one and keeps the small constants, so that the file's bytes can go. */
+  private readWeights(constants: Graph['constants']): void {
+    const weights = new Set(this.graph.parameters);
+    for (const [name, value] of constants) {
+      if (!weights.has(name)) {
+        const small = value.detached();
+        this.fixed.set(name, small);
+        this.constants.set(small, null);
+        continue;
+      }
+      const target = parameter(toTensor(value, this.backend, name));
+      // From here on the backend alone has the numbers.
+      void target.writable;
+      this.learned.set(name, target);
+    }
+  }
+
+  /** What `run` takes: names, ONNX types and shapes. */
+  get inputs(): readonly ValueInfo[] {
+    return this.graph.inputs;
+  }
+
+  /** What `run` gives. */
+  get outputs(): readonly ValueInfo[] {
+    return this.graph.outputs;
+  }
+
+  /** Strings by key that the file carries along. */
+  get metadata(): Readonly<Record<string, string>> {
+    return this.graph.metadata;
+  }
+
+  /**
+   * Computes the outputs. In evaluation mode (the default) nothing is recorded unless an input requires a gradient.
+   *
+   * @param feeds a tensor for each input, by name: float32 for all floating-point types, int32 for whole numbers, uint8 for bool
+   * @returns tensors by output name, the caller's to dispose; whole numbers are int32, bool is uint8, double is float64
+   * @throws ValueError for names that are missing or unknown, DTypeError and ShapeError naming the node
+   */
+  async run(feeds: Readonly<Record<string, Tensor>>): Promise<Record<string, Tensor>> {
+    const known = new Set(this.inputs.map(({ name }) => name));
+    const unknown = Object.keys(feeds).find((name) => !known.has(name));
+    if (unknown !== undefined) throw new ValueError(`run: there is no input '${unknown}'; the inputs are ${this.inputNames()}`);
+    const values = new Map<string, Value>();
+    for (const info of this.inputs) {
+      const given = feeds[info.name];
+      if (!given) throw new ValueError(`run: input '${info.name}' is missing; the inputs are ${this.inputNames()}`);
+      values.set(info.name, await this.accept(info, given));
+    }
+    const record = this.training || Object.values(feeds).some((feed) => feed.requiresGrad);
+    const names = this.outputs.map(({ name }) => name);
+    const compute = () => this.compute(values, names);
+    return record ? compute() : noGrad(compute);
+  }
+
+  /** For models of one input: the first output. Recorded as the forward pass of any module. */
+  forward(x: Tensor): Tensor {
+    const [output] = this.outputs;
+    if (!output) throw new OnnxError('onnx: the model has no output');
+    return this.compute(this.single(x), [output.name])[output.name];
+  }
+
+  override outputShape(input: Shape): Shape {
+    return noGrad(() => [...this.forward(zeros(input, { backend: this.backend })).shape]);
+  }
+
+  // Looking inside ------------------------------------------------------------------------------
+
+  /** Nodes through which the image's numbers flow, in the order of computation; shape arithmetic is left out. */
+  layerNames(): string[] {
+    return this.graph.nodes.filter((node) => this.fields.has(firstOutput(node))).map(({ name }) => name);
+  }
+
+  layer(name: string): Module {
+    const node = this.node(name);
+    return new OnnxLayer(node, this.learned, (x) => {
+      // A node where several signals meet gets the same one on all sides.
+      const given = node.inputs.map((input): [string, Value] => [input, this.learned.get(input) ?? this.fixed.get(input) ?? x]);
+      return this.runNode(node, new Map(given), false);
+    });
+  }
+
+  activations(x: Tensor, names: readonly string[]): Record<string, Tensor> {
+    if (names.length === 0) return {};
+    const outputs = names.map((name) => firstOutput(this.node(name)));
+    const results = this.values(x, outputs);
+    return Object.fromEntries(names.map((name, i) => [name, results[outputs[i]]]));
+  }
+
+  /** @internal Values of the graph by their own names. */
+  values(x: Tensor, names: readonly string[]): Record<string, Tensor> {
+    return this.compute(this.single(x), names);
+  }
+
+  /** @internal In the order of computation. */
+  get nodes(): readonly Node[] {
+    return this.graph.nodes;
+  }
+
+  /** The ReLU behind a convolution or matrix product, also behind a bias or batch normalisation between them; else the layer itself. */
+  featureLayer(name: string): string {
+    const first = this.node(name);
+    if (!FEATURES.includes(first.type)) return name;
+    for (let node = first; ; ) {
+      const following = this.graph.consumers.get(firstOutput(node)) ?? [];
+      if (following.length !== 1) return name;
+      [node] = following;
+      if (node.type === 'Relu' || node.type === 'Clip') return node.name;
+      // A sum with another signal is a new feature map; one with a constant is a bias.
+      if (!BETWEEN.includes(node.type) || node.inputs.filter((input) => this.fields.has(input)).length > 1) return name;
+    }
+  }
+
+  receptiveField(name: string): ReceptiveField {
+    return this.fields.get(firstOutput(this.node(name))) ?? null;
+  }
+
+  /** By running it once on zeros: shapes in a graph follow from shapes that arrive. */
+  summarize(input: Shape): LayerSummary[] {
+    const names = this.layerNames();
+    const outputs = noGrad(() => this.activations(zeros(input, { backend: this.backend }), names));
+    return names.map((name) => {
+      const layer = this.layer(name);
+      const { shape } = outputs[name];
+      outputs[name].dispose();
+      return {
+        name,
+        kind: layer.kind,
+        outputShape: shape,
+        parameters: countParameters(layer),
+        multiplyAdds: multiplyAdds(layer, shape),
+        activationBytes: 4 * sizeOf(shape),
+        receptiveField: this.receptiveField(name),
+      };
+    });
+  }
+
+  /** @internal The node that computes a value. */
+  maker(name: string): Node | undefined {
+    this.makers ??= new Map(this.graph.nodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)));
+    return this.makers.get(name);
+  }
+
+  /** @internal A constant that is not learned. */
+  constant(name: string): HostValue | undefined {
+    return this.fixed.get(name);
+  }
+
+  /** @internal Nodes that take a value in. */
+  consumersOf(name: string): readonly Node[] {
+    return this.graph.consumers.get(name) ?? [];
+  }
+
+  /** @internal The only batch that the graph computes right; null where any will do. */
+  get batch(): number | null {
+    return this.graph.batch;
+  }
+
+  /** @internal Shapes of the graph's values for an input of this shape; undefined for those that depend on the numbers in it. */
+  shapesFor(input: Shape): (name: string) => Shape | undefined {
+    const weights = new Map([...this.learned].map(([name, { shape }]) => [name, shape]));
+    const pass = new ShapePass(this.fixed, this.inputs, new Map([[this.inputs[0]?.name ?? '', input]]), weights);
+    for (const node of this.graph.nodes) pass.run(node);
+    return (name) => pass.shape(name);
+  }
+
+  // Parameters ----------------------------------------------------------------------------------
+
+  override namedParameters(): [string, Tensor][] {
+    return [...this.learned];
+  }
+
+  override to(where: { backend?: Backend; dtype?: DType }): this {
+    this.backend = where.backend ?? defaultBackend();
+    for (const [name, value] of this.learned) {
+      const data = value.dataSync();
+      const dtype = where.dtype ?? value.dtype;
+      const copy = dtype === 'float64' ? Float64Array.from(data) : Float32Array.from(data);
+      this.learned.set(name, parameter(fromHost(copy, value.shape, { backend: this.backend })));
+      value.dispose();
+    }
+    this.dropConstants();
+    return this;
+  }
+
+  override dispose(): void {
+    super.dispose();
+    this.dropConstants();
+  }
+
+  private dropConstants(): void {
+    for (const [value, made] of this.constants) {
+      made?.dispose();
+      this.constants.set(value, null);
+    }
+  }
+
+  // Computing -----------------------------------------------------------------------------------
+
+  private inputNames(): string {
+    return this.inputs.map(({ name, type, shape }) => `'${name}' (${type} [${shape?.map((extent) => extent ?? '?') ?? '…'}])`).join(', ');
+  }
+
+  private single(x: Tensor): Map<string, Value> {
+    if (this.inputs.length !== 1) throw new ValueError(`this model has ${this.inputs.length} inputs, ${this.inputNames()}: use run()`);
+    const [info] = this.inputs;
+    const pixels = this.takesPixels(x);
+    this.check(pixels ? { ...info, type: 'float32' } : info, x);
+    return new Map([[info.name, pixels || isFloat(info.type) ? x : new HostValue(info.type, x.shape, x.dataSync())]]);
+  }
+
+  /**
+   * Whether whole numbers are wanted and a floating-point image is given, which the graph casts anyway. It is used as it is, so that
+   * gradients reach the image.
+   */
+  private takesPixels({ dtype }: Tensor): boolean {
+    const [{ name, type }] = this.inputs;
+    return (dtype === 'float32' || dtype === 'float64') && !isFloat(type) && this.isOnlyCast(name);
+  }
+
+  /** @internal Whether a value is used by casts to floating-point numbers alone, also behind a change of its shape. */
+  isOnlyCast(name: string): boolean {
+    const waiting = [name];
+    for (let at = waiting.pop(); at !== undefined; at = waiting.pop()) {
+      if (this.outputNames.has(at)) return false;
+      for (const { type, attributes, inputs, outputs } of this.consumersOf(at)) {
+        if (type === 'Cast' && [1, 10, 11, 16].includes(attributes.int('to', 0))) continue;
+        if (!['Identity', 'Transpose', 'Reshape', 'Squeeze', 'Unsqueeze', 'Shape'].includes(type) || inputs[0] !== at) return false;
+        if (type !== 'Shape') waiting.push(outputs[0]);
+      }
+    }
+    return true;
+  }
+
+  /** An input as the graph wants it: floating-point numbers as tensors, everything else on the host. */
+  private async accept(info: ValueInfo, given: Tensor): Promise<Value> {
+    this.check(info, given);
+    if (isFloat(info.type) && info.type !== 'float64') return given;
+    return new HostValue(info.type, given.shape, await given.data());
+  }
+
+  private check({ name, type, shape }: ValueInfo, given: Tensor): void {
+    const float = given.dtype === 'float32' || given.dtype === 'float64';
+    if (float !== isFloat(type))
+      throw new DTypeError(
+        `input '${name}' is ${given.dtype}, expected ${isFloat(type) ? 'float32' : type === 'bool' ? 'uint8' : 'int32'} for ${type}`,
+      );
+    if (given.backend !== this.backend)
+      throw new BackendError(
+        `input '${name}' lives on the ${given.backend.name} backend, the model on ${this.backend.name}; move one of them`,
+      );
+    if (shape && shape.length !== given.rank)
+      throw new ShapeError(`input '${name}' has shape [${given.shape}], expected [${shape.map((extent) => extent ?? '?')}]`);
+  }
+
+  private node(name: string): Node {
+    const node = this.byName.get(name);
+    if (node) return node;
+    throw new ValueError(unknownLayer(name, this.layerNames()));
+  }
+
+  /** Computes the named values from the inputs, and nothing that they do not need. */
+  private compute(feeds: ReadonlyMap<string, Value>, wanted: readonly string[]): Record<string, Tensor> {
+    return scope(() => {
+      const plan = neededFor(wanted, this.graph.nodes);
+      const budget = new HostBudget();
+      const hold = (name: string, value: Value): void => {
+        values.set(name, value);
+        if (isHost(value)) budget.hold(value);
+      };
+      const values = new Map<string, Value>([...this.fixed, ...this.learned, ...feeds]);
+      const given = new Set(values.values());
+      const uses = new Map<string, number>();
+      for (const { inputs } of plan) for (const name of inputs) uses.set(name, (uses.get(name) ?? 0) + 1);
+      const held = new Set(wanted);
+      const skipped = new Set<Node>();
+      for (const node of plan) {
+        if (!skipped.has(node)) {
+          const relu = this.fusableRelu(node, held);
+          const results = budget.during(() => this.runNode(node, values, relu !== null));
+          if (relu) {
+            skipped.add(relu);
+            hold(relu.outputs[0], results[0]!);
+          } else {
+            for (const [i, name] of node.outputs.entries()) {
+              const result = results[i];
+              if (name !== '' && result) hold(name, result);
+            }
+          }
+        }
+        for (const name of node.inputs) {
+          const left = uses.get(name)! - 1;
+          uses.set(name, left);
+          const value = values.get(name);
+          if (left > 0 || held.has(name) || !value || given.has(value)) continue;
+          if (value instanceof Tensor) value.free('the next node');
+          else budget.release(value);
+          values.delete(name);
+        }
+      }
+      return Object.fromEntries(wanted.map((name) => [name, this.asOutput(name, values.get(name), given)]));
+    });
+  }
+
+  private asOutput(name: string, value: Value | undefined, given: ReadonlySet<Value>): Tensor {
+    if (!value) throw new OnnxError(`onnx: ${JSON.stringify(name)} is an optional output that its node did not compute`);
+    if (isHost(value)) return toTensor(value, this.backend, `output ${JSON.stringify(name)}`);
+    // An input or a weight that is an output too: one more tensor over its numbers, so that disposing of it hurts nobody.
+    return given.has(value) ? reshape(value, value.shape) : value;
+  }
+
+  /** The ReLU that can run in this node's kernel: the only one who wants its output. */
+  private fusableRelu(node: Node, held: ReadonlySet<string>): Node | null {
+    if (!node.operator.fusesRelu || held.has(node.outputs[0])) return null;
+    const following = this.graph.consumers.get(node.outputs[0]) ?? [];
+    const [only] = following;
+    if (following.length !== 1 || only.type !== 'Relu' || this.outputNames.has(node.outputs[0])) return null;
+    return only;
+  }
+
+  private runNode(node: Node, values: ReadonlyMap<string, Value>, relu: boolean): readonly (Value | null)[] {
+    const inputs = node.inputs.map((name) => (name === '' ? undefined : onHostUnlessFloat(values.get(name))));
+    const call = new Call({ node, inputs, backend: this.backend, training: this.training, relu, constants: this.constants });
+    try {
+      return inLayer(node.name, () => scope(() => node.operator.run(call)));
+    } catch (error) {
+      throw naming(node, error);
+    }
+  }
+}
+
+/** Of the operators that filter or weigh; the others' are not worth counting. */
+function multiplyAdds(layer: Module, output: Shape): number {
+  const weights = layer.parameters()[0];
+  if (layer.kind === 'Conv') return sizeOf(output) * (weights.size / weights.shape[0]);
+  if (layer.kind === 'Gemm' || layer.kind === 'MatMul') return weights ? sizeOf(output) * (weights.size / (output.at(-1) ?? 1)) : 0;
+  return 0;
+}
+
+/** The first names of a list that may be long. */
+const firstOutput = (node: Node): string => node.outputs.find((name) => name !== '')!;
+
+/** Whole numbers that a kernel wrote are looked at on the host. */
+function onHostUnlessFloat(value: Value | undefined): Value | undefined {
+  if (!(value instanceof Tensor) || value.dtype === 'float32' || value.dtype === 'float64') return value;
+  return new HostValue(value.dtype, value.shape, value.dataSync());
+}
+
+/** Puts the node in front of what was wrong in it. */
+function naming(node: Node, error: unknown): unknown {
+  const message = (inner: Error) => `onnx: node ${JSON.stringify(node.name)} (${node.type}): ${inner.message}`;
+  for (const Kind of [ShapeError, DTypeError, ValueError]) if (error instanceof Kind) return new Kind(message(error), { cause: error });
+  return error;
+}
+
+/** A node seen as a layer: its operator, its own parameters, what it sees. */
+class OnnxLayer extends Module {
+  constructor(
+    private readonly node: Node,
+    private readonly learned: ReadonlyMap<string, Tensor>,
+    private readonly compute: (x: Tensor) => readonly (Value | null)[],
+  ) {
+    super();
+  }
+
+  override get kind(): string {
+    return this.node.type;
+  }
+
+  forward(x: Tensor): Tensor {
+    const [y] = this.compute(x);
+    if (!(y instanceof Tensor)) throw new OnnxError(`onnx: node ${JSON.stringify(this.node.name)} (${this.node.type}) gives no tensor`);
+    return y;
+  }
+
+  override namedParameters(): [string, Tensor][] {
+    return this.node.inputs.filter((name) => this.learned.has(name)).map((name) => [name, this.learned.get(name)!]);
+  }
+
+  override reach(): Reach {
+    const { reach = 'global' } = this.node.operator;
+    return typeof reach === 'function' ? reach(this.node.attributes, this.learned.get(this.node.inputs[1] ?? '')?.shape) : reach;
+  }
+}

@@ -1,0 +1,53 @@
+/** Numbers and names in words that anybody can read. */
+import type { Dataset } from '../../data/dataset.js';
+import { mostFrequent } from '../findings.js';
+
+/** 0.0123 → `1.2 %`; 0.954 → `95 %`. */
+export function percent(fraction: number): string {
+  const value = 100 * fraction;
+  if (value === 0) return '0\u00a0%';
+  return `${value < 9.95 ? value.toFixed(1) : value.toFixed(0)}\u00a0%`;
+}
+
+/** 12345 → `12,345`. */
+export const count = (n: number): string => n.toLocaleString('en-US');
+
+/** `alarm-clock` → `alarm clock`. */
+export const className = (name: string): string => name.replace(/[-_]+/g, ' ').trim();
+
+/** `1 map`, `2 maps`. */
+export const plural = (n: number, one: string, many = `${one}s`): string => `${count(n)} ${n === 1 ? one : many}`;
+
+/** 75 → `1 min 15 s`. */
+export function duration(seconds: number): string {
+  const s = Math.round(seconds);
+  if (s < 60) return `${s} s`;
+  return s < 3600 ? `${Math.floor(s / 60)} min ${s % 60} s` : `${Math.floor(s / 3600)} h ${Math.round((s % 3600) / 60)} min`;
+}
+
+/** `a, b and c`. */
+export const list = (words: readonly string[]): string =>
+  words.length < 2 ? words.join() : `${words.slice(0, -1).join(', ')} and ${words[words.length - 1]}`;
+
+/** Which classes a few images come from: `9 of 9 frog`; `5 of 9 frog, also panda and pizza`; `from 7 classes`. */
+export function composition(labels: readonly number[], classes: readonly string[]): string {
+  const [label, times] = mostFrequent(labels);
+  const others = [...new Set(labels)].filter((other) => other !== label);
+  if (2 * times <= labels.length) return `from ${others.length + 1} classes`;
+  const head = `${times} of ${labels.length} ${className(classes[label])}`;
+  return others.length === 0 ? head : `${head}, also ${list(others.map((other) => className(classes[other])))}`;
+}
+
+/** What the images of a split are to the network, as the end of "on …". */
+export function splitInWords(dataset: Dataset, split: string): string {
+  if (dataset.name === 'scenes' && split === 'val') return 'photographs it never saw';
+  if (dataset.name === 'scenes' && split === 'unseen-style') return 'a drawing style it never saw, over such photographs';
+  return split === 'val' ? 'images it never saw' : `the images of “${split}”`;
+}
+
+/** A heading for a split in a table. */
+export function splitTitle(dataset: Dataset, split: string): string {
+  if (dataset.name === 'scenes' && split === 'val') return 'Unseen photographs';
+  if (dataset.name === 'scenes' && split === 'unseen-style') return 'Unseen drawing style';
+  return split === 'val' ? 'Unseen images' : split;
+}

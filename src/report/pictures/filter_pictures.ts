@@ -1,0 +1,35 @@
+/** A convolution's filters as small colour pictures: possible for the first layer alone, whose channels are the image's own. */
+import type { Image } from '../../data/dataset.js';
+import type { Tensor } from '../../tensor/index.js';
+import { signedPicture } from './pictures.js';
+
+export interface FilterPicture {
+  picture: Image;
+  /** Root of the mean square of the weights. */
+  rms: number;
+}
+
+/**
+ * A picture each, scaled by its own largest weight; null where the channels are no colours.
+ *
+ * @param weight [maps, channels, height, width]
+ */
+export async function filterPictures(weight: Tensor): Promise<FilterPicture[] | null> {
+  const [maps, channels, height, width] = weight.shape;
+  if (channels !== 1 && channels !== 3) return null;
+  const weights = Float32Array.from(await weight.data());
+  const size = channels * height * width;
+  return Array.from({ length: maps }, (_, map) => {
+    const own = weights.subarray(map * size, (map + 1) * size);
+    const strongest = own.reduce((max, value) => Math.max(max, Math.abs(value)), 0);
+    const rms = Math.sqrt(own.reduce((sum, value) => sum + value * value, 0) / size);
+    return { picture: signedPicture(own, [channels, height, width], strongest), rms };
+  });
+}
+
+/** Columns for so many pictures: twice as wide as high, with full rows where that is near. */
+export function columnsFor(count: number): number {
+  const ideal = Math.ceil(Math.sqrt(2 * count));
+  const around = Array.from({ length: ideal }, (_, i) => ideal + (i % 2 === 0 ? i / 2 : -(i + 1) / 2));
+  return around.find((columns) => columns > ideal / 2 && columns < 1.6 * ideal && count % columns === 0) ?? ideal;
+}

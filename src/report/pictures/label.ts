@@ -1,0 +1,45 @@
+/** Numbers as pixels, for pictures that must tell by themselves which map they show: a 3 × 5 pixel font of digits. */
+import type { Image } from '../../data/dataset.js';
+import { blank, enlarge } from './pictures.js';
+
+const ROWS = 5;
+
+/** Five rows a glyph, `#` is ink. */
+const GLYPHS: Record<string, string> = {
+  '0': '### #.# #.# #.# ###',
+  '1': '.#. ##. .#. .#. ###',
+  '2': '### ..# ### #.. ###',
+  '3': '### ..# ### ..# ###',
+  '4': '#.# #.# ### ..# ..#',
+  '5': '### #.. ### ..# ###',
+  '6': '### #.. ### #.# ###',
+  '7': '### ..# ..# .#. .#.',
+  '8': '### #.# ### #.# ###',
+  '9': '### #.# ### ..# ###',
+  '.': '. . . . #',
+  '-': '... ... ### ... ...',
+  '+': '... .#. ### .#. ...',
+  e: '... .#. #.# ##. .##',
+  ' ': '.. .. .. .. ..',
+};
+
+/** Digits, points, signs and blanks as a picture, ink on a ground; other characters are left out. */
+export function label(text: string, options: { scale?: number; ink?: number; ground?: number } = {}): Image {
+  const { scale = 2, ink = 40, ground = 255 } = options;
+  const glyphs = [...text].flatMap((char) => (GLYPHS[char] ? [GLYPHS[char].split(' ')] : []));
+  const width = Math.max(
+    1,
+    glyphs.reduce((sum, rows) => sum + rows[0].length + 1, -1),
+  );
+  const picture = blank(width, ROWS, ground);
+  let left = 0;
+  for (const rows of glyphs) {
+    rows.forEach((row, y) => {
+      [...row].forEach((pixel, x) => {
+        if (pixel === '#') picture.data.fill(ink, (y * width + left + x) * 3, (y * width + left + x + 1) * 3);
+      });
+    });
+    left += rows[0].length + 1;
+  }
+  return enlarge(picture, scale);
+}

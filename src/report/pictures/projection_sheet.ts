@@ -1,0 +1,96 @@
+/** One picture of several projections of one image: the image, and for each map its projection beside the patch it comes from. */
+import { arrayOf, checkFields, integer, numeric, objectWith, type RulesFor, rule } from '../../backend/validate.js';
+import type { Image } from '../../data/dataset.js';
+import { image as imageRule } from '../../data/rules.js';
+import { ShapeError } from '../../tensor/index.js';
+import { label } from './label.js';
+import {
+  type Box,
+  below,
+  blank,
+  boxRule,
+  contactSheet,
+  cropPicture,
+  cropPlanes,
+  enlarge,
+  inColour,
+  paste,
+  signedPicture,
+  windowAround,
+} from './pictures.js';
+
+export interface SheetProjection {
+  map: number;
+  /** The activation that was projected. */
+  value: number;
+  /** What of the image it sees: [y0, x0, y1, x1]. */
+  patch: Box;
+  /** [C, H, W], the size of the image. */
+  projection: Float32Array;
+}
+
+export interface ProjectionSheetInput {
+  /** As the network saw it: [H, W, C]. */
+  image: Image;
+  projections: readonly SheetProjection[];
+  /** [height, width] that all crops have. */
+  field: readonly [number, number];
+  /** Projections in a row. Default 3. */
+  columns?: number;
+}
+
+/** Pixels that a crop is enlarged to, about. */
+const SIDE = 128;
+const GAP = 12;
+const PAPER = 255;
+
+const INPUT: RulesFor<ProjectionSheetInput> = {
+  image: imageRule,
+  projections: arrayOf(
+    objectWith('a projection { map, value, patch, projection }', {
+      map: integer(),
+      value: numeric,
+      patch: boxRule,
+      projection: rule('a Float32Array', (value) => value instanceof Float32Array),
+    }),
+    1,
+  ),
+  field: arrayOf(integer(1), 2, 2),
+  columns: integer(1),
+};
+
+/**
+ * The image at the left, pairs of projection and patch beside it; under each pair the number of the map and its activation.
+ * Contrast is stretched for each projection: see `signedPicture`.
+ */
+export function projectionSheet(input: ProjectionSheetInput): Image {
+  checkFields('projectionSheet', input, INPUT, ['image', 'projections', 'field']);
+  const size = input.image.data.length;
+  for (const { projection } of input.projections)
+    if (projection.length !== size)
+      throw new ShapeError(`projectionSheet: a projection has ${projection.length} numbers, the image has ${size}`);
+  return drawSheet(input);
+}
+
+function drawSheet({ image, projections, field, columns = 3 }: ProjectionSheetInput): Image {
+  const { width, height, channels } = image;
+  const pairs = projections.map(({ map, value, patch, projection }) => {
+    const box = windowAround(patch, field, height, width);
+    const crop = cropPlanes(projection, [channels, height, width], box);
+    const pictures = [signedPicture(crop.values, crop.shape), cropPicture(image, box)].map(inColour);
+    const factor = enlargement(pictures[0]);
+    const pair = contactSheet(
+      pictures.map((picture) => enlarge(picture, factor)),
+      { columns: 2, gap: 2, background: PAPER },
+    );
+    return below(pair, label(`${map}  ${value.toPrecision(3)}`));
+  });
+  const whole = enlarge(inColour(image), enlargement(image));
+  const sheet = contactSheet(pairs, { columns: Math.min(columns, pairs.length), gap: GAP, background: PAPER });
+  const all = blank(whole.width + sheet.width + 3 * GAP, Math.max(whole.height, sheet.height) + 2 * GAP, PAPER);
+  paste(all, whole, GAP, GAP);
+  paste(all, sheet, GAP, whole.width + 2 * GAP);
+  return all;
+}
+
+const enlargement = ({ width, height }: Image): number => Math.max(1, Math.round(SIDE / Math.max(width, height)));

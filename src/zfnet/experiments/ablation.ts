@@ -1,0 +1,216 @@
+/**
+ * What the layers are good for (paper, section 5, Table 3): networks without some of them, or with other sizes, trained by the
+ * same recipe on the same images.
+ */
+import {
+  abortSignal,
+  arrayOf,
+  checkFields,
+  finite,
+  func,
+  integer,
+  isPlainObject,
+  objectWith,
+  oneOf,
+  positive,
+  type RulesFor,
+  rule,
+  text,
+} from '../../backend/validate.js';
+import type { Dataset } from '../../data/dataset.js';
+import { dataset as datasetRule } from '../../data/rules.js';
+import { sampleSubset } from '../../data/subset.js';
+import type { InitScheme } from '../../nn/index.js';
+import { ValueError } from '../../tensor/index.js';
+import { type Evaluation, evaluate } from '../evaluation/evaluate.js';
+import { type Architecture, architectureOf, PRESETS, type PresetName, type Variant, zfnet } from '../model/model.js';
+import { initScheme } from '../rules.js';
+import { openRun, type Run } from '../run/run.js';
+import { readConfig } from '../run/run_config.js';
+import { type RunStore, readText, writeText } from '../run/run_store.js';
+import { type TrainingListener, train } from '../training/train.js';
+import { type TrainingOptions, trainingOptions } from '../training/training_options.js';
+
+/** Errors that the paper publishes, in per cent: ImageNet 2012, training and validation. */
+export interface PublishedAblation {
+  train: number;
+  val1: number;
+  val5: number;
+}
+
+export interface Ablation {
+  /** For folders and options: `alexnet-without-fc7`. */
+  name: string;
+  /** In words. */
+  title: string;
+  preset: PresetName;
+  variant: Variant;
+  paper: PublishedAblation;
+}
+
+const paper = (train: number, val1: number, val5: number): PublishedAblation => ({ train, val1, val5 });
+const row = (name: string, title: string, preset: PresetName, variant: Variant, published: PublishedAblation): Ablation => ({
+  name,
+  title,
+  preset,
+  variant,
+  paper: published,
+});
+
+const WIDER = [96, 256, 512, 1024, 512];
+
+/** The rows of Table 3. The figures of the full networks are those of the paper's own training. */
+export const ABLATIONS: readonly Ablation[] = [
+  row('alexnet', 'AlexNet as the paper trained it', 'alexnet', {}, paper(35.1, 40.5, 18.1)),
+  row('alexnet-without-3-4', 'without layers 3 and 4', 'alexnet', { without: ['conv3', 'conv4'] }, paper(41.8, 45.4, 22.1)),
+  row('alexnet-without-7', 'without layer 7', 'alexnet', { without: ['fc7'] }, paper(27.4, 40.0, 18.4)),
+  row('alexnet-without-6-7', 'without layers 6 and 7', 'alexnet', { without: ['fc6', 'fc7'] }, paper(27.4, 44.8, 22.4)),
+  row(
+    'alexnet-without-3-4-6-7',
+    'without layers 3, 4, 6 and 7',
+    'alexnet',
+    { without: ['conv3', 'conv4', 'fc6', 'fc7'] },
+    paper(71.1, 71.3, 50.1),
+  ),
+  row('alexnet-fc-2048', '2048 units in layers 6, 7', 'alexnet', { units: [2048, 2048] }, paper(40.3, 41.7, 18.8)),
+  row('alexnet-fc-8192', '8192 units in layers 6, 7', 'alexnet', { units: [8192, 8192] }, paper(26.8, 40.0, 18.1)),
+  row('zfnet', 'ZFNet', 'a', {}, paper(33.1, 38.4, 16.5)),
+  row('zfnet-fc-2048', '2048 units in layers 6, 7', 'a', { units: [2048, 2048] }, paper(38.2, 40.2, 17.6)),
+  row('zfnet-fc-8192', '8192 units in layers 6, 7', 'a', { units: [8192, 8192] }, paper(22.0, 38.8, 17.0)),
+  row('zfnet-maps', '512, 1024, 512 maps in layers 3, 4, 5', 'a', { maps: WIDER }, paper(18.8, 37.5, 16.0)),
+  row('zfnet-fc-8192-maps', '8192 units and 512, 1024, 512 maps', 'a', { units: [8192, 8192], maps: WIDER }, paper(10.0, 38.3, 16.9)),
+];
+
+export interface AblationRow {
+  name: string;
+  title: string;
+  preset: PresetName;
+  parameters: number;
+  epochs: number;
+  /** Of some training images, seen as test images are: centre crop, no dropout. The validation errors are of the same weights. */
+  trainTop1Error: number;
+  valTop1Error: number;
+  valTop5Error: number;
+  paper: PublishedAblation;
+}
+
+export interface AblationJob {
+  /** Default: all of `ABLATIONS`. */
+  ablations?: readonly Ablation[];
+  dataset: Dataset;
+  /** Of every network: what the variants share. */
+  network: { inputSize: number; width: number; dropout?: number; init?: InitScheme };
+  /** Of every training. */
+  training: Partial<TrainingOptions>;
+  /** Where a variant's run is kept; the same name gives the same place, so that a later call goes on there. */
+  store: (name: string) => RunStore;
+  /** At most so many training images for the error in training. Default 2000. */
+  trainExamples?: number;
+  onVariant?: (ablation: Ablation, at: number, total: number) => void;
+  /** Behind each variant: its row, and whether it was there already. */
+  onRow?: (row: AblationRow, found: boolean) => void | Promise<void>;
+  listener?: TrainingListener;
+  signal?: AbortSignal;
+}
+
+const anObject = rule('an object', isPlainObject);
+
+const JOB: RulesFor<AblationJob> = {
+  ablations: arrayOf(
+    objectWith('an ablation, such as those of ABLATIONS', { name: text, preset: oneOf(...Object.keys(PRESETS)), variant: anObject }),
+  ),
+  dataset: datasetRule,
+  network: anObject,
+  training: anObject,
+  store: func,
+  trainExamples: integer(1),
+  onVariant: func,
+  onRow: func,
+  listener: anObject,
+  signal: abortSignal,
+};
+
+const NETWORK: RulesFor<AblationJob['network']> = { inputSize: integer(1), width: positive, dropout: finite(0, 1), init: initScheme };
+
+/** What a variant came to, beside its run's files: with it nothing need be opened again. */
+const ROW = 'ablation.json';
+
+/**
+ * Trains the variants in turn. What an earlier call has finished is taken as it is, what it began is gone on with.
+ *
+ * @returns the rows that there are; fewer than the variants where the signal stopped it
+ * @throws StateError where a run of another recipe or of other data is in a variant's place
+ */
+export async function ablate(job: AblationJob): Promise<AblationRow[]> {
+  checkFields('ablate', job, JOB, ['dataset', 'network', 'training', 'store']);
+  checkFields('ablate: network', job.network, NETWORK, ['inputSize', 'width']);
+  trainingOptions(job.training);
+  const { ablations = ABLATIONS } = job;
+  const rows: AblationRow[] = [];
+  for (const [i, ablation] of ablations.entries()) {
+    if (job.signal?.aborted) break;
+    job.onVariant?.(ablation, i, ablations.length);
+    const store = job.store(ablation.name);
+    const found = await finishedRow(store, ablation, job);
+    const made = found ?? (await trainVariant(store, ablation, job));
+    if (!made) break;
+    rows.push(made);
+    await job.onRow?.(made, found !== null);
+  }
+  return rows;
+}
+
+/** The row of a run that is done, if it is the same network by the same recipe; what differs, `train` will say. */
+async function finishedRow(store: RunStore, ablation: Ablation, job: AblationJob): Promise<AblationRow | null> {
+  const text = await readText(store, ROW);
+  if (text === null) return null;
+  const row = JSON.parse(text) as AblationRow;
+  const config = await readConfig(store);
+  const wanted = [architectureFor(ablation, job), job.dataset.fingerprint, trainingOptions(job.training), row.epochs];
+  const there = [config?.architecture, config?.data.fingerprint, config?.training, config?.training.epochs];
+  return JSON.stringify(wanted) === JSON.stringify(there) ? { ...row, title: ablation.title, paper: ablation.paper } : null;
+}
+
+function architectureFor({ preset, variant }: Ablation, { network, dataset }: AblationJob): Architecture {
+  return architectureOf(preset, { ...network, ...variant, channels: dataset.channels, classes: dataset.classes.length });
+}
+
+async function trainVariant(store: RunStore, ablation: Ablation, job: AblationJob): Promise<AblationRow | null> {
+  const { dataset, network, training, signal, listener } = job;
+  const { name, title, preset, paper } = ablation;
+  const model = zfnet(preset, { ...architectureFor(ablation, job), init: network.init, seed: training.seed });
+  const parameters = model.parameters().reduce((sum, { size }) => sum + size, 0);
+  const resume = (await readConfig(store)) !== null;
+  try {
+    const result = await train({ ...listener, model, dataset, store, options: training, init: network.init, resume, signal });
+    if (result.status === 'stopped') return null;
+  } finally {
+    model.dispose();
+  }
+  const { train: known, val: unknown } = await errorsOf(await openRun(store), dataset, job);
+  const { epochs } = trainingOptions(training);
+  const row = {
+    name,
+    title,
+    preset,
+    parameters,
+    epochs,
+    trainTop1Error: known.top1Error,
+    valTop1Error: unknown.top1Error,
+    valTop5Error: unknown.top5Error,
+    paper,
+  };
+  await writeText(store, ROW, `${JSON.stringify(row)}\n`);
+  return row;
+}
+
+async function errorsOf(run: Run, dataset: Dataset, job: AblationJob): Promise<{ train: Evaluation; val: Evaluation }> {
+  const { train: known, val } = dataset.splits;
+  if (!val || val.length === 0) throw new ValueError(`ablate: ${dataset.name} has no validation images`);
+  const { trainExamples = 2000, signal } = job;
+  try {
+    return { train: await evaluate(run, sampleSubset(known, trainExamples), { signal }), val: await evaluate(run, val, { signal }) };
+  } finally {
+    run.model.dispose();
+  }
+}

@@ -1,0 +1,177 @@
+/** The outputs of layers as rows of numbers, one row an image: what linear classifiers are trained on to see what a layer knows. */
+
+import type { Matrix } from '../../analysis/matrix.js';
+import { abortSignal, arrayOf, checkArgument, checkOptions, func, integer, type RulesFor, text } from '../../backend/validate.js';
+import type { Split } from '../../data/dataset.js';
+import type { DataError } from '../../data/errors.js';
+import { readBatches } from '../../data/read_batches.js';
+import { split as splitRule } from '../../data/rules.js';
+import { yieldToEvents } from '../../data/turn.js';
+import { Conv2d, Dropout, Flatten, Linear, type Network, Sequential } from '../../nn/index.js';
+import { checkModel } from '../../nn/rules.js';
+import { fromHost, noGrad, type Shape } from '../../tensor/index.js';
+import type { Classifier } from '../evaluation/evaluate.js';
+import { preparedNetwork } from '../rules.js';
+
+/** A layer's features of some images. */
+export interface LayerFeatures {
+  matrix: Matrix;
+  /** Of the layer's output, without the batch: [C, H, W] or [F]. */
+  shape: Shape;
+  /** Where a feature map was averaged over blocks to bound the features: the grid that is left, [h, w]. */
+  grid?: readonly [number, number];
+}
+
+export interface Features {
+  layers: Record<string, LayerFeatures>;
+  /** Of the rows. */
+  labels: Int32Array;
+}
+
+export interface ExtractOptions {
+  /** At most so many features an image: larger feature maps are averaged over the blocks of a grid that is coarse enough. Default 2048. */
+  maxFeatures?: number;
+  /** Default 128. */
+  batchSize?: number;
+  onProgress?: (done: number, total: number) => void;
+  /** Called with examples that cannot be read, which are left out; without it the error is thrown. */
+  onBroken?: (error: DataError) => void;
+  signal?: AbortSignal;
+}
+
+/** A convolution or a linear layer by name, and the layer whose output is taken as its features. */
+export interface Stage {
+  name: string;
+  layer: string;
+}
+
+/**
+ * The stages of a network, from the pixels up: each convolution and each linear layer, with the ReLU, pooling and
+ * normalisation behind it where the layers stand in a row; but for the last one, whose outputs are the classes.
+ */
+export function stages(model: Network): Stage[] {
+  checkModel('stages', model);
+  const names = model.layerNames();
+  const isStage = (name: string) => {
+    const layer = model.layer(name);
+    return layer instanceof Conv2d || layer instanceof Linear || layer.kind === 'Conv' || layer.kind === 'Gemm';
+  };
+  return names
+    .filter(isStage)
+    .slice(0, -1)
+    .map((name) => ({ name, layer: model instanceof Sequential ? endOfStage(model, name) : model.featureLayer(name) }));
+}
+
+function endOfStage(model: Sequential, name: string): string {
+  const names = model.layerNames();
+  let end = names.indexOf(name);
+  const belongs = (next: string | undefined) => {
+    if (next === undefined) return false;
+    const layer = model.layer(next);
+    return layer.parameters().length === 0 && !(layer instanceof Dropout) && !(layer instanceof Flatten);
+  };
+  while (belongs(names[end + 1])) end++;
+  return names[end];
+}
+
+const OPTIONS: RulesFor<ExtractOptions> = {
+  maxFeatures: integer(1),
+  batchSize: integer(1),
+  onProgress: func,
+  onBroken: func,
+  signal: abortSignal,
+};
+
+/**
+ * What some layers make of the centre crops of a split, dropout off.
+ *
+ * @param layers names, as in `Stage.layer`
+ * @throws ValueError where there is no such layer
+ */
+export async function extractFeatures(
+  network: Pick<Classifier, 'model' | 'preprocess'>,
+  split: Split,
+  layers: readonly string[],
+  options: ExtractOptions = {},
+): Promise<Features> {
+  checkArgument('extractFeatures', 'the network', network, preparedNetwork);
+  checkArgument('extractFeatures', 'split', split, splitRule);
+  checkArgument('extractFeatures', 'layers', layers, arrayOf(text));
+  checkOptions('extractFeatures', options, OPTIONS);
+  const { model, preprocess } = network;
+  for (const layer of layers) model.layer(layer);
+  const { batchSize = 128, maxFeatures = 2048, onBroken, onProgress, signal } = options;
+  const { inputSize, channels } = preprocess.options;
+  const order = Array.from({ length: split.length }, (_, i) => i);
+  const parts: Record<string, Float32Array[]> = Object.fromEntries(layers.map((layer) => [layer, []]));
+  const shapes: Record<string, Shape> = {};
+  const labels: number[] = [];
+  for await (const { examples, cursor } of readBatches(split, order, { batchSize, onBroken })) {
+    signal?.throwIfAborted();
+    if (examples.length > 0) {
+      const crops = preprocess.evaluation(examples.map(({ image }) => image));
+      const { training } = model;
+      model.eval();
+      const outputs = noGrad(() => model.activations(fromHost(crops, [examples.length, channels, inputSize, inputSize]), layers));
+      model.train(training);
+      for (const layer of layers) {
+        const output = outputs[layer];
+        shapes[layer] = output.shape.slice(1);
+        const values = (await output.data()) as Float32Array;
+        const grid = gridFor(shapes[layer], maxFeatures);
+        parts[layer].push(grid ? averageBlocks(values, output.shape, grid) : values);
+      }
+      for (const output of new Set(Object.values(outputs))) output.dispose();
+      labels.push(...examples.map(({ label }) => label));
+    }
+    onProgress?.(cursor, split.length);
+    await yieldToEvents();
+  }
+  const found = layers.map((layer): [string, LayerFeatures] => {
+    const matrix = joined(parts[layer], labels.length);
+    const grid = shapes[layer] && gridFor(shapes[layer], maxFeatures);
+    return [layer, { matrix, shape: shapes[layer] ?? [], ...(grid && { grid }) }];
+  });
+  return { layers: Object.fromEntries(found), labels: Int32Array.from(labels) };
+}
+
+/** The finest grid that keeps [C, H, W] within a number of features, one place a map at least; undefined where nothing need be averaged. */
+export function gridFor(shape: Shape, maxFeatures: number): readonly [number, number] | undefined {
+  const [maps, height, width] = shape;
+  if (shape.length !== 3 || maps * height * width <= maxFeatures) return undefined;
+  let side = Math.max(height, width);
+  const gridOf = (side: number): readonly [number, number] => [Math.min(side, height), Math.min(side, width)];
+  while (side > 1 && maps * gridOf(side)[0] * gridOf(side)[1] > maxFeatures) side--;
+  return gridOf(side);
+}
+
+/** Means over the blocks of a grid; where the grid does not divide a map, neighbouring blocks share a row or a column. [N, C · h · w] */
+export function averageBlocks(values: Float32Array, [n, maps, height, width]: Shape, [h, w]: readonly [number, number]): Float32Array {
+  const out = new Float32Array(n * maps * h * w);
+  const bounds = (i: number, of: number, extent: number) => [Math.floor((i * extent) / of), Math.ceil(((i + 1) * extent) / of)];
+  let to = 0;
+  for (let plane = 0; plane < n * maps; plane++) {
+    const start = plane * height * width;
+    for (let i = 0; i < h; i++) {
+      const [y0, y1] = bounds(i, h, height);
+      for (let j = 0; j < w; j++) {
+        const [x0, x1] = bounds(j, w, width);
+        let sum = 0;
+        for (let y = y0; y < y1; y++) for (let x = x0; x < x1; x++) sum += values[start + y * width + x];
+        out[to++] = sum / ((y1 - y0) * (x1 - x0));
+      }
+    }
+  }
+  return out;
+}
+
+function joined(parts: readonly Float32Array[], rows: number): Matrix {
+  const length = parts.reduce((sum, part) => sum + part.length, 0);
+  const data = new Float32Array(length);
+  let at = 0;
+  for (const part of parts) {
+    data.set(part, at);
+    at += part.length;
+  }
+  return { rows, columns: rows > 0 ? length / rows : 0, data };
+}

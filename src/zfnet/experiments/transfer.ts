@@ -1,0 +1,342 @@
+/**
+ * How well what a network has learnt serves for other images (paper, section 5.1, Tables 4 and 5, Fig. 9): a layer and all below
+ * it are kept, a new softmax learns from k images a class, and the same network learns from scratch from the same images.
+ */
+
+import { fitLinear, linearErrors } from '../../analysis/linear_classifiers.js';
+import { selectRows } from '../../analysis/matrix.js';
+import {
+  abortSignal,
+  arrayOf,
+  checkArgument,
+  checkFields,
+  finite,
+  func,
+  integer,
+  isPlainObject,
+  objectWith,
+  oneOf,
+  type RulesFor,
+  rule,
+  text,
+} from '../../backend/validate.js';
+import type { Dataset, Split } from '../../data/dataset.js';
+import { drawByClass, takeByClass } from '../../data/draw.js';
+import { DataError } from '../../data/errors.js';
+import { dataset as datasetRule, split as splitRule } from '../../data/rules.js';
+import { subset } from '../../data/subset.js';
+import type { InitScheme } from '../../nn/index.js';
+import { type Classifier, evaluate } from '../evaluation/evaluate.js';
+import { type Architecture, architectureOf, zfnet } from '../model/model.js';
+import { initScheme, preparedNetwork } from '../rules.js';
+import { type TrainingListener, train } from '../training/train.js';
+import { type TrainingOptions, trainingOptions } from '../training/training_options.js';
+import { type ExtractOptions, extractFeatures } from './features.js';
+
+export const METHODS = ['kept layers', 'from scratch'] as const;
+export type TransferMethod = (typeof METHODS)[number];
+
+/** One training: a method, images a class, and which draw of them. */
+export interface TransferFold {
+  method: TransferMethod;
+  perClass: number;
+  /** From 0. */
+  fold: number;
+  trainTop1Error: number;
+  valTop1Error: number;
+  valTop5Error: number;
+  /** Of the classifier on kept layers: whether its solver converged. Absent for networks from scratch. */
+  converged?: boolean;
+}
+
+/** Accuracies that the paper publishes for so many images a class, in per cent. */
+export interface PublishedTransfer {
+  caltech101?: number;
+  caltech256?: number;
+}
+
+/** A method at a number of images a class, over the folds. */
+export interface TransferRow {
+  /** `kept layers, 10 a class` */
+  name: string;
+  method: TransferMethod;
+  perClass: number;
+  folds: number;
+  /** Of the accuracy on test images (1 − top-1 error), as fractions: its mean over the folds and their standard deviation (n − 1). */
+  mean: number;
+  deviation: number;
+  /** Means over the folds. */
+  trainTop1Error: number;
+  valTop1Error: number;
+  valTop5Error: number;
+  /** Folds whose classifier has not converged; absent if there are none. */
+  unconverged?: number;
+  paper?: PublishedTransfer;
+}
+
+const PUBLISHED: Readonly<Record<TransferMethod, Readonly<Record<number, PublishedTransfer>>>> = {
+  'kept layers': {
+    15: { caltech101: 83.8, caltech256: 65.7 },
+    30: { caltech101: 86.5, caltech256: 70.6 },
+    45: { caltech256: 72.7 },
+    60: { caltech256: 74.2 },
+  },
+  'from scratch': {
+    15: { caltech101: 22.8, caltech256: 9.0 },
+    30: { caltech101: 46.5, caltech256: 22.5 },
+    45: { caltech256: 31.2 },
+    60: { caltech256: 38.8 },
+  },
+};
+
+/** How the network that begins from scratch is built and trained. */
+export interface ScratchOptions {
+  architecture: Architecture;
+  /** Default: what `zfnet` does by itself. */
+  init?: InitScheme;
+  /** Of the recipe; `epochs` and `seed` are chosen here. */
+  training?: Partial<TrainingOptions>;
+  /** Updates, whatever the number of images. Default 400. */
+  steps?: number;
+}
+
+export interface TransferJob {
+  /** The network whose layers are kept. */
+  network: Pick<Classifier, 'model' | 'preprocess'>;
+  /** The last layer that is kept, as a layer of features: `relu7`. See `stages`. */
+  layer: string;
+  /** What is learnt now: classes, channels and credits; images at `preprocess.options.side`. */
+  dataset: Dataset;
+  /** Images to learn from are drawn here. */
+  pool: Split;
+  /** Images to test on; what is left of the pool where it is left out or the pool itself. */
+  test?: Split;
+  /** Images a class to learn from. */
+  perClass: readonly number[];
+  /** Draws of the images. */
+  folds: number;
+  /** At most so many test images a class; the paper's 50. */
+  testPerClass?: number;
+  /** Left out: no network is trained from scratch. */
+  scratch?: ScratchOptions;
+  /** Default 0. */
+  seed?: number;
+  /** Folds that are done already, of an earlier call with the same job; they are not computed again. */
+  done?: readonly TransferFold[];
+  onFold?: (fold: TransferFold, done: number, total: number) => void | Promise<void>;
+  /** While features are computed, and of each training from scratch. */
+  onProgress?: (phase: 'features', done: number, total: number) => void;
+  onStep?: TrainingListener['onStep'];
+  onBroken?: ExtractOptions['onBroken'];
+  signal?: AbortSignal;
+}
+
+const foldRule = objectWith('a fold of transfer(), as onFold is given it', {
+  method: oneOf(...METHODS),
+  perClass: integer(1),
+  fold: integer(),
+  trainTop1Error: finite(0, 1),
+  valTop1Error: finite(0, 1),
+  valTop5Error: finite(0, 1),
+});
+
+const JOB: RulesFor<TransferJob> = {
+  network: preparedNetwork,
+  layer: text,
+  dataset: datasetRule,
+  pool: splitRule,
+  test: splitRule,
+  perClass: arrayOf(integer(1), 1),
+  folds: integer(1),
+  testPerClass: integer(1),
+  scratch: rule('an object { architecture }', isPlainObject),
+  seed: integer(),
+  done: arrayOf(foldRule),
+  onFold: func,
+  onProgress: func,
+  onStep: func,
+  onBroken: func,
+  signal: abortSignal,
+};
+
+const SCRATCH: RulesFor<ScratchOptions> = {
+  architecture: rule('an architecture, such as model.architecture', isPlainObject),
+  init: initScheme,
+  training: rule('an object of training options', isPlainObject),
+  steps: integer(1),
+};
+
+function checkScratch(scratch: ScratchOptions): void {
+  checkFields('transfer: scratch', scratch, SCRATCH, ['architecture']);
+  architectureOf(scratch.architecture.preset, scratch.architecture);
+  trainingOptions(scratch.training);
+}
+
+/**
+ * Learns from few images, several times, with kept layers and from scratch, on the same draws: more images a class contain the
+ * fewer ones, and a fold's test images are the same for all.
+ *
+ * @throws DataError where a class has too few images
+ */
+export async function transfer(job: TransferJob): Promise<TransferRow[]> {
+  checkFields('transfer', job, JOB, ['network', 'layer', 'dataset', 'pool', 'perClass', 'folds']);
+  job.network.model.layer(job.layer);
+  if (job.scratch) checkScratch(job.scratch);
+  const folds = planned(job);
+  const finished = (job.done ?? []).filter((fold) => folds.some((plan) => sameFold(fold, plan)));
+  const todo = folds.filter((plan) => !finished.some((fold) => sameFold(fold, plan)));
+  // All draws are checked before anything is computed.
+  const draws = Array.from({ length: job.folds }, (_, fold) => drawFold(job, fold));
+  const features = todo.some(({ method }) => method === 'kept layers') ? await featuresOf(job, draws) : null;
+  for (const plan of todo) {
+    job.signal?.throwIfAborted();
+    const draw = draws[plan.fold];
+    const errors = plan.method === 'kept layers' ? await withKeptLayers(job, draw, plan, features!) : await fromScratch(job, draw, plan);
+    const fold = { ...plan, ...errors };
+    finished.push(fold);
+    await job.onFold?.(fold, finished.length, folds.length);
+  }
+  return transferRows(folds.map((plan) => finished.find((fold) => sameFold(fold, plan))!));
+}
+
+/** Means and deviations over the folds, a row a method and number of images, in the order of their first fold. */
+export function transferRows(folds: readonly TransferFold[]): TransferRow[] {
+  checkArgument('transferRows', 'folds', folds, arrayOf(foldRule));
+  return [...groupBy(folds, keyOf).values()].map((group) => {
+    const [{ method, perClass }] = group;
+    const mean = (value: (fold: TransferFold) => number) => group.reduce((sum, fold) => sum + value(fold), 0) / group.length;
+    const accuracy = mean((fold) => 1 - fold.valTop1Error);
+    const squares = group.reduce((sum, fold) => sum + (1 - fold.valTop1Error - accuracy) ** 2, 0);
+    const paper = PUBLISHED[method][perClass];
+    const unconverged = group.filter(({ converged }) => converged === false).length;
+    return {
+      name: `${method}, ${perClass} a class`,
+      method,
+      perClass,
+      folds: group.length,
+      mean: accuracy,
+      deviation: group.length > 1 ? Math.sqrt(squares / (group.length - 1)) : 0,
+      trainTop1Error: mean((fold) => fold.trainTop1Error),
+      valTop1Error: mean((fold) => fold.valTop1Error),
+      valTop5Error: mean((fold) => fold.valTop5Error),
+      ...(unconverged > 0 && { unconverged }),
+      ...(paper && { paper }),
+    };
+  });
+}
+
+type Planned = Pick<TransferFold, 'method' | 'perClass' | 'fold'>;
+type FoldErrors = Omit<TransferFold, keyof Planned>;
+
+/** Places of a fold, class by class: of the pool to learn from, the first of them, and of the test images. */
+interface Draw {
+  learn: number[][];
+  test: number[];
+}
+
+const keyOf = ({ method, perClass }: Planned): string => `${method} ${perClass}`;
+const sameFold = (a: Planned, b: Planned): boolean => keyOf(a) === keyOf(b) && a.fold === b.fold;
+
+function groupBy<T>(values: readonly T[], key: (value: T) => string): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const value of values) groups.set(key(value), [...(groups.get(key(value)) ?? []), value]);
+  return groups;
+}
+
+function planned({ perClass, folds, scratch }: TransferJob): Planned[] {
+  const methods = scratch ? METHODS : METHODS.slice(0, 1);
+  return methods.flatMap((method) =>
+    perClass.flatMap((count) => Array.from({ length: folds }, (_, fold) => ({ method, perClass: count, fold }))),
+  );
+}
+
+const testSplit = ({ pool, test }: TransferJob): Split => test ?? pool;
+
+function drawFold(job: TransferJob, fold: number): Draw {
+  const { dataset, pool, perClass, testPerClass = 50, seed = 0 } = job;
+  const names = dataset.classes;
+  const most = Math.max(...perClass);
+  const learn = drawByClass(pool, names.length, { seed, draw: fold });
+  takeByClass(learn, most, names);
+  const apart = testSplit(job) !== pool;
+  const rest = apart ? drawByClass(testSplit(job), names.length, { seed, draw: fold }) : learn.map((own) => own.slice(most));
+  const empty = rest.findIndex((own) => own.length === 0);
+  if (empty >= 0)
+    throw new DataError(
+      `class ${names[empty]} has no images left to test on${apart ? '' : `: all ${most} of them are learnt from; take fewer images a class`}`,
+    );
+  return { learn, test: rest.flatMap((own) => own.slice(0, testPerClass)) };
+}
+
+/** Rows of features by place, of all images that any fold needs. */
+interface TransferFeatures {
+  learn: Rows;
+  test: Rows;
+}
+
+interface Rows {
+  matrix: Parameters<typeof selectRows>[0];
+  labels: Int32Array;
+  at: Map<number, number>;
+}
+
+async function featuresOf(job: TransferJob, draws: readonly Draw[]): Promise<TransferFeatures> {
+  const most = Math.max(...job.perClass);
+  const learning = new Set(draws.flatMap(({ learn }) => learn.flatMap((own) => own.slice(0, most))));
+  const testing = new Set(draws.flatMap(({ test }) => test));
+  const total = learning.size + testing.size;
+  const rowsOf = async (split: Split, places: ReadonlySet<number>, before: number): Promise<Rows> => {
+    const order = [...places].sort((a, b) => a - b);
+    const { layers, labels } = await extractFeatures(job.network, subset(split, order), [job.layer], {
+      signal: job.signal,
+      onProgress: (done) => job.onProgress?.('features', before + done, total),
+    });
+    return { matrix: layers[job.layer].matrix, labels, at: new Map(order.map((place, row) => [place, row])) };
+  };
+  return { learn: await rowsOf(job.pool, learning, 0), test: await rowsOf(testSplit(job), testing, learning.size) };
+}
+
+async function withKeptLayers(job: TransferJob, draw: Draw, { perClass }: Planned, features: TransferFeatures): Promise<FoldErrors> {
+  const pick = ({ matrix, labels, at }: Rows, places: readonly number[]) => {
+    const rows = places.map((place) => at.get(place)!);
+    return { matrix: selectRows(matrix, rows), labels: rows.map((row) => labels[row]) };
+  };
+  const known = pick(features.learn, takeByClass(draw.learn, perClass, job.dataset.classes));
+  const unknown = pick(features.test, draw.test);
+  const classifier = await fitLinear(known.matrix, known.labels, job.dataset.classes.length, { kind: 'softmax' });
+  const trained = linearErrors(classifier, known.matrix, known.labels);
+  const { top1Error, top5Error } = linearErrors(classifier, unknown.matrix, unknown.labels);
+  return { trainTop1Error: trained.top1Error, valTop1Error: top1Error, valTop5Error: top5Error, converged: classifier.fit.converged };
+}
+
+/** Epochs that the updates are cut into: few, since each leaves a checkpoint. */
+const SCRATCH_EPOCHS = 4;
+
+async function fromScratch(job: TransferJob, draw: Draw, { perClass, fold }: Planned): Promise<FoldErrors> {
+  const { dataset, pool, seed = 0, scratch } = job;
+  const { architecture, init, training = {}, steps = 400 } = scratch!;
+  const learn = takeByClass(draw.learn, perClass, dataset.classes);
+  const batchSize = Math.min(training.batchSize ?? 32, learn.length);
+  // The images again and again, each time cut anew, so that few images get as many updates as many.
+  const images = Array.from({ length: Math.ceil((steps * batchSize) / SCRATCH_EPOCHS) }, (_, i) => learn[i % learn.length]);
+  const model = zfnet(architecture.preset, { ...architecture, classes: dataset.classes.length, init, seed: seed + fold });
+  try {
+    const result = await train({
+      model,
+      dataset: { ...dataset, splits: { train: subset(pool, images) } },
+      options: { lr: 0.01, schedule: { kind: 'cosine' }, ...training, batchSize, epochs: SCRATCH_EPOCHS, seed: seed + fold },
+      init,
+      // Each image once, not the repeated list, so that the mean is exact.
+      meanSplit: subset(pool, learn),
+      onStep: job.onStep,
+      signal: job.signal,
+    });
+    job.signal?.throwIfAborted();
+    const classifier = { model, preprocess: result.preprocess, classes: dataset.classes };
+    const known = await evaluate(classifier, subset(pool, learn), { signal: job.signal });
+    const unknown = await evaluate(classifier, subset(testSplit(job), draw.test), { signal: job.signal });
+    return { trainTop1Error: known.top1Error, valTop1Error: unknown.top1Error, valTop5Error: unknown.top5Error };
+  } finally {
+    model.dispose();
+  }
+}

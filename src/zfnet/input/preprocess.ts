@@ -1,0 +1,302 @@
+/**
+ * From 8-bit images to what the network sees (paper, section 3.1): the mean image subtracted, a crop cut out.
+ *
+ * Images arrive as squares of `side` pixels, a little larger than the network's input (256 for 224); training cuts crops at
+ * drawn places, evaluation the centre or all ten. `scale` then multiplies everything: 1 keeps the paper's range of about
+ * [-128, 128], which its initial weights of 10⁻² expect; He's and Glorot's expect about unit variance and get 1/64; with the
+ * paper's first layer before He's, 1/16.
+ */
+import {
+  abortSignal,
+  arrayOf,
+  boolean,
+  checkArgument,
+  checkFields,
+  checkOptions,
+  finite,
+  func,
+  integer,
+  oneOf,
+  positive,
+  type RulesFor,
+  rule,
+  show,
+} from '../../backend/validate.js';
+import type { Image, Split } from '../../data/dataset.js';
+import { DataError } from '../../data/errors.js';
+import { describeImage, image as imageRule, split as splitRule } from '../../data/rules.js';
+import { samplePlaces } from '../../data/subset.js';
+import type { HostTensor } from '../../formats/safetensors.js';
+import { type InitScheme, StateError } from '../../nn/index.js';
+import { ShapeError, ValueError } from '../../tensor/index.js';
+import { initScheme } from '../rules.js';
+import { AUGMENTATIONS, type Augmentation, type Crop, centreCrop, drawCrop, tenCrops } from './augment.js';
+
+export interface PreprocessOptions {
+  /** Height and width of the network's input. */
+  inputSize: number;
+  /** Height and width of the images that crops are cut from. */
+  side: number;
+  channels: 1 | 3;
+  /** What pixels are multiplied by once the mean is subtracted. */
+  scale: number;
+  /** Whether ten crops may be mirrored; not where training saw no mirror images. Default true. */
+  mirror?: boolean;
+  /** What each channel is divided by, red first, on top of `scale`; for networks from elsewhere. Default 1 for all. */
+  deviation?: readonly number[];
+}
+
+/** The paper's 256 for its 224, in proportion. */
+export function sideFor(inputSize: number): number {
+  checkArgument('sideFor', 'inputSize', inputSize, integer(1));
+  return Math.round((inputSize * 256) / 224);
+}
+
+/** The scale that initial weights of a scheme expect. */
+export function scaleFor(init: InitScheme): number {
+  checkArgument('scaleFor', 'init', init, initScheme);
+  return SCALES[init];
+}
+
+const SCALES: Readonly<Record<InitScheme, number>> = { paper: 1, he: 1 / 64, glorot: 1 / 64, mixed: 1 / 16 };
+
+/** No image here is larger on a side. */
+const MOST_PIXELS = 2 ** 15;
+
+const OPTIONS: RulesFor<PreprocessOptions> = {
+  inputSize: integer(1, MOST_PIXELS),
+  side: integer(1, MOST_PIXELS),
+  channels: oneOf(1, 3),
+  scale: finite(),
+  mirror: boolean,
+  deviation: arrayOf(positive),
+};
+
+const DRAW = { augment: oneOf(...AUGMENTATIONS), seed: integer(), epoch: integer() };
+
+/** A mean image: numbers with a shape. */
+const meanTensor = rule(
+  'a mean image { shape: [channels, side, side], data }',
+  (value) =>
+    typeof value === 'object' &&
+    value !== null &&
+    arrayOf(integer(), 3, 3).test((value as HostTensor).shape) &&
+    arrayOf(finite()).test((value as HostTensor).data),
+);
+
+/** Turns images into batches for one network. Holds its mean image. */
+export class Preprocess {
+  /** [channels, side, side], 0 to 255. */
+  readonly mean: Float32Array;
+  private readonly slack: number;
+  /** What each channel is multiplied by. */
+  private readonly scales: readonly number[];
+
+  /** @param mean [channels, side, side]; zeros unless given */
+  constructor(
+    readonly options: PreprocessOptions,
+    mean?: HostTensor,
+  ) {
+    checkFields('preprocess', options, OPTIONS, ['inputSize', 'side', 'channels', 'scale']);
+    if (mean !== undefined) checkArgument('preprocess', 'mean', mean, meanTensor);
+    const { inputSize, side, channels } = options;
+    const expected = [channels, side, side];
+    if (side < inputSize) throw new ShapeError(`preprocess: images of ${side} pixels are too small for an input of ${inputSize}`);
+    if (mean && mean.shape.join() !== expected.join())
+      throw new StateError(`preprocess: the mean image has shape [${mean.shape}], expected [${expected}]`);
+    if (mean && mean.data.length !== channels * side * side)
+      throw new StateError(
+        `preprocess: the mean image has ${mean.data.length} numbers, its shape [${mean.shape}] holds ${channels * side * side}`,
+      );
+    this.mean = mean ? Float32Array.from(mean.data) : new Float32Array(channels * side * side);
+    this.slack = side - inputSize;
+    const { scale, deviation } = options;
+    if (deviation && deviation.length !== channels)
+      throw new StateError(`preprocess: deviation is [${deviation}], expected ${channels} positive numbers`);
+    this.scales = Array.from({ length: channels }, (_, c) => (deviation ? scale / deviation[c] : scale));
+  }
+
+  /** The mean image as checkpoints keep it. */
+  get meanTensor(): HostTensor {
+    const { side, channels } = this.options;
+    return { shape: [channels, side, side], data: this.mean };
+  }
+
+  /**
+   * One crop of each image, drawn from (seed, epoch, index) alone.
+   *
+   * @param examples images of `side` pixels with their places in the split
+   * @returns [N, channels, inputSize, inputSize]
+   */
+  training(
+    examples: readonly { image: Image; index: number }[],
+    draw: { augment: Augmentation; seed: number; epoch: number },
+  ): Float32Array {
+    if (!Array.isArray(examples)) throw new ValueError(`preprocess: examples are ${show(examples)}, expected an array of { image, index }`);
+    checkFields('preprocess', draw, DRAW, ['augment', 'seed', 'epoch']);
+    for (const example of examples) {
+      if (typeof example !== 'object' || example === null)
+        throw new ValueError(`preprocess: an example is ${show(example)}, expected { image, index }`);
+      checkArgument('preprocess', 'index', example.index, integer());
+    }
+    const crops = examples.map(({ index }) => drawCrop(draw.augment, this.slack, draw.seed, draw.epoch, index));
+    return this.batch(
+      examples.map(({ image }) => image),
+      (i) => [crops[i]],
+      1,
+    );
+  }
+
+  /**
+   * The centre of each image, or its ten crops one after the other: those of `tenCrops`.
+   *
+   * @param images squares of `side` pixels
+   * @returns [N · crops, channels, inputSize, inputSize]
+   */
+  evaluation(images: readonly Image[], crops: 1 | 10 = 1): Float32Array {
+    checkArgument('preprocess', 'crops', crops, oneOf(1, 10));
+    const places = crops === 10 ? tenCrops(this.slack, this.options.mirror ?? true) : [centreCrop(this.slack)];
+    return this.batch(images, () => places, places.length);
+  }
+
+  /**
+   * What the network's input looked like as pixels: scale and mean undone, clipped to 0…255.
+   *
+   * @param input [channels, inputSize, inputSize], at the place of `crop` (the centre unless given)
+   * @returns [inputSize, inputSize, channels]
+   */
+  toImage(input: ArrayLike<number>, crop: Crop = centreCrop(this.slack)): Image {
+    const { inputSize, side, channels } = this.options;
+    const size = channels * inputSize * inputSize;
+    const place = integer(0, this.slack);
+    if (typeof input !== 'object' || input === null || input.length !== size)
+      throw new ShapeError(
+        `preprocess: input is ${show(input)}, expected the ${size} numbers of [${channels}, ${inputSize}, ${inputSize}]`,
+      );
+    checkFields('preprocess: crop', crop, { y: place, x: place, flip: boolean }, ['y', 'x', 'flip']);
+    const data = new Uint8Array(inputSize * inputSize * channels);
+    for (let c = 0; c < channels; c++) {
+      const scale = this.scales[c];
+      for (let y = 0; y < inputSize; y++) {
+        for (let x = 0; x < inputSize; x++) {
+          const column = crop.flip ? inputSize - 1 - x : x;
+          const mean = this.mean[(c * side + crop.y + y) * side + crop.x + column];
+          const value = Math.round(input[(c * inputSize + y) * inputSize + x] / scale + mean);
+          data[(y * inputSize + x) * channels + c] = Math.min(Math.max(value, 0), 255);
+        }
+      }
+    }
+    return { width: inputSize, height: inputSize, channels, data };
+  }
+
+  private batch(images: readonly Image[], cropsOf: (i: number) => readonly Crop[], each: number): Float32Array {
+    const { inputSize, channels } = this.options;
+    if (!Array.isArray(images)) throw new ValueError(`preprocess: images are ${show(images)}, expected an array of images`);
+    for (const image of images) this.check(image);
+    const size = channels * inputSize * inputSize;
+    const out = new Float32Array(images.length * each * size);
+    let at = 0;
+    for (let i = 0; i < images.length; i++) {
+      for (const crop of cropsOf(i)) {
+        this.cut(out, at, images[i].data, crop);
+        at += size;
+      }
+    }
+    return out;
+  }
+
+  private check(image: Image): void {
+    if (!imageRule.test(image)) throw new ValueError(`preprocess: got ${describeImage(image)}, expected ${imageRule.expected}`);
+    const { width, height, channels } = image;
+    const { side, channels: expected } = this.options;
+    if (width !== side || height !== side || channels !== expected)
+      throw new ShapeError(
+        `preprocess: got an image of ${width}×${height} pixels in ${channels} channels, expected ${side}×${side} in ${expected}; open the data set with imageSize ${side}`,
+      );
+  }
+
+  /** Writes one crop, [C, H, W], from pixels [H, W, C]. */
+  private cut(out: Float32Array, at: number, pixels: Uint8Array, { y, x, flip }: Crop): void {
+    const { inputSize, side, channels } = this.options;
+    const { mean } = this;
+    const step = flip ? -1 : 1;
+    for (let c = 0; c < channels; c++) {
+      const scale = this.scales[c];
+      for (let row = 0; row < inputSize; row++) {
+        const start = (y + row) * side + x;
+        let from = start * channels + c;
+        let under = c * side * side + start;
+        let to = flip ? at + inputSize - 1 : at;
+        for (let column = 0; column < inputSize; column++) {
+          out[to] = (pixels[from] - mean[under]) * scale;
+          from += channels;
+          under++;
+          to += step;
+        }
+        at += inputSize;
+      }
+    }
+  }
+}
+
+export interface MeanOptions {
+  /** At most this many examples, sampled at random from the split. Default: all of them. */
+  examples?: number;
+  /** Seed of the sample. Default 0. */
+  seed?: number;
+  onProgress?: (done: number, total: number) => void;
+  /** Called with examples that cannot be read, which are left out; without it the error is thrown. */
+  onBroken?: (error: DataError) => void;
+  signal?: AbortSignal;
+}
+
+const MEAN_OPTIONS: RulesFor<MeanOptions> = {
+  examples: integer(1),
+  seed: integer(),
+  onProgress: func,
+  onBroken: func,
+  signal: abortSignal,
+};
+
+/** The mean of each pixel over a split whose images are squares of `side` pixels: [channels, side, side], 0 to 255. */
+export async function meanImage(split: Split, side: number, channels: 1 | 3, options: MeanOptions = {}): Promise<HostTensor> {
+  checkArgument('meanImage', 'split', split, splitRule);
+  checkArgument('meanImage', 'side', side, integer(1, MOST_PIXELS));
+  checkArgument('meanImage', 'channels', channels, oneOf(1, 3));
+  checkOptions('meanImage', options, MEAN_OPTIONS);
+  const order = samplePlaces(split.length, options.examples, options.seed);
+  const total = order.length;
+  const sums = new Float64Array(side * side * channels);
+  const READ_AHEAD = 64;
+  let counted = 0;
+  for (let start = 0; start < total; start += READ_AHEAD) {
+    options.signal?.throwIfAborted();
+    const images = await Promise.all(order.slice(start, start + READ_AHEAD).map((place) => readOrReport(split, place, options.onBroken)));
+    for (const image of images) {
+      if (!image) continue;
+      if (image.data.length !== sums.length)
+        throw new ShapeError(
+          `meanImage: got an image of ${image.width}×${image.height} pixels in ${image.channels} channels, expected ${side}×${side} in ${channels}`,
+        );
+      for (let i = 0; i < sums.length; i++) sums[i] += image.data[i];
+      counted++;
+    }
+    if (counted === 0) throw new DataError(`none of ${images.length} images can be read: there is nothing to take the mean of`);
+    options.onProgress?.(Math.min(start + READ_AHEAD, total), total);
+  }
+  const data = new Float32Array(sums.length);
+  const plane = side * side;
+  for (let place = 0; place < plane; place++)
+    for (let c = 0; c < channels; c++) data[c * plane + place] = sums[place * channels + c] / Math.max(counted, 1);
+  return { shape: [channels, side, side], data };
+}
+
+async function readOrReport(split: Split, place: number, onBroken?: (error: DataError) => void): Promise<Image | undefined> {
+  try {
+    return (await split.get(place)).image;
+  } catch (error) {
+    if (!onBroken || !(error instanceof DataError)) throw error;
+    onBroken(error);
+    return undefined;
+  }
+}

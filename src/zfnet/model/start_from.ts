@@ -1,0 +1,31 @@
+/** Beginning with what another network has learnt. */
+import { boolean, checkArgument, checkFields, objectWith } from '../../backend/validate.js';
+import { StateError } from '../../nn/index.js';
+import { network } from '../../nn/rules.js';
+import type { LoadedModel } from '../run/run.js';
+import type { ZfNet } from './model.js';
+
+/**
+ * Gives a network the weights of another one, layer by layer where the shapes agree. The last layer keeps its own initial
+ * weights unless `sameClasses`: its outputs mean something else.
+ *
+ * @returns the layers that were taken, in their order
+ * @throws StateError where not even the first layer fits
+ */
+export function startFrom(model: ZfNet, source: Pick<LoadedModel, 'model'>, options: { sameClasses: boolean }): string[] {
+  checkArgument('startFrom', 'model', model, network);
+  checkArgument('startFrom', 'source', source, objectWith('a run { model }, such as await openRun(store)', { model: network }));
+  checkFields('startFrom', options, { sameClasses: boolean }, ['sameClasses']);
+  const names = model.layerNames();
+  const state = source.model.stateDict();
+  const fits = (name: string) => {
+    const own = Object.entries(model.layer(name).stateDict());
+    return own.length > 0 && own.every(([key, value]) => state[`${name}.${key}`]?.shape.join() === value.shape.join());
+  };
+  const taken = names.filter((name, i) => fits(name) && (options.sameClasses || i < names.length - 1));
+  if (taken[0] !== names[0])
+    throw new StateError(`startFrom: ${names[0]} of the other network has another shape; take the same preset, width and channels`);
+  const isTaken = (key: string) => taken.some((name) => key.startsWith(`${name}.`));
+  model.loadStateDict(Object.fromEntries(Object.entries(state).filter(([key]) => isTaken(key))), { strict: false });
+  return taken;
+}

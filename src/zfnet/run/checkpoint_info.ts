@@ -1,0 +1,77 @@
+/** What a checkpoint's metadata say of its network, checked before anything is built from it. */
+import { arrayOf, checkArgument, isPlainObject, objectWith, rule, text } from '../../backend/validate.js';
+import type { Checkpoint } from '../../formats/checkpoint.js';
+import { FormatError } from '../../formats/errors.js';
+import type { HostTensor } from '../../formats/safetensors.js';
+import { type InitScheme, shapesOnly } from '../../nn/index.js';
+import { withBackend } from '../../tensor/index.js';
+import type { PreprocessOptions } from '../input/preprocess.js';
+import { type Architecture, zfnet } from '../model/model.js';
+import { initScheme } from '../rules.js';
+import { checkArchitecture } from './run_config.js';
+import { checkedBy, checkField, checkFields, PREPROCESS_RULES } from './run_rules.js';
+
+export interface CheckpointInfo {
+  architecture: Architecture;
+  init: InitScheme;
+  classes: string[];
+  /** Of the data that the network was trained on. */
+  fingerprint: string;
+  preprocess: PreprocessOptions;
+}
+
+/**
+ * The description of the network in a checkpoint. Nothing is allocated for the network.
+ *
+ * @param name what to call the file in errors
+ * @throws FormatError where a part is missing or of the wrong kind, or where the parts or the weights do not fit each other
+ */
+export function checkpointInfo(checkpoint: Checkpoint, name: string): CheckpointInfo {
+  const expected = objectWith('a checkpoint, such as decodeCheckpoint() gives', { info: rule('an object', isPlainObject) });
+  checkArgument('checkpointInfo', 'checkpoint', checkpoint, expected);
+  checkArgument('checkpointInfo', 'name', name, text);
+  const { architecture, init, classes, fingerprint = '', preprocess } = checkpoint.info;
+  const where = (key: string) => `${name}: its metadata '${key}'`;
+  checkArchitecture(where('architecture'), architecture);
+  checkField(where('init'), init, initScheme);
+  checkField(where('classes'), classes, arrayOf(text));
+  checkField(where('fingerprint'), fingerprint, text);
+  checkFields(where('preprocess'), preprocess, PREPROCESS_RULES);
+  const info = { architecture, init, classes, fingerprint, preprocess } as unknown as CheckpointInfo;
+  checkFit(info, checkpoint, name);
+  return info;
+}
+
+function checkFit({ architecture, classes, preprocess }: CheckpointInfo, { weights, mean }: Checkpoint, name: string): void {
+  const fail = (what: string): never => {
+    throw new FormatError(`${name}: ${what}; restore the file from a copy`);
+  };
+  const { inputSize, side, channels } = preprocess;
+  if (inputSize !== architecture.inputSize || channels !== architecture.channels)
+    fail(
+      `its preprocessing gives [${channels}, ${inputSize}, ${inputSize}], its network takes [${architecture.channels}, ${architecture.inputSize}, ${architecture.inputSize}]`,
+    );
+  if (side < inputSize) fail(`its preprocessing cuts crops of ${inputSize} pixels from images of ${side}`);
+  if (mean && mean.shape.join() !== [channels, side, side].join())
+    fail(`its mean image has shape [${mean.shape}], expected [${channels}, ${side}, ${side}]`);
+  const expected = parameterShapes(architecture, name);
+  const outputs = expected.get('fc8.bias')?.[0];
+  if (outputs !== undefined && outputs !== classes.length) fail(`it names ${classes.length} classes, its network has ${outputs}`);
+  for (const [key, shape] of expected) {
+    const found: HostTensor | undefined = Object.hasOwn(weights, key) ? weights[key] : undefined;
+    if (!found) fail(`tensor '${key}' is missing`);
+    else if (found.shape.join() !== shape.join()) fail(`tensor '${key}' has shape [${found.shape}], expected [${shape}]`);
+  }
+  const surplus = Object.keys(weights).filter((key) => !expected.has(key));
+  if (surplus.length > 0) fail(`its network has no parameter '${surplus[0]}'`);
+}
+
+/** Shapes of the parameters by name, from a network that is built without its numbers. */
+function parameterShapes(architecture: Architecture, name: string): Map<string, readonly number[]> {
+  return checkedBy(`${name}: its metadata 'architecture'`, () =>
+    withBackend(shapesOnly(), () => {
+      const model = zfnet(architecture.preset, architecture);
+      return new Map(model.namedParameters().map(([key, { shape }]) => [key, [...shape]]));
+    }),
+  );
+}

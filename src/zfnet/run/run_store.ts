@@ -1,0 +1,78 @@
+/** Where a run keeps its files. Training knows this interface alone; the command line fills it with a folder. */
+import { checkArgument, text } from '../../backend/validate.js';
+import { bytes as bytesRule } from '../../data/rules.js';
+import { runStore } from '../rules.js';
+
+/** Files by relative path with forward slashes: `config.json`, `checkpoints/epoch-0001.safetensors`. */
+export interface RunStore {
+  /** The whole file, or null where there is none. */
+  read(path: string): Promise<Uint8Array | null>;
+  /** Replaces the file so that whoever looks, at any time, sees the old bytes or the new ones, whole. */
+  write(path: string, bytes: Uint8Array): Promise<void>;
+  /** Adds a line to the file, and its line break. */
+  append(path: string, line: string): Promise<void>;
+  /** Paths of all files, in any order. */
+  list(): Promise<string[]>;
+}
+
+/** Keeps a run in memory, for tests and for runtimes without files. */
+export class MemoryStore implements RunStore {
+  readonly files = new Map<string, Uint8Array>();
+
+  async read(path: string): Promise<Uint8Array | null> {
+    checkArgument('MemoryStore.read', 'path', path, text);
+    return this.files.get(path)?.slice() ?? null;
+  }
+
+  async write(path: string, bytes: Uint8Array): Promise<void> {
+    checkArgument('MemoryStore.write', 'path', path, text);
+    checkArgument('MemoryStore.write', 'bytes', bytes, bytesRule);
+    this.files.set(path, bytes.slice());
+  }
+
+  async append(path: string, line: string): Promise<void> {
+    checkArgument('MemoryStore.append', 'path', path, text);
+    checkArgument('MemoryStore.append', 'line', line, text);
+    const before = this.files.get(path) ?? new Uint8Array();
+    const added = new TextEncoder().encode(`${line}\n`);
+    const both = new Uint8Array(before.length + added.length);
+    both.set(before);
+    both.set(added, before.length);
+    this.files.set(path, both);
+  }
+
+  async list(): Promise<string[]> {
+    return [...this.files.keys()];
+  }
+}
+
+/** The files of a run. */
+export const PATHS = {
+  config: 'config.json',
+  metrics: 'metrics.jsonl',
+  last: 'last.safetensors',
+  best: 'best.safetensors',
+  /** Of an imported network, instead of checkpoints. */
+  imported: 'model.onnx',
+  /** @param epoch from 1 */
+  epoch: (epoch: number): string => `checkpoints/epoch-${String(epoch).padStart(4, '0')}.safetensors`,
+} as const;
+
+export async function readText(store: RunStore, path: string): Promise<string | null> {
+  const bytes = await store.read(path);
+  return bytes && new TextDecoder().decode(bytes);
+}
+
+export const writeText = (store: RunStore, path: string, text: string): Promise<void> => store.write(path, new TextEncoder().encode(text));
+
+/** The checkpoints that a run keeps of its epochs, in order. */
+export async function epochCheckpoints(store: RunStore): Promise<{ epoch: number; path: string }[]> {
+  checkArgument('epochCheckpoints', 'store', store, runStore);
+  const paths = await store.list();
+  return paths
+    .flatMap((path) => {
+      const epoch = Number(/^checkpoints\/epoch-(\d+)\.safetensors$/.exec(path)?.[1]);
+      return Number.isNaN(epoch) ? [] : [{ epoch, path }];
+    })
+    .sort((a, b) => a.epoch - b.epoch);
+}

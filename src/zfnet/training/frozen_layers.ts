@@ -1,0 +1,167 @@
+/**
+ * Layers that stay as they are while those above them learn (paper, section 4.2: layers 1 to 7 kept, a new softmax on top).
+ * What they make of an image never changes, so it is computed once an image and kept, as far as memory allows: an epoch then
+ * costs what the layers above cost.
+ */
+import { arrayOf, checkArgument, checkOptions, func, integer, numeric, objectWith, type RulesFor, text } from '../../backend/validate.js';
+import type { Example, Image, Split } from '../../data/dataset.js';
+import { split as splitRule } from '../../data/rules.js';
+import { Dropout, type Network, Sequential } from '../../nn/index.js';
+import { checkModel, network } from '../../nn/rules.js';
+import { fromHost, noGrad, type Shape, sizeOf, type Tensor, ValueError } from '../../tensor/index.js';
+import type { Augmentation } from '../input/augment.js';
+import type { Preprocess } from '../input/preprocess.js';
+import { preprocessing } from '../rules.js';
+
+/** 1 GiB: the seventh layer of 260,000 images in the paper's network. */
+const KEEP_BYTES = 2 ** 30;
+
+/** Stands where an image was not read since nothing needs it any more. */
+const UNREAD: Image = { width: 0, height: 0, channels: 1, data: new Uint8Array() };
+
+export interface FrozenOptions {
+  /** Bytes of outputs that are kept in memory; what is beyond is computed again whenever it is needed. Default 1 GiB. */
+  keepBytes?: number;
+  /** Called once, when the first output finds no room. */
+  onFull?: () => void;
+}
+
+/**
+ * The last layer of a range that begins with the network's first: `conv1-fc7`, or `fc7` for short.
+ *
+ * @throws ValueError where there are no such layers, the range begins elsewhere, or leaves nothing to learn
+ */
+export function lastFrozenLayer(model: Network, range: string): string {
+  checkModel('lastFrozenLayer', model);
+  checkArgument('lastFrozenLayer', 'range', range, text);
+  const names = model.layerNames();
+  const [first, last] = names.includes(range) ? [names[0], range] : splitRange(range, names);
+  if (first !== names[0])
+    throw new ValueError(
+      `freeze is '${range}', which begins at ${first}; what stays fixed begins with the first layer, since whatever is below a fixed layer would change what that one is given: ${names[0]}-${last}`,
+    );
+  if (!names.slice(names.indexOf(last) + 1).some((name) => model.layer(name).parameters().length > 0))
+    throw new ValueError(`freeze is '${range}', which leaves no layer to learn; end it before ${names.at(-1)}`);
+  return last;
+}
+
+function splitRange(range: string, names: readonly string[]): [first: string, last: string] {
+  // Names may have hyphens of their own.
+  for (let at = range.indexOf('-'); at >= 0; at = range.indexOf('-', at + 1)) {
+    const ends: [string, string] = [range.slice(0, at), range.slice(at + 1)];
+    if (ends.every((name) => names.includes(name))) return ends;
+  }
+  throw new ValueError(`freeze is '${range}', expected a layer or a range such as ${names[0]}-LAYER; the layers are ${names.join(', ')}`);
+}
+
+const OPTIONS: RulesFor<FrozenOptions> = { keepBytes: numeric, onFull: func };
+
+export class FrozenLayers {
+  /** The layers that learn, as a network of their own that shares its parameters with the whole one. */
+  readonly head: Sequential;
+  private readonly trunk: Sequential;
+  private readonly outputShape: Shape;
+  private readonly keepBytes: number;
+  private readonly kept = new Map<Split, Map<number, Float32Array>>();
+  private keptBytes = 0;
+  private full = false;
+
+  /**
+   * @param model layers in a row
+   * @param range as `lastFrozenLayer` takes it; what follows without weights and without chance (ReLU, pooling, normalisation) belongs to it
+   */
+  constructor(
+    model: Network,
+    range: string,
+    private readonly preprocess: Preprocess,
+    private readonly options: FrozenOptions = {},
+  ) {
+    checkArgument('FrozenLayers', 'model', model, network);
+    checkArgument('FrozenLayers', 'preprocess', preprocess, preprocessing);
+    checkOptions('FrozenLayers', options, OPTIONS);
+    const names = model.layerNames();
+    const isFixed = (name: string) => model.layer(name).parameters().length === 0 && !(model.layer(name) instanceof Dropout);
+    let cut = names.indexOf(lastFrozenLayer(model, range)) + 1;
+    while (isFixed(names[cut])) cut++;
+    const row = (some: readonly string[]) => new Sequential(Object.fromEntries(some.map((name) => [name, model.layer(name)])));
+    this.trunk = row(names.slice(0, cut));
+    this.head = row(names.slice(cut));
+    const { channels, inputSize } = preprocess.options;
+    this.outputShape = this.trunk.outputShape([1, channels, inputSize, inputSize]).slice(1);
+    this.keepBytes = options.keepBytes ?? KEEP_BYTES;
+  }
+
+  /** The split, its images left unread where their outputs are kept. Hand what it gives to `outputs`. */
+  skim(split: Split): Split {
+    checkArgument('FrozenLayers.skim', 'split', split, splitRule);
+    return {
+      length: split.length,
+      labels: split.labels,
+      get: async (index) =>
+        this.kept.get(split)?.has(index) ? { image: UNREAD, label: split.labels[index], index, name: '' } : await split.get(index),
+    };
+  }
+
+  /**
+   * What the layers that learn are given for the centres of some images of a split: [N, …], the caller's to dispose.
+   *
+   * @param examples of `split`, or of `skim(split)`
+   */
+  async outputs(split: Split, examples: readonly Example[]): Promise<Tensor> {
+    checkArgument('FrozenLayers.outputs', 'split', split, splitRule);
+    checkArgument('FrozenLayers.outputs', 'examples', examples, arrayOf(objectWith('an example of the split', { index: integer() })));
+    const kept = this.kept.get(split) ?? new Map<number, Float32Array>();
+    this.kept.set(split, kept);
+    const missing = examples.filter(({ index }) => !kept.has(index));
+    const computed = new Map<number, Float32Array>();
+    const size = sizeOf(this.outputShape);
+    if (missing.length > 0) {
+      const output = this.pass(this.preprocess.evaluation(missing.map(({ image }) => image)), missing.length);
+      const values = await output.data();
+      output.dispose();
+      missing.forEach(({ index }, i) => {
+        const own = values.slice(i * size, (i + 1) * size) as Float32Array;
+        computed.set(index, own);
+        this.keep(kept, index, own);
+      });
+    }
+    const rows = new Float32Array(examples.length * size);
+    examples.forEach(({ index }, i) => {
+      rows.set((kept.get(index) ?? computed.get(index))!, i * size);
+    });
+    return fromHost(rows, [examples.length, ...this.outputShape]);
+  }
+
+  /** As `outputs`, for crops drawn as `Preprocess.training` does: kept where they are always the centre, else computed anew. */
+  async trainingOutputs(
+    split: Split,
+    examples: readonly Example[],
+    draw: { augment: Augmentation; seed: number; epoch: number },
+  ): Promise<Tensor> {
+    checkArgument(
+      'FrozenLayers.trainingOutputs',
+      'draw',
+      draw,
+      objectWith('{ augment, seed, epoch }', { augment: text, seed: integer(), epoch: integer() }),
+    );
+    if (draw.augment === 'none') return await this.outputs(split, examples);
+    return this.pass(this.preprocess.training(examples, draw), examples.length);
+  }
+
+  /** @param crops [N, C, H, W] */
+  private pass(crops: Float32Array, count: number): Tensor {
+    const { channels, inputSize } = this.preprocess.options;
+    this.trunk.eval();
+    return noGrad(() => this.trunk.forward(fromHost(crops, [count, channels, inputSize, inputSize])));
+  }
+
+  private keep(kept: Map<number, Float32Array>, index: number, output: Float32Array): void {
+    if (this.keptBytes + output.byteLength <= this.keepBytes) {
+      kept.set(index, output);
+      this.keptBytes += output.byteLength;
+    } else if (!this.full) {
+      this.full = true;
+      this.options.onFull?.();
+    }
+  }
+}

@@ -1,0 +1,140 @@
+/** The checks that training state from a checkpoint must pass before a run resumes from it: types, ranges, and that its parts agree. */
+import { finite, integer, isPlainObject, type Rules, rule, show } from '../../backend/validate.js';
+import type { Checkpoint } from '../../formats/checkpoint.js';
+import { FormatError } from '../../formats/errors.js';
+import { StateError } from '../../nn/index.js';
+import { STREAMS } from '../../tensor/index.js';
+import { checkpointInfo } from '../run/checkpoint_info.js';
+import type { RunConfig } from '../run/run_config.js';
+import { checkedBy, checkFields } from '../run/run_rules.js';
+import { type ScheduleOptions, type TrainingOptions, trainingOptions } from './training_options.js';
+import { recipeOf, type TrainingState } from './training_state.js';
+
+const STATE_RULES: Rules = {
+  epoch: integer(),
+  step: integer(),
+  cursor: integer(),
+  lr: finite(0),
+  best: rule('an object, or null', (value) => value === null || isPlainObject(value)),
+};
+const SUMS_RULES: Rules = { loss: finite(), errors: integer(), examples: integer(), seconds: finite(0) };
+const BEST_RULES: Rules = { epoch: integer(1), top1Error: finite(0, 1) };
+const GENERATOR_RULES: Rules = { seed: integer(), counter: integer() };
+
+const SCHEDULE_STATE: Readonly<Record<ScheduleOptions['kind'], Rules>> = {
+  plateau: { best: rule('a number, or null', (value) => value === null || finite().test(value)), bad: integer() },
+  step: { epoch: integer() },
+  cosine: { epoch: integer(), first: finite(0) },
+  constant: {},
+};
+
+/** Counts of random numbers that lie in one stream of a seed. */
+const STREAM_LENGTH = 2 ** 48;
+
+/**
+ * Checks what can be told without the run's configuration.
+ *
+ * @throws FormatError naming the value that is of the wrong type or out of its range
+ */
+export function checkTrainingState(value: unknown, where: string): asserts value is TrainingState {
+  checkFields(where, value, STATE_RULES);
+  checkFields(`${where}.sums`, value.sums, SUMS_RULES);
+  if (value.best !== null) checkFields(`${where}.best`, value.best, BEST_RULES);
+  checkFields(`${where}.random`, value.random, {});
+  const { random } = value as { random: Record<string, unknown> };
+  for (const stream of ['general', 'dropout'] as const) {
+    checkFields(`${where}.random.${stream}`, random[stream], GENERATOR_RULES);
+    const start = STREAMS[stream] * STREAM_LENGTH;
+    checkFields(`${where}.random.${stream}`, random[stream], { counter: integer(start, start + STREAM_LENGTH - 1) });
+  }
+  checkFields(`${where}.schedule`, value.schedule, {});
+}
+
+/**
+ * Checks that a run can resume from a checkpoint.
+ *
+ * @param name what to call the file in errors
+ * @throws FormatError for a checkpoint without training state, or with one whose values are not possible for this run
+ * @throws StateError where `config.json` differs from the settings that the checkpoint was written with
+ */
+export function checkResumable(checkpoint: Checkpoint, config: RunConfig, examples: number, name: string): void {
+  const { training: state, recipe } = checkpoint.info;
+  if (state === undefined) throw new FormatError(`${name}: holds a model but no training to go on with`);
+  const info = checkpointInfo(checkpoint, name);
+  const { architecture, preprocess, data } = config;
+  const recorded = { architecture, preprocess, classes: data.classes, fingerprint: data.fingerprint };
+  const { init: _, ...described } = info;
+  checkSame(recorded, described, name);
+  if (recipe !== undefined) checkSame(recipeOf(config), completeRecipe(recipe, `${name}: its metadata 'recipe'`), name);
+  const where = `${name}: its metadata 'training'`;
+  checkTrainingState(state, where);
+  checkFields(`${where}.schedule`, state.schedule, SCHEDULE_STATE[config.training.schedule.kind]);
+  checkPlace(state, config, examples, where);
+  checkVelocities(checkpoint, config, state, name);
+}
+
+/** The recipe of a checkpoint with the defaults of options that its version did not have. */
+function completeRecipe(recipe: unknown, where: string): object {
+  checkFields(where, recipe, {});
+  checkFields(`${where}.training`, recipe.training, {});
+  const { epochs: _, ...training } = checkedBy(where, () => trainingOptions(recipe.training as Partial<TrainingOptions>));
+  return { ...recipe, training };
+}
+
+/** Throws `StateError` naming every value in which `config.json` differs from the checkpoint. */
+function checkSame(config: object, recorded: unknown, name: string): void {
+  const differences = [...differencesOf('', config, recorded)];
+  if (differences.length === 0) return;
+  throw new StateError(
+    `train: config.json has changed since ${name} was written: ${differences.join('; ')}. Put config.json back as it was (only epochs and lr may change on a resume, by --epochs and --lr), or start a new run`,
+  );
+}
+
+function* differencesOf(place: string, config: unknown, recorded: unknown): Generator<string> {
+  if (isPlainObject(config) && isPlainObject(recorded)) {
+    for (const key of new Set([...Object.keys(config), ...Object.keys(recorded)]))
+      yield* differencesOf(place === '' ? key : `${place}.${key}`, own(config, key), own(recorded, key));
+    return;
+  }
+  if (JSON.stringify(config) !== JSON.stringify(recorded))
+    yield `${place} is ${brief(config)} in config.json and ${brief(recorded)} in the checkpoint`;
+}
+
+const own = (object: Record<string, unknown>, key: string): unknown => (Object.hasOwn(object, key) ? object[key] : undefined);
+
+const brief = (value: unknown): string => (value === undefined ? 'absent' : show(value));
+
+/** The place in training must be one that this run passes. */
+function checkPlace(state: TrainingState, config: RunConfig, examples: number, where: string): void {
+  const { epoch, step, cursor, sums, best, random, schedule } = state;
+  const { batchSize, seed } = config.training;
+  const fail = (what: string): never => {
+    throw new FormatError(`${where}: ${what}; resume from another checkpoint`);
+  };
+  const perEpoch = Math.ceil(examples / batchSize);
+  const most = epoch * perEpoch + Math.ceil(cursor / batchSize);
+  if (cursor > examples || (cursor % batchSize !== 0 && cursor !== examples))
+    fail(`cursor is ${cursor}, expected a multiple of the batch size ${batchSize} up to the ${examples} training examples`);
+  if (step < epoch || step > most) fail(`step is ${step} after ${epoch} epochs and ${cursor} examples, expected ${epoch} to ${most}`);
+  if (sums.examples > cursor || sums.errors > sums.examples)
+    fail(`sums count ${sums.errors} errors among ${sums.examples} examples, of which ${cursor} are done`);
+  if (cursor === examples && sums.examples === 0) fail(`cursor is at the end of the epoch, but sums count no examples`);
+  if (best && best.epoch > epoch) fail(`best.epoch is ${best.epoch}, but ${epoch} epochs are done`);
+  for (const generator of [random.general, random.dropout])
+    if (generator.seed !== seed) fail(`a random generator has the seed ${generator.seed}, config.json records ${seed}`);
+  if ('epoch' in schedule && Number(schedule.epoch) > epoch) fail(`schedule.epoch is ${schedule.epoch}, but ${epoch} epochs are done`);
+}
+
+/** Momentum needs a velocity for every parameter that is trained; velocities without a parameter are left over from another network. */
+function checkVelocities({ weights, velocities }: Checkpoint, config: RunConfig, { step }: TrainingState, name: string): void {
+  for (const [key, { shape }] of Object.entries(velocities)) {
+    const weight = Object.hasOwn(weights, key) ? weights[key] : undefined;
+    if (!weight) throw new FormatError(`${name}: it has a velocity of ${show(key)}, which its network does not have`);
+    if (weight.shape.join() !== shape.join())
+      throw new FormatError(`${name}: the velocity of ${key} has shape [${shape}], expected [${weight.shape}]`);
+  }
+  const { momentum } = config.training;
+  if (momentum === 0 || step === 0 || config.freeze !== undefined) return;
+  const missing = Object.keys(weights).find((key) => !Object.hasOwn(velocities, key));
+  if (missing !== undefined) throw new FormatError(`${name}: it has no velocity of ${missing}, which momentum ${momentum} needs`);
+}
