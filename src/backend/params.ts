@@ -146,9 +146,19 @@ export const paddingRule: Rule = rule(
 
 /** Options that every convolution takes. */
 export const CONV_RULES = { stride: pairOf(1), padding: paddingRule, dilation: pairOf(1), groups: integer(1, MOST) };
-/** Options of max pooling, and of average pooling. */
-export const MAX_POOL_RULES = { kernel: pairOf(1), stride: pairOf(1), padding: paddingRule, dilation: pairOf(1), ceil: boolean };
-export const AVG_POOL_RULES = { ...MAX_POOL_RULES, countIncludePad: boolean };
+/**
+ * Options of pooling. Max pooling accepts `countIncludePad` too and ignores it, because one geometry, such as the arbitraries of
+ * `zfnet/testing` give, describes both kinds of pooling.
+ */
+export const MAX_POOL_RULES = {
+  kernel: pairOf(1),
+  stride: pairOf(1),
+  padding: paddingRule,
+  dilation: pairOf(1),
+  ceil: boolean,
+  countIncludePad: boolean,
+};
+export const AVG_POOL_RULES = MAX_POOL_RULES;
 
 const both = (value: Pair): readonly [number, number] => (typeof value === 'number' ? [value, value] : value);
 
