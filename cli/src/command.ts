@@ -1,17 +1,18 @@
 /**
- * The form that every command takes. A command file exports `xyzCommand(program)`, which registers itself:
+ * Defines commands: their common options, the context that they run in, their errors and the parsers of option values. A command file
+ * exports `xyzCommand(program)`, which registers itself:
  *
  *   export function infoCommand(program: Command): void {
- *     defineCommand(program, 'info <target>', 'what a network is made of', ['zfnet info a', 'zfnet info runs/first'])
- *       .option('--batch-size <n>', 'images a step', whole({ min: 1 }), 128)
+ *     defineCommand(program, 'info <target>', 'list the layers of a network', ['zfnet info a', 'zfnet info runs/first'])
+ *       .option('--batch-size <n>', 'images per step', whole({ min: 1 }), 128)
  *       .action(handler(async (context, target: string, options: { batchSize: number }) => {
- *         await context.engine();                          // only where tensors are computed
- *         context.result({ parameters }, () => 'text');    // JSON under --json, else the text
+ *         await context.engine();                          // only if the command computes tensors
+ *         context.result({ parameters }, () => 'text');    // prints JSON under --json, otherwise the text
  *       }));
  *   }
  *
- * Positional arguments come in order, options last, under their camel-case names. Throw `UsageError` for wrong usage
- * (status 2), anything else for failure (status 1).
+ * The handler receives the positional arguments in order, then the options under their camel-case names. Throw `UsageError`
+ * for wrong usage (exit status 2), any other error for a failure (exit status 1).
  */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import pc from 'picocolors';
@@ -20,12 +21,12 @@ import { createReporter, type Reporter } from './terminal/reporter.js';
 import { catchSignals } from './terminal/signals.js';
 import { printable } from './terminal/terminal.js';
 
-/** Wrong usage: exit status 2. */
+/** Thrown for wrong usage; the process ends with exit status 2. */
 export class UsageError extends ZfnetError {
   override name = 'UsageError';
 }
 
-/** Ended by a signal; what is left to say has been said. `status` is 128 + the signal's number. */
+/** Thrown when a signal stopped the command. `message` is printed without `error:`; `status` is 128 + the signal's number. */
 export class Interrupted extends Error {
   override name = 'Interrupted';
   constructor(
@@ -36,39 +37,39 @@ export class Interrupted extends Error {
   }
 }
 
-/** Options that every command has. */
+/** Values of the options that every command has. */
 export interface CommonOptions {
   json?: boolean;
   backend?: InitOptions['backend'];
   threads?: InitOptions['threads'];
   mode?: InitOptions['mode'];
-  /** Undefined where it was not given; commands take 0 then, or the run's own. */
+  /** Undefined if it was not given; commands then use 0, or the seed of the run. */
   seed?: number;
   quiet?: boolean;
   verbose?: boolean;
 }
 
-/** What a command works with. */
+/** Passed to every command: its common options, progress output, signals, engine and result. */
 export interface Context {
   readonly json: boolean;
   readonly quiet: boolean;
   readonly verbose: boolean;
   readonly common: CommonOptions;
-  /** Lines, warnings and progress bars, all on standard error. */
+  /** Prints progress lines, warnings and progress bars on standard error. */
   readonly reporter: Reporter;
-  /** Aborts at the first Ctrl-C, SIGTERM or SIGHUP once `catchSignals()` was called. */
+  /** Aborted by the first Ctrl-C, SIGTERM or SIGHUP after `catchSignals()` was called. */
   readonly signal: AbortSignal;
-  /** Gets the engine ready as --backend, --threads and --mode ask. Calling it again costs nothing. */
+  /** Initialises the engine with --backend, --threads and --mode. Later calls return the same promise. */
   engine(): Promise<void>;
-  /** From now on Ctrl-C, SIGTERM and SIGHUP abort `signal` instead of ending the process; the second one ends it at once. */
+  /** From this call on, the first Ctrl-C, SIGTERM or SIGHUP aborts `signal`; the second one ends the process at once. */
   catchSignals(): void;
-  /** 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP. */
+  /** Exit status for the signal received: 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP. */
   signalStatus(): number;
-  /** The command's answer on standard output: `value` as one JSON text under --json, otherwise `text()`. Call it once. */
+  /** Prints the result on standard output: `value` as JSON under --json, otherwise `text()`. Call it once. */
   result(value: unknown, text: () => string): void;
 }
 
-/** Adds a command, with examples below its help. `usage` names it and its arguments: `info <target>`. The common options follow. */
+/** Adds a command to the program, with examples at the end of its help. `usage` is its name and arguments, such as `info <target>`. */
 export function defineCommand(program: Command, usage: string, description: string, examples: readonly string[]): Command {
   const command = program.command(usage).description(description);
   if (examples.length > 0) command.addHelpText('after', `\nExamples:\n${examples.map((line) => `  $ npx ${line}`).join('\n')}`);
@@ -78,37 +79,45 @@ export function defineCommand(program: Command, usage: string, description: stri
 const ENGINE_MODES = ['strict', 'fast'] as const;
 
 /**
- * Adds the options that every command has, behind its own. Where a command has a `--mode` that means something else, the
- * engine's stays at its default.
+ * Adds the common options after a command's own options. A command that defines an option of the same name keeps its own; if that is
+ * `--mode`, the engine runs in its default mode.
  */
 export function addCommonOptions(command: Command): Command {
   const common = (flags: string, text: string) => new Option(flags, text).helpGroup('Common options:');
   const all = [
-    common('--json', 'one JSON text on standard output and nothing else'),
-    common('--backend <name>', 'wasm or reference (default: wasm)').choices(['wasm', 'webgpu', 'reference']),
-    common('--threads <n>', 'threads of the engine, or auto (default: auto)').argParser(threadCount),
-    common('--mode <mode>', 'strict: the same bits everywhere; fast: relaxed operations (default: strict)').choices(ENGINE_MODES),
-    common('--seed <n>', 'seed of weights, order, dropout and augmentation (default: 0)').argParser(whole({ min: 0 })),
-    common('--quiet', 'no progress'),
-    common('--verbose', 'more about what happens; stacks of errors'),
+    common('--json', 'print the result as one JSON value on standard output'),
+    common('--backend <name>', 'backend that computes; reference is slow and serves for comparison (default: wasm)').choices([
+      'wasm',
+      'webgpu',
+      'reference',
+    ]),
+    common('--threads <n>', 'number of threads of the wasm backend, or auto (default: auto)').argParser(threadCount),
+    common('--mode <mode>', 'strict: the same bits on every machine; fast: relaxed SIMD, other rounding (default: strict)').choices(
+      ENGINE_MODES,
+    ),
+    common('--seed <n>', 'seed of the random numbers (default: 0)').argParser(whole({ min: 0 })),
+    common('--quiet', 'print no progress'),
+    common('--verbose', 'print more details, and the stack trace of an error'),
   ];
   const own = new Set(command.options.map(({ long }) => long));
   const images = command.registeredArguments.some((argument) => /^images?$/.test(argument.name()));
   const data = (flags: string, text: string) => new Option(flags, text).helpGroup('Data sources:');
   if (own.has('--data')) {
-    command.addOption(data('--image-column <name>', 'parquet: the column of images, where several hold some'));
-    command.addOption(data('--label-column <name>', 'parquet: the column of labels, where its name does not tell'));
+    command.addOption(data('--image-column <name>', 'parquet sources: column with the images, if several columns contain images'));
+    command.addOption(data('--label-column <name>', 'parquet sources: column with the labels (default: recognised by its name)'));
   }
   if (own.has('--data') || images)
     command.addOption(
-      data('--max-pixels <n>', 'pixels of the largest image that is decoded (default: 100 million)').argParser(whole({ min: 1 })),
+      data('--max-pixels <n>', 'largest number of pixels of an image; larger images are refused (default: 100 million)').argParser(
+        whole({ min: 1 }),
+      ),
     );
   for (const option of all) if (!own.has(option.long)) command.addOption(option);
   return command;
 }
 
-/** Wraps what a command does: `run(context, ...arguments, options)`. */
-// biome-ignore lint/suspicious/noExplicitAny: arguments are as various as the commands; each names its own types
+/** Wraps the action of a command: creates its context, calls `run(context, ...arguments, options)` and cleans up. */
+// biome-ignore lint/suspicious/noExplicitAny: every command has other arguments and declares their types itself
 export function handler(run: (context: Context, ...args: any[]) => Promise<void>): (...args: any[]) => Promise<void> {
   return async (...args) => {
     // Commander appends the options and the command itself.
@@ -163,20 +172,20 @@ async function startEngine(common: CommonOptions, reporter: Reporter): Promise<v
   await init({ backend: common.backend, threads: common.threads, mode: ENGINE_MODES.find((mode) => mode === common.mode) });
   const { backend, variant, threads, mode, threadsOffBecause, fallbackBecause } = backendInfo();
   reporter.detail(`engine: ${backend}, ${variant}, ${threads} thread${threads === 1 ? '' : 's'}, ${mode}`);
-  if (threadsOffBecause && common.threads !== 1) reporter.detail(`one thread: ${threadsOffBecause}`);
-  if (fallbackBecause) reporter.warn(`the slow reference backend is at work: ${fallbackBecause}`);
+  if (threadsOffBecause && common.threads !== 1) reporter.detail(`running on one thread: ${threadsOffBecause}`);
+  if (fallbackBecause) reporter.warn(`using the slow reference backend: ${fallbackBecause}`);
 }
 
 function closeEngine(reporter: Reporter): void {
   try {
-    reporter.detail(`peak of tensor memory: ${(memory().peakBytes / 2 ** 20).toFixed(0)} MiB`);
+    reporter.detail(`peak memory of tensors: ${(memory().peakBytes / 2 ** 20).toFixed(0)} MiB`);
     defaultBackend().dispose();
   } catch {
-    // It never got ready; the reason is on its way to the user already.
+    // The initialisation failed; its error is reported elsewhere.
   }
 }
 
-/** Prints an error as a paragraph on standard error and returns the exit status. */
+/** Prints an error on standard error, with its stack under --verbose. Returns the exit status. */
 export function reportError(error: unknown, verbose: boolean): number {
   if (error instanceof Interrupted) {
     process.stderr.write(`${printable(error.message)}\n`);
@@ -191,17 +200,17 @@ export function reportError(error: unknown, verbose: boolean): number {
   return error instanceof UsageError ? 2 : 1;
 }
 
-// Readers of option values; each rejects what it cannot take, with the range, as wrong usage ----------------------------
+// Parsers of option values. Each rejects an invalid value as wrong usage and states the allowed range. ----------------------------
 
 interface Range {
   min?: number;
   max?: number;
-  /** The bounds themselves are not allowed. */
+  /** Exclusive bounds. */
   above?: number;
   below?: number;
 }
 
-/** A whole number within a range. */
+/** Returns a parser for a whole number within a range. */
 export function whole(range: Range = {}): (text: string) => number {
   return (text) => {
     const value = /^[+-]?\d+$/.test(text) ? Number(text) : Number.NaN;
@@ -211,7 +220,7 @@ export function whole(range: Range = {}): (text: string) => number {
   };
 }
 
-/** A number within a range. */
+/** Returns a parser for a decimal number within a range. */
 export function decimal(range: Range = {}): (text: string) => number {
   return (text) => {
     const value = numberOf(text);
@@ -220,7 +229,7 @@ export function decimal(range: Range = {}): (text: string) => number {
   };
 }
 
-/** One of a few words. */
+/** Returns a parser for one of several words. */
 export function oneOf<T extends string>(words: readonly T[]): (text: string) => T {
   return (text) => {
     const found = words.find((word) => word === text);
@@ -233,11 +242,11 @@ function threadCount(text: string): number | 'auto' {
   return text === 'auto' ? text : whole({ min: 1, max: 256 })(text);
 }
 
-/** Decimal notation only: no `0x10`, no `Infinity`, nothing around it. */
+/** Parses decimal notation only; `0x10`, `Infinity` and surrounding blanks give NaN. */
 const numberOf = (text: string): number => (/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : Number.NaN);
 
 /**
- * The path of a picture that is written as PNG. Another extension is refused, since it would name a format that the file does not have.
+ * Parses the path of a PNG file to write. Refuses other extensions, because they would name another format than the file has.
  */
 export function pngFile(text: string): string {
   if (!/[^/\\]\.png$/i.test(text) && !text.startsWith('/dev/'))

@@ -1,4 +1,6 @@
-/** What the commands that look into a network have in common: its layers, lists of maps, and the strongest activations of a split, kept between calls. */
+/**
+ * Shared by the commands that analyse a network: choice of layers and maps, and the cached search for the strongest activations of a split.
+ */
 import { createHash } from 'node:crypto';
 import { InvalidArgumentError } from 'commander';
 import {
@@ -18,25 +20,25 @@ import { type Context, Interrupted, UsageError } from './command.js';
 import { experimentsFolder } from './report/experiment.js';
 import { FolderStore } from './run/run_folder.js';
 
-/** Collects the values of an option that may be given several times. */
+/** Collects the values of a repeatable option. */
 export const collect = (value: string, before: string[] = []): string[] => [...before, value];
 
-/** No layer has more maps or units; a list of all of them fits into memory. */
+/** Largest map number that `mapList` accepts. It bounds the memory of the list. */
 const MOST_MAP = 999_999;
 
-/** `0-7` or `3,5,8-11` as numbers, rising, each once. */
+/** Parses a list such as `0-7` or `3,5,8-11`; returns the distinct numbers in ascending order. */
 export function mapList(text: string): number[] {
   const maps = new Set<number>();
   for (const part of text.split(',')) {
     const [, from, to = from] = /^\s*(\d+)(?:-(\d+))?\s*$/.exec(part) ?? [];
     if (from === undefined || Number(to) < Number(from)) throw new InvalidArgumentError('Expected maps such as 0-7 or 3,5,8-11.');
-    if (Number(to) > MOST_MAP) throw new InvalidArgumentError(`Expected maps of at most ${MOST_MAP}.`);
+    if (Number(to) > MOST_MAP) throw new InvalidArgumentError(`Expected map numbers of at most ${MOST_MAP}.`);
     for (let map = Number(from); map <= Number(to); map++) maps.add(map);
   }
   return [...maps].sort((a, b) => a - b);
 }
 
-/** The list as `mapList` reads it. */
+/** Formats map numbers as `mapList` parses them: `3,5,8-11`. */
 export function mapsText(maps: readonly number[]): string {
   const runs: [number, number][] = [];
   for (const map of maps) {
@@ -47,7 +49,7 @@ export function mapsText(maps: readonly number[]): string {
   return runs.map(([from, to]) => (from === to ? `${from}` : `${from}-${to}`)).join(',');
 }
 
-/** A layer, a map or a position that the network does not have is wrong usage; the engine's message says what there is. */
+/** Runs `fn` and turns a `ValueError` (an unknown layer, map or position) into a `UsageError` with the same message. */
 export async function asUsage<T>(fn: () => T | Promise<T>): Promise<T> {
   try {
     return await fn();
@@ -57,7 +59,7 @@ export async function asUsage<T>(fn: () => T | Promise<T>): Promise<T> {
   }
 }
 
-/** Runs what Ctrl-C may stop. `whatNext` completes the sentence that the user is left with. */
+/** Runs `fn` until it ends or a signal stops it; then throws `Interrupted` with the message `stopped; ${whatNext}`. */
 export async function stoppable<T>(context: Context, whatNext: string, fn: () => Promise<T>): Promise<T> {
   context.catchSignals();
   try {
@@ -70,7 +72,7 @@ export async function stoppable<T>(context: Context, whatNext: string, fn: () =>
 
 type Looked = Pick<Run, 'model' | 'preprocess'>;
 
-/** How many maps (or units) each of the named layers has, in their order; of all convolutions where none is named. */
+/** Returns the number of maps (or units) of each named layer, in the order given; of all convolutions if none is named. */
 export async function layersOf({ model, preprocess }: Looked, named: readonly string[] | undefined): Promise<Map<string, number>> {
   const { channels, inputSize } = preprocess.options;
   const rows = summarize(model, [1, channels, inputSize, inputSize]);
@@ -83,7 +85,7 @@ export async function layersOf({ model, preprocess }: Looked, named: readonly st
   });
 }
 
-/** Throws `UsageError` where a layer has none of the maps asked for. */
+/** Throws `UsageError` if a layer has none of the requested maps. */
 export function checkMaps(layers: ReadonlyMap<string, number>, maps: readonly number[] | undefined): void {
   for (const [layer, count] of layers)
     if (maps && !maps.some((map) => map < count))
@@ -100,16 +102,16 @@ export interface TopJob {
   layers: readonly string[];
   maps?: readonly number[];
   count: number;
-  /** At most this many images, sampled at random (the same ones in every call). Default all. */
+  /** Largest number of images, sampled at random (the same ones in every call). Default: all. */
   examples?: number;
 }
 
-/** Below the folder of a run's experiments. */
+/** Folder of the cache, relative to the folder of the run's experiments. */
 const CACHE = 'top9-cache';
 
 /**
- * The strongest activations of a split. What was found for the same weights, images and question before is read back; a pass that was
- * interrupted goes on where it was written down last.
+ * Returns the strongest activations of a split. Results for the same weights, images and options are read from a cache; an
+ * interrupted search continues from its last cached state.
  */
 export async function strongestOf(job: TopJob, context: Context): Promise<Record<string, MapActivations[]>> {
   const { path, model, preprocess, dataset, layers, maps, count } = job;
@@ -124,9 +126,9 @@ export async function strongestOf(job: TopJob, context: Context): Promise<Record
     try {
       await store.write(file, new TextEncoder().encode(JSON.stringify(state)));
     } catch (error) {
-      // The run may be somebody else's; the answer does not need the note.
+      // The folder may be read-only. The result does not depend on the cache.
       keeping = false;
-      context.reporter.warn(`what is found is not kept for the next time: ${error instanceof Error ? error.message : error}`);
+      context.reporter.warn(`the activations found cannot be cached: ${error instanceof Error ? error.message : error}`);
     }
   };
   const bar = context.reporter.bar('strongest activations', indices.length, 'images', from?.done ?? 0);
@@ -148,7 +150,7 @@ export async function strongestOf(job: TopJob, context: Context): Promise<Record
   }
 }
 
-/** Changes with the weights, the images, what is made of them, and the question. */
+/** Key of the cache: a hash of the weights, the images, the preprocessing and the options of the search. */
 function keyOf({ model, preprocess, dataset, split, layers, maps, count }: TopJob, indices: readonly number[]): string {
   const hash = createHash('sha256');
   for (const [name, weights] of Object.entries(model.stateDict()))
@@ -162,7 +164,7 @@ function keyOf({ model, preprocess, dataset, split, layers, maps, count }: TopJo
 
 const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array => new Uint8Array(buffer, byteOffset, byteLength);
 
-/** What was kept before; null where there is none, or it is damaged: then the work is done anew. */
+/** Parses a cached state. Returns null if there is none or if it is damaged; the search then starts anew. */
 function parse(bytes: Uint8Array | null): TopActivationsState | null {
   if (!bytes) return null;
   try {

@@ -1,4 +1,4 @@
-/** The command line: puts the commands together, and turns whatever happens into an exit status. */
+/** Entry point of the command line: registers all commands, runs the requested one and sets the exit status. */
 import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import { addCommonOptions, reportError } from './command.js';
@@ -29,15 +29,15 @@ import { printable, surviveClosedStreams } from './terminal/terminal.js';
 const TOUR = `
 A short tour:
   $ npx zfnet demo --out runs/demo                        train on embedded data, evaluate, write a report
-  $ npx zfnet train --data photos/ --out runs/photos      train on a folder with a folder a class
-  $ npx zfnet evaluate runs/photos                        its errors
-  $ npx zfnet predict runs/photos cat.jpg                 its answer for an image
+  $ npx zfnet train --data photos/ --out runs/photos      train on a folder that contains one folder per class
+  $ npx zfnet evaluate runs/photos                        measure its classification errors
+  $ npx zfnet predict runs/photos cat.jpg                 classify an image
   $ npx zfnet deconv runs/photos cat.jpg --layer conv5 --strongest 9 --out cat.png
-                                                          what its strongest features saw
-  $ npx zfnet info a                                      the paper's network, layer by layer
-  $ npx zfnet profile a --batch-size 16                   where the time of a training step goes
+                                                          project the nine strongest maps of conv5 to pixels
+  $ npx zfnet info a                                      list the layers of the paper's network
+  $ npx zfnet profile a --batch-size 16                   measure where a training step spends its time
 
-Each command tells more with --help. Exit status: 0 done, 1 failed, 2 wrong usage.`;
+Run a command with --help to see its options and examples. Exit status: 0 success, 1 failure, 2 wrong usage.`;
 
 function createProgram(): Command {
   const { version } = createRequire(import.meta.url)('../package.json') as { version: string };
@@ -45,7 +45,7 @@ function createProgram(): Command {
     .description('Train ZFNet on your images, and look inside it.')
     .version(version)
     .addHelpText('after', TOUR)
-    .showHelpAfterError('(--help tells more)')
+    .showHelpAfterError('(run with --help to see the usage)')
     .exitOverride()
     .configureOutput({ writeErr: (text) => process.stderr.write(printable(text)) })
     .configureHelp({ showGlobalOptions: false });
@@ -74,18 +74,18 @@ function createProgram(): Command {
     ablateCommand,
   ])
     register(program);
-  // Subcommands are to throw too, instead of ending the process while output is on its way.
-  for (const command of program.commands) addCommonOptions(command).exitOverride().showHelpAfterError('(--help tells more)');
+  // Subcommands must throw as well: ending the process at once could cut off pending output.
+  for (const command of program.commands) addCommonOptions(command).exitOverride().showHelpAfterError('(run with --help to see the usage)');
   return program;
 }
 
-/** @returns the exit status: 0 done, 1 failed, 2 wrong usage, 128 + n after a signal */
+/** Runs the command line. Returns the exit status: 0 success, 1 failure, 2 wrong usage, 128 + n after signal n. */
 async function main(argv: readonly string[]): Promise<number> {
   try {
     await createProgram().parseAsync([...argv]);
     return 0;
   } catch (error) {
-    // Commander has said what is wrong already; help and version are no failure.
+    // Commander has already printed its message. It also throws after --help and --version, with exit code 0.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
     return reportError(error, argv.includes('--verbose'));
   }

@@ -1,4 +1,4 @@
-/** A network and one step of it, for measuring: a training step, or a forward pass alone, on noise. */
+/** Opens a network and builds one step of it for measurements, on random input: a training step or a forward pass. */
 import { readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { crossEntropy, type Network, noGrad, PRESETS, type PresetName, randn, SGD, tensor, zfnet } from 'zfnet';
@@ -10,27 +10,28 @@ import { isRun, namingWrongSize, openRun } from './run/runs.js';
 export interface WorkloadOptions {
   batchSize: number;
   inputSize?: number;
-  /** Forward alone, nothing recorded. */
+  /** Run only the forward pass, without recording a graph. Default false. */
   forward?: boolean;
   seed?: number;
 }
 
 export interface Workload {
-  /** What one step is, for people. */
+  /** Description of a step for printing: network, kind of step, input shape. */
   description: string;
-  /** [N, C, H, W]. */
+  /** Shape of the input, [N, C, H, W]. */
   input: readonly number[];
   step(): Promise<void>;
   dispose(): void;
 }
 
-/** Too small for a step on noise to lead anywhere. */
+/** So small that training on noise does not change the weights noticeably. */
 const LEARNING_RATE = 1e-5;
 
 /**
- * Gets a network and its step ready. Call `context.engine()` before.
+ * Opens a network and returns its step. Call `context.engine()` first.
  *
- * @param target a run's folder, a preset or an ONNX file
+ * @param target folder of a run, name of a preset, or path of an ONNX file
+ * @throws UsageError if `target` is none of these, or if the options do not fit it
  */
 export async function openWorkload(target: string, options: WorkloadOptions): Promise<Workload> {
   const { model, input } = await openNetwork(target, options);
@@ -67,7 +68,7 @@ function forwardStep(model: Network, x: Input): Step {
 function trainingStep(model: Network, x: Input): Step {
   const [batch, classes, ...rest] = model.outputShape(x.shape);
   if (classes === undefined || rest.length > 0)
-    throw new UsageError(`the network gives [${[batch, classes, ...rest]}], not classes: only --forward can be measured`);
+    throw new UsageError(`the network gives [${[batch, classes, ...rest]}], not class scores: only --forward can be measured`);
   model.train();
   const sgd = new SGD(model.parameters(), { lr: LEARNING_RATE, momentum: 0.9 });
   const labels = tensor(Int32Array.from({ length: batch }, (_, i) => i % classes));

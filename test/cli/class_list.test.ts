@@ -28,7 +28,7 @@ describe('a class list', () => {
     ['UTF-16', Uint8Array.of(0xff, 0xfe, 0x61, 0x00), /line 1: it is UTF-16, expected UTF-8/],
     ['UTF-16 without a mark', Uint8Array.of(0x61, 0x00, 0x0a, 0x00), /line 1: .*UTF-16/],
     ['no name', '\n', /names no class/],
-    ['an index left out', '{"0": "ant", "2": "bee"}', /"2" is no index from 0 to 1/],
+    ['an index left out', '{"0": "ant", "2": "bee"}', /"2" is not a unique index from 0 to 1/],
     ['a name that is a number', '["ant", 3]', /entry 1 is 3/],
   ])('is refused with %s', (_, text, message) => {
     expect(() => read(text)).toThrow(message);

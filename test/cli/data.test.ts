@@ -44,7 +44,7 @@ describe('evaluate', () => {
     await cp(join(place.path, 'bars/train'), flat, { recursive: true });
     const all = await evaluated(place.path, '--data', 'flat');
     expect(all.examples).toBe(36);
-    expect(all.stderr).toContain('flat is not divided into splits: all 36 images are taken');
+    expect(all.stderr).toContain('flat is not divided into splits: all 36 images are used');
     const [first] = (await zfnet(place.path, 'evaluate', 'run', '--json', '--data', 'flat', '--max-pixels', '3')).stderr.split('\n');
     expect(first).toContain('more than the limit of 3');
   }, 120_000);

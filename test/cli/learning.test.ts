@@ -45,10 +45,10 @@ describe('experiments that train', () => {
   });
 
   it.each([
-    [['--freeze', 'fc7'], /--freeze keeps layers that have learnt: give the run/],
+    [['--freeze', 'fc7'], /--freeze keeps trained layers: name the run/],
     [['--from', 'first', '--width', '0.5'], /leave out --width/],
     [['--from', 'first', '--freeze', 'fc8'], /leaves no layer to learn/],
-    [['--from', 'nowhere'], /nowhere is no run/],
+    [['--from', 'nowhere'], /nowhere is not a run/],
   ])('train refuses %j as wrong usage', async (args, message) => {
     const { status, stderr } = await zfnet(place.path, 'train', '--data', 'bars', '--out', 'third', ...args, ...QUICK);
     expect(stderr).toMatch(message);
@@ -106,7 +106,7 @@ describe('experiments that train', () => {
       units: [2048, 2048],
     });
     const again = await zfnet(place.path, ...args);
-    expect(again.stderr.match(/done before/g)).toHaveLength(2);
+    expect(again.stderr.match(/trained earlier/g)).toHaveLength(2);
     expect(await read('first/experiments/ablate.json')).toEqual(numbers);
     const wrong = await zfnet(place.path, 'ablate', '--only', 'zfnet-without-1', ...QUICK);
     expect([wrong.status, wrong.stderr]).toEqual([

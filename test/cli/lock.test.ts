@@ -92,7 +92,7 @@ describe('the lock of a run', () => {
       const holder = JSON.parse(await readFile(join(folder, 'lock.json'), 'utf8'));
       expect(holder.host).toBe(hostname());
       const { mtimeMs } = await stat(join(folder, 'lock.json'));
-      await expect(lockRun(folder)).rejects.toThrow(/another container or on another machine; its last sign of life was \d+ s ago/);
+      await expect(lockRun(folder)).rejects.toThrow(/another container or on another machine; its last heartbeat was \d+ s ago/);
       await wait(HEARTBEAT_SECONDS * 1000 + 3000);
       expect((await stat(join(folder, 'lock.json'))).mtimeMs).toBeGreaterThan(mtimeMs);
       expect(JSON.parse(await readFile(join(folder, 'lock.json'), 'utf8'))).toEqual(holder);
@@ -108,7 +108,7 @@ describe('the lock of a run', () => {
     const folder = await fresh('machine');
     await leave(folder, { ...ELSEWHERE, host: 'far' }, STALE_SECONDS - 30);
     await expect(lockRun(folder)).rejects.toThrow(
-      /process 7 on far.*its last sign of life was (29|3\d) s ago.*after 60 s.*remove .*lock\.json/,
+      /process 7 on far.*its last heartbeat was (29|3\d) s ago.*after 60 s.*remove .*lock\.json/,
     );
     await leave(folder, { ...ELSEWHERE, host: 'far' }, STALE_SECONDS + 1);
     await (await lockRun(folder)).release();

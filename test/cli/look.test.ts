@@ -68,7 +68,7 @@ describe('deconv', () => {
     expect(image.stderr).toMatch(/config\.json: cannot be read as an image/);
     expect(image.status).toBe(1);
     const run = await zfnet(place.path, 'deconv', 'bars', IMAGE, '--layer', 'conv1', '--out', 'no.png');
-    expect(run.stderr).toMatch(/bars is no run/);
+    expect(run.stderr).toMatch(/bars is not a run/);
   });
 });
 
@@ -76,7 +76,7 @@ describe('report', () => {
   it('writes the page into the run and tells the errors', async () => {
     const { status, stdout, stderr } = await zfnet(place.path, 'report', 'run', '--threads', '1', '--json');
     // The table, and nothing else: no experiment was left out.
-    expect([stderr.replace(/ {2}wrong answer(.*\n){8}/, ''), status]).toEqual(['', 0]);
+    expect([stderr.replace(/ {2}top-1 error(.*\n){8}/, ''), status]).toEqual(['', 0]);
     const answer = JSON.parse(stdout);
     expect(answer).toMatchObject({ run: 'run', tests: [{ split: 'val', examples: 12, chance: 1 - 1 / CLASSES.length, chanceOfFive: 0 }] });
     const page = await readFile(join(place.path, answer.report), 'utf8');

@@ -67,8 +67,8 @@ describe('occlude', () => {
     ['a layer that there is not', [IMAGE, '--layer', 'conv9'], /the layers are conv1/],
     ['an image and an example', [IMAGE, '--example', '1'], /not both/],
     ['an example beyond the last', ['--example', '99'], /val has images 0 to 11/],
-    ['a layer for a whole split', ['--layer', 'conv1'], /--layer belongs to one image/],
-    ['data that knows no boxes', ['--data', 'bars'], /nobody knows where the objects of bars are/],
+    ['a layer for a whole split', ['--layer', 'conv1'], /--layer applies to one image/],
+    ['data that knows no boxes', ['--data', 'bars'], /bars has no object boxes/],
   ])('%s is wrong usage', async (_, args, message) => {
     const { status, stdout, stderr } = await run('occlude', ...args);
     expect(stderr).toMatch(message);

@@ -181,7 +181,7 @@ describe('wrong usage', () => {
     ['an unknown split', ['top9', 'run', '--split', 'test'], /no split 'test'; it has train, val/],
     ['an epoch that is not there', ['evolve', 'run', '--epochs', '1,9'], /no checkpoint of epoch 9; it has 1, 2, 3/],
     ['one epoch', ['evolve', 'run', '--epochs', '2'], /at least two are needed/],
-    ['no run', ['filters', 'bars'], /bars is no run/],
+    ['no run', ['filters', 'bars'], /bars is not a run/],
     ['a rate of 0', ['ascend', 'run', '--rate', '0'], /above 0/],
   ])('%s', async (_, args, message) => {
     const { status, stdout, stderr } = await run(...args);

@@ -75,7 +75,7 @@ describe('profile', () => {
     await networks();
     const { status, stdout, stderr } = await zfnet(place.path, 'profile', 'run.onnx', '--forward', '--batch-size', '2', '--rows', '60');
     expect(status, stderr).toBe(0);
-    expect(stdout).toMatch(/^run\.onnx, forward pass, 2×3×28×28: [\d.]+ ms a step, [\d.]+ images\/s; 3 steps below$/m);
+    expect(stdout).toMatch(/^run\.onnx, forward pass, 2×3×28×28: [\d.]+ ms per step, [\d.]+ images\/s; 3 steps recorded$/m);
     expect(stdout).toMatch(/^\S+ +conv2d .* 3 .* %/m);
     expect(stdout).not.toContain('WeightGrad');
     expect(stdout).toMatch(/outside kernels/);

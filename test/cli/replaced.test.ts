@@ -115,7 +115,7 @@ describe('train --force', () => {
     await setAside(folder, Object.keys(before).filter(isRunFile));
     await writeFile(join(folder, 'config.json'), 'half of the new one');
     const { status, stderr, stdout } = await zfnet(place.path, 'verify', 'run', '--json');
-    expect(stderr).toMatch(/run: a new run was stopped before its first step; the run that it was to replace is back in its place/);
+    expect(stderr).toMatch(/run: a new run was stopped before its first step; the run that it would have replaced is restored/);
     expect(JSON.parse(stdout)).toMatchObject({ run: 'run', whole: true });
     expect(status).toBe(0);
     expect(await contents(folder)).toEqual(before);

@@ -74,7 +74,7 @@ describe('train', () => {
     // What a write that was cut off leaves behind.
     await writeFile(join(place.path, 'killed', 'best.safetensors.part'), 'half');
     const resumed = await zfnet(place.path, 'train', '--out', 'killed', '--resume', '--threads', '1');
-    expect(resumed.stderr).toMatch(/going on with small .* from epoch [2-8], step \d+/);
+    expect(resumed.stderr).toMatch(/resuming small .* from epoch [2-8], step \d+/);
     expect(resumed.status).toBe(0);
     await expectSameAsUninterrupted('killed');
     expect((await readdir(join(place.path, 'killed'))).filter((name) => name.endsWith('.part'))).toEqual([]);
@@ -85,7 +85,7 @@ describe('train', () => {
     await waitForEpochs('stopped', 1);
     child.kill('SIGINT');
     const { status, stderr } = await ended;
-    expect(stderr).toMatch(/stopped at step \d+, in epoch \d+; go on with: npx zfnet train --out stopped --resume/);
+    expect(stderr).toMatch(/stopped at step \d+, in epoch \d+; resume with: npx zfnet train --out stopped --resume/);
     expect(status).toBe(130);
     expect((await zfnet(place.path, 'train', '--out', 'stopped', '--resume', '--threads', '1')).status).toBe(0);
     await expectSameAsUninterrupted('stopped');
@@ -94,7 +94,7 @@ describe('train', () => {
   it('does not touch a run without --resume or --force', async () => {
     const run = await uninterrupted();
     const again = await zfnet(place.path, 'train', '--out', run, ...RECIPE);
-    expect(again.stderr).toMatch(/straight holds a run already: go on with it by --resume/);
+    expect(again.stderr).toMatch(/straight already contains a run: continue it with --resume/);
     expect(again.status).toBe(2);
     const other = await zfnet(place.path, 'train', '--out', run, '--resume', '--width', '0.05', '--lr', '0.02');
     expect(other.stderr).toMatch(/width is 0\.02 in straight, not 0\.05/);

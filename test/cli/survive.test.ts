@@ -63,10 +63,10 @@ describe('a run in parts of a mini-batch', () => {
     const options = ['--epochs', '2', '--micro-batch', '3', '--baselines'];
     const { status, stdout, stderr } = await zfnet(place.path, 'train', '--out', 'parts', ...RECIPE, ...options);
     expect(status).toBe(0);
-    expect(stdout).toMatch(/images\/s; tensors held \d+\.\d+ [KM]iB at most/);
+    expect(stdout).toMatch(/images\/s; peak memory of tensors \d+\.\d+ [KM]iB/);
     expect(stdout).toMatch(/this network +\d+\.\d\d %\n +linear classifier +\d+\.\d\d %\n +nearest neighbour/);
     expect(JSON.parse(await readFile(at('parts', 'config.json'), 'utf8')).training).toMatchObject({ batchSize: 8, microBatch: 3 });
-    const url = /curves, while it trains: (\S+)/.exec(stderr)?.[1] ?? '';
+    const url = /training curves: (\S+)/.exec(stderr)?.[1] ?? '';
     const page = await readFile(new URL(url), 'utf8');
     expect(page).toContain('Training parts');
     expect(page).toContain('2 epochs of 2 done');

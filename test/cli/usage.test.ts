@@ -26,9 +26,9 @@ describe('wrong usage', () => {
       /belongs to --schedule plateau/,
     ],
     ['preparing and resuming', ['train', '--out', 'x', '--resume', '--prepare'], /give one of them/],
-    ['resuming what is not there', ['train', '--out', 'nowhere', '--resume'], /nowhere is no run to go on with/],
+    ['resuming what is not there', ['train', '--out', 'nowhere', '--resume'], /nowhere is not a run: .* nothing to resume/],
     ['eleven crops', ['evaluate', 'x', '--crops', '11'], /Expected one of 1, 10/],
-    ['evaluating what is no run', ['evaluate', 'bars'], /bars is no run/],
+    ['evaluating what is no run', ['evaluate', 'bars'], /bars is not a run/],
     ['predicting no image', ['predict', 'x'], /missing required argument 'images'/],
     [
       'an input too small for the preset',
@@ -62,7 +62,7 @@ describe('help', () => {
     const train = await zfnet(place.path, 'train', '--help');
     expect(train.status).toBe(0);
     expect(train.stdout).toMatch(/--data mnist/);
-    expect(train.stdout).toMatch(/--momentum <m>\s+\(default: 0\.9\)/);
+    expect(train.stdout).toMatch(/--momentum <m>\s+momentum of SGD \(default: 0\.9\)/);
     expect(train.stdout).toContain('Common options:');
   });
 
@@ -91,7 +91,9 @@ describe('info', () => {
     const { stdout } = await zfnet(place.path, 'info', 'small', '--classes', '10', '--channels', '1');
     expect(stdout).toMatch(/^conv2 +Conv2d +256×14×14 +614,656 /m);
     expect(stdout).toMatch(/^pool5 +MaxPool2d +256×3×3 /m);
-    expect(stdout).toMatch(/the paper’s recipe, the default of train: mini-batch 128, lr 0\.01 .*momentum 0\.9.*filters held to rms 0\.1/);
+    expect(stdout).toMatch(
+      /the paper’s recipe, the default of train: mini-batch 128, lr 0\.01 .*momentum 0\.9.*filters limited to rms 0\.1/,
+    );
     const parts = await zfnet(place.path, 'info', 'small', '--width', '0.1', '--micro-batch', '16', '--json');
     const whole = await zfnet(place.path, 'info', 'small', '--width', '0.1', '--json');
     const bytes = (text: string) => JSON.parse(text).totals.trainingBytes;

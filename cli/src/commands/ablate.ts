@@ -1,4 +1,4 @@
-/** `zfnet ablate`: networks without some layers or with other sizes, trained in turn (paper, Table 3). */
+/** `zfnet ablate`: trains variants of the network without some layers or with other layer sizes (paper, Table 3). */
 import type { Command } from 'commander';
 import { ABLATIONS, type Ablation, type AblationRow, ablate, sideFor, type TrainedRun, type TrainingOptions } from 'zfnet';
 import type { Dataset } from 'zfnet/data';
@@ -23,7 +23,7 @@ interface AblateOptions extends DataChoice {
   out?: string;
 }
 
-/** Small enough that all twelve take minutes on two cores. */
+/** Default data and network; all twelve variants train in minutes on two cores. */
 const SOURCE = 'scenes';
 const NETWORK = { width: 0.125, inputSize: 64, dropout: 0.25, init: 'mixed' } as const;
 const TRAINING = {
@@ -37,26 +37,38 @@ const OUT = 'runs/ablation';
 
 const NAMES = ABLATIONS.map(({ name }) => name);
 const EXAMPLES = [
-  'zfnet ablate                                            # all of Table 3 on scenes',
-  'zfnet ablate runs/photos --epochs 20                    # by the recipe and on the images of a run',
+  'zfnet ablate                                            # all variants of Table 3, on scenes',
+  'zfnet ablate runs/photos --epochs 20                    # with the recipe and the images of a run',
   'zfnet ablate --only zfnet --only zfnet-fc-2048 --width 0.25 --epochs 10 --out runs/units',
 ];
 
 export function ablateCommand(program: Command): void {
-  defineCommand(program, 'ablate [run]', 'train networks without some layers or with other sizes (Table 3)', EXAMPLES)
-    .option('--data <source>', `as for train (default: the run’s; else ${SOURCE})`)
-    .option('--only <name>', `this variant; may be given several times: ${NAMES.join(', ')}`, collect)
-    .option('--epochs <n>', `passes over the training images (default: the run’s; else ${TRAINING.epochs})`, whole({ min: 1 }))
-    .option('--batch-size <n>', `images a step (default: the run’s; else ${TRAINING.batchSize})`, whole({ min: 1 }))
-    .option('--lr <rate>', `learning rate at the start (default: the run’s; else ${TRAINING.lr})`, decimal({ above: 0 }))
+  defineCommand(
+    program,
+    'ablate [run]',
+    'train variants without some layers or with other layer sizes and compare their errors (Table 3)',
+    EXAMPLES,
+  )
+    .option('--data <source>', `image source, written as for train --data (default: that of the run, or ${SOURCE} without a run)`)
+    .option('--only <name>', `train only this variant; repeat the option for several: ${NAMES.join(', ')}`, collect)
+    .option('--epochs <n>', `passes over the training images (default: that of the run, or ${TRAINING.epochs})`, whole({ min: 1 }))
+    .option('--batch-size <n>', `images per step (default: that of the run, or ${TRAINING.batchSize})`, whole({ min: 1 }))
+    .option('--lr <rate>', `initial learning rate (default: that of the run, or ${TRAINING.lr})`, decimal({ above: 0 }))
     .option(
       '--width <factor>',
-      `a factor on the numbers of maps and units (default: the run’s; else ${NETWORK.width})`,
+      `factor on the number of maps and units of every layer (default: that of the run, or ${NETWORK.width})`,
       decimal({ above: 0 }),
     )
-    .option('--input-size <pixels>', `height and width of the input (default: the run’s; else ${NETWORK.inputSize})`, whole({ min: 1 }))
-    .option('--dropout <p>', `probability on fc6 and fc7 (default: the run’s; else ${NETWORK.dropout})`, decimal({ min: 0, below: 1 }))
-    .option('--out <folder>', `where ablate.json, .html and .png go, and the runs below runs/ (default: RUN/experiments, or ${OUT})`)
+    .option('--input-size <pixels>', `height and width of the input (default: that of the run, or ${NETWORK.inputSize})`, whole({ min: 1 }))
+    .option(
+      '--dropout <p>',
+      `dropout probability after fc6 and fc7 (default: that of the run, or ${NETWORK.dropout})`,
+      decimal({ min: 0, below: 1 }),
+    )
+    .option(
+      '--out <folder>',
+      `folder for ablate.json, .html and .png, and for the trained runs in runs/ (default: RUN/experiments, or ${OUT})`,
+    )
     .action(
       handler(async (context, path: string | undefined, options: AblateOptions) => {
         const ablations = chosen(options.only);
@@ -74,11 +86,11 @@ export function ablateCommand(program: Command): void {
     );
 }
 
-const GO_ON = 'give the same command again, and it goes on where it was';
+const GO_ON = 'run the same command again to continue';
 
 function chosen(only: readonly string[] | undefined): readonly Ablation[] {
   const unknown = only?.find((name) => !NAMES.includes(name));
-  if (unknown !== undefined) throw new UsageError(`there is no variant '${unknown}'; the variants are ${NAMES.join(', ')}`);
+  if (unknown !== undefined) throw new UsageError(`unknown variant '${unknown}'; the variants are ${NAMES.join(', ')}`);
   return only ? ABLATIONS.filter(({ name }) => only.includes(name)) : ABLATIONS;
 }
 
@@ -109,7 +121,7 @@ async function ablateAll(context: Context, { path, run, out, ablations, options,
       bar = null;
     },
     onRow: ({ valTop1Error, trainTop1Error }, found) =>
-      reporter.say(`  error ${percent(valTop1Error)} (in training ${percent(trainTop1Error)})${found ? ', done before' : ''}`),
+      reporter.say(`  error ${percent(valTop1Error)} (in training ${percent(trainTop1Error)})${found ? ', trained earlier' : ''}`),
     listener: {
       onStep: ({ epoch, epochs, done, total, loss }) => {
         bar ??= reporter.bar('training', epochs * total, 'images');

@@ -1,4 +1,4 @@
-/** `zfnet ascend`: pictures that maximise maps, made by gradient ascent, beside the images that maps respond to most. */
+/** `zfnet ascend`: synthesises images that maximise feature maps by gradient ascent, next to the images with the strongest activations. */
 import type { Command } from 'commander';
 import { type AscendedMap, ascend, isTrained, type MapActivations, type Run } from 'zfnet';
 import type { Dataset } from 'zfnet/data';
@@ -39,27 +39,37 @@ export function ascendCommand(program: Command): void {
   defineCommand(
     program,
     'ascend <run>',
-    'pictures that maximise maps (their maximum over all places), by gradient ascent, beside the strongest real images; name the dead',
+    'synthesise an image that maximises each map, by gradient ascent; compare it with the strongest real image; list dead maps',
     EXAMPLES,
   )
-    .option('--layer <name>', 'this layer; may be given several times (default: the last convolution)', collect)
-    .option('--maps <list>', 'these maps, such as 0-7 or 3,5,8-11 (default: all)', mapList)
-    .option('--data <source>', 'images that show which maps respond (default: what the run was trained on)')
-    .option('--split <name>', 'val, train, or another split of the source', IMAGES.split)
-    .option('--examples <n>', 'images to look at, sampled at random', whole({ min: 1 }), IMAGES.examples)
-    .option('--no-images', 'look at no images: no comparison, and no dead maps named')
-    .option('--steps <n>', 'steps to climb', whole({ min: 1 }), DEFAULTS.steps)
+    .option('--layer <name>', 'layer to use; repeat the option for several layers (default: the last convolution)', collect)
+    .option('--maps <list>', 'maps to use, such as 0-7 or 3,5,8-11 (default: all)', mapList)
+    .option('--data <source>', 'image source, written as for train --data (default: the images that the run was trained on)')
+    .option('--split <name>', 'split of the source: val, train or another of its splits', IMAGES.split)
+    .option('--examples <n>', 'number of images to search, sampled at random', whole({ min: 1 }), IMAGES.examples)
+    .option('--no-images', 'search no real images: makes no comparison and finds no dead maps')
+    .option('--steps <n>', 'number of gradient ascent steps per map', whole({ min: 1 }), DEFAULTS.steps)
     .option(
       '--rate <r>',
-      'how far a step moves an average pixel of those that it moves, as a part of half the range of pixels',
+      'step size: mean change of the changed pixels, as a fraction of half the pixel range',
       decimal({ above: 0 }),
       DEFAULTS.rate,
     )
-    .option('--decay <d>', 'part of each pixel that is lost in a step', decimal({ min: 0, below: 1 }), DEFAULTS.decay)
-    .option('--blur <pixels>', 'standard deviation of the blur of every fourth step; 0 for none', decimal({ min: 0 }), DEFAULTS.blur)
-    .option('--jitter <pixels>', 'shift before each step, at most', whole({ min: 0 }), DEFAULTS.jitter)
-    .option('--starts <n>', 'starts of a map that stays below its strongest real image, at most', whole({ min: 1 }), DEFAULTS.starts)
-    .option('--out <folder>', 'where ascend.json, ascend.html and ascend-LAYER.png go (default: RUN/experiments)')
+    .option('--decay <d>', 'fraction by which each step shrinks every pixel', decimal({ min: 0, below: 1 }), DEFAULTS.decay)
+    .option(
+      '--blur <pixels>',
+      'standard deviation of the Gaussian blur after every fourth step; 0 switches it off',
+      decimal({ min: 0 }),
+      DEFAULTS.blur,
+    )
+    .option('--jitter <pixels>', 'largest random shift before each step', whole({ min: 0 }), DEFAULTS.jitter)
+    .option(
+      '--starts <n>',
+      'largest number of restarts for a map that stays below its strongest real image',
+      whole({ min: 1 }),
+      DEFAULTS.starts,
+    )
+    .option('--out <folder>', 'folder for ascend.json, ascend.html and ascend-LAYER.png (default: RUN/experiments)')
     .action(
       handler(async (context, path: string, options: AscendOptions) => {
         await context.engine();
@@ -81,10 +91,10 @@ async function climb(context: Context, path: string, options: AscendOptions): Pr
   }
 }
 
-/** The images of a run, or null for an imported network that no images are named for. */
+/** Opens the images of a run; returns null for an imported network without --data. */
 async function imagesOf({ reporter }: Context, run: Run, { data, split }: AscendOptions): Promise<Dataset | null> {
   if (data === undefined && !isTrained(run)) {
-    reporter.warn('an imported network has no images of its own: give some by --data to see which maps are dead');
+    reporter.warn('an imported network has no images of its own; give an image source with --data to find dead maps');
     return null;
   }
   const dataset = await openRunData(run, { data }, reporter);
@@ -93,9 +103,9 @@ async function imagesOf({ reporter }: Context, run: Run, { data, split }: Ascend
 }
 
 /**
- * The experiment on some layers of a run.
+ * Runs the experiment on some layers of a run.
  *
- * @param dataset null to look at no images
+ * @param dataset null to search no real images
  */
 export async function ascentOf(
   context: Context,
@@ -115,14 +125,14 @@ export async function ascentOf(
   const found: Record<string, AscendedMap[]> = {};
   for (const [layer, count] of layers) {
     const maps = options.maps?.filter((map) => map < count);
-    const bar = context.reporter.bar(`climbing ${layer}`, (maps?.length ?? count) * steps, 'steps');
+    const bar = context.reporter.bar(`gradient ascent on ${layer}`, (maps?.length ?? count) * steps, 'steps');
     const strongest = new Map(real?.strongest[layer].map((each) => [each.map, each]));
     found[layer] = await ascend(model, {
       ...settings,
       layer,
       maps,
       input: [channels, inputSize, inputSize],
-      // Half of the range of pixels, in the network's units.
+      // Half of the pixel range, in units of the network's input.
       limit: (128 * scale) / Math.max(...deviation),
       goals: Object.fromEntries([...strongest].map(([map, { value }]) => [map, value])),
       imageOf: dataset
@@ -136,12 +146,12 @@ export async function ascentOf(
     });
     bar.stop();
   }
-  // The last layer's units are the classes.
+  // The units of the last layer are the classes.
   const last = model.layerNames().at(-1)!;
   return ascendExperiment({ preprocess, found, real, names: { [last]: classes }, settings });
 }
 
-/** The image of a split that each map responds to most. */
+/** Finds the image of a split that activates each map most. */
 async function strongestReal(
   context: Context,
   path: string,

@@ -1,4 +1,4 @@
-/** `zfnet bench`: how near the kernels of products and convolutions come to what the machine's arithmetic allows. */
+/** `zfnet bench`: compares the speed of matrix product and convolution kernels with the measured arithmetic peak of the machine. */
 import type { Command } from 'commander';
 import { backendInfo, ceilingFor, createCeiling, matmul, type ProfileRow, profile, randn } from 'zfnet';
 import { defineCommand, handler, UsageError, whole } from '../command.js';
@@ -9,14 +9,14 @@ interface BenchOptions extends WorkloadOptions {
   repeat: number;
 }
 
-/** Square products, and two of ZFNet's convolutions as products: C [m, n] over k. */
+/** Square matrix products, and two convolutions of ZFNet as matrix products: C is [m, n], the sum runs over k. */
 const PRODUCTS = [
   { name: '256³', m: 256, n: 256, k: 256 },
   { name: '1024³', m: 1024, n: 1024, k: 1024 },
   { name: 'conv2 as a product', m: 256, n: 676, k: 2400 },
   { name: 'conv4 as a product', m: 384, n: 169, k: 3456 },
 ];
-/** A product takes milliseconds: so often as many are measured as steps. */
+/** A product takes only milliseconds, so this many are measured per step. */
 const PRODUCTS_PER_STEP = 4;
 
 interface BenchRow {
@@ -29,15 +29,16 @@ interface BenchRow {
 }
 
 export function benchCommand(program: Command): void {
-  defineCommand(program, 'bench [run|preset|file.onnx]', 'kernels against the machine’s measured ceiling (under a minute)', [
-    'zfnet bench',
-    'zfnet bench small --batch-size 64 --threads 1',
-    'zfnet bench --forward --batch-size 1 --json',
-  ])
-    .option('--batch-size <n>', 'images a step', whole({ min: 1 }), 16)
-    .option('--input-size <pixels>', 'height and width of the input (default: the network’s)', whole({ min: 1 }))
-    .option('--forward', 'the kernels of a forward pass alone')
-    .option('--repeat <n>', 'steps to take the best of', whole({ min: 1 }), 3)
+  defineCommand(
+    program,
+    'bench [run|preset|file.onnx]',
+    'compare the speed of kernels with the measured arithmetic peak of this machine (under a minute)',
+    ['zfnet bench', 'zfnet bench small --batch-size 64 --threads 1', 'zfnet bench --forward --batch-size 1 --json'],
+  )
+    .option('--batch-size <n>', 'images per step', whole({ min: 1 }), 16)
+    .option('--input-size <pixels>', 'height and width of the input (default: that of the network)', whole({ min: 1 }))
+    .option('--forward', 'measure a forward pass instead of a training step')
+    .option('--repeat <n>', 'number of steps; the fastest one counts', whole({ min: 1 }), 3)
     .action(
       handler(async (context, target: string | undefined, options: BenchOptions) => {
         await context.engine();
@@ -83,13 +84,13 @@ export function benchCommand(program: Command): void {
     );
 }
 
-/** The rows with arithmetic to speak of, layer by layer. */
+/** The rows that count arithmetic operations, sorted by layer. */
 const byLayer = (rows: readonly ProfileRow[]): ProfileRow[] =>
   rows
     .filter(({ flop }) => flop > 0)
     .sort((a, b) => a.layer.localeCompare(b.layer, 'en', { numeric: true }) || a.kernel.localeCompare(b.kernel));
 
-/** A product and its two gradients, again and again: A·B, dC·Bᵀ and Aᵀ·dC. */
+/** Computes a product and its two gradients `times` times: A·B, dC·Bᵀ and Aᵀ·dC. */
 function products(m: number, n: number, k: number, times: number): void {
   const [a, b, seed] = [randn([m, k], { requiresGrad: true }), randn([k, n], { requiresGrad: true }), randn([m, n])];
   for (let i = 0; i < times; i++) {

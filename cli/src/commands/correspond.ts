@@ -1,4 +1,4 @@
-/** `zfnet correspond`: whether a network relates the same part of different objects (paper, Table 1). */
+/** `zfnet correspond`: measures whether masking the same part of different objects changes their features alike (paper, Table 1). */
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import sharp from 'sharp';
@@ -24,38 +24,40 @@ interface CorrespondOptions {
 }
 
 const EXAMPLES = [
-  'zfnet correspond runs/demo                                   # the animal faces of scenes, in all styles',
-  'zfnet correspond runs/photos a.jpg b.jpg c.jpg --mark        # a page on which to mark parts of these images',
+  'zfnet correspond runs/demo                                   # the animal faces of scenes',
+  'zfnet correspond runs/photos a.jpg b.jpg c.jpg --mark        # write a page for marking parts of these images',
   'zfnet correspond runs/photos --parts parts.json --layer conv5 --layer fc7',
 ];
 const NOTE = `
-Without --parts, the eyes and noses of the five animal faces of scenes are masked: their places are known. For images of your own, mark
-the same parts in each of them, on the page that --mark writes or by hand in a file:
-  { "images": [{ "file": "a.jpg", "parts": { "left eye": [y0, x0, y1, x1], … } }, …] }      pixels of the image, y1 and x1 outside`;
+Without --parts, the command masks the eyes and noses of the five animal faces of scenes, whose positions are known. To use images of
+your own, mark the same parts in each image: on the page that --mark writes, or by hand in a JSON file:
+  { "images": [{ "file": "a.jpg", "parts": { "left eye": [y0, x0, y1, x1], … } }, …] }      coordinates in pixels; y1 and x1 are exclusive`;
 
 export function correspondCommand(program: Command): void {
   defineCommand(
     program,
     'correspond <run> [images...]',
-    'mask the same part in several images: do the features change alike? (Table 1)',
+    'mask the same part in several images and measure whether the features change alike (Table 1)',
     EXAMPLES,
   )
-    .option('--parts <file>', 'images and boxes of their parts: a JSON file')
-    .option('--mark', 'write a page on which to mark the parts of the images given')
+    .option('--parts <file>', 'JSON file with the images and the boxes of their parts')
+    .option('--mark', 'write an HTML page for marking parts of the given images, and stop')
     .option(
       '--layer <name>',
-      'this layer; may be given several times (default: the last convolution and the last layer before the classes)',
+      'layer to use; repeat the option for several layers (default: the last convolution and the last layer before the classes)',
       collect,
     )
-    .option('--draws <n>', 'random masks an image', whole({ min: 1 }), DRAWS)
-    .option('--grey <shade>', 'of the masks, 0 to 255 (default: that of the mean image)', whole({ min: 0, max: 255 }))
-    .option('--out <folder>', 'where correspond.json, .html and .png go (default: RUN/experiments)')
+    .option('--draws <n>', 'number of random masks per image', whole({ min: 1 }), DRAWS)
+    .option('--grey <shade>', 'grey level of the masks, 0 to 255 (default: the mean of the mean image)', whole({ min: 0, max: 255 }))
+    .option('--out <folder>', 'folder for correspond.json, .html and .png (default: RUN/experiments)')
     .addHelpText('after', NOTE)
     .action(
       handler(async (context, path: string, images: string[], options: CorrespondOptions) => {
-        if (options.mark && images.length < 2) throw new UsageError('--mark wants the images to mark: at least two');
-        if (!options.mark && images.length > 0) throw new UsageError('images are marked first: add --mark, then give the file by --parts');
-        if (options.mark && options.parts) throw new UsageError('--mark makes a parts file, --parts takes one: give one of them');
+        if (options.mark && images.length < 2) throw new UsageError('--mark needs at least two images');
+        if (!options.mark && images.length > 0)
+          throw new UsageError('images are marked first: add --mark, then pass the marked file with --parts');
+        if (options.mark && options.parts)
+          throw new UsageError('--mark creates a parts file and --parts reads one: give only one of the two options');
         const { out = experimentsFolder(path) } = options;
         if (options.mark) {
           await writeMarkingPage(context, path, images, out);
@@ -72,7 +74,7 @@ export function correspondCommand(program: Command): void {
     );
 }
 
-/** Pixels of the longer side of pictures to mark. */
+/** Longer side, in pixels, of the images on the marking page. */
 const MARKED_SIDE = 800;
 const MARKING_PAGE = 'correspond-mark.html';
 
@@ -82,7 +84,7 @@ async function writeMarkingPage(context: Context, path: string, files: readonly 
   const place = join(out, MARKING_PAGE);
   const page = await markingPage(images, FACE_PARTS, `npx zfnet correspond ${path} --parts parts.json`);
   await new FolderStore(out).write(MARKING_PAGE, new TextEncoder().encode(page));
-  context.result({ files: [place] }, () => `open ${place} in a browser, mark the parts, and give the file that it downloads by --parts`);
+  context.result({ files: [place] }, () => `open ${place} in a browser, mark the parts, and pass the downloaded file with --parts`);
 }
 
 async function markable(file: string): Promise<MarkableImage> {
@@ -106,10 +108,10 @@ async function compare(context: Context, path: string, run: Run, options: Corres
   context.result({ ...(experiment.numbers as object), files }, () => table(found, files));
 }
 
-/** Random masks an image. */
+/** Default number of random masks per image. */
 const DRAWS = 10;
 
-/** The experiment on the images and parts of a file, or on the faces of scenes. */
+/** Runs the experiment on the images and parts of a file, or on the faces of scenes. */
 export async function correspondenceOf(
   context: Context,
   run: Run,
@@ -149,11 +151,13 @@ export async function correspondenceOf(
   return { experiment, found };
 }
 
-/** The faces of scenes with their parts, as far as the network sees them. */
+/** Returns the faces of scenes with the boxes of their parts, clipped to the network's centre crop. */
 async function faces({ preprocess }: Run): Promise<MarkedImage[][]> {
   const { side, channels } = preprocess.options;
   if (channels !== 3)
-    throw new UsageError('the faces of scenes are in colour, this network takes grey images: mark images of your own, and give --parts');
+    throw new UsageError(
+      'the faces of scenes are in colour, but this network takes grey images: mark images of your own and pass them with --parts',
+    );
   const seen = ({ class: name, style, image, box, parts }: SceneFace): MarkedImage => ({
     name: `${name}, ${style}`,
     image,
@@ -163,7 +167,7 @@ async function faces({ preprocess }: Run): Promise<MarkedImage[][]> {
   return sceneFaces(await loadSceneAssets(), side).map((group) => group.map(seen));
 }
 
-/** One group as the network saw it, with each of its parts masked. */
+/** Returns one group of images as the network sees them, with each part masked. */
 function pictures({ preprocess }: Run, group: readonly MarkedImage[], { parts }: Correspondence, shade: number): MaskedPicture[][] {
   const named = parts.map(({ part }) => part).filter((part) => part !== RANDOM_PART);
   return named.map((part) =>
@@ -196,7 +200,9 @@ function table({ layers, parts }: Correspondence, files: readonly string[]): str
     const cells = layers.map((layer) => `${layer} ${delta[layer].mean.toFixed(3)} ± ${delta[layer].deviation.toFixed(3)}`);
     return `  ${part.padEnd(width)}  ${cells.join('   ')}`;
   });
-  return ['Δ: share of features that change in opposite directions (smaller: more alike)', ...rows, `written: ${files.join(', ')}`].join(
-    '\n',
-  );
+  return [
+    'Δ: fraction of the features that change in opposite directions (smaller means more alike)',
+    ...rows,
+    `written: ${files.join(', ')}`,
+  ].join('\n');
 }

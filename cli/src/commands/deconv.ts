@@ -1,4 +1,4 @@
-/** `zfnet deconv`: what single features of a network saw in an image, as a picture. */
+/** `zfnet deconv`: projects the activations of single feature maps for an image back to pixels. */
 import type { Command } from 'commander';
 import {
   type ActivationPlace,
@@ -36,26 +36,31 @@ const OVERLAPS = ['sum', 'last'] as const;
 const STRONGEST = 9;
 
 const EXAMPLES = [
-  'zfnet deconv runs/demo cat.jpg --layer conv5 --out cat.png               # the nine strongest maps',
-  'zfnet deconv runs/demo cat.jpg --layer conv3 --map 12 --out cat.png      # one map, where it is strongest',
+  'zfnet deconv runs/demo cat.jpg --layer conv5 --out cat.png               # its nine strongest maps',
+  'zfnet deconv runs/demo cat.jpg --layer conv3 --map 12 --out cat.png      # map 12, at its maximum',
   'zfnet deconv runs/demo cat.jpg --layer fc8 --map 1 --mode guided --out cat.png',
 ];
 
 export function deconvCommand(program: Command): void {
-  defineCommand(program, 'deconv <run> <image>', 'project what features of a network saw in an image back to pixels', EXAMPLES)
-    .requiredOption('--layer <name>', 'conv1 … conv5, pool1 …, fc6 …; a convolution is looked at behind its ReLU')
-    .requiredOption('--out <file>', 'the picture: a PNG file', pngFile)
-    .option('--map <k>', 'this map (or unit) of the layer', whole({ min: 0 }))
-    .option('--strongest <n>', `the maps that answer most strongly (default: ${STRONGEST})`, whole({ min: 1 }))
-    .option('--position <y,x>', 'this place of the map (default: where it is strongest)', position)
-    .option('--mode <mode>', `what is asked: ${MODES.join(', ')}`, oneOf(MODES), 'deconvnet')
-    .option('--overlap <rule>', 'where pooling windows share a maximum: sum (the exact adjoint) or last', oneOf(OVERLAPS), 'sum')
+  defineCommand(program, 'deconv <run> <image>', 'project the activations of feature maps for an image back to pixels', EXAMPLES)
+    .requiredOption('--layer <name>', 'layer to project from: conv1 … conv5, pool1 …, fc6 …; a convolution is taken after its ReLU')
+    .requiredOption('--out <file>', 'PNG file to write', pngFile)
+    .option('--map <k>', 'map (or unit) of the layer to project', whole({ min: 0 }))
+    .option('--strongest <n>', `project the n maps with the strongest activations (default: ${STRONGEST})`, whole({ min: 1 }))
+    .option('--position <y,x>', 'position in the map to project from (default: its maximum)', position)
+    .option('--mode <mode>', `rules of the backward pass: ${MODES.join(', ')}`, oneOf(MODES), 'deconvnet')
+    .option(
+      '--overlap <rule>',
+      'unpooling of a maximum that several windows share: sum (the exact adjoint) or last',
+      oneOf(OVERLAPS),
+      'sum',
+    )
     .action(
       handler(async (context, path: string, file: string, options: DeconvOptions) => {
         const { map, strongest, layer, mode, out } = options;
         if (map !== undefined && strongest !== undefined)
-          throw new UsageError('--map names one map, --strongest asks for several: give one of them');
-        if (options.position && map === undefined) throw new UsageError('--position belongs to a map: give --map too');
+          throw new UsageError('--map selects one map and --strongest several: give one of them');
+        if (options.position && map === undefined) throw new UsageError('--position is a position in one map: give --map too');
         await context.engine();
         const run = await openRun(path);
         try {
@@ -63,8 +68,7 @@ export function deconvCommand(program: Command): void {
           const pixels = await readImage(file, { size: side, channels, pixelLimit: options.maxPixels });
           const { sheet, maps } = await asUsage(() => projectImage(run, pixels, options));
           for (const { map: silent, value } of maps)
-            if (value === 0)
-              context.reporter.warn(`map ${silent} of ${layer} does not answer to this image there: its projection is empty`);
+            if (value === 0) context.reporter.warn(`map ${silent} of ${layer} has activation 0 at this position: its projection is empty`);
           await writeOutput(out, encodePng(sheet));
           context.result({ layer, mode, maps, out }, () => table(layer, maps, out));
         } finally {
@@ -74,7 +78,7 @@ export function deconvCommand(program: Command): void {
     );
 }
 
-/** What a map answered, as `--json` tells it. */
+/** Activation of a map, as printed under `--json`. `patch` is its receptive window: y0, x0, y1, x1 in pixels. */
 interface MapAnswer {
   map: number;
   value: number;
@@ -104,7 +108,7 @@ async function choosePlaces({ model }: Run, input: Tensor, options: DeconvOption
   const { layer, map, position, strongest = STRONGEST } = options;
   if (map !== undefined) return [{ map, position }];
   const maps = await strongestMaps(model, input, layer, strongest);
-  if (maps.length === 0) throw new ValueError(`no map of layer ${layer} answers to this image: there is nothing to project`);
+  if (maps.length === 0) throw new ValueError(`no map of layer ${layer} is active for this image: there is nothing to project`);
   return maps.map((found) => ({ map: found }));
 }
 

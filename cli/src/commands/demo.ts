@@ -1,5 +1,4 @@
-/** `zfnet demo`: trains a small ZFNet on embedded data, tests it, and writes a page about what it learnt. */
-
+/** `zfnet demo`: trains a small ZFNet on embedded data, tests it, and writes a report about what it learnt. */
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Command } from 'commander';
@@ -15,7 +14,7 @@ interface DemoOptions {
   epochs: number;
 }
 
-/** Chosen so that the whole takes about two minutes on two cores. */
+/** Default number of epochs; the demo then takes about two minutes on two cores. */
 const EPOCHS = 5;
 const RECIPE = {
   data: 'scenes',
@@ -34,11 +33,11 @@ const TRAINING = {
 const OUT = 'runs/demo';
 
 export function demoCommand(program: Command): void {
-  defineCommand(program, 'demo', 'train a small ZFNet on embedded data and write a page about what it learnt (about two minutes)', [
+  defineCommand(program, 'demo', 'train a small ZFNet on embedded data and write a report about what it learnt (about two minutes)', [
     'zfnet demo',
     'zfnet demo --out runs/longer --epochs 30',
   ])
-    .option('--out <run>', 'folder of the run; a demo that is there already is made anew', OUT)
+    .option('--out <run>', 'folder of the run; an earlier demo in it is replaced', OUT)
     .option('--epochs <n>', 'passes over the training images', whole({ min: 1 }), EPOCHS)
     .action(
       handler(async (context, { out, epochs }: DemoOptions) => {
@@ -55,11 +54,11 @@ export function demoCommand(program: Command): void {
         trained.model.dispose();
         if (trained.status === 'stopped')
           throw new Interrupted(
-            `stopped; go on with: npx zfnet train --out ${out} --resume, then npx zfnet report ${out}`,
+            `stopped; resume with: npx zfnet train --out ${out} --resume, then npx zfnet report ${out}`,
             context.signalStatus(),
           );
 
-        reporter.say('2/3 testing on photographs and in a style that it never saw, and writing down what it looks for');
+        reporter.say('2/3 testing on photographs and on a style not seen in training, and visualising the features');
         const run = await openRun(out);
         const { page, tests } = await writeReport(
           { run, out, dataset: trained.dataset, seconds: trained.seconds, quick: true, command: commandLine(out, epochs, seed) },
@@ -73,7 +72,7 @@ export function demoCommand(program: Command): void {
     );
 }
 
-/** Whether a folder holds what an earlier demo left, which may be overwritten. */
+/** Whether a folder contains an earlier demo, which may be overwritten. */
 async function isDemo(out: string): Promise<boolean> {
   if (!(await isRun(out))) return false;
   const config = await readConfig(new FolderStore(out)).catch(() => null);
@@ -92,8 +91,8 @@ function commandLine(out: string, epochs: number, seed: number | undefined): str
 
 function parting(out: string, page: string): string {
   return [
-    `The report, a page for your browser: ${pathToFileURL(resolve(page)).href}`,
-    `The run: ${out} (${PATHS.best}, ${PATHS.metrics}, a checkpoint an epoch). Some things to do with it:`,
+    `The report (open it in a browser): ${pathToFileURL(resolve(page)).href}`,
+    `The run: ${out} (${PATHS.best}, ${PATHS.metrics}, one checkpoint per epoch). Try next:`,
     `  npx zfnet evaluate ${out} --split unseen-style`,
     `  npx zfnet deconv ${out} picture.png --layer conv5 --out features.png`,
   ].join('\n');

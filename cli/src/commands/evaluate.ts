@@ -1,4 +1,4 @@
-/** `zfnet evaluate`: the errors of a run, or of an ensemble of runs, on labelled images. */
+/** `zfnet evaluate`: measures the top-1 and top-5 errors of a run, or of an ensemble of runs, on labelled images. */
 import type { Command } from 'commander';
 import { type Classifier, type Evaluation, evaluate, type Run } from 'zfnet';
 import type { Dataset, Split } from 'zfnet/data';
@@ -23,25 +23,25 @@ interface EvaluateOptions extends DataChoice {
 }
 
 export function evaluateCommand(program: Command): void {
-  defineCommand(program, 'evaluate <run>', 'errors of a run on labelled images', [
+  defineCommand(program, 'evaluate <run>', 'measure the top-1 and top-5 errors of a run on labelled images', [
     'zfnet evaluate runs/digits',
     'zfnet evaluate runs/digits --data idx:digits/ --split val --json',
     'zfnet evaluate runs/photos --crops 10 --ensemble runs/photos-2 runs/photos-3',
     'zfnet evaluate runs/scenes --split unseen-style --baselines --confusion confusion.png',
   ])
-    .option('--data <source>', 'as for train (default: what the run was trained on)')
-    .option('--split <name>', 'val, train, or another split of the source', 'val')
+    .option('--data <source>', 'image source, written as for train --data (default: the images that the run was trained on)')
+    .option('--split <name>', 'split of the source: val, train or another of its splits', 'val')
     .option(
       '--crops <n>',
-      '1: the centre; 10: corners and centre, mirrored too if training saw mirror images, averaged',
+      'crops per image whose probabilities are averaged: 1 (centre) or 10 (corners and centre, also mirrored if training used mirroring)',
       oneOf(['1', '10']),
       '1',
     )
-    .option('--ensemble <run...>', 'further runs, whose answers are averaged with the first one’s')
-    .option('--batch-size <n>', 'crops a forward pass', whole({ min: 1 }), 128)
-    .option('--confusion [file.png]', 'count which class was taken for which: in the JSON, or as a picture')
-    .option('--per-class', 'list all classes, not the hardest alone')
-    .option('--baselines', 'beside it what guessing, a linear classifier and the nearest neighbour on pixels do')
+    .option('--ensemble <run...>', 'further runs; their class probabilities are averaged with those of the first')
+    .option('--batch-size <n>', 'crops per forward pass', whole({ min: 1 }), 128)
+    .option('--confusion [file.png]', 'compute the confusion matrix and add it to the JSON output or write it as a picture')
+    .option('--per-class', 'list the errors of all classes, not only of the hardest')
+    .option('--baselines', 'also measure guessing, a linear classifier on pixels and the nearest neighbour in pixels')
     .action(
       handler(async (context, path: string, options: EvaluateOptions) => {
         const { confusion: picture } = options;
@@ -70,7 +70,7 @@ export function evaluateCommand(program: Command): void {
             [
               table(evaluation, options.perClass ?? false),
               ...(baselines ? [testTable([{ split, ...figures, ...baselines }])] : []),
-              ...(typeof picture === 'string' ? [`which class was taken for which: ${picture}`] : []),
+              ...(typeof picture === 'string' ? [`confusion matrix: ${picture}`] : []),
             ].join('\n'),
         );
       }),
@@ -88,7 +88,7 @@ async function evaluateRuns(runs: readonly Run[], options: EvaluateOptions, { re
   const opened = new Map<number, Dataset>();
   for (const run of runs) {
     const { side } = run.preprocess.options;
-    // All members see the same examples, each at its own size; the first run says which.
+    // All members see the same examples, those of the first run, each at its own input size.
     const dataset =
       opened.get(side) ??
       (await openRunData({ config: { ...run.config, data: first.config.data } }, options, reporter, {
@@ -114,14 +114,14 @@ async function evaluateRuns(runs: readonly Run[], options: EvaluateOptions, { re
   }
 }
 
-/** Throws `UsageError` naming the splits that there are. */
+/** Returns a split by name; throws `UsageError` with the available names if there is none. */
 export function pickSplit(dataset: Dataset, name: string): Split {
   const split = dataset.splits[name];
   if (!split) throw new UsageError(`${dataset.name} has no split '${name}'; it has ${Object.keys(dataset.splits).join(', ')}`);
   return split;
 }
 
-/** Classes that are listed unless all are asked for. */
+/** Number of classes that are listed without `--per-class`. */
 const HARDEST = 5;
 
 function table({ examples, top1Error, top5Error, perClass }: Evaluation, all: boolean): string {

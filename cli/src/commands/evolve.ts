@@ -1,4 +1,4 @@
-/** `zfnet evolve`: what maps looked for, epoch after epoch (paper, Fig. 4). */
+/** `zfnet evolve`: shows how features form over the epochs of training (paper, Fig. 4). */
 import type { Command } from 'commander';
 import { type EpochModel, type Evolution, epochCheckpoints, evolution, projectEvolution, type Run } from 'zfnet';
 import { type Dataset, type Example, samplePlaces, spreadPlaces } from 'zfnet/data';
@@ -20,12 +20,12 @@ interface EvolveOptions extends DataChoice {
   out?: string;
 }
 
-/** The paper's, and what there is where training was shorter. */
+/** Epochs shown in the paper. */
 const PAPER_EPOCHS = [1, 2, 5, 10, 20, 30, 40, 64];
-/** With so many checkpoints or fewer, all are taken. */
+/** Up to this number of checkpoints, all are used. */
 const MANY = 12;
 const EXAMPLES_LOOKED_AT = 2000;
-/** Maps of a layer that are shown unless they are named. */
+/** Number of maps per layer that are shown without `--maps`. */
 const SHOWN = 6;
 
 const EXAMPLES = [
@@ -34,18 +34,18 @@ const EXAMPLES = [
 ];
 
 export function evolveCommand(program: Command): void {
-  defineCommand(program, 'evolve <run>', 'how features form during training, from the run’s checkpoints (Fig. 4)', EXAMPLES)
-    .option('--data <source>', 'as for train (default: what the run was trained on)')
-    .option('--split <name>', 'where the strongest images are looked for', 'train')
-    .option('--layer <name>', 'this layer; may be given several times (default: all convolutions)', collect)
-    .option('--maps <list>', `show these maps, such as 0-7 (default: ${SHOWN} of each layer, evenly spread)`, mapList)
+  defineCommand(program, 'evolve <run>', 'show how features form during training, from the checkpoints of a run (Fig. 4)', EXAMPLES)
+    .option('--data <source>', 'image source, written as for train --data (default: the images that the run was trained on)')
+    .option('--split <name>', 'split of the source: val, train or another of its splits', 'train')
+    .option('--layer <name>', 'layer to use; repeat the option for several layers (default: all convolutions)', collect)
+    .option('--maps <list>', `maps to show, such as 0-7 (default: ${SHOWN} of each layer, evenly spaced)`, mapList)
     .option(
       '--epochs <list>',
-      `of these epochs (default: ${PAPER_EPOCHS.join(', ')}, as far as there are; all where there are up to ${MANY})`,
+      `epochs to compare (default: all of up to ${MANY} checkpoints; of more, ${PAPER_EPOCHS.join(', ')} and the last)`,
       mapList,
     )
-    .option('--examples <n>', 'look at this many images, sampled at random', whole({ min: 2 }), EXAMPLES_LOOKED_AT)
-    .option('--out <folder>', 'where evolve.json, evolve.html and evolve-LAYER.png go (default: RUN/experiments)')
+    .option('--examples <n>', 'number of images to search, sampled at random', whole({ min: 2 }), EXAMPLES_LOOKED_AT)
+    .option('--out <folder>', 'folder for evolve.json, evolve.html and evolve-LAYER.png (default: RUN/experiments)')
     .action(
       handler(async (context, path: string, options: EvolveOptions) => {
         await context.engine();
@@ -68,7 +68,7 @@ async function evolve(context: Context, path: string, options: EvolveOptions): P
   }
 }
 
-/** The experiment over some checkpoints of a run, of which `last` is the last. */
+/** Runs the experiment over some checkpoints of a run. `last` is the run opened at the last of them. */
 export async function evolutionOf(
   context: Context,
   path: string,
@@ -89,7 +89,7 @@ export async function evolutionOf(
   );
   const common = { preprocess: (batch: Example[]) => inputOf(preprocess, batch), signal };
   let [now, seen, before] = [0, 0, 0];
-  const bar = reporter.bar('looking', indices.length * models.length, 'images');
+  const bar = reporter.bar('strongest activations', indices.length * models.length, 'images');
   const found = await evolution(models, whole, {
     ...common,
     layers: [...layers.keys()],
@@ -127,14 +127,14 @@ export interface RunCheckpoint {
   path: string;
 }
 
-/** Those of the paper's epochs, or all where there are few. */
+/** Checkpoints of the paper's epochs and the last one, or all checkpoints if there are few. */
 export async function checkpointsToShow(path: string): Promise<RunCheckpoint[]> {
   const all = await epochCheckpoints(new FolderStore(path));
   const lastEpoch = all.at(-1)?.epoch;
   return all.filter(({ epoch }) => all.length <= MANY || PAPER_EPOCHS.includes(epoch) || epoch === lastEpoch);
 }
 
-/** Throws `UsageError` where there are fewer than two, or an epoch was asked for that is not there. */
+/** Checkpoints of the wanted epochs. Throws `UsageError` if there are fewer than two, or if a wanted epoch has none. */
 async function chooseCheckpoints(path: string, wanted: readonly number[] | undefined): Promise<RunCheckpoint[]> {
   const all = await epochCheckpoints(new FolderStore(path));
   const epochs = all.map(({ epoch }) => epoch);
@@ -148,7 +148,7 @@ async function chooseCheckpoints(path: string, wanted: readonly number[] | undef
   return chosen;
 }
 
-/** The maps named, or a few of those that answer at the end, evenly spread. */
+/** The named maps, or a few evenly spaced maps that are active at the end. */
 function shownMaps({ layers }: Evolution, named: readonly number[] | undefined): Record<string, number[]> {
   return Object.fromEntries(
     layers.map(({ layer, maps }) => {
@@ -162,7 +162,7 @@ function shownMaps({ layers }: Evolution, named: readonly number[] | undefined):
 function table({ epochs, images, layers }: Evolution, files: readonly string[]): string {
   const rows = layers.map(
     ({ layer, settled, likeness }) =>
-      `  ${layer.padEnd(8)} settled at epoch ${String(settled).padStart(3)}; likeness to the end: ${likeness.map((value) => value.toFixed(2)).join(' ')}`,
+      `  ${layer.padEnd(8)} settled at epoch ${String(settled).padStart(3)}; similarity to the last epoch: ${likeness.map((value) => value.toFixed(2)).join(' ')}`,
   );
   return [`epochs ${epochs.join(', ')}, ${images} images`, ...rows, `written: ${files.join(', ')}`].join('\n');
 }

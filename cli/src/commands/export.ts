@@ -1,4 +1,4 @@
-/** `zfnet export`: a run's network as a file that other tools read. */
+/** `zfnet export`: writes the network of a run as an ONNX or safetensors file for other tools. */
 import type { Command } from 'commander';
 import { encodeCheckpoint, type TrainedRun } from 'zfnet';
 import { toOnnx } from 'zfnet/onnx';
@@ -15,14 +15,14 @@ interface ExportOptions {
 }
 
 export function exportCommand(program: Command): void {
-  defineCommand(program, 'export <run>', 'write a run’s network as ONNX or safetensors', [
+  defineCommand(program, 'export <run>', 'write the network of a run as an ONNX or safetensors file', [
     'zfnet export runs/photos --to onnx --out photos.onnx',
     'zfnet export runs/photos --to safetensors --out photos.safetensors --checkpoint checkpoints/epoch-0010.safetensors',
   ])
-    .requiredOption('--to <format>', 'onnx, or safetensors: the weights by PyTorch’s names', oneOf(['onnx', 'safetensors']))
-    .requiredOption('--out <file>', 'the file to write')
-    .option('--checkpoint <file>', 'a file of the run (default: its best weights)')
-    .option('--opset <n>', 'ONNX operator set', whole({ min: 13, max: 22 }), 13)
+    .requiredOption('--to <format>', 'file format: onnx, or safetensors (weights under PyTorch’s names)', oneOf(['onnx', 'safetensors']))
+    .requiredOption('--out <file>', 'file to write')
+    .option('--checkpoint <file>', 'checkpoint file of the run to export (default: its best weights)')
+    .option('--opset <n>', 'version of the ONNX operator set', whole({ min: 13, max: 22 }), 13)
     .action(
       handler(async (context, path: string, options: ExportOptions) => {
         const { to, out, checkpoint, opset } = options;
@@ -44,7 +44,7 @@ export function exportCommand(program: Command): void {
     );
 }
 
-/** What a reader must know beside the weights; `zfnet import` makes the same run of it again. */
+/** Metadata beside the weights, from which `zfnet import` restores the run. */
 function infoOf({ config, classes, init, fingerprint }: TrainedRun): Record<string, unknown> {
   return { architecture: config.architecture, init, classes, fingerprint, preprocess: config.preprocess };
 }

@@ -1,4 +1,4 @@
-/** `zfnet features`: linear classifiers on the features of each layer (paper, Table 7). */
+/** `zfnet features`: trains linear classifiers on the features of each layer (paper, Table 7). */
 import type { Command } from 'commander';
 import { analyseFeatures, CLASSIFIERS, type ClassifierKind, type FeatureRow, type Run, type Stage, stages } from 'zfnet';
 import { type Dataset, drawByClass, type Split, subset } from 'zfnet/data';
@@ -28,14 +28,26 @@ const EXAMPLES = [
 ];
 
 export function featuresCommand(program: Command): void {
-  defineCommand(program, 'features <run>', 'what a linear classifier can make of each layer’s features (Table 7)', EXAMPLES)
-    .option('--data <source>', 'as for train, with any classes (default: what the run was trained on)')
-    .option('--split <name>', 'the images to measure on; what is learnt from is the split train', 'val')
-    .option('--per-class <n>', 'images a class to learn from, at most', whole({ min: 2 }), 50)
-    .option('--layer <name>', 'this layer; may be given several times (default: each convolution and fully connected layer)', collect)
-    .option('--classifier <kind>', `${CLASSIFIERS.join(' or ')} (default: both)`, oneOf(CLASSIFIERS))
-    .option('--max-features <n>', 'features an image, at most: larger maps are averaged over blocks', whole({ min: 1 }), 2048)
-    .option('--out <folder>', 'where features.json, .html and .png go (default: RUN/experiments)')
+  defineCommand(
+    program,
+    'features <run>',
+    'train a linear classifier on the features of each layer and compare the errors (Table 7)',
+    EXAMPLES,
+  )
+    .option(
+      '--data <source>',
+      'image source, written as for train --data, with any classes (default: the images that the run was trained on)',
+    )
+    .option('--split <name>', 'split that the errors are measured on; the classifiers learn from the split train', 'val')
+    .option('--per-class <n>', 'largest number of training images per class', whole({ min: 2 }), 50)
+    .option(
+      '--layer <name>',
+      'layer to use; repeat the option for several layers (default: all convolutions and fully connected layers)',
+      collect,
+    )
+    .option('--classifier <kind>', `classifier: ${CLASSIFIERS.join(' or ')} (default: both)`, oneOf(CLASSIFIERS))
+    .option('--max-features <n>', 'largest number of features per image; larger maps are averaged over blocks', whole({ min: 1 }), 2048)
+    .option('--out <folder>', 'folder for features.json, .html and .png (default: RUN/experiments)')
     .action(
       handler(async (context, path: string, options: FeaturesOptions) => {
         await context.engine();
@@ -55,7 +67,8 @@ async function analyse(context: Context, path: string, run: Run, options: Featur
   const chosen = stagesOf(run, options.layer);
   const dataset = await openRunData(run, options, reporter, { divide: true });
   const [train, val] = [someOfEach(dataset, options.perClass, context.common.seed), pickSplit(dataset, options.split)];
-  if (options.split === 'train') throw new UsageError('the split train is learnt from; measure on another: --split val');
+  if (options.split === 'train')
+    throw new UsageError('the classifiers learn from the split train; measure on another split, such as --split val');
   const bar = reporter.bar('features', train.length + val.length, 'images');
   let fits: ReturnType<typeof reporter.bar> | null = null;
   const rows = await asUsage(() =>
@@ -90,19 +103,19 @@ async function analyse(context: Context, path: string, run: Run, options: Featur
   context.result({ ...numbers, files }, () => table(rows, files));
 }
 
-/** The layers named, or all that have features. A stage stands for what comes out of its ReLU, pooling and normalisation. */
+/** The named layers, or all stages. The features of a stage are the output after its ReLU, pooling and normalisation. */
 export function stagesOf({ model }: Pick<Run, 'model'>, named: readonly string[] | undefined): Stage[] {
   const all = stages(model);
   const layers = model.layerNames();
   return (
     named?.map((name) => {
-      if (!layers.includes(name)) throw new UsageError(`there is no layer '${name}'; the layers are ${layers.join(', ')}`);
+      if (!layers.includes(name)) throw new UsageError(`unknown layer '${name}'; the layers are ${layers.join(', ')}`);
       return all.find((stage) => stage.name === name) ?? { name, layer: model.featureLayer(name) };
     }) ?? all
   );
 }
 
-/** At most so many training images of each class, drawn by the seed. */
+/** At most `perClass` training images per class, sampled with the seed. */
 function someOfEach(dataset: Dataset, perClass: number, seed: number | undefined): Split {
   const split = pickSplit(dataset, 'train');
   const places = drawByClass(split, dataset.classes.length, { seed });

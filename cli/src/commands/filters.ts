@@ -1,4 +1,4 @@
-/** `zfnet filters`: the first layer's filters, pictured and measured, alone or beside another network's (paper, Fig. 6). */
+/** `zfnet filters`: renders and measures the filters of the first layer, of one run or of two side by side (paper, Fig. 6). */
 import { basename } from 'node:path';
 import type { Command } from 'commander';
 import type { Run } from 'zfnet';
@@ -21,21 +21,26 @@ interface FiltersOptions extends DataChoice {
 
 const EXAMPLES = [
   'zfnet filters runs/demo',
-  'zfnet filters runs/demo --compare runs/alexnet     # 7×7 filters, stride 2, beside 11×11, stride 4',
-  'zfnet filters runs/demo --compare runs/unlimited   # one trained with --max-filter-rms 0',
+  'zfnet filters runs/demo --compare runs/alexnet     # compares 7×7, stride 2 with 11×11, stride 4',
+  'zfnet filters runs/demo --compare runs/unlimited   # a run trained with --max-filter-rms 0',
 ];
 
 export function filtersCommand(program: Command): void {
-  defineCommand(program, 'filters <run>', 'the first layer’s filters, with the dead and the dominating ones named (Fig. 6)', EXAMPLES)
-    .option('--compare <run>', 'another run, to stand beside it')
-    .option('--data <source>', 'images that show which filters answer (default: what the run was trained on)')
-    .option('--split <name>', 'val, train, or another split of the source', 'val')
-    .option('--examples <n>', 'images to look at, sampled at random', whole({ min: 1 }), 2000)
-    .option('--out <folder>', 'where filters.json, filters.html and filters*.png go (default: RUN/experiments)')
+  defineCommand(
+    program,
+    'filters <run>',
+    'render and measure the filters of the first layer; list dead and dominating filters (Fig. 6)',
+    EXAMPLES,
+  )
+    .option('--compare <run>', 'another run to compare with')
+    .option('--data <source>', 'image source, written as for train --data (default: the images that the run was trained on)')
+    .option('--split <name>', 'split of the source: val, train or another of its splits', 'val')
+    .option('--examples <n>', 'number of images to search, sampled at random', whole({ min: 1 }), 2000)
+    .option('--out <folder>', 'folder for filters.json, filters.html and filters*.png (default: RUN/experiments)')
     .action(
       handler(async (context, path: string, options: FiltersOptions) => {
         await context.engine();
-        await stoppable(context, 'the same command goes on where it was', () => filters(context, path, options));
+        await stoppable(context, 'run the same command again to continue', () => filters(context, path, options));
       }),
     );
 }
@@ -46,7 +51,7 @@ async function filters(context: Context, path: string, options: FiltersOptions):
   const runs: Run[] = [];
   try {
     for (const each of paths) runs.push(await openRun(each));
-    // Both see the images of the first.
+    // Both runs are measured on the images of the first.
     const subjects: FiltersInput[] = [];
     for (const [i, run] of runs.entries()) {
       const { data: source } = runs[0].config;
@@ -65,7 +70,7 @@ async function filters(context: Context, path: string, options: FiltersOptions):
   }
 }
 
-/** What the first two convolutions of a run answer to: what `filtersExperiment` takes. */
+/** Input of `filtersExperiment`: the strongest activations of the first two convolutions of a run. */
 export async function filterSubject(
   context: Context,
   path: string,
@@ -91,7 +96,7 @@ export async function filterSubject(
 function table(numbers: FiltersNumbers, files: readonly string[]): string {
   const line = ({ run, layer, kernel, stride, maps, dead, dominating, coverage, aliasing }: FiltersNumbers) =>
     [
-      `${run}: ${maps.length} filters of ${layer}, ${kernel.join('×')} every ${stride[0]} pixels`,
+      `${run}: ${maps.length} filters of ${layer}, ${kernel.join('×')}, stride ${stride[0]}`,
       `  dead: ${dead.join(', ') || 'none'}; dominating: ${dominating.join(', ') || 'none'}`,
       `  low, middle, high frequencies: ${percent(coverage.low)}, ${percent(coverage.mid)}, ${percent(coverage.high)}; aliasing ${percent(aliasing)}`,
     ].join('\n');

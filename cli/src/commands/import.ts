@@ -1,4 +1,4 @@
-/** `zfnet import`: a network from a file becomes a run, which every other command takes. */
+/** `zfnet import`: makes a run of a network in an ONNX or safetensors file, for use with the other commands. */
 import { extname } from 'node:path';
 import type { Command } from 'commander';
 import { DEFAULT_TRAINING, encodeCheckpoint, PATHS, writeConfig } from 'zfnet';
@@ -24,37 +24,41 @@ interface ImportOptions extends ForeignOptions {
 }
 
 export function importCommand(program: Command): void {
-  defineCommand(program, 'import <file>', 'make a run of a network from an ONNX or safetensors file', [
+  defineCommand(program, 'import <file>', 'make a run of a network in an ONNX or safetensors file', [
     'zfnet import photos.onnx --out runs/photos',
     'zfnet import resnet18.onnx --out runs/resnet --classes imagenet.txt      # any classifier: evaluate, predict, deconv, report',
     'zfnet import caffenet.onnx --out runs/caffenet --preprocess caffe',
     'zfnet import own.onnx --out runs/own --mean 0.5,0.5,0.5 --std 0.25,0.25,0.25 --output scores --scores sigmoid',
   ])
-    .requiredOption('--out <run>', 'the run’s folder, new or empty')
-    .option('--classes <file>', 'names of the classes: a text file with one on each line, or JSON (default: what the file says)')
+    .requiredOption('--out <run>', 'folder of the run; it must be new or empty')
+    .option('--classes <file>', 'file with the class names: text with one name per line, or JSON (default: the names in the model file)')
     .option(
       '--preprocess <name>',
-      `of a network from elsewhere, how pixels become its input: ${CONVENTION_NAMES.join(', ')}, or a range: -1..1 (as tensorflow), 0..1 (as unit), 0..255 (as raw) (default: torchvision for colour, unit for grey)`,
+      `for a network not trained by zfnet: how pixels are normalised: ${CONVENTION_NAMES.join(', ')}; -1..1, 0..1 and 0..255 stand for tensorflow, unit and raw (default: torchvision for colour images, unit for grey ones)`,
       convention,
     )
     .option(
       '--mean <r,g,b>',
-      'what is subtracted from each channel, red first; one number for all. With --std, of pixels from 0 to 1 where all these numbers are at most 1, else from 0 to 255',
+      'mean to subtract from each channel, red first, or one value for all. Pixels range from 0 to 1 if all values of --mean and --std are at most 1, otherwise from 0 to 255',
       channelNumbers(),
     )
-    .option('--std <r,g,b>', 'what each channel is divided by after that', channelNumbers({ above: 0 }))
-    .option('--output <name>', 'of several outputs, the one with the class scores')
+    .option('--std <r,g,b>', 'standard deviation to divide each channel by, after subtracting the mean', channelNumbers({ above: 0 }))
+    .option('--output <name>', 'name of the output with the class scores, if the model has several outputs')
     .option(
       '--scores <kind>',
-      `what this output holds: ${SCORES.join(', ')}: probabilities by softmax, their logarithms, independent probabilities, or scores that a softmax or a sigmoid is to be applied to (default: decided from the graph)`,
+      `kind of scores in this output: softmax (probabilities), log-softmax (their logarithms), sigmoid (independent probabilities), none (logits for a softmax), sigmoid-logits (default: recognised from the graph)`,
       oneOf(SCORES),
     )
-    .option('--layout <axes>', 'axes of the input, nchw or nhwc (default: by its shape)', oneOf(['nchw', 'nhwc'] as const))
-    .option('--input-size <pixels>', 'where the file leaves it open (default: 224)', whole({ min: 1 }))
+    .option(
+      '--layout <axes>',
+      'order of the axes of the input: nchw or nhwc (default: recognised from its shape)',
+      oneOf(['nchw', 'nhwc'] as const),
+    )
+    .option('--input-size <pixels>', 'height and width of the input, if the file leaves them open (default: 224)', whole({ min: 1 }))
     .action(
       handler(async (context, file: string, options: ImportOptions) => {
         const { out } = options;
-        if (!(await isEmptyPlace(out))) throw new UsageError(`${out} is not empty: take another folder for --out`);
+        if (!(await isEmptyPlace(out))) throw new UsageError(`${out} is not empty: use another folder for --out`);
         const kind = extname(file).toLowerCase();
         if (kind !== '.onnx' && kind !== '.safetensors') throw new UsageError(`${file} is neither an .onnx nor a .safetensors file`);
         await context.engine();
@@ -68,14 +72,14 @@ export function importCommand(program: Command): void {
         );
         const { preset, inputSize, channels, classes } = made;
         context.result({ run: out, ...made }, () => {
-          const what = preset ? `preset ${preset}` : 'a network from elsewhere';
+          const what = preset ? `preset ${preset}` : 'an imported network';
           return `${out}: ${what}, input ${channels}×${inputSize}×${inputSize}, ${classes} classes`;
         });
       }),
     );
 }
 
-/** The folder was empty: what a failed import has written into it is removed again. */
+/** Removes the files of a failed import; the folder was empty before. */
 async function removingOnFailure<T>(store: FolderStore, write: () => Promise<T>): Promise<T> {
   try {
     return await write();
@@ -85,9 +89,9 @@ async function removingOnFailure<T>(store: FolderStore, write: () => Promise<T>)
   }
 }
 
-/** What the command says of the run. */
+/** Result of the command. */
 interface Made {
-  /** Null for a network that is none of ours. */
+  /** Null for a network that is not a preset of zfnet. */
   preset: string | null;
   inputSize: number;
   channels: number;
@@ -112,7 +116,7 @@ async function importOnnx(store: FolderStore, bytes: Uint8Array, source: Source)
   };
   const net = await loadOnnx(bytes, { externalData, freeBatch: true });
   try {
-    // Preparation of pixels and reading of scores are given for networks from elsewhere: ours record both.
+    // Options for normalisation and scores mark a foreign network: the files of zfnet record both themselves.
     const { preprocess, mean, std, output, scores, layout } = options;
     const foreign = [preprocess, mean, std, output, scores, layout].some((option) => option !== undefined);
     const own = foreign ? null : await fromOnnx(net, file);
@@ -144,7 +148,7 @@ interface ForeignSource extends Source {
   beside: ReadonlyMap<string, Uint8Array>;
 }
 
-/** The model itself with its files, and what its input and outputs mean. */
+/** Stores the model with its external data, and a configuration that describes its input and output. */
 async function writeForeign(store: FolderStore, net: OnnxModel, source: ForeignSource): Promise<Made> {
   const { bytes, beside, file, names, options, context } = source;
   const { config, notes } = await describeForeign(net, file, options, names);
@@ -167,7 +171,7 @@ const named = (imported: Imported, names: string[] | null, options: ImportOption
 function matching(names: string[], count: number, { classes: file }: ImportOptions): string[] {
   if (names.length !== count)
     throw new UsageError(
-      `${file} names ${names.length} classes, the network has ${count}${names.length === count - 1 ? '; lists of TensorFlow have a first class "background", which others leave out' : ''}`,
+      `${file} names ${names.length} classes, the network has ${count}${names.length === count - 1 ? '; the lists of TensorFlow begin with a class "background" that other lists lack' : ''}`,
     );
   return names;
 }

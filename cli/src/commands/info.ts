@@ -1,4 +1,4 @@
-/** `zfnet info`: what a network is made of and what it costs, a row a layer. */
+/** `zfnet info`: lists the layers of a network with shapes, parameters, cost, memory and receptive fields. */
 import type { Command } from 'commander';
 import {
   type Architecture,
@@ -38,21 +38,25 @@ interface InfoOptions {
 const PRESET_NAMES = Object.keys(PRESETS) as PresetName[];
 
 export function infoCommand(program: Command): void {
-  defineCommand(program, 'info <run|preset>', 'a row a layer: shapes, parameters, cost, memory, receptive field', [
+  defineCommand(program, 'info <run|preset>', 'list the layers of a network: shapes, parameters, cost, memory, receptive fields', [
     'zfnet info a',
     'zfnet info small --width 0.25 --classes 10 --channels 1',
     'zfnet info runs/digits --json',
   ])
-    .option('--input-size <pixels>', 'height and width of the input (default: the preset’s)', whole({ min: 1 }))
-    .option('--classes <n>', '(default: 1000)', whole({ min: 1 }))
-    .option('--width <factor>', 'a factor on the numbers of maps and units (default: 1)', decimal({ above: 0 }))
-    .option('--channels <n>', '(default: 3)', whole({ min: 1 }))
+    .option('--input-size <pixels>', 'height and width of the input (default: that of the preset)', whole({ min: 1 }))
+    .option('--classes <n>', 'number of classes (default: 1000)', whole({ min: 1 }))
+    .option('--width <factor>', 'factor on the number of maps and units of every layer (default: 1)', decimal({ above: 0 }))
+    .option('--channels <n>', 'channels of the input: 1 for grey, 3 for colour (default: 3)', whole({ min: 1 }))
     .option(
       '--batch-size <n>',
-      `images a step, for the memory of training (default: ${DEFAULT_TRAINING.batchSize}; a run’s own)`,
+      `images per step, for estimating the memory of training (default: that of the run, or ${DEFAULT_TRAINING.batchSize} for a preset)`,
       whole({ min: 1 }),
     )
-    .option('--micro-batch <n>', 'images that go through at once (default: all of a step; a run’s own)', whole({ min: 1 }))
+    .option(
+      '--micro-batch <n>',
+      'images per forward and backward pass (default: that of the run, or all images of a step)',
+      whole({ min: 1 }),
+    )
     .action(
       handler(async (context, target: string, options: InfoOptions) => {
         if (await holdsImported(target)) {
@@ -75,7 +79,7 @@ interface RunReport {
   epochs: number;
   of: number;
   best: { epoch: number; valTop1Error: number } | null;
-  /** The most bytes that tensors really held, of all its processes. */
+  /** Measured peak memory of tensors in bytes, over all processes that trained the run. */
   peakBytes: number | null;
 }
 
@@ -105,7 +109,7 @@ async function describe(
   return { architecture: architectureOf(preset, { inputSize, classes, width, channels }), recipe: DEFAULT_TRAINING };
 }
 
-/** What is told of an imported network; `multiplyAdds` are of an image, forward. */
+/** Report on an imported network. `multiplyAdds` counts the forward pass of one image. */
 interface ImportedReport {
   source: string;
   classes: number;
@@ -133,15 +137,15 @@ async function describeImported(target: string, options: InfoOptions): Promise<I
   }
 }
 
-/** Options that a network which is fixed does not take. */
+/** Options that do not apply to an imported network, whose architecture is fixed. */
 const GIVEN = { inputSize: true, classes: true, width: true, channels: true, batchSize: true, microBatch: true };
 
 function importedTable(target: string, { source, classes, input, layers, totals }: ImportedReport): string {
-  const head = `${target}: imported from ${source}, ${classes} classes; an image, forward:`;
+  const head = `${target}: imported from ${source}, ${classes} classes; forward pass of one image:`;
   return [head, ...layerTable(layers, input, totals)].join('\n');
 }
 
-/** Over all layers, of one image. */
+/** Totals over all layers for one image. */
 function sums(layers: readonly LayerSummary[]): ImportedReport['totals'] {
   const sum = (key: 'parameters' | 'multiplyAdds' | 'activationBytes') => layers.reduce((total, layer) => total + layer[key], 0);
   return { parameters: sum('parameters'), multiplyAdds: sum('multiplyAdds'), activationBytes: sum('activationBytes') };
@@ -149,10 +153,10 @@ function sums(layers: readonly LayerSummary[]): ImportedReport['totals'] {
 
 interface Totals {
   parameters: number;
-  /** An image, forward. */
+  /** Multiply-adds of the forward pass of one image. */
   multiplyAdds: number;
   activationBytes: number;
-  /** The most that tensors hold in a training step: weights, gradients, velocities, and the activations that the way back needs. */
+  /** Estimated peak memory of a training step: weights, gradients, velocities and the activations that the backward pass needs. */
   trainingBytes: number | null;
 }
 
@@ -160,7 +164,7 @@ interface Report {
   architecture: Architecture;
   description: string;
   layers: LayerSummary[];
-  /** What `train` takes by default; of a run, its own. */
+  /** The recipe of the run; for a preset, the defaults of `train`. */
   training: TrainingOptions;
   totals: Totals;
 }
@@ -193,7 +197,7 @@ function runLine(target: string, { source, epochs, of, best }: RunReport): strin
 function table({ architecture, description, layers, training, totals, run }: Report & { run?: RunReport }): string {
   const { preset, classes, width } = architecture;
   return [
-    `${preset}: ${description} (width ${width}, ${classes} classes); an image, forward:`,
+    `${preset}: ${description} (width ${width}, ${classes} classes); forward pass of one image:`,
     ...layerTable(layers, architecture, totals),
     ...(totals.trainingBytes === null ? [] : [memoryLine(training, totals.trainingBytes, run), recipeLine(training, run !== undefined)]),
   ].join('\n');
@@ -214,7 +218,9 @@ function layerTable(
       layer.parameters > 0 ? grouped(layer.parameters) : '',
       layer.multiplyAdds > 0 ? grouped(layer.multiplyAdds) : '',
       bytes(layer.activationBytes),
-      layer.receptiveField ? `${layer.receptiveField.map(({ size }) => size).join('×')}, every ${layer.receptiveField[0].jump}` : 'all',
+      layer.receptiveField
+        ? `${layer.receptiveField.map(({ size }) => size).join('×')}, every ${layer.receptiveField[0].jump}`
+        : 'whole input',
     ]),
     ['total', '', '', grouped(totals.parameters), grouped(totals.multiplyAdds), bytes(totals.activationBytes), ''],
   ];
@@ -222,9 +228,9 @@ function layerTable(
 }
 
 function memoryLine({ batchSize, microBatch }: TrainingOptions, estimate: number, run: RunReport | undefined): string {
-  const images = microBatch === null ? `${batchSize} images a step` : `${batchSize} images a step in parts of ${microBatch}`;
-  const measured = run?.peakBytes ? `; it really took ${bytes(run.peakBytes)}` : '';
-  return `training with ${images} takes ${bytes(estimate)}: weights, gradients, velocities, and the activations that the way back needs${measured}`;
+  const images = microBatch === null ? `${batchSize} images per step` : `${batchSize} images per step in micro-batches of ${microBatch}`;
+  const measured = run?.peakBytes ? `; measured peak: ${bytes(run.peakBytes)}` : '';
+  return `training with ${images} takes ${bytes(estimate)}: weights, gradients, velocities, and the activations that the backward pass needs${measured}`;
 }
 
 function recipeLine(options: TrainingOptions, own: boolean): string {
@@ -234,12 +240,12 @@ function recipeLine(options: TrainingOptions, own: boolean): string {
     `lr ${lr} (${scheduleInWords(schedule)})`,
     `momentum ${momentum}`,
     `weight decay ${weightDecay}`,
-    maxFilterRms === null ? 'filters of any size' : `filters held to rms ${maxFilterRms}`,
+    maxFilterRms === null ? 'no limit on filters' : `filters limited to rms ${maxFilterRms}`,
     `augmentation '${augment}'`,
     `${epochs} epochs`,
     ...(own ? [`seed ${seed}`] : []),
   ];
-  return `${own ? 'its recipe' : 'the paper’s recipe, the default of train'}: ${parts.join(', ')}`;
+  return `${own ? 'recipe of the run' : 'the paper’s recipe, the default of train'}: ${parts.join(', ')}`;
 }
 
 function scheduleInWords(schedule: ScheduleOptions): string {

@@ -1,4 +1,4 @@
-/** `zfnet invariance`: what moving, enlarging and turning images does to features and answers (paper, Fig. 5). */
+/** `zfnet invariance`: measures how features and class probabilities change when images are shifted, scaled and rotated (paper, Fig. 5). */
 import type { Command } from 'commander';
 import {
   type Invariance,
@@ -30,7 +30,7 @@ interface InvarianceOptions extends DataChoice {
 }
 
 const EXAMPLES = [
-  'zfnet invariance runs/demo                                  # five validation images that the network gets right',
+  'zfnet invariance runs/demo                                  # five correctly classified validation images',
   'zfnet invariance runs/demo --images 8 --layer conv1 --layer conv5 --layer fc7',
   'zfnet invariance runs/photos a.jpg b.jpg --class cat --class dog',
 ];
@@ -39,24 +39,23 @@ export function invarianceCommand(program: Command): void {
   defineCommand(
     program,
     'invariance <run> [images...]',
-    'what moving, enlarging and turning images does to the features (Fig. 5)',
+    'measure how the features change when images are shifted, scaled and rotated (Fig. 5)',
     EXAMPLES,
   )
-    .option('--data <source>', 'as for train (default: what the run was trained on)')
-    .option('--split <name>', 'val, train, or another split of the source', 'val')
+    .option('--data <source>', 'image source, written as for train --data (default: the images that the run was trained on)')
+    .option('--split <name>', 'split of the source: val, train or another of its splits', 'val')
+    .option('--images <n>', 'number of images of the split, sampled at random from the correctly classified ones', whole({ min: 1 }), 5)
     .option(
-      '--images <n>',
-      'number of images of the split, sampled at random among those that the network classifies correctly',
-      whole({ min: 1 }),
-      5,
-    )
-    .option('--class <name>', 'true class of an image given; once for each, in their order (default: the network’s answer)', collect)
-    .option(
-      '--layer <name>',
-      'this layer; may be given several times (default: the first convolution and the last layer before the classes)',
+      '--class <name>',
+      'true class of a given image; repeat the option once per image, in the same order (default: the predicted class)',
       collect,
     )
-    .option('--out <folder>', 'where invariance.json, .html and .png go (default: RUN/experiments)')
+    .option(
+      '--layer <name>',
+      'layer to use; repeat the option for several layers (default: the first convolution and the last layer before the classes)',
+      collect,
+    )
+    .option('--out <folder>', 'folder for invariance.json, .html and .png (default: RUN/experiments)')
     .action(
       handler(async (context, path: string, files: string[], options: InvarianceOptions) => {
         await context.engine();
@@ -79,7 +78,7 @@ async function moveImages(context: Context, path: string, run: Run, files: reado
   context.result({ ...numbers, files: written }, () => table(numbers, written));
 }
 
-/** The experiment on some images with their true classes. */
+/** Runs the experiment on some images with their true classes. */
 export async function invarianceOf(context: Context, run: Run, examples: Example[], layers?: string[]): Promise<Experiment> {
   const { model, preprocess, classes } = run;
   const { inputSize } = preprocess.options;
@@ -101,7 +100,7 @@ export async function invarianceOf(context: Context, run: Run, examples: Example
 }
 
 async function fromSplit(context: Context, run: Run, options: InvarianceOptions): Promise<Example[]> {
-  if (options.class) throw new UsageError('--class belongs to image files; the classes of a data set are known');
+  if (options.class) throw new UsageError('--class applies to image files only: the classes of a data set are known');
   const dataset = await openRunData(run, options, context.reporter);
   return await rightOnes(run, matchClasses(pickSplit(dataset, options.split), dataset, run), options.images);
 }
@@ -110,14 +109,14 @@ async function fromSplit(context: Context, run: Run, options: InvarianceOptions)
 export const rightOnes = ({ model, preprocess }: Run, split: Split, count: number): Promise<Example[]> =>
   pickExamples(model, split, { count, preprocess: (batch: Example[]) => inputOf(preprocess, batch) });
 
-/** Images from files, with the classes given, or else those that the network names. */
+/** Reads images from files, with the given classes, or with the predicted ones. */
 async function fromFiles(
   { model, preprocess, classes }: Run,
   files: readonly string[],
   { class: named, maxPixels }: InvarianceOptions,
 ): Promise<Example[]> {
   if (named && named.length !== files.length)
-    throw new UsageError(`--class is given ${named.length} times for ${files.length} images; give one for each, in their order`);
+    throw new UsageError(`--class is given ${named.length} times for ${files.length} images; give it once per image, in the same order`);
   const unknown = named?.find((name) => !classes.includes(name));
   if (unknown !== undefined) throw new UsageError(`there is no class '${unknown}'; the run knows ${classes.slice(0, 24).join(', ')}`);
   const { side, channels } = preprocess.options;
@@ -126,7 +125,7 @@ async function fromFiles(
   return images.map((image, index) => ({ image, index, name: files[index], label: classes.indexOf(names[index]) }));
 }
 
-/** The images, and the first of them at the ends of each transformation. */
+/** Returns the images, and the first of them under the extremes of each transformation. */
 function picturesOf(
   { preprocess }: Run,
   examples: readonly Example[],
@@ -140,13 +139,13 @@ function picturesOf(
     images: examples.map(({ image }) => seen(image)),
     moved: {
       translation: [
-        moved({ shift: [up, 0] }, `moved up by ${-up} pixels`),
-        moved({}, 'as it was'),
-        moved({ shift: [down, 0] }, `moved down by ${down} pixels`),
+        moved({ shift: [up, 0] }, `shifted up by ${-up} pixels`),
+        moved({}, 'original'),
+        moved({ shift: [down, 0] }, `shifted down by ${down} pixels`),
       ],
-      scale: [moved({}, 'as it was'), moved({ scale: largest }, `enlarged ${largest} times`)],
+      scale: [moved({}, 'original'), moved({ scale: largest }, `enlarged ${largest} times`)],
       rotation: [0, 45, 90, 180].map((degrees) =>
-        moved({ rotation: degrees }, degrees === 0 ? 'as it was' : `turned by ${degrees} degrees`),
+        moved({ rotation: degrees }, degrees === 0 ? 'original' : `rotated by ${degrees} degrees`),
       ),
     },
   };
@@ -172,7 +171,7 @@ function table({ layers, ...found }: Pick<Invariance, 'layers' | Transformation>
     });
   });
   return [
-    'change of the features, and probability of the right class, at the ends (mean over the images):',
+    'relative change of the features and probability of the true class at the extremes (mean over the images):',
     ...rows,
     `written: ${files.join(', ')}`,
   ].join('\n');

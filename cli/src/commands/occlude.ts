@@ -1,4 +1,6 @@
-/** `zfnet occlude`: what an answer depends on, by a grey square that slides over an image, or over those of a whole split (paper, Fig. 7). */
+/**
+ * `zfnet occlude`: slides a grey square over one image, or over all images of a split, and measures the class probability (paper, Fig. 7).
+ */
 import type { Command } from 'commander';
 import {
   convolutions,
@@ -40,36 +42,37 @@ interface OccludeOptions extends DataChoice {
   out?: string;
 }
 
-/** Places at once. */
+/** Default number of square positions per forward pass. */
 const BATCH = 64;
 
 const EXAMPLES = [
   'zfnet occlude runs/demo cat.jpg --class cat-face                 # one image',
-  'zfnet occlude runs/demo --example 17                             # image 17 of the run’s validation data',
-  'zfnet occlude runs/demo cat.jpg --data scenes --layer conv4      # and what the map answers to in other images',
-  'zfnet occlude runs/demo --data scenes --split val                # all images: the drop’s share inside the objects’ boxes',
+  'zfnet occlude runs/demo --example 17                             # image 17 of the validation split',
+  'zfnet occlude runs/demo cat.jpg --data scenes --layer conv4      # also shows the map’s strongest activations',
+  'zfnet occlude runs/demo --data scenes --split val                # all images, compared with object boxes',
 ];
 const NOTE = `
-With an image, occlude.json, .html and .png; without one, the drop of every image's true class is compared with the box of its object
-(occlude-boxes.json, …), which needs data that knows where its objects are, as scenes does.`;
+With an image, the command writes occlude.json, .html and .png. Without one, it measures for every image where the probability of the true
+class drops, and compares these positions with the box of the object (occlude-boxes.json, .html, .png). That needs a source with object boxes,
+such as scenes.`;
 
 export function occludeCommand(program: Command): void {
-  defineCommand(program, 'occlude <run> [image]', 'slide a grey square over an image: what the answer depends on (Fig. 7)', EXAMPLES)
-    .option('--square <pixels>', 'side of the square (default: a fifth of the input)', whole({ min: 1 }))
-    .option('--stride <pixels>', 'from one place to the next (default: half a square)', whole({ min: 1 }))
-    .option('--class <name>', 'the class whose probability is watched (default: the true one where it is known, else the answer)')
-    .option('--layer <name>', 'whose map is watched (default: the last convolution)')
-    .option('--map <k>', 'which of its maps (default: the one that answers most strongly)', whole({ min: 0 }))
-    .option('--grey <shade>', 'of the square, 0 to 255 (default: that of the mean image)', whole({ min: 0, max: 255 }))
+  defineCommand(program, 'occlude <run> [image]', 'slide a grey square over an image and measure the class probability (Fig. 7)', EXAMPLES)
+    .option('--square <pixels>', 'side of the square (default: a fifth of the input size)', whole({ min: 1 }))
+    .option('--stride <pixels>', 'distance between square positions (default: half the side of the square)', whole({ min: 1 }))
+    .option('--class <name>', 'class whose probability is measured (default: the true class if known, otherwise the predicted one)')
+    .option('--layer <name>', 'layer of the map whose activation is measured (default: the last convolution)')
+    .option('--map <k>', 'map of this layer (default: the one with the strongest activation)', whole({ min: 0 }))
+    .option('--grey <shade>', 'grey level of the square, 0 to 255 (default: the mean of the mean image)', whole({ min: 0, max: 255 }))
     .option(
       '--data <source>',
-      'as for train (default: what the run was trained on); with an image, shows the map’s strongest answers in it',
+      'image source, written as for train --data (default: the images that the run was trained on); with an image file, also shows the strongest activations of the map in this source',
     )
-    .option('--split <name>', 'val, train, or another split of the source', 'val')
-    .option('--example <n>', 'take this image of the split', whole({ min: 0 }))
-    .option('--images <n>', 'without an image: this many images of the split, sampled at random (default: all)', whole({ min: 1 }))
-    .option('--batch-size <n>', 'places at once', whole({ min: 1 }), BATCH)
-    .option('--out <folder>', 'where the files go (default: RUN/experiments)')
+    .option('--split <name>', 'split of the source: val, train or another of its splits', 'val')
+    .option('--example <n>', 'index of an image of the split, instead of an image file', whole({ min: 0 }))
+    .option('--images <n>', 'without an image: number of images of the split, sampled at random (default: all)', whole({ min: 1 }))
+    .option('--batch-size <n>', 'square positions per forward pass', whole({ min: 1 }), BATCH)
+    .option('--out <folder>', 'folder for the files (default: RUN/experiments)')
     .addHelpText('after', NOTE)
     .action(
       handler(async (context, path: string, image: string | undefined, options: OccludeOptions) => {
@@ -79,7 +82,7 @@ export function occludeCommand(program: Command): void {
         for (const [name, value] of Object.entries(only))
           if (value !== undefined)
             throw new UsageError(
-              `--${name} ${single ? 'counts images of a split' : 'belongs to one image'}: ${single ? 'leave the image out' : 'give an image, or --example'}`,
+              `--${name} ${single ? 'applies to a whole split: leave the image out' : 'applies to one image: give an image, or --example'}`,
             );
         await context.engine();
         const run = await openRun(path);
@@ -94,7 +97,7 @@ export function occludeCommand(program: Command): void {
     );
 }
 
-/** The square as the options have it, and what the input is behind it. */
+/** Returns the square and stride of the options, and the input that the square shows (plain grey). */
 function squareOf({ preprocess }: Run, options: OcclusionOptions) {
   const { inputSize } = preprocess.options;
   const square = options.square ?? Math.max(1, Math.round(inputSize / 5));
@@ -106,7 +109,7 @@ function squareOf({ preprocess }: Run, options: OcclusionOptions) {
 export interface Subject {
   image: Image;
   name: string;
-  /** The true class, where it is known. */
+  /** Index of the true class, if it is known. */
   label?: number;
   /** How it was chosen, as a sentence. */
   chosen?: string;
@@ -121,13 +124,13 @@ async function occludeImage(context: Context, path: string, run: Run, file: stri
   context.result({ ...(experiment.numbers as object), files }, () => imageText(occlusion, run.classes, files));
 }
 
-/** What `occlusionOf` is told; the rest follows the network. */
+/** Options of `occlusionOf`; the defaults follow the network. */
 type OcclusionOptions = Partial<OccludeOptions>;
 
 /**
- * The experiment on one image.
+ * Runs the experiment on one image.
  *
- * @param others where the map's strongest answers in other images are looked for, if anywhere
+ * @param others data set in which the strongest activations of the map are searched; null to skip the search
  */
 export async function occlusionOf(
   context: Context,
@@ -199,7 +202,7 @@ function labelOf(name: string | undefined, classes: readonly string[]): number |
   return label;
 }
 
-/** What the map answers to in other images. */
+/** Finds and projects the strongest activations of the map in other images. */
 async function othersOf(
   context: Context,
   path: string,
@@ -224,19 +227,19 @@ async function occludeAll(context: Context, path: string, run: Run, options: Occ
   const { out = experimentsFolder(path), split } = options;
   const dataset = await openRunData(run, options, context.reporter);
   const made = await occlusionOfSplit(context, run, dataset, options);
-  if (!made) throw new UsageError(`nobody knows where the objects of ${dataset.name} are: give an image, or --data scenes`);
+  if (!made) throw new UsageError(`${dataset.name} has no object boxes: give an image, or --data scenes`);
   const { experiment, result } = made;
   const files = await writeExperiment(experiment, out, commandLine(path, undefined, options));
   const { images, drop, area } = result;
   context.result({ ...(experiment.numbers as object), files }, () =>
     [
-      `${images} images of ${split}: ${percent(drop.mean)} of the drop lies inside the object's box, which has ${percent(area.mean)} of the area`,
+      `${images} images of ${split}: ${percent(drop.mean)} of the probability drop falls inside the object's box, which covers ${percent(area.mean)} of the area`,
       `written: ${files.join(', ')}`,
     ].join('\n'),
   );
 }
 
-/** The experiment on the images of a split, or null where nobody knows where their objects are. */
+/** Runs the experiment on the images of a split. Returns null if the data set has no object boxes. */
 export async function occlusionOfSplit(
   context: Context,
   run: Run,
@@ -294,8 +297,8 @@ function imageText(
 ): string {
   const worst = probability.indexOf(Math.min(...probability));
   return [
-    `${classes[label]}: ${percent(clean.probability)} as it is, ${percent(probability[worst])} with the square at ${places[worst].join(',')} (y,x)`,
-    `watched: map ${map} of ${layer}; ${places.length} places, ${incremental ? 'only what the square reaches computed' : 'every image computed whole'}`,
+    `${classes[label]}: ${percent(clean.probability)} without the square, ${percent(probability[worst])} with the square at ${places[worst].join(',')} (y,x)`,
+    `map ${map} of ${layer}; ${places.length} positions, ${incremental ? 'recomputing only the region that the square affects' : 'computing every image in full'}`,
     `written: ${files.join(', ')}`,
   ].join('\n');
 }

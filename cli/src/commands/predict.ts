@@ -1,4 +1,4 @@
-/** `zfnet predict`: the most probable classes of images. */
+/** `zfnet predict`: prints the most probable classes of images. */
 import type { Command } from 'commander';
 import { type Prediction, predict } from 'zfnet';
 import { DataError, readImage } from 'zfnet/data';
@@ -19,14 +19,14 @@ interface ImagePrediction {
 }
 
 export function predictCommand(program: Command): void {
-  defineCommand(program, 'predict <run> <images...>', 'the most probable classes of images', [
+  defineCommand(program, 'predict <run> <images...>', 'print the most probable classes of images', [
     'zfnet predict runs/photos cat.jpg',
     'zfnet predict runs/photos holiday/*.jpg --top 1 --json',
   ])
-    .option('--top <k>', 'classes an image', whole({ min: 1 }), 5)
+    .option('--top <k>', 'number of classes per image', whole({ min: 1 }), 5)
     .option(
       '--crops <n>',
-      '1: the centre; 10: corners and centre, mirrored too if training saw mirror images, averaged',
+      'crops per image whose probabilities are averaged: 1 (centre) or 10 (corners and centre, also mirrored if training used mirroring)',
       oneOf(['1', '10']),
       '1',
     )

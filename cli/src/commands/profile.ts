@@ -1,4 +1,4 @@
-/** `zfnet profile`: where the time of a step goes, a row a kernel, and a trace of it. */
+/** `zfnet profile`: measures the time of each kernel in a training step or forward pass, and writes traces. */
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { backendInfo, ceilingFor, createCeiling, type Profile, profile } from 'zfnet';
@@ -15,18 +15,18 @@ interface ProfileOptions extends WorkloadOptions {
 }
 
 export function profileCommand(program: Command): void {
-  defineCommand(program, 'profile <run|preset|file.onnx>', 'where a step’s time goes: a row a kernel, and a trace', [
+  defineCommand(program, 'profile <run|preset|file.onnx>', 'measure the time of each kernel in a training step or forward pass', [
     'zfnet profile a --batch-size 16',
     'zfnet profile runs/photos --forward --threads 1 --trace trace.json',
     'zfnet profile photos.onnx --forward --batch-size 1 --out profile/',
   ])
-    .option('--batch-size <n>', 'images a step', whole({ min: 1 }), 16)
-    .option('--input-size <pixels>', 'height and width of the input (default: the network’s)', whole({ min: 1 }))
-    .option('--forward', 'a forward pass instead of a training step')
-    .option('--repeat <n>', 'steps to record, after two that are not', whole({ min: 1 }), 3)
-    .option('--rows <n>', 'rows of the table', whole({ min: 1 }), 40)
-    .option('--trace <file>', 'write a trace for https://ui.perfetto.dev or chrome://tracing')
-    .option('--out <folder>', 'write profile.json, profile.txt and trace.json there')
+    .option('--batch-size <n>', 'images per step', whole({ min: 1 }), 16)
+    .option('--input-size <pixels>', 'height and width of the input (default: that of the network)', whole({ min: 1 }))
+    .option('--forward', 'measure a forward pass instead of a training step')
+    .option('--repeat <n>', 'number of steps to record, after two warm-up steps', whole({ min: 1 }), 3)
+    .option('--rows <n>', 'largest number of rows of the table', whole({ min: 1 }), 40)
+    .option('--trace <file>', 'file for a trace that https://ui.perfetto.dev and chrome://tracing open')
+    .option('--out <folder>', 'folder for profile.json, profile.txt and trace.json (default: none is written)')
     .action(
       handler(async (context, target: string, options: ProfileOptions) => {
         const { repeat, rows: limit, trace, out } = options;
@@ -34,7 +34,7 @@ export function profileCommand(program: Command): void {
         const workload = await openWorkload(target, { ...options, seed: context.common.seed });
         try {
           context.reporter.say(`profiling ${workload.description}: 2 steps to warm up, ${repeat} to record`);
-          // The first takes the memory that it needs, the second may still move it: fresh pages are slow.
+          // Two warm-up steps: the first allocates memory, the second may still move it, and the first access to a memory page is slow.
           for (let i = 0; i < 2; i++) await workload.step();
           const measured = await profile(async () => {
             for (let i = 0; i < repeat; i++) await workload.step();
@@ -62,7 +62,7 @@ export function profileCommand(program: Command): void {
     );
 }
 
-/** What the machine's arithmetic allows at this moment, in GFLOP/s; nothing to compare with where WebAssembly does not compute. */
+/** Measures the arithmetic peak of the machine in GFLOP/s; undefined for other backends than wasm. */
 async function ceilingNow(): Promise<number | undefined> {
   const info = backendInfo();
   return info.backend === 'wasm' ? ceilingFor(info, (await createCeiling())()) : undefined;
@@ -83,5 +83,5 @@ function reportOf(description: string, measured: Profile, input: readonly number
 }
 
 function headline({ workload, repeat, msPerStep, imagesPerSecond }: ReturnType<typeof reportOf>): string {
-  return `${workload}: ${msPerStep.toFixed(1)} ms a step, ${imagesPerSecond.toFixed(1)} images/s; ${repeat} step${repeat === 1 ? '' : 's'} below`;
+  return `${workload}: ${msPerStep.toFixed(1)} ms per step, ${imagesPerSecond.toFixed(1)} images/s; ${repeat} step${repeat === 1 ? '' : 's'} recorded`;
 }

@@ -1,5 +1,4 @@
-/** `zfnet report`: the page about a run. */
-
+/** `zfnet report`: writes the HTML report on a run. */
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Command } from 'commander';
@@ -9,12 +8,12 @@ import { type DataChoice, openRunData } from '../run/data.js';
 import { openRun } from '../run/runs.js';
 
 export function reportCommand(program: Command): void {
-  defineCommand(program, 'report <run>', 'write report/index.html: how the network learnt, what it looks for, where it goes wrong', [
+  defineCommand(program, 'report <run>', 'write the HTML report on a run: learning curves, features and errors', [
     'zfnet report runs/photos',
-    'zfnet report runs/resnet --data photos/      # any imported network, on your images',
+    'zfnet report runs/resnet --data photos/      # an imported network, on your images',
   ])
-    .option('--data <source>', 'as for train (default: what the run was trained on)')
-    .option('--quick', 'leave out what takes long: the linear classifier, and most images of experiments on many')
+    .option('--data <source>', 'image source, written as for train --data (default: the images that the run was trained on)')
+    .option('--quick', 'skip the slow parts: the linear classifier, gradient ascent, and most images of the larger experiments')
     .action(
       handler(async (context, out: string, options: DataChoice & { quick?: boolean }) => {
         await context.engine();
@@ -25,7 +24,7 @@ export function reportCommand(program: Command): void {
           const { page, tests } = await writeReport({ run, out, dataset, quick: options.quick, command }, context);
           context.result(
             { run: out, report: page, tests },
-            () => `The report, a page for your browser: ${pathToFileURL(resolve(page)).href}`,
+            () => `The report (open it in a browser): ${pathToFileURL(resolve(page)).href}`,
           );
         } finally {
           run.model.dispose();

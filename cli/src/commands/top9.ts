@@ -1,4 +1,4 @@
-/** `zfnet top9`: the images that each map answers to most strongly, projected to pixels (paper, Fig. 2). */
+/** `zfnet top9`: finds the images with the strongest activations of each map and projects them to pixels (paper, Fig. 2). */
 import type { Command } from 'commander';
 import type { DeconvMode, MapActivations } from 'zfnet';
 import { top9Experiment } from 'zfnet/report';
@@ -28,25 +28,30 @@ const EXAMPLES = [
   'zfnet top9 runs/photos --data more-photos/ --layer conv5 --modes --out seen/',
 ];
 const NOTE = `
-The images are read once, for all layers together, and what was found is kept beside the run: asked again, it is there at once, and
-after Ctrl-C the same command goes on where it was.`;
+The images are read once for all layers. The activations found are cached in the run's folder, so that a repeated command is fast, and a
+command that was stopped by Ctrl-C continues when it is run again.`;
 
 export function top9Command(program: Command): void {
-  defineCommand(program, 'top9 <run>', 'the nine images that each map answers to most strongly, projected to pixels (Fig. 2)', EXAMPLES)
-    .option('--data <source>', 'as for train (default: what the run was trained on)')
-    .option('--split <name>', 'val, train, or another split of the source', 'val')
-    .option('--layer <name>', 'this layer; may be given several times (default: all convolutions)', collect)
-    .option('--maps <list>', 'these maps, such as 0-7 or 3,5,8-11 (default: all)', mapList)
-    .option('--count <n>', 'images a map', whole({ min: 1 }), 9)
-    .option('--examples <n>', 'look at this many images, sampled at random (default: all)', whole({ min: 1 }))
-    .option('--mode <mode>', `how to project: ${MODES.join(', ')}`, oneOf(MODES), 'deconvnet')
-    .option('--modes', 'project in all three modes, side by side')
-    .option('--out <folder>', 'where top9.json, top9.html and top9-LAYER.png go (default: RUN/experiments)')
+  defineCommand(
+    program,
+    'top9 <run>',
+    'find the nine images with the strongest activations of each map and project them to pixels (Fig. 2)',
+    EXAMPLES,
+  )
+    .option('--data <source>', 'image source, written as for train --data (default: the images that the run was trained on)')
+    .option('--split <name>', 'split of the source: val, train or another of its splits', 'val')
+    .option('--layer <name>', 'layer to use; repeat the option for several layers (default: all convolutions)', collect)
+    .option('--maps <list>', 'maps to use, such as 0-7 or 3,5,8-11 (default: all)', mapList)
+    .option('--count <n>', 'number of images per map', whole({ min: 1 }), 9)
+    .option('--examples <n>', 'number of images to search, sampled at random (default: all)', whole({ min: 1 }))
+    .option('--mode <mode>', `rules of the backward pass: ${MODES.join(', ')}`, oneOf(MODES), 'deconvnet')
+    .option('--modes', 'show the projections of all three modes side by side')
+    .option('--out <folder>', 'folder for top9.json, top9.html and top9-LAYER.png (default: RUN/experiments)')
     .addHelpText('after', NOTE)
     .action(
       handler(async (context, path: string, options: Top9Options) => {
         await context.engine();
-        await stoppable(context, 'the same command goes on where it was', () => top9(context, path, options));
+        await stoppable(context, 'run the same command again to continue', () => top9(context, path, options));
       }),
     );
 }
@@ -101,5 +106,5 @@ function table(found: Readonly<Record<string, readonly MapActivations[]>>, files
     const dead = maps.filter(({ active }) => active === 0).map(({ map }) => map);
     return `  ${layer.padEnd(8)} ${String(maps.length).padStart(4)} maps${dead.length > 0 ? `, ${dead.length} dead: ${dead.join(', ')}` : ''}`;
   });
-  return ['the strongest answers of', ...rows, `written: ${files.join(', ')}`].join('\n');
+  return ['strongest activations found:', ...rows, `written: ${files.join(', ')}`].join('\n');
 }

@@ -1,4 +1,4 @@
-/** `zfnet train`: trains a network in a run folder, or goes on with one. */
+/** `zfnet train`: trains a network and keeps its files in a run folder, or resumes a run. */
 import type { Command } from 'commander';
 import type { Evaluation, InitScheme, PresetName, ScheduleOptions } from 'zfnet';
 import { AUGMENTATIONS, type Augmentation, DEFAULT_TRAINING, evaluate, memory, PRESETS, SCHEDULES } from 'zfnet';
@@ -51,100 +51,101 @@ const EXAMPLES = [
   'zfnet train --out runs/photos --resume',
 ];
 const NOTE = `
-The first learns in a minute or two on two cores: about 1 % error on mnist’s 2,000 held-out digits. The second takes a quarter of an hour and
-errs on less than 2 % of unseen photographs. The third is the paper’s network at full size, which takes days without a GPU. The
-fourth keeps what runs/scenes has learnt and teaches a new softmax other classes, in seconds an epoch. The last goes on after
-Ctrl-C or a crash.`;
+The first example takes a minute or two on two cores and reaches about 1 % error on the 2,000 held-out digits of mnist. The second takes a
+quarter of an hour and reaches less than 2 % error on unseen photographs. The third trains the paper’s network at full size, which takes
+days without a GPU. The fourth freezes the layers of runs/scenes and trains a new softmax layer for other classes, at seconds per epoch.
+The last one resumes a run after Ctrl-C or a crash.`;
 
 export function trainCommand(program: Command): void {
   const { batchSize, lr, momentum, weightDecay, maxFilterRms } = DEFAULT_TRAINING;
-  defineCommand(program, 'train', 'train a network on your images and keep every epoch of it', EXAMPLES)
+  defineCommand(program, 'train', 'train a network on your images, with a checkpoint per epoch', EXAMPLES)
     .option(
       '--data <source>',
-      'a folder with a folder a class; idx:DIR, cifar10:DIR, parquet:FILES (files, folders, patterns); mnist or scenes (embedded)',
+      'images to train on: a folder that contains one folder per class; idx:DIR; cifar10:DIR; parquet:FILES (files, folders or patterns); mnist or scenes (embedded)',
     )
-    .requiredOption('--out <run>', 'folder of the run; it must be empty, unless --resume or --force')
-    .option('--resume', 'go on with the run in --out where it stopped, to the same bits; its own settings hold')
-    .option('--prepare', 'write the configuration, the mean image and the initial weights alone, to train elsewhere (interop/pytorch)')
-    .option('--force', 'train anew where --out is not empty')
+    .requiredOption('--out <run>', 'folder of the run; it must be new or empty, except with --resume or --force')
+    .option('--resume', 'resume the run in --out bit for bit, with its recorded settings')
+    .option('--prepare', 'write only the configuration, the mean image and the initial weights, for training in PyTorch (interop/pytorch)')
+    .option('--force', 'start a new run although --out is not empty; an earlier run in it is replaced')
     .optionsGroup('Network:')
     .option(
       '--from <run>',
-      'begin with the network, the weights and the mean image of another run; the last layer is made anew for new classes',
+      'start from the network, weights and mean image of another run; the last layer is initialised anew for other classes',
     )
     .option(
       '--freeze <layers>',
-      'with --from: layers that stay as they are, such as conv1-fc7; each image goes through them once, unless --augment cuts it anew',
+      'with --from: layers whose weights do not change, such as conv1-fc7; without augmentation, their output is computed once per image',
     )
-    .option('--keep-mib <n>', 'memory for what frozen layers make of the images (default: 1024)', whole({ min: 0 }))
+    .option('--keep-mib <n>', 'memory in MiB for cached outputs of the frozen layers (default: 1024)', whole({ min: 0 }))
     .option(
       '--preset <name>',
-      `${Object.keys(PRESETS).join(', ')} (default: a; small for images below 64 pixels)`,
+      `network: ${Object.keys(PRESETS).join(', ')} (default: a; small for images below 64 pixels)`,
       oneOf(Object.keys(PRESETS) as PresetName[]),
     )
-    .option('--width <factor>', 'a factor on the numbers of maps and units (default: 1)', decimal({ above: 0 }))
+    .option('--width <factor>', 'factor on the number of maps and units of every layer (default: 1)', decimal({ above: 0 }))
     .option(
       '--input-size <pixels>',
-      'height and width of the input (default: 224; smaller images keep their size; scenes: 64)',
+      'height and width of the input (default: 224; the image size for smaller images; 64 for scenes)',
       whole({ min: 1 }),
     )
-    .option('--dropout <p>', 'probability on fc6 and fc7 (default: 0.5)', decimal({ min: 0, below: 1 }))
-    .option('--init <scheme>', 'initial weights: paper, he, glorot, mixed (default: paper at full size, else he)', oneOf(INITS))
+    .option('--dropout <p>', 'dropout probability after fc6 and fc7 (default: 0.5)', decimal({ min: 0, below: 1 }))
+    .option('--init <scheme>', 'initial weights: paper, he, glorot or mixed (default: paper at full size, otherwise he)', oneOf(INITS))
     .option(
       '--scale <factor>',
-      'what pixels are multiplied by (default: 1 with --init paper, 1/16 with mixed, else 1/64)',
+      'factor on the pixels after subtracting the mean image (default: 1 with --init paper, 1/16 with mixed, otherwise 1/64)',
       decimal({ above: 0 }),
     )
-    .optionsGroup('Recipe (defaults: the paper’s):')
+    .optionsGroup('Training recipe (the defaults are those of the paper):')
     .option('--epochs <n>', 'passes over the training images (default: 70; 20 for inputs below 64 pixels)', whole({ min: 0 }))
-    .option('--batch-size <n>', `images a step (default: ${batchSize})`, whole({ min: 1 }))
+    .option('--batch-size <n>', `images per step (default: ${batchSize})`, whole({ min: 1 }))
     .option(
       '--micro-batch <n>',
-      'images that go through at once; gradients add up over the parts of a step, in less memory (default: all)',
+      'images per forward and backward pass; gradients accumulate over a step, which saves memory (default: all images of a step)',
       whole({ min: 1 }),
     )
-    .option('--lr <rate>', `learning rate at the start (default: ${lr})`, decimal({ above: 0 }))
-    .option('--momentum <m>', `(default: ${momentum})`, decimal({ min: 0, below: 1 }))
-    .option('--weight-decay <d>', `(default: ${weightDecay})`, decimal({ min: 0 }))
+    .option('--lr <rate>', `initial learning rate (default: ${lr})`, decimal({ above: 0 }))
+    .option('--momentum <m>', `momentum of SGD (default: ${momentum})`, decimal({ min: 0, below: 1 }))
+    .option('--weight-decay <d>', `weight decay of SGD (default: ${weightDecay})`, decimal({ min: 0 }))
     .option(
       '--max-filter-rms <r>',
-      `size that convolution filters are held to; 0 for no limit (default: ${maxFilterRms})`,
+      `largest root mean square of a convolution filter; 0 for no limit (default: ${maxFilterRms})`,
       decimal({ min: 0 }),
     )
-    .option('--schedule <kind>', `${SCHEDULES.join(', ')}: how the rate falls (default: plateau)`, oneOf(SCHEDULES))
-    .option('--patience <epochs>', 'plateau: epochs without a lower validation error (default: 3)', whole({ min: 0 }))
-    .option('--step-epochs <n>', 'step: epochs between steps (default: a third of all)', whole({ min: 1 }))
-    .option('--lr-factor <f>', 'plateau, step: what the rate is multiplied by (default: 0.1)', decimal({ above: 0, below: 1 }))
+    .option('--schedule <kind>', `schedule of the learning rate: ${SCHEDULES.join(', ')} (default: plateau)`, oneOf(SCHEDULES))
+    .option(
+      '--patience <epochs>',
+      'with plateau: epochs without a lower validation error before the rate is reduced (default: 3)',
+      whole({ min: 0 }),
+    )
+    .option('--step-epochs <n>', 'with step: epochs between reductions of the rate (default: a third of all epochs)', whole({ min: 1 }))
+    .option('--lr-factor <f>', 'with plateau and step: factor of each reduction (default: 0.1)', decimal({ above: 0, below: 1 }))
     .option(
       '--augment <kind>',
-      'paper: ten crops and mirrors; random: any crop, mirrored or not; shift: any crop; none (default: paper; shift for grey images)',
+      'crops in training: paper (one of ten: corners and centre, mirrored or not), random (any position, mirrored or not), shift (any position), none (default: paper; shift for grey images)',
       oneOf(AUGMENTATIONS),
     )
     .optionsGroup('Data and files:')
-    .option('--val-fraction <f>', 'share held out where the source has no val (default: 0.1)', decimal({ above: 0, below: 1 }))
     .option(
-      '--mean-examples <n>',
-      'number of images that the mean image is computed from, sampled at random (default: all)',
-      whole({ min: 1 }),
+      '--val-fraction <f>',
+      'fraction of the images held out for validation if the source has no split val (default: 0.1)',
+      decimal({ above: 0, below: 1 }),
     )
+    .option('--mean-examples <n>', 'number of images, sampled at random, for the mean image (default: all)', whole({ min: 1 }))
     .option(
       '--workers <n>',
-      'threads that read and decode images while the engine computes; 0 for none (default: half the cores, at most 4)',
+      'number of threads that read and decode images; 0: the main thread does it (default: half the cores, at most 4)',
       whole({ min: 0, max: 64 }),
     )
     .option('--checkpoint-minutes <m>', 'minutes between checkpoints within an epoch (default: 5)', decimal({ above: 0 }))
     .option('--checkpoint-steps <n>', 'steps between checkpoints within an epoch (default: none)', whole({ min: 1 }))
-    .option(
-      '--baselines',
-      'at the end, the errors of the best weights beside guessing, a linear classifier and the nearest neighbour on pixels',
-    )
+    .option('--baselines', 'after training, also measure guessing, a linear classifier on pixels and the nearest neighbour in pixels')
     .addHelpText('after', NOTE)
     .action(
       handler(async (context, options: TrainOptions) => {
         if (!options.data && !options.resume)
           throw new UsageError('there are no images to train on: give --data SOURCE (mnist and scenes are embedded)');
         checkStart(options);
-        if (options.prepare && options.resume) throw new UsageError('--prepare begins a run, --resume goes on with one: give one of them');
+        if (options.prepare && options.resume) throw new UsageError('--prepare begins a run and --resume continues one: give one of them');
         context.catchSignals();
         await context.engine();
         const { data, out, preset, width, inputSize, dropout, init, scale, resume, prepare, force } = options;
@@ -193,21 +194,20 @@ export function trainCommand(program: Command): void {
         );
         if (result.status === 'stopped')
           throw new Interrupted(
-            `stopped at step ${result.step}, in epoch ${result.epoch + 1}; go on with: npx zfnet train --out ${out} --resume`,
+            `stopped at step ${result.step}, in epoch ${result.epoch + 1}; resume with: npx zfnet train --out ${out} --resume`,
             context.signalStatus(),
           );
       }),
     );
 }
 
-/** What `--from` brings along cannot be chosen besides. */
+/** Throws `UsageError` for options that contradict `--from`, and for `--freeze` without it. */
 function checkStart({ from, freeze, resume, preset, width, inputSize, init, scale, meanExamples }: TrainOptions): void {
   if (freeze !== undefined && from === undefined && !resume)
-    throw new UsageError('--freeze keeps layers that have learnt: give the run that they come from by --from');
+    throw new UsageError('--freeze keeps trained layers: name the run that they come from with --from');
   const given = Object.entries({ preset, width, 'input-size': inputSize, init, scale, 'mean-examples': meanExamples });
   const [clash] = given.filter(([, value]) => value !== undefined);
-  if (from !== undefined && clash)
-    throw new UsageError(`--from takes the network and the mean image of ${from} as they are: leave out --${clash[0]}`);
+  if (from !== undefined && clash) throw new UsageError(`--from uses the network and the mean image of ${from}: leave out --${clash[0]}`);
 }
 
 function scheduleOf({ schedule, patience, stepEpochs, lrFactor, epochs }: TrainOptions): ScheduleOptions | undefined {
@@ -228,7 +228,7 @@ function scheduleOf({ schedule, patience, stepEpochs, lrFactor, epochs }: TrainO
   }
 }
 
-/** The best weights on every split that is not learnt from, beside simpler methods. */
+/** Measures the errors of the best weights and of the baselines on every test split. */
 async function testBest({ out, dataset }: TrainRunResult, { reporter }: Context): Promise<TestedSplit[]> {
   const run = await openRun(out);
   const splits = testSplits(dataset);
@@ -250,19 +250,19 @@ async function testBest({ out, dataset }: TrainRunResult, { reporter }: Context)
   });
 }
 
-/** What `--json` prints. */
+/** The result that `--json` prints. */
 function summary(result: TrainRunResult): object {
   const { out, status, epoch, step, best, metrics, seconds } = result;
   const last = metrics.at(-1) ?? null;
   return { run: out, status, epoch, step, best, last, seconds: Number(seconds.toFixed(1)), peakBytes: memory().peakBytes };
 }
 
-/** ImageNet 2012's training images, and the sides that networks take them at. */
+/** Number of training images of ImageNet 2012, and the input size from which a comparison with ImageNet makes sense. */
 const IMAGENET_IMAGES = 1_281_167;
 const IMAGENET_SIDE = 200;
 
 function sentence({ out, status, epoch, best, seconds, metrics, config }: TrainRunResult): string {
-  if (status === 'prepared') return `${out}: prepared; no step is taken yet`;
+  if (status === 'prepared') return `${out}: prepared for training; no step was taken`;
   const done = `${epoch} ${epoch === 1 ? 'epoch' : 'epochs'} done${status === 'done' ? '' : ' so far'}`;
   const score = best ? `; best error ${percent(best.top1Error)} in epoch ${best.epoch}` : '';
   const { imagesPerSecond = 0 } = metrics.at(-1) ?? {};
@@ -271,5 +271,5 @@ function sentence({ out, status, epoch, best, seconds, metrics, config }: TrainR
     imagesPerSecond > 0 && config.architecture.inputSize >= IMAGENET_SIDE
       ? ` (an epoch of ImageNet's ${IMAGENET_IMAGES.toLocaleString('en-US')} images would take ${(IMAGENET_IMAGES / imagesPerSecond / 3600).toFixed(1)} hours)`
       : '';
-  return `${out}: ${done} in ${duration(seconds)}${score}${speed}${imagenet}; tensors held ${bytes(memory().peakBytes)} at most`;
+  return `${out}: ${done} in ${duration(seconds)}${score}${speed}${imagenet}; peak memory of tensors ${bytes(memory().peakBytes)}`;
 }

@@ -1,4 +1,4 @@
-/** `zfnet transfer`: learning other images from a few of them, with kept layers and from scratch (paper, Tables 4 and 5, Fig. 9). */
+/** `zfnet transfer`: learns new classes from few images, with the kept layers of a run and from scratch (paper, Tables 4 and 5, Fig. 9). */
 import { type Command, InvalidArgumentError } from 'commander';
 import { isTrained, METHODS, type Run, type TransferFold, type TransferRow, transfer } from 'zfnet';
 import type { Dataset, Split } from 'zfnet/data';
@@ -26,22 +26,30 @@ interface TransferOptions extends DataChoice {
 }
 
 const EXAMPLES = [
-  'zfnet transfer runs/demo                                # a style of drawing that the demo never saw',
+  'zfnet transfer runs/demo                                # a drawing style unseen in training',
   'zfnet transfer runs/demo --data mnist --per-class 5,20,80 --layer conv5',
   'zfnet transfer runs/demo --data photos/ --per-class 15,30 --folds 5 --no-scratch',
 ];
 
 export function transferCommand(program: Command): void {
-  defineCommand(program, 'transfer <run>', 'how well kept layers serve for other images, against training from scratch (Fig. 9)', EXAMPLES)
-    .option('--data <source>', 'as for train, with any classes (default, for a run on scenes: its split unseen-style)')
-    .option('--split <name>', 'learn from some images of this split and test on its others (default: learn from train, test on val)')
-    .option('--per-class <list>', 'images a class to learn from', counts, [5, 10, 20])
-    .option('--folds <n>', 'draws of the images', whole({ min: 1 }), 3)
-    .option('--layer <name>', 'the last layer that is kept (default: the last one before the classes)')
-    .option('--no-scratch', 'do not train networks from scratch for comparison')
-    .option('--steps <n>', 'updates of each network from scratch', whole({ min: 1 }), 400)
-    .option('--test-per-class <n>', 'test images a class, at most', whole({ min: 1 }), 50)
-    .option('--out <folder>', 'where transfer.json, .html and .png go (default: RUN/experiments)')
+  defineCommand(
+    program,
+    'transfer <run>',
+    'learn other images with the layers of a run, compared with training from scratch (Fig. 9)',
+    EXAMPLES,
+  )
+    .option(
+      '--data <source>',
+      'image source, written as for train --data, with any classes (default for a run on scenes: its split unseen-style)',
+    )
+    .option('--split <name>', 'split to learn from and to test on, with different images (default: learn from train and test on val)')
+    .option('--per-class <list>', 'numbers of training images per class, such as 5,10,20', counts, [5, 10, 20])
+    .option('--folds <n>', 'number of random samples of training images', whole({ min: 1 }), 3)
+    .option('--layer <name>', 'last layer to keep (default: the last one before the classes)')
+    .option('--no-scratch', 'skip the comparison with networks trained from scratch')
+    .option('--steps <n>', 'training steps of each network that is trained from scratch', whole({ min: 1 }), 400)
+    .option('--test-per-class <n>', 'largest number of test images per class', whole({ min: 1 }), 50)
+    .option('--out <folder>', 'folder for transfer.json, .html and .png (default: RUN/experiments)')
     .action(
       handler(async (context, path: string, options: TransferOptions) => {
         await context.engine();
@@ -49,7 +57,7 @@ export function transferCommand(program: Command): void {
         const run = await openRun(path);
         const lock = await lockRun(out);
         try {
-          await stoppable(context, 'give the same command again, and it goes on behind the last fold', () =>
+          await stoppable(context, 'run the same command again to continue after the last fold', () =>
             transferRun(context, path, run, new FolderStore(out, '', lock.check), options),
           );
         } finally {
@@ -64,7 +72,7 @@ async function transferRun(context: Context, path: string, run: Run, store: Fold
   const { reporter, signal, common } = context;
   const { perClass, folds, testPerClass, steps } = options;
   const [stage] = options.layer === undefined ? stagesOf(run, undefined).slice(-1) : stagesOf(run, [options.layer]);
-  if (!stage) throw new UsageError('this network has one layer with weights: there is none to keep');
+  if (!stage) throw new UsageError('this network has only one layer with weights, so no layer can be kept');
   const { dataset, pool, test, names } = await openImages(context, run, options);
   const scratch = options.scratch ? scratchOf(run, steps) : undefined;
   const settings = {
@@ -106,7 +114,7 @@ async function transferRun(context: Context, path: string, run: Run, store: Fold
       onFold: async (fold, done, total) => {
         await log.add(fold);
         reporter.say(
-          `${done}/${total} ${fold.method}, ${fold.perClass} a class, draw ${fold.fold + 1}: error ${percent(fold.valTop1Error)} (in training ${percent(fold.trainTop1Error)})`,
+          `${done}/${total} ${fold.method}, ${fold.perClass} per class, fold ${fold.fold + 1}: error ${percent(fold.valTop1Error)} (in training ${percent(fold.trainTop1Error)})`,
         );
       },
     }),
@@ -114,7 +122,7 @@ async function transferRun(context: Context, path: string, run: Run, store: Fold
   for (const { name, unconverged, folds: all } of rows)
     if (unconverged)
       reporter.warn(
-        `${name}: the classifier of ${unconverged} of ${all} draws has not converged; the errors are those of an unfinished fit`,
+        `${name}: the classifier of ${unconverged} of ${all} folds has not converged; the errors are those of an unfinished fit`,
       );
   const numbers: TransferNumbers = {
     rows,
@@ -132,7 +140,7 @@ async function transferRun(context: Context, path: string, run: Run, store: Fold
   context.result({ ...numbers, files }, () => table(rows, files));
 }
 
-/** `5,10,20`, rising, each once. */
+/** Parses a list such as `5,10,20`; returns the distinct numbers in ascending order. */
 function counts(text: string): number[] {
   const read = whole({ min: 1 });
   try {
@@ -155,7 +163,9 @@ async function openImages({ reporter }: Context, run: Run, options: TransferOpti
   const unseen = own === 'scenes' ? 'unseen-style' : undefined;
   const chosen = split ?? (data === undefined ? unseen : undefined);
   if (data === undefined && chosen === undefined)
-    throw new UsageError(`the run has learnt from ${own}: give other images by --data, or a split of these that it never saw by --split`);
+    throw new UsageError(
+      `the run was trained on ${own}: give other images with --data, or a split that it was not trained on with --split`,
+    );
   const dataset = await openRunData(run, options, reporter, { divide: true });
   const pool = pickSplit(dataset, chosen ?? 'train');
   const apart = chosen === undefined && dataset.splits.val?.length > 0;
@@ -167,7 +177,7 @@ async function openImages({ reporter }: Context, run: Run, options: TransferOpti
   };
 }
 
-/** The same network and recipe for who begins from scratch. */
+/** Network and recipe of the run, for training from scratch. */
 function scratchOf(run: Run, steps: number) {
   if (!isTrained(run)) throw new UsageError('an imported network cannot be trained from scratch here: add --no-scratch');
   const { lr, momentum, weightDecay, maxFilterRms, augment, batchSize } = run.config.training;
@@ -179,12 +189,12 @@ function scratchOf(run: Run, steps: number) {
   };
 }
 
-/** Changes with the way that folds are computed, so that folds of an earlier version are not mixed with new ones. */
+/** Version of the computation of a fold; folds of other versions are not reused. */
 const METHOD = 2;
 
 const LOG = 'transfer-folds.jsonl';
 
-/** What is done, a line a fold behind a line of settings. Other settings begin a new one. */
+/** Opens the log of finished folds: one line with the settings, then one line per fold. Other settings begin a new log. */
 async function openLog(
   store: FolderStore,
   settings: unknown,
@@ -192,7 +202,7 @@ async function openLog(
   const head = JSON.stringify(settings);
   const bytes = await store.read(LOG);
   const [first, ...lines] = bytes ? new TextDecoder().decode(bytes).split('\n') : [];
-  // A line that was cut off while it was written is left out.
+  // `parseFold` skips a line that was cut off while it was written.
   const done = first === head ? lines.flatMap(parseFold) : [];
   const kept = [head, ...done.map((fold) => JSON.stringify(fold))].map((line) => `${line}\n`).join('');
   await store.write(LOG, new TextEncoder().encode(kept));
@@ -222,6 +232,6 @@ function commandLine(path: string, { data, split, perClass, folds, layer, scratc
 function table(rows: readonly TransferRow[], files: readonly string[]): string {
   const width = Math.max(...rows.map(({ name }) => name.length));
   const line = ({ name, mean, deviation, trainTop1Error }: TransferRow) =>
-    `  ${name.padEnd(width)}  right ${percent(mean).padStart(8)} ± ${percent(deviation).padStart(7)}   in training ${percent(1 - trainTop1Error)}`;
+    `  ${name.padEnd(width)}  accuracy ${percent(mean).padStart(8)} ± ${percent(deviation).padStart(7)}   in training ${percent(1 - trainTop1Error)}`;
   return [...rows.map(line), `written: ${files.join(', ')}`].join('\n');
 }

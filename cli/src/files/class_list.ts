@@ -1,12 +1,12 @@
-/** Class lists: names of classes from a text file, a name on each line, or from JSON as Keras and Hugging Face write it. */
+/** Reads lists of class names: a text file with one name per line, or JSON as written by Keras and Hugging Face. */
 import { extname } from 'node:path';
 import { UsageError } from '../command.js';
 
 /**
- * Names in the order of the classes. Names that stand in the list several times are told apart by their place.
+ * Returns the names in the order of the classes. Repeated names get a suffix with the class index: see `tellApart`.
  *
- * @param file as messages call it
- * @throws UsageError naming the line, or what of the JSON is not a list of names
+ * @param file name of the file for error messages
+ * @throws UsageError that names the invalid line or JSON entry
  */
 export function readClassList(bytes: Uint8Array, file: string): string[] {
   const text = decodeText(bytes, file);
@@ -16,14 +16,15 @@ export function readClassList(bytes: Uint8Array, file: string): string[] {
   return tellApart(names.map((name) => name.normalize('NFC')));
 }
 
-/** UTF-8 without its byte order mark. */
+/** Decodes UTF-8 and removes the byte order mark. */
 function decodeText(bytes: Uint8Array, file: string): string {
   const [a, b] = bytes;
   const save = 'save it as UTF-8';
   if ((a === 0xff && b === 0xfe) || (a === 0xfe && b === 0xff))
     throw new UsageError(`${file} line 1: it is UTF-16, expected UTF-8; ${save}`);
   const zero = bytes.indexOf(0);
-  if (zero >= 0) throw new UsageError(`${file} line ${lineOf(bytes, zero)}: it holds a zero byte, so it is UTF-16 or no text; ${save}`);
+  if (zero >= 0)
+    throw new UsageError(`${file} line ${lineOf(bytes, zero)}: it contains a zero byte, so it is UTF-16 or not a text file; ${save}`);
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
@@ -32,14 +33,14 @@ function decodeText(bytes: Uint8Array, file: string): string {
   }
 }
 
-/** The line that a byte stands on, from 1. */
+/** Returns the line number of a byte, counted from 1. */
 function lineOf(bytes: Uint8Array, place: number): number {
   let line = 1;
   for (let i = 0; i < place; i++) if (bytes[i] === 0x0a || (bytes[i] === 0x0d && bytes[i + 1] !== 0x0a)) line++;
   return line;
 }
 
-/** The first byte that belongs to no UTF-8 character: every line but that one decodes. */
+/** Returns the start of the first line that is not valid UTF-8. */
 function firstInvalid(bytes: Uint8Array): number {
   const decoder = new TextDecoder('utf-8', { fatal: true });
   let start = 0;
@@ -55,13 +56,17 @@ function firstInvalid(bytes: Uint8Array): number {
   return 0;
 }
 
-/** A name on each line, without the blanks around it. Empty lines at the end do not count; one between names may be a lost name. */
+/**
+ * Reads one name per line and trims it. Empty lines at the end are ignored; an empty line between names may be a lost name and is an error.
+ */
 function fromLines(text: string, file: string): string[] {
   const lines = text.split(/\r\n|\r|\n/).map((line) => line.trim());
   while (lines.at(-1) === '') lines.pop();
   const empty = lines.indexOf('');
   if (empty >= 0)
-    throw new UsageError(`${file} line ${empty + 1}: it is empty, and the names after it would move up; write the name or remove the line`);
+    throw new UsageError(
+      `${file} line ${empty + 1}: it is empty, which would shift the class indices after it; write a name or remove the line`,
+    );
   return lines;
 }
 
@@ -77,27 +82,27 @@ function parseJson(text: string, file: string): unknown {
 }
 
 /**
- * A list of names; a map from index to name, or to [id, name] as Keras has it; a map from name to index; or the `id2label` or
- * `label2id` of a Hugging Face configuration.
+ * Reads names from JSON: a list of names; an object from index to name, or to [id, name] as in Keras; an object from name to index; or a
+ * Hugging Face configuration with `id2label` or `label2id`.
  */
 function fromJson(whole: unknown, file: string): string[] {
   const json = labelsOf(whole);
   const fail = (what: string) => new UsageError(`${file}: ${what}; expected a list of names, { "0": "name", … } or { "name": 0, … }`);
   if (Array.isArray(json)) return json.map((value, i) => nameOf(value, `entry ${i}`, fail));
-  if (typeof json !== 'object' || json === null) throw fail('it holds no list');
+  if (typeof json !== 'object' || json === null) throw fail('it contains no list');
   const entries = Object.entries(json);
   const byName = entries.every(([, value]) => typeof value === 'number');
   const names = new Map<number, string>();
   for (const [key, value] of entries) {
     const index = byName ? (value as number) : /^\d{1,9}$/.test(key) ? Number(key) : Number.NaN;
     if (!Number.isSafeInteger(index) || index < 0 || index >= entries.length || names.has(index))
-      throw fail(`${JSON.stringify(key)} is no index from 0 to ${entries.length - 1} that stands there once`);
+      throw fail(`${JSON.stringify(key)} is not a unique index from 0 to ${entries.length - 1}`);
     names.set(index, byName ? nameOf(key, `the name of index ${index}`, fail) : nameOf(value, `the name of index ${index}`, fail));
   }
   return entries.map((_, index) => names.get(index)!);
 }
 
-/** The labels in a Hugging Face configuration, and anything else as it is. */
+/** Returns the labels of a Hugging Face configuration; returns any other JSON unchanged. */
 function labelsOf(json: unknown): unknown {
   if (typeof json !== 'object' || json === null) return json;
   const { id2label, label2id } = json as Record<string, unknown>;
@@ -111,7 +116,7 @@ function nameOf(value: unknown, where: string, fail: (what: string) => UsageErro
   return name.trim();
 }
 
-/** Names of which each stands there once: `crane (class 134)` where there are several cranes. Classes are counted from 0. */
+/** Makes names unique: a repeated name gets its class index, counted from 0, as in `crane (class 134)`. */
 export function tellApart(names: readonly string[]): string[] {
   const counts = new Map<string, number>();
   for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);

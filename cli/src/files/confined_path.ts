@@ -1,6 +1,6 @@
 /**
- * Files of a folder that may come from a stranger. Only regular files are opened: a FIFO would block for ever, a device may
- * do anything. A path that comes out of a file must stay inside its folder, symbolic links included.
+ * Opens files in folders whose content is untrusted. Only regular files are opened: reading a FIFO could block for ever, and a device can
+ * have side effects. A path that was read from a file must stay inside its folder, also after following symbolic links.
  */
 import { constants } from 'node:fs';
 import { type FileHandle, lstat, mkdir, open, realpath } from 'node:fs/promises';
@@ -8,25 +8,25 @@ import { basename, dirname, join, sep } from 'node:path';
 import { FormatError } from 'zfnet';
 import { FileError } from './file_error.js';
 
-/** Flags that Windows does not have are left out there. */
+/** Windows does not define these two flags. */
 const NO_FOLLOW = constants.O_NOFOLLOW ?? 0;
 const NO_BLOCK = constants.O_NONBLOCK ?? 0;
 
-/** Opens a regular file for reading; a symbolic link to one is followed. */
+/** Opens a regular file for reading. Follows a symbolic link. */
 export async function openRegular(path: string): Promise<FileHandle> {
   return await openChecked(path, await realpath(path));
 }
 
-/** The bytes of a regular file; a symbolic link to one is followed. */
+/** Returns the bytes of a regular file. Follows a symbolic link. */
 export async function readRegular(path: string): Promise<Uint8Array> {
   return await readAll(await openRegular(path));
 }
 
 /**
- * Opens a regular file below a folder for reading, by a path that comes from a file.
+ * Opens a regular file below a folder for reading, by an untrusted path.
  *
  * @param path relative, with forward slashes
- * @throws FormatError for a path that leads out of the folder, by `..` or by a symbolic link, and for what is no regular file
+ * @throws FormatError if the path leads out of the folder, by `..` or by a symbolic link, or is not a regular file
  */
 export async function openConfined(folder: string, path: string): Promise<FileHandle> {
   checkRelative(folder, path);
@@ -36,14 +36,14 @@ export async function openConfined(folder: string, path: string): Promise<FileHa
   return await openChecked(join(folder, path), target);
 }
 
-/** The bytes of a regular file below a folder: see `openConfined`. */
+/** Returns the bytes of a regular file below a folder: see `openConfined`. */
 export async function readConfined(folder: string, path: string): Promise<Uint8Array> {
   return await readAll(await openConfined(folder, path));
 }
 
 /**
- * Makes the folder that a file below `root` is written into, and returns the file's whole path. No folder on the way from `root` may be
- * a symbolic link, which a stranger may have put there; `root` itself was chosen by the user and may be one.
+ * Creates the parent folder of a file below `root`, and returns the full path of the file. No folder between `root` and the file may be a
+ * symbolic link, because the content of the folder is untrusted; `root` itself was chosen by the user and may be one.
  *
  * @param path relative, with forward slashes
  */
@@ -61,7 +61,7 @@ export async function placeBelow(root: string, path: string): Promise<string> {
   return join(at, basename(path));
 }
 
-/** Refuses a symbolic link in place of a folder inside a run, such as `experiments`: whoever made the run may have put it there. */
+/** Throws `FileError` if a folder inside a run, such as `experiments`, is a symbolic link: a received run is untrusted. */
 export async function checkFolder(folder: string): Promise<void> {
   const found = await lstat(folder).catch(ignoring('ENOENT', 'ENOTDIR'));
   if (!found?.isSymbolicLink()) return;
@@ -69,7 +69,7 @@ export async function checkFolder(folder: string): Promise<void> {
   if (inRun) throw new FileError(`${folder} is a symbolic link in the folder of a run; remove it, or name another folder by --out`);
 }
 
-/** Swallows errors with one of the codes. */
+/** Returns a handler that ignores errors with one of these codes and throws all others. */
 export const ignoring =
   (...codes: string[]) =>
   (error: NodeJS.ErrnoException): undefined => {
@@ -85,7 +85,7 @@ function checkRelative(folder: string, path: string): void {
 const leadsOut = (folder: string, path: string) =>
   new FormatError(`${folder}: the path ${JSON.stringify(path)} lies outside its folder; expected the path of a file inside it`);
 
-/** `target` has no symbolic link in it. It may have been exchanged since, so what was opened is looked at again. */
+/** Opens `target`, a path without symbolic links. It may be replaced between check and opening, so the open file is checked again. */
 async function openChecked(name: string, target: string): Promise<FileHandle> {
   const irregular = () => new FormatError(`${name} is not a regular file (it is a folder, a FIFO or a device)`);
   if (!(await lstat(target)).isFile()) throw irregular();

@@ -1,7 +1,7 @@
-/** The error of files that the command line writes and of the folders that it writes into. */
+/** Defines the error class for files and folders that the command line writes. */
 import { ZfnetError } from 'zfnet';
 
-/** A file or folder that cannot be written, or that is something else than what is expected there. */
+/** Thrown if a file or folder cannot be written, or is of another kind than expected. */
 export class FileError extends ZfnetError {
   override name = 'FileError';
 }

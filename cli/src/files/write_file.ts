@@ -1,6 +1,6 @@
 /**
- * All writing of the command line. A file is written under a new name of its own, pushed to the disk and renamed, so that readers see the old
- * bytes or the new ones; nothing is written through a symbolic link.
+ * Writes files of the command line. A file is written under a temporary name, synchronised to the disk and renamed, so that readers see
+ * either the old or the new content. Symbolic links are not followed.
  */
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
@@ -9,18 +9,18 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { ignoring } from './confined_path.js';
 import { FileError } from './file_error.js';
 
-/** Ending of names that files have while they are written. */
+/** Extension of temporary files. */
 export const TEMPORARY = '.part';
 
 const NO_FOLLOW = constants.O_NOFOLLOW ?? 0;
 const CREATE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | NO_FOLLOW;
 const APPEND = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | NO_FOLLOW | (constants.O_NONBLOCK ?? 0);
 
-/** A name in the same folder that nobody can guess, short enough for every file system. */
+/** Returns an unpredictable temporary name in the same folder, short enough for every file system. */
 export const temporaryFor = (path: string): string =>
   join(dirname(path), `${basename(path).slice(0, 40)}.${randomBytes(8).toString('hex')}${TEMPORARY}`);
 
-/** Creates a file; fails where the name is taken, be it by a symbolic link. */
+/** Creates a file and synchronises it to the disk. Fails if the name exists, also as a symbolic link. */
 export async function createFile(path: string, bytes: Uint8Array): Promise<void> {
   const file = await open(path, CREATE, 0o666);
   try {
@@ -31,7 +31,9 @@ export async function createFile(path: string, bytes: Uint8Array): Promise<void>
   }
 }
 
-/** Replaces a file whose folder exists. A symbolic link of that name is replaced itself. What could not be written whole is removed. */
+/**
+ * Replaces a file in an existing folder. A symbolic link of that name is replaced, not followed. On failure the temporary file is removed.
+ */
 export async function replaceFile(path: string, bytes: Uint8Array): Promise<void> {
   const temporary = temporaryFor(path);
   try {
@@ -44,7 +46,7 @@ export async function replaceFile(path: string, bytes: Uint8Array): Promise<void
   await pushFolder(dirname(path));
 }
 
-/** Adds bytes to a file whose folder exists. Where they do not fit, the file is as long as before. */
+/** Appends bytes to a file in an existing folder. If they cannot be written completely, the file is truncated to its old length. */
 export async function appendToFile(path: string, bytes: Uint8Array): Promise<void> {
   let made = false;
   try {
@@ -69,7 +71,7 @@ export async function appendToFile(path: string, bytes: Uint8Array): Promise<voi
   if (made) await pushFolder(dirname(path));
 }
 
-/** Writes the file that the user named, and makes its folder. Devices and pipes, such as /dev/stdout, are written into. */
+/** Writes a file whose path the user gave, and creates its folder. Writes into devices and pipes, such as /dev/stdout, directly. */
 export async function writeOutput(path: string, bytes: Uint8Array | string): Promise<void> {
   const data = typeof bytes === 'string' ? new TextEncoder().encode(bytes) : bytes;
   try {
@@ -88,28 +90,28 @@ export async function writeOutput(path: string, bytes: Uint8Array | string): Pro
   await replaceFile(path, data);
 }
 
-/** Makes the renaming itself last; Windows cannot open folders, and no file system suffers from trying. */
+/** Synchronises a folder, so that a renaming survives a power failure. Errors are ignored: Windows cannot open folders. */
 async function pushFolder(path: string): Promise<void> {
   try {
     const folder = await open(path, constants.O_RDONLY);
     await folder.sync().finally(() => folder.close());
   } catch {
-    // The renaming is on the disk a little later.
+    // The file system writes the renaming later.
   }
 }
 
 const REASONS: Readonly<Record<string, string>> = {
-  ENOSPC: 'the disk is full; make room on it',
-  EDQUOT: 'your share of the disk is used up; make room',
-  EROFS: 'the disk can only be read',
-  EACCES: 'you may not write there',
-  EPERM: 'you may not write there',
+  ENOSPC: 'the disk is full; free some space',
+  EDQUOT: 'your disk quota is used up; free some space',
+  EROFS: 'the file system is read-only',
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
   ELOOP: 'it is a symbolic link; remove it',
   ENXIO: 'it is not a regular file; remove it',
-  ENAMETOOLONG: 'its name is too long; take a shorter one',
+  ENAMETOOLONG: 'its name is too long; use a shorter one',
 };
 
-/** What kept a file from being written, in words. */
+/** Returns a `FileError` that says in words why a file could not be written. */
 export function writeError(path: string, cause: unknown): FileError {
   const reason = REASONS[codeOf(cause) ?? ''] ?? (cause instanceof Error ? cause.message : String(cause));
   return new FileError(`${path} cannot be written: ${reason}`, { cause });

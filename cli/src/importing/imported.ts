@@ -1,4 +1,4 @@
-/** From a file of another tool, or of `zfnet export`, to one of our networks with everything that a run records of it. */
+/** Reads networks from ONNX and safetensors files, of `zfnet export` or of other tools, with all data that a run records about them. */
 import { dirname } from 'node:path';
 import {
   type Architecture,
@@ -28,7 +28,7 @@ import { codeOf } from '../files/write_file.js';
 import { type PixelOptions, pixelsOf } from './conventions.js';
 import { probeScores } from './probe_scores.js';
 
-/** What an import knows: enough for a run. */
+/** A network of zfnet read from a file, with everything that a run needs. */
 export interface Imported {
   architecture: Architecture;
   init: InitScheme;
@@ -41,7 +41,7 @@ export interface Imported {
 
 const INFO = ['architecture', 'init', 'classes', 'fingerprint', 'preprocess'] as const;
 
-/** Reads the model of an imported run in a folder, with the data that lie beside it. */
+/** Returns the loader of an imported run's model, which reads external data from the folder of the run. */
 export const loadImportedFrom =
   (run: string): ModelLoader =>
   async (bytes, { channelOrder, layout, output, scores, batch }) => {
@@ -49,13 +49,13 @@ export const loadImportedFrom =
     return new OnnxClassifier(net, { channelOrder, layout, output, scores, batch });
   };
 
-/** Files and folders of a run's own, which external data must not replace. */
+/** Files and folders that belong to every run; external data must not replace them. */
 const OWN = /^(config\.json|metrics\.jsonl|lock\.json|model\.onnx|(last|best)\.safetensors|transfer-folds\.jsonl|.*\.part)$/;
 const OWN_FOLDER = /^(checkpoints|report|experiments|external|runs)$/;
 
 /**
- * Where a run keeps the external data that its model calls `location`: there, unless the name that the model's author chose belongs to
- * the run (such as `config.json`), or is not a file's name everywhere.
+ * Returns the path below a run for the external data at `location` in its model: the same path, unless it belongs to the run itself (such
+ * as `config.json`) or is not a valid file name on every system; then a path below `external/`.
  */
 export function externalPath(location: string): string {
   const parts = location.split('/');
@@ -63,7 +63,7 @@ export function externalPath(location: string): string {
   return !taken && parts.every((part) => safeFileName(part) === part) ? location : `external/${safeFileName(location)}`;
 }
 
-/** Earlier versions kept external data under the name in the model. */
+/** Reads external data of a run. Earlier versions stored them at the path in the model, which is tried second. */
 async function readExternal(run: string, location: string): Promise<Uint8Array> {
   try {
     return await readConfined(run, externalPath(location));
@@ -74,19 +74,19 @@ async function readExternal(run: string, location: string): Promise<Uint8Array> 
     return await readConfined(run, location);
   } catch (error) {
     if (codeOf(error) !== 'ENOENT') throw error;
-    throw new FormatError(`${run}: this run has no ${location}, which its model needs`, { cause: error });
+    throw new FormatError(`${run}: the file ${location}, which the model needs, is missing`, { cause: error });
   }
 }
 
-/** A checkpoint or an exported safetensors file. */
+/** Reads a checkpoint or an exported safetensors file. */
 export function fromSafetensors(bytes: Uint8Array, name: string): Imported {
   const checkpoint: Checkpoint = decodeCheckpoint(bytes, name);
   return { ...checkpointInfo(checkpoint, name), weights: checkpoint.weights, mean: checkpoint.mean };
 }
 
 /**
- * An ONNX model that is one of our networks: one that `zfnet export` wrote, or any whose weights and outputs are those of a
- * preset; null for others.
+ * Recognises an ONNX model as a network of zfnet: `zfnet export` wrote it, or its weights and outputs are those of a preset. Returns null
+ * for other models.
  */
 export async function fromOnnx(net: OnnxModel, name: string): Promise<Imported | null> {
   const { metadata } = net;
@@ -124,7 +124,7 @@ function parse(text: string | undefined, name: string): unknown {
 const weightsOf = (net: OnnxModel): Record<string, HostTensor> =>
   Object.fromEntries(net.namedParameters().map(([key, tensor]) => [key, { shape: tensor.shape, data: tensor.dataSync() }]));
 
-/** The model's weights under our names, in the order of computation; throws where they do not fit. Disposes of `model`. */
+/** Returns the weights of `net`, in the order of computation, under the parameter names of `model`. Disposes of `model`. */
 function inOrderOf(model: ZfNet, net: OnnxModel): Record<string, HostTensor> {
   const theirs = orderedWeights(net);
   const named = model.namedParameters().map(([key]) => key);
@@ -141,10 +141,10 @@ function orderedWeights(net: OnnxModel): HostTensor[] {
   );
 }
 
-/** How far outputs may be apart, relative to the largest. */
+/** Largest difference of equal outputs, relative to the largest output. */
 const CLOSE = 1e-3;
 
-/** The preset that has this model's weights in this order and computes the same with them; softmax at its end does not matter. */
+/** Finds the preset whose weight shapes and outputs are those of the model; a final softmax is ignored. Returns null if there is none. */
 async function recognise(net: OnnxModel): Promise<Architecture | null> {
   const [input] = net.inputs;
   const [, channels, height, width] = input?.shape ?? [];
@@ -195,30 +195,30 @@ async function sameOutputs(model: ZfNet, net: OnnxModel, shape: readonly number[
 
 const isFloatInput = ({ inputs: [input] }: OnnxModel): boolean => input?.type.startsWith('float') ?? false;
 
-/** What the file does not say. */
+/** Options for properties of a model that its file does not state. */
 export interface ForeignOptions extends PixelOptions {
-  /** Where the model leaves the size of its input open. */
+  /** Height and width of the input, if the model leaves them open. */
   inputSize?: number;
-  /** Where the shape of the input does not tell. */
+  /** Order of the input's axes, if its shape is ambiguous. */
   layout?: 'nchw' | 'nhwc';
-  /** The output with the class scores. */
+  /** Name of the output with the class scores. */
   output?: string;
-  /** How they become probabilities. */
+  /** Kind of the scores: how they become probabilities. */
   scores?: Scores;
 }
 
 export interface Foreign {
   config: ImportedConfig;
-  /** What was decided for the user, in sentences. */
+  /** Messages about the choices that were made for the user. */
   notes: string[];
 }
 
 /**
- * What a run records of a network that is none of ours. Runs it on a few images, so that what cannot be evaluated here is refused
- * now, and what its graph says of its output is confirmed.
+ * Returns the configuration of a run for a network that is not of zfnet. Evaluates the network on a few images, in order to refuse models
+ * that cannot be evaluated and to confirm the kind of scores that the graph suggests.
  *
- * @param names of the classes, where a list was given: of several outputs the one with as many numbers is taken
- * @throws FormatError for a model that does not take square images and answer with a number a class
+ * @param names class names, if a list was given; of several outputs, the one with this number of scores is used
+ * @throws FormatError if the model does not take square images and return one score per class
  */
 export async function describeForeign(
   net: OnnxModel,
@@ -235,7 +235,7 @@ export async function describeForeign(
   const notes = [...probe.notes];
   if (network.candidates.length > 1 && options.output === undefined)
     notes.unshift(
-      `output ${JSON.stringify(network.output)} is taken for the class scores, of ${listOutputs(network.candidates)}; choose another with --output NAME`,
+      `output ${JSON.stringify(network.output)} is used as class scores, among ${listOutputs(network.candidates)}; choose another with --output NAME`,
     );
   return {
     notes,
@@ -261,7 +261,7 @@ export async function describeForeign(
   };
 }
 
-/** The only output with a number for each name of the class list. */
+/** Returns the output with one score per name of the class list, if exactly one output has this size. */
 function outputFor(net: OnnxModel, names: readonly string[] | null): string | undefined {
   if (!names || net.outputs.length < 2) return undefined;
   const fitting = classOutputs(net).filter(({ count }) => count === names.length || (count === 1 && names.length === 2));
@@ -275,7 +275,7 @@ function imageOf({ model, layout }: OnnxClassifier, file: string, options: Forei
   const inputSize = typeof height === 'number' ? height : typeof width === 'number' ? width : (options.inputSize ?? 224);
   if (options.inputSize !== undefined && options.inputSize !== inputSize)
     throw new FormatError(`${file}: the network takes images of ${inputSize} pixels, not of ${options.inputSize}: leave out --input-size`);
-  // A model that leaves its channels open takes colours.
+  // A model with an open number of channels gets colour images.
   const count = typeof channels === 'number' ? channels : 3;
   if ((typeof width === 'number' && width !== inputSize) || (count !== 1 && count !== 3))
     throw new FormatError(
@@ -284,7 +284,7 @@ function imageOf({ model, layout }: OnnxClassifier, file: string, options: Forei
   return { inputSize, channels: count };
 }
 
-/** Reads files from the model's folder. A path or a link that leads out of it is refused. */
+/** Returns a reader of files in the folder of a model. It refuses paths and links that lead out of this folder. */
 export const besideFile =
   (file: string): ((path: string) => Promise<Uint8Array>) =>
   (path) =>

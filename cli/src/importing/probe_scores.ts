@@ -1,4 +1,4 @@
-/** Runs an imported classifier on a few made-up images: confirms how its output becomes probabilities, and that a batch changes nothing. */
+/** Evaluates an imported classifier on a few synthetic images, to confirm how its output becomes probabilities and that batches work. */
 import { FormatError, noGrad, type Tensor, tensor } from 'zfnet';
 import type { OnnxClassifier, Scores } from 'zfnet/onnx';
 import { UsageError } from '../command.js';
@@ -7,9 +7,9 @@ import type { Pixels } from './conventions.js';
 export interface Probe {
   scores: Scores;
   classes: number;
-  /** The batch to keep to, where a larger one gives other numbers; null where none is needed or the network knows by itself. */
+  /** Batch size to use if larger batches change the results; null if there is no restriction or the network states its own. */
   batch: number | null;
-  /** What was decided, in sentences. */
+  /** Messages about the choices that were made. */
   notes: string[];
 }
 
@@ -17,36 +17,37 @@ interface ProbeOptions {
   channels: number;
   inputSize: number;
   pixels: Pixels;
-  /** The value of `--scores`. */
+  /** Value of `--scores`. */
   asked: Scores | undefined;
 }
 
 const IMAGES = 4;
-/** Half precision rounds probabilities by about 0.001. */
+/** Tolerance of comparisons; half precision rounds probabilities by about 0.001. */
 const CLOSE = 0.01;
 const SUM_CLOSE = 0.01;
 
 /**
- * @throws FormatError where the output does not hold what the graph or `--scores` says
- * @throws UsageError where only the user can know what it holds
+ * Determines the kind of scores, the number of classes and the batch size of a classifier.
+ *
+ * @throws FormatError if the output contradicts the graph or `--scores`
+ * @throws UsageError if the kind of scores cannot be determined and `--scores` is needed
  */
 export async function probeScores(network: OnnxClassifier, options: ProbeOptions, file: string): Promise<Probe> {
   const images = madeUpImages(options);
   try {
     const raw = await rowsOf(noGrad(() => network.rawOutput(images)));
     const [first] = raw;
-    if (!first || first.length === 0)
-      throw new FormatError(`${file}: output '${network.output}' has no numbers, expected one for each class`);
+    if (!first || first.length === 0) throw new FormatError(`${file}: output '${network.output}' is empty, expected one score per class`);
     if (raw.some((row) => row.some((value) => Number.isNaN(value))))
-      throw new FormatError(`${file}: output '${network.output}' is NaN for a made-up image; the weights are damaged or too large`);
+      throw new FormatError(`${file}: output '${network.output}' is NaN for a synthetic image; the weights are damaged or too large`);
     const { scores, notes } = await reading(network, options.asked, raw, images, file);
     if (first.length === 1 && scores !== 'sigmoid' && scores !== 'sigmoid-logits') throw oneNumber(network, file);
     const batch = network.batch === null && (await mixesImages(network, images, raw)) ? 1 : null;
     if (scores === 'sigmoid' || scores === 'sigmoid-logits')
       notes.push(
         first.length === 1
-          ? 'one number with a sigmoid: two classes, of which the number is the probability of the second'
-          : 'sigmoid: each class has a probability of its own, and they do not sum to 100 %',
+          ? 'one score with a sigmoid: there are two classes, and the score is the probability of the second'
+          : 'sigmoid: the probabilities of the classes are independent and do not sum to 100 %',
       );
     return { scores, classes: first.length === 1 ? 2 : first.length, batch, notes };
   } finally {
@@ -56,10 +57,10 @@ export async function probeScores(network: OnnxClassifier, options: ProbeOptions
 
 const oneNumber = ({ output }: OnnxClassifier, file: string): UsageError =>
   new UsageError(
-    `${file}: output '${output}' is one number for each image and ends in no sigmoid; if it is the score of the second of two classes, say so: --scores sigmoid`,
+    `${file}: output '${output}' is one score per image without a sigmoid; if it is the score of the second of two classes, add --scores sigmoid`,
   );
 
-/** Noise in the range that prepared pixels have; the same every time. */
+/** Returns deterministic noise images in the range of normalised pixels. */
 function madeUpImages({ channels, inputSize, pixels }: ProbeOptions): Tensor {
   const plane = inputSize * inputSize;
   const data = new Float32Array(IMAGES * channels * plane);
@@ -67,7 +68,7 @@ function madeUpImages({ channels, inputSize, pixels }: ProbeOptions): Tensor {
   for (let i = 0; i < data.length; i++) {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
     const channel = Math.floor(i / plane) % channels;
-    // Images differ in brightness too, so that their scores do.
+    // The images also differ in brightness, so that their scores differ.
     const image = Math.floor(i / (channels * plane));
     const pixel = Math.floor(((state >>> 8) / 2 ** 24) * 64) + image * 63;
     data[i] = (pixel - pixels.mean[channel]) / pixels.deviation[channel];
@@ -82,7 +83,7 @@ async function rowsOf(output: Tensor): Promise<number[][]> {
   return Array.from({ length: rows }, (_, row) => data.slice(row * columns, (row + 1) * columns));
 }
 
-/** Decides by what the graph ends in and by the numbers themselves. */
+/** Determines the kind of scores from the last operations of the graph and from the values of the output. */
 async function reading(
   network: OnnxClassifier,
   asked: Scores | undefined,
@@ -96,26 +97,26 @@ async function reading(
   if (asked === 'softmax' && graphScores !== 'softmax' && graphScores !== 'log-softmax')
     return sums
       ? { scores: 'softmax', notes: [] }
-      : { scores: 'none', notes: ['the scores are no probabilities yet: a softmax is applied to them'] };
+      : { scores: 'none', notes: ['the scores are not probabilities: a softmax is applied to them'] };
   if (asked === 'sigmoid' && graphScores !== 'sigmoid')
     return unit
       ? { scores: 'sigmoid', notes: [] }
-      : { scores: 'sigmoid-logits', notes: ['the scores are no probabilities yet: a sigmoid is applied to them'] };
+      : { scores: 'sigmoid-logits', notes: ['the scores are not probabilities: a sigmoid is applied to them'] };
   if (asked !== undefined) return { scores: asked, notes: [] };
   if (scores !== 'none') {
     await confirm(network, raw, images, file);
     return { scores, notes: [] };
   }
   const several = raw[0].length > 1;
-  if (several && sums) return { scores: 'softmax', notes: ['the scores are probabilities already: they sum to 1'] };
+  if (several && sums) return { scores: 'softmax', notes: ['the scores are probabilities, because they sum to 1'] };
   if (several && unit && !network.endsInWeights)
     throw new UsageError(
-      `${file}: output '${network.output}' lies between 0 and 1 and does not sum to 1; say what it holds: --scores sigmoid (a probability for each class) or --scores none (scores before a softmax)`,
+      `${file}: output '${network.output}' lies between 0 and 1 and does not sum to 1; specify its kind: --scores sigmoid (a probability for each class) or --scores none (scores before a softmax)`,
     );
   return { scores, notes: [] };
 }
 
-/** Throws where the probabilities that the graph's ending suggests are not those that it gives. */
+/** Throws if the output differs from the probabilities that the last operations of the graph suggest. */
 async function confirm(network: OnnxClassifier, raw: readonly number[][], images: Tensor, file: string): Promise<void> {
   const rows = await rowsOf(
     noGrad(() => {
@@ -130,11 +131,11 @@ async function confirm(network: OnnxClassifier, raw: readonly number[][], images
   const agrees = given.every((row, i) => row.every((value, k) => Math.abs(value - rows[i][k + offset]) < CLOSE));
   if (!agrees)
     throw new FormatError(
-      `${file}: output '${network.output}' ends in a ${network.scores}, yet does not hold its numbers; say what it holds: --scores softmax, sigmoid, log-softmax or none`,
+      `${file}: output '${network.output}' ends in a ${network.scores}, but its values are not those of a ${network.scores}; specify its kind: --scores softmax, sigmoid, log-softmax or none`,
     );
 }
 
-/** Whether an image gets other numbers in a batch than alone: the network is written for one image at a time. */
+/** Whether the scores of an image change in a batch, so that the network must be evaluated one image at a time. */
 async function mixesImages(network: OnnxClassifier, images: Tensor, raw: readonly number[][]): Promise<boolean> {
   const [, ...rest] = images.shape;
   for (const place of [0, IMAGES - 1]) {

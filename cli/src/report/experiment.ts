@@ -1,20 +1,20 @@
-/** Where experiments put what they found: `NAME.json`, `NAME.html` and `NAME.png` (or `NAME-*.png`) in one folder. */
+/** Writes the results of an experiment: `NAME.json`, `NAME.html` and `NAME.png` (or `NAME-*.png`) in one folder. */
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { type Experiment, type ExperimentPicture, encodePng, experimentPage, pictureFile, visible } from 'zfnet/report';
 import { FolderStore } from '../run/run_folder.js';
 import { webpDataUri } from './webp.js';
 
-/** Where they go unless `--out` says otherwise; `zfnet report` looks there. */
+/** Returns the default folder of a run's experiments, from which `zfnet report` reads them. */
 export const experimentsFolder = (run: string): string => join(run, 'experiments');
 
-/** Dots an inch of charts: twice what a page shows, so that they stay sharp. */
+/** Resolution of rendered charts in dots per inch: twice that of a page, for sharp display. */
 const CHART_DENSITY = 144;
 
 /**
- * Writes an experiment's files, each whole or not at all, and returns their paths.
+ * Writes the files of an experiment, each atomically, and returns their paths.
  *
- * @param command what makes it again, for the page
+ * @param command command line that repeats the experiment, shown on the page
  */
 export async function writeExperiment(experiment: Experiment, out: string, command: string): Promise<string[]> {
   const { name, numbers, pictures } = experiment;
@@ -23,13 +23,13 @@ export async function writeExperiment(experiment: Experiment, out: string, comma
   for (const [key, picture] of Object.entries(pictures)) files.push([pictureFile(name, key), await pngOf(picture)]);
   const text = new TextEncoder();
   files.push([`${name}.html`, text.encode(await experimentPage(experiment, command, webpDataUri))]);
-  // The numbers come last: where they are, everything is.
+  // The JSON file is written last: if it exists, all other files exist.
   files.push([`${name}.json`, text.encode(`${JSON.stringify(numbers)}\n`)]);
   for (const [file, bytes] of files) await store.write(file, bytes);
   return files.map(([file]) => join(out, file));
 }
 
-/** A picture as the bytes of a PNG file. */
+/** Renders a picture and returns the bytes of a PNG file. */
 export async function pngOf(picture: ExperimentPicture): Promise<Uint8Array> {
   if (!('svg' in picture)) return encodePng(picture);
   return await sharp(Buffer.from(inXml(picture.svg)), { density: CHART_DENSITY })
@@ -38,7 +38,7 @@ export async function pngOf(picture: ExperimentPicture): Promise<Uint8Array> {
     .toBuffer();
 }
 
-/** Names in a chart may hold characters that XML does not allow, not even escaped; they are written as `\u…`. */
+/** Writes characters that XML forbids even when escaped as `\u…`; names in a chart may contain them. */
 const inXml = (svg: string): string =>
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for.
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the expression searches for control characters.
   svg.replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, (character) => visible(character));

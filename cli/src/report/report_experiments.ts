@@ -1,4 +1,4 @@
-/** The experiments that a report shows: those that are quick enough to be done for it, and what longer ones have left in the run. */
+/** Collects the experiments of a report: runs the quick ones, and reads the stored results of the longer ones from the run. */
 import type { Run } from 'zfnet';
 import type { Dataset } from 'zfnet/data';
 import {
@@ -25,21 +25,21 @@ export interface ExperimentsJob {
   run: Run;
   /** The run's folder. */
   path: string;
-  /** In the run's classes where it is `answerable`. */
+  /** The data, with the labels of the run's classes if `answerable`. */
   dataset: Dataset;
-  /** Whether the run knows the classes of the data. */
+  /** Whether the classes of the data are classes of the run, so that predictions can be right or wrong. */
   answerable: boolean;
-  /** The split that is looked at. */
+  /** Name of the split that the experiments use. */
   split: string;
-  /** Images looked at for each epoch, for the filters, and with a sliding square. */
+  /** Number of images for the evolution of features (per epoch), for the filters and for the occlusion of a split. */
   examples: { evolve: number; filters: number; occlude: number };
-  /** Units of the last layer, the classes, of which pictures are made that they would like best; 0 for none. */
+  /** Number of units of the last layer for which gradient ascent makes pictures; 0 for none. */
   ascended: number;
 }
 
 type Maker = (context: Context, job: ExperimentsJob) => Promise<readonly Experiment[]>;
 
-/** In the order of the page. One that fails is left out with a warning: the others are worth having. */
+/** The experiments in the order of the report. An experiment that fails is skipped with a warning. */
 const MAKERS: Readonly<Record<string, Maker>> = { filters, evolve, ascend, occlude, invariance, correspond, stored };
 
 export async function experimentsOf(context: Context, job: ExperimentsJob): Promise<Experiment[]> {
@@ -49,7 +49,7 @@ export async function experimentsOf(context: Context, job: ExperimentsJob): Prom
       made.push(...(await make(context, job)));
     } catch (error) {
       if (context.signal.aborted || error instanceof Interrupted) throw error;
-      context.reporter.warn(`${name} is left out of the report: ${error instanceof Error ? error.message : error}`);
+      context.reporter.warn(`the report omits the experiment ${name}: ${error instanceof Error ? error.message : error}`);
     }
   }
   context.reporter.stop();
@@ -60,7 +60,7 @@ async function filters(context: Context, { run, path, dataset, split, examples }
   return [await filtersExperiment(await filterSubject(context, path, run, dataset, { split, examples: examples.filters }))];
 }
 
-/** Needs the checkpoints of a training here, and the images that it learnt from. */
+/** Runs only if the run has at least two checkpoints and the data are those it was trained on. */
 async function evolve(context: Context, { run, path, dataset, examples }: ExperimentsJob): Promise<Experiment[]> {
   const checkpoints = await checkpointsToShow(path);
   if (checkpoints.length < 2 || dataset.fingerprint !== run.config.data.fingerprint) return [];
@@ -74,10 +74,10 @@ async function ascend(context: Context, { run, path, dataset, split, examples, a
   return [await ascentOf(context, path, run, dataset, { layer, maps, split, examples: examples.filters })];
 }
 
-/** Number of images that are tried; the one whose answer depends most on one place is shown. */
+/** Number of images to try; the one whose probability drops most is shown. */
 const TRIED = 8;
 
-/** One image, correctly classified if there are such, and, where the objects' places are known, many. */
+/** Occludes one image, a correctly classified one if possible, and, if the data have object boxes, many images. */
 async function occlude(context: Context, { run, path, dataset, answerable, split, examples }: ExperimentsJob): Promise<Experiment[]> {
   if (!answerable) return [];
   const tried = await rightOnes(run, dataset.splits[split], TRIED);
@@ -100,12 +100,12 @@ async function invariance(context: Context, { run, dataset, answerable, split }:
   return examples.length > 0 ? [await invarianceOf(context, run, examples)] : [];
 }
 
-/** The faces of scenes say something about networks that have learnt from scenes. */
+/** Uses the faces of scenes, so it runs only for data of scenes. */
 async function correspond(context: Context, { run, dataset }: ExperimentsJob): Promise<Experiment[]> {
   return dataset.name === 'scenes' ? [(await correspondenceOf(context, run, {})).experiment] : [];
 }
 
-/** What `features`, `transfer` and `ablate` have found before. */
+/** Reads the stored results of `features`, `transfer` and `ablate`. */
 async function stored(_: Context, { path }: ExperimentsJob): Promise<Experiment[]> {
   const store = new FolderStore(experimentsFolder(path));
   const found: Experiment[] = [];

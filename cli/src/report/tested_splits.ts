@@ -1,20 +1,23 @@
-/** Errors of a network beside those of simpler methods, split by split. */
+/**
+ * Measures the errors of baselines (guessing, nearest neighbour, linear classifier) and prints them beside those of a network, per split.
+ */
 import { type FitReport, linearOnPixels, nearestNeighbour } from 'zfnet';
 import { type Dataset, type Split, sampleSubset } from 'zfnet/data';
 import { percent, type Reporter } from '../terminal/reporter.js';
 
-/** Fractions. */
+/** Top-1 and top-5 errors of a network, as fractions. */
 export interface Errors {
   top1Error: number;
   top5Error: number;
 }
 
-/** What a network is measured against. Fractions. */
+/** Errors of the baselines, as fractions. */
 export interface BaselineErrors {
-  /** Top-1 errors of guessing and of the nearest training image in pixels. */
+  /** Top-1 error of guessing. */
   chance: number;
+  /** Top-1 error of the class of the nearest training image, by distance of the pixels. */
   nearestNeighbour: number;
-  /** Of a linear classifier on pixels, where it was asked for. */
+  /** Top-1 error of a linear classifier on pixels, if it was requested. */
   linear?: number;
   /** Top-5 error of guessing. */
   chanceOfFive: number;
@@ -25,19 +28,19 @@ export interface TestedSplit extends Errors, BaselineErrors {
   examples: number;
 }
 
-/** The largest number of training images that the simpler methods see; of a larger set they see a random sample of this size. */
+/** Largest number of training images of the baselines; a larger set is sampled at random. */
 const MOST_EXAMPLES = 20_000;
 
-/** Everything that is not for training is for testing. */
+/** Names of the splits to test on: all except `train`, or `train` if it is the only one. */
 export const testSplits = (dataset: Dataset): string[] => {
   const others = Object.keys(dataset.splits).filter((name) => name !== 'train');
   return others.length > 0 ? others : ['train'];
 };
 
 /**
- * How simpler methods do on some splits, learning from the split `train` what they learn.
+ * Measures the errors of the baselines on some splits. They learn from the split `train`.
  *
- * @param options.linear also a linear classifier, which takes longer than the others
+ * @param options.linear also measure a linear classifier, which takes longer than the others
  */
 export async function measureBaselines(
   dataset: Dataset,
@@ -74,24 +77,24 @@ export async function measureBaselines(
 
 function sampled(split: Split, reporter: Reporter): Split {
   if (split.length <= MOST_EXAMPLES) return split;
-  reporter.detail(`the simpler methods see ${MOST_EXAMPLES} of ${split.length} training images`);
+  reporter.detail(`the baselines use ${MOST_EXAMPLES} of ${split.length} training images`);
   return sampleSubset(split, MOST_EXAMPLES);
 }
 
-/** A warning about a linear classifier. */
+/** Returns a warning about a linear classifier whose fit did not converge. */
 export const unconverged = (what: string, { iterations, residual, tolerance }: FitReport): string =>
   `${what} has not converged after ${iterations} iterations: its residual is ${residual.toPrecision(2)}, expected at most ${tolerance}; its errors are those of an unfinished fit`;
 
-/** The errors as a small table. */
+/** Formats the errors as a text table. */
 export function testTable(tests: readonly TestedSplit[]): string {
   const hasLinear = tests.some(({ linear }) => linear !== undefined);
   const rows = [
-    ['wrong answer', ...tests.map(({ split }) => split)],
+    ['top-1 error', ...tests.map(({ split }) => split)],
     ['this network', ...tests.map(({ top1Error }) => percent(top1Error))],
     ...(hasLinear ? [['linear classifier', ...tests.map(({ linear }) => (linear === undefined ? '' : percent(linear)))]] : []),
     ['nearest neighbour', ...tests.map((test) => percent(test.nearestNeighbour))],
     ['guessing', ...tests.map(({ chance }) => percent(chance))],
-    ['wrong in five answers', ...tests.map(() => '')],
+    ['top-5 error', ...tests.map(() => '')],
     ['this network', ...tests.map(({ top5Error }) => percent(top5Error))],
     ['guessing', ...tests.map(({ chanceOfFive }) => percent(chanceOfFive))],
   ];

@@ -1,4 +1,4 @@
-/** Keeps `report/training.html` of a run up to date while it trains. */
+/** Writes `report/training.html`, the page with the curves of a run, repeatedly during training. */
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { EpochMetrics, RunConfig } from 'zfnet';
@@ -8,17 +8,21 @@ import type { Reporter } from '../terminal/reporter.js';
 
 const TRAINING_PAGE = 'report/training.html';
 
-/** Points of the loss between epochs; with more, neighbours become one. */
+/** Largest number of points of the loss curve; beyond it, neighbouring points are averaged. */
 const MOST_POINTS = 400;
 
-/** Means over runs of steps, each as long as the others, so that there are never too many. */
+/** Mean losses over blocks of steps. The block length doubles whenever there are `MOST_POINTS` points. */
 class StepLosses {
   readonly points: { x: number; y: number }[] = [];
   private length = 1;
   private sum = 0;
   private steps = 0;
 
-  /** @param x epochs done, with the part of the one under way */
+  /**
+   * Adds the loss of a step.
+   *
+   * @param x finished epochs, including the fraction of the current one
+   */
   add(x: number, loss: number): void {
     this.sum += loss;
     if (++this.steps < this.length) return;
@@ -32,7 +36,7 @@ class StepLosses {
   }
 }
 
-/** Told what happens, it writes the page at each epoch and every few minutes within one, beside the training. */
+/** Writes the page after each epoch and every few minutes within one, without blocking the training. */
 export class TrainingPageWriter {
   private config: RunConfig | null = null;
   private readonly metrics: EpochMetrics[] = [];
@@ -48,15 +52,23 @@ export class TrainingPageWriter {
     private readonly reporter: Reporter,
   ) {}
 
-  /** @param metrics of the epochs that an earlier process did */
+  /**
+   * Writes the first page.
+   *
+   * @param metrics metrics of the epochs before this process, if the run was resumed
+   */
   start(config: RunConfig, metrics: readonly EpochMetrics[]): void {
     this.config = config;
     this.metrics.push(...metrics);
-    this.reporter.say(`curves, while it trains: ${pathToFileURL(resolve(this.store.folder, TRAINING_PAGE)).href}`);
+    this.reporter.say(`training curves: ${pathToFileURL(resolve(this.store.folder, TRAINING_PAGE)).href}`);
     this.write('training');
   }
 
-  /** @param done share of the epoch, 0 to 1 */
+  /**
+   * Adds a training step.
+   *
+   * @param done finished fraction of the epoch, 0 to 1
+   */
   step(epoch: number, done: number, loss: number): void {
     this.losses.add(epoch - 1 + done, loss);
     if (performance.now() - this.writtenAt >= this.minutes * 60_000) this.write('training');
@@ -71,7 +83,7 @@ export class TrainingPageWriter {
     this.warnings.push(message);
   }
 
-  /** Writes the page a last time and waits for it. */
+  /** Writes the page for the last time and waits until it is written. */
   async end(status: TrainingPageInput['status']): Promise<void> {
     if (this.config) this.write(status);
     await this.writing;
@@ -82,7 +94,7 @@ export class TrainingPageWriter {
     if (!config) return;
     this.writtenAt = performance.now();
     const page = trainingPage({ run: store.folder, config, metrics, warnings, status, steps: this.losses.points, now: new Date() });
-    // One after the other; a page that cannot be written is no reason to stop training.
+    // Pages are written one after the other. A page that cannot be written causes a warning and does not stop the training.
     this.writing = this.writing
       .then(async () => store.write(TRAINING_PAGE, new TextEncoder().encode(await page)))
       .catch((error: Error) => {

@@ -1,11 +1,11 @@
-/** Pictures for pages as WebP, several times smaller than PNG. */
+/** Encodes pictures for HTML pages as WebP, which is several times smaller than PNG. */
 import sharp from 'sharp';
 import type { Image } from 'zfnet/data';
 
-/** Pictures of fewer pixels than this, such as filters, are kept exactly: their every pixel is looked at. */
+/** Pictures with fewer pixels, such as filters, are encoded without loss, because single pixels matter. */
 const EXACT_BELOW = 48 * 48;
 
-/** `data:image/webp;base64,…` */
+/** Returns a picture as a data URI: `data:image/webp;base64,…`. */
 export async function webpDataUri({ width, height, channels, data }: Image): Promise<string> {
   const exact = width * height < EXACT_BELOW;
   const bytes = await sharp(data, { raw: { width, height, channels } })

@@ -1,4 +1,4 @@
-/** Tests a run on its data, beside simpler methods, and writes `report/index.html` into its folder. */
+/** Tests a run and the baselines on its data, runs the experiments, and writes `report/index.html` into the folder of the run. */
 import { join } from 'node:path';
 import { backendInfo, isTrained, type Run } from 'zfnet';
 import type { Dataset } from 'zfnet/data';
@@ -17,11 +17,11 @@ export interface WrittenReport {
   tests: TestedSplit[];
 }
 
-/** Images that experiments look at. */
+/** Number of images per experiment, with and without `--quick`. */
 const QUICK = { evolve: 400, filters: 1000, occlude: 24 };
 const THOROUGH = { evolve: 2000, filters: 2000, occlude: 200 };
 
-/** Classes that pictures are climbed for. */
+/** Largest number of classes for which gradient ascent makes pictures. */
 const MOST_ASCENDED = 24;
 
 export interface ReportJob {
@@ -29,15 +29,15 @@ export interface ReportJob {
   /** The run's folder. */
   out: string;
   dataset: Dataset;
-  /** Seconds that training took, where that is known. */
+  /** Duration of the training in seconds, if known. */
   seconds?: number;
-  /** Leave out what takes long: the linear classifier, and most images of experiments on many. Default false. */
+  /** Skip the linear classifier and gradient ascent, and use fewer images in the experiments. Default false. */
   quick?: boolean;
-  /** What makes this run and its report again. */
+  /** Command line that repeats the report, shown on the page. */
   command: string;
 }
 
-/** A network whose classes are other than the data's is looked into, but neither right nor wrong. */
+/** Writes the report. If the network lacks a class of the data, the report shows its features but no errors. */
 export async function writeReport(
   { run, out, dataset: given, seconds, quick = false, command }: ReportJob,
   context: Context,
@@ -46,8 +46,7 @@ export async function writeReport(
   const answerable = inClassesOf(run, given);
   const dataset = answerable ?? given;
   const splits = testSplits(dataset);
-  if (!answerable)
-    reporter.warn(`the network does not know all classes of ${given.name}: what it looks for is shown, not how often it errs`);
+  if (!answerable) reporter.warn(`the network does not know all classes of ${given.name}: the report shows its features, but no errors`);
   const { predictions, tests } = answerable ? await test(run, answerable, splits, !quick, reporter) : { predictions: {}, tests: [] };
 
   const experiments = await experimentsOf(context, {
@@ -86,7 +85,7 @@ export async function writeReport(
   return { page, tests };
 }
 
-/** What the network answers on each split, beside simpler methods. */
+/** Computes the predictions of the network on each split, and its errors beside those of the baselines. */
 async function test(
   run: Run,
   dataset: Dataset,
@@ -129,7 +128,7 @@ function baselines(tests: readonly TestedSplit[]): Baseline[] {
   ];
 }
 
-/** What trained the run. */
+/** Describes the engine that trained the run. */
 function engineInWords(run: Run): string {
   if (isTrained(run) && run.config.engine.backend === 'pytorch') return 'PyTorch';
   const { backend, threads } = backendInfo();

@@ -1,15 +1,15 @@
-/** Labels of one source in the terms of a run: its classes may stand in another order, or be fewer. */
+/** Maps the labels of a data set to the classes of a run, whose order may differ and which may be more. */
 import { type Run, StateError } from 'zfnet';
 import type { Dataset, Split } from 'zfnet/data';
 import { tellApart } from '../files/class_list.js';
 
-/** Names in a form that can be compared: one Unicode form, and equal names told apart by their place. */
+/** Returns names for comparison: in one Unicode normal form, with repeated names made unique by their index. */
 const comparable = (names: readonly string[]): string[] => tellApart(names.map((name) => name.normalize('NFC')));
 
-/** The name without what told it apart from equal ones. */
+/** Returns the name without the suffix of `tellApart`. */
 const withoutPlace = (name: string): string => name.replace(/ \(class \d+\)\**$/, '');
 
-/** For each class of the data set its place in the run's classes, -1 where the run does not know it. */
+/** Returns, for each class of the data set, its index among the run's classes, or -1 if the run does not have it. */
 function placesOf(run: Pick<Run, 'classes'>, dataset: Dataset): number[] {
   const places = new Map(comparable(run.classes).map((name, i) => [name, i]));
   return comparable(dataset.classes).map((name) => places.get(name) ?? -1);
@@ -18,9 +18,9 @@ function placesOf(run: Pick<Run, 'classes'>, dataset: Dataset): number[] {
 const same = (a: readonly string[], b: readonly string[]): boolean => a.join('\n') === b.join('\n');
 
 /**
- * The split with labels as places in the run's classes.
+ * Returns the split with labels that are indices of the run's classes.
  *
- * @throws StateError naming classes that the run does not know, or that could be several of its classes
+ * @throws StateError that names classes that the run does not have, or that match several of its classes
  */
 export function matchClasses(split: Split, dataset: Dataset, run: Pick<Run, 'classes'>): Split {
   if (same(dataset.classes, run.classes)) return split;
@@ -43,7 +43,7 @@ function unknownClasses(unknown: readonly string[], dataset: Dataset, run: Pick<
     const several = known.filter((each) => each !== withoutPlace(each) && withoutPlace(each) === name.normalize('NFC'));
     if (several.length > 1)
       return new StateError(
-        `${dataset.name}: class ${name} could be any of ${several.length} classes of the run: ${several.join(', ')}; rename it to the one that is meant`,
+        `${dataset.name}: class ${name} could be any of ${several.length} classes of the run: ${several.join(', ')}; rename it to one of these`,
       );
   }
   const listed = (names: readonly string[]) => `${names.slice(0, 8).join(', ')}${names.length > 8 ? ', …' : ''}`;
@@ -52,7 +52,7 @@ function unknownClasses(unknown: readonly string[], dataset: Dataset, run: Pick<
   );
 }
 
-/** The data set with the run's classes, or null where it has one that the run does not know. */
+/** Returns the data set with the run's classes, or null if it has a class that the run does not have. */
 export function inClassesOf(run: Pick<Run, 'classes'>, dataset: Dataset): Dataset | null {
   if (!same(dataset.classes, run.classes) && placesOf(run, dataset).some((place) => place < 0)) return null;
   const splits = Object.entries(dataset.splits).map(([name, split]) => [name, matchClasses(split, dataset, run)]);

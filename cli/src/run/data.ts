@@ -1,4 +1,4 @@
-/** Opens the images that a command works on: those that a run was trained on, or those that `--data` names. */
+/** Opens the images for a command: those that a run was trained on, or those of `--data`. */
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
@@ -7,7 +7,7 @@ import { type Dataset, inChannels, locate, openDataset } from 'zfnet/data';
 import { UsageError } from '../command.js';
 import type { Reporter } from '../terminal/reporter.js';
 
-/** The options of every command with `--data`. */
+/** Options of every command with `--data`. */
 export interface DataChoice {
   data?: string;
   imageColumn?: string;
@@ -15,20 +15,20 @@ export interface DataChoice {
   maxPixels?: number;
 }
 
-/** What of a command's options `openDataset` takes. */
+/** Converts the options of a command to those of `openDataset`. */
 export const dataOptionsOf = ({ imageColumn, labelColumn, maxPixels }: DataChoice): DataOptions => ({
   ...(imageColumn !== undefined && { imageColumn }),
   ...(labelColumn !== undefined && { labelColumn }),
   ...(maxPixels !== undefined && { pixelLimit: maxPixels }),
 });
 
-/** What of a run's record `openDataset` takes. */
+/** Returns the options for `openDataset` that a run recorded. */
 export function recordedOptions({ seed, sizes, valFraction, imageColumn, labelColumn, pixelLimit }: RunConfig['data']): DataOptions {
   const all = { seed, sizes, valFraction, imageColumn, labelColumn, pixelLimit };
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
 }
 
-/** Where to look for the data of a run: where they were, or, should they be gone there, under their name in the working folder. */
+/** Returns the source of a run's data: its absolute location if that still exists, otherwise the name given to train. */
 export const recordedSource = ({ source, location }: RunConfig['data']): string =>
   location !== undefined && isThere(location) ? location : source;
 
@@ -39,11 +39,11 @@ function isThere(location: string): boolean {
 }
 
 /**
- * Opens a data set as a network wants it: squares of `preprocess.side` pixels, grey or in colours.
+ * Opens a data set in the form that a run's network needs: squares of `preprocess.side` pixels, grey or in colour.
  *
- * @param choice `data` as the command line gives it; default: the data that the run was trained on. Other data that are not
- *   divided into splits are `val` as a whole, unless `divide` asks for a part to learn from
- * @throws UsageError where the data of the run are gone and others have their name
+ * @param choice `choice.data` is the value of `--data`; default: the data that the run was trained on. Other data without splits become
+ *   `val` as a whole, unless `divide` is true: then a part of them becomes `train`
+ * @throws UsageError if the data of the run are missing and other data have their name
  */
 export async function openRunData(
   run: { config: Pick<RunConfig, 'data' | 'preprocess'> },
@@ -61,7 +61,7 @@ async function isOwn(source: string, data: RunConfig['data']): Promise<boolean> 
   return data.location === undefined ? source === data.source : (await locate(source)) === data.location;
 }
 
-/** The run's own data come out as they were: with its seed, its sizes and its division. */
+/** Opens the data of the run as in training: with the same seed, sizes and division into splits. */
 async function openOwn(
   { data, preprocess }: Pick<RunConfig, 'data' | 'preprocess'>,
   choice: DataChoice,
@@ -71,12 +71,12 @@ async function openOwn(
   const dataset = await openData(source, preprocess.side, { ...recordedOptions(data), ...dataOptionsOf(choice) }, reporter);
   const { val } = dataset.splits;
   if (choice.data !== undefined && data.location !== undefined && val)
-    reporter.say(`${source} is what the run was trained on: val are the ${val.length} images that it did not learn from`);
+    reporter.say(`${source} is what the run was trained on: val consists of the ${val.length} images that it was not trained on`);
   if (dataset.fingerprint === data.fingerprint) return dataset;
   const differ = `${source}: its images, labels or splits are not those that the run was trained on (fingerprint ${data.fingerprint}, now ${dataset.fingerprint})`;
   if (choice.data === undefined && source !== data.location)
     throw new UsageError(
-      `${differ}${data.location === undefined ? '' : `, which were at ${data.location}`}; say by --data which images are meant`,
+      `${differ}${data.location === undefined ? '' : `, which were at ${data.location}`}; select the images with --data`,
     );
   reporter.warn(differ);
   return dataset;
@@ -95,11 +95,11 @@ async function openOther(
   const { splits } = dataset;
   if (divide || splits.val) return dataset;
   if (splits.all && splits.all.length === data.trainExamples + data.valExamples) {
-    // As many images as the run has: perhaps a copy of its own, of which it has learnt most.
+    // The same number of images as in the run: this may be a copy of its training data, so open it with the run's division.
     const divided = await openData(source, preprocess.side, { ...recordedOptions(data), ...options }, reporter).catch(() => undefined);
     if (divided?.fingerprint === data.fingerprint) {
       reporter.say(
-        `${source} holds the images that the run was trained on: val are the ${divided.splits.val.length} of ${splits.all.length} that it did not learn from`,
+        `${source} contains the images that the run was trained on: val consists of the ${divided.splits.val.length} of ${splits.all.length} images that it was not trained on`,
       );
       return divided;
     }
@@ -107,20 +107,22 @@ async function openOther(
   const [name, whole] = Object.entries(splits).find(([each]) => each === 'test') ?? Object.entries(splits)[0];
   reporter.say(
     name === 'all'
-      ? `${source} is not divided into splits: all ${whole.length} images are taken`
-      : `${source} has no split val: ${name} is taken, ${whole.length} images`,
+      ? `${source} is not divided into splits: all ${whole.length} images are used`
+      : `${source} has no split val: using ${name}, ${whole.length} images`,
   );
   const { all: _, ...others } = splits;
   return { ...dataset, splits: { ...others, val: whole } };
 }
 
-/** Threads that read images unless told otherwise: the engine takes every core, and one decodes far more than one core learns from. */
+/**
+ * Default number of threads that read images: few, because the engine uses all cores and one thread decodes faster than one core trains.
+ */
 const defaultWorkers = (): number => Math.min(4, Math.ceil(availableParallelism() / 2));
 
-/** Warnings already shown: a source may be opened several times. */
+/** Warnings already shown; a source may be opened several times. */
 const shown = new Set<string>();
 
-/** Opens a data source with progress and warnings shown. */
+/** Opens a data source, with a progress bar and warnings. */
 export async function openData(
   source: string,
   imageSize: number | undefined,

@@ -1,11 +1,11 @@
-/** What training takes where the user says nothing: the paper's values, and sizes that follow the data. */
+/** Defaults of training: the values of the paper, and sizes that follow the data. */
 import { type Augmentation, type InitScheme, PRESETS, type PresetName, type TrainingOptions } from 'zfnet';
 import { type Dataset, type Split, samplePlaces } from 'zfnet/data';
 
-/** Inputs below this are taken by the preset `small`, whose strides are 1. */
+/** Inputs smaller than this use the preset `small`, whose strides are 1. */
 const SMALL_BELOW = 64;
 const SMALL_FROM = 28;
-/** Sources whose images have one size, or can be had at any: for `scenes`, one that trains in minutes. */
+/** Image sides of sources with a fixed size, and for `scenes`, which exist in any size, a size that trains in minutes. */
 const KNOWN_SIDES: readonly [source: string, side: number][] = [
   ['scenes', 64],
   ['mnist', 28],
@@ -18,9 +18,9 @@ export interface NetworkDefaults {
 }
 
 /**
- * The preset and the input size for images of a given size.
+ * Returns the preset and the input size for images of a given size.
  *
- * @param side shortest side of the images in pixels; needed where no input size is given
+ * @param side shortest side of the images in pixels; needed if no input size is given
  */
 export function defaultNetwork(side: number | undefined, given: { preset?: PresetName; inputSize?: number }): NetworkDefaults {
   const size = given.inputSize ?? side ?? PRESETS.a.inputSize;
@@ -31,18 +31,18 @@ export function defaultNetwork(side: number | undefined, given: { preset?: Prese
   return { preset, inputSize: size >= SMALL_BELOW && size < own ? size : own };
 }
 
-/** The recipe's defaults that follow the data and the network. Frozen layers need see an image only once if it is always cut the same. */
+/** Returns the defaults for augmentation and epochs. With frozen layers there is no augmentation, so that their outputs can be cached. */
 export function defaultTraining(channels: 1 | 3, inputSize: number, freeze?: string): Pick<TrainingOptions, 'augment' | 'epochs'> {
-  // A mirrored digit is another sign, and grey images are digits and letters as a rule.
+  // Grey images are usually digits or letters, which must not be mirrored.
   const augment: Augmentation = freeze !== undefined ? 'none' : channels === 1 ? 'shift' : 'paper';
   return { augment, epochs: inputSize < SMALL_BELOW ? 20 : 70 };
 }
 
-/** The shortest side of a source's images where its name tells. */
+/** Returns the shortest side of a source's images if its name determines it. */
 export const knownSide = (source: string): number | undefined =>
   KNOWN_SIDES.find(([name]) => source === name || (name.endsWith(':') && source.startsWith(name)))?.[1];
 
-/** The shortest side of a data set's images, by its own word or by looking at a few. */
+/** Returns the shortest side of a data set's images: the recorded one, or the median of a sample. */
 export async function naturalSide(dataset: Dataset): Promise<number | undefined> {
   if (dataset.imageSize) return Math.min(...dataset.imageSize);
   const { train } = dataset.splits;

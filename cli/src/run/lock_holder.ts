@@ -1,34 +1,34 @@
-/** Who holds a lock, and whether that process still lives. */
+/** Identifies the process that holds a lock, and checks whether it is still running. */
 import { randomBytes } from 'node:crypto';
 import { readFile, readlink } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { codeOf } from '../files/write_file.js';
 
-/** Content of a lock file. interop/pytorch/run_lock.py reads and writes the same. */
+/** Content of a lock file. interop/pytorch/run_lock.py uses the same format. */
 export interface Holder {
   pid: number;
   host: string;
   /** When the lock was taken, ISO 8601. */
   since: string;
-  /** Start time of the process in clock ticks since the system's start (/proc/PID/stat, field 22). Null where unknown. */
+  /** Start time of the process in clock ticks since the system's start (/proc/PID/stat, field 22). Null if unknown. */
   born: string | null;
-  /** /proc/sys/kernel/random/boot_id: tells one start of one machine from all others. Null where unknown. */
+  /** /proc/sys/kernel/random/boot_id, which identifies one start of one machine. Null if unknown. */
   boot: string | null;
-  /** The link /proc/self/ns/pid: numbers of processes mean something within one namespace only. Null where unknown. */
+  /** Target of the link /proc/self/ns/pid: process ids are unique only within one PID namespace. Null if unknown. */
   pidNamespace: string | null;
-  /** Random, so that no two locks are equal. */
+  /** Random text that makes every lock unique. */
   token: string;
 }
 
-/** A holder as it was found; locks of earlier versions have neither boot, namespace nor token, and no heartbeat. */
+/** A holder read from a lock file. Locks of earlier versions lack boot, namespace and token, and have no heartbeat. */
 export type FoundHolder = Pick<Holder, 'pid' | 'host' | 'since' | 'born'> & Partial<Holder>;
 
-/** Seconds between signs of life, which are writes to the lock file. */
+/** Seconds between heartbeats, which are writes to the lock file. */
 export const HEARTBEAT_SECONDS = 5;
-/** Seconds without a sign of life after which a holder that cannot be looked at counts as dead. */
+/** Seconds without a heartbeat after which a holder that cannot be inspected counts as dead. */
 export const STALE_SECONDS = 60;
 
-/** This process, as a new holder. */
+/** Returns a new holder for this process. */
 export async function thisHolder(): Promise<Holder> {
   const [boot, pidNamespace] = await identity();
   const born = bornIn(await readText('/proc/self/stat'));
@@ -43,7 +43,7 @@ export async function thisHolder(): Promise<Holder> {
   };
 }
 
-/** Null for text that is no holder: half a lock, of a process that died in writing it. */
+/** Parses a lock file. Returns null for invalid text, such as a partly written lock of a process that died. */
 export function parseHolder(text: string): FoundHolder | null {
   try {
     const value = JSON.parse(text) as Partial<Holder> | null;
@@ -55,8 +55,8 @@ export function parseHolder(text: string): FoundHolder | null {
 }
 
 /**
- * Whether the holder can be looked at from here: it has a number in this process's namespace of process numbers. Where the system tells
- * nothing of namespaces (macOS, Windows), the host's name decides.
+ * Whether the holder can be inspected by its process id, because it runs in this PID namespace. On systems without namespaces (macOS,
+ * Windows) the host name decides.
  */
 export async function isVisible(holder: FoundHolder): Promise<boolean> {
   const [boot, pidNamespace] = await identity();
@@ -64,15 +64,19 @@ export async function isVisible(holder: FoundHolder): Promise<boolean> {
   return boot !== null && pidNamespace !== null && holder.boot === boot && holder.pidNamespace === pidNamespace;
 }
 
-/** @param silentSeconds since the lock file's last change, by the clock of its file system */
+/**
+ * Whether the holder is still running.
+ *
+ * @param silentSeconds seconds since the last change of the lock file, by the clock of its file system
+ */
 export async function isAlive(holder: FoundHolder, silentSeconds: number): Promise<boolean> {
   const silent = silentSeconds >= STALE_SECONDS;
-  // Earlier versions give no sign of life, so nothing can be known of their processes elsewhere.
+  // Earlier versions write no heartbeats, so their processes elsewhere count as alive.
   if (!(await isVisible(holder))) return holder.boot === undefined || !silent;
   try {
     process.kill(holder.pid, 0);
   } catch (error) {
-    // EPERM: there is one, of another user.
+    // EPERM: the process exists and belongs to another user.
     if (codeOf(error) === 'ESRCH') return false;
   }
   const now = await birthOf(holder.pid);
@@ -85,13 +89,13 @@ async function identity(): Promise<[boot: string | null, pidNamespace: string | 
   return [boot?.trim() || null, await readlink('/proc/self/ns/pid').catch(() => null)];
 }
 
-/** When a process of this namespace began. Null where unknown, which includes a /proc that shows another namespace. */
+/** Start time of a process of this namespace. Null if unknown, also if /proc shows another namespace. */
 async function birthOf(pid: number): Promise<string | null> {
   const shown = await readlink('/proc/self').catch(() => null);
   return shown === String(process.pid) ? bornIn(await readText(`/proc/${pid}/stat`)) : null;
 }
 
-/** The 20th field behind the command's name, which is in brackets and may hold anything. */
+/** Extracts the start time: the 20th field after the command name, which is in parentheses and may contain any character. */
 const bornIn = (stat: string | null): string | null => stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null;
 
 const readText = (path: string): Promise<string | null> => readFile(path, 'utf8').catch(() => null);

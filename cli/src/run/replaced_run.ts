@@ -1,10 +1,10 @@
 /**
- * A run that `--force` replaces is set aside in a folder within its own, until the new run has done its first step; if the new run fails
- * or is killed before that, the old one is put back.
+ * Sets aside a run that `--force` replaces, in a sub-folder of the run, until the new run has finished its first step. If the new run fails
+ * or is killed earlier, the old run is restored.
  *
- * Every step is a renaming, so that a kill at any moment leaves a state that the next command can repair, by the folder's name:
- * `replaced-run-moving` holds a part of the old files, the others are in their places; `replaced-run` holds all of them, and those in
- * their places are the new run's; `replaced-run-done` holds files that are no longer needed.
+ * Every step is a renaming, so that the next command can restore the run after a kill at any moment. The name of the sub-folder tells the
+ * state: `replaced-run-moving` contains some of the old files and the others are at their original paths; `replaced-run` contains all old
+ * files and the original paths belong to the new run; `replaced-run-done` contains files that are no longer needed.
  */
 import { lstat, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
@@ -16,17 +16,17 @@ const MOVING = 'replaced-run-moving';
 const ASIDE = 'replaced-run';
 const DONE = 'replaced-run-done';
 
-/** The files of a run that a new run in its place begins without. */
+/** Files of an old run that are set aside before a new run starts. */
 const RUN_FILES =
   /^(config\.json|metrics\.jsonl|last\.safetensors\.damaged|(last|best|checkpoints\/epoch-\d+)\.safetensors|report\/training\.html)$/;
 
 export const isRunFile = (path: string): boolean => RUN_FILES.test(path);
 
-/** The configuration makes a folder a run: it leaves first and comes back last. */
+/** Sorts `config.json` first: its presence makes a folder a run, so it is moved away first and restored last. */
 const configFirst = (paths: readonly string[]): string[] =>
   [...paths].sort((a, b) => Number(b === 'config.json') - Number(a === 'config.json'));
 
-/** Sets files of a run aside. The caller holds the lock of the folder. */
+/** Moves files of a run to the sub-folder. The caller must hold the lock of the run. */
 export async function setAside(folder: string, paths: readonly string[]): Promise<void> {
   if (paths.length === 0) return;
   try {
@@ -39,7 +39,7 @@ export async function setAside(folder: string, paths: readonly string[]): Promis
   }
 }
 
-/** The new run has done its first step: the old one goes. */
+/** Deletes the old run after the first step of the new one. */
 export async function dropReplaced(folder: string): Promise<void> {
   if (!(await isFolder(join(folder, ASIDE)))) return;
   await rename(join(folder, ASIDE), join(folder, DONE));
@@ -47,9 +47,9 @@ export async function dropReplaced(folder: string): Promise<void> {
 }
 
 /**
- * Puts files that were set aside back in their places, and removes those of the new run. The caller holds the lock of the folder.
+ * Restores the files that were set aside, and removes those of the new run. The caller must hold the lock of the run.
  *
- * @returns whether there were any
+ * @returns whether any files were restored
  */
 export async function putBack(folder: string): Promise<boolean> {
   await rm(join(folder, DONE), { recursive: true, force: true });
@@ -66,10 +66,10 @@ export async function putBack(folder: string): Promise<boolean> {
 }
 
 /**
- * Puts a run back whose replacement was killed before its first step.
+ * Restores a run whose replacement was killed before its first step. Does nothing while a replacement is still running.
  *
- * @returns whether there was one. While its replacement is under way, nothing is done
- * @throws Error that says where the files are when they cannot be moved
+ * @returns whether a run was restored
+ * @throws Error that names the location of the files if they cannot be moved
  */
 export async function recoverReplaced(folder: string): Promise<boolean> {
   const found = (await Promise.all([MOVING, ASIDE, DONE].map(async (name) => (await isFolder(join(folder, name))) && name))).find(Boolean);
@@ -84,7 +84,7 @@ export async function recoverReplaced(folder: string): Promise<boolean> {
   } catch (error) {
     if (error instanceof RunLockedError) return false;
     throw new Error(
-      `${folder}: a new run was stopped before its first step, and the run that it was to replace lies in ${join(folder, found)}. It cannot be put back (${(error as Error).message}): move its files to ${folder} where you may write`,
+      `${folder}: a new run was stopped before its first step. The replaced run is in ${join(folder, found)} and cannot be restored (${(error as Error).message}): move its files to ${folder} yourself`,
       { cause: error },
     );
   }

@@ -1,4 +1,4 @@
-/** A run's files in a folder, written so that a crash at any moment leaves each of them whole. */
+/** Stores the files of a run in a folder. Every write is atomic, so that a crash at any moment leaves each file intact. */
 import { readdir, rm, stat } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
 import type { RunStore } from 'zfnet';
@@ -9,13 +9,13 @@ import { appendToFile, codeOf, replaceFile, TEMPORARY, writeError } from '../fil
 /** Name of the lock file: see `run_lock.ts`. It is not part of the run. */
 export const LOCK = 'lock.json';
 
-/** Called before each write; throws where this process may no longer write: see `RunLock.check`. */
+/** Called before each write; throws if this process has lost the lock: see `RunLock.check`. */
 export type WriteGuard = () => Promise<void>;
 
 /**
- * Files below `folder`, which is made when the first file is written. Sub-folders that are symbolic links are not written into.
+ * Stores files below `folder`, which is created with the first file. Refuses to write into sub-folders that are symbolic links.
  *
- * @param below a folder within `root`, with forward slashes; `''` is `root` itself
+ * @param below folder within `root`, with forward slashes; `''` is `root` itself
  */
 export class FolderStore implements RunStore {
   readonly folder: string;
@@ -53,7 +53,7 @@ export class FolderStore implements RunStore {
     return entries.filter((path) => path !== LOCK && !path.endsWith(TEMPORARY));
   }
 
-  /** Removes what a killed process had not finished writing. */
+  /** Removes the temporary files of a killed process. */
   async removeLeftovers(): Promise<void> {
     const entries = await this.entries();
     await Promise.all(entries.filter((path) => path.endsWith(TEMPORARY)).map((path) => rm(join(this.folder, path), { force: true })));
@@ -63,7 +63,7 @@ export class FolderStore implements RunStore {
     await Promise.all(paths.map((path) => rm(join(this.folder, path), { force: true })));
   }
 
-  /** The whole path of a file to write, in a folder that exists. */
+  /** Checks the lock, creates the parent folder of a file to write, and returns the full path of the file. */
   private async place(path: string): Promise<string> {
     await this.guard?.();
     try {
@@ -86,7 +86,7 @@ export class FolderStore implements RunStore {
   }
 }
 
-/** Whether a path is a folder with nothing in it, or nothing at all. Throws where it is something else. */
+/** Whether a path is an empty folder or does not exist. Throws `FileError` if it is a file. */
 export async function isEmptyPlace(path: string): Promise<boolean> {
   try {
     if (!(await stat(path)).isDirectory()) throw new FileError(`${path} is a file, expected a folder`);

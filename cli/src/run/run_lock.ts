@@ -1,10 +1,12 @@
 /**
- * A lock on a run's folder, so that no two processes write one run: a file that names its holder. It is made by a hard link, which appears
- * whole or not at all. While the lock is held, a thread writes to the file every few seconds: its time of change tells processes that
- * cannot look at the holder (in another container or on another machine) that it lives. The lock of a dead process is taken over.
+ * Locks the folder of a run, so that two processes never write the same run. The lock is a file that names its holder. It is created by a
+ * hard link, which is atomic. While the lock is held, a thread writes to the file every few seconds (the heartbeat): its modification time
+ * tells processes in other containers or on other machines, which cannot inspect the holder, that it is alive. The lock of a dead process
+ * is taken over.
  *
- * Whoever replaces or removes a lock L first creates the claim of L, a file named after L's content. One process at a time has it, so two
- * processes that find the same stale lock cannot both replace it, and neither can replace a newer lock.
+ * Before a process replaces or removes a lock, it creates the claim of this lock: a file named after the hash of the lock's content. Only
+ * one process at a time can hold a claim, so two processes that find the same stale lock cannot both replace it, and neither can replace a
+ * newer lock.
  */
 import { createHash } from 'node:crypto';
 import { readFileSync, rmSync } from 'node:fs';
@@ -20,27 +22,30 @@ import { codeOf, createFile, temporaryFor, writeError } from '../files/write_fil
 import { type FoundHolder, HEARTBEAT_SECONDS, isAlive, isVisible, parseHolder, STALE_SECONDS, thisHolder } from './lock_holder.js';
 import { LOCK, type WriteGuard } from './run_folder.js';
 
-/** Another process is at work on the run. */
+/** Thrown if another process holds the lock of the run. */
 export class RunLockedError extends ZfnetError {
   override name = 'RunLockedError';
 }
 
 export interface RunLock {
-  /** Throws `RunLockedError` where the lock was taken away; called before each write. */
+  /** Throws `RunLockedError` if this process has lost the lock; called before each write. */
   check: WriteGuard;
-  /** Gives the lock back, and removes the folder again if it was made for nothing. */
+  /** Releases the lock, and removes the folder if `lockRun` created it and it is still empty. */
   release(): Promise<void>;
 }
 
-/** Attempts at a lock that others take and leave at the same moment. */
+/** Number of attempts to take a lock that other processes take and release at the same time. */
 const ATTEMPTS = 10;
-/** A lock that cannot be read may be under way, where the file system has no hard links; seconds after which it counts as left behind. */
+/**
+ * Seconds after which an invalid lock file counts as abandoned. Without hard links, a valid one may still be in the middle of being
+ * written.
+ */
 const HALF_WRITTEN_SECONDS = 10;
 
 /**
- * Takes the lock of a folder, which is made where it is missing.
+ * Takes the lock of a folder, and creates the folder if it does not exist.
  *
- * @throws RunLockedError naming the process that holds it
+ * @throws RunLockedError that names the process holding the lock
  */
 export async function lockRun(folder: string): Promise<RunLock> {
   await checkFolder(folder);
@@ -56,17 +61,17 @@ export async function lockRun(folder: string): Promise<RunLock> {
       if (found.holder) throw new RunLockedError(await lockedMessage(folder, found.holder, await silenceOf(path, found)));
     } else if (await takeOver(path, found.text, own)) return heldLock(folder, path, own, made);
   }
-  throw new RunLockedError(`${path}: other processes keep taking and leaving this lock; try again`);
+  throw new RunLockedError(`${path}: other processes keep taking and releasing this lock; try again`);
 }
 
 function heldLock(folder: string, path: string, own: string, made: boolean): RunLock {
   const heartbeat = startHeartbeat(path, own);
-  // Where the process ends at once, by process.exit.
+  // Removes the lock if `process.exit` ends the process at once.
   const onExit = () => {
     try {
       if (readFileSync(path, 'utf8') === own) rmSync(path);
     } catch {
-      // It is gone already.
+      // The lock file no longer exists.
     }
   };
   process.on('exit', onExit);
@@ -74,9 +79,9 @@ function heldLock(folder: string, path: string, own: string, made: boolean): Run
     async check() {
       const found = await look(path);
       if (found?.text === own) return;
-      const now = found?.holder ? `process ${found.holder.pid} on ${found.holder.host} has it now` : 'it was removed or replaced';
+      const now = found?.holder ? `process ${found.holder.pid} on ${found.holder.host} holds it now` : 'it was removed or replaced';
       throw new RunLockedError(
-        `${path}: this process no longer holds the lock of the run (${now}); it stops, so that no two write one run`,
+        `${path}: this process no longer holds the lock of the run (${now}); it stops, so that two processes never write the same run`,
       );
     },
     async release() {
@@ -87,13 +92,13 @@ function heldLock(folder: string, path: string, own: string, made: boolean): Run
         if ((await look(path))?.text === own) await rm(path, { force: true });
         await rm(claim, { force: true });
       }
-      // The folder is empty only where nothing came of the work.
+      // Fails, as intended, if the folder contains files.
       if (made) await rmdir(folder).catch(() => undefined);
     },
   };
 }
 
-/** Writes the last byte of the lock file again every few seconds, in a thread of its own: the main thread may compute for minutes. */
+/** Starts a thread that rewrites the last byte of the lock file every few seconds; the main thread may be busy for minutes. */
 function startHeartbeat(path: string, own: string): Worker {
   const program = `
     const { workerData: { path, own, flags, ms } } = require('node:worker_threads');
@@ -108,13 +113,13 @@ function startHeartbeat(path: string, own: string): Worker {
       }, ms);`;
   const workerData = { path, own, flags: 'r+', ms: HEARTBEAT_SECONDS * 1000 };
   const worker = new Worker(program, { eval: true, workerData, execArgv: [] });
-  // The lock may be gone before the thread is up.
+  // The lock may be released before the thread has started.
   worker.on('error', () => undefined);
   worker.unref();
   return worker;
 }
 
-/** Whether the folder had to be made. */
+/** Creates the folder if it does not exist. Returns whether it created one. */
 async function makeFolder(folder: string): Promise<boolean> {
   try {
     return (await mkdir(folder, { recursive: true })) !== undefined;
@@ -123,7 +128,7 @@ async function makeFolder(folder: string): Promise<boolean> {
   }
 }
 
-/** Puts a lock or a claim in place, whole. False where there is one. */
+/** Creates a lock or claim file atomically. Returns false if it exists. */
 async function create(path: string, text: string): Promise<boolean> {
   const bytes = new TextEncoder().encode(text);
   const temporary = temporaryFor(path);
@@ -132,13 +137,13 @@ async function create(path: string, text: string): Promise<boolean> {
     await link(temporary, path);
     return true;
   } catch (error) {
-    // ENOENT: the holder of the lock removed leftovers just now. Over a network a link may be made and still be reported as failed.
+    // ENOENT: the holder of the lock has removed temporary files. On a network drive a link may be created although an error is reported.
     if (codeOf(error) === 'EEXIST' || codeOf(error) === 'ENOENT') return (await look(path))?.text === text;
     if (!['EPERM', 'ENOTSUP', 'ENOSYS', 'EOPNOTSUPP', 'EMLINK'].includes(codeOf(error) ?? '')) throw writeError(path, error);
   } finally {
     await rm(temporary, { force: true });
   }
-  // This file system has no hard links: for a moment, others may see half a lock.
+  // Without hard links, other processes may see a partly written lock for a moment.
   try {
     await createFile(path, bytes);
     return true;
@@ -150,10 +155,10 @@ async function create(path: string, text: string): Promise<boolean> {
 
 const claimOf = (path: string, text: string): string => `${path}.${createHash('sha256').update(text).digest('hex').slice(0, 16)}.part`;
 
-/** Claims upon claims upon claims: their processes died one after the other, each in taking over from the one before. */
+/** Largest depth of nested claims, which arise when processes die while they take over a claim. */
 const DEEPEST = 3;
 
-/** Replaces a stale lock by this process's own. False where another process was faster. */
+/** Replaces a stale lock by the lock of this process. Returns false if another process was faster. */
 async function takeOver(path: string, stale: string, own: string, depth = 0): Promise<boolean> {
   const claim = claimOf(path, stale);
   if (!(await create(claim, own))) {
@@ -169,13 +174,13 @@ async function takeOver(path: string, stale: string, own: string, depth = 0): Pr
 
 interface Found {
   text: string;
-  /** Null for a file that no process has written as a lock. */
+  /** Null if the content is not a valid lock. */
   holder: FoundHolder | null;
-  /** When the file was last written, by the clock of its file system. */
+  /** Modification time of the file, by the clock of its file system. */
   mtimeMs: number;
 }
 
-/** The lock or claim at a path, or null where there is none. */
+/** Reads the lock or claim at a path. Returns null if there is none. */
 async function look(path: string): Promise<Found | null> {
   try {
     if (!(await lstat(path)).isFile()) throw new FileError(`${path} is not a regular file; remove it`);
@@ -197,10 +202,10 @@ async function isInUse(path: string, found: Found): Promise<boolean> {
   return found.holder ? await isAlive(found.holder, silentSeconds) : silentSeconds < HALF_WRITTEN_SECONDS;
 }
 
-/** Seconds since a lock was last written. */
+/** Returns the seconds since a lock was last written. */
 const silenceOf = async (path: string, { mtimeMs }: Found): Promise<number> => ((await clockOf(path)) - mtimeMs) / 1000;
 
-/** The time now by the clock that stamps files beside `path`: on a network drive, the server's. */
+/** Returns the current time by the clock of the file system of `path`: on a network drive, that of the server. */
 async function clockOf(path: string): Promise<number> {
   const temporary = temporaryFor(path);
   try {
@@ -220,11 +225,11 @@ async function lockedMessage(folder: string, holder: FoundHolder, silentSeconds:
   const { pid, host, since, boot } = holder;
   const elsewhere = host !== hostname();
   const says = `${folder} is being written by process ${pid}${elsewhere ? ` on ${host}` : ''}, since ${since}. `;
-  if (await isVisible(holder)) return `${says}Wait for it, or stop it by: kill -INT ${pid}; or take another folder for --out`;
-  if (boot === undefined) return `${says}Wait for it; if it is gone for certain, remove ${join(folder, LOCK)}`;
+  if (await isVisible(holder)) return `${says}Wait for it, or stop it by: kill -INT ${pid}; or use another folder for --out`;
+  if (boot === undefined) return `${says}Wait for it; if it is certainly no longer running, remove ${join(folder, LOCK)}`;
   const last = Math.max(0, Math.round(silentSeconds));
   return (
-    `${says}It runs in another container or on another machine; its last sign of life was ${last} s ago. Wait for it; ` +
-    `after ${STALE_SECONDS} s without one its lock is taken over. If it is gone for certain, remove ${join(folder, LOCK)}`
+    `${says}It runs in another container or on another machine; its last heartbeat was ${last} s ago. Wait for it; ` +
+    `after ${STALE_SECONDS} s without a heartbeat its lock is taken over. If it is certainly no longer running, remove ${join(folder, LOCK)}`
   );
 }

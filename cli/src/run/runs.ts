@@ -1,4 +1,4 @@
-/** Runs as folders: opening one for whatever looks into it, and training one. */
+/** Opens a run in a folder, trains a new one, and resumes one. */
 import { existsSync } from 'node:fs';
 import { realpath, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
@@ -16,34 +16,34 @@ import { FolderStore, isEmptyPlace } from './run_folder.js';
 import { lockRun } from './run_lock.js';
 
 /**
- * Opens the run in a folder: `{ config, model, preprocess, classes, metrics, checkpoint }`. The weights are the best ones, or
- * the last where no epoch has ended yet, or those of the checkpoint named; or those of an imported network. Call
- * `context.engine()` before.
+ * Opens the run in a folder: `{ config, model, preprocess, classes, metrics, checkpoint }`. The weights are those of the named checkpoint,
+ * otherwise the best ones, or the last ones before the first epoch has ended; an imported network has its own. Call `context.engine()`
+ * first.
  */
 export const openRun = (path: string, options: { checkpoint?: string } = {}): Promise<Run> =>
   opening(path, (store) => engine.openRun(store, { ...options, loadModel: loadImportedFrom(path) }));
 
-/** As `openRun`, for what only runs trained here have: an architecture, a recipe, checkpoints. */
+/** Like `openRun`, but only for runs trained with zfnet, which have an architecture, a recipe and checkpoints. */
 export const openTrainedRun = (path: string, options: { checkpoint?: string } = {}): Promise<engine.TrainedRun> =>
   opening(path, (store) => engine.openTrainedRun(store, options));
 
 async function opening<T>(path: string, open: (store: FolderStore) => Promise<T>): Promise<T> {
   if (!(await isRun(path)))
-    throw new UsageError(`${path} is no run: there is no config.json in it. Train one with: npx zfnet train --data SOURCE --out ${path}`);
+    throw new UsageError(`${path} is not a run: it contains no config.json. Train one with: npx zfnet train --data SOURCE --out ${path}`);
   return await naming(path, () => open(new FolderStore(path)));
 }
 
 /** Whether there is a run at a path. */
 export async function isRun(path: string): Promise<boolean> {
   if (await recoverReplaced(path))
-    process.stderr.write(`${path}: a new run was stopped before its first step; the run that it was to replace is back in its place\n`);
+    process.stderr.write(`${path}: a new run was stopped before its first step; the run that it would have replaced is restored\n`);
   return await stat(`${path}/config.json`).then(
     (found) => found.isFile(),
     () => false,
   );
 }
 
-/** Puts the run's folder in front of what is wrong with its files. */
+/** Adds the folder of the run to the messages of format errors. */
 async function naming<T>(path: string, fn: () => Promise<T>): Promise<T> {
   try {
     return await fn();
@@ -53,9 +53,9 @@ async function naming<T>(path: string, fn: () => Promise<T>): Promise<T> {
   }
 }
 
-/** What `trainRun` is told. What is left out follows the data; see `defaults.ts`. */
+/** Options of `trainRun`. Defaults follow the data; see `defaults.ts`. */
 export interface TrainRunOptions {
-  /** As `--data` takes it. With `resume` it may be left out: the run knows. */
+  /** Value of `--data`. With `resume` it may be left out; the run has recorded it. */
   data?: string;
   dataOptions?: DataOptions;
   /** The run's folder. */
@@ -67,26 +67,26 @@ export interface TrainRunOptions {
   init?: InitScheme;
   scale?: number;
   training?: Partial<TrainingOptions>;
-  /** A run whose network and weights this one begins with, as far as they fit the classes. */
+  /** Run whose network and weights the new run starts from; the last layer only if the classes are the same. */
   from?: string;
-  /** Layers that stay as they are: see `TrainJob.freeze`. */
+  /** Frozen layers: see `TrainJob.freeze`. */
   freeze?: string;
-  /** Bytes of frozen layers' outputs that are kept in memory. */
+  /** Size in bytes of the cache for outputs of frozen layers. */
   keepBytes?: number;
   resume?: boolean;
-  /** Write what training begins with, and take no step. */
+  /** Write the initial state of training and stop before the first step. */
   prepareOnly?: boolean;
-  /** Train anew in a folder that is not empty; a run in it is overwritten. */
+  /** Start a new run in a folder that is not empty; a run in it is replaced. */
   force?: boolean;
   checkpointMinutes?: number;
   checkpointSteps?: number;
   meanExamples?: number;
-  /** Threads that read and decode images; as many as the cores suggest unless given. */
+  /** Number of threads that read and decode images. Default: half the cores, at most 4. */
   workers?: number;
   signal?: AbortSignal;
 }
 
-/** What came of it, besides what the library tells. The model is the caller's to dispose. */
+/** Result of `trainRun`. The caller must dispose of the model. */
 export interface TrainRunResult extends TrainResult {
   out: string;
   seconds: number;
@@ -95,14 +95,14 @@ export interface TrainRunResult extends TrainResult {
 }
 
 /**
- * Trains a run in a folder, or resumes the one that is there, with bars and one line per epoch. Get the engine ready first.
- * When `signal` stops it, the result's status is `stopped` and the run can be resumed. A run that is replaced is put back where the new
- * one ends before its first step.
+ * Trains a new run in a folder, or resumes the run there, with progress bars and one line per epoch. The engine must be initialised. If
+ * `signal` stops the training, the status of the result is `stopped` and the run can be resumed. A replaced run is restored if the new one
+ * ends before its first step.
  */
 export async function trainRun(options: TrainRunOptions, reporter: Reporter): Promise<TrainRunResult> {
   const { out, resume } = options;
   if (await recoverReplaced(out)) {
-    const what = `${out}: a new run was stopped before its first step; the run that it was to replace is back in its place`;
+    const what = `${out}: a new run was stopped before its first step; the run that it would have replaced is restored`;
     if (resume) throw new Error(`${what}. Give the command again to resume that one`);
     reporter.warn(what);
   }
@@ -119,7 +119,9 @@ export async function trainRun(options: TrainRunOptions, reporter: Reporter): Pr
   }
 }
 
-/** Trains a new run in the place of another, which is dropped with the first step of the new one and put back if there is none. */
+/**
+ * Trains a new run in place of another. The old run is deleted at the first step of the new one, and restored if that step never happens.
+ */
 async function replaceRun(
   store: FolderStore,
   taken: readonly string[],
@@ -129,7 +131,7 @@ async function replaceRun(
   const { out } = options;
   let dropped: Promise<void> | null = null;
   const drop = () => {
-    dropped ??= dropReplaced(out).catch((error: Error) => reporter.warn(`the run that was replaced cannot be removed: ${error.message}`));
+    dropped ??= dropReplaced(out).catch((error: Error) => reporter.warn(`the replaced run cannot be removed: ${error.message}`));
   };
   const place = { clear: () => setAside(out, taken), firstStep: drop };
   try {
@@ -141,15 +143,14 @@ async function replaceRun(
     drop();
     return result;
   } catch (error) {
-    if (!dropped && (await putBack(out)))
-      reporter.warn(`the new run ended before its first step; the run that was in ${out} is back in its place`);
+    if (!dropped && (await putBack(out))) reporter.warn(`the new run ended before its first step; the run that was in ${out} is restored`);
     throw error;
   } finally {
     await dropped;
   }
 }
 
-/** Makes room for a new run once everything that it needs is open, and is told of its first step. */
+/** Hooks for replacing a run: `clear` sets the old run aside before training, `firstStep` is called after each step. */
 interface TakenPlace {
   clear(): Promise<void>;
   firstStep(): void;
@@ -202,7 +203,7 @@ async function trainLocked(store: FolderStore, options: TrainRunOptions, reporte
         signal: options.signal,
         checkpointMinutes: options.checkpointMinutes,
         checkpointSteps: options.checkpointSteps,
-        // A file that is gone was there when the data were opened; one that cannot be decoded never could.
+        // A missing file existed when the data were opened, so it was lost since; an undecodable file was always broken.
         isLost: ({ file }) => file !== undefined && !existsSync(file),
         ...listener,
         onStep,
@@ -214,7 +215,7 @@ async function trainLocked(store: FolderStore, options: TrainRunOptions, reporte
     model.dispose();
     if (options.signal?.aborted)
       throw new Interrupted(
-        place ? 'stopped before the first step' : `stopped before the first step; go on with: npx zfnet train --out ${out} --resume`,
+        place ? 'stopped before the first step' : `stopped before the first step; resume with: npx zfnet train --out ${out} --resume`,
         Number(options.signal.reason) || 130,
       );
     throw error;
@@ -225,14 +226,14 @@ async function trainLocked(store: FolderStore, options: TrainRunOptions, reporte
   }
 }
 
-/** The run to begin from; on a resume only where the new run was stopped before it had a checkpoint of its own. */
+/** Opens the run to start from; on a resume only if the resumed run has no checkpoint yet. */
 async function startOf(store: FolderStore, recorded: RunConfig | null, options: TrainRunOptions): Promise<engine.TrainedRun | null> {
   if (!recorded) return options.from === undefined ? null : await openTrainedRun(options.from);
   const begun = (await store.list()).some((path) => path.endsWith('.safetensors'));
   return recorded.from === undefined || begun ? null : await openTrainedRun(recorded.from);
 }
 
-/** The same network for other classes, with weights of its own. Throws `UsageError` for layers that cannot be frozen. */
+/** Builds the network of another run for new classes, with new initial weights. Throws `UsageError` for layers that cannot be frozen. */
 function modelLike(start: engine.TrainedRun, options: TrainRunOptions, dataset: Dataset): engine.ZfNet {
   const { architecture } = start.model;
   const { dropout = architecture.dropout, freeze, training } = options;
@@ -244,7 +245,7 @@ function modelLike(start: engine.TrainedRun, options: TrainRunOptions, dataset: 
   });
 }
 
-/** Gives the model the weights to begin with. Above frozen layers the softmax is always a new one, as in the paper. */
+/** Copies the weights of the run to start from. With frozen layers the last layer is always initialised anew, as in the paper. */
 function begin(
   model: engine.ZfNet,
   start: engine.TrainedRun,
@@ -254,7 +255,7 @@ function begin(
 ): { from: engine.TrainJob['from'] } {
   const run = from as string;
   const taken = engine.startFrom(model, start, { sameClasses: freeze === undefined && classes.join('\n') === start.classes.join('\n') });
-  reporter.say(`${taken.join(', ')} begin with the weights of ${run}`);
+  reporter.say(`${taken.join(', ')} start from the weights of ${run}`);
   return { from: { run, preprocess: start.preprocess } };
 }
 
@@ -272,7 +273,7 @@ async function dataOfRun(recorded: RunConfig, options: TrainRunOptions, reporter
   return { dataset: inChannels(dataset, preprocess.channels), dataOptions };
 }
 
-/** Opens a new run's data at the size that its network wants; to know that, it looks at the images first where no size was given. */
+/** Opens the data of a new run at the input size of its network. Without a given size, it derives the size from the images first. */
 async function dataOfNew(options: TrainRunOptions, start: engine.TrainedRun | null, reporter: Reporter): Promise<RunData> {
   const { data, dataOptions = {}, workers } = options;
   const opening = { ...dataOptions, workers };
@@ -293,14 +294,14 @@ function newModel(options: TrainRunOptions, dataset: Dataset, network: { preset?
   const { channels, classes } = dataset;
   const preset = network.preset ?? 'a';
   if (engine.PRESETS[preset].units.length === 0)
-    throw new UsageError(`preset ${preset} ends with its convolutions: it has no classes to learn. Take another preset`);
+    throw new UsageError(`preset ${preset} ends with its convolutions and has no classes to learn: use another preset`);
   const { inputSize } = network;
   return namingWrongSize(() =>
     engine.zfnet(preset, { classes: classes.length, inputSize, channels, width, dropout, init, seed: training?.seed }),
   );
 }
 
-/** A size that the layers cannot take came from the command line: it is wrong usage. */
+/** Runs `build` and turns shape and value errors into `UsageError`, because the sizes come from the command line. */
 export function namingWrongSize<T>(build: () => T): T {
   try {
     return build();
@@ -310,14 +311,16 @@ export function namingWrongSize<T>(build: () => T): T {
   }
 }
 
-/** Makes sure that there is a run to go on with. Nothing of it is to be removed. */
+/** Throws `UsageError` if there is no run to resume. Returns an empty list: no files are replaced. */
 async function checkRun({ out }: TrainRunOptions): Promise<string[]> {
   if (!(await isRun(out)))
-    throw new UsageError(`${out} is no run to go on with: there is no config.json in it. Leave --resume out to begin one`);
+    throw new UsageError(
+      `${out} is not a run: it contains no config.json, so there is nothing to resume. Leave out --resume to begin a new run`,
+    );
   return [];
 }
 
-/** The configuration of the run to go on with. Throws `UsageError` where options contradict it. */
+/** Reads the configuration of the run to resume. Throws `UsageError` if options contradict it. */
 async function recordedConfig(store: FolderStore, options: TrainRunOptions): Promise<RunConfig> {
   const { out } = options;
   const config = (await naming(out, () => engine.readConfig(store))) as RunConfig;
@@ -332,7 +335,7 @@ async function recordedConfig(store: FolderStore, options: TrainRunOptions): Pro
     init,
     scale,
     from: options.from,
-    // A range may be given by its end alone.
+    // `conv5` stands for `conv1-conv5`.
     freeze: options.freeze !== undefined && config.freeze?.endsWith(`-${options.freeze}`) ? config.freeze : options.freeze,
     valFraction: options.dataOptions?.valFraction,
     imageColumn: options.dataOptions?.imageColumn,
@@ -352,20 +355,20 @@ async function recordedConfig(store: FolderStore, options: TrainRunOptions): Pro
   const other = Object.entries(given).filter(([key, value]) => value !== undefined && JSON.stringify(value) !== JSON.stringify(known[key]));
   if (other.length > 0)
     throw new UsageError(
-      `--resume goes on with the run's own settings, and these differ: ${other.map(([key, value]) => `${key} is ${JSON.stringify(known[key])} in ${out}, not ${JSON.stringify(value)}`).join('; ')}. Leave them out (only --epochs and --lr may change), or begin a new run`,
+      `--resume uses the recorded settings of the run, and these differ: ${other.map(([key, value]) => `${key} is ${JSON.stringify(known[key])} in ${out}, not ${JSON.stringify(value)}`).join('; ')}. Leave them out (only --epochs and --lr may change), or begin a new run`,
     );
   return config;
 }
 
-/** A run cannot begin with the weights of the run that it replaces. */
+/** Throws `UsageError` if a run would start from the run that it replaces. */
 async function checkSource({ out, from }: TrainRunOptions): Promise<void> {
   if (from === undefined) return;
   const [source, target] = await Promise.all([from, out].map((path) => realpath(path).catch(() => resolve(path))));
   if (source === target)
-    throw new UsageError(`--from and --out are the same run, ${out}: take another folder for --out, or go on with the run by --resume`);
+    throw new UsageError(`--from and --out are the same run, ${out}: use another folder for --out, or resume the run with --resume`);
 }
 
-/** Makes sure that a new run does not fall among the files of something else. Returns what it takes the place of. */
+/** Throws `UsageError` if the folder of a new run is not empty, unless `force` is set. Returns the files of the run to replace. */
 async function checkPlace(store: FolderStore, { out, force }: TrainRunOptions): Promise<string[]> {
   if (await isEmptyPlace(out)) return [];
   const files = await store.list();
@@ -374,19 +377,19 @@ async function checkPlace(store: FolderStore, { out, force }: TrainRunOptions): 
   if (!force)
     throw new UsageError(
       runHere
-        ? `${out} holds a run already: go on with it by --resume, or train anew in its place by --force`
-        : `${out} is not empty: take another folder for --out, or use this one by --force`,
+        ? `${out} already contains a run: continue it with --resume, or replace it with --force`
+        : `${out} is not empty: use another folder for --out, or use this one with --force`,
     );
   return files.filter(isRunFile);
 }
 
-/** Minutes between two pages within an epoch, unless checkpoints come at others. */
+/** Minutes between two versions of the page within an epoch, unless `checkpointMinutes` is given. */
 const PAGE_MINUTES = 5;
 
 /**
- * Training's reports as bars, lines and a page of curves.
+ * Returns a listener that shows the training as progress bars, lines and a page of curves.
  *
- * @param before the metrics of a run that goes on
+ * @param before metrics of earlier epochs if the run is resumed
  */
 function listen(reporter: Reporter, page: TrainingPageWriter | null, before: readonly engine.EpochMetrics[]): engine.TrainingListener {
   let epochBar: { epoch: number; bar: ReturnType<Reporter['bar']> } | null = null;
@@ -400,7 +403,7 @@ function listen(reporter: Reporter, page: TrainingPageWriter | null, before: rea
       total = config.training.epochs;
       const { preset, inputSize, channels, width, classes } = config.architecture;
       reporter.say(
-        `${at ? 'going on with' : 'training'} ${preset} (width ${width}, input ${channels}×${inputSize}×${inputSize}, ${classes} classes) on ${config.data.source}: ` +
+        `${at ? 'resuming' : 'training'} ${preset} (width ${width}, input ${channels}×${inputSize}×${inputSize}, ${classes} classes) on ${config.data.source}: ` +
           `${config.data.trainExamples} images, ${total} ${total === 1 ? 'epoch' : 'epochs'}${at ? `, from epoch ${at.epoch + 1}, step ${at.step + 1}` : ''}`,
       );
       page?.start(
@@ -438,6 +441,6 @@ function listen(reporter: Reporter, page: TrainingPageWriter | null, before: rea
   };
 }
 
-/** Without the entries that are undefined. */
+/** Returns the object without undefined entries. */
 const defined = <T extends object>(value: T | undefined): Partial<T> =>
   Object.fromEntries(Object.entries(value ?? {}).filter(([, each]) => each !== undefined)) as Partial<T>;

@@ -1,8 +1,10 @@
-/** Rows of text under one another. */
+/** Formats tables of text. */
 
 /**
- * @param rows of one length, headings among them
- * @param right columns of numbers, whose ends line up
+ * Formats rows as lines with aligned columns.
+ *
+ * @param rows rows of equal length, including the headings
+ * @param right indices of the right-aligned columns
  */
 export function columns(rows: readonly (readonly string[])[], right: ReadonlySet<number>): string[] {
   const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));

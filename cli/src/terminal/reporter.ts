@@ -1,25 +1,27 @@
-/** What the user sees while a command works, all on standard error: lines, warnings, and bars where somebody is watching. */
+/** Progress output on standard error: lines, warnings and, on a terminal, progress bars. Also formats durations, sizes and percentages. */
 import { SingleBar } from 'cli-progress';
 import pc from 'picocolors';
 import { printable } from './terminal.js';
 
-/** A running measure of something countable. */
+/** A progress bar. */
 export interface Bar {
-  /** `done` of the total; `note` is put behind, such as the loss. */
+  /** Shows `done` of the total, followed by `note`, such as the loss. */
   update(done: number, note?: string): void;
   stop(): void;
 }
 
 export interface Reporter {
-  /** A line of progress; nothing under --quiet. */
+  /** Prints a line of progress; prints nothing under --quiet. */
   say(line: string): void;
-  /** A warning; shown under --quiet too. */
+  /** Prints a warning, under --quiet too. */
   warn(line: string): void;
-  /** A line for --verbose alone. */
+  /** Prints a line under --verbose only. */
   detail(line: string): void;
-  /** A bar with a rate in `unit`/s and the time left. On no terminal, or under --quiet, it draws nothing. A new bar ends the one before. */
+  /**
+   * Starts a bar with a rate in `unit`/s and the time left, and ends the previous bar. Shows nothing under --quiet or without a terminal.
+   */
   bar(label: string, total: number, unit: string, done?: number): Bar;
-  /** Ends the bar that is drawn now. */
+  /** Ends the current bar. */
   stop(): void;
 }
 
@@ -86,7 +88,7 @@ function drawBar(stream: NodeJS.WriteStream, label: string, total: number, unit:
   };
 }
 
-/** 75 → `1m 15s`. */
+/** Formats seconds: 75 gives `1m 15s`. */
 export function duration(seconds: number): string {
   const s = Math.round(seconds);
   if (s < 60) return `${s}s`;
@@ -94,12 +96,12 @@ export function duration(seconds: number): string {
   return `${Math.floor(s / 3600)}h ${Math.floor((s % 3600) / 60)}m`;
 }
 
-/** 1536 → `1.5 KiB`. */
+/** Formats a number of bytes: 1536 gives `1.5 KiB`. */
 export function bytes(n: number): string {
   if (n >= 2 ** 30) return `${(n / 2 ** 30).toFixed(2)} GiB`;
   if (n >= 2 ** 20) return `${(n / 2 ** 20).toFixed(1)} MiB`;
   return n >= 2 ** 10 ? `${(n / 2 ** 10).toFixed(1)} KiB` : `${n} B`;
 }
 
-/** 0.0123 → `1.23 %`. */
+/** Formats a fraction as a percentage: 0.0123 gives `1.23 %`. */
 export const percent = (fraction: number): string => `${(100 * fraction).toFixed(2)} %`;

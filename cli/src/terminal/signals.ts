@@ -1,18 +1,18 @@
-/** Stopping by Ctrl-C, by `kill` and by a closed terminal. */
+/** Handles the signals of Ctrl-C, `kill` and a closed terminal, so that a command can finish its files before it ends. */
 
-/** Exit status after each signal: 128 and its number. */
+/** Exit status after each signal: 128 + the number of the signal. */
 const STATUS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 type Name = keyof typeof STATUS;
 const NAMES = Object.keys(STATUS) as Name[];
 
-/** npx passes Ctrl-C on to its child, which the terminal has sent it already: within this time both are one. */
+/** Signals within this time count as one: npx forwards Ctrl-C to its child, which has already received it from the terminal. */
 const SAME_MS = 100;
 
 /**
- * From now on the first signal calls `onFirst` with an exit status instead of ending the process. The second one ends it at once: it finds the
- * system's own action, which neither synchronous work nor a file that does not open can hold up.
+ * Installs handlers: the first signal calls `onFirst` with an exit status instead of ending the process. After it the handlers are removed,
+ * so that the second signal has the system's default action and ends the process at once, even during synchronous work.
  *
- * @returns what puts everything back
+ * @returns a function that removes the handlers
  */
 export function catchSignals(onFirst: (status: number) => void): () => void {
   let timer: NodeJS.Timeout | undefined;

@@ -1,12 +1,12 @@
-/** What goes to the terminal. Names of classes, layers and files come from strangers: their control characters must not reach it. */
+/** Makes text safe for the terminal: names of classes, layers and files come from untrusted files and may contain control characters. */
 import { visible } from 'zfnet/report';
 
-/** Text of several lines with control characters, and characters that reorder text, written as `\u…`. */
+/** Returns text with control characters and bidirectional overrides written as `\u…`; line breaks stay. */
 export const printable = (text: string): string => text.split('\n').map(visible).join('\n');
 
 /**
- * Readers of the output may stop reading, as `head` does. A command goes on without progress, and without its result where nobody reads that:
- * its work is in files. Any other fault of standard output, such as a full disk, is a failure.
+ * Lets a command continue if the reader of its output stops reading, as `head` does: the command still writes its files. Any other error of
+ * standard output, such as a full disk, ends the process with exit status 1.
  */
 export function surviveClosedStreams(): void {
   process.stderr.on('error', () => undefined);
