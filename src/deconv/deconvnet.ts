@@ -4,51 +4,14 @@
  * There are no kernels here. The forward pass is recorded as for training, with the pools' switches; the way down is the
  * same walk that computes gradients, under the rules of `RULES.deconvnet`: unpool, rectify, filter transposed.
  */
-import {
-  arrayOf,
-  checkArgument,
-  checkFields,
-  checkOptions,
-  func,
-  integer,
-  objectWith,
-  type RulesFor,
-  show,
-  text,
-} from '../backend/validate.js';
+import { arrayOf, checkArgument, checkFields, checkOptions, integer, objectWith, type RulesFor, show, text } from '../backend/validate.js';
+import { evaluating } from '../nn/evaluating.js';
 import type { LayeredModel } from '../nn/index.js';
 import { aTensor, checkImageTensor, checkModel } from '../nn/rules.js';
-import {
-  type BackwardRules,
-  backward,
-  type OverlapRule,
-  RULES,
-  type RulesName,
-  ShapeError,
-  scope,
-  type Tensor,
-  tensor,
-  ValueError,
-} from '../tensor/index.js';
+import { type BackwardRules, backward, RULES, ShapeError, scope, type Tensor, tensor, ValueError } from '../tensor/index.js';
 
+import type { ActivationPlace, ProjectionRules } from './options.js';
 import { checkLayer, checkMap, placeRules, projectionRules } from './rules.js';
-
-export type DeconvMode = RulesName;
-
-export interface ProjectionRules {
-  /** `deconvnet` (default), `gradient` (Simonyan 2013) or `guided` (Springenberg 2014). */
-  mode?: DeconvMode;
-  /** Where two pooling windows share a switch: `sum` (default, the exact adjoint) or `last`, as PyTorch's unpooling. */
-  overlap?: OverlapRule;
-}
-
-/** One activation within a layer. */
-export interface ActivationPlace {
-  /** Feature map (or unit) within the layer. */
-  map: number;
-  /** [y, x] within the map. Default: the place of the map's strongest activation. */
-  position?: readonly [number, number];
-}
 
 export interface ProjectOptions extends ActivationPlace, ProjectionRules {
   /** Layer name: `conv5`. A convolution or linear layer followed by a ReLU is looked at behind that ReLU. */
@@ -159,19 +122,6 @@ export function rulesFor({ mode = 'deconvnet', overlap = 'sum' }: ProjectionRule
 /** @internal Throws unless every place is an object with a map. */
 export function checkPlaces(op: string, places: readonly ActivationPlace[]): void {
   checkArgument(op, 'places', places, arrayOf(objectWith('an object { map, position? }', { map: integer() })));
-}
-
-/** Runs a model in evaluation mode and puts its mode back. */
-export function evaluating<T>(model: LayeredModel, fn: () => T): T {
-  checkModel('evaluating', model);
-  checkArgument('evaluating', 'fn', fn, func);
-  const { training } = model;
-  model.train(false);
-  try {
-    return fn();
-  } finally {
-    model.train(training);
-  }
 }
 
 interface Chosen {

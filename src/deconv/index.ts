@@ -3,6 +3,7 @@
 export { convolutions, hiddenLayers } from '../analysis/hidden_layers.js';
 export type { Spread } from '../analysis/spread.js';
 export { DOMINATES, standingOut } from '../analysis/standing_out.js';
+export { evaluating } from '../nn/evaluating.js';
 export { fieldSize, type Patch, type PatchFinder, patchFinder } from './activations/receptive_fields.js';
 export { strongestMaps } from './activations/strongest_maps.js';
 export {
@@ -12,18 +13,7 @@ export {
   type TopActivationsState,
   topActivations,
 } from './activations/top_activations.js';
-export {
-  type ActivationPlace,
-  type BatchProjection,
-  type DeconvMode,
-  type Deconvnet,
-  deconvnet,
-  evaluating,
-  type Projection,
-  type ProjectionRules,
-  type ProjectOptions,
-  projectBatch,
-} from './deconvnet.js';
+export { type BatchProjection, type Deconvnet, deconvnet, type Projection, type ProjectOptions, projectBatch } from './deconvnet.js';
 export { type AscendedMap, type AscentOptions, ascend } from './experiments/ascent.js';
 export {
   type Correspondence,
@@ -69,5 +59,6 @@ export {
   squarePlaces,
 } from './occlusion/occlusion.js';
 export { type DropShare, dropInside, type OccludeSplitOptions, occludeSplit, type SplitOcclusion } from './occlusion/occlusion_share.js';
+export type { ActivationPlace, DeconvMode, ProjectionRules } from './options.js';
 export { type MapProjection, type ProjectMapsOptions, projectMaps } from './projection/project_maps.js';
 export { type ProjectedActivation, type ProjectedMap, type ProjectTopOptions, projectTop } from './projection/project_top.js';

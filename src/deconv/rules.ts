@@ -14,8 +14,7 @@ import {
 } from '../backend/validate.js';
 import type { LayeredModel } from '../nn/index.js';
 import { RULES, ValueError } from '../tensor/index.js';
-import type { MapMaximaOptions } from './activations/map_maxima.js';
-import type { ActivationPlace, ProjectionRules } from './deconvnet.js';
+import type { ActivationPlace, MapMaximaOptions, ProjectionRules } from './options.js';
 
 export const projectionRules: RulesFor<ProjectionRules> = { mode: oneOf(...Object.keys(RULES)), overlap: oneOf('sum', 'last') };
 

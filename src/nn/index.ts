@@ -1,6 +1,7 @@
 /** Layers, initial weights, losses, optimisers and schedules. */
 export { shapesOnly, trainingBytes } from './dry_run.js';
 export { type InitScheme, initialize } from './init.js';
+export type { FieldAxis, LayeredModel, LayerSummary, Network, ReceptiveField } from './layered_model.js';
 export { Dropout, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh } from './layers/activation.js';
 export { Conv2d, ConvTranspose2d } from './layers/conv2d.js';
 export { Flatten, Linear } from './layers/linear.js';
@@ -11,16 +12,13 @@ export * as torchvision from './models/index.js';
 export { Module, namingLayer, parameter, type Reach, StateError, type WindowGeometry } from './module.js';
 export { CosineLR, type PlateauOptions, ReduceLROnPlateau, StepLR } from './optim/schedulers.js';
 export { SGD, type SgdOptions } from './optim/sgd.js';
-export { type LayeredModel, type Network, Sequential } from './sequential.js';
+export { Sequential } from './sequential.js';
 export {
   countParameters,
-  type FieldAxis,
   growField,
   isConvolution,
-  type LayerSummary,
   PIXEL_FIELD,
   patchOf,
-  type ReceptiveField,
   receptiveField,
   summarize,
 } from './summary.js';

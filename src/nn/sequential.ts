@@ -3,39 +3,13 @@ import { arrayOf, checkArgument, show, text } from '../backend/validate.js';
 import { type Shape, type Tensor, ValueError } from '../tensor/index.js';
 import { checkShape } from '../tensor/shape.js';
 import { checkSameBackend } from '../tensor/tensor.js';
+import type { LayeredModel, LayerSummary, ReceptiveField } from './layered_model.js';
 import { ReLU } from './layers/activation.js';
 import { Conv2d } from './layers/conv2d.js';
 import { Linear } from './layers/linear.js';
 import { Module, namingLayer, type Reach } from './module.js';
 import { unknownLayer } from './rules.js';
-import { fieldOfRow, type LayerSummary, type ReceptiveField, reachOfField, summarizeRow } from './summary.js';
-
-/** A model whose inner activations can be asked for by layer name; what the deconvnet and the experiments need. */
-export interface LayeredModel {
-  readonly training: boolean;
-  train(on?: boolean): unknown;
-  /** Layer names in the order of computation. */
-  layerNames(): string[];
-  layer(name: string): Module;
-  /**
-   * Runs the input as far as needed and returns the outputs of the named layers. They are the caller's to dispose; when a
-   * gradient is wanted they are part of one recorded graph.
-   */
-  activations(x: Tensor, names: readonly string[]): Record<string, Tensor>;
-  /** The layer whose output counts as this layer's feature map: the ReLU right behind a convolution, else the layer itself. */
-  featureLayer(name: string): string;
-  /** What one activation of a layer sees of the input; null where it has no place there, or sees all. Without it, all is taken to be seen. */
-  receptiveField?(name: string): ReceptiveField;
-  /**
-   * Probabilities [N, classes] of the output of the last layer, or of `forward`. Without it they are the softmax of that output.
-   */
-  probabilities?(output: Tensor): Tensor;
-  /** A row a layer for an input [N, C, H, W]. */
-  summarize?(input: Shape): LayerSummary[];
-}
-
-/** A network whose layers can be looked at: a `Sequential`, an imported ONNX model, or one of your own. */
-export type Network = Module & LayeredModel;
+import { fieldOfRow, reachOfField, summarizeRow } from './summary.js';
 
 export class Sequential extends Module implements LayeredModel {
   private readonly names: readonly string[];

@@ -2,21 +2,8 @@
 import { arrayOf, checkArgument, finite, instanceOf, orNull, rule } from '../backend/validate.js';
 import { type Shape, sizeOf } from '../tensor/index.js';
 import { checkShape } from '../tensor/shape.js';
+import type { FieldAxis, LayeredModel, LayerSummary, ReceptiveField } from './layered_model.js';
 import { Module, type Reach, StateError, type WindowGeometry } from './module.js';
-import type { LayeredModel } from './sequential.js';
-
-/**
- * The patch of the input that one activation sees, on one axis: `size` pixels, moving by `jump` from one activation to the
- * next, the first one starting at pixel `start` (negative where it begins in the padding).
- */
-export interface FieldAxis {
-  size: number;
-  jump: number;
-  start: number;
-}
-
-/** Vertical and horizontal; null once a layer has seen everything. */
-export type ReceptiveField = readonly [FieldAxis, FieldAxis] | null;
 
 const axisRule = rule('an axis', (value) => {
   const { size, jump, start } = (value ?? {}) as FieldAxis;
@@ -82,18 +69,6 @@ export function patchOf(field: ReceptiveField, y: number, x: number, height: num
   const [y0, y1] = span(field[0], y, height);
   const [x0, x1] = span(field[1], x, width);
   return [y0, x0, y1, x1];
-}
-
-export interface LayerSummary {
-  name: string;
-  kind: string;
-  outputShape: Shape;
-  parameters: number;
-  /** For one forward pass of the batch in the input shape. */
-  multiplyAdds: number;
-  /** Bytes of its output activations, float32. */
-  activationBytes: number;
-  receptiveField: ReceptiveField;
 }
 
 /**

@@ -1,27 +1,13 @@
 /** The strongest activation of every map in every image of a split: one pass, two numbers a map and image. */
 import { checkArgument } from '../../backend/validate.js';
-import type { Example, Split } from '../../data/dataset.js';
-import type { DataError } from '../../data/errors.js';
+import type { Split } from '../../data/dataset.js';
 import { batches } from '../../data/loader.js';
 import { yieldToEvents } from '../../data/turn.js';
+import { evaluating } from '../../nn/evaluating.js';
 import type { LayeredModel } from '../../nn/index.js';
 import { aTensor } from '../../nn/rules.js';
 import { noGrad, type Tensor, type TypedArray } from '../../tensor/index.js';
-import { evaluating } from '../deconvnet.js';
-
-export interface MapMaximaOptions {
-  /** Layer names, as `ProjectOptions.layer`. */
-  layers: readonly string[];
-  /** Images a forward pass. Default 64. */
-  batchSize?: number;
-  /** Makes the network's input [N, C, H, W] of the images of a batch, as in training. */
-  preprocess: (examples: Example[]) => Tensor;
-  /** These places of the split only, in rising order. Default all. */
-  indices?: ArrayLike<number>;
-  /** Called with images that cannot be read, which are left out; without it the error is thrown. */
-  onBroken?: (error: DataError) => void;
-  signal?: AbortSignal;
-}
+import type { MapMaximaOptions } from '../options.js';
 
 /** What a layer's maps answer to the images of a batch. */
 export interface LayerMaxima {

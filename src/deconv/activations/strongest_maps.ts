@@ -1,9 +1,9 @@
 /** Which maps of a layer answer to one image most strongly. */
 import { checkArgument, integer } from '../../backend/validate.js';
+import { evaluating } from '../../nn/evaluating.js';
 import type { LayeredModel } from '../../nn/index.js';
 import { checkImageTensor, checkModel } from '../../nn/rules.js';
 import { noGrad, type Tensor } from '../../tensor/index.js';
-import { evaluating } from '../deconvnet.js';
 import { checkLayer } from '../rules.js';
 
 /**

@@ -16,8 +16,9 @@ import { split as splitRule } from '../../data/rules.js';
 import type { LayeredModel } from '../../nn/index.js';
 import { checkModel } from '../../nn/rules.js';
 import { ValueError } from '../../tensor/index.js';
+import type { MapMaximaOptions } from '../options.js';
 import { checkLayer, mapMaximaRules } from '../rules.js';
-import { type MapMaximaOptions, mapMaxima } from './map_maxima.js';
+import { mapMaxima } from './map_maxima.js';
 import { type Patch, type PatchFinder, patchFinder } from './receptive_fields.js';
 
 /** A map's strongest activation in one image. */

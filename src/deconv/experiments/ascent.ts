@@ -17,10 +17,10 @@ import {
   text,
 } from '../../backend/validate.js';
 import { yieldToEvents } from '../../data/turn.js';
+import { evaluating } from '../../nn/evaluating.js';
 import type { LayeredModel } from '../../nn/index.js';
 import { checkModel } from '../../nn/rules.js';
 import { backward, Generator, noGrad, randn, scope, type Tensor, tensor, uniform, zeros } from '../../tensor/index.js';
-import { evaluating } from '../deconvnet.js';
 import { checkLayer, checkMap } from '../rules.js';
 
 export interface AscentOptions {

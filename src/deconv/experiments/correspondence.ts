@@ -26,12 +26,12 @@ import {
 } from '../../backend/validate.js';
 import { Draws } from '../../data/random.js';
 import { yieldToEvents } from '../../data/turn.js';
+import { evaluating } from '../../nn/evaluating.js';
 import type { LayeredModel } from '../../nn/index.js';
 import { aTensor, checkModel } from '../../nn/rules.js';
 import { noGrad, ShapeError, type Tensor, ValueError, zeros } from '../../tensor/index.js';
 import { empty } from '../../tensor/tensor.js';
 import type { Patch } from '../activations/receptive_fields.js';
-import { evaluating } from '../deconvnet.js';
 import { copyBlock } from '../occlusion/windows.js';
 import { checkLayer, patch } from '../rules.js';
 

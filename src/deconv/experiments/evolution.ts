@@ -7,9 +7,10 @@ import { split as splitRule } from '../../data/rules.js';
 import type { LayeredModel } from '../../nn/index.js';
 import { checkModel } from '../../nn/rules.js';
 import { ValueError } from '../../tensor/index.js';
-import { type MapMaximaOptions, mapMaxima } from '../activations/map_maxima.js';
+import { mapMaxima } from '../activations/map_maxima.js';
 import { type PatchFinder, patchFinder } from '../activations/receptive_fields.js';
 import type { StrongActivation } from '../activations/top_activations.js';
+import type { MapMaximaOptions } from '../options.js';
 import { type ProjectedMap, projectTop } from '../projection/project_top.js';
 import { checkLayer, checkMap, mapMaximaRules, strongActivation } from '../rules.js';
 

@@ -24,10 +24,10 @@ import { type Warp, warpImage } from '../../data/reading/warp.js';
 import { example as exampleRule, split as splitRule } from '../../data/rules.js';
 import { shuffledPlaces } from '../../data/subset.js';
 import { yieldToEvents } from '../../data/turn.js';
+import { evaluating } from '../../nn/evaluating.js';
 import type { LayeredModel } from '../../nn/index.js';
 import { aTensor, checkModel } from '../../nn/rules.js';
 import { noGrad, type Tensor, ValueError } from '../../tensor/index.js';
-import { evaluating } from '../deconvnet.js';
 import { checkLayer } from '../rules.js';
 
 export const TRANSFORMATIONS = ['translation', 'scale', 'rotation'] as const;

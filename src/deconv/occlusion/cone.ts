@@ -8,11 +8,11 @@
  * the network runs on those.
  */
 import { yieldToEvents } from '../../data/turn.js';
+import { evaluating } from '../../nn/evaluating.js';
 import { type LayeredModel, type Module, Sequential } from '../../nn/index.js';
 import { noGrad, type Shape, type Tensor } from '../../tensor/index.js';
 import { empty } from '../../tensor/tensor.js';
 import type { Patch } from '../activations/receptive_fields.js';
-import { evaluating } from '../deconvnet.js';
 import { copyBlock, IDENTITY, isPointwise, padded, reachedOutputs, seenInputs, type WindowLayer, windowLayer } from './windows.js';
 
 /** A layer that runs on windows, with those behind it that work on each activation by itself. */

@@ -5,12 +5,12 @@
 
 import { answerLayer, probabilitiesOf } from '../../analysis/probabilities.js';
 import { abortSignal, boolean, checkArgument, checkFields, func, integer, type RulesFor, text } from '../../backend/validate.js';
+import { evaluating } from '../../nn/evaluating.js';
 import { type LayeredModel, topK } from '../../nn/index.js';
 import { aTensor, checkModel } from '../../nn/rules.js';
 import { noGrad, ShapeError, type Tensor, ValueError, zeros } from '../../tensor/index.js';
 import type { Patch } from '../activations/receptive_fields.js';
 import { strongestMaps } from '../activations/strongest_maps.js';
-import { evaluating } from '../deconvnet.js';
 import { checkLayer, checkMap } from '../rules.js';
 import { type ConeOptions, ReceptiveCone, type SweptBatch } from './cone.js';
 

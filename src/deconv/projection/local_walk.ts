@@ -5,6 +5,7 @@
  * It is the walk of `deconvnet.ts` in the paper's own words: unpool, rectify, filter transposed. What lies outside of a window is
  * exactly zero there too, so nothing is left out.
  */
+import { evaluating } from '../../nn/evaluating.js';
 import {
   Conv2d,
   Dropout,
@@ -35,7 +36,6 @@ import {
   type TypedArray,
   tensor,
 } from '../../tensor/index.js';
-import { evaluating } from '../deconvnet.js';
 
 /** What one layer leaves for the way down. */
 interface Passage {

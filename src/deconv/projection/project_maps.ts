@@ -3,7 +3,8 @@ import { checkOptions, func, integer, type RulesFor } from '../../backend/valida
 import type { LayeredModel } from '../../nn/index.js';
 import { checkImageTensor, checkModel } from '../../nn/rules.js';
 import { type Tensor, tensor } from '../../tensor/index.js';
-import { type ActivationPlace, checkPlaces, chooseActivation, type ProjectionRules, projectBatch, rulesFor } from '../deconvnet.js';
+import { checkPlaces, chooseActivation, projectBatch, rulesFor } from '../deconvnet.js';
+import type { ActivationPlace, ProjectionRules } from '../options.js';
 import { checkLayer, projectionRules } from '../rules.js';
 import { LocalWalk } from './local_walk.js';
 

@@ -6,7 +6,8 @@ import type { LayeredModel } from '../../nn/index.js';
 import { aTensor, checkModel } from '../../nn/rules.js';
 import type { Tensor } from '../../tensor/index.js';
 import type { MapActivations, StrongActivation } from '../activations/top_activations.js';
-import { type ProjectionRules, projectBatch } from '../deconvnet.js';
+import { projectBatch } from '../deconvnet.js';
+import type { ProjectionRules } from '../options.js';
 import { checkLayer, mapActivations, projectionRules } from '../rules.js';
 
 export interface ProjectedActivation extends StrongActivation {

@@ -5,6 +5,7 @@ import type { DataError } from '../../data/errors.js';
 import { readBatches } from '../../data/read_batches.js';
 import { describeImage, image as imageRule, split as splitRule } from '../../data/rules.js';
 import { yieldToEvents } from '../../data/turn.js';
+import { evaluating } from '../../nn/evaluating.js';
 import { countErrors, type Network, StateError, topK } from '../../nn/index.js';
 import { fromHost, noGrad, softmax, type Tensor, ValueError } from '../../tensor/index.js';
 import type { Preprocess } from '../input/preprocess.js';
@@ -191,10 +192,7 @@ async function meanProbabilities(
   const sums = new Float64Array(count * classes);
   for (const [m, { model }] of members.entries()) {
     const input = await inputs(m);
-    const { training } = model;
-    model.eval();
-    const output = noGrad(() => probabilitiesOf(model, model.forward(input)));
-    model.train(training);
+    const output = evaluating(model, () => noGrad(() => probabilitiesOf(model, model.forward(input))));
     input.dispose();
     const values = await output.data();
     const { shape } = output;

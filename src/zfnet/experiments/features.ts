@@ -7,6 +7,7 @@ import type { DataError } from '../../data/errors.js';
 import { readBatches } from '../../data/read_batches.js';
 import { split as splitRule } from '../../data/rules.js';
 import { yieldToEvents } from '../../data/turn.js';
+import { evaluating } from '../../nn/evaluating.js';
 import { Conv2d, Dropout, Flatten, Linear, type Network, Sequential } from '../../nn/index.js';
 import { checkModel } from '../../nn/rules.js';
 import { fromHost, noGrad, type Shape } from '../../tensor/index.js';
@@ -110,10 +111,9 @@ export async function extractFeatures(
     signal?.throwIfAborted();
     if (examples.length > 0) {
       const crops = preprocess.evaluation(examples.map(({ image }) => image));
-      const { training } = model;
-      model.eval();
-      const outputs = noGrad(() => model.activations(fromHost(crops, [examples.length, channels, inputSize, inputSize]), layers));
-      model.train(training);
+      const outputs = evaluating(model, () =>
+        noGrad(() => model.activations(fromHost(crops, [examples.length, channels, inputSize, inputSize]), layers)),
+      );
       for (const layer of layers) {
         const output = outputs[layer];
         shapes[layer] = output.shape.slice(1);
