@@ -1,4 +1,4 @@
-/** L-BFGS: minimises a smooth function from its values and gradients (Nocedal & Wright 2006, Algorithms 7.4 and 7.5). */
+/** L-BFGS: minimises a smooth function, given its values and gradients (Nocedal & Wright 2006, Algorithms 7.4 and 7.5). */
 
 export interface Evaluation {
   value: number;
@@ -8,7 +8,7 @@ export interface Evaluation {
 export interface MinimizeOptions {
   start: Float64Array;
   evaluate: (x: Float64Array) => Promise<Evaluation>;
-  /** Ends at the first gradient whose L2 norm is at most this. */
+  /** Stops when the L2 norm of the gradient is at most this. */
   gradientNorm: number;
   maxIterations: number;
 }
@@ -19,24 +19,24 @@ export interface Minimum {
   /** L2 norm of the gradient at `x`. */
   gradientNorm: number;
   iterations: number;
-  /** Whether `gradientNorm` is at most what was asked for. */
+  /** Whether `gradientNorm` is within the requested limit. */
   converged: boolean;
 }
 
-/** Pairs of steps and gradient changes that approximate the inverse Hessian. */
+/** Number of pairs (step, change of the gradient) that approximate the inverse Hessian. */
 const MEMORY = 20;
-/** Constants of the Wolfe conditions: sufficient decrease, and flattening of the slope. */
+/** Constants of the Wolfe conditions: c₁ (sufficient decrease) and c₂ (curvature). */
 const DECREASE = 1e-4;
 const FLATTEN = 0.9;
 /**
- * Error of values that come from float32 arithmetic, as a share of the value at the start: a smaller increase does not reject a step
- * whose slope has flattened (the approximate Wolfe conditions of Hager & Zhang 2005).
+ * Rounding error of function values that are computed in float32, relative to the initial value. A step that increases the value by less
+ * than that is accepted if its slope has flattened (approximate Wolfe conditions, Hager & Zhang 2005).
  */
 const VALUE_ERROR = 1e-7;
 const MAX_TRIALS = 30;
 
 interface Pair {
-  /** Change of x and of the gradient in an iteration. */
+  /** Changes of x (`s`) and of the gradient (`y`) in one iteration. */
   s: Float64Array;
   y: Float64Array;
   /** 1 / s·y */
@@ -47,6 +47,7 @@ interface Point extends Evaluation {
   x: Float64Array;
 }
 
+/** Returns the minimum of a smooth function, found by L-BFGS with a line search. */
 export async function minimize({ start, evaluate, gradientNorm, maxIterations }: MinimizeOptions): Promise<Minimum> {
   let at: Point = { x: start, ...(await evaluate(start)) };
   const slack = VALUE_ERROR * Math.abs(at.value);
@@ -55,7 +56,7 @@ export async function minimize({ start, evaluate, gradientNorm, maxIterations }:
   for (; iterations < maxIterations && norm(at.gradient) > gradientNorm; iterations++) {
     const next = await lineSearch(at, descent(at.gradient, pairs), { slack, isFirst: pairs.length === 0, evaluate });
     if (next === null) {
-      // Rounding has spoilt the memory; without any the direction is the gradient's.
+      // Rounding has made the pairs useless. Without pairs, the search direction is the negative gradient.
       if (pairs.length === 0) break;
       pairs = [];
       continue;
@@ -71,7 +72,7 @@ export async function minimize({ start, evaluate, gradientNorm, maxIterations }:
   return { x: at.x, value: at.value, gradientNorm: reached, iterations, converged: reached <= gradientNorm };
 }
 
-/** The direction −H·g, where H approximates the inverse Hessian by the pairs. */
+/** Search direction −H·g, where H approximates the inverse Hessian by the pairs (two-loop recursion). */
 function descent(gradient: Float64Array, pairs: readonly Pair[]): Float64Array {
   const q = gradient.map((value) => -value);
   const alphas: number[] = [];
@@ -89,7 +90,7 @@ function descent(gradient: Float64Array, pairs: readonly Pair[]): Float64Array {
   return q;
 }
 
-/** A point along `direction` that fulfils the Wolfe conditions, found by bisection; null if there is none within reach. */
+/** A point along `direction` that fulfils the Wolfe conditions, found by bisection; null if none is found in `MAX_TRIALS` trials. */
 async function lineSearch(
   from: Point,
   direction: Float64Array,

@@ -1,4 +1,4 @@
-/** Linear classifiers on features: support vector machines and softmax, their strength chosen on examples held out. */
+/** Linear classifiers on features: support vector machines and softmax regression, with the strength C chosen on held-out examples. */
 import { arrayOf, checkArgument, checkFields, integer, objectWith, oneOf, positive, type RulesFor, rule } from '../backend/validate.js';
 import { shuffledPlaces } from '../data/subset.js';
 import { countErrors } from '../nn/index.js';
@@ -8,19 +8,21 @@ import { type Matrix, matrix, selectRows } from './matrix.js';
 import { solveSoftmax } from './softmax_regression.js';
 
 /**
- * - `svm`: squared hinge, one class against the rest; the strength is C
- * - `softmax`: cross-entropy; the strength is C too: cross-entropies are summed and multiplied by it, and half the squared weights added
+ * - `svm`: support vector machines with the squared hinge loss, one class against the rest
+ * - `softmax`: softmax regression with the cross-entropy loss
+ *
+ * For both, the strength is C, the factor of the summed loss; the penalty is ½ Σ W².
  */
 export const CLASSIFIERS = ['svm', 'softmax'] as const;
 export type ClassifierKind = (typeof CLASSIFIERS)[number];
 
-/** Strengths that are tried, from the strictest on; of equals the strictest is taken. */
+/** Strengths that are tried, from the strongest penalty on. If several have equally few errors, the first is chosen. */
 export const STRENGTHS = [0.1, 1, 10] as const;
 
 export interface LinearClassifier {
   kind: ClassifierKind;
   strength: number;
-  /** [classes, columns], on standardised features. */
+  /** [classes, columns], for standardised features. */
   weights: Float64Array;
   /** [classes] */
   biases: Float64Array;
@@ -28,22 +30,25 @@ export interface LinearClassifier {
   fit: FitReport;
 }
 
-/** How far the solver of a classifier came. */
+/** Accuracy that the solver of a classifier has reached. */
 export interface FitReport {
-  /** Whether the classifier and all that were trained to choose its strength are within the tolerance. */
+  /** Whether the classifier, and all classifiers trained to choose its strength, are within the tolerance. */
   converged: boolean;
   /**
-   * `softmax`: L2 norm of the gradient at the solution, as a share of its norm at zero weights. `svm`: duality gap as a share of the
-   * problem's value, the largest of the classes.
+   * `softmax`: L2 norm of the gradient at the solution, divided by its norm at zero weights. `svm`: duality gap divided by the primal
+   * value, the largest over the classes.
    */
   residual: number;
-  /** What `residual` is to be at most. */
+  /** Limit on `residual`. */
   tolerance: number;
   /** Iterations of L-BFGS, or passes through the examples (the most of any class). */
   iterations: number;
 }
 
-/** What features are shifted by and multiplied with: mean 0 and deviation 1 in training, over √columns, so that rows have length about 1. */
+/**
+ * Standardisation of features, x ↦ (x − mean) · factor. The training features get mean 0 and standard deviation 1 / √columns, so that rows
+ * have a length of about 1.
+ */
 interface Standard {
   mean: Float64Array;
   factor: Float64Array;
@@ -51,15 +56,15 @@ interface Standard {
 
 export interface FitOptions {
   kind: ClassifierKind;
-  /** Default: the one of `STRENGTHS` with the fewest errors on a fifth of the examples, trained on the others. */
+  /** C. Default: the value of `STRENGTHS` with the fewest errors on a held-out fifth of the examples. */
   strength?: number;
-  /** See `FitReport`. Default 10⁻³ for `svm`, 10⁻⁴ for `softmax`. */
+  /** Limit on `FitReport.residual`. Default 10⁻³ for `svm`, 10⁻⁴ for `softmax`. */
   tolerance?: number;
-  /** Iterations of L-BFGS, or passes through the examples, at most. Default 1000. */
+  /** Upper bound on the iterations of L-BFGS, or on the passes through the examples. Default 1000. */
   maxIterations?: number;
 }
 
-/** Fractions. */
+/** Errors as fractions. */
 export interface ClassifierErrors {
   top1Error: number;
   top5Error: number;
@@ -76,7 +81,7 @@ const FIT_OPTIONS: RulesFor<FitOptions> = {
 };
 
 const floats = rule('a Float64Array', (value) => value instanceof Float64Array);
-const linearClassifier = objectWith('a classifier that fitLinear() gave', {
+const linearClassifier = objectWith('a classifier, as fitLinear() returns', {
   weights: floats,
   biases: floats,
   standard: objectWith('{ mean, factor }', { mean: floats, factor: floats }),
@@ -93,7 +98,7 @@ function checkClassifier(op: string, classifier: LinearClassifier, features: Mat
 
 const TOLERANCES: Readonly<Record<ClassifierKind, number>> = { svm: 1e-3, softmax: 1e-4 };
 
-/** What the fits of one classifier have in common. */
+/** Settings that all fits of one classifier share. */
 interface FitJob {
   kind: ClassifierKind;
   classes: number;
@@ -108,8 +113,7 @@ const present = ({ kind, tolerance, maxIterations }: FitOptions) => ({
 });
 
 /**
- * Trains a linear classifier on features to the solution of its problem, within a tolerance; `fit` of the result says whether it was
- * reached.
+ * Trains a linear classifier on features. The field `fit` of the result tells whether the solver has reached the tolerance.
  *
  * @param labels one per row, each below `classes`
  */
@@ -132,7 +136,7 @@ export async function fitLinear(
   return { ...chosen, fit: { ...chosen.fit, converged: converged && chosen.fit.converged } };
 }
 
-/** Errors on rows with known labels. */
+/** Top-1 and top-5 errors of a linear classifier, as fractions. */
 export function linearErrors(classifier: LinearClassifier, features: Matrix, labels: ArrayLike<number>): ClassifierErrors {
   checkClassifier('linearErrors', classifier, features);
   checkArgument('linearErrors', 'labels', labels, arrayOf(integer(0, classifier.biases.length - 1), features.rows, features.rows));
@@ -142,7 +146,7 @@ export function linearErrors(classifier: LinearClassifier, features: Matrix, lab
   return { top1Error: share(1), top5Error: share(5) };
 }
 
-/** The classes' scores, [rows, classes]. */
+/** Class scores of each row, [rows, classes]. */
 export function linearScores(classifier: LinearClassifier, features: Matrix): Float64Array {
   checkClassifier('linearScores', classifier, features);
   const { weights, biases, standard } = classifier;
@@ -158,11 +162,11 @@ export function linearScores(classifier: LinearClassifier, features: Matrix): Fl
   return scores;
 }
 
-/** The strength with the fewest errors on held-out examples, and whether all that were compared had converged. */
+/** The strength with the fewest errors on held-out examples, and whether all classifiers compared for it have converged. */
 async function chooseStrength(features: Matrix, labels: ArrayLike<number>, job: FitJob): Promise<{ strength: number; converged: boolean }> {
   const [kept, held]: [number[], number[]] = [[], []];
   const seen = new Int32Array(job.classes);
-  // In a random order, so that no period of the list decides what is held out.
+  // Random order, so that a periodic list of examples does not bias the choice.
   for (const i of shuffledPlaces(labels.length)) (++seen[labels[i]] % HOLD_OUT === 0 ? held : kept).push(i);
   if (held.length === 0) return { strength: 1, converged: true };
   const part = (places: readonly number[]) => ({ rows: selectRows(features, places), labels: places.map((place) => labels[place]) });
@@ -217,7 +221,7 @@ function standardOf({ rows, columns, data }: Matrix): Standard {
   const squares = new Float64Array(columns);
   for (let i = 0, at = 0; i < rows; i++) for (let j = 0; j < columns; j++) mean[j] += data[at++] / rows;
   for (let i = 0, at = 0; i < rows; i++) for (let j = 0; j < columns; j++) squares[j] += (data[at++] - mean[j]) ** 2 / rows;
-  // A feature that never varies tells nothing, and its deviation may be rounding alone.
+  // A constant feature carries no information, and its deviation may be a mere rounding error, so its factor is 0.
   const factor = squares.map((square, j) => (square > 1e-12 * (mean[j] ** 2 + 1e-12) ? 1 / Math.sqrt(square * columns) : 0));
   return { mean, factor };
 }

@@ -1,13 +1,13 @@
 /**
- * Linear support vector machines with the squared hinge, one class against the rest, solved exactly by dual coordinate
- * descent: what the paper's Table 7 puts on the features of each layer.
+ * Linear support vector machines with the squared hinge loss, one class against the rest, solved by dual coordinate descent. Table 7 of
+ * the paper trains them on the features of each layer.
  *
- * The problem of one class, with labels y = ±1 and the bias as the weight of a constant feature 1:
+ * The bias is the weight of a constant feature 1. The problem of one class, with labels y = ±1, is
  *
  *   min over w   ½ w·w + C Σ max(0, 1 − y w·x)²
  *
- * Its dual has one number α ≥ 0 an example, w = Σ α y x, and is solved one α at a time (Hsieh et al. 2008, Algorithm 1, the
- * method of liblinear's `-s 1`, with its `-B 1`).
+ * Its dual has one variable α ≥ 0 per example, with w = Σ α y x, and is solved for one α at a time (Hsieh et al. 2008, Algorithm 1; the
+ * method of liblinear's `-s 1 -B 1`).
  */
 import { arrayOf, checkArgument, checkOptions, integer, oneOf, positive, type RulesFor, rule } from '../backend/validate.js';
 import { epochOrder } from '../data/loader.js';
@@ -15,13 +15,13 @@ import { ValueError } from '../tensor/index.js';
 import { type Matrix, matrix } from './matrix.js';
 
 export interface SvmOptions {
-  /** Cost of an example on the wrong side of its margin; larger fits closer. Default 1. */
+  /** C, the weight of the hinge loss against the penalty ½ w·w; larger values fit the examples more closely. Default 1. */
   c?: number;
-  /** Ends when the duality gap is below this share of the primal value. Default 10⁻³. */
+  /** Stops when the duality gap, divided by the primal value, is at most this. Default 10⁻³. */
   tolerance?: number;
-  /** Passes through the examples, at most. Default 1000. */
+  /** Upper bound on the passes through the examples. Default 1000. */
   maxPasses?: number;
-  /** Of the order of the walks. Default 0. */
+  /** Seed of the random order of the examples in each pass. Default 0. */
   seed?: number;
 }
 
@@ -29,13 +29,13 @@ export interface SvmSolution {
   /** [columns] */
   weights: Float64Array;
   bias: number;
-  /** One an example, at least 0; above 0 for the support vectors. */
+  /** Dual variables, one per example: above 0 for support vectors, 0 for the others. */
   alpha: Float64Array;
-  /** Value of the problem, and of its dual: the solution lies between. */
+  /** Values of the primal and of the dual problem. The optimum is between them. */
   primal: number;
   dual: number;
   passes: number;
-  /** The gap between `primal` and `dual`, as a share of `primal`. */
+  /** Duality gap: the difference of `primal` and `dual`, divided by `primal`. */
   residual: number;
   /** Whether `residual` is within the tolerance. */
   converged: boolean;
@@ -44,11 +44,11 @@ export interface SvmSolution {
 const OPTIONS: RulesFor<SvmOptions> = { c: positive, tolerance: positive, maxPasses: integer(1), seed: integer() };
 
 /**
- * One machine for two classes. Takes memory for rows² numbers: the products of the examples, so that a step costs one product
- * with each example's output instead of two with all weights.
+ * Weights of a support vector machine for two classes. It stores the inner products of all pairs of examples (rows² values), so that a
+ * step updates the outputs of all examples without touching the weights.
  *
- * @param signs +1 or −1 an example
- * @param products from `productsOf`, where several machines learn from the same examples
+ * @param signs +1 or −1 per example
+ * @param products result of `productsOf`; pass it if several machines are trained on the same examples
  */
 export function solveSvm(
   features: Matrix,
@@ -60,7 +60,7 @@ export function solveSvm(
   checkArgument('solveSvm', 'signs', signs, arrayOf(oneOf(1, -1)));
   checkOptions('solveSvm', options, OPTIONS);
   const { rows } = features;
-  const expected = rule(`a Float64Array of ${rows} · ${rows} numbers, as productsOf() gives`, (value) => {
+  const expected = rule(`a Float64Array of ${rows} · ${rows} values, as productsOf() returns`, (value) => {
     return value instanceof Float64Array && value.length === rows * rows;
   });
   checkArgument('solveSvm', 'products', products, expected);
@@ -69,7 +69,7 @@ export function solveSvm(
   const alpha = new Float64Array(rows);
   /** w·x + b of each example. */
   const outputs = new Float64Array(rows);
-  // What the squared hinge adds to the diagonal of the dual.
+  // The squared hinge adds this to the diagonal of the dual problem.
   const ridge = 1 / (2 * c);
   for (let passes = 1; ; passes++) {
     for (const i of epochOrder(rows, { seed, epoch: passes })) {
@@ -90,7 +90,7 @@ export function solveSvm(
   }
 }
 
-/** x·x' + 1 of every two examples, the 1 for the bias: [rows, rows]. */
+/** Inner products x·x' + 1 of all pairs of examples, [rows, rows]. The 1 is the product of the constant features of the bias. */
 export function productsOf(features: Matrix): Float64Array {
   checkArgument('productsOf', 'features', features, matrix);
   const { rows, columns, data } = features;

@@ -1,12 +1,12 @@
 /**
- * Softmax regression: a linear classifier trained with the cross-entropy, by L-BFGS.
+ * Softmax regression: a linear classifier trained with the cross-entropy loss by L-BFGS.
  *
- * The problem, with the bias of a class as the weight of a constant feature 1 (as in `linear_svm.ts`):
+ * The bias of a class is the weight of a constant feature 1 (as in `linear_svm.ts`). The problem is
  *
  *   min over W   ½ Σ W² + C Σ cross-entropy of each example
  *
- * It is strictly convex, so the start does not matter. The two matrix products of an evaluation run on the default backend in
- * float32; everything else is float64.
+ * It is strictly convex, so the solution does not depend on the initial weights. The two matrix products per evaluation run on the
+ * default backend in float32; everything else is computed in float64.
  */
 import { arrayOf, checkArgument, checkOptions, integer, positive, type RulesFor, rule } from '../backend/validate.js';
 import { fromHost, matmul, noGrad, type Tensor, ValueError } from '../tensor/index.js';
@@ -14,13 +14,13 @@ import { type Evaluation, minimize, norm } from './lbfgs.js';
 import { type Matrix, matrix } from './matrix.js';
 
 export interface SoftmaxOptions {
-  /** Weight of the cross-entropies; larger fits closer. Default 1. */
+  /** C, the weight of the loss against the penalty ½ Σ W²; larger values fit the examples more closely. Default 1. */
   c?: number;
-  /** Ends when the L2 norm of the gradient is at most this share of the norm at W = 0. Default 10⁻⁴. */
+  /** Stops when the L2 norm of the gradient, divided by the norm at W = 0, is at most this. Default 10⁻⁴. */
   tolerance?: number;
-  /** Default 1000. */
+  /** Upper bound on the iterations of L-BFGS. Default 1000. */
   maxIterations?: number;
-  /** [classes, columns + 1], the bias of a class last. Default zeros. */
+  /** Initial weights [classes, columns + 1], with the bias of each class in the last column. Default zeros. */
   start?: Float64Array;
 }
 
@@ -29,9 +29,9 @@ export interface SoftmaxSolution {
   weights: Float64Array;
   /** [classes] */
   biases: Float64Array;
-  /** Value of the problem. */
+  /** Value of the objective at the solution. */
   value: number;
-  /** L2 norm of the gradient, as a share of the norm at W = 0. */
+  /** L2 norm of the gradient at the solution, divided by the norm at W = 0. */
   residual: number;
   iterations: number;
   /** Whether `residual` is within the tolerance. */
@@ -45,7 +45,11 @@ const OPTIONS: RulesFor<SoftmaxOptions> = {
   start: rule('a Float64Array', (value) => value instanceof Float64Array),
 };
 
-/** @param labels one per row, each below `classes` */
+/**
+ * Weights of a softmax regression on features.
+ *
+ * @param labels one per row, each below `classes`
+ */
 export async function solveSoftmax(
   features: Matrix,
   labels: ArrayLike<number>,
@@ -59,9 +63,9 @@ export async function solveSoftmax(
   const { c = 1, tolerance = 1e-4, maxIterations = 1000, start } = options;
   const { rows, columns } = features;
   const size = classes * (columns + 1);
-  if (start && start.length !== size) throw new ValueError(`solveSoftmax: got a start of ${start.length} numbers, expected ${size}`);
+  if (start && start.length !== size) throw new ValueError(`solveSoftmax: got a start of ${start.length} values, expected ${size}`);
   const x = fromHost(withOnes(features), [rows, columns + 1]).keep();
-  // The problem divided by C · rows, so that values and gradients do not grow with the examples.
+  // The objective is divided by C · rows, so that values and gradients do not grow with the number of examples.
   const evaluate = (w: Float64Array) => meanProblem(x, labels, w, 1 / (c * rows));
   try {
     const atZero = norm((await evaluate(new Float64Array(size))).gradient);
@@ -78,7 +82,7 @@ export async function solveSoftmax(
   }
 }
 
-/** The features with a last column of ones. */
+/** The features with an additional last column of ones. */
 function withOnes({ rows, columns, data }: Matrix): Float32Array {
   const out = new Float32Array(rows * (columns + 1)).fill(1);
   for (let i = 0; i < rows; i++) out.set(data.subarray(i * columns, (i + 1) * columns), i * (columns + 1));
@@ -105,7 +109,7 @@ async function meanProblem(x: Tensor, labels: ArrayLike<number>, w: Float64Array
   return { value: loss + (decay / 2) * squares, gradient };
 }
 
-/** The mean cross-entropy, and its derivative by each score: [rows, classes]. */
+/** Mean cross-entropy, and its derivative with respect to each score: [rows, classes]. */
 function crossEntropies(scores: Float32Array, labels: ArrayLike<number>, classes: number): { loss: number; residuals: Float32Array } {
   const rows = labels.length;
   const residuals = new Float32Array(scores.length);

@@ -1,11 +1,11 @@
-/** How numbers that were measured several times lie. */
+/** Mean and standard deviation of repeated measurements. */
 export interface Spread {
   mean: number;
-  /** Standard deviation of the sample; 0 for a single number. */
+  /** Sample standard deviation (n − 1); 0 for a single value. */
   deviation: number;
 }
 
-/** Mean and standard deviation. */
+/** Mean and sample standard deviation of some values. */
 export function spreadOf(values: readonly number[]): Spread {
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
   const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / Math.max(1, values.length - 1);

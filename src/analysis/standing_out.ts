@@ -1,14 +1,14 @@
-/** Maps that do nothing, and maps that do too much. */
+/** Dead maps, which never respond, and dominating maps, which respond far more strongly than the others. */
 
 import { arrayOf, checkArgument, numeric } from '../backend/validate.js';
 
-/** A map dominates from this many times the median of the living on. */
+/** A map dominates if its strength exceeds this multiple of the median of the maps that are not dead. */
 export const DOMINATES = 4;
 
 /**
- * The places of the dead (strength 0 or below) and of the dominating (more than four times the median of the living).
+ * Indices of the dead maps (strength 0 or below) and of the dominating maps (strength above four times the median of the others).
  *
- * @param strengths one a map: what it answers, or how large its filter is
+ * @param strengths one per map: its activation, or the size of its filter
  */
 export function standingOut(strengths: readonly number[]): { dead: number[]; dominating: number[] } {
   checkArgument('standingOut', 'strengths', strengths, arrayOf(numeric));
@@ -17,7 +17,7 @@ export function standingOut(strengths: readonly number[]): { dead: number[]; dom
   return { dead: places.filter((i) => !(strengths[i] > 0)), dominating: places.filter((i) => strengths[i] > limit) };
 }
 
-/** The middle of the numbers, or the mean of the two in the middle; 0 of none. */
+/** Median; the mean of the two middle values for an even count; 0 for an empty list. */
 export function median(numbers: readonly number[]): number {
   if (numbers.length === 0) return 0;
   const sorted = [...numbers].sort((a, b) => a - b);

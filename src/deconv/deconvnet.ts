@@ -1,8 +1,8 @@
 /**
- * The deconvnet (Zeiler & Fergus 2013, section 2): from one activation back down to the pixels that caused it.
+ * The deconvnet (Zeiler & Fergus 2013, section 2): projects one activation down to the pixels that caused it.
  *
- * There are no kernels here. The forward pass is recorded as for training, with the pools' switches; the way down is the
- * same walk that computes gradients, under the rules of `RULES.deconvnet`: unpool, rectify, filter transposed.
+ * The forward pass is recorded as in training, including the switches of max pooling. The projection is the backward pass of training
+ * under other rules, `RULES.deconvnet`: unpool, rectify, filter with the transposed weights.
  */
 import { arrayOf, checkArgument, checkFields, checkOptions, integer, objectWith, type RulesFor, show, text } from '../backend/validate.js';
 import { evaluating } from '../nn/evaluating.js';
@@ -14,12 +14,12 @@ import type { ActivationPlace, ProjectionRules } from './options.js';
 import { checkLayer, checkMap, placeRules, projectionRules } from './rules.js';
 
 export interface ProjectOptions extends ActivationPlace, ProjectionRules {
-  /** Layer name: `conv5`. A convolution or linear layer followed by a ReLU is looked at behind that ReLU. */
+  /** Layer name, such as `conv5`. For a convolution or linear layer followed by a ReLU, the activations after the ReLU are used. */
   layer: string;
 }
 
 export interface Projection {
-  /** [C, H, W], in the input's own units, signed. */
+  /** [C, H, W], in the units of the network's input, signed. */
   picture: Tensor;
   /** The activation that was projected. */
   value: number;
@@ -27,21 +27,26 @@ export interface Projection {
 }
 
 export interface BatchProjection {
-  /** [N, C, H, W]: what each image's activation projects to. */
+  /** [N, C, H, W]: the projection of one activation per image. */
   pictures: Tensor;
-  /** The activations that were projected, one an image. */
+  /** The activations that were projected, one per image. */
   activations: { map: number; value: number; position: [number, number] }[];
 }
 
 export interface Deconvnet {
-  /** The picture alone: [C, H, W]. See `projectActivation` for where it was and how strong. */
+  /** The projection of one activation of an image, [C, H, W]. `projectActivation` also returns its position and value. */
   project(image: Tensor, options: ProjectOptions): Promise<Tensor>;
+  /** The projection of one activation of an image, with the position and the value of the activation. */
   projectActivation(image: Tensor, options: ProjectOptions): Promise<Projection>;
 }
 
 /**
- * Makes the deconvnet of any layered model of convolutions, ReLUs, poolings and normalisations. The model runs in
- * evaluation mode meanwhile. Biases play no part; contrast normalisation is passed through in mode `deconvnet`.
+ * Returns the deconvnet of a model. The model runs in evaluation mode during a projection. Biases have no effect on it; in mode
+ * `deconvnet`, contrast normalisation passes the projected signal unchanged.
+ *
+ * ```ts
+ * const picture = await deconvnet(model).project(image, { layer: 'conv5', map: 12 });
+ * ```
  */
 export function deconvnet(model: LayeredModel): Deconvnet {
   checkModel('deconvnet', model);
@@ -51,7 +56,7 @@ export function deconvnet(model: LayeredModel): Deconvnet {
 
 const PROJECT_OPTIONS: RulesFor<ProjectOptions> = { ...projectionRules, ...placeRules, layer: text };
 
-/** A batch of one. */
+/** Projects a batch of one image. */
 async function projectOne(model: LayeredModel, image: Tensor, options: ProjectOptions): Promise<Projection> {
   checkImageTensor('project', image);
   checkFields('project', options, PROJECT_OPTIONS, ['layer', 'map']);
@@ -68,12 +73,12 @@ async function projectOne(model: LayeredModel, image: Tensor, options: ProjectOp
 }
 
 /**
- * Projects one activation of each image of a batch, all in one forward pass and one walk down: the images of a batch do not
- * know each other, so a seed with one number an image gives every image its own picture.
+ * Projects one activation of each image of a batch, in one forward and one backward pass. The images of a batch do not influence each
+ * other, so one gradient with a single non-zero element per image yields the projection of every image.
  *
- * @param images [N, C, H, W]; left as they are
+ * @param images [N, C, H, W]; not changed
  * @param layer as `ProjectOptions.layer`
- * @param places which activation of which image, N of them
+ * @param places one activation per image
  * @throws ValueError for a map or a position that the layer does not have
  */
 export async function projectBatch(
@@ -100,11 +105,11 @@ export async function projectBatch(
     const values = await output.data();
     const chosen = places.map((place, n) => chooseActivation(values, output.shape, n, place, layer));
     const pictures = scope(() => {
-      // All of the layer is zero but the chosen activations, which keep their values.
+      // The gradient is zero except at the chosen activations, where it is their value.
       const only = values.fill(0);
       for (const { index, value } of chosen) only[index] = value;
-      const seed = tensor(only, output.shape, { backend: images.backend });
-      return backward(output, { seed, rules, wrt: [input] })[0];
+      const gradient = tensor(only, output.shape, { backend: images.backend });
+      return backward(output, { seed: gradient, rules, wrt: [input] })[0];
     });
     return { pictures, activations: chosen.map(({ index: _, ...activation }) => activation) };
   } finally {
@@ -119,20 +124,24 @@ export function rulesFor({ mode = 'deconvnet', overlap = 'sum' }: ProjectionRule
   return { ...RULES[mode], overlap };
 }
 
-/** @internal Throws unless every place is an object with a map. */
+/** @internal @throws ValueError unless every place is an object with a map */
 export function checkPlaces(op: string, places: readonly ActivationPlace[]): void {
   checkArgument(op, 'places', places, arrayOf(objectWith('an object { map, position? }', { map: integer() })));
 }
 
 interface Chosen {
-  /** Place among all values of the batch. */
+  /** Index in the flat values of the batch. */
   index: number;
   map: number;
   value: number;
   position: [number, number];
 }
 
-/** @internal The activation of image `n` that a place means. @param shape [N, maps, H, W] or [N, units] */
+/**
+ * @internal The activation of image `n` at a place, or the strongest one of the map if the place has no position.
+ *
+ * @param shape [N, maps, H, W] or [N, units]
+ */
 export function chooseActivation(
   values: ArrayLike<number>,
   shape: readonly number[],

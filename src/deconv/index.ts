@@ -1,4 +1,4 @@
-/** The deconvnet and what is done with it, for any layered model. */
+/** Exports of the deconvnet and of the experiments with it. They accept any `LayeredModel`. */
 
 export { convolutions, hiddenLayers } from '../analysis/hidden_layers.js';
 export type { Spread } from '../analysis/spread.js';

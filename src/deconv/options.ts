@@ -6,9 +6,9 @@ import type { OverlapRule, RulesName, Tensor } from '../tensor/index.js';
 export type DeconvMode = RulesName;
 
 export interface ProjectionRules {
-  /** `deconvnet` (default), `gradient` (Simonyan 2013) or `guided` (Springenberg 2014). */
+  /** Rules of the backward pass: `deconvnet` (default), `gradient` (Simonyan 2013) or `guided` (Springenberg 2014). */
   mode?: DeconvMode;
-  /** Where two pooling windows share a switch: `sum` (default, the exact adjoint) or `last`, as PyTorch's unpooling. */
+  /** Result where two pooling windows share a switch: their `sum` (default, the gradient) or the `last`, as in PyTorch's unpooling. */
   overlap?: OverlapRule;
 }
 
@@ -16,20 +16,20 @@ export interface ProjectionRules {
 export interface ActivationPlace {
   /** Feature map (or unit) within the layer. */
   map: number;
-  /** [y, x] within the map. Default: the place of the map's strongest activation. */
+  /** [y, x] within the map. Default: the position of the map's strongest activation. */
   position?: readonly [number, number];
 }
 
 export interface MapMaximaOptions {
   /** Layer names, as `ProjectOptions.layer`. */
   layers: readonly string[];
-  /** Images a forward pass. Default 64. */
+  /** Images per forward pass. Default 64. */
   batchSize?: number;
   /** Makes the network's input [N, C, H, W] of the images of a batch, as in training. */
   preprocess: (examples: Example[]) => Tensor;
-  /** These places of the split only, in rising order. Default all. */
+  /** Indices of the images in the split, in rising order. Default: all images. */
   indices?: ArrayLike<number>;
-  /** Called with images that cannot be read, which are left out; without it the error is thrown. */
+  /** Called for each image that cannot be read; the image is then skipped. Without it, the error is thrown. */
   onBroken?: (error: DataError) => void;
   signal?: AbortSignal;
 }

@@ -1,4 +1,4 @@
-/** Rules for layers, places, patches and the options that the experiments share. */
+/** Checks for layers, places, patches and the options that several files of this folder share. */
 import {
   abortSignal,
   arrayOf,
@@ -20,7 +20,7 @@ export const projectionRules: RulesFor<ProjectionRules> = { mode: oneOf(...Objec
 
 export const placeRules: RulesFor<ActivationPlace> = { map: integer(), position: arrayOf(integer(), 2, 2) };
 
-/** [y0, x0, y1, x1] in whole pixels. */
+/** Rule for a patch [y0, x0, y1, x1] in whole pixels. */
 export const patch: Rule = arrayOf(integer(), 4, 4);
 
 export const mapMaximaRules: RulesFor<MapMaximaOptions> = {
@@ -37,18 +37,18 @@ export const strongActivation: Rule = objectWith('a strong activation { index, p
   position: arrayOf(integer(), 2, 2),
 });
 
-export const mapActivations: Rule = objectWith('what topActivations() gave for a map { map, strongest }', {
+export const mapActivations: Rule = objectWith('a result of topActivations() for a map { map, strongest }', {
   map: integer(),
   strongest: arrayOf(strongActivation),
 });
 
-/** Throws for a layer name that is not a string or that the model does not have. */
+/** @throws ValueError if the layer is not a string or not a layer of the model */
 export function checkLayer(op: string, model: LayeredModel, layer: unknown): void {
   checkArgument(op, 'layer', layer, text);
   model.layer(layer as string);
 }
 
-/** Throws unless `map` is a map of a layer of `count` maps. */
+/** @throws ValueError unless `map` is an index below `count` */
 export function checkMap(op: string, map: unknown, layer: string, count: number): void {
   if (!integer(0, count - 1).test(map)) throw new ValueError(`${op}: map is ${show(map)}, layer ${layer} has maps 0 to ${count - 1}`);
 }

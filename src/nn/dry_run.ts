@@ -1,4 +1,4 @@
-/** Running a network without its numbers, to know beforehand what a computation takes. The largest network costs nothing to run. */
+/** Dry runs: a network runs with shapes only, without computing values, to find the memory that training will need. */
 import { anything, checkArgument, checkOptions, func, integer, show } from '../backend/validate.js';
 import { type Backend, crossEntropy, type DType, type Shape, ValueError, withBackend, zeros } from '../tensor/index.js';
 import { checkShape } from '../tensor/shape.js';
@@ -7,7 +7,10 @@ import { SGD, type SgdOptions } from './optim/sgd.js';
 
 const BYTES: Record<DType, number> = { float64: 8, float32: 4, int32: 4, uint8: 1 };
 
-/** A backend without numbers: storages know their type and size, kernels do nothing, memory is counted. */
+/**
+ * A backend that computes no values: storages have an element type and a size, kernels do nothing, and memory is only counted. It makes
+ * a network's parameter shapes and memory use available without allocating the network.
+ */
 export function shapesOnly(): Backend {
   const use = { bytes: 0, buffers: 0, peakBytes: 0, reservedBytes: 0 };
   const count = (bytes: number, buffers: number) => {
@@ -28,18 +31,23 @@ export function shapesOnly(): Backend {
     },
   };
   return new Proxy(own as Backend, {
-    // With a method `then` it would be taken for a promise that never ends.
+    // Without this exception, `await` would treat the backend as a promise that never resolves.
     get: (target, name) => Reflect.get(target, name) ?? (name === 'readSync' || name === 'then' ? undefined : () => undefined),
   });
 }
 
 /**
- * The most bytes that tensors hold during a training step of a classifier: weights, velocities, gradients, and what the graph keeps for
- * the way back, each as long as the engine really keeps it. Kernels borrow a little more for themselves.
+ * Peak memory of tensors during a training step of a classifier, in bytes: weights, velocities, gradients and the activations that the
+ * graph keeps for the backward pass. The lifetimes are those of the real engine. Scratch areas of kernels come on top.
  *
- * @param build makes the network
- * @param input [N, …] of what goes through at once
- * @param options.parts how many of these make a mini-batch; from the second on, gradients are there to be added to. Default 1
+ * ```ts
+ * const bytes = trainingBytes(() => zfnet('a'), [128, 3, 224, 224]);
+ * ```
+ *
+ * @param build creates the network
+ * @param input shape [N, …] of the images that go through the network at once
+ * @param options.parts number of such parts per mini-batch; from the second part on, gradients of earlier parts are in memory. Default 1
+ * @param options.sgd optimiser options; momentum needs memory for velocities. Default { lr: 0.01, momentum: 0.9 }
  */
 export function trainingBytes(build: () => Module, input: Shape, options: { parts?: number; sgd?: SgdOptions } = {}): number {
   checkArgument('trainingBytes', 'build', build, func);
@@ -51,7 +59,7 @@ export function trainingBytes(build: () => Module, input: Shape, options: { part
     const model = build();
     if (!(model instanceof Module)) throw new ValueError(`trainingBytes: build returned ${show(model)}, expected a module`);
     const optimizer = new SGD(model.parameters(), sgd);
-    // The first step makes the velocities that the second one finds.
+    // Two steps, because the velocities exist only from the second one on.
     for (let step = 0; step < 2; step++) {
       for (let part = 0; part < Math.min(parts, 2); part++) learn(model, input);
       optimizer.step();

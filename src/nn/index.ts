@@ -1,4 +1,4 @@
-/** Layers, initial weights, losses, optimisers and schedules. */
+/** Exports of the neural-network layer: modules, initial weights, errors, optimisers, schedules and summaries. */
 export { shapesOnly, trainingBytes } from './dry_run.js';
 export { type InitScheme, initialize } from './init.js';
 export type { FieldAxis, LayeredModel, LayerSummary, Network, ReceptiveField } from './layered_model.js';

@@ -1,19 +1,20 @@
-/** Initial weights. */
+/** Initial weights of networks, by one of four schemes. */
 import { checkArgument, instanceOf, oneOf } from '../backend/validate.js';
 import { type Generator, randn, type Tensor, uniform } from '../tensor/index.js';
 import { generatorRule } from '../tensor/random.js';
 import { Module, parameter } from './module.js';
 
 /**
- * - `paper`: N(0, 10⁻²), the paper's "all weights 10⁻²" read as a deviation
+ * Distribution of initial weights, as N(mean, variance) unless said otherwise.
+ * - `paper`: standard deviation 10⁻²; the paper's "all weights 10⁻²" is read as a standard deviation
  * - `he`: N(0, 2 / fan in) (He et al. 2015)
  * - `glorot`: N(0, 2 / (fan in + fan out)) (Glorot & Bengio 2010)
- * - `mixed`: as `paper` in the first layer, as `he` in all others. What the first layer starts from is soon small beside what it
- *   learns, so its filters become smooth, and all projections with them, within a few epochs
+ * - `mixed`: as `paper` in the first layer, as `he` in all others. The small initial weights of the first layer are soon outweighed by
+ *   the trained ones, so that its filters, and with them all projections, become smooth within a few epochs
  */
 export type InitScheme = 'paper' | 'he' | 'glorot' | 'mixed';
 
-/** Inputs and outputs of one unit: the first axis counts units, the second inputs, the rest the kernel's places. */
+/** Fan in and fan out of a weight of shape [units, inputs, …kernel]. */
 function fans(shape: readonly number[]): { fanIn: number; fanOut: number } {
   const places = shape.slice(2).reduce((product, extent) => product * extent, 1);
   return { fanIn: shape[1] * places, fanOut: shape[0] * places };
@@ -33,7 +34,12 @@ function deviation(scheme: InitScheme, shape: readonly number[], isFirst: boolea
   }
 }
 
-/** Draws every weight of a module anew, sets every bias (parameters of one axis) to 0 and every scale (`weight` of one axis) to 1. */
+/**
+ * Initialises a module in place: samples every weight by the scheme, sets biases (parameters of one axis) to 0 and scales (parameters of
+ * one axis named `weight`, as in batch normalisation) to 1.
+ *
+ * @param generator source of the random numbers. Default: the global generator
+ */
 export function initialize(module: Module, scheme: InitScheme, generator?: Generator): void {
   checkArgument('initialize', 'module', module, instanceOf(Module));
   checkArgument('initialize', 'scheme', scheme, oneOf('paper', 'he', 'glorot', 'mixed'));
@@ -52,7 +58,7 @@ export function initialize(module: Module, scheme: InitScheme, generator?: Gener
   }
 }
 
-/** A parameter whose numbers are uniform within ±1 / √(fan in), as the weights of PyTorch's layers. */
+/** A parameter with values sampled uniformly within ±1 / √(fan in), as PyTorch initialises its layers. */
 export function uniformWeight(shape: readonly number[]): Tensor {
   const bound = 1 / Math.sqrt(Math.max(fans(shape).fanIn, 1));
   return parameter(uniform(shape, { low: -bound, high: bound }));

@@ -3,8 +3,8 @@ import type { Shape, Tensor } from '../tensor/index.js';
 import type { Module } from './module.js';
 
 /**
- * The patch of the input that one activation sees, on one axis: `size` pixels, moving by `jump` from one activation to the
- * next, the first one starting at pixel `start` (negative where it begins in the padding).
+ * Receptive field along one axis: the activation at index i depends on the `size` input pixels from start + i · jump on. `start` is
+ * negative if the field of the first activation begins in the padding.
  */
 export interface FieldAxis {
   size: number;
@@ -12,7 +12,7 @@ export interface FieldAxis {
   start: number;
 }
 
-/** Vertical and horizontal; null once a layer has seen everything. */
+/** Receptive field [vertical, horizontal]; null if it is the whole input. */
 export type ReceptiveField = readonly [FieldAxis, FieldAxis] | null;
 
 export interface LayerSummary {
@@ -20,14 +20,14 @@ export interface LayerSummary {
   kind: string;
   outputShape: Shape;
   parameters: number;
-  /** For one forward pass of the batch in the input shape. */
+  /** Multiply-adds of one forward pass of a batch of the given input shape. */
   multiplyAdds: number;
-  /** Bytes of its output activations, float32. */
+  /** Size of the output activations in bytes, as float32. */
   activationBytes: number;
   receptiveField: ReceptiveField;
 }
 
-/** A model whose inner activations can be asked for by layer name; what the deconvnet and the experiments need. */
+/** A model that returns the activations of its layers by name. The deconvnet and the experiments accept any such model. */
 export interface LayeredModel {
   readonly training: boolean;
   train(on?: boolean): unknown;
@@ -35,21 +35,24 @@ export interface LayeredModel {
   layerNames(): string[];
   layer(name: string): Module;
   /**
-   * Runs the input as far as needed and returns the outputs of the named layers. They are the caller's to dispose; when a
-   * gradient is wanted they are part of one recorded graph.
+   * Runs the network as far as needed and returns the outputs of the named layers, which the caller disposes of. While gradients are
+   * recorded, all outputs belong to one graph.
    */
   activations(x: Tensor, names: readonly string[]): Record<string, Tensor>;
-  /** The layer whose output counts as this layer's feature map: the ReLU right behind a convolution, else the layer itself. */
+  /** Name of the layer whose output is this layer's feature map: the ReLU directly after a convolution or linear layer, else the layer. */
   featureLayer(name: string): string;
-  /** What one activation of a layer sees of the input; null where it has no place there, or sees all. Without it, all is taken to be seen. */
+  /**
+   * Receptive field of a layer; null if it is the whole input or has no position in the image. A model without this method counts as
+   * having whole-image receptive fields.
+   */
   receptiveField?(name: string): ReceptiveField;
   /**
-   * Probabilities [N, classes] of the output of the last layer, or of `forward`. Without it they are the softmax of that output.
+   * Converts the output of the last layer, or of `forward`, to probabilities [N, classes]. Without this method, softmax is used.
    */
   probabilities?(output: Tensor): Tensor;
-  /** A row a layer for an input [N, C, H, W]. */
+  /** Summary for an input shape [N, C, H, W], one entry per layer. */
   summarize?(input: Shape): LayerSummary[];
 }
 
-/** A network whose layers can be looked at: a `Sequential`, an imported ONNX model, or one of your own. */
+/** A module that is also a `LayeredModel`: a `Sequential`, an imported ONNX model, or your own class. */
 export type Network = Module & LayeredModel;

@@ -1,11 +1,11 @@
-/** From logits to errors: what a classifier is judged by. */
+/** Top-k errors of a classifier, computed from its logits. */
 import { arrayOf, checkArgument, integer } from '../backend/validate.js';
 import { ShapeError, type Tensor, type TypedArray } from '../tensor/index.js';
 import { anyNumber, checkFloat } from '../tensor/tensor.js';
 
 /**
- * How many of the rows miss their label among the k largest logits. Ties count against the label's place only where the other class has
- * a lower number, as sorting would.
+ * Number of rows whose label is not among the k largest logits (top-k errors). Classes with equal logits rank by rising class index, as
+ * in a stable sort.
  *
  * @param logits [N, classes], row-major
  */
@@ -19,7 +19,7 @@ export function countErrors(logits: TypedArray, labels: ArrayLike<number>, class
   return errors;
 }
 
-/** Number of classes before `label` when sorted by falling value; NaN anywhere makes it last. */
+/** Number of classes that precede `label` in descending order of their values. Returns `classes` if the row contains a NaN. */
 function rankOf(values: TypedArray, start: number, classes: number, label: number): number {
   const own = values[start + label];
   let rank = 0;
@@ -31,7 +31,11 @@ function rankOf(values: TypedArray, start: number, classes: number, label: numbe
   return rank;
 }
 
-/** Top-1 and top-5 errors of a batch, as counts. With five classes or fewer top-5 never errs. */
+/**
+ * Number of top-1 and top-5 errors in a batch. With five classes or fewer there are no top-5 errors.
+ *
+ * @param logits [N, classes]
+ */
 export async function batchErrors(logits: Tensor, labels: ArrayLike<number>): Promise<{ top1: number; top5: number }> {
   checkFloat('batchErrors', logits);
   if (logits.rank !== 2) throw new ShapeError(`batchErrors: logits have shape [${logits.shape}], expected [N, classes]`);
@@ -40,7 +44,7 @@ export async function batchErrors(logits: Tensor, labels: ArrayLike<number>): Pr
   return { top1: countErrors(values, labels, classes, 1), top5: countErrors(values, labels, classes, 5) };
 }
 
-/** The indices of the k largest values of a row, falling. */
+/** Indices of the k largest values, in descending order of the values. */
 export function topK(values: ArrayLike<number>, k: number): number[] {
   checkArgument('topK', 'values', values, arrayOf(anyNumber));
   checkArgument('topK', 'k', k, integer());

@@ -1,4 +1,4 @@
-/** The base of layers and networks: parameters by name, training and evaluation mode, state to save and load. */
+/** Base class of layers and networks: named parameters, training and evaluation mode, saving and loading of the state. */
 import {
   boolean,
   checkArgument,
@@ -24,70 +24,85 @@ import {
 } from '../tensor/index.js';
 import { backendRule, checkFloat } from '../tensor/tensor.js';
 
-/** A state dictionary does not fit the module: names are missing, left over, or of another shape. */
+/** Thrown when a saved state does not fit: names are missing or unknown, shapes differ, or values are not finite. */
 export class StateError extends ZfnetError {
   override name = 'StateError';
 }
 
-/** How a layer moves a window over an image, for receptive fields: kernel, stride, padding and dilation per axis. */
+/** Window that a layer slides over its input, per axis [vertical, horizontal]. Receptive fields are computed from it. */
 export interface WindowGeometry {
   kernel: readonly [number, number];
   stride: readonly [number, number];
-  /** Top and left. */
+  /** Padding at the top and at the left. */
   padding: readonly [number, number];
   dilation: readonly [number, number];
 }
 
-/** What one activation of a layer depends on: itself alone, a window, or everything. */
+/**
+ * Inputs that one output activation of a layer depends on: `'point'` for the input at the same position, `'global'` for the whole
+ * input, otherwise a sliding window.
+ */
 export type Reach = 'point' | 'global' | WindowGeometry;
 
-/** Marks a tensor as a parameter: it requires a gradient and outlives every scope. */
+/** Makes a tensor a parameter and returns it: it requires a gradient, and scopes do not free it. PyTorch `Parameter`. */
 export function parameter(tensor: Tensor): Tensor {
   checkFloat('parameter', tensor);
   tensor.requiresGrad = true;
   return tensor.keep();
 }
 
-/** PyTorch counts the batches that a normalisation has seen; nothing here needs the count. */
+/** PyTorch saves the number of batches that a normalisation layer has processed. Loading ignores it. */
 const UNUSED_STATE = /(^|\.)num_batches_tracked$/;
 
 /**
- * A layer or a network. A subclass keeps its parameters (tensors that require a gradient), its buffers (tensors that do
- * not: state that is saved but not learned) and its parts (modules) as properties; their names make the names in the state, as in
- * PyTorch: `conv1.weight`, `bn1.running_mean`.
+ * A layer or a network. PyTorch `Module`. A subclass stores its parameters (tensors that require a gradient), its buffers (other
+ * tensors: saved but not trained) and its submodules as properties. The names of the properties form the names in the state
+ * dictionary, as in PyTorch: `conv1.weight`, `bn1.running_mean`.
+ *
+ * ```ts
+ * class Scale extends Module {
+ *   factor = parameter(tensor([1]));
+ *   forward(x: Tensor) { return x.mul(this.factor); }
+ * }
+ * ```
  */
 export abstract class Module {
-  /** Whether dropout is active. Set by `train()` and `eval()`. */
+  /** Whether the module is in training mode, in which dropout is active. Set by `train()` and `eval()`. */
   training = true;
 
+  /** Computes the output for an input batch. */
   abstract forward(x: Tensor): Tensor;
 
-  /** The shape of the output for an input shape, without computing. Throws `ShapeError` where the input does not fit. */
+  /**
+   * Output shape for an input shape, without computing the output.
+   *
+   * @throws ShapeError if the module does not accept the input shape
+   */
   outputShape(input: Shape): Shape {
     return input;
   }
 
-  /** What of its input one output activation sees. */
+  /** Window of the input that one output activation depends on. */
   reach(): Reach {
     return 'point';
   }
 
-  /** Multiply-adds for an input shape. */
+  /** Number of multiply-adds of one forward pass for an input shape. */
   multiplyAdds(_input: Shape): number {
     return 0;
   }
 
-  /** What sort of layer this is, for tables. */
+  /** Name of the layer type for tables, such as `Conv2d`. */
   get kind(): string {
     return this.constructor.name;
   }
 
-  /** The parts by name. */
+  /** Direct submodules by name. */
   children(): [string, Module][] {
     return Object.entries(this).filter((entry): entry is [string, Module] => entry[1] instanceof Module);
   }
 
-  /** Parameters by name, those of parts behind the part's name and a dot. */
+  /** Parameters by name. Those of a submodule are prefixed with its name and a dot. */
   namedParameters(): [string, Tensor][] {
     const own = Object.entries(this).filter((entry): entry is [string, Tensor] => entry[1] instanceof Tensor && entry[1].requiresGrad);
     const inner = this.children().flatMap(([name, child]) =>
@@ -96,7 +111,7 @@ export abstract class Module {
     return [...own, ...inner];
   }
 
-  /** Buffers by name: what is state but not learned, such as running means. */
+  /** Buffers by name: tensors that are saved but not trained, such as running means. */
   namedBuffers(): [string, Tensor][] {
     const own = Object.entries(this).filter((entry): entry is [string, Tensor] => entry[1] instanceof Tensor && !entry[1].requiresGrad);
     const inner = this.children().flatMap(([name, child]) =>
@@ -105,11 +120,12 @@ export abstract class Module {
     return [...own, ...inner];
   }
 
+  /** All parameters, in the order of `namedParameters()`. */
   parameters(): Tensor[] {
     return this.namedParameters().map(([, value]) => value);
   }
 
-  /** Switches dropout on, here and in all parts. */
+  /** Switches this module and all submodules to training mode, or to evaluation mode if `on` is false. */
   train(on = true): this {
     checkArgument('train', 'the argument', on, boolean);
     this.training = on;
@@ -117,22 +133,22 @@ export abstract class Module {
     return this;
   }
 
-  /** Switches dropout off, here and in all parts. */
+  /** Switches this module and all submodules to evaluation mode, in which dropout is inactive. */
   eval(): this {
     return this.train(false);
   }
 
-  /** The parameters and buffers themselves by name (not copies). */
+  /** Parameters and buffers by name. The tensors are the module's own, not copies. */
   stateDict(): Record<string, Tensor> {
     return Object.fromEntries([...this.namedParameters(), ...this.namedBuffers()]);
   }
 
   /**
-   * Copies numbers into the parameters and buffers. Nothing is changed unless everything fits.
+   * Copies values into the parameters and buffers. If a name or a shape does not fit, nothing is changed.
    *
    * @param state tensors or typed arrays by name, as from `stateDict()`, `loadSafetensors` or PyTorch
-   * @param options.strict whether missing and superfluous names are errors (default true)
-   * @throws StateError naming what does not fit, or a tensor that holds a NaN or an infinity
+   * @param options.strict whether missing and unknown names are errors (default true)
+   * @throws StateError naming the entries that do not fit, or a tensor that contains a NaN or an infinity
    */
   loadStateDict(state: Record<string, Tensor | { shape: Shape; data: TypedArray }>, options: { strict?: boolean } = {}): void {
     checkOptions('loadStateDict', options, { strict: boolean });
@@ -145,7 +161,7 @@ export abstract class Module {
       else if (source.shape.join() !== target.shape.join())
         problems.push(`${name} has shape [${source.shape}], expected [${target.shape}]`);
       else if (!(source instanceof Tensor) && source.data.length !== target.size)
-        problems.push(`${name} has shape [${source.shape}] but ${source.data.length} numbers`);
+        problems.push(`${name} has shape [${source.shape}] but ${source.data.length} values`);
     }
     const surplus = Object.keys(state).filter((name) => !own.has(name) && !UNUSED_STATE.test(name));
     if (surplus.length > 0)
@@ -163,12 +179,12 @@ export abstract class Module {
     for (const [name, data] of sources) {
       const bad = indexOfNonFinite(data);
       if (bad >= 0)
-        throw new StateError(`loadStateDict: ${name} holds ${data[bad]} at place ${bad}, expected finite numbers; take another file`);
+        throw new StateError(`loadStateDict: ${name} holds ${data[bad]} at index ${bad}, expected finite values; load another file`);
     }
     for (const [name, data] of sources) own.get(name)?.set(data);
   }
 
-  /** Moves the parameters and buffers to another backend or number type. Gradients are dropped. */
+  /** Moves the parameters and buffers to another backend or element type. Gradients are not copied. */
   to(where: { backend?: Backend; dtype?: DType }): this {
     checkOptions('to', where ?? null, { backend: backendRule, dtype: oneOf('float32', 'float64') });
     for (const [key, value] of Object.entries(this)) {
@@ -183,7 +199,7 @@ export abstract class Module {
     return this;
   }
 
-  /** Gives the memory of parameters and buffers back. */
+  /** Frees the memory of the parameters and buffers. */
   dispose(): void {
     for (const value of Object.values(this.stateDict())) value.dispose();
   }
@@ -199,7 +215,7 @@ const sourceRule = rule('a tensor or { shape, data }', (value) => {
   return Array.isArray(shape) && isTypedArray(data);
 });
 
-/** @throws StateError unless it is an object of tensors, or of shapes with typed arrays */
+/** @throws StateError unless the state is an object of tensors or of `{ shape, data }` entries */
 function checkState(state: unknown): void {
   if (!isPlainObject(state)) throw new StateError(`loadStateDict: the state is ${show(state)}, expected an object of tensors by name`);
   for (const [name, value] of Object.entries(state)) {
@@ -208,7 +224,10 @@ function checkState(state: unknown): void {
   }
 }
 
-/** Runs `fn` as the work of a layer: profiles show it under that name, and a `ShapeError` inside is thrown again with the name in front. */
+/**
+ * Returns the result of `fn`, run on behalf of a layer: profiles show its kernels under the layer's name, and the message of a
+ * `ShapeError` is prefixed with that name.
+ */
 export function namingLayer<T>(name: string, fn: () => T): T {
   try {
     return inLayer(name, fn);

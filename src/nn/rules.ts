@@ -1,4 +1,4 @@
-/** Rules for tensors, modules and networks where they arrive as arguments. */
+/** Checks for arguments that are tensors, modules or networks. */
 import { checkArgument, func, instanceOf, nearestName, objectWith, quote, type Rule, rule, show, visible } from '../backend/validate.js';
 import { ShapeError, Tensor, ValueError } from '../tensor/index.js';
 import { Module } from './module.js';
@@ -7,7 +7,7 @@ export const aTensor: Rule = rule('a Tensor; tensor(data, shape) makes one', (va
 
 export const aModule: Rule = rule('a module, such as zfnet(…), new Sequential([…]) or a layer', instanceOf(Module).test);
 
-/** A `LayeredModel`: a `Sequential`, an imported network, or one of the user's own. */
+/** Rule for a `LayeredModel`: a `Sequential`, an imported network or a network of the user. */
 export const layeredModel: Rule = objectWith('a network of named layers, such as zfnet(…), a Sequential or an OnnxModel', {
   train: func,
   layerNames: func,
@@ -16,16 +16,16 @@ export const layeredModel: Rule = objectWith('a network of named layers, such as
   featureLayer: func,
 });
 
-/** A `Network`: a module that is a layered model. */
+/** Rule for a `Network`: a module that is also a layered model. */
 export const network: Rule = rule(layeredModel.expected, (value) => value instanceof Module && layeredModel.test(value));
 
-/** @throws ValueError unless the value is a layered model */
+/** @throws ValueError if the value is not a layered model */
 export const checkModel = (op: string, value: unknown): void => checkArgument(op, 'the model', value, layeredModel);
 
 /**
- * Checks that a value is a tensor of one image.
+ * Checks that a value is a tensor of one image, [C, H, W] or [1, C, H, W].
  *
- * @throws ValueError for something that is not a tensor, ShapeError for a tensor of another shape
+ * @throws ValueError for a value that is not a tensor, ShapeError for a tensor of another shape
  */
 export function checkImageTensor(op: string, value: unknown): asserts value is Tensor {
   if (!(value instanceof Tensor))
@@ -38,7 +38,7 @@ export function checkImageTensor(op: string, value: unknown): asserts value is T
   throw new ShapeError(`${op}: image has shape [${shape}], expected [C, H, W]${batch}`);
 }
 
-/** `there is no layer 'conv9'; the layers are conv1, …; did you mean 'conv1'?` */
+/** Error message for an unknown layer name: `there is no layer 'conv9'; the layers are conv1, …; did you mean 'conv1'?` */
 export function unknownLayer(name: unknown, names: readonly string[]): string {
   const listed = names.length > 40 ? `${names.slice(0, 40).join(', ')}, … (${names.length} in all)` : names.join(', ');
   const nearest = typeof name === 'string' ? nearestName(name, names) : null;

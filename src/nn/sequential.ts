@@ -1,4 +1,4 @@
-/** Layers in a row, by name: the network that everything here trains and looks into. */
+/** `Sequential`, a network of named layers that run one after the other. ZFNet and the torchvision networks are built from it. */
 import { arrayOf, checkArgument, show, text } from '../backend/validate.js';
 import { type Shape, type Tensor, ValueError } from '../tensor/index.js';
 import { checkShape } from '../tensor/shape.js';
@@ -11,11 +11,20 @@ import { Module, namingLayer, type Reach } from './module.js';
 import { unknownLayer } from './rules.js';
 import { fieldOfRow, reachOfField, summarizeRow } from './summary.js';
 
+/**
+ * A network of named layers that run one after the other. PyTorch `Sequential`. Intermediate activations are freed as soon as the next
+ * layer has used them, unless the graph needs them.
+ *
+ * ```ts
+ * const model = new Sequential({ conv1: new Conv2d(3, 8, 3), relu1: new ReLU() });
+ * const { relu1 } = model.activations(x, ['relu1']);
+ * ```
+ */
 export class Sequential extends Module implements LayeredModel {
   private readonly names: readonly string[];
   private readonly layers: readonly Module[];
 
-  /** @param layers in order; an array gives the names '0', '1', … */
+  /** @param layers in order of computation; the layers of an array get the names '0', '1', … */
   constructor(layers: readonly Module[] | Readonly<Record<string, Module>>) {
     super();
     if (typeof layers !== 'object' || layers === null || !Object.values(layers).every((layer) => layer instanceof Module))
@@ -58,7 +67,7 @@ export class Sequential extends Module implements LayeredModel {
     return isFusable(this.layers[place]) && following instanceof ReLU ? this.names[place + 1] : name;
   }
 
-  /** All of its layers together, seen as one window. */
+  /** Window of all layers combined. */
   override reach(): Reach {
     return reachOfField(fieldOfRow(this.layers));
   }
@@ -79,7 +88,7 @@ export class Sequential extends Module implements LayeredModel {
     return this.shapes(input).at(-1)?.output ?? input;
   }
 
-  /** Every layer with its input and output shape for an input shape. */
+  /** Input and output shape of every layer for a given input shape. */
   shapes(input: Shape): { name: string; layer: Module; input: Shape; output: Shape }[] {
     checkShape('Sequential', input);
     let shape = input;
@@ -91,9 +100,9 @@ export class Sequential extends Module implements LayeredModel {
   }
 
   /**
-   * Layers 0 to `last`. A layer's output is freed as soon as the next layer has used it (what the backward step needs again
-   * is kept by the graph), and a ReLU behind a convolution or a linear layer runs inside that layer's kernel. Outputs named
-   * in `taps` are put there and not freed.
+   * Runs layers 0 to `last`. The output of a layer is freed as soon as the next layer has used it; the graph keeps the values that the
+   * backward pass needs. A ReLU after a convolution or a linear layer runs inside the kernel of that layer. Outputs of the layers that
+   * are keys of `taps` are stored there and not freed.
    */
   private run(x: Tensor, last: number, taps: Map<number, Tensor> | null): Tensor {
     let value = x;
@@ -102,7 +111,7 @@ export class Sequential extends Module implements LayeredModel {
       try {
         return namingLayer(this.names[i], fn);
       } catch (error) {
-        // With the last result goes all that only its graph had held.
+        // Freeing the latest results also releases the values that only their graph refers to.
         for (const made of [value, ...(taps?.values() ?? [])]) if (made !== x) made.free('a failed forward()');
         throw error;
       }
@@ -128,5 +137,5 @@ export class Sequential extends Module implements LayeredModel {
   }
 }
 
-/** A subclass that computes something else in `forward` is left alone. */
+/** Whether a following ReLU can run inside the layer's kernel. A subclass with its own `forward` is not fused. */
 const isFusable = (layer: Module): boolean => layer.forward === Conv2d.prototype.forward || layer.forward === Linear.prototype.forward;

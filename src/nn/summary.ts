@@ -1,4 +1,4 @@
-/** What a network is made of, by arithmetic alone: shapes, parameters, multiply-adds, memory and receptive fields, a row a layer. */
+/** Summary of a network per layer, computed without running it: shapes, parameters, multiply-adds, memory and receptive fields. */
 import { arrayOf, checkArgument, finite, instanceOf, orNull, rule } from '../backend/validate.js';
 import { type Shape, sizeOf } from '../tensor/index.js';
 import { checkShape } from '../tensor/shape.js';
@@ -18,10 +18,10 @@ const reachRule = rule("'point', 'global' or a window { kernel, stride, padding,
 const modelRule = rule('a network with named layers', (value) => typeof value === 'object' && value !== null);
 
 const PIXEL: FieldAxis = { size: 1, jump: 1, start: 0 };
-/** What a pixel of the input sees of it: itself. */
+/** Receptive field of an input pixel: the pixel itself. */
 export const PIXEL_FIELD: ReceptiveField = [PIXEL, PIXEL];
 
-/** The field of a layer with this reach, from its input's. */
+/** Receptive field of a layer's output, from the receptive field of its input and the window of the layer. */
 export function growField(field: ReceptiveField, reach: Reach): ReceptiveField {
   checkArgument('growField', 'the field', field, fieldRule);
   checkArgument('growField', 'the reach', reach, reachRule);
@@ -35,29 +35,33 @@ export function growField(field: ReceptiveField, reach: Reach): ReceptiveField {
   return [axis(0), axis(1)];
 }
 
-/** The one window that has this field. */
+/** The single window that has the given receptive field. */
 export function reachOfField(field: ReceptiveField): Reach {
   if (field === null) return 'global';
   const [y, x] = field;
   return { kernel: [y.size, x.size], stride: [y.jump, x.jump], padding: [-y.start, -x.start], dilation: [1, 1] };
 }
 
-/** What one activation of the last of some layers sees of the input of the first. */
+/** Receptive field of the output of consecutive layers in the input of the first of them. */
 export const fieldOfRow = (layers: readonly Module[]): ReceptiveField =>
   layers.reduce((field: ReceptiveField, layer) => growField(field, layer.reach()), PIXEL_FIELD);
 
 /**
- * What one activation of a layer sees of the input, whatever the input's size. A model that tells nothing about it is taken
- * to see everything: null.
+ * Receptive field of a layer: the window of the input image that one activation depends on. It does not depend on the input size.
+ * Returns null if it is the whole image, or if the model does not report receptive fields.
  *
- * @throws ValueError where there is no such layer
+ * @throws ValueError if there is no such layer
  */
 export function receptiveField(model: LayeredModel, layer: string): ReceptiveField {
   checkArgument('receptiveField', 'model', model, modelRule);
   return model.receptiveField?.(layer) ?? null;
 }
 
-/** The patch [y0, x0, y1, x1] (end exclusive, clipped to the image) that the activation at (y, x) sees. */
+/**
+ * Patch of the image in the receptive field of the activation at (y, x): [y0, x0, y1, x1] in pixels, end exclusive, clipped to the image.
+ *
+ * @param height of the image, in pixels; `width` likewise
+ */
 export function patchOf(field: ReceptiveField, y: number, x: number, height: number, width: number): [number, number, number, number] {
   checkArgument('patchOf', 'the field', field, fieldRule);
   for (const [name, value] of Object.entries({ y, x, height, width })) checkArgument('patchOf', name, value, finite());
@@ -72,19 +76,19 @@ export function patchOf(field: ReceptiveField, y: number, x: number, height: num
 }
 
 /**
- * A row a layer for an input [N, C, H, W].
+ * Summary of a network for an input shape [N, C, H, W], one entry per layer.
  *
- * @throws ShapeError naming the first layer that does not fit
- * @throws StateError for a model that does not describe itself
+ * @throws ShapeError naming the first layer that does not accept its input
+ * @throws StateError for a model without a method `summarize`
  */
 export function summarize(model: LayeredModel, input: Shape): LayerSummary[] {
   checkArgument('summarize', 'model', model, modelRule);
   checkShape('summarize', input);
-  if (!model.summarize) throw new StateError('summarize: this model has no method `summarize` to describe itself');
+  if (!model.summarize) throw new StateError('summarize: this model has no method `summarize`');
   return model.summarize(input);
 }
 
-/** The summary of layers in a row, each with its input and output shape. */
+/** Summary of consecutive layers, given their input and output shapes. */
 export function summarizeRow(row: readonly { name: string; layer: Module; input: Shape; output: Shape }[]): LayerSummary[] {
   let field: ReceptiveField = PIXEL_FIELD;
   return row.map(({ name, layer, input, output }) => {
@@ -101,10 +105,10 @@ export function summarizeRow(row: readonly { name: string; layer: Module; input:
   });
 }
 
-/** Whether a layer's maps are what a convolution found, be it ours or one of an ONNX graph. */
+/** Whether a layer is a convolution, either a `Conv2d` or the `Conv` of an ONNX graph. */
 export const isConvolution = (layer: Pick<LayerSummary, 'kind'>): boolean => ['Conv2d', 'Conv'].includes(layer?.kind);
 
-/** Number of elements of all parameters. */
+/** Number of trainable values: the total size of all parameters. */
 export function countParameters(module: Module): number {
   checkArgument('countParameters', 'module', module, instanceOf(Module));
   return module.parameters().reduce((sum, p) => sum + p.size, 0);

@@ -95,7 +95,7 @@ describe('what does not fit', () => {
     ['a single image', 1, [box('eye', 0, 0, 2, 2)], ValueError, /one image, expected at least 2/],
     ['no shared part', 2, [box('eye', 0, 0, 2, 2), box('nose', 0, 0, 2, 2)], ValueError, /no part that is marked in every image/],
     ['a box outside', 2, [box('eye', 0, 0, 2, 2), box('eye', 0, 3, 2, 5)], ValueError, /the eye of image 1 is at \[0, 3, 2, 5\]/],
-    ['a part called random', 2, [box('random', 0, 0, 2, 2), box('random', 0, 0, 2, 2)], ValueError, /stands for random masks/],
+    ['a part called random', 2, [box('random', 0, 0, 2, 2), box('random', 0, 0, 2, 2)], ValueError, /is reserved for random masks/],
     ['lists of another length', 2, [box('eye', 0, 0, 2, 2)], ShapeError, /expected \[1, C, H, W\]/],
   ])('%s is an error', async (_, count, parts, kind, message) => {
     const images = tensor(new Float32Array(count * 48), [count, 3, 4, 4]);

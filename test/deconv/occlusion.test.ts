@@ -289,7 +289,7 @@ describe('what does not fit', () => {
     [{ square: 21 }, ValueError, /a square of 21 pixels does not fit an image of 20×30/],
     [{ square: 0 }, ValueError, /square is 0/],
     [{ stride: 1.5 }, ValueError, /stride is 1.5/],
-    [{ label: 4 }, ValueError, /the class is 4, the network has 4 classes/],
+    [{ label: 4 }, ValueError, /label is 4, the network has 4 classes/],
     [{ map: 9 }, ValueError, /map is 9, layer .* has maps 0 to 4/],
     [{ layer: 'conv9' }, ValueError, /no layer 'conv9'; the layers are conv1/],
     [{ batchSize: 0 }, ValueError, /batchSize is 0/],

@@ -293,7 +293,7 @@ describe('a pass in parts', () => {
 
   it('refuses the state of other layers', async () => {
     const from = { done: 4, layers: {} };
-    await expect(topActivations(network(), split, { ...options, from })).rejects.toThrow(/the state to go on from has layers/);
+    await expect(topActivations(network(), split, { ...options, from })).rejects.toThrow(/the state to resume from has layers/);
   });
 });
 

@@ -77,7 +77,7 @@ describe('state', () => {
     const attempts: [Record<string, Tensor | { shape: number[]; data: Float32Array }>, RegExp][] = [
       [missing, /first\.bias is missing/],
       [{ ...state(), 'rest.0.weight': zeros([4, 5]) }, /rest\.0\.weight has shape \[4,5\], expected \[4,4\]/],
-      [{ ...state(), 'rest.0.weight': { shape: [4, 4], data: new Float32Array(3) } }, /rest\.0\.weight has shape \[4,4\] but 3 numbers/],
+      [{ ...state(), 'rest.0.weight': { shape: [4, 4], data: new Float32Array(3) } }, /rest\.0\.weight has shape \[4,4\] but 3 values/],
       [{ ...state(), fc9: zeros([1]), fc10: zeros([1]) }, /unknown: fc9, fc10/],
     ];
     for (const [wrong, message] of attempts) {

@@ -1,4 +1,4 @@
-/** The strongest activation of every map in every image of a split: one pass, two numbers a map and image. */
+/** The strongest activation of every map in every image of a split, found in one pass: a value and a position per map and image. */
 import { checkArgument } from '../../backend/validate.js';
 import type { Split } from '../../data/dataset.js';
 import { batches } from '../../data/loader.js';
@@ -9,26 +9,26 @@ import { aTensor } from '../../nn/rules.js';
 import { noGrad, type Tensor, type TypedArray } from '../../tensor/index.js';
 import type { MapMaximaOptions } from '../options.js';
 
-/** What a layer's maps answer to the images of a batch. */
+/** The strongest activations of a layer's maps in the images of a batch. */
 export interface LayerMaxima {
   /** [N · maps], the strongest activation of each map in each image. */
   values: TypedArray;
-  /** [N · maps], y · W + x within the map; of equal activations the first. */
+  /** [N · maps], index y · W + x within the map; the first of equal activations. */
   places: TypedArray;
-  /** Of the layer's output: [N, maps, H, W] or [N, units]. */
+  /** Shape of the layer's output: [N, maps, H, W] or [N, units]. */
   shape: readonly number[];
 }
 
 export interface BatchMaxima {
-  /** Places of the images in the split. */
+  /** Indices of the images in the split. */
   indices: number[];
   /** Shape of the network's input. */
   input: readonly number[];
-  /** In the order of the layers asked for. */
+  /** One entry per layer, in the order of the option `layers`. */
   layers: LayerMaxima[];
 }
 
-/** Runs a split through the model once, for all layers together. What is held does not grow with the split. */
+/** Runs a split through the model once, for all layers together. Memory use does not depend on the size of the split. */
 export async function* mapMaxima(
   model: LayeredModel,
   split: Split,

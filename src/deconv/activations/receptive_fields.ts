@@ -1,4 +1,4 @@
-/** Which patch of the image an activation sees, for the models that the deconvnet takes. */
+/** Image patches in the receptive fields of activations. */
 import { arrayOf, checkArgument, finite, func, integer, objectWith, text } from '../../backend/validate.js';
 import { type LayeredModel, patchOf, receptiveField } from '../../nn/index.js';
 import type { Shape } from '../../tensor/index.js';
@@ -6,7 +6,7 @@ import type { Shape } from '../../tensor/index.js';
 /** [y0, x0, y1, x1] in pixels, end exclusive, clipped to the image. */
 export type Patch = [number, number, number, number];
 
-/** From a place in a map to the patch of the image behind it. */
+/** Returns the patch of the image in the receptive field of the activation at [y, x]. */
 export type PatchFinder = (position: readonly [number, number]) => Patch;
 
 function checkField(op: string, model: LayeredModel, layer: string, input: Shape): void {
@@ -16,8 +16,8 @@ function checkField(op: string, model: LayeredModel, layer: string, input: Shape
 }
 
 /**
- * The patch finder of a layer, by receptive field arithmetic. A model that is not a plain row of layers, and a layer whose
- * units have no place in the image, are taken to see all of it.
+ * Returns the patch finder of a layer. Patches follow from the receptive field; they are the whole image if the model does not report
+ * receptive fields or the layer's units have no position in the image.
  *
  * @param input shape of the images: [N, C, H, W]
  */
@@ -31,7 +31,7 @@ export function patchFinder(model: LayeredModel, layer: string, input: Shape): P
   };
 }
 
-/** [height, width] of what one activation of a layer sees, no larger than the image. Parameters as `patchFinder`. */
+/** [height, width] of a layer's receptive field in pixels, at most the size of the image. Parameters as `patchFinder`. */
 export function fieldSize(model: LayeredModel, layer: string, input: Shape): [number, number] {
   checkField('fieldSize', model, layer, input);
   const [height, width] = input.slice(-2);

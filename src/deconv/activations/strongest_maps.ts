@@ -1,4 +1,4 @@
-/** Which maps of a layer answer to one image most strongly. */
+/** The maps of a layer that respond most strongly to one image. */
 import { checkArgument, integer } from '../../backend/validate.js';
 import { evaluating } from '../../nn/evaluating.js';
 import type { LayeredModel } from '../../nn/index.js';
@@ -7,9 +7,10 @@ import { noGrad, type Tensor } from '../../tensor/index.js';
 import { checkLayer } from '../rules.js';
 
 /**
- * The maps whose strongest activation in an image is largest, falling; maps that stay at zero or below are left out.
+ * The maps with the strongest activations in an image, in descending order. Maps without an activation above zero are left out.
  *
  * @param image [1, C, H, W]
+ * @param count largest number of maps to return
  */
 export async function strongestMaps(model: LayeredModel, image: Tensor, layer: string, count: number): Promise<number[]> {
   checkModel('strongestMaps', model);

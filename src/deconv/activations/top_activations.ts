@@ -1,4 +1,4 @@
-/** What a feature map looks for: the images of a split that it answers most strongly (paper, Fig. 2), found in one pass. */
+/** The images of a split that activate each feature map most strongly (paper, Fig. 2), found in one pass. */
 import {
   arrayOf,
   checkArgument,
@@ -23,63 +23,63 @@ import { type Patch, type PatchFinder, patchFinder } from './receptive_fields.js
 
 /** A map's strongest activation in one image. */
 export interface StrongActivation {
-  /** Place of the image in the split. */
+  /** Index of the image in the split. */
   index: number;
   value: number;
-  /** [y, x] within the map; of equal activations the first in row-major order. */
+  /** [y, x] within the map; the first in row-major order if several activations are equal. */
   position: [number, number];
-  /** What of the image that activation sees. */
+  /** Patch of the image in the receptive field of the activation. */
   patch: Patch;
 }
 
 export interface MapActivations {
   map: number;
-  /** Falling by value, one an image; images that tie come in the order of the split. */
+  /** One activation per image, in descending order; equal ones in the order of the split. */
   strongest: StrongActivation[];
   /** Mean over all images of the map's strongest activation in each. */
   mean: number;
-  /** Share of the images in which the map is above zero anywhere; 0 for a dead map. */
+  /** Fraction of the images in which any activation of the map is above zero; 0 for a dead map. */
   active: number;
 }
 
-/** How far a pass over a split is, and what it has found: plain numbers and lists, to be kept as JSON. */
+/** State of an unfinished pass over a split, from which it can resume. It can be stored as JSON. */
 export interface TopActivationsState {
-  /** Images that the pass is through with, in its order; all of them once it is done. */
+  /** Number of images that are done, in the order of the pass. */
   done: number;
   layers: Record<string, LayerState>;
 }
 
 interface LayerState {
-  /** Of the layer's output and of the network's input, for a batch of any size. */
+  /** Shapes of the layer's output and of the network's input; the batch size is irrelevant. */
   shape: readonly number[];
   input: readonly number[];
-  /** Images read. */
+  /** Number of images read. */
   images: number;
-  /** By map: the sum of its strongest activations, the number of images in which it is above zero, and the best images. */
+  /** Per map: sum of the strongest activations, number of images with an activation above zero, and the strongest activations so far. */
   maps: { map: number; sum: number; active: number; strongest: [index: number, value: number, y: number, x: number][] }[];
 }
 
 export interface TopActivationsOptions extends MapMaximaOptions {
-  /** Which maps; those that a layer does not have are left out of it. Default all. */
+  /** Maps to consider; maps that a layer does not have are ignored. Default: all maps. */
   maps?: readonly number[];
   /** Images kept for each map. Default 9, as in the paper. */
   count?: number;
-  /** Called after each batch with the number of images seen, and of all. */
+  /** Called after each batch with the number of images that are done, and their total. */
   onProgress?: (done: number, total: number) => void;
-  /** Goes on from here: what `onState` was given for the same model, split and options. */
+  /** Resumes from a state that `onState` received for the same model, split and options. */
   from?: TopActivationsState;
-  /** Called between batches, at the end, and where `signal` stops the pass, with what `from` takes. */
+  /** Called with a state for `from`: between batches, at the end, and when `signal` stops the pass. */
   onState?: (state: TopActivationsState) => void | Promise<void>;
   /** Seconds between calls of `onState`. Default 10. */
   stateSeconds?: number;
 }
 
-const stateRule = objectWith('a state that onState was given { done, layers }', {
+const stateRule = objectWith('a state { done, layers }, as onState receives it', {
   done: integer(),
   layers: rule('an object', isPlainObject),
 });
 
-/** What a state holds of one layer. */
+/** Rule for the state of one layer. */
 const layerState = objectWith('the state of a layer { shape, input, images, maps }', {
   shape: arrayOf(integer(), 2),
   input: arrayOf(integer(), 2),
@@ -105,10 +105,14 @@ const OPTIONS: RulesFor<TopActivationsOptions> = {
 };
 
 /**
- * The strongest activations of every map of the named layers, by layer name. Each batch goes through the model once for all
- * layers, and only two numbers a map and image come back from the backend; what is kept does not grow with the split.
+ * The strongest activations of every map of the named layers, by layer name. Each batch goes through the model once for all layers, and
+ * only two values per map and image are read from the backend. Memory use does not depend on the size of the split.
  *
- * @throws ValueError for a layer that is not there, naming those that are
+ * ```ts
+ * const { conv5 } = await topActivations(model, split, { layers: ['conv5'], preprocess });
+ * ```
+ *
+ * @throws ValueError for a layer that does not exist; the message lists the layers
  */
 export async function topActivations(
   model: LayeredModel,
@@ -122,7 +126,7 @@ export async function topActivations(
   checkArgument('topActivations', 'indices', options.indices ?? [], arrayOf(integer(0, split.length - 1)));
   const { layers, count = 9, onProgress, from, onState, stateSeconds = 10 } = options;
   const order = Int32Array.from(options.indices ?? { length: split.length }, (value, i) => (options.indices ? (value as number) : i));
-  const boards = from ? layers.map((layer) => goOn(model, layer, from, count)) : [];
+  const boards = from ? layers.map((layer) => resumedBoard(model, layer, from, count)) : [];
   const state = (done: number): TopActivationsState => ({
     done,
     layers: Object.fromEntries(layers.map((layer, i) => [layer, boards[i].state()])),
@@ -143,7 +147,7 @@ export async function topActivations(
       }
     }
   } catch (error) {
-    // What was stopped on purpose goes on from the last whole batch.
+    // A pass that the signal stopped can resume after the last complete batch.
     if (options.signal?.aborted && boards.length === layers.length) await onState?.(state(done));
     throw error;
   }
@@ -151,11 +155,11 @@ export async function topActivations(
   return Object.fromEntries(layers.map((layer, i) => [layer, boards[i]?.results() ?? []]));
 }
 
-/** The board of a pass that was interrupted. */
-function goOn(model: LayeredModel, layer: string, from: TopActivationsState, count: number): LayerBoard {
+/** Restores the board of a layer from the state of an interrupted pass. */
+function resumedBoard(model: LayeredModel, layer: string, from: TopActivationsState, count: number): LayerBoard {
   const state = Object.hasOwn(from.layers, layer) ? from.layers[layer] : undefined;
   if (!state)
-    throw new ValueError(`topActivations: the state to go on from has layers ${Object.keys(from.layers).join(', ')}, not ${layer}`);
+    throw new ValueError(`topActivations: the state to resume from has layers ${Object.keys(from.layers).join(', ')}, not ${layer}`);
   checkArgument('topActivations', `from.layers.${layer}`, state, layerState);
   const { shape, input } = state;
   const board = new LayerBoard(shape, input, patchFinder(model, layer, input), count, undefined);
@@ -163,7 +167,7 @@ function goOn(model: LayeredModel, layer: string, from: TopActivationsState, cou
   return board;
 }
 
-/** The best images so far of every map of one layer. */
+/** The strongest activations so far of every map of one layer. */
 class LayerBoard {
   private maps: readonly number[];
   private strongest: StrongActivation[][];
@@ -184,7 +188,7 @@ class LayerBoard {
     this.active = new Float64Array(this.maps.length);
   }
 
-  /** @param values strongest activation of each map, image after image; `places` likewise */
+  /** Adds a batch. `values` and `places` are [N · maps], as in `LayerMaxima`. */
   add(indices: readonly number[], values: ArrayLike<number>, places: ArrayLike<number>): void {
     const width = this.shape[3] ?? 1;
     for (const [n, index] of indices.entries()) {
@@ -194,7 +198,7 @@ class LayerBoard {
         this.sums[i] += value;
         if (value > 0) this.active[i]++;
         const best = this.strongest[i];
-        // Images come in rising order, so one that only equals the weakest kept stays out.
+        // Images come in rising order, so an activation equal to the weakest one kept ranks after it and is ignored.
         if (best.length === this.count && !(value > best[best.length - 1].value)) continue;
         const position: [number, number] = [Math.floor(places[at] / width), places[at] % width];
         const rank = best.findIndex((kept) => value > kept.value);

@@ -1,7 +1,7 @@
 /**
- * Gradient ascent: a picture for each map that maximises its activation (Erhan et al. 2009; Yosinski et al. 2015). It starts from noise
- * and climbs the maximum of the map over all places; decay, blur and jitter keep the pictures free of the fine noise that networks
- * respond to as well.
+ * Gradient ascent (activation maximisation): for each map, an input picture that maximises its activation (Erhan et al. 2009; Yosinski
+ * et al. 2015). The ascent starts from noise and follows the gradient of the map's maximum over all positions. Decay, blur and jitter
+ * suppress the high-frequency noise to which networks respond as well.
  */
 import {
   abortSignal,
@@ -24,42 +24,42 @@ import { backward, Generator, noGrad, randn, scope, type Tensor, tensor, uniform
 import { checkLayer, checkMap } from '../rules.js';
 
 export interface AscentOptions {
-  /** Layer name. Its activations are those behind its ReLU; where these are all zero, which has no slope, it is climbed before the ReLU. */
+  /** Layer name. Its activations after the ReLU are maximised, or those before the ReLU while all activations are zero (no gradient). */
   layer: string;
-  /** Default all. */
+  /** Maps to maximise. Default: all maps. */
   maps?: readonly number[];
-  /** [C, H, W] of the network's input. */
+  /** Shape of the network's input, [C, H, W]. */
   input: readonly [number, number, number];
-  /** What pixels are kept within: −limit to limit. Default 1. */
+  /** Pixels are clipped to −limit … limit. Default 1. */
   limit?: number;
-  /** Default 160. */
+  /** Number of gradient steps per start. Default 160. */
   steps?: number;
   /**
-   * How far a step moves an average pixel of those that it moves, as a part of `limit`: the gradient is divided by its root mean square
-   * over the pixels where it is not zero. Default 0.06.
+   * Step size as a fraction of `limit`: the gradient is divided by its root mean square over the pixels where it is not zero.
+   * Default 0.06.
    */
   rate?: number;
-  /** The part of every pixel that is lost in a step. Default 0.02. */
+  /** Fraction by which every pixel shrinks per step. Default 0.02. */
   decay?: number;
-  /** Standard deviation in pixels of the Gaussian that the picture is blurred with at every fourth step; 0 for none. Default 0.7. */
+  /** Standard deviation in pixels of the Gaussian blur at every fourth step; 0 for no blur. Default 0.7. */
   blur?: number;
-  /** Pixels that the picture is shifted by at most, around the edges, before each step. Default 3. */
+  /** Largest random shift of the picture before each step, in pixels; pixels wrap around the edges. Default 3. */
   jitter?: number;
   /**
-   * Starts at most. Each begins from other and stronger noise than the one before and has less decay and blur; the last of several has
-   * none. Default 3.
+   * Largest number of starts per map. Each start uses other and stronger noise than the one before, and less decay and blur; the last of
+   * several has no decay and no blur. Default 3.
    */
   starts?: number;
   /**
-   * Activations to reach, by map, such as the strongest that real images give. A map that stays at or below its goal after a start is
-   * climbed from the next start; the best picture is kept. Default 0 for every map.
+   * Activation to exceed, per map, such as the strongest activation in real images. A map that has not exceeded its goal is started again;
+   * its best picture is kept. Default 0 for every map.
    */
   goals?: Readonly<Record<number, number>>;
-  /** The last start of a map that no noise has brought above its goal, [C, H, W]: such as the image that it responds to most. */
+  /** Picture [C, H, W] for one more start if no noise has reached the goal, such as the image that activates the map most strongly. */
   imageOf?: (map: number) => Promise<Float32Array>;
-  /** Of the noise and the shifts, which are the same for all maps. Default 0. */
+  /** Seed of the noise and the shifts, which are the same for all maps. Default 0. */
   seed?: number;
-  /** Maps at once. Default 16. */
+  /** Maps per batch. Default 16. */
   batchSize?: number;
   onProgress?: (done: number, total: number) => void;
   signal?: AbortSignal;
@@ -67,17 +67,17 @@ export interface AscentOptions {
 
 export interface AscendedMap {
   map: number;
-  /** The maximum of the map over all places, behind its ReLU, for its picture; 0 for a map that no start brings above zero. */
+  /** Maximum activation of the map for the picture, after the ReLU; 0 if no start has raised it above zero. */
   value: number;
-  /** What the picture was made from: noise, or the picture of `imageOf`. */
+  /** Whether the ascent started from noise or from the picture of `imageOf`. */
   start: 'noise' | 'image';
-  /** [C, H, W], in the network's units: the picture with the largest value that the climb met. */
+  /** The picture with the largest value of all steps, [C, H, W], in the units of the network's input. */
   picture: Float32Array;
 }
 
 const DEFAULTS = { limit: 1, steps: 160, rate: 0.06, decay: 0.02, blur: 0.7, jitter: 3, starts: 3, seed: 0, batchSize: 16 };
 const BLUR_EVERY = 4;
-/** Standard deviation of the noise at each start, as a part of `limit`; further starts have the last. */
+/** Standard deviation of the noise at each start, as a fraction of `limit`; further starts use the last value. */
 const NOISE = [0.1, 0.4, 1];
 
 const OPTIONS: RulesFor<AscentOptions> = {
@@ -100,10 +100,14 @@ const OPTIONS: RulesFor<AscentOptions> = {
 };
 
 /**
- * A picture for each map that makes its maximum over all places as large as it can. Maps climb side by side in batches, each in an
- * image of its own, and the result for a map does not depend on the others.
+ * For each map, a picture that maximises its largest activation. Several maps are optimised per batch, each in its own image, and the
+ * result for a map does not depend on the other maps.
  *
- * @throws ValueError for a layer or a map that is not there
+ * ```ts
+ * const [{ picture }] = await ascend(model, { layer: 'conv5', maps: [12], input: [3, 224, 224] });
+ * ```
+ *
+ * @throws ValueError for a layer or a map that does not exist
  */
 export async function ascend(model: LayeredModel, options: AscentOptions): Promise<AscendedMap[]> {
   checkModel('ascend', model);
@@ -146,18 +150,18 @@ function keepStronger(found: Map<number, AscendedMap>, result: AscendedMap): voi
 interface Course {
   /** The picture at the start, [C, H, W]. */
   noise: Float32Array;
-  /** How far each step shifts the picture, [down, right]. */
+  /** Shift of the picture at each step in pixels, [down, right]. */
   shifts: [number, number][];
 }
 
-/** The noise to start from, and how far each step shifts: the same for all maps. */
+/** Samples the initial noise and the shifts of all steps, which are the same for all maps. */
 async function plan(
   input: readonly number[],
   { seed, start, steps, jitter, limit }: { seed: number; start: number; steps: number; jitter: number; limit: number },
 ): Promise<Course> {
   const generator = new Generator(seed);
   const std = NOISE[Math.min(start, NOISE.length - 1)] * limit;
-  // The numbers of earlier starts are passed over.
+  // Skips the random numbers of earlier starts.
   for (let earlier = 0; earlier < start; earlier++) noGrad(() => randn(input, { generator })).dispose();
   const [noise, draws] = noGrad(() => [randn(input, { generator, std }), uniform([2 * Math.max(1, steps)], { generator })]);
   const numbers = await draws.data();
@@ -173,21 +177,21 @@ async function plan(
 
 type StepSettings = Required<Pick<AscentOptions, 'rate' | 'decay' | 'blur'>> & Pick<AscentOptions, 'signal'>;
 
-/** What the forward pass says of each map in its own picture. */
+/** Largest activation of each map in its own picture. */
 interface Heights {
-  /** Maximum over all places, behind the ReLU. */
+  /** Maximum over all positions, after the ReLU. */
   values: ArrayLike<number>;
-  /** Where the maximum is: behind the ReLU, and before it. */
+  /** Index of the maximum after the ReLU (`places`) and before it (`placesBefore`). */
   places: ArrayLike<number>;
   placesBefore: ArrayLike<number>;
 }
 
-/** Some maps on their way up. */
+/** The ascent of a batch of maps. */
 class Climb {
   /** [maps, C, H, W] */
   private readonly pixels: Float32Array;
   private readonly size: number;
-  /** The pictures with the largest values so far, and these values. */
+  /** The pictures with the largest activations so far; the activations are in `heights`. */
   private readonly best: Float32Array;
   private readonly heights: Float64Array;
   private start: AscendedMap['start'] = 'noise';
@@ -209,7 +213,7 @@ class Climb {
     for (const n of this.maps.keys()) this.pixels.set(noise, n * this.size);
   }
 
-  /** The images themselves are the first pictures to be kept. */
+  /** Starts from images, which are also the first candidates for the best pictures. */
   async beginWith(imageOf: (map: number) => Promise<Float32Array>): Promise<void> {
     this.start = 'image';
     for (const [n, map] of this.maps.entries()) this.pixels.set(await imageOf(map), n * this.size);
@@ -237,7 +241,7 @@ class Climb {
         squares += gradient[i] ** 2;
         if (gradient[i] !== 0) moved++;
       }
-      // A map that nothing moves stays where it is.
+      // Where the gradient is zero, the picture only decays.
       const step = squares > 0 ? (rate * limit * Math.sqrt(moved)) / Math.sqrt(squares) : 0;
       for (let i = start; i < start + size; i++) {
         const value = (1 - decay) * pixels[i] + step * gradient[i];
@@ -248,7 +252,7 @@ class Climb {
 
   async results(): Promise<AscendedMap[]> {
     const { size, best } = this;
-    // Measured once more, all alike: a pass without a graph may round differently.
+    // All values are computed again in the same way, because a forward pass without recording may round differently.
     const { values } = await this.measure(best);
     return this.maps.map((map, n) => ({
       map,
@@ -258,7 +262,7 @@ class Climb {
     }));
   }
 
-  /** Keeps the pictures that are better than all before; a map that is nowhere above zero keeps its latest. */
+  /** Keeps pictures with a larger activation than all before. A map that has never been above zero keeps its latest picture. */
   private keepBest(pixels: Float32Array, values: ArrayLike<number>): void {
     for (const n of this.maps.keys()) {
       if (this.heights[n] > 0 && !(values[n] > this.heights[n])) continue;
@@ -277,7 +281,7 @@ class Climb {
     return { values };
   }
 
-  /** The gradient by each image of the maximum of its own map; keeps the pictures whose maximum is a new best. */
+  /** Gradient of each map's maximum with respect to its own image. Also keeps pictures with a new best activation. */
   private async slope(pixels: Float32Array): Promise<Float32Array> {
     const feature = this.model.featureLayer(this.layer);
     const x = this.tensor(pixels);
@@ -299,13 +303,13 @@ class Climb {
     return slope;
   }
 
-  /** Of numbers [images, maps], that of each image's own map. */
+  /** From values [images, maps], the value of each image's own map. */
   private async own(tensor: Tensor): Promise<number[]> {
     const all = await tensor.data();
     return this.maps.map((map, n) => all[n * tensor.shape[1] + map]);
   }
 
-  /** A one at a place of each chosen image's own map, zeros elsewhere. */
+  /** A tensor of zeros with a one at the given position of each chosen image's own map. */
   private pick({ shape, size, backend, dtype }: Tensor, places: ArrayLike<number>, isChosen: (n: number) => boolean): Tensor {
     const plane = size / (shape[0] * shape[1]);
     const ones = new Float32Array(size);
@@ -318,10 +322,10 @@ class Climb {
   }
 }
 
-/** [N, maps, places] */
+/** Reshapes to [N, maps, positions]. */
 const flat = (output: Tensor): Tensor => output.reshape([output.shape[0], output.shape[1], -1]);
 
-/** Planes [.., H, W] shifted down and to the right; what leaves at one edge comes in at the other. */
+/** Planes [.., H, W] shifted down and to the right, wrapping around the edges. */
 function rolled(pixels: Float32Array, [, height, width]: readonly [number, number, number], down: number, right: number): Float32Array {
   if (down === 0 && right === 0) return pixels;
   const out = new Float32Array(pixels.length);
@@ -337,16 +341,16 @@ function rolled(pixels: Float32Array, [, height, width]: readonly [number, numbe
   return out;
 }
 
-/** Blurs planes [.., H, W] in place by a Gaussian, rows and then columns; beyond the edge lies the edge. */
+/** Blurs planes [.., H, W] in place by a Gaussian, first rows, then columns. Edge pixels are repeated beyond the edges. */
 function blurPlanes(pixels: Float32Array, [, height, width]: readonly [number, number, number], sigma: number): void {
-  const reach = Math.ceil(3 * sigma);
-  const bell = Float64Array.from({ length: 2 * reach + 1 }, (_, i) => Math.exp(-((i - reach) ** 2) / (2 * sigma * sigma)));
+  const radius = Math.ceil(3 * sigma);
+  const bell = Float64Array.from({ length: 2 * radius + 1 }, (_, i) => Math.exp(-((i - radius) ** 2) / (2 * sigma * sigma)));
   const sum = bell.reduce((a, b) => a + b);
   const line = new Float64Array(Math.max(height, width));
   const blurLine = (start: number, step: number, length: number) => {
     for (let i = 0; i < length; i++) {
       let value = 0;
-      for (let j = -reach; j <= reach; j++) value += bell[j + reach] * pixels[start + Math.min(Math.max(i + j, 0), length - 1) * step];
+      for (let j = -radius; j <= radius; j++) value += bell[j + radius] * pixels[start + Math.min(Math.max(i + j, 0), length - 1) * step];
       line[i] = value / sum;
     }
     for (let i = 0; i < length; i++) pixels[start + i * step] = line[i];

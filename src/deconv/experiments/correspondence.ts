@@ -1,10 +1,10 @@
 /**
- * Whether a network relates the same part of different objects: when that part is masked in each of several images, do their
- * features change alike? (Zeiler & Fergus 2013, section 4.3 and Table 1)
+ * Correspondence: whether masking the same part of an object (such as the left eye) changes the features of different images in the same
+ * way (Zeiler & Fergus 2013, section 4.3 and Table 1).
  *
- * ε = x − x̃ is the difference between a layer's features of an image and of the image with the part masked. Δ adds up, over all
- * pairs of images, in how many dimensions sign(ε) of the one and of the other differ; here it is divided by the number of pairs
- * and of dimensions. A sign is −1, 0 or 1: where neither image's feature changes, the two agree. Small is alike.
+ * ε = x − x̃ is the difference between a layer's features of an image and of the image with the part masked. Δ is the fraction of the
+ * dimensions in which sign(ε) of two images differs, as a mean over all pairs of images (the paper sums instead). A sign is −1, 0 or 1;
+ * two features that do not change agree. A small Δ means that the features change in the same way.
  */
 
 import { convolutions, hiddenLayers } from '../../analysis/hidden_layers.js';
@@ -35,44 +35,45 @@ import type { Patch } from '../activations/receptive_fields.js';
 import { copyBlock } from '../occlusion/windows.js';
 import { checkLayer, patch } from '../rules.js';
 
-/** Images that are compared with each other, and where their parts are. */
+/** Images to compare with each other, and the boxes of their parts. */
 export interface MarkedImages {
-  /** [N, C, H, W], as the network takes them. */
+  /** Input of the network, [N, C, H, W]. */
   images: Tensor;
-  /** A box by part, an image each: [y0, x0, y1, x1] in pixels of the input, end exclusive. */
+  /** For each image, the box of each part: [y0, x0, y1, x1] in pixels of the input, end exclusive. */
   parts: readonly Readonly<Record<string, Patch>>[];
-  /** The box of the whole object, an image each: random masks have their middle in it. Default: the box around all parts. */
+  /** For each image, the box of the object; random masks are centred inside it. Default: the box around all parts. */
   objects?: readonly Patch[];
 }
 
 export interface CorrespondenceOptions {
-  /** Layer names, as `ProjectOptions.layer`. Default: the last convolution and the last layer before the classes, the paper's 5 and 7. */
+  /** Layer names, as `ProjectOptions.layer`. Default: the last convolution and the last hidden layer, the paper's layers 5 and 7. */
   layers?: readonly string[];
-  /** [1, C, H, W], what the input is where it is masked. Default 0: the mean image, for inputs that had it subtracted. */
+  /** Network input under the masks, [1, C, H, W]. Default 0, which is the mean image for inputs that had it subtracted. */
   grey?: Tensor;
-  /** Random masks drawn for each group of images. Default 10. */
+  /** Number of times that random masks are sampled for each group of images. Default 10. */
   draws?: number;
-  /** Of the random masks. Default 0. */
+  /** Seed of the random masks. Default 0. */
   seed?: number;
   onProgress?: (done: number, total: number) => void;
   signal?: AbortSignal;
 }
 
-/** Name of the row of random masks. */
+/** Name of the entry for random masks. */
 export const RANDOM_PART = 'random';
 
 export interface PartCorrespondence {
   part: string;
-  /** By layer: mean and standard deviation over all pairs of images, of all groups and, for random masks, of all draws. */
+  /** Δ by layer: mean and standard deviation over all pairs of images of all groups and, for random masks, over all samples. */
   delta: Record<string, Spread>;
 }
 
 export interface Correspondence {
   layers: string[];
-  /** The parts, and at the end masks at random places of the objects, of the sizes that the parts have. */
+  /** One entry per part, and a last one for masks of the sizes of the parts at random positions in the objects. */
   parts: PartCorrespondence[];
-  /** Groups of images, and how many images they have. */
+  /** Number of images in each group. */
   groups: number[];
+  /** Number of times that random masks were sampled. */
   draws: number;
 }
 
@@ -90,18 +91,18 @@ const groupRule = objectWith('a group { images: Tensor [N, C, H, W], parts: N ob
   parts: arrayOf(rule('an object of boxes by part', isPlainObject)),
 });
 
-/** The last convolution and the last layer before the classes. */
+/** Names of the last convolution and the last hidden layer with weights. */
 export function upperLayers(model: LayeredModel): string[] {
   const layers = [convolutions(model).at(-1), hiddenLayers(model).at(-1)].filter((name) => name !== undefined);
-  if (layers.length === 0) throw new ValueError('correspondence: the network has no hidden layer of weights; name the layers to look at');
+  if (layers.length === 0) throw new ValueError('correspondence: the network has no hidden layer of weights; name the layers to compare');
   return [...new Set(layers)];
 }
 
 /**
- * Δ for every part that is marked in all images of a group, and for random masks.
+ * Δ for every part that is marked in all images, and for random masks.
  *
- * @param groups each of at least two images; images are compared within their group
- * @throws ValueError for groups that are too small or share no part, boxes outside the image, layers that are not there
+ * @param groups groups of at least two images each; images are compared within their group
+ * @throws ValueError for groups that are too small or share no part, for boxes outside the image, and for layers that do not exist
  */
 export async function correspondence(
   model: LayeredModel,
@@ -152,7 +153,7 @@ export async function correspondence(
   return { layers: [...layers], parts, groups: groups.map(({ images }) => images.shape[0]), draws };
 }
 
-/** The parts that every image of every group has, in the order of the first. */
+/** Names of the parts that every image of every group has, in the order of the first image. */
 function sharedParts(groups: readonly MarkedImages[]): string[] {
   if (groups.length === 0) throw new ValueError('correspondence: there are no images to compare');
   for (const { images, parts } of groups) {
@@ -175,11 +176,11 @@ function sharedParts(groups: readonly MarkedImages[]): string[] {
   const shared = Object.keys(groups[0].parts[0]).filter(everywhere);
   if (shared.length === 0) throw new ValueError('correspondence: there is no part that is marked in every image');
   if (shared.includes(RANDOM_PART))
-    throw new ValueError(`correspondence: a part is called '${RANDOM_PART}', which stands for random masks`);
+    throw new ValueError(`correspondence: a part is named '${RANDOM_PART}', which is reserved for random masks; rename the part`);
   return shared;
 }
 
-/** For each image a box of the size of one of its parts, with its middle anywhere in the object. */
+/** For each image, a box of the size of one of its parts, centred at a random position in the object. */
 function randomBoxes({ images, parts, objects }: MarkedImages, names: readonly string[], draws: Draws): Patch[] {
   const [height, width] = images.shape.slice(2);
   return parts.map((boxes, image) => {
@@ -199,7 +200,7 @@ const around = (boxes: readonly Patch[]): Patch => [
   Math.max(...boxes.map(([, , , x1]) => x1)),
 ];
 
-/** The images with a box of each greyed. */
+/** Copy of the images with one box per image replaced by grey. */
 function withMasks(images: Tensor, boxes: readonly Patch[], grey: Tensor | undefined): Tensor {
   const [count, ...shape] = images.shape;
   if (grey && grey.shape.join() !== [1, ...shape].join())
@@ -224,7 +225,7 @@ const featuresOf = (model: LayeredModel, features: readonly string[], images: Te
   );
 
 /**
- * In what share of the dimensions two images' changes differ in sign, for every pair of images.
+ * Fraction of the dimensions in which the signs of two images' changes differ, for every pair of images.
  *
  * @param changes [images, dimensions]
  */

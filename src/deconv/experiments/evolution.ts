@@ -1,4 +1,4 @@
-/** How what maps look for forms during training (paper, Fig. 4): their strongest images epoch after epoch, and when they settle. */
+/** Evolution of features during training (paper, Fig. 4): the strongest image of each map after every epoch, and when layers settle. */
 
 import { median } from '../../analysis/standing_out.js';
 import { arrayOf, checkArgument, checkFields, func, integer, objectWith, type RulesFor, recordOf, text } from '../../backend/validate.js';
@@ -14,7 +14,7 @@ import type { MapMaximaOptions } from '../options.js';
 import { type ProjectedMap, projectTop } from '../projection/project_top.js';
 import { checkLayer, checkMap, mapMaximaRules, strongActivation } from '../rules.js';
 
-/** The network as it was after an epoch. It is opened when it is needed, and disposed of afterwards. */
+/** The network after an epoch. It is opened when needed and disposed of afterwards. */
 export interface EpochModel {
   epoch: number;
   open(): Promise<LayeredModel & { dispose(): void }>;
@@ -22,7 +22,7 @@ export interface EpochModel {
 
 export interface EvolvedMap {
   map: number;
-  /** An epoch each, rising. */
+  /** The strongest activation after each epoch, in rising order of epochs. */
   strongest: (StrongActivation & { epoch: number })[];
 }
 
@@ -30,19 +30,19 @@ export interface LayerEvolution {
   layer: string;
   maps: EvolvedMap[];
   /**
-   * By epoch, how much the maps answer as they will at the end: the correlation, over the images, of a map's strongest activation
-   * in each with that after the last epoch; the median of the maps that respond. 1 at the end.
+   * Per epoch, the similarity of the maps' responses to those after the last epoch: the correlation, over the images, of a map's strongest
+   * activation in each image after both epochs; the median over the maps that respond. 1 after the last epoch.
    */
   likeness: number[];
-  /** By epoch, the share of the maps whose strongest image is already the one that it will be at the end. */
+  /** Per epoch, the fraction of the maps whose strongest image is the same as after the last epoch. */
   sameImage: number[];
-  /** The first epoch from which on the likeness stays above 0.9. */
+  /** The first epoch from which on the likeness stays at 0.9 or above. */
   settled: number;
 }
 
 export interface Evolution {
   epochs: number[];
-  /** Images looked at. */
+  /** Number of images used. */
   images: number;
   layers: LayerEvolution[];
 }
@@ -51,14 +51,14 @@ export interface EvolutionOptions extends MapMaximaOptions {
   onProgress?: (epoch: number, done: number, total: number) => void;
 }
 
-/** A layer counts as settled from this likeness on. */
+/** Likeness from which on a layer counts as settled. */
 export const SETTLED = 0.9;
 
 const OPTIONS: RulesFor<EvolutionOptions> = { ...mapMaximaRules, onProgress: func };
 
 const epochModels = arrayOf(objectWith('an epoch { epoch, open }', { epoch: integer(), open: func }));
 
-const evolutionRule = objectWith('what evolution() gave', {
+const evolutionRule = objectWith('a result of evolution()', {
   layers: arrayOf(
     objectWith('a layer of it', {
       layer: text,
@@ -68,10 +68,10 @@ const evolutionRule = objectWith('what evolution() gave', {
 });
 
 /**
- * Runs the images through the network of every epoch, the last one first, as the others are compared with it. The answers to all
- * images are held for one epoch: four bytes a map and image.
+ * Compares the responses of the network after every epoch with those after the last epoch. The last epoch runs first, and its strongest
+ * activations are kept in memory: four bytes per map and image.
  *
- * @param checkpoints rising by epoch, at least two
+ * @param checkpoints at least two, in rising order of epochs
  */
 export async function evolution(checkpoints: readonly EpochModel[], split: Split, options: EvolutionOptions): Promise<Evolution> {
   checkArgument('evolution', 'checkpoints', checkpoints, epochModels);
@@ -120,7 +120,7 @@ export async function evolution(checkpoints: readonly EpochModel[], split: Split
   };
 }
 
-/** One layer in the pass of one epoch: each map's best image, and the sums for its correlation with the last epoch. */
+/** One layer after one epoch: the strongest activation of each map, and the sums for its correlation with the last epoch. */
 class LayerPass {
   readonly strongest: (StrongActivation | undefined)[];
   private readonly sums: { a: number; b: number; aa: number; bb: number; ab: number }[];
@@ -134,7 +134,12 @@ class LayerPass {
     this.sums = this.strongest.map(() => ({ a: 0, b: 0, aa: 0, bb: 0, ab: 0 }));
   }
 
-  /** @param final the last epoch's answers, image after image; `first` puts them there. `seen` images came before. */
+  /**
+   * Adds a batch.
+   *
+   * @param final the strongest activations after the last epoch, one array per image; filled if `first`
+   * @param seen number of images in earlier batches
+   */
   add(
     indices: readonly number[],
     values: ArrayLike<number>,
@@ -167,7 +172,7 @@ class LayerPass {
     this.images += indices.length;
   }
 
-  /** The median correlation of the maps that respond at the end; one that is silent now correlates by 0. */
+  /** Median correlation over the maps that respond after the last epoch. A map that does not respond in this epoch has correlation 0. */
   likeness(): number {
     const correlations = this.sums.flatMap(({ a, b, aa, bb, ab }) => {
       const n = this.images;
@@ -202,14 +207,15 @@ function layerEvolution(layer: string, epochs: readonly number[], passes: readon
 export interface EvolutionPictures {
   layer: string;
   map: number;
-  /** By epoch. */
+  /** Projections of the strongest activation, one per epoch. */
   strongest: ProjectedMap['strongest'];
 }
 
 /**
- * Projects the strongest activations of some maps to pixels, each through the network of its own epoch.
+ * Projections of the strongest activations of some maps, each through the network of its epoch.
  *
- * @param chosen maps by layer
+ * @param found result of `evolution` for the same checkpoints
+ * @param chosen maps to project, by layer
  */
 export async function projectEvolution(
   checkpoints: readonly EpochModel[],
@@ -226,7 +232,9 @@ export async function projectEvolution(
   for (const { layer, maps } of found.layers) {
     for (const map of chosen[layer] ?? []) checkMap('projectEvolution', map, layer, maps.length);
     if (maps.some(({ strongest }) => strongest.length !== checkpoints.length))
-      throw new ValueError(`projectEvolution: found is not of these ${checkpoints.length} checkpoints`);
+      throw new ValueError(
+        `projectEvolution: found has another number of epochs than the ${checkpoints.length} checkpoints; pass the checkpoints of evolution()`,
+      );
   }
   const rows = found.layers.flatMap(({ layer, maps }) =>
     (chosen[layer] ?? []).map((map): EvolutionPictures & { evolved: EvolvedMap } => ({ layer, map, evolved: maps[map], strongest: [] })),

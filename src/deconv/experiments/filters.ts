@@ -1,9 +1,9 @@
-/** What can be said of a convolution's filters by looking at their weights alone (paper, Fig. 6): their size and the fineness of what they see. */
+/** Measures of a convolution's filters, computed from the weights alone (paper, Fig. 6): size, spatial frequencies and aliasing. */
 import { arrayOf, checkArgument, finite, integer } from '../../backend/validate.js';
 import { aTensor } from '../../nn/rules.js';
 import { ShapeError, type Tensor } from '../../tensor/index.js';
 
-/** Where a filter's energy lies, by the fineness of the stripes that it answers to; shares that sum to 1. */
+/** Shares of a filter's energy by spatial frequency, which sum to 1. `BAND_LIMITS` separates the bands. */
 export interface Bands {
   low: number;
   mid: number;
@@ -12,30 +12,30 @@ export interface Bands {
 
 export interface FilterMeasures {
   map: number;
-  /** Root of the mean square of its weights. */
+  /** Root mean square of the filter's weights. */
   rms: number;
-  /** Mean frequency, weighted by energy, in cycles a pixel: 0 for a patch of one colour, 0.5 for the finest stripes along an axis. */
+  /** Mean frequency weighted by energy, in cycles per pixel: 0 for a uniform filter, 0.5 for the finest stripes along an axis. */
   frequency: number;
   bands: Bands;
   /**
-   * Share of the energy of its answers to natural images that is finer than its stride can follow, and so turns up as coarser
-   * patterns that are not there. Natural images have a power of about 1 / f² (Field 1987); the stride s follows frequencies up to
-   * 1 / (2 s) cycles a pixel along each axis (Nyquist).
+   * Aliasing: share of the energy of the filter's responses to natural images above the Nyquist frequency of the stride, which therefore
+   * appears as coarser patterns. Natural images have a power of about 1 / f² (Field 1987); a stride of s represents frequencies up to
+   * 1 / (2 s) cycles per pixel along each axis.
    */
   aliasing: number;
 }
 
-/** Up to 8 pixels a cycle or more is low, below 4 high: cycles a pixel. */
+/** Lower limits of the bands in cycles per pixel: `low` is up to 1/8, `mid` from 1/8 on, `high` from 1/4 on. */
 export const BAND_LIMITS = { mid: 1 / 8, high: 1 / 4 } as const;
 
-/** Frequencies looked at along an axis: filters of any size are compared on one grid. */
+/** Number of frequencies along an axis. Filters of all sizes are compared on the same grid. */
 const GRID = 32;
 
 /**
- * Measures every filter of a layer.
+ * Root mean square, frequencies and aliasing of every filter of a convolution.
  *
  * @param weight [maps, channels, height, width]
- * @param stride vertical and horizontal, of the layer
+ * @param stride of the layer, [vertical, horizontal]
  */
 export async function filterMeasures(weight: Tensor, stride: readonly [number, number]): Promise<FilterMeasures[]> {
   checkArgument('filterMeasures', 'weight', weight, aTensor);
@@ -55,7 +55,7 @@ export async function filterMeasures(weight: Tensor, stride: readonly [number, n
   });
 }
 
-/** Signed frequency of a place of the grid, in cycles a pixel: −1/2 to 1/2. */
+/** Signed frequency of an index of the grid, in cycles per pixel: −1/2 to 1/2. */
 const frequencyOf = (place: number): number => (place < GRID / 2 ? place : place - GRID) / GRID;
 
 function spectrumMeasures(power: Float64Array, stride: readonly [number, number]): Omit<FilterMeasures, 'map' | 'rms'> {
@@ -80,7 +80,7 @@ function spectrumMeasures(power: Float64Array, stride: readonly [number, number]
   };
 }
 
-/** The band that a frequency lies in. */
+/** The band of a frequency in cycles per pixel. */
 export function bandOf(frequency: number): keyof Bands {
   checkArgument('bandOf', 'frequency', frequency, finite(0));
   return frequency < BAND_LIMITS.mid ? 'low' : frequency < BAND_LIMITS.high ? 'mid' : 'high';
@@ -95,7 +95,7 @@ function waves(pixels: number): { cos: Float64Array; sin: Float64Array } {
   };
 }
 
-/** Adds the power of one channel's discrete Fourier transform, padded with zeros to the grid. */
+/** Adds the power spectrum of one channel (discrete Fourier transform, zero-padded to the grid) to `power`. */
 function addPower(
   power: Float64Array,
   values: ArrayLike<number>,
@@ -105,7 +105,7 @@ function addPower(
   columns: ReturnType<typeof waves>,
 ): void {
   for (let u = 0; u < GRID; u++) {
-    // Down the columns first: [width] complex numbers.
+    // Transform along the columns first: [width] complex values.
     const real = new Float64Array(width);
     const imaginary = new Float64Array(width);
     for (let y = 0; y < height; y++) {

@@ -1,6 +1,6 @@
 /**
- * How much a network minds when an image is moved, enlarged or turned: how far its features go from those of the image as it
- * was, layer by layer, and what becomes of the true class's probability (Zeiler & Fergus 2013, section 4.1 and Fig. 5).
+ * Invariance to translation, scaling and rotation of the image: the distance of a layer's features from those of the original image, and
+ * the probability of the true class (Zeiler & Fergus 2013, section 4.1 and Fig. 5).
  */
 
 import { hiddenLayers } from '../../analysis/hidden_layers.js';
@@ -34,25 +34,25 @@ export const TRANSFORMATIONS = ['translation', 'scale', 'rotation'] as const;
 export type Transformation = (typeof TRANSFORMATIONS)[number];
 
 export interface InvarianceOptions {
-  /** Layer names, as `ProjectOptions.layer`. Default: the first convolution and the last layer before the classes, the paper's 1 and 7. */
+  /** Layer names, as `ProjectOptions.layer`. Default: the first convolution and the last hidden layer, the paper's layers 1 and 7. */
   layers?: readonly string[];
-  /** What to do to the images; see `invarianceAmounts` for the paper's. */
+  /** Amounts of each transformation; `invarianceAmounts` returns those of the paper. */
   amounts: Readonly<Record<Transformation, readonly number[]>>;
-  /** Makes the network's input [N, C, H, W] of images, as in training. */
+  /** Converts images to the network's input [N, C, H, W], as in evaluation. */
   preprocess: (examples: Example[]) => Tensor;
   onProgress?: (done: number, total: number) => void;
   signal?: AbortSignal;
 }
 
-/** What one transformation does, a number an image. */
+/** Effect of one transformation, with one value per image in each list. */
 export interface TransformedFeatures {
-  /** Pixels downwards, a factor, or degrees clockwise. */
+  /** Translation in pixels downwards, scale factor, or rotation in degrees clockwise. */
   amount: number;
-  /** Euclidean distance of a layer's features to those of the image as it was. */
+  /** Euclidean distance of a layer's features from those of the original image, by layer. */
   distance: Record<string, number[]>;
-  /** The distance over the length of the features of the image as it was. */
+  /** The distance divided by the Euclidean norm of the features of the original image, by layer. */
   relative: Record<string, number[]>;
-  /** Of the true class. */
+  /** Probability of the true class. */
   probability: number[];
 }
 
@@ -60,12 +60,15 @@ export interface Invariance extends Record<Transformation, TransformedFeatures[]
   layers: string[];
 }
 
-/** The paper's: shifts of −60 to 60 pixels in 224 (in proportion, by whole pixels), scales of 1 to 1.8, turns of 0 to 360 degrees. */
+/**
+ * The amounts of the paper: translations of −60 to 60 pixels for an input of 224 (scaled to `inputSize`, whole pixels), scale factors of
+ * 1 to 1.8, rotations of 0 to 360 degrees.
+ */
 export function invarianceAmounts(inputSize: number): Record<Transformation, number[]> {
   checkArgument('invarianceAmounts', 'inputSize', inputSize, integer(1));
-  const reach = Math.max(1, Math.round((60 / 224) * inputSize));
-  const step = Math.max(1, Math.round(reach / 12));
-  const shifts = Math.floor(reach / step);
+  const largest = Math.max(1, Math.round((60 / 224) * inputSize));
+  const step = Math.max(1, Math.round(largest / 12));
+  const shifts = Math.floor(largest / step);
   return {
     translation: Array.from({ length: 2 * shifts + 1 }, (_, i) => (i - shifts) * step),
     scale: Array.from({ length: 17 }, (_, i) => 1 + i / 20),
@@ -73,10 +76,10 @@ export function invarianceAmounts(inputSize: number): Record<Transformation, num
   };
 }
 
-/** The first convolution and the last layer before the classes. */
+/** Names of the first and the last hidden layer with weights. */
 export function outerLayers(model: LayeredModel): string[] {
   const hidden = hiddenLayers(model);
-  if (hidden.length === 0) throw new ValueError('invariance: the network has no hidden layer of weights; name the layers to look at');
+  if (hidden.length === 0) throw new ValueError('invariance: the network has no hidden layer of weights; name the layers to compare');
   return [...new Set([hidden[0], hidden[hidden.length - 1]])];
 }
 
@@ -103,10 +106,11 @@ const WARPS: Record<Transformation, (amount: number) => Warp> = {
 };
 
 /**
- * Transforms images, all by each amount of each transformation, and compares what the network makes of them.
+ * Applies each amount of each transformation to all images, and compares the network's features and probabilities with those of the
+ * original images.
  *
- * @param examples images as `preprocess` takes them, with their true classes
- * @throws ValueError for a layer that is not there, naming those that are
+ * @param examples images as `preprocess` accepts them, with their true classes
+ * @throws ValueError for a layer that does not exist; the message lists the layers
  */
 export async function invariance(model: LayeredModel, examples: readonly Example[], options: InvarianceOptions): Promise<Invariance> {
   checkModel('invariance', model);
@@ -152,13 +156,13 @@ export async function invariance(model: LayeredModel, examples: readonly Example
 }
 
 interface Answers {
-  /** [N, …] a layer. */
+  /** One tensor [N, …] per layer. */
   features: Tensor[];
   /** [N, classes] */
   probabilities: Tensor;
 }
 
-/** What a batch gives; frees the batch. */
+/** Features and probabilities of a batch. Disposes of the batch. */
 function run(model: LayeredModel, features: readonly string[], images: Tensor): Answers {
   checkArgument('invariance', 'the result of preprocess', images, aTensor);
   const last = answerLayer(model);
@@ -178,24 +182,24 @@ function free({ features, probabilities }: Answers): void {
   for (const tensor of [...features, probabilities]) tensor.dispose();
 }
 
-/** Euclidean length of each image's features: [N]. */
+/** Euclidean norm of each image's features: [N]. */
 const norms = (features: Tensor): Tensor => features.reshape([features.shape[0], -1]).square().sum({ axes: 1 }).sqrt();
 
-/** A tensor's numbers; frees it. */
+/** The values of a tensor, which is disposed of. */
 async function numbers(tensor: Tensor): Promise<number[]> {
   const values = Array.from(await tensor.data());
   tensor.dispose();
   return values;
 }
 
-/** Features that are all zero are at a distance of 0 from themselves. */
+/** distance / length, and 0 for a distance of 0, even if the length is 0. */
 const ratio = (distance: number, length: number): number => (distance === 0 ? 0 : distance / length);
 
 /**
- * A few images of a split that the network classifies correctly, sampled at random by `seed`, in the order of the split. If too few of
- * the images looked at are correct, others of the sample fill the number.
+ * A few images of a split that the network classifies correctly, sampled at random by `seed`, in the order of the split. If too few
+ * images of the sample are classified correctly, misclassified ones make up the number.
  *
- * @param options.tries number of images looked at for each one wanted. Default 16
+ * @param options.tries size of the sample as a multiple of `count`. Default 16
  */
 export async function pickExamples(
   model: LayeredModel,

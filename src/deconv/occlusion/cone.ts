@@ -1,11 +1,10 @@
 /**
- * Many changes of one image, each of them small: only what a change reaches is computed again.
+ * Runs a network on many small changes of one image and recomputes only the activations that a change affects.
  *
- * A change of a window of the image reaches a window of every layer's maps, its receptive cone turned over, which grows from layer
- * to layer. For each change, a layer is computed on the piece of its input that this window needs: the unchanged maps with the
- * changed window of the layer before pasted in. Changes whose windows have one size go through a layer as one batch. Where a
- * layer sees everything at once, such as the first linear one, the changed windows are pasted into whole maps, and the rest of
- * the network runs on those.
+ * A change of a window of the image affects a window of the maps of every layer, which grows from layer to layer. For each change, a
+ * layer is computed on the part of its input that this window needs: the unchanged maps with the changed window of the layer before
+ * pasted in. Changes with windows of equal size go through a layer as one batch. At the first layer whose outputs depend on the whole
+ * input, such as the first linear layer, the changed windows are pasted into whole maps, and the rest of the network runs on those.
  */
 import { yieldToEvents } from '../../data/turn.js';
 import { evaluating } from '../../nn/evaluating.js';
@@ -15,68 +14,68 @@ import { empty } from '../../tensor/tensor.js';
 import type { Patch } from '../activations/receptive_fields.js';
 import { copyBlock, IDENTITY, isPointwise, padded, reachedOutputs, seenInputs, type WindowLayer, windowLayer } from './windows.js';
 
-/** A layer that runs on windows, with those behind it that work on each activation by itself. */
+/** A layer that runs on windows, together with the pointwise layers that follow it. */
 interface Stage {
-  /** The last layer in it, whose output is the stage's. */
+  /** Name of the last layer of the stage, whose output is that of the stage. */
   name: string;
   window: WindowLayer;
   pointwise: Module[];
-  /** [1, C, H, W] → [height, width] of its output. */
+  /** [height, width] of the stage's output for an input [1, C, H, W]. */
   outputs(input: Shape): readonly [number, number];
 }
 
-/** The unchanged image at one stage. */
+/** Activations of the unchanged image at one stage. */
 interface Clean {
-  /** [1, C, H, W] with the padding that the stage sees. */
+  /** Input of the stage with its padding, [1, C, H, W]. */
   input: Tensor;
   /** [height, width] of the stage's output. */
   outputs: readonly [number, number];
 }
 
-/** A changed window of a map: its place there, and its numbers within a batch. */
+/** A changed window of a map: its position in the map, and its values within a batch. */
 interface Changed {
   box: Patch;
   of: Tensor;
   image: number;
-  /** Where in `of` the window begins. */
+  /** Top left corner [y, x] of the window within `of`. */
   at: readonly [number, number];
 }
 
-/** What a few changes did: what layers give for each of them. */
+/** Outputs of the watched layers for a batch of changes. */
 export interface SweptBatch {
-  /** The changes, by their places in the list. */
+  /** Indices of the changes in the list of boxes. */
   changes: readonly number[];
-  /** Outputs of the watched layers, [N, …]; a layer that ran on windows has windows here. The sweep frees them afterwards. */
+  /** Outputs of the watched layers, [N, …], by name. For a layer that ran on windows, they are windows. The sweep disposes of them. */
   outputs: Readonly<Record<string, Tensor>>;
-  /** Where those windows lie, a change each; null where outputs are whole. */
+  /** Positions of these windows, one per change; null if the outputs are whole maps. */
   windows: readonly Patch[] | null;
 }
 
 export interface ConeOptions {
-  /** Layers whose outputs are wanted. */
+  /** Names of the layers whose outputs are passed on. */
   watch: readonly string[];
-  /** Changes that go through a layer at once, at most. */
+  /** Largest number of changes that go through a layer at once. */
   batchSize: number;
-  /** False runs every changed image whole. Default true, where the model is a `Sequential`. */
+  /** Whether to recompute only affected activations; false runs every changed image whole. Default true for a `Sequential`. */
   incremental?: boolean;
 }
 
-/** At most so many bytes of windows are held between two layers. */
+/** Limit on the bytes of windows that are held between two layers. */
 const HELD_BYTES = 2 ** 28;
 
-/** A network and an image, ready for changes of the image. Dispose of it; the model and the image stay. */
+/** A network and the activations of one image, to run on changes of that image. `dispose()` leaves the model and the image alone. */
 export class ReceptiveCone {
-  /** Layers that run on windows, by the names of their outputs. */
+  /** Names of the layers whose outputs are computed as windows. */
   readonly windowed: readonly string[];
   private readonly stages: readonly Stage[];
   private readonly rest: LayeredModel;
   private readonly clean: readonly Clean[];
-  /** The unchanged maps that the rest runs on. */
+  /** Unchanged input of `rest`. */
   private readonly last: Tensor;
 
   /**
    * @param image [1, C, H, W]
-   * @throws ValueError for a watched layer that is not there
+   * @throws ValueError for a watched layer that does not exist
    */
   constructor(
     private readonly model: LayeredModel,
@@ -95,12 +94,12 @@ export class ReceptiveCone {
   }
 
   /**
-   * Pastes windows of another image over the image, one at a time, and hands over what the watched layers give, batch by batch.
+   * Pastes windows of another image over the image, one at a time, and passes on the outputs of the watched layers in batches.
    *
-   * @param over [1, C, H, W], what the image is changed to
-   * @param boxes the windows
-   * @param take called with each batch; a layer that runs on windows and one that does not come in batches of their own
-   * @param onProgress called with the layers passed by all changes, and how many there are to pass
+   * @param over image [1, C, H, W] that the windows are taken from
+   * @param boxes the windows, one per change
+   * @param take called with each batch of outputs; layers that run on windows and layers that do not come in separate batches
+   * @param onProgress called with the number of (change, stage) pairs that are done, and their total
    */
   async sweep(
     over: Tensor,
@@ -154,7 +153,7 @@ export class ReceptiveCone {
     this.last.dispose();
   }
 
-  /** One stage for all changes, those with windows of one size together. */
+  /** Runs one stage for all changes. Changes with windows of equal size form a batch. */
   private async passStage(
     i: number,
     changed: readonly Changed[],
@@ -188,7 +187,7 @@ export class ReceptiveCone {
     }
   }
 
-  /** The layers that see everything at once, on whole maps. */
+  /** Runs the layers after the last stage on whole maps. */
   private async runRest(
     changed: readonly Changed[],
     ids: readonly number[],
@@ -219,7 +218,7 @@ export class ReceptiveCone {
     }
   }
 
-  /** How many changes fit the memory that windows may take. */
+  /** Number of changes whose windows fit into `HELD_BYTES`. */
   private changesAtOnce(boxes: readonly Patch[]): number {
     const largest: Patch[] = boxes.map((box) => box);
     let most = 0;
@@ -241,12 +240,12 @@ export class ReceptiveCone {
   }
 }
 
-/** The layers of a network up to the first that sees everything at once, or that nothing is known of, and the rest of it. */
+/** Splits a network before the first layer that cannot run on windows: one with a global receptive field or of an unknown kind. */
 function split(model: Sequential, watch: readonly string[]): { stages: Stage[]; rest: LayeredModel } {
   const names = model.layerNames();
   const stages: Stage[] = [];
   let at = 0;
-  // The last layer gives the answers, a row an image: it runs whole, whatever it is.
+  // The last layer outputs one row of class scores per image, so it always runs whole.
   for (; at < names.length - 1; at++) {
     const name = names[at];
     const layer = model.layer(name);
@@ -265,7 +264,7 @@ function split(model: Sequential, watch: readonly string[]): { stages: Stage[]; 
 
 const sidesOf = (shape: Shape): readonly [number, number] => [shape[2], shape[3]];
 
-/** The unchanged image at every stage, and what the last of them gives. */
+/** Activations of the unchanged image at every stage, and the output of the last stage. */
 function runClean(stages: readonly Stage[], image: Tensor): { clean: Clean[]; last: Tensor } {
   let map = image.detach();
   const clean = stages.map((stage): Clean => {
@@ -280,7 +279,7 @@ function runClean(stages: readonly Stage[], image: Tensor): { clean: Clean[]; la
 const runStage = ({ window, pointwise }: Stage, piece: Tensor): Tensor =>
   pointwise.reduce((x, layer) => layer.forward(x), window.run(piece));
 
-/** Pieces of one size of the unchanged map, each with its changed window pasted in: [N, C, height, width]. */
+/** Pieces of equal size of the unchanged map, each with its changed window pasted in: [N, C, height, width]. */
 function gather(map: Tensor, padding: readonly [number, number], pieces: readonly Patch[], changed: readonly Changed[]): Tensor {
   const [[top, left, bottom, right]] = pieces;
   const size = [bottom - top, right - left] as const;
@@ -288,7 +287,7 @@ function gather(map: Tensor, padding: readonly [number, number], pieces: readonl
   for (const [image, [y0, x0, y1, x1]] of pieces.entries()) {
     copyBlock({ of: batch, image, at: [0, 0] }, { of: map, image: 0, at: [y0, x0] }, size);
     const { box, of, image: from, at } = changed[image];
-    // The changed window in the padded map's places, and the part of it that lies in the piece.
+    // The changed window in coordinates of the padded map, and the part of it inside the piece.
     const [boxTop, boxLeft] = [box[0] + padding[0], box[1] + padding[1]];
     const [fromY, fromX] = [Math.max(boxTop, y0), Math.max(boxLeft, x0)];
     const height = Math.min(box[2] + padding[0], y1) - fromY;
@@ -300,7 +299,7 @@ function gather(map: Tensor, padding: readonly [number, number], pieces: readonl
   return batch;
 }
 
-/** Members whose windows have one size. */
+/** Groups the indices of windows by size. */
 function bySize(windows: readonly Patch[]): number[][] {
   const groups = new Map<string, number[]>();
   for (const [member, [y0, x0, y1, x1]] of windows.entries()) {
@@ -312,6 +311,6 @@ function bySize(windows: readonly Patch[]): number[][] {
   return [...groups.values()];
 }
 
-/** Groups cut into batches of at most `size`. */
+/** Splits groups into batches of at most `size`. */
 const inBatches = (groups: readonly (readonly number[])[], size: number): (readonly number[])[] =>
   groups.flatMap((group) => Array.from({ length: Math.ceil(group.length / size) }, (_, i) => group.slice(i * size, (i + 1) * size)));

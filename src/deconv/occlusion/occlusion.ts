@@ -1,6 +1,6 @@
 /**
- * What an answer depends on: a grey square slides over the image, and at each place the network answers again (Zeiler & Fergus
- * 2013, section 4.2 and Fig. 7).
+ * Occlusion sensitivity: a grey square slides over the image, and the network predicts again at each position (Zeiler & Fergus 2013,
+ * section 4.2 and Fig. 7).
  */
 
 import { answerLayer, probabilitiesOf } from '../../analysis/probabilities.js';
@@ -17,55 +17,55 @@ import { type ConeOptions, ReceptiveCone, type SweptBatch } from './cone.js';
 export interface OcclusionGrid {
   /** Side of the square in pixels. */
   square: number;
-  /** Pixels from one place to the next. */
+  /** Pixels from one position of the square to the next. */
   stride: number;
 }
 
 export interface SweepOptions extends OcclusionGrid {
-  /** [1, C, H, W], what the network's input is where the square lies. Default 0: the mean image, for inputs that had it subtracted. */
+  /** Network input under the square, [1, C, H, W]. Default 0, which is the mean image for inputs that had it subtracted. */
   grey?: Tensor;
-  /** The class whose probability is watched. Default: the most probable one of the image as it is. */
+  /** Class whose probability is recorded. Default: the most probable class of the image without the square. */
   label?: number;
-  /** Places at once. Default 64. */
+  /** Positions per forward pass. Default 64. */
   batchSize?: number;
-  /** False computes every occluded image whole. By default only what the square reaches is computed, where the model allows it. */
+  /** Whether to recompute only the activations that the square affects, if the model allows it. Default true. The results are the same. */
   incremental?: boolean;
-  /** Called with the steps taken, and how many there are. */
+  /** Called with the number of steps that are done, and their total. */
   onProgress?: (done: number, total: number) => void;
   signal?: AbortSignal;
 }
 
 export interface OcclusionOptions extends SweepOptions {
-  /** Whose map is watched; as `ProjectOptions.layer`. */
+  /** Layer of the map whose activation is recorded; as `ProjectOptions.layer`. */
   layer: string;
-  /** Default: the map with the strongest activation in the image as it is. */
+  /** Default: the map with the strongest activation in the image without the square. */
   map?: number;
 }
 
-/** What the network gives for one image. */
+/** Prediction of the network for one image. */
 export interface OcclusionAnswer {
-  /** Of the class that is watched. */
+  /** Probability of the recorded class. */
   probability: number;
   /** The most probable class. */
   label: number;
-  /** The map's activations, all of them added up. */
+  /** Sum of the map's activations. */
   activation: number;
 }
 
 export interface ProbabilitySweep {
   /** [y, x] of the square's top left corner, row by row. */
   places: [number, number][];
-  /** How many places there are down and across. */
+  /** Number of positions [down, across]. */
   grid: [number, number];
-  /** The class that is watched. */
+  /** Class whose probability is recorded. */
   label: number;
-  /** Of the image as it is. */
+  /** Prediction for the image without the square. */
   clean: Pick<OcclusionAnswer, 'probability' | 'label'>;
-  /** Probability of the class, by place. */
+  /** Probability of the class, per position. */
   probability: number[];
-  /** The most probable class, by place. */
+  /** Most probable class, per position. */
   labels: number[];
-  /** Whether only what the square reaches was computed; false where the model has no row of layers to do so on. */
+  /** Whether only affected activations were recomputed; false if the model does not allow it. */
   incremental: boolean;
 }
 
@@ -73,7 +73,7 @@ export interface Occlusion extends ProbabilitySweep {
   layer: string;
   map: number;
   clean: OcclusionAnswer;
-  /** The map's activations, all of them added up, by place. */
+  /** Sum of the map's activations, per position. */
   activation: number[];
 }
 
@@ -81,7 +81,7 @@ const BATCH = 64;
 
 const GRID: RulesFor<OcclusionGrid> = { square: integer(1), stride: integer(1) };
 
-/** @internal Of every sweep. */
+/** @internal Rules for the options that every sweep has. */
 export const SWEEP: RulesFor<SweepOptions> = {
   ...GRID,
   grey: aTensor,
@@ -95,11 +95,15 @@ export const SWEEP: RulesFor<SweepOptions> = {
 const OPTIONS: RulesFor<OcclusionOptions> = { ...SWEEP, layer: text, map: integer() };
 
 /**
- * Slides a square over an image: the probability of a class, the most probable class, and the total activation of one map at each
- * place. The numbers are those of running every occluded image whole.
+ * Slides a square over an image and records at each position the probability of a class, the most probable class and the total activation
+ * of one map. The results equal those of running every occluded image whole.
  *
- * @param image [1, C, H, W], as the network takes it
- * @throws ValueError for a square, a class or a map that does not fit, and for a layer that is not there
+ * ```ts
+ * const { probability, grid } = await occlude(model, image, { layer: 'conv5', square: 32, stride: 8 });
+ * ```
+ *
+ * @param image input of the network, [1, C, H, W]
+ * @throws ValueError for a square, a class or a map that does not fit, and for a layer that does not exist
  */
 export async function occlude(model: LayeredModel, image: Tensor, options: OcclusionOptions): Promise<Occlusion> {
   checkModel('occlude', model);
@@ -110,7 +114,7 @@ export async function occlude(model: LayeredModel, image: Tensor, options: Occlu
   checkOneImage(image);
   const feature = model.featureLayer(layer);
   const map = options.map ?? (await strongestMaps(model, image, layer, 1))[0];
-  if (map === undefined) throw new ValueError(`occlude: no map of layer ${layer} answers to this image`);
+  if (map === undefined) throw new ValueError(`occlude: no map of layer ${layer} responds to this image; name a map`);
   const plane = await readPlane(model, image, feature, map);
   const activation: number[] = [];
   const sweep = await sweepProbability(model, image, options, {
@@ -129,7 +133,7 @@ export async function occlude(model: LayeredModel, image: Tensor, options: Occlu
   return { ...sweep, layer, map, clean: { ...sweep.clean, activation: sum(plane.values) }, activation };
 }
 
-/** A layer to look at during a sweep. */
+/** A layer whose outputs are read during a sweep. */
 interface Watched {
   name: string;
   take(batch: SweptBatch): Promise<void>;
@@ -142,7 +146,7 @@ function checkOneImage({ rank, shape }: Tensor): void {
     );
 }
 
-/** The sweep of `occlude`, watching the probabilities alone, and what else is asked for. */
+/** The sweep of `occlude`, which records the probabilities; outputs of the layer `watched` are passed to its `take`. */
 export async function sweepProbability(
   model: LayeredModel,
   image: Tensor,
@@ -160,7 +164,7 @@ export async function sweepProbability(
   output.dispose();
   const label = options.label ?? topK(answer, 1)[0];
   if (!Number.isInteger(label) || label < 0 || label >= answer.length)
-    throw new ValueError(`occlude: the class is ${label}, the network has ${answer.length} classes (0 to ${answer.length - 1})`);
+    throw new ValueError(`occlude: label is ${label}, the network has ${answer.length} classes (0 to ${answer.length - 1})`);
 
   const probability: number[] = [];
   const labels: number[] = [];
@@ -195,8 +199,8 @@ export async function sweepProbability(
 }
 
 /**
- * Where a square's top left corner comes to lie: every `stride` pixels from the image's, and flush with its far edges, so that no
- * part of the image is left out (unless the stride is larger than the square).
+ * Positions of the square's top left corner: every `stride` pixels, and flush with the bottom and right edges, so that the whole image is
+ * covered (unless the stride is larger than the square).
  */
 export function squarePlaces(
   height: number,
@@ -216,7 +220,7 @@ export function squarePlaces(
   return { places: down.flatMap((y) => across.map((x): [number, number] => [y, x])), grid: [down.length, across.length] };
 }
 
-/** Probabilities of all classes, a row an image, of what the last layer gives. */
+/** Probabilities of all classes, one array per image, from the output of the last layer. */
 async function answersOf(model: LayeredModel, output: Tensor): Promise<Float64Array[]> {
   const probabilities = noGrad(() => probabilitiesOf(model, output));
   const values = Float64Array.from(await probabilities.data());
@@ -225,7 +229,7 @@ async function answersOf(model: LayeredModel, output: Tensor): Promise<Float64Ar
   return Array.from({ length: rows }, (_, row) => values.subarray(row * classes, (row + 1) * classes));
 }
 
-/** One map of an image, row by row. */
+/** One map of an image, row-major. */
 interface Plane {
   values: ArrayLike<number>;
   width: number;
@@ -257,7 +261,7 @@ function sum(values: ArrayLike<number>): number {
   return total;
 }
 
-/** The sum of a plane with a window of it exchanged. */
+/** Sum of a plane with the values of a window replaced. */
 function sumWithWindow({ values, width }: Plane, own: ArrayLike<number>, [y0, x0, y1, x1]: Patch): number {
   const whole = Float64Array.from(values);
   let from = 0;

@@ -1,4 +1,4 @@
-/** Whether an answer depends on the object: how much of the probability's drop lies where the object is, over a whole split. */
+/** Whether predictions depend on the object: the share of the occlusion drop inside the object's box, over a whole split. */
 
 import { type Spread, spreadOf } from '../../analysis/spread.js';
 import { arrayOf, checkArgument, checkFields, finite, func, integer, objectWith, type RulesFor } from '../../backend/validate.js';
@@ -14,25 +14,26 @@ import type { Patch } from '../activations/receptive_fields.js';
 import { patch } from '../rules.js';
 import { type ProbabilitySweep, SWEEP, type SweepOptions, sweepProbability } from './occlusion.js';
 
-/** Where one image's drop lies. */
+/** Share of one image's drop in probability inside a box. */
 export interface DropShare {
-  /** Of the drop, the part inside the box; null where the probability falls nowhere. */
+  /** Share of the drop inside the box, as a fraction; null if the probability falls nowhere. */
   drop: number | null;
-  /** What the part would be if the probability fell by the same everywhere: the box's share of all that squares covered. */
+  /** The share that a uniform drop would have: the box's share of the area covered by squares. */
   area: number;
 }
 
-const sweepRule = objectWith('what occlude() gave', {
+const sweepRule = objectWith('a result of occlude()', {
   places: arrayOf(arrayOf(integer(), 2, 2), 1),
   probability: arrayOf(finite()),
-  clean: objectWith('an answer', { probability: finite() }),
+  clean: objectWith('a prediction', { probability: finite() }),
 });
 
 /**
- * How much of the drop of the watched probability lies inside a box. Each place's drop, max(0, as it is − with the square), is
- * spread evenly over the pixels of its square.
+ * Share of the drop of the watched probability inside a box. The drop at each position, max(0, clean − occluded), is spread evenly over
+ * the pixels of the square.
  *
- * @param box [y0, x0, y1, x1] in the network's input, end exclusive
+ * @param square side of the square in pixels
+ * @param box [y0, x0, y1, x1] in pixels of the network's input, end exclusive
  */
 export function dropInside(sweep: ProbabilitySweep, square: number, box: Patch): DropShare {
   checkArgument('dropInside', 'the sweep', sweep, sweepRule);
@@ -53,27 +54,27 @@ export function dropInside(sweep: ProbabilitySweep, square: number, box: Patch):
 }
 
 export interface OccludeSplitOptions extends Omit<SweepOptions, 'label' | 'onProgress'> {
-  /** Makes the network's input [N, C, H, W] of images, as in training. */
+  /** Converts images to the network's input [N, C, H, W], as in evaluation. */
   preprocess: (examples: Example[]) => Tensor;
-  /** Where an example's object lies in the network's input; null leaves the example out. */
+  /** Box of the object in pixels of the network's input; null skips the example. */
   boxOf: (example: Example) => Patch | null;
-  /** At most this many images, sampled at random from the split (the same ones in every call). Default all. */
+  /** Largest number of images, sampled at random from the split (the same images in every call). Default: all images. */
   images?: number;
   onProgress?: (done: number, total: number) => void;
-  /** Called with images that cannot be read, which are left out; without it the error is thrown. */
+  /** Called for each image that cannot be read; the image is then skipped. Without it, the error is thrown. */
   onBroken?: (error: DataError) => void;
 }
 
 export interface SplitOcclusion {
-  /** Images with a box. */
+  /** Number of images with a box. */
   images: number;
-  /** Of them, those whose probability fell somewhere, which the shares are means over. */
+  /** Number of these images whose probability fell at any position. The shares below are means over them. */
   fell: number;
-  /** An image with a box each, by its place in the split. */
+  /** One entry per image with a box; `index` is its index in the split. */
   shares: ({ index: number } & DropShare)[];
-  /** Mean over images of the share of the drop inside the box, and its standard deviation. */
+  /** Share of the drop inside the box: mean and standard deviation over the images. */
   drop: Spread;
-  /** Mean over the same images of the share that a drop equal everywhere would have there. */
+  /** Share that a uniform drop would have: mean and standard deviation over the same images. */
   area: Spread;
 }
 
@@ -89,10 +90,11 @@ const OPTIONS: RulesFor<OccludeSplitOptions> = {
 };
 
 /**
- * Sweeps a square over the images of a split and tells which share of the drop of each true class's probability lies inside the
- * object's box, beside the share of area: a network that looks at objects has more, one that looks anywhere about as much.
+ * Sweeps a square over the images of a split and returns the share of the drop in the true class's probability that is inside the
+ * object's box, and the box's share of the area. For a network that relies on the object the first is larger; for one that does not, both
+ * are about equal.
  *
- * @throws ValueError where no image has a box, or no probability falls
+ * @throws ValueError if no image has a box, or if no probability falls
  */
 export async function occludeSplit(model: LayeredModel, split: Split, options: OccludeSplitOptions): Promise<SplitOcclusion> {
   checkModel('occludeSplit', model);

@@ -1,8 +1,8 @@
 /**
- * Layers run on pieces of their maps: which outputs a change of the input reaches, and how a layer is computed for those alone.
+ * Runs layers on windows of their maps: finds the outputs that a change of the input affects, and computes only those.
  *
- * A window is [y0, x0, y1, x1] within a map, end exclusive. The piece of input that a window of outputs needs may stand out over
- * the map's edge; there lies the layer's padding, put around the map once, so that the layer itself runs without any.
+ * A window is [y0, x0, y1, x1] within a map, end exclusive. The input that a window of outputs needs may extend into the padding. The
+ * map is therefore padded once, and the layer itself runs without padding.
  */
 import {
   AvgPool2d,
@@ -21,28 +21,28 @@ import {
 import { avgPool2d, conv2d, localResponseNorm, maxPool2d, pad, type Shape, type Tensor } from '../../tensor/index.js';
 import type { Patch } from '../activations/receptive_fields.js';
 
-/** A layer that can be computed piece by piece. */
+/** A layer that can be computed on windows. */
 export interface WindowLayer {
   geometry: WindowGeometry;
-  /** What its padding counts as. */
+  /** Value of the padding. */
   padding: number;
-  /** The outputs of a piece of the padded input [N, C, H, W], computed without padding. */
+  /** Outputs for a window of the padded input [N, C, H, W], computed without padding. */
   run(x: Tensor): Tensor;
 }
 
-/** The lowest float32: no maximum, and finite, so that looking for numbers gone bad does not stop at it. */
+/** The lowest finite float32. It never wins a maximum, and being finite it does not trigger the check for NaN and infinity. */
 const LOWEST = -(2 - 2 ** -23) * 2 ** 127;
 
 const POINT: WindowGeometry = { kernel: [1, 1], stride: [1, 1], padding: [0, 0], dilation: [1, 1] };
 
-/** Does nothing, to one point at a time. */
+/** The identity, for a stage that begins with a pointwise layer. */
 export const IDENTITY: WindowLayer = { geometry: POINT, padding: 0, run: (x) => x };
 
-/** How a layer is computed piece by piece; null for one that sees all of its input at once, or that is not known here. */
+/** Returns how a layer is computed on windows; null for a layer with a global receptive field or of an unknown kind. */
 export function windowLayer(layer: Module): WindowLayer | null {
   const geometry = layer.reach();
   if (typeof geometry === 'string') return null;
-  // What a subclass computes in a `forward` of its own is not known.
+  // A subclass with its own `forward` may compute something else.
   const isPlain = (kind: typeof Conv2d | typeof MaxPool2d | typeof AvgPool2d | typeof LocalResponseNorm) =>
     layer.forward === kind.prototype.forward;
   if (layer instanceof Conv2d && isPlain(Conv2d)) {
@@ -55,7 +55,7 @@ export function windowLayer(layer: Module): WindowLayer | null {
   }
   if (layer instanceof AvgPool2d && isPlain(AvgPool2d)) {
     const { ceil = false, countIncludePad = true } = layer.options;
-    // At the edge its divisor would depend on the place.
+    // At the edge, the divisor would depend on the position.
     if (ceil || (!countIncludePad && geometry.padding.some((amount) => amount > 0))) return null;
     const options = { ...layer.options, padding: 0 };
     return { geometry, padding: 0, run: (x) => avgPool2d(x, options) };
@@ -70,7 +70,7 @@ export function windowLayer(layer: Module): WindowLayer | null {
 
 const POINTWISE = [ReLU, LeakyReLU, Sigmoid, Tanh, Dropout, BatchNorm2d];
 
-/** Whether each output of a layer depends, in evaluation, on the activations at its own place alone. */
+/** Whether each output of a layer in evaluation mode depends only on the inputs at the same position. */
 export const isPointwise = (layer: Module): boolean =>
   POINTWISE.some((kind) => layer.forward === kind.prototype.forward) ||
   (layer.forward === LocalResponseNorm.prototype.forward && layer.reach() === 'point');
@@ -80,10 +80,10 @@ function withoutRim(x: Tensor, before: number, after: number): Tensor {
   return x.slice([0, 0, before, before], [n, c, h - after, w - after]);
 }
 
-/** How far a window of the layer reaches along an axis. */
+/** Extent of the layer's window along an axis, dilation included. */
 const reachOf = ({ kernel, dilation }: WindowGeometry, axis: 0 | 1): number => dilation[axis] * (kernel[axis] - 1) + 1;
 
-/** A map [N, C, H, W] within all the padding that a layer's outputs, [height, width] of them, see. */
+/** Map [N, C, H, W] with the padding that a layer needs for [height, width] outputs. */
 export function padded(x: Tensor, { geometry, padding }: WindowLayer, outputs: readonly [number, number]): Tensor {
   const amounts = ([0, 1] as const).map((axis): [number, number] => {
     const before = geometry.padding[axis];
@@ -93,7 +93,7 @@ export function padded(x: Tensor, { geometry, padding }: WindowLayer, outputs: r
   return amounts.flat().every((amount) => amount === 0) ? x.detach() : pad(x, [[0, 0], [0, 0], ...amounts], padding);
 }
 
-/** The outputs, of [height, width] in all, that see anything of a window of the input; at least one. */
+/** Window of the outputs that depend on a window of the input, clipped to the [height, width] outputs; at least one output. */
 export function reachedOutputs(window: Patch, geometry: WindowGeometry, outputs: readonly [number, number]): Patch {
   const span = (axis: 0 | 1): [number, number] => {
     const { stride, padding } = geometry;
@@ -107,7 +107,7 @@ export function reachedOutputs(window: Patch, geometry: WindowGeometry, outputs:
   return [y0, x0, y1, x1];
 }
 
-/** The window of the padded input that a window of outputs sees. */
+/** Window of the padded input that a window of outputs depends on. */
 export function seenInputs([y0, x0, y1, x1]: Patch, geometry: WindowGeometry): Patch {
   const [down, across] = geometry.stride;
   return [y0 * down, x0 * across, (y1 - 1) * down + reachOf(geometry, 0), (x1 - 1) * across + reachOf(geometry, 1)];
@@ -118,11 +118,11 @@ export interface Block {
   /** [N, C, H, W] */
   of: Tensor;
   image: number;
-  /** Top left of the window. */
+  /** Top left corner [y, x] of the window. */
   at: readonly [number, number];
 }
 
-/** Copies a window of [height, width], all channels of it, from one batch into another. */
+/** Copies a window of [height, width], with all channels, from one batch into another. */
 export function copyBlock(to: Block, from: Block, [height, width]: readonly [number, number]): void {
   const { backend } = to.of;
   const channels = to.of.shape[1];

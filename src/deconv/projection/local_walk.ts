@@ -1,9 +1,9 @@
 /**
- * Many activations of one image projected in one walk: the image runs forward once, and every activation goes down in the
- * window of the maps that it can reach, which for a middle layer is a small part of them.
+ * Projects many activations of one image at once. The image runs forward once; each activation is then projected down within its
+ * receptive window only, which in a middle layer is a small part of the maps.
  *
- * It is the walk of `deconvnet.ts` in the paper's own words: unpool, rectify, filter transposed. What lies outside of a window is
- * exactly zero there too, so nothing is left out.
+ * The steps are those of the paper: unpool, rectify, filter with the transposed weights. The results equal those of `deconvnet.ts`,
+ * because the projected signal is exactly zero outside the windows.
  */
 import { evaluating } from '../../nn/evaluating.js';
 import {
@@ -37,31 +37,34 @@ import {
   tensor,
 } from '../../tensor/index.js';
 
-/** What one layer leaves for the way down. */
+/** Values that the forward pass of one layer keeps for the projection. */
 interface Passage {
   layer: Module;
-  /** [height, width] of its input and of its output. */
+  /** [height, width] of the layer's input and output. */
   input: Extent;
   output: Extent;
   channels: number;
-  /** Of the one image, [C, H, W]: a pool's switches, where a ReLU was open (1 or 0), a normalisation's inputs; what the rules ask for. */
+  /**
+   * [C, H, W], as far as the rules need it: the switches of max pooling, the mask of a ReLU (1 where its input was positive), or the inputs
+   * of a normalisation.
+   */
   recorded: TypedArray | null;
 }
 
 type Extent = readonly [height: number, width: number];
 type Corner = readonly [y: number, x: number];
 
-/** What comes down for several activations at once. */
+/** Projected signal of several activations. */
 interface Signal {
   /** [K, C, H, W] */
   values: Tensor;
-  /** Top left corner of each window within the map, which may lie outside of it; null for whole maps. */
+  /** Top left corner of each window relative to the map, possibly outside it; null if the values are whole maps. */
   corners: readonly Corner[] | null;
 }
 
-/** A model's layers up to a feature, if each of them can be gone down in windows by these rules; else null. */
+/** The layers of a model up to a feature map if all of them support projection in windows under these rules, else null. */
 function localLayers(model: LayeredModel, feature: string, rules: BackwardRules): Module[] | null {
-  // Under the rule `last`, zeros from outside of a window would overwrite what is inside.
+  // Under the rule `last`, zeros from outside a window would overwrite values inside it.
   if (!(model instanceof Sequential) || rules.overlap !== 'sum') return null;
   const names = model.layerNames();
   const layers = names.slice(0, names.indexOf(feature) + 1).map((name) => model.layer(name));
@@ -72,11 +75,11 @@ const PLAIN = [Conv2d, ReLU, MaxPool2d, Dropout];
 
 function isLocal(layer: Module, { normalization }: BackwardRules): boolean {
   if (layer.forward === LocalResponseNorm.prototype.forward) return normalization === 'pass' || layer.reach() === 'point';
-  // What a subclass computes in a `forward` of its own is not known.
+  // A subclass with its own `forward` may compute something else.
   return PLAIN.some((kind) => layer.forward === kind.prototype.forward);
 }
 
-/** One image's way up, ready to be gone down any number of times. */
+/** A recorded forward pass of one image, from which activations can be projected any number of times. */
 export class LocalWalk {
   private constructor(
     private readonly passages: readonly Passage[],
@@ -86,8 +89,8 @@ export class LocalWalk {
   ) {}
 
   /**
-   * Runs the image forward, layer by layer, and keeps what the rules need again. Null where the model has layers that cannot be gone
-   * down in windows.
+   * Runs the image forward, layer by layer, and keeps the values that the rules need. Returns null if the model has layers that do not
+   * support projection in windows.
    *
    * @param image [1, C, H, W]
    */
@@ -113,19 +116,19 @@ export class LocalWalk {
   }
 
   /**
-   * Takes single activations of the feature down to the pixels.
+   * Projects single activations of the feature map to the pixels.
    *
-   * @returns a picture each, [C, H, W] flat
+   * @returns one projection per activation, [C, H, W] flat
    */
   async project(places: readonly { map: number; value: number; position: Corner }[]): Promise<Float32Array[]> {
     const [, maps] = this.feature.shape;
     const { backend, dtype } = this.feature;
-    const seed = new Float64Array(places.length * maps);
+    const gradient = new Float64Array(places.length * maps);
     places.forEach(({ map, value }, k) => {
-      seed[k * maps + map] = value;
+      gradient[k * maps + map] = value;
     });
     let signal: Signal = {
-      values: tensor(seed, [places.length, maps, 1, 1], { backend, dtype }),
+      values: tensor(gradient, [places.length, maps, 1, 1], { backend, dtype }),
       corners: places.map(({ position }) => position),
     };
     for (const passage of [...this.passages].reverse()) {
@@ -143,7 +146,7 @@ export class LocalWalk {
     this.feature.dispose();
   }
 
-  /** Turns windows to whole maps before a step that would make them as large as the maps. */
+  /** Replaces windows by whole maps before a layer at which they would grow as large as the maps. */
   private async settled(signal: Signal, { layer, input, output }: Passage): Promise<Signal> {
     const geometry = layer.reach();
     if (!signal.corners || typeof geometry === 'string') return signal;
@@ -155,7 +158,7 @@ export class LocalWalk {
     return { values, corners: null };
   }
 
-  /** One step: filter transposed, unpool, rectify, or leave as it is. */
+  /** Projects the signal through one layer: filter with transposed weights, unpool, rectify, or return it unchanged. */
   private down(signal: Signal, passage: Passage): Signal {
     const { layer } = passage;
     if (layer instanceof Conv2d) return noGrad(() => filtered(signal, layer, passage));
@@ -178,7 +181,7 @@ export class LocalWalk {
   }
 }
 
-/** A layer's output, and what of its numbers the way down needs. */
+/** Output of a layer, and the values that the projection needs from it. */
 function forward(layer: Module, x: Tensor, { relu, normalization }: BackwardRules): { output: Tensor; kept: Tensor | null } {
   if (layer instanceof MaxPool2d) {
     const { output, switches } = maxPool2dWithSwitches(x, layer.options);
@@ -205,7 +208,7 @@ function unpooled(signal: Signal, passage: Passage): Signal {
   const geometry = passage.layer.reach() as WindowGeometry;
   const below = lowered(corners, geometry);
   const outputSize = grown(extentOf(values.shape), geometry);
-  // A switch y · W + x of the map is (y − top) · w + x − left in a window of w columns.
+  // The switch y · W + x of the map becomes (y − top) · w + x − left in a window of w columns.
   const [across, width] = [input[1], outputSize[1]];
   const inRows = Int32Array.from(recorded!, (place) => Math.floor(place / across) * width + (place % across));
   const local = recordedWindows(signal, { ...passage, recorded: inRows }, (k) => below[k][0] * width + below[k][1]);
@@ -216,17 +219,17 @@ function unpooled(signal: Signal, passage: Passage): Signal {
 
 const extentOf = (shape: Shape): Extent => [shape[2], shape[3]];
 
-/** The size of the window of inputs behind a window of outputs. */
+/** Size of the input window that a window of outputs depends on. */
 function grown(extent: Extent, { kernel, stride, dilation }: WindowGeometry): Extent {
   const axis = (i: 0 | 1) => (extent[i] - 1) * stride[i] + dilation[i] * (kernel[i] - 1) + 1;
   return [axis(0), axis(1)];
 }
 
-/** Where the windows of inputs behind windows of outputs begin. */
+/** Top left corners of the input windows that windows of outputs depend on. */
 const lowered = (corners: readonly Corner[], { stride, padding }: WindowGeometry): Corner[] =>
   corners.map(([y, x]) => [y * stride[0] - padding[0], x * stride[1] - padding[1]]);
 
-/** Calls back with each row of the windows that lies within the map: where it begins in window and map, and how long it is. */
+/** Calls `visit` for each row of each window, clipped to the map, with its start in the window and in the map and its length. */
 function eachRow(
   corners: readonly Corner[],
   [height, width]: Extent,
@@ -241,7 +244,7 @@ function eachRow(
   });
 }
 
-/** The recorded numbers inside each window less `offset(k)`: [K, C, h, w], 0 outside of the map. */
+/** Recorded values inside each window minus `offset(k)`, [K, C, h, w]; 0 outside the map. */
 function recordedWindows({ values, corners }: Signal, { recorded, channels, output }: Passage, offset = (_k: number) => 0): Tensor {
   const extent = extentOf(values.shape);
   const [plane, mapPlane] = [sizeOf(extent), sizeOf(output)];
@@ -259,13 +262,13 @@ function recordedWindows({ values, corners }: Signal, { recorded, channels, outp
   return tensor(out, values.shape, { backend: values.backend });
 }
 
-/** Zeros of the same type. */
+/** A zero-filled array of the same type. */
 function arrayLike(numbers: TypedArray, length: number): TypedArray {
   if (numbers instanceof Int32Array) return new Int32Array(length);
   return numbers instanceof Float64Array ? new Float64Array(length) : new Float32Array(length);
 }
 
-/** Windows laid onto maps that are zero elsewhere, on the host: [K, C, H, W] flat. What lies outside of the map is dropped. */
+/** Whole maps that contain the windows and are zero elsewhere, [K, C, H, W] flat on the host. Parts outside the map are dropped. */
 async function whole({ values, corners }: Signal, map: Extent): Promise<TypedArray> {
   const numbers = await values.data();
   if (!corners) return numbers;
@@ -281,7 +284,7 @@ async function whole({ values, corners }: Signal, map: Extent): Promise<TypedArr
   return out;
 }
 
-/** Windows with what fell onto the padding set to zero: no layer below has made it. */
+/** The windows with values in the padding set to zero, since no layer below produced the padding. */
 function withoutPadding(values: Tensor, corners: readonly Corner[], map: Extent): Tensor {
   const [height, width] = extentOf(values.shape);
   if (corners.every(([y, x]) => y >= 0 && x >= 0 && y + height <= map[0] && x + width <= map[1])) return values;
@@ -294,7 +297,7 @@ function withoutPadding(values: Tensor, corners: readonly Corner[], map: Extent)
   return mul(values, tensor(inside, [corners.length, 1, height, width], { backend, dtype }));
 }
 
-/** Whole maps with their padding, cut to the maps; what no window reached at the end is zero. */
+/** Crops maps with padding to the map itself; rows and columns at the end that no window covers are zero. */
 function ontoMap(values: Tensor, padding: readonly [number, number], map: Extent): Tensor {
   const [k, channels, height, width] = values.shape;
   const end = ([0, 1] as const).map((axis) => Math.min(values.shape[2 + axis], padding[axis] + map[axis]));

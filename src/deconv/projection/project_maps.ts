@@ -1,4 +1,4 @@
-/** What many feature maps saw in one image: their activations, projected together. */
+/** Projects activations of many feature maps in one image. */
 import { checkOptions, func, integer, type RulesFor } from '../../backend/validate.js';
 import type { LayeredModel } from '../../nn/index.js';
 import { checkImageTensor, checkModel } from '../../nn/rules.js';
@@ -13,12 +13,12 @@ export interface MapProjection {
   /** The activation that was projected. */
   value: number;
   position: [number, number];
-  /** [C, H, W], the size of the image, signed, in its units. */
+  /** [C, H, W], with the size and in the units of the image, signed. */
   projection: Float32Array;
 }
 
 export interface ProjectMapsOptions extends ProjectionRules {
-  /** Activations that go down at once, which bounds the memory. Default 16. */
+  /** Number of activations projected at once, which bounds the memory. Default 16. */
   chunk?: number;
   onProgress?: (done: number, total: number) => void;
 }
@@ -26,12 +26,12 @@ export interface ProjectMapsOptions extends ProjectionRules {
 const OPTIONS: RulesFor<ProjectMapsOptions> = { ...projectionRules, chunk: integer(1), onProgress: func };
 
 /**
- * Projects many activations of one layer in one image. The image runs forward once, and each activation goes down in the window that
- * it sees, where the model is a row of convolutions, ReLUs, max poolings and normalisations; otherwise by `projectBatch`, many at once.
+ * Projections of many activations of one layer in one image. In a `Sequential` of convolutions, ReLUs, max poolings and normalisations,
+ * the image runs forward once and each activation is projected in its receptive window; other models use `projectBatch`.
  *
  * @param image [1, C, H, W] or [C, H, W]
  * @param layer as `ProjectOptions.layer`
- * @throws ValueError for a layer, a map or a position that is not there
+ * @throws ValueError for a layer, a map or a position that does not exist
  */
 export async function projectMaps(
   model: LayeredModel,

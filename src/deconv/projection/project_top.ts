@@ -1,4 +1,4 @@
-/** The pictures of Fig. 2: each of a map's strongest activations, projected down to the pixels of its own image. */
+/** The pictures of Fig. 2 of the paper: projects the strongest activations of each map to the pixels of their images. */
 import { arrayOf, checkArgument, checkFields, func, integer, type RulesFor, text } from '../../backend/validate.js';
 import type { Example, Split } from '../../data/dataset.js';
 import { split as splitRule } from '../../data/rules.js';
@@ -11,9 +11,9 @@ import type { ProjectionRules } from '../options.js';
 import { checkLayer, mapActivations, projectionRules } from '../rules.js';
 
 export interface ProjectedActivation extends StrongActivation {
-  /** [C, H, W], the size of the network's input, signed, in its units. */
+  /** [C, H, W], with the size and in the units of the network's input, signed. */
   projection: Float32Array;
-  /** The image itself. */
+  /** The image with the activation. */
   example: Example;
 }
 
@@ -22,10 +22,11 @@ export interface ProjectedMap extends Omit<MapActivations, 'strongest'> {
 }
 
 export interface ProjectTopOptions extends ProjectionRules {
+  /** The layer that `maps` are from. */
   layer: string;
-  /** As in `topActivations`. */
+  /** Prepares images as in `topActivations`. */
   preprocess: (examples: Example[]) => Tensor;
-  /** Images a walk. Default 32. */
+  /** Activations per backward pass. Default 32. */
   batchSize?: number;
   onProgress?: (done: number, total: number) => void;
 }
@@ -38,7 +39,11 @@ const OPTIONS: RulesFor<ProjectTopOptions> = {
   onProgress: func,
 };
 
-/** Projects what `topActivations` found for some maps of one layer, many activations in one walk. */
+/**
+ * Projections of the strongest activations of some maps of one layer, in batches.
+ *
+ * @param maps as returned by `topActivations` for the layer
+ */
 export async function projectTop(
   model: LayeredModel,
   split: Split,

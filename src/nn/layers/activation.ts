@@ -1,17 +1,18 @@
-/** Layers that work on each activation by itself, and dropout. */
+/** Activation functions as layers, and dropout. */
 import { checkArgument, finite } from '../../backend/validate.js';
 import { dropout, type Generator, leakyRelu, relu, sigmoid, softmax, type Tensor, tanh } from '../../tensor/index.js';
 import { probabilityRule } from '../../tensor/ops/dropout.js';
 import { generatorRule } from '../../tensor/random.js';
 import { Module } from '../module.js';
 
-/** max(x, 0). Inside a `Sequential`, behind a convolution or a linear layer, it runs in that layer's kernel. */
+/** max(x, 0). In a `Sequential`, a ReLU that follows a convolution or a linear layer runs inside the kernel of that layer. */
 export class ReLU extends Module {
   forward(x: Tensor): Tensor {
     return relu(x);
   }
 }
 
+/** x where x is above 0, slope · x elsewhere. The slope defaults to 0.01. */
 export class LeakyReLU extends Module {
   constructor(readonly slope = 0.01) {
     super();
@@ -23,26 +24,31 @@ export class LeakyReLU extends Module {
   }
 }
 
+/** 1 / (1 + exp(−x)). */
 export class Sigmoid extends Module {
   forward(x: Tensor): Tensor {
     return sigmoid(x);
   }
 }
 
+/** Hyperbolic tangent. */
 export class Tanh extends Module {
   forward(x: Tensor): Tensor {
     return tanh(x);
   }
 }
 
-/** Along the last axis. */
+/** Softmax along the last axis. */
 export class Softmax extends Module {
   forward(x: Tensor): Tensor {
     return softmax(x);
   }
 }
 
-/** Zeroes activations at random in training, scaling the others by 1 / (1 − probability); nothing in evaluation. */
+/**
+ * In training, sets activations to zero with the given probability (default 0.5) and multiplies the others by 1 / (1 − probability).
+ * In evaluation, returns its input. Without a generator it uses the global one.
+ */
 export class Dropout extends Module {
   constructor(
     readonly probability = 0.5,

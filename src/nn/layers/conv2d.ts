@@ -1,4 +1,4 @@
-/** Convolution as a layer, and its transpose. */
+/** Convolution and transposed convolution as layers. */
 
 import { CONV_RULES, pair, pairOf } from '../../backend/params.js';
 import { boolean, checkArgument, checkOptions, integer } from '../../backend/validate.js';
@@ -21,7 +21,7 @@ import { Module, parameter, type Reach, type WindowGeometry } from '../module.js
 const CONV2D_RULES = { ...CONV_RULES, bias: boolean };
 const CONV_TRANSPOSE2D_RULES = { ...CONV2D_RULES, outputPadding: pairOf(0) };
 
-/** @throws ValueError, ShapeError for channels that are no whole numbers or cannot be split into the groups */
+/** @throws ValueError, ShapeError for channel counts that are not whole numbers or not divisible by the groups */
 function checkChannels(op: string, inChannels: number, outChannels: number, groups = 1): void {
   checkArgument(op, 'inChannels', inChannels, integer(0, 2 ** 31 - 1));
   checkArgument(op, 'outChannels', outChannels, integer(0, 2 ** 31 - 1));
@@ -29,14 +29,15 @@ function checkChannels(op: string, inChannels: number, outChannels: number, grou
     throw new ShapeError(`${op}: ${inChannels} and ${outChannels} channels cannot be split into ${groups} groups`);
 }
 
-/** The options that are the operation's, without those that only the layer has. */
+/** The options of the operation, without those that only the layer has. */
 const forOperation = <T extends { bias?: boolean }>({ bias: _, ...rest }: T): Omit<T, 'bias'> => rest;
 
 /**
- * PyTorch `Conv2d`: weight [out, in / groups, KH, KW], bias [out]. Weights start uniform within ±1 / √(in / groups · KH · KW), as
- * PyTorch's do; biases start at 0, where PyTorch draws them from the same range. See `initialize` for other schemes.
+ * Convolution with weight [out, in / groups, KH, KW] and bias [out]. PyTorch `Conv2d`. Initial weights are uniform within
+ * ±1 / √(in / groups · KH · KW), as in PyTorch; initial biases are 0, whereas PyTorch samples them from the same range. See `initialize`
+ * for other schemes.
  *
- * @throws ValueError, ShapeError for arguments or options that are no valid geometry
+ * @throws ValueError, ShapeError for arguments or options that are not a valid geometry
  */
 export class Conv2d extends Module {
   weight: Tensor;
@@ -82,9 +83,10 @@ export class Conv2d extends Module {
 }
 
 /**
- * PyTorch `ConvTranspose2d`: weight [in, out / groups, KH, KW], bias [out]; initial values as for `Conv2d`.
+ * Transposed convolution with weight [in, out / groups, KH, KW] and bias [out]. PyTorch `ConvTranspose2d`. Initial values as for
+ * `Conv2d`.
  *
- * @throws ValueError, ShapeError for arguments or options that are no valid geometry
+ * @throws ValueError, ShapeError for arguments or options that are not a valid geometry
  */
 export class ConvTranspose2d extends Module {
   weight: Tensor;
@@ -113,7 +115,7 @@ export class ConvTranspose2d extends Module {
     return [p.n, p.c, p.h, p.w];
   }
 
-  /** An output sees a patch whose size changes from place to place; taken for everything. */
+  /** The receptive field of an output depends on its position, so it is counted as the whole input. */
   override reach(): Reach {
     return 'global';
   }

@@ -1,4 +1,4 @@
-/** The fully connected layer, and the flattening before it. */
+/** Fully connected layer, and the layer that flattens feature maps for it. */
 import { boolean, checkArgument, checkOptions, integer } from '../../backend/validate.js';
 import { flatten, linear, type Shape, ShapeError, sizeOf, type Tensor, zeros } from '../../tensor/index.js';
 import { checkShape } from '../../tensor/shape.js';
@@ -6,10 +6,10 @@ import { uniformWeight } from '../init.js';
 import { Module, parameter, type Reach } from '../module.js';
 
 /**
- * PyTorch `Linear`: weight [out, in], bias [out]. Weights start uniform within ±1 / √in, as PyTorch's do; biases start at 0, where
- * PyTorch draws them from the same range. See `initialize` for other schemes.
+ * Fully connected layer: x · weightᵀ + bias, with weight [out, in] and bias [out]. PyTorch `Linear`. Initial weights are uniform within
+ * ±1 / √in, as in PyTorch; initial biases are 0, whereas PyTorch samples them from the same range. See `initialize` for other schemes.
  *
- * @throws ValueError for feature counts that are no whole numbers, and for unknown options
+ * @throws ValueError for feature counts that are not whole numbers, and for unknown options
  */
 export class Linear extends Module {
   weight: Tensor;
@@ -49,7 +49,7 @@ export class Linear extends Module {
   }
 }
 
-/** Merges everything but the batch into one axis. */
+/** Flattens all axes except the batch: [N, …] becomes [N, features]. */
 export class Flatten extends Module {
   forward(x: Tensor): Tensor {
     return flatten(x, 1);
@@ -61,7 +61,7 @@ export class Flatten extends Module {
     return [input[0], sizeOf(input.slice(1))];
   }
 
-  /** A unit sees what its activation saw, but has no place in the image any more to tell it by. */
+  /** A unit has no position in the image any more, so its receptive field is counted as the whole input. */
   override reach(): Reach {
     return 'global';
   }

@@ -1,4 +1,4 @@
-/** Normalisations as layers: contrast, and batch statistics. */
+/** Local response normalisation and batch normalisation as layers. */
 import { checkArgument, checkOptions, finite, integer } from '../../backend/validate.js';
 import {
   add,
@@ -22,8 +22,8 @@ import { checkFloat } from '../../tensor/tensor.js';
 import { Module, parameter, type Reach } from '../module.js';
 
 /**
- * `localResponseNorm` as a layer: alpha is divided by the window's size. PyTorch's `LocalResponseNorm` places the window of an even
- * size differently: pass `window: 'pytorch'` for it.
+ * Local response (contrast) normalisation, see `localResponseNorm`. alpha is divided by the window size. PyTorch `LocalResponseNorm`
+ * centres a window of even size differently; the option `window: 'pytorch'` reproduces that.
  */
 export class LocalResponseNorm extends Module {
   constructor(readonly options: LrnOptions = {}) {
@@ -44,11 +44,12 @@ export class LocalResponseNorm extends Module {
 }
 
 /**
- * PyTorch `BatchNorm2d`: weight, bias, running_mean and running_var, a number a channel. Evaluation takes the running statistics: an
- * affine map, whose gradient carries signals down under every rule. Training takes the batch's own and moves the running
- * ones along by `momentum`. As in PyTorch, training needs more than one value per channel: the variance of one value is 0.
+ * Batch normalisation with weight, bias, running_mean and running_var, one value per channel. PyTorch `BatchNorm2d`. Training
+ * normalises by the statistics of the batch and updates the running statistics with `momentum` (default 0.1); it needs more than one
+ * value per channel, as in PyTorch. Evaluation uses the running statistics, which makes the layer an affine map: its gradient is used
+ * under all projection rules. `epsilon` defaults to 1e-5.
  *
- * @throws ShapeError in `forward`, for other channels, or for one value per channel in training
+ * @throws ShapeError in `forward`, for another number of channels, or for one value per channel in training
  */
 export class BatchNorm2d extends Module {
   weight: Tensor;
@@ -86,7 +87,7 @@ export class BatchNorm2d extends Module {
     const average = mean(x, { axes: [0, 2, 3] });
     const variance = mean(square(sub(x, mean(x, { axes: [0, 2, 3], keepDims: true }))), { axes: [0, 2, 3] });
     this.follow(this.running_mean, average, 1);
-    // The running variance is the unbiased one, as in PyTorch.
+    // The running variance is unbiased (n − 1), as in PyTorch.
     this.follow(this.running_var, variance, count / Math.max(1, count - 1));
     return batchNorm2d(x, this.weight, this.bias, average, variance, this.epsilon);
   }
@@ -98,7 +99,7 @@ export class BatchNorm2d extends Module {
     return input;
   }
 
-  /** running = (1 − momentum) · running + momentum · scale · now, in place. */
+  /** Updates a running statistic in place: running = (1 − momentum) · running + momentum · scale · now. */
   private follow(running: Tensor, now: Tensor, scale: number): void {
     const momentum = this.options.momentum ?? 0.1;
     const next = noGrad(() => add(mul(running, 1 - momentum), mul(now, momentum * scale)));

@@ -37,7 +37,7 @@ function poolOptions(op: string, kernel: Pair, options: Omit<PoolOptions, 'kerne
   return { ...options, kernel };
 }
 
-/** PyTorch `MaxPool2d`; the stride defaults to the kernel. */
+/** Max pooling. The stride defaults to the kernel size. PyTorch `MaxPool2d`. */
 export class MaxPool2d extends Module {
   readonly options: MaxPool2dOptions;
 
@@ -59,7 +59,7 @@ export class MaxPool2d extends Module {
   }
 }
 
-/** PyTorch `AvgPool2d`; the stride defaults to the kernel. */
+/** Average pooling. The stride defaults to the kernel size. PyTorch `AvgPool2d`. */
 export class AvgPool2d extends Module {
   readonly options: PoolOptions;
 
@@ -82,8 +82,10 @@ export class AvgPool2d extends Module {
 }
 
 /**
- * PyTorch `AdaptiveAvgPool2d` where the output's size divides the input's: the mean of equal windows, so that a head of fixed size fits
- * inputs of several sizes. `[1, 1]` is the mean of each map.
+ * Average pooling to a given output size, so that a classifier of fixed size accepts images of several sizes. PyTorch
+ * `AdaptiveAvgPool2d`, restricted to input sizes that are multiples of the output size. `[1, 1]` computes the mean of each map.
+ *
+ * @throws ShapeError in `forward` and `outputShape`, for other input sizes
  */
 export class AdaptiveAvgPool2d extends Module {
   constructor(readonly outputSize: Pair) {
@@ -100,11 +102,12 @@ export class AdaptiveAvgPool2d extends Module {
     return pooledShape('adaptiveAvgPool2d', input, this.windowFor(input));
   }
 
-  /** The window depends on the input's size. */
+  /** The window depends on the input size, so the receptive field is counted as the whole input. */
   override reach(): Reach {
     return 'global';
   }
 
+  /** Pooling options for an input [N, C, H, W]. */
   windowFor(input: Shape): PoolOptions {
     checkShape('adaptiveAvgPool2d', input);
     const size = pair('adaptiveAvgPool2d', 'outputSize', this.outputSize, 1);

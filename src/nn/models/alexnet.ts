@@ -1,4 +1,4 @@
-/** AlexNet as torchvision has it: the single-column network of Krizhevsky, "One weird trick", 2014. */
+/** AlexNet as in torchvision: the single-column network of Krizhevsky, "One weird trick", 2014. */
 import { checkOptions } from '../../backend/validate.js';
 import { Dropout, ReLU } from '../layers/activation.js';
 import { Conv2d } from '../layers/conv2d.js';
@@ -7,7 +7,13 @@ import { AdaptiveAvgPool2d, MaxPool2d } from '../layers/pooling.js';
 import { Sequential } from '../sequential.js';
 import { CLASSIFIER_RULES } from './options.js';
 
-/** Parameters `features.0.weight` … `classifier.6.bias`; inputs [N, 3, 224, 224]. Layer names `features.0` … in one row. */
+/**
+ * AlexNet with the names and shapes of torchvision: parameters `features.0.weight` … `classifier.6.bias`, inputs [N, 3, 224, 224]. All
+ * layers are in one `Sequential`, with the names `features.0`, `features.1`, ….
+ *
+ * @param options.classes default 1000
+ * @param options.dropout probability, default 0.5
+ */
 export function alexnet(options: { classes?: number; dropout?: number } = {}): Sequential {
   checkOptions('alexnet', options, CLASSIFIER_RULES);
   const { classes = 1000, dropout = 0.5 } = options;

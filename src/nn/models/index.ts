@@ -1,5 +1,5 @@
 /**
- * Networks as torchvision builds them, layer by layer and name by name, so that their state dictionaries load:
+ * Networks with the layers, names and shapes of torchvision, so that its state dictionaries can be loaded:
  * `torchvision.resnet18().loadStateDict(loadSafetensors(bytes))`.
  */
 export { alexnet } from './alexnet.js';

@@ -1,4 +1,4 @@
-/** Rules for the options of classifiers. */
+/** Checks for the options of the torchvision networks. */
 import { integer, positive } from '../../backend/validate.js';
 import { probabilityRule } from '../../tensor/ops/dropout.js';
 

@@ -1,4 +1,4 @@
-/** ResNet (He et al. 2015) as torchvision has it. */
+/** ResNet (He et al. 2015) as in torchvision. */
 
 import { checkArgument, checkOptions, integer } from '../../backend/validate.js';
 import { add, relu, type Shape, type Tensor } from '../../tensor/index.js';
@@ -15,11 +15,12 @@ const conv = (from: number, to: number, kernel: 1 | 3, stride = 1) =>
   new Conv2d(from, to, kernel, { stride, padding: kernel === 3 ? 1 : 0, bias: false });
 
 /**
- * relu(branch(x) + shortcut(x)). Signals go down both; where the block changes the shape, the shortcut is a strided 1×1
- * convolution, `downsample`. What the shortcut sees lies within what the branch sees.
+ * Residual block: relu(branch(x) + shortcut(x)). Gradients and projected signals pass through both. If the block changes the shape,
+ * the shortcut is a strided 1×1 convolution, `downsample`, otherwise the identity. The receptive field of the branch contains that of
+ * the shortcut.
  */
 export class Residual extends Module {
-  /** The branch in a row; its layers keep their own names, `conv1`, `bn1`, …, among the block's. */
+  /** The layers of the branch. In the state they are named `conv1`, `bn1`, … without the prefix `branch`, as in torchvision. */
   readonly branch: Sequential;
   readonly downsample: Sequential | null;
 
@@ -56,7 +57,7 @@ export class Residual extends Module {
   }
 }
 
-/** Two 3×3 convolutions. */
+/** Residual block of two 3×3 convolutions. */
 export class BasicBlock extends Residual {
   static readonly expansion = 1;
 
@@ -72,7 +73,7 @@ export class BasicBlock extends Residual {
   }
 }
 
-/** 1×1, 3×3 and 1×1, the last with four times the maps. The stride is that of the 3×3, as in torchvision. */
+/** Residual block of 1×1, 3×3 and 1×1 convolutions, the last with four times the maps. The 3×3 one has the stride, as in torchvision. */
 export class Bottleneck extends Residual {
   static readonly expansion = 4;
 
@@ -93,8 +94,9 @@ export class Bottleneck extends Residual {
 }
 
 interface ResnetOptions {
+  /** Default 1000. */
   classes?: number;
-  /** A factor on every map count, in powers of two as a rule. Default 1. */
+  /** Factor on the number of maps of every layer. Default 1. */
   width?: number;
 }
 
@@ -127,7 +129,10 @@ function resnet(Block: typeof BasicBlock | typeof Bottleneck, blocks: readonly n
   });
 }
 
-/** Parameters `conv1.weight` … `layer4.1.bn2.running_var`, `fc.bias`; inputs [N, 3, 224, 224] or other multiples of 32. */
+/**
+ * ResNet with the names and shapes of torchvision: `conv1.weight` … `layer4.1.bn2.running_var`, `fc.bias`. Inputs are [N, 3, 224, 224] or
+ * have other sides that are multiples of 32.
+ */
 export const resnet18 = (options: ResnetOptions = {}): Sequential => resnet(BasicBlock, [2, 2, 2, 2], options);
 export const resnet34 = (options: ResnetOptions = {}): Sequential => resnet(BasicBlock, [3, 4, 6, 3], options);
 export const resnet50 = (options: ResnetOptions = {}): Sequential => resnet(Bottleneck, [3, 4, 6, 3], options);

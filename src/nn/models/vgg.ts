@@ -1,4 +1,4 @@
-/** VGG (Simonyan & Zisserman 2014) as torchvision has it, without batch normalisation. */
+/** VGG (Simonyan & Zisserman 2014) as in torchvision, without batch normalisation. */
 import { checkOptions } from '../../backend/validate.js';
 import { Dropout, ReLU } from '../layers/activation.js';
 import { Conv2d } from '../layers/conv2d.js';
@@ -8,7 +8,7 @@ import type { Module } from '../module.js';
 import { Sequential } from '../sequential.js';
 import { CLASSIFIER_RULES } from './options.js';
 
-/** Maps of each 3×3 convolution; a list a block, a pool behind each. */
+/** Feature maps of each 3×3 convolution, by depth. Each inner list is a block, and max pooling follows each block. */
 const BLOCKS = {
   11: [[64], [128], [256, 256], [512, 512], [512, 512]],
   13: [
@@ -35,7 +35,9 @@ const BLOCKS = {
 } as const;
 
 interface VggOptions {
+  /** Default 1000. */
   classes?: number;
+  /** Dropout probability. Default 0.5. */
   dropout?: number;
 }
 
@@ -70,7 +72,7 @@ function vgg(depth: keyof typeof BLOCKS, options: VggOptions): Sequential {
   });
 }
 
-/** Parameters `features.0.weight` … `classifier.6.bias`; inputs [N, 3, 224, 224]. */
+/** VGG with the names and shapes of torchvision: `features.0.weight` … `classifier.6.bias`, inputs [N, 3, 224, 224]. */
 export const vgg11 = (options: VggOptions = {}): Sequential => vgg(11, options);
 export const vgg13 = (options: VggOptions = {}): Sequential => vgg(13, options);
 export const vgg16 = (options: VggOptions = {}): Sequential => vgg(16, options);

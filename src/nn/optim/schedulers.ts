@@ -1,28 +1,28 @@
-/** Learning-rate schedules. Each changes `optimizer.lr` and can be saved and resumed. */
+/** Learning-rate schedules. Each one sets `optimizer.lr`; its state can be saved and loaded. */
 import { checkArgument, checkOptions, finite, integer, numeric, orNull, positive, type Rules, rule } from '../../backend/validate.js';
 
 interface HasLr {
   lr: number;
 }
 
-/** A measure may be NaN: that is no improvement. */
+/** Accepts NaN, which counts as no improvement. */
 const anyNumber = rule('a number', (value) => typeof value === 'number');
 const optimizerRule = rule('an optimiser', (value) => typeof (value as HasLr | null)?.lr === 'number');
 
-/** The optimiser, the options, and those of them that must be there. */
+/** Checks the optimiser and the options of a scheduler; `required` names an option without a default. */
 function checkScheduler(op: string, optimizer: unknown, options: object | undefined, rules: Rules, required?: string): void {
   checkArgument(op, 'the optimiser', optimizer, optimizerRule);
   checkOptions(op, required && options === undefined ? null : options, rules);
   if (required) checkArgument(op, required, (options as Record<string, unknown>)[required], rules[required]);
 }
 
-/** A saved state: every number by its rule. */
+/** Checks every value of a saved state by its rule. */
 function checkState(op: string, state: unknown, rules: Rules): void {
   checkOptions(op, state ?? null, rules);
   for (const name of Object.keys(rules)) checkArgument(op, name, (state as Record<string, unknown>)[name], rules[name]);
 }
 
-/** Multiplies the rate by `gamma` every `stepSize` epochs. PyTorch `StepLR`. */
+/** Multiplies the learning rate by `gamma` (default 0.1) every `stepSize` epochs. PyTorch `StepLR`. */
 export class StepLR {
   private epoch = 0;
 
@@ -33,7 +33,7 @@ export class StepLR {
     checkScheduler('StepLR', optimizer, options, { stepSize: integer(1), gamma: finite(0) }, 'stepSize');
   }
 
-  /** Call once an epoch. */
+  /** Ends an epoch. Call it once per epoch. */
   step(): void {
     this.epoch++;
     if (this.epoch % this.options.stepSize === 0) this.optimizer.lr *= this.options.gamma ?? 0.1;
@@ -50,7 +50,7 @@ export class StepLR {
 }
 
 /**
- * Lets the rate fall from its first value towards `minLr` along half a cosine: after epoch e of n it is
+ * Lowers the learning rate from its initial value to `minLr` (default 0) along half a cosine: after epoch e of n it is
  * minLr + (lr − minLr) · (1 + cos(π·e/n)) / 2 (Loshchilov & Hutter 2017, without restarts). PyTorch `CosineAnnealingLR`.
  */
 export class CosineLR {
@@ -65,13 +65,13 @@ export class CosineLR {
     this.first = optimizer.lr;
   }
 
-  /** Call once an epoch. */
+  /** Ends an epoch. Call it once per epoch. */
   step(): void {
     this.epoch = Math.min(this.epoch + 1, this.options.epochs);
     this.apply();
   }
 
-  /** From now on as if the first rate had been such that it is `lr` now. */
+  /** Sets the current learning rate to `lr` and scales the rest of the cosine to it. */
   restart(lr: number): void {
     checkArgument('CosineLR.restart', 'lr', lr, finite(0));
     const { minLr = 0 } = this.options;
@@ -83,7 +83,7 @@ export class CosineLR {
     return { epoch: this.epoch, first: this.first };
   }
 
-  /** Sets the rate too: with more epochs than before it is another one. */
+  /** Also sets `optimizer.lr`, which differs from the saved one if the number of epochs has changed. */
   loadStateDict(state: Record<string, number>): void {
     checkState('CosineLR.loadStateDict', state, { epoch: finite(0), first: finite() });
     this.epoch = state.epoch;
@@ -91,7 +91,7 @@ export class CosineLR {
     this.apply();
   }
 
-  /** 1 at the start, 0 at the end. */
+  /** Factor of the cosine for the current epoch: 1 at the start, 0 at the end. */
   private share(): number {
     return (1 + Math.cos((Math.PI * this.epoch) / Math.max(this.options.epochs, 1))) / 2;
   }
@@ -103,19 +103,19 @@ export class CosineLR {
 }
 
 export interface PlateauOptions {
-  /** The rate is multiplied by this. Default 0.1. */
+  /** Factor by which the learning rate is multiplied. Default 0.1. */
   factor?: number;
-  /** Epochs without improvement that are let pass. Default 10. */
+  /** Number of epochs without improvement after which the rate is still unchanged. Default 10. */
   patience?: number;
-  /** An improvement must be at least this share of the best. Default 1e-4. */
+  /** Smallest improvement that counts, relative to the best value. Default 1e-4. */
   threshold?: number;
-  /** The rate does not fall below this. Default 0. */
+  /** Lower bound of the learning rate. Default 0. */
   minLr?: number;
 }
 
 /**
- * Lowers the rate when a measure that should fall has stopped falling: the paper anneals "when the validation error
- * plateaus". PyTorch `ReduceLROnPlateau` with mode min and a relative threshold.
+ * Lowers the learning rate when a measure that should fall, such as the validation error, has stopped falling. The paper anneals
+ * "when the validation error plateaus". PyTorch `ReduceLROnPlateau` with mode `min` and a relative threshold.
  */
 export class ReduceLROnPlateau {
   private best = Number.POSITIVE_INFINITY;
@@ -133,7 +133,7 @@ export class ReduceLROnPlateau {
     });
   }
 
-  /** Call once an epoch with the measure. Returns whether the rate was lowered. */
+  /** Ends an epoch with the given measure. Call it once per epoch. Returns whether the learning rate was lowered. */
   step(measure: number): boolean {
     checkArgument('ReduceLROnPlateau.step', 'the measure', measure, anyNumber);
     const { factor = 0.1, patience = 10, threshold = 1e-4, minLr = 0 } = this.options;

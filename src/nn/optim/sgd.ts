@@ -1,4 +1,4 @@
-/** Stochastic gradient descent with momentum, and the paper's rule for filters that grow too large. */
+/** Stochastic gradient descent with momentum, and the paper's limit on the root mean square of convolution filters. */
 import {
   arrayOf,
   boolean,
@@ -16,15 +16,17 @@ import { span, Tensor, type TypedArray, ValueError, zeros } from '../../tensor/i
 export interface SgdOptions {
   /** Learning rate. The paper starts at 10⁻². */
   lr: number;
-  /** Default 0; the paper's is 0.9. */
+  /** Default 0; 0.9 in the paper. */
   momentum?: number;
+  /** Default 0. */
   dampening?: number;
-  /** Added to the gradient as weightDecay · w. Default 0. */
+  /** L2 penalty: weightDecay · w is added to the gradient. Default 0. */
   weightDecay?: number;
+  /** Nesterov momentum. Default false. */
   nesterov?: boolean;
   /**
-   * After each update every convolution filter whose root mean square exceeds this is scaled back to it (paper, section 3:
-   * 0.1). Default: no limit.
+   * Limit on the root mean square of each convolution filter: after an update, filters above the limit are scaled down to it (0.1 in
+   * section 3 of the paper). Default: no limit.
    */
   maxFilterRms?: number;
 }
@@ -40,9 +42,18 @@ const SGD_RULES = {
 const rateRule: Rule = finite(0);
 const velocitiesRule = arrayOf(rule('null or a typed array', (value) => value == null || isTypedArray(value)));
 
-/** PyTorch's `SGD`: v = momentum · v + (1 − dampening) · g, w −= lr · v; the first step sets v = g. */
+/**
+ * Stochastic gradient descent, as PyTorch `SGD`: v = momentum · v + (1 − dampening) · g, then w −= lr · v. The first step sets v = g.
+ *
+ * ```ts
+ * const optimizer = new SGD(model.parameters(), { lr: 0.01, momentum: 0.9 });
+ * crossEntropy(model.forward(images), labels).backward();
+ * optimizer.step();
+ * optimizer.zeroGrad();
+ * ```
+ */
 export class SGD {
-  /** May be changed at any time; schedulers do. */
+  /** Current learning rate. It may be changed between steps; schedulers do so. */
   lr: number;
   private readonly velocities = new Map<Tensor, Tensor>();
 
@@ -59,7 +70,7 @@ export class SGD {
       throw new ValueError('SGD: nesterov needs a momentum and no dampening');
   }
 
-  /** Changes every parameter that has a gradient. */
+  /** Updates every parameter that has a gradient. */
   step(): void {
     checkArgument('SGD', 'lr', this.lr, rateRule);
     span('SGD', () => this.update());
@@ -76,7 +87,7 @@ export class SGD {
     }
   }
 
-  /** Drops all gradients. */
+  /** Disposes of all gradients. */
   zeroGrad(): void {
     for (const w of this.parameters) {
       w.grad?.dispose();
@@ -84,7 +95,7 @@ export class SGD {
     }
   }
 
-  /** Velocities in the order of the parameters; null where none has formed yet. */
+  /** The learning rate, and the velocities in the order of the parameters; null for a parameter that was never updated with momentum. */
   stateDict(): { lr: number; velocities: (TypedArray | null)[] } {
     return { lr: this.lr, velocities: this.parameters.map((w) => this.velocities.get(w)?.dataSync() ?? null) };
   }
@@ -97,7 +108,7 @@ export class SGD {
     }
     state.velocities.forEach((saved, i) => {
       const { size } = this.parameters[i];
-      if (saved && saved.length !== size) throw new ValueError(`SGD: velocity ${i} has ${saved.length} numbers, expected ${size}`);
+      if (saved && saved.length !== size) throw new ValueError(`SGD: velocity ${i} has ${saved.length} values, expected ${size}`);
     });
     this.lr = state.lr;
     this.parameters.forEach((w, i) => {
@@ -106,7 +117,7 @@ export class SGD {
     });
   }
 
-  /** Gives the velocities' memory back. */
+  /** Frees the memory of the velocities. */
   dispose(): void {
     for (const v of this.velocities.values()) v.dispose();
     this.velocities.clear();
