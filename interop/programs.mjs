@@ -1,4 +1,4 @@
-// Finds the browsers that the checks drive, and the arguments to start Chromium with.
+// Finds the browsers for the checks, and the arguments to start Chromium with.
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
@@ -12,7 +12,7 @@ export const CHROMIUM_NAMES = ['chromium', 'chromium-browser', 'google-chrome', 
 export const findChromium = () => process.env.CHROME ?? find(CHROMIUM_NAMES);
 export const findFirefox = () => process.env.FIREFOX ?? find(['firefox-esr', 'firefox']);
 
-/** No sandbox inside a container, and no network connections of the browser's own. */
+/** Arguments for Chromium: no sandbox, because containers do not allow it, and no network connections of its own. */
 export const CHROMIUM_ARGS = [
   '--no-sandbox',
   '--disable-quic',

@@ -1,4 +1,5 @@
-// Trains a network on handwritten digits. Run from the repository's root: node examples/twenty-lines/train.mjs
+// Trains a small convolutional network on handwritten digits (MNIST) for one epoch and prints its error on held-out digits.
+// Run it from the root of the repository, after `npm run build`: node examples/twenty-lines/train.mjs
 import { batchErrors, Conv2d, crossEntropy, Flatten, init, Linear, MaxPool2d, noGrad, ReLU, Sequential, SGD, tensor } from 'zfnet';
 import { batches, openDataset } from 'zfnet/data';
 

@@ -40,7 +40,7 @@ try {
       const page = await context.newPage();
       page.on('console', (message) => check(message.type() !== 'error', `${where}: console: ${message.text()}`));
       page.on('pageerror', (error) => check(false, `${where}: ${error.message}`));
-      page.on('request', (request) => check(/^(data:|file:)/.test(request.url()), `${where}: asks for ${request.url().slice(0, 80)}`));
+      page.on('request', (request) => check(/^(data:|file:)/.test(request.url()), `${where}: requests ${request.url().slice(0, 80)}`));
       await page.goto(pathToFileURL(file).href);
       const wide = await page.evaluate(() => document.scrollingElement.scrollWidth);
       check(wide <= width, `${where}: the page is ${wide} pixels wide`);

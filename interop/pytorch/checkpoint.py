@@ -1,7 +1,8 @@
-"""Checkpoints of zfnet: a safetensors file with the weights by name, the optimizer's velocities under the prefix `optimizer.velocity.`,
-the mean image as `mean`, and everything else as JSON in the metadata, with a checksum. src/formats/checkpoint.ts describes the format.
+"""Reads and writes checkpoints of zfnet. A checkpoint is a safetensors file with the weights by name, the velocities of the optimizer under the
+prefix `optimizer.velocity.`, the mean image as `mean`, and all other values as JSON in the metadata, with a checksum. The format is described
+in src/formats/checkpoint.ts.
 
-A safetensors file is the length of a header in eight bytes, the header in JSON, and the tensor data.
+A safetensors file consists of the length of the header in eight bytes, the header in JSON, and the tensor data.
 """
 import hashlib
 import json
@@ -14,7 +15,7 @@ VERSION = '2'
 VERSION_KEY = 'zfnet.checkpoint'
 CHECKSUM = 'zfnet.sha256'
 NO_CHECKSUM = '0' * 64
-# The digits of the checksum in the header.
+# Matches the checksum in the header.
 DIGITS = re.compile(rb'"zfnet\.sha256"[ \t\r\n]*:[ \t\r\n]*"([0-9a-f]{64})"')
 VELOCITY = 'optimizer.velocity.'
 MEAN = 'mean'
@@ -26,13 +27,13 @@ MAX_COUNT = 2**53 - 1
 
 
 class FormatError(Exception):
-    """A file that is damaged, or another than was expected."""
+    """Raised for a file that is damaged or of another kind than expected."""
 
 
 def encode_safetensors(tensors, metadata):
-    """The bytes of a safetensors file with numpy arrays by name, and strings by name."""
+    """Returns the bytes of a safetensors file. `tensors` are numpy arrays by name, `metadata` strings by name."""
     header, parts, at = {'__metadata__': metadata}, [], 0
-    # Widest numbers first, so that every tensor is aligned to its own type.
+    # Tensors with the largest element size come first, so that every tensor is aligned to its element type.
     for name, array in sorted(tensors.items(), key=lambda item: -item[1].dtype.itemsize):
         array = np.ascontiguousarray(array)
         header[name] = {'dtype': NAMES[array.dtype], 'shape': list(array.shape), 'data_offsets': [at, at + array.nbytes]}
@@ -44,7 +45,7 @@ def encode_safetensors(tensors, metadata):
 
 
 def decode_safetensors(data, name):
-    """Numpy arrays by name, and the metadata. `name` is what errors call the file."""
+    """Returns numpy arrays by name, and the metadata. `name` is the name of the file for error messages."""
     length = struct.unpack('<Q', data[:8])[0] if len(data) >= 8 else MAX_HEADER
     if length > min(MAX_HEADER, len(data) - 8):
         raise FormatError(f'{name}: {len(data)} bytes, fewer than its header claims; it is truncated, damaged or no safetensors file')
@@ -70,7 +71,7 @@ def decode_safetensors(data, name):
 
 
 def parse_json(text):
-    """JSON as the standard has it: no key twice, no NaN, no infinity."""
+    """Parses JSON strictly: repeated keys, NaN and infinities raise ValueError."""
 
     def unique(pairs):
         seen = {}
@@ -87,7 +88,7 @@ def parse_json(text):
 
 
 def read_entry(entry, where, available):
-    """dtype, shape, begin and end of a tensor."""
+    """Checks the header entry of a tensor and returns its dtype, shape, begin and end."""
     if not isinstance(entry, dict):
         raise FormatError(f'{where}: its entry is not an object; the file is damaged')
     dtype, shape, offsets = entry.get('dtype'), entry.get('shape'), entry.get('data_offsets')
@@ -113,7 +114,7 @@ def is_counts(value):
 
 
 def check_coverage(entries, available, name):
-    """The tensors must lie end to end and fill the data: nothing hides between them."""
+    """Raises FormatError unless the tensors are contiguous and cover the data completely."""
     at = 0
     for key, _, _, begin, end in sorted(entries, key=lambda entry: entry[3:]):
         if begin != at:
@@ -124,7 +125,7 @@ def check_coverage(entries, available, name):
 
 
 def checksum(data, start, name):
-    """SHA-256 of the file with zeros in place of the checksum's digits, which stand in the header exactly once."""
+    """Returns the SHA-256 of the file with the digits of its checksum, which must occur exactly once in the header, replaced by zeros."""
     found = list(DIGITS.finditer(data, 8, start))
     if len(found) != 1:
         raise FormatError(f'{name}: its header holds {len(found)} checksums, expected one; it is damaged')
@@ -136,7 +137,7 @@ def checksum(data, start, name):
 
 
 def encode_checkpoint(weights, velocities, mean, info):
-    """The bytes of a checkpoint. `weights` and `velocities` are float32 arrays by parameter name, `info` JSON values by key."""
+    """Returns the bytes of a checkpoint. `weights` and `velocities` are float32 arrays by parameter name, `info` JSON values by key."""
     tensors = {**weights, **{VELOCITY + name: velocity for name, velocity in velocities.items()}, MEAN: mean}
     texts = {key: json.dumps(value, ensure_ascii=False, allow_nan=False) for key, value in info.items()}
     data = encode_safetensors(tensors, {VERSION_KEY: VERSION, **texts, CHECKSUM: NO_CHECKSUM})
@@ -146,7 +147,7 @@ def encode_checkpoint(weights, velocities, mean, info):
 
 
 def decode_checkpoint(data, name):
-    """weights, velocities, mean (or None) and info of a checkpoint's bytes."""
+    """Decodes a checkpoint and returns its weights, velocities, mean (or None) and info."""
     tensors, metadata = decode_safetensors(data, name)
     version = metadata.pop(VERSION_KEY, None)
     if version is None:

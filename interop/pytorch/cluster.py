@@ -1,4 +1,4 @@
-"""The processes that train together, as `torchrun` started them: gloo on CPUs, nccl on GPUs. Started without it, one process alone."""
+"""Communication of the training processes that `torchrun` starts: gloo on CPUs, nccl on GPUs. Without `torchrun` there is one process."""
 import os
 from datetime import timedelta
 
@@ -6,11 +6,13 @@ import torch
 from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
-# Listing and checking a million files on a slow disk takes a while, and the others wait.
+# The other processes wait while the first one lists and checks the files, which takes long for a million files on a slow disk.
 TIMEOUT = timedelta(hours=2)
 
 
 class Cluster:
+    """The group of training processes: rank, size and device of this process, and operations over all of them."""
+
     def __init__(self, backend='auto'):
         if backend == 'auto':
             backend = 'nccl' if torch.cuda.is_available() else 'gloo'
@@ -32,14 +34,14 @@ class Cluster:
             dist.destroy_process_group()
 
     def first(self, job):
-        """What `job()` returns on the first process, on all of them; so with what it throws."""
+        """Runs `job()` on the first process, and returns its result or raises its exception on all processes."""
         if self.size == 1:
             return job()
         outcome = [None, None]
         if self.is_first:
             try:
                 outcome[0] = job()
-            except Exception as error:  # thrown again below, everywhere
+            except Exception as error:  # raised again below, on all processes
                 outcome[1] = error
         dist.broadcast_object_list(outcome, src=0)
         if outcome[1] is not None:
@@ -47,7 +49,7 @@ class Cluster:
         return outcome[0]
 
     def gather(self, value):
-        """Every process's value, in the order of their ranks."""
+        """Returns the values of all processes, in the order of their ranks."""
         values = [value]
         if self.size > 1:
             values = [None] * self.size
@@ -55,14 +57,14 @@ class Cluster:
         return values
 
     def sums(self, *values):
-        """Each number summed over all processes. They wait for each other here."""
+        """Returns the sum of each value over all processes. The processes wait for each other here."""
         totals = torch.tensor(values, dtype=torch.float64, device=self.device)
         if self.size > 1:
             dist.all_reduce(totals)
         return totals.tolist()
 
     def parallel(self, model):
-        """The model whose backward step averages the gradients over the processes."""
+        """Wraps a model so that its backward pass averages the gradients over all processes."""
         if self.size == 1:
             return model
         return DistributedDataParallel(model, device_ids=[self.device.index] if self.device.type == 'cuda' else None)

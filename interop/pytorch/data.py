@@ -1,4 +1,4 @@
-"""Opens the images of a run on all processes: the first one lists them, each checks a share, all end with the same lists."""
+"""Opens the images of a run on all processes: the first process lists the files, each process checks a part, and all get the same lists."""
 import os
 from concurrent.futures import ThreadPoolExecutor
 
@@ -7,15 +7,17 @@ import numpy as np
 from draws import sample_places
 from images import UNREADABLE, VERIFY_ALL_BELOW, DataError, fault, fingerprint, hold_out, in_utf16_order, list_images, read_square
 
-# Files that a process reads at once while it checks or averages.
+# Number of files that a process reads in parallel while it checks them or computes the mean image.
 AT_ONCE = 8
-# Images that lie decoded in memory while the mean is summed.
+# Largest number of decoded images in memory during the computation of the mean image.
 READ_AHEAD = 64
 NAMED = 5
 
 
 class Data:
-    """`train` and `val`: entries in the order of `zfnet`, with their labels. `warnings` say what was left out or is not as recorded."""
+    """The splits `train` and `val`: entries in the order of `zfnet`, with labels. `warnings` list images left out and differences from the
+    record.
+    """
 
     def __init__(self, root, record, cluster):
         self.root, self.warnings = root, []
@@ -34,7 +36,7 @@ class Data:
         self.val_labels = [places[entry.label_name] for entry in val]
 
     def readable(self, entries, cluster):
-        """The entries that can be read; the others are named."""
+        """Returns the entries that can be read, and adds a warning that names the others."""
         whole = len(entries) <= VERIFY_ALL_BELOW
         own = range(cluster.rank, len(entries), cluster.size)
         with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -47,17 +49,17 @@ class Data:
         return [entry for place, entry in enumerate(entries) if place not in broken]
 
     def check(self, record, cluster):
-        """Throws unless these are the run's classes and as many images; warns where the files are others."""
+        """Raises DataError unless classes and numbers of images are those of the run; adds a warning if the files differ."""
         classes = in_utf16_order({entry.label_name for entry in self.train})
         if classes != record['classes']:
             gone = [name for name in record['classes'] if name not in classes]
             new = [name for name in classes if name not in record['classes']]
             raise DataError(
-                f'{self.root}: {len(classes)} classes, the run has {len(record["classes"])}{listed("missing", gone)}{listed("new", new)}; give the folder that the run was made for'
+                f'{self.root}: {len(classes)} classes, the run has {len(record["classes"])}{listed("missing", gone)}{listed("new", new)}; give the folder that the run was prepared with'
             )
-        strangers = {entry.label_name for entry in self.val} - set(classes)
-        if strangers:
-            raise DataError(f'{self.root}: val has classes that train lacks{listed("namely", sorted(strangers))}')
+        unknown = {entry.label_name for entry in self.val} - set(classes)
+        if unknown:
+            raise DataError(f'{self.root}: val has classes that train lacks{listed("namely", sorted(unknown))}')
         counts = (len(self.train), len(self.val))
         recorded = (record['trainExamples'], record['valExamples'])
         if counts != recorded:
@@ -67,11 +69,11 @@ class Data:
         now = cluster.first(lambda: fingerprint(self.root, self.train, self.val))
         if now != record['fingerprint']:
             self.warnings.append(
-                f'{self.root}: as many images of the same classes, but other files than the run was made for (fingerprint {now}, recorded {record["fingerprint"]}); `zfnet train --resume` will want those'
+                f'{self.root}: the classes and numbers of images are those of the run, but the files differ (fingerprint {now}, recorded {record["fingerprint"]}); `zfnet train --resume` will need the recorded files'
             )
 
     def mean_image(self, side, cluster, examples=None):
-        """The mean of each pixel over the training images, or `examples` of them, sampled at random: float32 [3, side, side]."""
+        """Returns the mean image, float32 [3, side, side], over all training images or over `examples` of them, sampled at random."""
         total = min(examples or len(self.train), len(self.train))
         own = sample_places(len(self.train), total)[cluster.rank :: cluster.size]
         sums, counted = np.zeros((side, side, 3)), 0
@@ -81,11 +83,11 @@ class Data:
                     if pixels is not None:
                         sums += pixels
                         counted += 1
-        # Sums of whole numbers: the same bits however they are shared out.
+        # The sums are integers, so the result has the same bits for any number of processes.
         parts = cluster.gather((sums, counted))
         counted = sum(count for _, count in parts)
         if counted == 0:
-            raise DataError(f'{self.root}: none of {total} images can be read: there is nothing to take the mean of')
+            raise DataError(f'{self.root}: none of {total} images can be read, so there is no mean image')
         mean = sum(part for part, _ in parts) / counted
         return np.ascontiguousarray(mean.transpose(2, 0, 1), dtype=np.float32)
 

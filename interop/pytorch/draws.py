@@ -1,6 +1,7 @@
-"""The random numbers of zfnet: the order of an epoch, the crops, the initial weights, all by (seed, place) from Philox 4x32-10.
+"""The random numbers of zfnet: the order of an epoch, the crops and the initial weights, all computed from (seed, counter) with Philox 4x32-10.
 
-The same as src/backend/philox.ts, src/tensor/random.ts, src/data/random.ts and src/zfnet/input/augment.ts, many places at a time.
+The results equal those of src/backend/philox.ts, src/tensor/random.ts, src/data/random.ts and src/zfnet/input/augment.ts; the functions here
+are vectorised with numpy.
 """
 import numpy as np
 
@@ -13,7 +14,7 @@ EXAMPLES = 2**32
 
 
 def philox(seed, counters):
-    """Four 32-bit words at each of `counters`: uint64 [len(counters), 4]."""
+    """Returns four 32-bit words for each counter: uint64 [len(counters), 4]."""
     counters = np.asarray(counters, dtype=np.uint64)
     c0, c1 = counters & LOW, counters >> HALF
     c2, c3 = np.zeros_like(c0), np.zeros_like(c0)
@@ -30,14 +31,14 @@ def philox(seed, counters):
 
 
 class Generator:
-    """A place in a stream of a seed."""
+    """A random generator: a seed and a position (counter) in one of its streams."""
 
     def __init__(self, seed, stream):
         self.seed = seed
         self.counter = STREAMS[stream] * STREAM_LENGTH
 
     def take(self, count):
-        """Takes the next `count` words and returns the counter at which they start."""
+        """Reserves the next `count` words and returns their first counter."""
         start = self.counter
         self.counter += -(-count // 4)
         return start
@@ -47,7 +48,7 @@ class Generator:
 
 
 def normal(seed, counter, count, std):
-    """`count` numbers of N(0, std²) by Box-Muller, float32."""
+    """Returns `count` float32 samples of N(0, std²), by the Box-Muller transform."""
     words = philox(seed, counter + np.arange(-(-count // 4), dtype=np.uint64)).reshape(-1, 2).astype(np.float64)
     radius = np.sqrt(-2 * np.log((words[:, 0] + 1) / 2**32))
     angle = 2 * np.pi * (words[:, 1] / 2**32)
@@ -56,19 +57,19 @@ def normal(seed, counter, count, std):
 
 
 def epoch_order(length, seed, epoch):
-    """The order of an epoch (from 1) over `length` examples: a Fisher-Yates shuffle."""
+    """Returns the order of `length` examples in an epoch (counted from 1): a Fisher-Yates shuffle."""
     return shuffled(length, seed, STREAMS['order'] * STREAM_LENGTH + epoch * ORDER_LENGTH)
 
 
 def sample_places(length, count, seed=0):
-    """`count` different places below `length`, sampled at random and rising; all of them if there are no more."""
+    """Returns `count` distinct random indices below `length` in ascending order; all indices if `count` is at least `length`."""
     if count >= length:
         return list(range(length))
     return sorted(shuffled(length, seed, STREAMS['samples'] * STREAM_LENGTH)[:count])
 
 
 def shuffled(length, seed, start):
-    """The numbers below `length`, shuffled by the words from the counter `start` on."""
+    """Returns the indices below `length`, shuffled with the random words from the counter `start` on."""
     draws = max(length - 1, 0)
     words = philox(seed, start + np.arange(-(-draws // 4), dtype=np.uint64)).reshape(-1)[:draws]
     places = np.arange(length - 1, 0, -1)
@@ -84,7 +85,7 @@ def centre_crop(slack):
 
 
 def draw_crops(augment, slack, seed, epoch, indices):
-    """The crop (y, x, flip) of each of `indices` in an epoch. `slack` is the larger side minus the crop's."""
+    """Returns the crop (y, x, flip) of each index in an epoch. `slack` is the side of the image minus the side of the crop."""
     if augment == 'none':
         return [centre_crop(slack)] * len(indices)
     start = STREAMS['augment'] * STREAM_LENGTH + epoch * EXAMPLES

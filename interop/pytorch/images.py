@@ -1,5 +1,5 @@
-"""A folder of images, a folder a class, in the order and with the split, classes and fingerprint of `zfnet` (src/data/sources/folder.ts);
-and its images as the network sees them (src/zfnet/input/preprocess.ts).
+"""Reads a folder of images with one sub-folder per class, in the same order and with the same splits, classes and fingerprint as `zfnet`
+(src/data/sources/folder.ts), and preprocesses the images for the network (src/zfnet/input/preprocess.ts).
 """
 import math
 import os
@@ -13,12 +13,12 @@ from torch.utils.data import Dataset
 from draws import centre_crop, draw_crops
 
 IMAGE = re.compile(r'\.(jpe?g|png|webp|gif|tiff?|avif)$', re.IGNORECASE)
-# Up to here every image is decoded at opening; beyond, headers are read.
+# Up to this number of images, every image is decoded when the folder is opened; of larger sets only the headers are read.
 VERIFY_ALL_BELOW = 5_000
-# Of so many files the fingerprint knows contents too, and of each this much from either end.
+# The fingerprint includes the first and last PIECE bytes of this number of files.
 SAMPLED_FILES = 1000
 PIECE = 1024
-# What Pillow throws at files that are damaged, or no images.
+# Exceptions that Pillow raises for damaged files and for files that are not images.
 UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 
 # `path` is relative to the folder, with forward slashes; `bytes` is the file's length.
@@ -26,16 +26,16 @@ Entry = namedtuple('Entry', 'path bytes label_name')
 
 
 class DataError(Exception):
-    """Images that are not there, or not those of the run."""
+    """Raised for images that are missing or are not those of the run."""
 
 
 def in_utf16_order(names):
-    """As JavaScript compares strings."""
+    """Sorts names by UTF-16 code units, as JavaScript does."""
     return sorted(names, key=lambda name: name.encode('utf-16-be', 'surrogatepass'))
 
 
 def list_images(folder):
-    """Entries of `train` and of `val` (empty where there is none), class by class, without opening an image."""
+    """Returns the entries of `train` and of `val` (empty if there is none), ordered by class, without opening the images."""
     names = visible(folder, folder)
     if not is_folder(folder, 'train', names):
         return list_classes(folder, ''), []
@@ -52,7 +52,9 @@ def list_classes(root, prefix):
 
 
 def walk(root, path, class_name, entries, above):
-    """Adds the images of a folder, then those of the folders in it. `above`: real paths on the way, since links may lead in a circle."""
+    """Adds the images of a folder, then those of its sub-folders. `above` contains the real paths of the parents, to detect cycles of
+    links.
+    """
     folder = os.path.join(root, path)
     real = os.path.realpath(folder)
     if real in above:
@@ -71,7 +73,7 @@ def visible(folder, root):
     try:
         return in_utf16_order(name for name in os.listdir(folder) if not name.startswith('.'))
     except OSError as error:
-        raise DataError(f'{root}: cannot be opened as a folder of images: {error.strerror}; expected a folder with a folder a class') from error
+        raise DataError(f'{root}: cannot be opened as a folder of images: {error.strerror}; expected a folder that contains one folder per class') from error
 
 
 def is_folder(folder, name, names):
@@ -79,7 +81,7 @@ def is_folder(folder, name, names):
 
 
 def fault(root, entry, whole):
-    """What is wrong with an image file, or None. `whole`: decode it, not its header alone."""
+    """Returns the reason why an image file cannot be read, or None. `whole`: decode the image instead of reading only its header."""
     try:
         with Image.open(os.path.join(root, entry.path)) as image:
             if whole:
@@ -90,7 +92,9 @@ def fault(root, entry, whole):
 
 
 def hold_out(entries, fraction):
-    """Train and val where the source has no val: the share `fraction` of every class, chosen by a hash of the path."""
+    """Divides entries into train and val, if the source has no val: the fraction `fraction` of every class, chosen by a hash of the path,
+    is val.
+    """
     by_class = {}
     for entry in entries:
         by_class.setdefault(entry.label_name, []).append(entry)
@@ -105,7 +109,7 @@ def hold_out(entries, fraction):
 
 
 class Hash:
-    """Two FNV-1a lanes and MurmurHash3's mixer: src/data/files/hash.ts."""
+    """A hash of two FNV-1a lanes and the finaliser of MurmurHash3, as in src/data/files/hash.ts."""
 
     def __init__(self):
         self.a, self.b = 0x811C9DC5, 0x2F0B4A27
@@ -132,7 +136,7 @@ def mix(h):
 
 
 def fingerprint(root, train, val):
-    """16 hexadecimal digits of the paths and lengths of all files and the ends of some, as a run's `config.json` records them."""
+    """Returns the fingerprint in `config.json`: 16 hexadecimal digits of the paths and lengths of all files and parts of some contents."""
     digest = Hash().add('folder')
     for name, entries in (('train', train), ('val', val)):
         digest.add(name)
@@ -146,7 +150,7 @@ def fingerprint(root, train, val):
 
 
 def add_sample(digest, root, entry):
-    """Adds the first and the last KiB of a file, or all of a short one, to a hash: src/data/files/file_bytes.ts."""
+    """Adds the first and the last KiB of a file, or a whole short file, to a hash, as src/data/files/file_bytes.ts does."""
     pieces = [(0, entry.bytes)] if entry.bytes <= 2 * PIECE else [(0, PIECE), (entry.bytes - PIECE, PIECE)]
     try:
         with open(os.path.join(root, entry.path), 'rb') as file:
@@ -154,16 +158,16 @@ def add_sample(digest, root, entry):
                 file.seek(start)
                 digest.add(file.read(length))
     except OSError:
-        pass  # Whoever reads it as an image will say so.
+        pass  # Reading the image later reports the error.
 
 
 def read_square(file, side):
-    """Pixels uint8 [side, side, 3] of an image: upright, over white, the shortest side resized to `side`, the middle cut out.
+    """Returns an image as pixels uint8 [side, side, 3]: rotated by its EXIF orientation, on white, the shorter side resized to `side`, centre crop.
 
-    An image of that size already is taken as it is; others are resized by Pillow, whose pixels may differ a little from sharp's.
+    An image of this size is used unchanged; others are resized by Pillow, whose pixels may differ slightly from those of sharp.
     """
     with Image.open(file) as image:
-        # A large JPEG may be decoded at a fraction of its size, with enough left to resize from.
+        # Decodes a large JPEG at reduced size, which must be at least twice the target size.
         image.draft('RGB', (2 * side, 2 * side))
         image = ImageOps.exif_transpose(image)
         if image.mode in ('RGBA', 'LA', 'PA') or 'transparency' in image.info:
@@ -176,7 +180,7 @@ def read_square(file, side):
 
 
 class Preprocess:
-    """The mean image subtracted, a crop cut out, everything scaled: the same bits as src/zfnet/input/preprocess.ts."""
+    """Subtracts the mean image, cuts out a crop and scales it; the result has the same bits as that of src/zfnet/input/preprocess.ts."""
 
     def __init__(self, options, mean):
         side, channels = options['side'], options['channels']
@@ -187,7 +191,7 @@ class Preprocess:
         self.size, self.slack, self.scale = options['inputSize'], side - options['inputSize'], options['scale']
 
     def crop(self, pixels, place):
-        """float32 [3, size, size] of pixels uint8 [side, side, 3]."""
+        """Returns the crop at `place` = (y, x, flip) as float32 [3, size, size]. `pixels` is uint8 [side, side, 3]."""
         y, x, flip = place
         window = np.s_[y : y + self.size, x : x + self.size]
         cut = (pixels[window] - self.mean[window]) * self.scale
@@ -197,10 +201,10 @@ class Preprocess:
 
 
 class Batches(Dataset):
-    """What a rank reads of each step: item i is (images float32 [n, 3, size, size], labels int64 [n], broken, lost).
+    """The part of each batch that one process reads: item i is (images float32 [n, 3, size, size], labels int64 [n], broken, lost).
 
-    `crops_of(places)` gives the crop of each; without it, the centre. Images that cannot be read are left out and named in
-    `broken`; files that are gone, in `lost`.
+    `crops_of(places)` returns the crop of each image; without it, centre crops are used. Images that cannot be read are left out and listed
+    in `broken`; missing files are listed in `lost`.
     """
 
     def __init__(self, root, entries, labels, steps, preprocess, crops_of=None):
@@ -232,7 +236,7 @@ class Batches(Dataset):
 
 
 class TrainingCrops:
-    """The crops that an epoch draws; a class, since worker processes must be able to copy it."""
+    """The random crops of an epoch. A class instead of a closure, because it is pickled for the worker processes."""
 
     def __init__(self, augment, slack, seed, epoch):
         self.arguments = (augment, slack, seed, epoch)

@@ -1,4 +1,6 @@
-"""The files of a run: `config.json`, `metrics.jsonl` and the checkpoints, written so that a crash leaves each of them whole."""
+"""Reads and writes the files of a run: `config.json`, `metrics.jsonl` and the checkpoints. Every write is atomic, so that a crash leaves
+each file intact.
+"""
 import json
 import os
 
@@ -19,18 +21,20 @@ def epoch_file(epoch):
 
 
 class RunFolder:
+    """The folder of a run, with its lock."""
+
     def __init__(self, folder):
         self.folder = folder
         self.lock = None
 
     def take_lock(self):
-        """Keeps other processes from writing the run until this one ends; raises RunLockedError where one is at work."""
+        """Takes the lock of the run, so that no other process writes it; raises RunLockedError if another process holds the lock."""
         if self.lock is None:
             self.lock = RunLock(self.folder)
             self.remove_leftovers()
 
     def remove_leftovers(self):
-        """Removes what a killed process had not finished writing. Symbolic links to folders are not entered."""
+        """Removes the temporary files of a killed process. Does not follow symbolic links to folders."""
         for folder, _, files in os.walk(self.folder):
             for file in files:
                 if file.endswith(TEMPORARY):
@@ -44,16 +48,16 @@ class RunFolder:
         return os.path.join(self.folder, name)
 
     def read(self, name):
-        """The bytes of a file, or None where there is none."""
+        """Returns the bytes of a file, or None if there is none."""
         try:
             return read_regular(self.path(name))
         except FileNotFoundError:
             return None
 
     def place(self, name):
-        """The path of a file to write. The lock must still be this process's own."""
+        """Checks that this process still holds the lock, and returns the path of a file to write."""
         if self.lock is None:
-            raise AssertionError('take_lock comes before the first write')
+            raise AssertionError('take_lock must be called before the first write')
         self.lock.check()
         return os.path.join(folder_below(self.folder, name), name.split('/')[-1])
 
@@ -61,7 +65,8 @@ class RunFolder:
         replace_file(self.place(name), data)
 
     def check_unbegun(self):
-        """Raises FormatError where the run has epochs behind it, so that one without its last checkpoint is not begun anew over them."""
+        """Raises FormatError if the run has finished epochs, so that a run whose last checkpoint is missing is not started anew over them.
+        """
         lines = (self.read(METRICS) or b'').split(b'\n')
         names = sorted(os.listdir(self.path('checkpoints'))) if os.path.isdir(self.path('checkpoints')) else []
         kept = [name for name in names if name.endswith('.safetensors')]
@@ -72,11 +77,11 @@ class RunFolder:
             )
 
     def read_config(self):
-        """The run's configuration as it stands there."""
+        """Reads and checks `config.json`."""
         data = self.read(CONFIG)
         if data is None:
             raise FormatError(
-                f'{self.folder} is no run: there is no {CONFIG} in it. Make one with: npx zfnet train --data FOLDER --out {self.folder} --prepare'
+                f'{self.folder} is not a run: it contains no {CONFIG}. Create one with: npx zfnet train --data FOLDER --out {self.folder} --prepare'
             )
         try:
             config = parse_json(data.decode('utf-8'))
@@ -88,9 +93,9 @@ class RunFolder:
             raise FormatError(f'{self.path(CONFIG)}: version is {config.get("version")}, expected {VERSION}')
         missing = [part for part in PARTS if part not in config]
         if missing:
-            raise FormatError(f'{self.path(CONFIG)}: {", ".join(missing)} is missing; networks imported from elsewhere are not trained here')
+            raise FormatError(f'{self.path(CONFIG)}: {", ".join(missing)} is missing; this script does not train imported networks')
         if 'freeze' in config:
-            raise FormatError(f'{self.folder}: the layers {config["freeze"]} are frozen, which this script does not know; train it with zfnet')
+            raise FormatError(f'{self.folder}: the layers {config["freeze"]} are frozen, which this script does not support; train it with zfnet')
         return config
 
     def write_config(self, config):
@@ -100,7 +105,7 @@ class RunFolder:
         append_to_file(self.place(METRICS), f'{to_json(line)}\n'.encode())
 
     def truncate_metrics(self, epoch):
-        """Drops what was written beyond an epoch that training goes on from, and a line that was cut off."""
+        """Removes the lines of epochs after `epoch`, from which training resumes, and incomplete lines."""
         before = self.read(METRICS)
         kept = b''.join(line + b'\n' for line in (before or b'').split(b'\n') if 1 <= epoch_of(line) <= epoch)
         if before is not None and kept != before:

@@ -1,4 +1,6 @@
-"""The lock on a run's folder: the same file, by the same rules, as cli/src/run/run_lock.ts and cli/src/run/lock_holder.ts, which explain them."""
+"""The lock on the folder of a run. File format and rules are those of cli/src/run/run_lock.ts and cli/src/run/lock_holder.ts, which
+explain them.
+"""
 import atexit
 import errno
 import hashlib
@@ -23,11 +25,11 @@ DEEPEST = 3
 
 
 class RunLockedError(Exception):
-    """Another process is at work on the run."""
+    """Raised if another process holds the lock of the run."""
 
 
 class RunLock:
-    """Taken on construction; `check` before each write, `release` at the end."""
+    """A lock, taken by the constructor. Call `check` before each write and `release` at the end."""
 
     def __init__(self, folder):
         self.folder, self.path = folder, os.path.join(folder, LOCK)
@@ -52,10 +54,10 @@ class RunLock:
                     raise RunLockedError(locked_message(self.folder, self.path, text, changed))
             elif take_over(self.path, text, self.own):
                 return
-        raise RunLockedError(f'{self.path}: other processes keep taking and leaving this lock; try again')
+        raise RunLockedError(f'{self.path}: other processes keep taking and releasing this lock; try again')
 
     def beat(self):
-        """Writes the last byte of the lock file again every few seconds: its time of change is a sign of life."""
+        """Rewrites the last byte of the lock file every few seconds: its modification time is the heartbeat."""
         try:
             handle = os.open(self.path, os.O_RDWR | NO_FOLLOW)
         except OSError:
@@ -77,11 +79,11 @@ class RunLock:
         found = look(self.path)
         if found is None or found[0] != self.own:
             holder = found and parse_holder(found[0])
-            now = f'process {holder["pid"]} on {holder["host"]} has it now' if holder else 'it was removed or replaced'
-            raise RunLockedError(f'{self.path}: this process no longer holds the lock of the run ({now}); it stops, so that no two write one run')
+            now = f'process {holder["pid"]} on {holder["host"]} holds it now' if holder else 'it was removed or replaced'
+            raise RunLockedError(f'{self.path}: this process no longer holds the lock of the run ({now}); it stops, so that two processes never write the same run')
 
     def release(self):
-        # A process that was forked from this one does not own the lock.
+        # A process forked from this one does not own the lock.
         if self.ended.is_set() or os.getpid() != self.pid:
             return
         self.ended.set()
@@ -108,7 +110,7 @@ def this_holder():
 
 
 def parse_holder(text):
-    """None for text that is no holder: half a lock, of a process that died in writing it."""
+    """Parses a lock file. Returns None for invalid text, such as a partly written lock of a process that died."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
@@ -119,7 +121,7 @@ def parse_holder(text):
 
 
 def is_visible(holder):
-    """Whether the holder has a number in this process's namespace of process numbers."""
+    """Whether the holder runs in this PID namespace, so that it can be inspected by its process id."""
     boot, namespace = identity()
     if 'boot' not in holder or (holder['boot'] is None and boot is None):
         return holder['host'] == socket.gethostname()
@@ -130,7 +132,7 @@ def is_alive(holder, silent_seconds):
     silent = silent_seconds >= STALE_SECONDS
     if not is_visible(holder):
         return 'boot' not in holder or not silent
-    if os.name == 'posix':  # elsewhere, signal 0 would end the process
+    if os.name == 'posix':  # on Windows, signal 0 would end the process
         try:
             os.kill(holder['pid'], 0)
         except (ProcessLookupError, OverflowError):
@@ -153,7 +155,7 @@ def identity():
 
 
 def birth_of(pid):
-    """None where unknown, which includes a /proc that shows another namespace."""
+    """Start time of a process. None if unknown, also if /proc shows another namespace."""
     try:
         shown = os.readlink('/proc/self')
     except OSError:
@@ -175,7 +177,7 @@ def read_text(path):
 
 
 def create(path, text):
-    """Puts a lock or a claim in place, whole. False where there is one."""
+    """Creates a lock or claim file atomically. Returns False if it exists."""
     temporary = temporary_for(path)
     try:
         create_file(temporary, text.encode())
@@ -203,7 +205,7 @@ def claim_of(path, text):
 
 
 def take_over(path, stale, own, depth=0):
-    """Replaces a stale lock by this process's own. False where another process was faster."""
+    """Replaces a stale lock by the lock of this process. Returns False if another process was faster."""
     claim = claim_of(path, stale)
     if not create(claim, own):
         other = look(claim)
@@ -222,7 +224,7 @@ def take_over(path, stale, own, depth=0):
 
 
 def look(path):
-    """Text of a lock and the time of its last change; None where there is none."""
+    """Returns the text of a lock and its modification time; None if there is no lock."""
     try:
         found = os.lstat(path)
         if not stat.S_ISREG(found.st_mode):
@@ -239,7 +241,7 @@ def is_in_use(path, text, changed):
 
 
 def clock_of(path):
-    """The time now by the clock that stamps files beside `path`."""
+    """Returns the current time by the clock of the file system of `path`."""
     temporary = temporary_for(path)
     try:
         create_file(temporary, b'')
@@ -257,9 +259,9 @@ def locked_message(folder, path, text, changed):
     if is_visible(holder):
         return f'{says}Wait for it, or stop it by: kill -INT {holder["pid"]}'
     if 'boot' not in holder:
-        return f'{says}Wait for it; if it is gone for certain, remove {path}'
+        return f'{says}Wait for it; if it is certainly no longer running, remove {path}'
     last = max(0, round(clock_of(path) - changed))
     return (
-        f'{says}It runs in another container or on another machine; its last sign of life was {last} s ago. Wait for it; '
-        f'after {STALE_SECONDS} s without one its lock is taken over. If it is gone for certain, remove {path}'
+        f'{says}It runs in another container or on another machine; its last heartbeat was {last} s ago. Wait for it; '
+        f'after {STALE_SECONDS} s without a heartbeat its lock is taken over. If it is certainly no longer running, remove {path}'
     )

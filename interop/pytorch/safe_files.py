@@ -1,4 +1,4 @@
-"""Opening and writing files in a run's folder, which may come from a stranger: regular files only, and nothing through a symbolic link.
+"""Opens and writes files in the folder of a run, whose content is untrusted: only regular files, and never through a symbolic link.
 
 The rules are those of cli/src/files/confined_path.ts and cli/src/files/write_file.ts.
 """
@@ -13,11 +13,11 @@ BINARY = getattr(os, 'O_BINARY', 0)
 
 
 class UnsafeFileError(Exception):
-    """A symbolic link, a FIFO or something else in place of a file or a folder of the run."""
+    """Raised for a symbolic link, a FIFO or another special file in place of a file or folder of the run."""
 
 
 def read_regular(path):
-    """The bytes of a regular file. Raises FileNotFoundError where there is none; a FIFO is refused, not waited for."""
+    """Returns the bytes of a regular file. Raises FileNotFoundError if there is none; refuses a FIFO instead of waiting for it."""
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise UnsafeFileError(f'{path} is not a regular file (it is a folder, a FIFO or a device); remove it')
     handle = os.open(path, os.O_RDONLY | NO_BLOCK | BINARY)
@@ -28,7 +28,7 @@ def read_regular(path):
 
 
 def folder_below(root, name):
-    """Makes the folder of the file `name` (with forward slashes) below `root`; no folder on the way may be a symbolic link."""
+    """Creates and returns the parent folder of the file `name` (with forward slashes) below `root`. Refuses symbolic links below `root`."""
     at = root
     os.makedirs(at, exist_ok=True)
     for part in name.split('/')[:-1]:
@@ -42,12 +42,12 @@ def folder_below(root, name):
 
 
 def temporary_for(path):
-    """A name in the same folder that nobody can guess."""
+    """Returns an unpredictable temporary name in the same folder."""
     return os.path.join(os.path.dirname(path), f'{os.path.basename(path)[:40]}.{secrets.token_hex(8)}{TEMPORARY}')
 
 
 def create_file(path, data):
-    """Creates a file; fails where the name is taken, be it by a symbolic link."""
+    """Creates a file and synchronises it to the disk. Fails if the name exists, also as a symbolic link."""
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_FOLLOW | BINARY, 0o666)
     with os.fdopen(handle, 'wb') as file:
         file.write(data)
@@ -56,7 +56,7 @@ def create_file(path, data):
 
 
 def replace_file(path, data):
-    """Writes under another name, pushes it to the disk, renames it, and pushes the folder: readers see the old bytes or the new ones."""
+    """Replaces a file atomically: writes a temporary file, synchronises and renames it, and synchronises the folder."""
     temporary = temporary_for(path)
     try:
         create_file(temporary, data)
@@ -68,7 +68,7 @@ def replace_file(path, data):
 
 
 def append_to_file(path, data):
-    """Adds bytes to a regular file; where they do not fit, the file is as long as before."""
+    """Appends bytes to a regular file; if they cannot be written completely, the file is truncated to its old length."""
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | NO_FOLLOW | NO_BLOCK | BINARY, 0o666)
     except OSError as error:
@@ -98,7 +98,7 @@ def remove(path):
 
 
 def push_folder(path):
-    """Makes a renaming last; not every system can open folders."""
+    """Synchronises a folder, so that a renaming survives a power failure. Errors are ignored: not every system can open folders."""
     try:
         handle = os.open(path or '.', os.O_RDONLY)
     except OSError:

@@ -1,12 +1,12 @@
-"""The learning rate of each epoch: the schedules of src/nn/optim, with the state that checkpoints keep of them.
+"""Learning rate schedules, equal to those of src/nn/optim, with the same state in checkpoints.
 
-PyTorch's own count and save otherwise; these must go on from a checkpoint of zfnet, and it from theirs.
+PyTorch's own schedules are not used: they count epochs differently and save another state, which zfnet could not resume from.
 """
 import math
 
 
 class Schedule:
-    """Changes `optimizer`'s rate once an epoch. `constant`: never."""
+    """Base class of schedules, which change the learning rate of `optimizer` once per epoch. Used itself for `constant`: no change."""
 
     def __init__(self, optimizer):
         self.optimizer = optimizer
@@ -21,21 +21,21 @@ class Schedule:
             group['lr'] = value
 
     def step(self, measure):
-        """Call once an epoch, with the measure that should fall."""
+        """Call once per epoch, with the error or loss that should decrease."""
 
     def set_lr(self, lr):
-        """Changes the rate by hand."""
+        """Sets the learning rate manually."""
         self.lr = lr
 
     def state(self):
         return {}
 
     def restore(self, state):
-        """Call when the rate itself is back."""
+        """Restores the state of a checkpoint. Call it after the learning rate was restored."""
 
 
 class Step(Schedule):
-    """The rate times `factor` every `every` epochs."""
+    """Multiplies the rate by `factor` every `every` epochs."""
 
     def __init__(self, optimizer, factor, every):
         super().__init__(optimizer)
@@ -54,7 +54,7 @@ class Step(Schedule):
 
 
 class Cosine(Schedule):
-    """From the first rate down towards 0 along half a cosine over all epochs."""
+    """Decreases the rate from its initial value towards 0 along half a cosine over all epochs."""
 
     def __init__(self, optimizer, epochs):
         super().__init__(optimizer)
@@ -80,7 +80,7 @@ class Cosine(Schedule):
 
 
 class Plateau(Schedule):
-    """The rate times `factor` after `patience` epochs in which the measure did not fall."""
+    """Multiplies the rate by `factor` after more than `patience` epochs without a decrease of the measure."""
 
     THRESHOLD = 1e-4
 
@@ -106,7 +106,7 @@ class Plateau(Schedule):
 
 
 def make_schedule(optimizer, options, epochs):
-    """`options` is a run's `training.schedule`."""
+    """Returns the schedule for `options`, the value of `training.schedule` in `config.json`."""
     kind = options['kind']
     if kind == 'plateau':
         return Plateau(optimizer, options['factor'], options['patience'])

@@ -1,12 +1,12 @@
-"""Trains a run of zfnet in PyTorch, on one machine or many, and leaves the same run folder.
+"""Trains a run of zfnet with PyTorch, on one or more machines, and writes the same run folder as zfnet.
 
     npx zfnet train --data pictures/ --out runs/mine --prepare                        # where zfnet is
     torchrun --nproc_per_node 8 interop/pytorch/train.py runs/mine --data pictures/   # where the GPUs are
     npx zfnet report runs/mine                                                        # where zfnet is
 
-The recipe stands in the run's config.json. Order, crops and mirror images are drawn as zfnet draws them, and a batch is shared
-out among the processes, so that the losses do not depend on their number. Dropout is PyTorch's own. A run that was stopped,
-by a signal or a crash, goes on from its last checkpoint by the same command.
+The recipe is read from the config.json of the run. The order of the examples, the crops and the mirroring are the same as in zfnet.
+Each batch is divided among the processes, so that the losses do not depend on their number. Dropout masks are PyTorch's own.
+Run the same command again to resume a run that was stopped by a signal or a crash.
 """
 import argparse
 import math
@@ -31,42 +31,42 @@ from safe_files import UnsafeFileError
 from schedule import make_schedule
 from zfnet import ZfNet, limit_filters
 
-# Seconds between lines that tell how far an epoch has got.
+# Seconds between progress lines within an epoch.
 PATIENCE = 10
 
 
 class TrainingError(Exception):
-    """Numbers that became NaN or infinite."""
+    """Raised if a loss, weight or velocity became NaN or infinite."""
 
 
 class LostError(Exception):
-    """Images that are gone; one process alone may have met it."""
+    """Raised for missing images, possibly on one process only."""
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('run', help='folder of the run; its config.json is needed, a last.safetensors is gone on from')
-    parser.add_argument('--data', help="folder of the images, on every machine (default: the run's own source)")
-    parser.add_argument('--epochs', type=int, help="passes over the training images in all (default: the run's)")
-    parser.add_argument('--lr', type=float, help="learning rate from here on (default: the run's)")
-    parser.add_argument('--backend', choices=['auto', 'gloo', 'nccl'], default='auto', help='auto: nccl where there is a GPU, gloo otherwise')
-    parser.add_argument('--tf32', action='store_true', help='on GPUs, multiply with 10 bits of mantissa: faster, other numbers')
-    parser.add_argument('--workers', type=int, default=4, help='processes that read images, for each training process (default: 4)')
-    parser.add_argument('--mean-examples', type=int, help='images that the mean image is computed from, where the run has none yet (default: all)')
+    parser.add_argument('run', help='folder of the run with its config.json; training resumes from last.safetensors if that exists')
+    parser.add_argument('--data', help="folder of the images, on every machine (default: the source recorded in the run)")
+    parser.add_argument('--epochs', type=int, help="total number of passes over the training images (default: that of the run)")
+    parser.add_argument('--lr', type=float, help="learning rate from the next step on (default: that of the run)")
+    parser.add_argument('--backend', choices=['auto', 'gloo', 'nccl'], default='auto', help='backend for communication; auto: nccl if there is a GPU, otherwise gloo')
+    parser.add_argument('--tf32', action='store_true', help='on GPUs, multiply with a 10-bit mantissa, which is faster and less exact')
+    parser.add_argument('--workers', type=int, default=4, help='number of processes that read images, per training process (default: 4)')
+    parser.add_argument('--mean-examples', type=int, help='number of images for the mean image, if the run has none yet (default: all)')
     parser.add_argument('--checkpoint-minutes', type=float, default=5, help='minutes between checkpoints within an epoch (default: 5)')
-    parser.add_argument('--log', help='write a line a step to this file: epoch, step, loss, lr')
+    parser.add_argument('--log', help='file for one JSON line per step: epoch, step, loss, lr')
     return parser.parse_args()
 
 
 class Trainer:
-    """The loop, and the state that it keeps. Every process has one; the first one writes."""
+    """The training loop and its state. Every process has a trainer; only the first process writes files."""
 
     def __init__(self, options, cluster):
         self.options, self.cluster = options, cluster
         self.folder = RunFolder(options.run)
         self.config = cluster.first(self.folder.read_config)
         cluster.first(self.folder.take_lock)
-        # Another process may have changed it before the lock was taken.
+        # Reads the configuration again, because another process may have changed it before the lock was taken.
         self.config = cluster.first(self.folder.read_config)
         self.data = Data(options.data or self.config['data']['source'], self.config['data'], cluster)
         for warning in self.data.warnings:
@@ -82,28 +82,28 @@ class Trainer:
         if self.cluster.is_first:
             print(text, flush=True)
 
-    # Where training begins
+    # Initial state of training
 
     def last_checkpoint(self):
-        """weights, velocities, mean and info; None where the run has no checkpoint yet."""
+        """Returns weights, velocities, mean and info of the last checkpoint; None if the run has no checkpoint yet."""
         data = self.folder.read(LAST)
         if data is None:
             self.folder.check_unbegun()
             return None
         checkpoint = decode_checkpoint(data, self.folder.path(LAST))
         if 'training' not in checkpoint[3]:
-            raise FormatError(f'{self.folder.path(LAST)}: holds a model but no training to go on with')
+            raise FormatError(f'{self.folder.path(LAST)}: contains a model but no training state to resume from')
         check_info(checkpoint[3], self.config, self.folder.path(LAST))
         return checkpoint
 
     def begin(self, checkpoint):
-        """Sets weights, mean image and place in training: those of the checkpoint, or those that zfnet would begin with."""
+        """Sets weights, mean image and training state: those of the checkpoint, or the initial ones of zfnet."""
         config, cluster, options = self.config, self.cluster, self.options
         recorded = config['training']
         weights, velocities, mean, info = checkpoint or ({}, {}, None, {'training': fresh_state(recorded)})
         self.state = info['training']
         if checkpoint is None:
-            self.say('mean image and initial weights: the run has none yet')
+            self.say('computing the mean image and the initial weights, because the run has none yet')
             mean = self.data.mean_image(config['preprocess']['side'], cluster, options.mean_examples)
             self.model.initialize(config['init'], recorded['seed'])
         else:
@@ -133,7 +133,7 @@ class Trainer:
         own = self.model.state_dict()
         wrong = [name for name in own if name not in weights or weights[name].shape != tuple(own[name].shape)]
         if wrong or len(weights) != len(own):
-            raise FormatError(f'{self.folder.path(LAST)}: its weights do not fit the architecture in config.json ({", ".join(wrong[:3]) or "others beside them"})')
+            raise FormatError(f'{self.folder.path(LAST)}: its weights do not fit the architecture in config.json ({", ".join(wrong[:3]) or "it contains others"})')
         self.model.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
 
     def load_velocities(self, velocities):
@@ -143,7 +143,7 @@ class Trainer:
                 self.optimizer.state[parameter]['momentum_buffer'] = velocity
 
     def note_changes(self, epochs):
-        """Puts into the configuration what is no longer as the run began."""
+        """Records changed settings in the configuration."""
         config, epoch = self.config, self.state['epoch']
         mode = 'tf32' if self.options.tf32 and self.cluster.device.type == 'cuda' else 'float32'
         changes = config.setdefault('changes', [])
@@ -161,10 +161,10 @@ class Trainer:
             note('lr', self.schedule.lr, self.options.lr)
             self.schedule.set_lr(self.options.lr)
 
-    # The loop
+    # Training loop
 
     def run(self):
-        """True when all epochs are done, False when a signal stopped it."""
+        """Trains until all epochs are finished (returns True) or a signal arrives (returns False)."""
         epochs = self.config['training']['epochs']
         self.say(
             f'training {self.config["architecture"]["preset"]} on {self.data.root}: {len(self.data.train)} images, {epochs} epochs, '
@@ -179,11 +179,11 @@ class Trainer:
         return True
 
     def must_stop(self):
-        """Whether any process was told to stop; all of them answer alike."""
+        """Whether any process has received a signal; the result is the same on all processes."""
         return self.cluster.sums(self.signal is not None)[0] > 0
 
     def batches(self, split, places, crops_of=None):
-        """This process's share of each batch of `places`, read ahead by worker processes."""
+        """Yields the part of each batch of `places` that belongs to this process; worker processes read the images in advance."""
         data, cluster = self.data, self.cluster
         size = self.config['training']['batchSize']
         steps = [places[i : i + size][cluster.rank :: cluster.size] for i in range(0, len(places), size)]
@@ -194,11 +194,11 @@ class Trainer:
             for what in broken:
                 print(f'warning: left out: {what}', flush=True)
             if lost:
-                raise LostError(f'{data.root}: images are lost: {", ".join(lost)}. Put them back, and go on by the same command')
+                raise LostError(f'{data.root}: images are missing: {", ".join(lost)}. Restore them, and run the same command again')
             yield images.to(cluster.device, non_blocking=True), targets.to(cluster.device, non_blocking=True)
 
     def train_epoch(self):
-        """The steps that the epoch under way still lacks. False when a signal stopped it."""
+        """Runs the remaining steps of the current epoch. Returns False if a signal stopped it."""
         recipe, state = self.config['training'], self.state
         epoch = state['epoch'] + 1
         order = epoch_order(len(self.data.train), recipe['seed'], epoch)
@@ -223,18 +223,18 @@ class Trainer:
         return True
 
     def step(self, images, labels, count):
-        """Forward, backward, update; `count` examples on all processes together. Returns their mean loss."""
+        """Runs one training step on the batch of `count` examples of all processes. Returns their mean loss."""
         recipe, state, size = self.config['training'], self.state, self.cluster.size
-        # Dropout depends on the step alone, so that a run that was stopped draws the masks of one that was not.
+        # Dropout depends only on seed, step and process, so that a resumed run uses the same masks as an uninterrupted one.
         torch.manual_seed((((recipe['seed'] << 32) + state['step']) * size + self.cluster.rank) % 2**63)
         own = len(labels)
         if own == 0:
-            # A last batch may be too small for all: this process goes through the motions with weight 0.
+            # The last batch may have fewer images than there are processes. This process then computes on a dummy image with weight 0.
             images, labels = images.new_zeros((1, *images.shape[1:])), labels.new_zeros(1)
         logits = self.parallel(images)
         total = F.cross_entropy(logits, labels, reduction='sum') * (1 if own else 0)
         self.optimizer.zero_grad(set_to_none=True)
-        # The gradients are averaged over the processes: the sum over all examples, divided by their number, must come out.
+        # DistributedDataParallel averages the gradients over the processes. This factor makes the result the mean over all examples.
         (total * (size / count)).backward()
         loss, errors = self.cluster.sums(total.item(), count_errors(logits.detach(), labels, 1) if own else 0)
         if not math.isfinite(loss):
@@ -257,7 +257,7 @@ class Trainer:
         return sums['examples'] / sums['seconds'] if sums['seconds'] > 0 else 0
 
     def peak_bytes(self):
-        """The most memory that the first process's tensors held on its GPU, or that it took in all on a CPU."""
+        """Returns the peak memory of this process in bytes: of tensors on the GPU, or of the whole process on a CPU."""
         device = self.cluster.device
         if device.type == 'cuda':
             return torch.cuda.max_memory_allocated(device)
@@ -265,7 +265,7 @@ class Trainer:
 
     @torch.no_grad()
     def validate(self):
-        """top-1 error, top-5 error and loss over val, centre crops; None where there is no val."""
+        """Returns the top-1 and top-5 errors on val with centre crops; None if there is no val."""
         if not self.data.val:
             return None
         self.model.eval()
@@ -275,7 +275,7 @@ class Trainer:
                 continue
             probabilities = self.model(images).softmax(1)
             own = probabilities.gather(1, labels[:, None]).double()
-            # A probability that underflowed counts as the smallest there is.
+            # A probability that underflowed to 0 counts as the smallest positive number.
             loss = -own.clamp_min(5e-324).log().sum()
             tally += torch.tensor([len(labels), count_errors(probabilities, labels, 1), count_errors(probabilities, labels, 5), loss.item()])
         examples, top1, top5, loss = self.cluster.sums(*tally.tolist())
@@ -284,7 +284,7 @@ class Trainer:
         return top1 / max(examples, 1), top5 / max(examples, 1)
 
     def finish_epoch(self):
-        """Validation, the line in the metrics, the checkpoints."""
+        """Validates, adds a line to the metrics, and writes the checkpoints."""
         state = self.state
         errors = self.validate()
         top1, top5 = errors or (None, None)
@@ -311,7 +311,7 @@ class Trainer:
             + f'lr {metrics["lr"]:.3g}, {metrics["imagesPerSecond"]} images/s{", best so far" if better else ""}'
         )
         if self.cluster.is_first:
-            # The line comes first: going on drops lines beyond the checkpoint, but could not write one that is missing.
+            # The metrics are written first: a resume removes lines after the checkpoint, but could not restore a missing line.
             data = self.checkpoint()
             self.folder.append_metrics(metrics)
             self.folder.write(epoch_file(metrics['epoch']), data)
@@ -319,7 +319,7 @@ class Trainer:
                 self.folder.write(BEST, data)
             self.save(data)
 
-    # What it leaves
+    # Checkpoints
 
     def save(self, data=None):
         """Writes `last.safetensors`."""
@@ -352,12 +352,12 @@ class Trainer:
     def fail(self, what):
         state = self.state
         raise TrainingError(
-            f'epoch {state["epoch"] + 1}, step {state["step"] + 1}: {what}. {LAST} is whole. Try a lower learning rate (it is {self.schedule.lr})'
+            f'epoch {state["epoch"] + 1}, step {state["step"] + 1}: {what}. {LAST} is intact. Try a lower learning rate (it is {self.schedule.lr})'
         )
 
 
 def check_info(info, config, name):
-    """Raises FormatError for a training state that cannot be, and for one of another recipe than the run's."""
+    """Raises FormatError for an invalid training state, and for one of another recipe than that of the run."""
     state = info['training']
 
     def expect(fits, what):
@@ -387,18 +387,18 @@ def check_info(info, config, name):
         here = {**own, **own['training']}
         other = sorted(key for key in {**here, **there} if key != 'training' and here.get(key) != there.get(key))
         raise FormatError(
-            f'{name}: was trained by another recipe than that of config.json ({", ".join(other)}); put config.json back as it was, or begin a new run'
+            f'{name}: was trained with another recipe than that of config.json ({", ".join(other)}); restore config.json, or begin a new run'
         )
 
 
 def recipe_of(config):
-    """The settings that a training state belongs to: see src/formats/checkpoint.ts."""
+    """Returns the settings that a training state depends on: see src/formats/checkpoint.ts."""
     training = {key: value for key, value in config['training'].items() if key != 'epochs'}
     return {'training': training, 'init': config['init'], **({'freeze': config['freeze']} if 'freeze' in config else {})}
 
 
 def fresh_state(recipe):
-    """A place in training before the first step, as zfnet writes it."""
+    """Returns the training state before the first step, as zfnet writes it."""
     random = {stream: Generator(recipe['seed'], stream).state() for stream in ('general', 'dropout')}
     return {'epoch': 0, 'step': 0, 'cursor': 0, 'sums': no_sums(), 'best': None, 'lr': recipe['lr'], 'schedule': {}, 'random': random}
 
@@ -408,7 +408,9 @@ def no_sums():
 
 
 def count_errors(values, labels, k):
-    """How many rows [N, classes] miss their label among the k largest. Ties count where the other class has a lower number."""
+    """Returns the number of rows of `values` [N, classes] whose label is not among the k largest. Of equal values the lower class index
+    ranks first.
+    """
     own = values.gather(1, labels[:, None])
     number = torch.arange(values.shape[1], device=values.device)
     before = (values > own) | ((values == own) & (number < labels[:, None]))
@@ -417,7 +419,7 @@ def count_errors(values, labels, k):
 
 
 def stop(trainer, number):
-    """Ends training behind the step under way; the second Ctrl-C ends the process at once."""
+    """Stops the training after the current step; a second Ctrl-C ends the process at once."""
     trainer.signal = number
     if number == signal.SIGINT:
         signal.signal(number, signal.SIG_DFL)
@@ -433,7 +435,7 @@ def main():
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda received, _: stop(trainer, received))
         if not trainer.run():
-            trainer.say(f'stopped at step {trainer.state["step"]}; go on by the same command')
+            trainer.say(f'stopped at step {trainer.state["step"]}; run the same command again to resume')
             sys.exit(128 + (trainer.signal or signal.SIGTERM))
     except (FormatError, DataError, TrainingError, LostError, RunLockedError, UnsafeFileError) as error:
         if cluster.is_first or isinstance(error, LostError):

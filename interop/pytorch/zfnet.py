@@ -1,6 +1,6 @@
-"""ZFNet by its table (Zeiler & Fergus 2013, Fig. 3) as a PyTorch module, its variants, and the network it was compared with.
+"""ZFNet (Zeiler & Fergus 2013, Fig. 3) as a PyTorch module, with its variants and AlexNet.
 
-The same presets, layer names and sizes as src/zfnet/model/model.ts: what one of the two trained, the other loads.
+Presets, layer names and sizes are those of src/zfnet/model/model.ts, so that each side can load weights trained by the other.
 """
 import math
 from collections import OrderedDict
@@ -16,7 +16,7 @@ CEIL = (3, 2, 0, True)
 PAPER_NORM = {'size': 5, 'alpha': 1e-4, 'beta': 0.75, 'k': 2.0, 'region': 'across'}
 A_CONV = ((96, 7, 2, 1), (256, 5, 2, 0), (384, 3, 1, 1), (384, 3, 1, 1), (256, 3, 1, 1))
 
-# `pool` stands after conv1, conv2 and conv5, `norm` after conv1 and conv2; `units` are those of fc6 and fc7.
+# `pool` lists the poolings after conv1, conv2 and conv5; `norm` follows conv1 and conv2; `units` are the sizes of fc6 and fc7.
 A = {'conv': A_CONV, 'pool': (CEIL, CEIL, CEIL), 'norm': PAPER_NORM, 'norm_before_pool': False, 'units': (4096, 4096)}
 PRESETS = {
     'a': A,
@@ -47,7 +47,7 @@ PRESETS = {
 class LocalResponseNorm(nn.Module):
     """y = x / (k + alpha / count · Σ x²) ^ beta over `size` channels (`across`) or size × size pixels (`within` a channel).
 
-    PyTorch's own layer is the first of the two; Caffe's ZF model wants the second.
+    PyTorch implements only `across`; the ZF model of Caffe needs `within`.
     """
 
     def __init__(self, size, alpha, beta, k, region):
@@ -64,8 +64,8 @@ class LocalResponseNorm(nn.Module):
 class ZfNet(nn.Sequential):
     """A network with layers named as in the paper: conv1, relu1, pool1, norm1, … fc8 (logits).
 
-    `architecture` is a run's: preset, classes, inputSize, channels, width, dropout, and of a variant `without`, `maps`, `units`.
-    Input [N, channels, size, size].
+    `architecture` is that of `config.json`: preset, classes, inputSize, channels, width, dropout, and for variants `without`, `maps`, `units`.
+    The input is [N, channels, size, size].
     """
 
     def __init__(self, architecture):
@@ -74,7 +74,7 @@ class ZfNet(nn.Sequential):
 
     @torch.no_grad()
     def initialize(self, scheme, seed):
-        """Draws the initial weights that `zfnet(preset, { init: scheme, seed })` draws, up to the rounding of float32."""
+        """Samples the same initial weights as `zfnet(preset, { init: scheme, seed })`, up to the rounding of float32."""
         generator = Generator(seed, 'init')
         weights = [(name, p) for name, p in self.named_parameters() if p.dim() > 1]
         for p in self.parameters():
@@ -88,7 +88,7 @@ class ZfNet(nn.Sequential):
 
 
 def layers(architecture):
-    """The layers of a preset, or of a variant of it, in order, by name."""
+    """Returns the layers of a preset, or of a variant of it, in order and by name."""
     spec = PRESETS.get(architecture['preset'])
     if spec is None:
         raise ValueError(f"there is no preset '{architecture['preset']}', expected one of {', '.join(PRESETS)}")
@@ -141,7 +141,9 @@ def layers(architecture):
 
 
 def window_count(size, kernel, stride, padding, ceil=False):
-    """Places of a window; with `ceil`, a last one that starts inside the input or its leading padding counts although it sticks out."""
+    """Returns the number of window positions. With `ceil`, a last window that extends past the input counts if it starts in the input or
+    its left padding.
+    """
     room = size + 2 * padding - kernel
     if not ceil:
         return room // stride + 1
@@ -150,7 +152,7 @@ def window_count(size, kernel, stride, padding, ceil=False):
 
 
 def deviation(scheme, shape, is_first):
-    """Standard deviation of the initial weights of a layer: see src/nn/init.ts."""
+    """Returns the standard deviation of the initial weights of a layer: see src/nn/init.ts."""
     places = math.prod(shape[2:])
     fan_in, fan_out = shape[1] * places, shape[0] * places
     if scheme == 'paper' or (scheme == 'mixed' and is_first):
@@ -169,7 +171,7 @@ def draw(weight, std, generator):
 
 @torch.no_grad()
 def limit_filters(model, largest):
-    """The paper's rule, after each update: a convolution filter whose root mean square exceeds `largest` is scaled back to it."""
+    """Limits filters as in the paper, after each update: a filter whose root mean square exceeds `largest` is scaled back to it."""
     for weight in model.parameters():
         if weight.dim() == 4:
             rms = weight.pow(2).mean((1, 2, 3), keepdim=True).sqrt()

@@ -1,5 +1,5 @@
-"""Writes what networks answer to the images beside their weights: for each file of PRESET.safetensors, `input` among its tensors
-and the architecture in its metadata, PRESET.output.safetensors. Called by run.ts.
+"""Evaluates networks for run.ts. Each file PRESET.safetensors contains the weights, the tensor `input`, and the architecture in its
+metadata; the output of the network is written to PRESET.output.
 
     python3 outputs.py FOLDER
 """

@@ -1,10 +1,9 @@
 /**
- * `npm run test:pytorch`: trains the same small ZFNet here and in PyTorch, by one process and by two, and compares; then opens
- * what PyTorch left with `zfnet`. Prints what was measured.
+ * `npm run test:pytorch`: trains the same small ZFNet with zfnet and with PyTorch, with one and with two processes, and compares the
+ * losses; then opens the runs of PyTorch with `zfnet`. Prints the measured differences.
  *
- * Needs a Python with torch, numpy and Pillow (Debian: python3-torch python3-pil): `PYTHON`, or /usr/bin/python3, or python3.
- * Where there is none it says so and ends with status 0: `--required` makes that 1. `--write` renews the fixture of
- * test/zfnet/pytorch.test.ts.
+ * Needs a Python with torch, numpy and Pillow (Debian: python3-torch python3-pil): `PYTHON`, /usr/bin/python3 or python3. Without one it
+ * prints a message and ends with exit status 0, or 1 with `--required`. `--write` rewrites the fixture of test/zfnet/pytorch.test.ts.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -89,7 +88,7 @@ async function main(): Promise<void> {
   await checkStrict();
 }
 
-/** Every preset, and a variant, answers the same with the same weights. */
+/** Every preset, and a variant, has the same outputs with the same weights. */
 async function checkPresets(): Promise<void> {
   const folder = join(place, 'presets');
   await mkdir(folder);
@@ -117,7 +116,7 @@ async function checkPresets(): Promise<void> {
   }
 }
 
-/** The losses of a run trained by so many processes of PyTorch. */
+/** Trains a run with PyTorch in `processes` processes and returns its losses. */
 async function trainThere(processes: number, run: string, images: string, ...more: string[]): Promise<number[]> {
   const { status, output, log } = await startThere(processes, run, images, ...more).ended;
   if (status !== 0) throw new Error(`train.py ended with ${status}:\n${output}`);
@@ -133,7 +132,7 @@ interface Started {
 function startThere(processes: number, run: string, images: string, ...more: string[]): Started {
   const log = join(place, `${processes}-${Math.random()}.jsonl`);
   const script = [TRAIN, run, '--data', images, '--backend', 'gloo', '--workers', '0', '--log', log, ...more];
-  // PyTorch 1.13 under Python 3.11, as Debian 12 has them, starts nothing unless output is redirected.
+  // torchrun of PyTorch 1.13 under Python 3.11 (Debian 12) starts no process unless the output is redirected.
   const redirect = ['--redirects', '1', '--tee', '1', '--log_dir', join(place, 'logs')];
   const launcher = ['-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', `${processes}`, ...redirect];
   const env = { ...process.env, OMP_NUM_THREADS: `${2 / processes}`, PYTHONDONTWRITEBYTECODE: '1' };
@@ -150,13 +149,13 @@ function startThere(processes: number, run: string, images: string, ...more: str
   return { child, log, ended };
 }
 
-/** What test/zfnet/pytorch.test.ts compares with where there is no PyTorch. */
+/** Writes the losses that test/zfnet/pytorch.test.ts compares with on machines without PyTorch. */
 async function writeFixture(alone: readonly number[]): Promise<void> {
   const numbers = alone.map((loss) => Number(loss.toPrecision(8)));
   await writeFile(FIXTURE, `${JSON.stringify(numbers).replaceAll(',', ',\n')}\n`);
 }
 
-/** The lines of metrics and the last checkpoints of both sides. */
+/** Compares the metrics and the last checkpoints of both sides. */
 async function checkSameRun(here: string, there: string): Promise<void> {
   const [ours, theirs] = [await metricsOf(here), await metricsOf(there)];
   const keys = (all: EpochMetrics[]) => Object.keys(all[0]).join();
@@ -189,7 +188,7 @@ async function checkBareStart(begun: string, images: string): Promise<void> {
   within('config.json alone gives our initial weights', Math.max(...distances), 1e-6);
 }
 
-/** A signal in the middle of an epoch loses nothing. */
+/** A run stopped by a signal within an epoch resumes with the same losses. */
 async function checkStop(begun: string, images: string, expected: number[]): Promise<void> {
   const run = await copied(begun, 'stopped');
   const first = startThere(2, run, images, '--epochs', '1');
@@ -210,7 +209,7 @@ async function checkStop(begun: string, images: string, expected: number[]): Pro
   );
 }
 
-/** What PyTorch left is a run like any other. */
+/** The commands of zfnet open a run of PyTorch. */
 async function checkOpens(run: string, images: string): Promise<void> {
   const best = (await metricsOf(run)).reduce((a, b) => ((b.valTop1Error ?? 1) < (a.valTop1Error ?? 1) ? b : a));
   const { examples, top1Error, top5Error } = await zfnetCommand('evaluate', run, '--data', images);
@@ -229,7 +228,7 @@ async function checkOpens(run: string, images: string): Promise<void> {
   );
 }
 
-/** From PyTorch to here and back. */
+/** zfnet resumes a run of PyTorch, and PyTorch resumes it after that. */
 async function checkGoesOn(run: string, images: string): Promise<void> {
   await zfnetCommand('train', '--out', run, '--resume', '--epochs', `${EPOCHS + 1}`);
   await trainThere(1, run, images, '--epochs', `${EPOCHS + 2}`);
@@ -246,7 +245,7 @@ async function checkErrors(begun: string, images: string): Promise<void> {
     const { status, output } = await startThere(1, run, data).ended;
     check(`error: ${what}`, status === 1 && message.test(output) && !output.includes('Traceback'));
   };
-  await says('no run there', join(place, 'nowhere'), images, /nowhere is no run: .*--prepare/);
+  await says('no run there', join(place, 'nowhere'), images, /nowhere is not a run: .*--prepare/);
   const fewer = join(place, 'fewer');
   await cp(images, fewer, { recursive: true });
   await rm(join(fewer, 'val', CLASSES[0], '0.png'));
@@ -259,7 +258,7 @@ async function checkErrors(begun: string, images: string): Promise<void> {
   await says('a checkpoint that was cut off', cut, images, /last\.safetensors: .*damaged/);
 }
 
-/** One lock for both programs. */
+/** zfnet and PyTorch respect each other's lock. */
 async function checkLock(begun: string, images: string): Promise<void> {
   const run = await copied(begun, 'locked');
   const lock = await lockRun(run);
@@ -282,7 +281,7 @@ async function checkLock(begun: string, images: string): Promise<void> {
   check('lock: PyTorch takes it over, and leaves none', !existsSync(join(run, 'lock.json')));
 }
 
-/** Damaged checkpoints, and links that lead out of a run. */
+/** Damaged checkpoints are refused, and symbolic links that lead out of a run are not followed. */
 async function checkStrict(): Promise<void> {
   const folder = join(place, 'strict');
   await mkdir(join(folder, 'outside'), { recursive: true });
@@ -349,13 +348,13 @@ async function findPython(): Promise<string | undefined> {
       console.log(`${candidate}: PyTorch ${torch}, numpy ${numpy}, Pillow ${pillow}`);
       return candidate;
     } catch {
-      // Not this one.
+      // This Python lacks a package; try the next one.
     }
   }
   return undefined;
 }
 
-/** What the built command line answers with `--json`. */
+/** Runs the built command line with `--json` and returns its result. */
 async function zfnetCommand(...args: string[]) {
   const { stdout } = await execute(process.execPath, [LAUNCHER, ...args, '--json', '--threads', '2'], { maxBuffer: 2 ** 26 });
   return JSON.parse(stdout);
@@ -397,7 +396,7 @@ function same(a: HostTensor | undefined, b: HostTensor | undefined): boolean {
   return a.shape.join() === b.shape.join() && a.data.every((value, i) => value === b.data[i]);
 }
 
-/** Root mean square of every convolution filter. */
+/** Returns the root mean square of every convolution filter. */
 function filterSizes(weights: Record<string, HostTensor>): number[] {
   return Object.values(weights).flatMap(({ shape, data }) => {
     if (shape.length !== 4) return [];
@@ -408,7 +407,7 @@ function filterSizes(weights: Record<string, HostTensor>): number[] {
   });
 }
 
-/** Largest difference, as a share of the largest number. */
+/** Returns the largest absolute difference, relative to the largest expected value. */
 function distance(got: ArrayLike<number>, expected: ArrayLike<number>): number {
   if (got.length !== expected.length) return Number.NaN;
   let largest = 0;

@@ -1,6 +1,6 @@
-"""Tries what must be refused, and prints a JSON object of names and outcomes: `python strict.py FOLDER`.
+"""Tries inputs and operations that must be refused, and prints a JSON object with the outcome of each: `python strict.py FOLDER`.
 
-FOLDER holds checkpoints `*.safetensors`, which are decoded, and a folder `outside` that nothing may be written into.
+FOLDER contains checkpoints `*.safetensors` to decode, and a folder `outside` that must stay unchanged.
 """
 import json
 import os
@@ -22,7 +22,7 @@ def outcome(job):
 
 
 def flips(data):
-    """How many of the changed bytes pass: every byte once, with one bit changed."""
+    """Flips one bit in each byte of a checkpoint in turn; returns how many changed files are accepted."""
     passed = 0
     for place in range(len(data)):
         changed = bytearray(data)
