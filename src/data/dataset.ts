@@ -13,7 +13,7 @@ import {
   text,
 } from '../backend/validate.js';
 import { DataError } from './errors.js';
-import type { SceneDetails } from './scenes/draw.js';
+import type { SceneDetails } from './scenes/scene.js';
 
 /** An 8-bit image. `data` is [height, width, channels], rows from the top, channels interleaved (red, green, blue, or grey alone). */
 export interface Image {

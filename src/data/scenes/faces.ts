@@ -2,10 +2,11 @@
 import { arrayOf, checkArgument, checkOptions, integer, oneOf } from '../../backend/validate.js';
 import type { Image } from '../dataset.js';
 import { type SceneAssets, sceneAssets, texelOf } from './assets.js';
-import { drawScene, type Scene, SMALLEST_SCENE } from './draw.js';
+import { drawScene, SMALLEST_SCENE } from './draw.js';
 import { SCENE_CLASSES, SCENE_PHOTOGRAPHS, SCENE_STYLES } from './names.js';
 import { FACE_BOXES, FACE_CLASSES, FACE_PARTS, type FaceClass, type FacePart, type PartBox } from './parts.js';
 import { planScene } from './plan.js';
+import type { Scene } from './scene.js';
 
 /** The box of a part in pixels, [y0, x0, y1, x1], end exclusive. */
 export type PixelBox = readonly [number, number, number, number];

@@ -1,8 +1,9 @@
 /** Decides what item `index` of a split of `scenes` shows: a function of (seed, split, index) and of nothing else. */
 import { Draws } from '../random.js';
 import type { SceneAssets } from './assets.js';
-import { type Backdrop, cosine, type Scene, sine, type Tone } from './draw.js';
+import { cosine, sine } from './draw.js';
 import { SCENE_CLASSES, SCENE_SPLITS, type SceneSplit } from './names.js';
+import type { Backdrop, Scene, Tone } from './scene.js';
 
 const PARTS: Readonly<Record<SceneSplit, number>> = { train: 0, val: 1, 'unseen-style': 2 };
 
