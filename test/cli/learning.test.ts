@@ -86,7 +86,7 @@ describe('experiments that train', () => {
     await rm(join(place.path, 'first/experiments/transfer.json'));
     await writeFile(log, lines.slice(0, -20));
     const again = await zfnet(place.path, ...args, '--threads', '1', '--verbose');
-    expect(again.stderr).toContain('7 folds are done already');
+    expect(again.stderr).toContain('7 folds are finished already');
     expect(await read('first/experiments/transfer.json')).toEqual(numbers);
     const none = await zfnet(place.path, 'transfer', 'first', ...QUICK);
     expect([none.status, none.stderr]).toEqual([2, expect.stringContaining('give other images by --data')]);

@@ -121,7 +121,7 @@ function position(text: string): [number, number] {
 function table(layer: string, maps: readonly MapAnswer[], out: string): string {
   const rows = maps.map(
     ({ map, value, position, patch: [y0, x0, y1, x1] }) =>
-      `  map ${String(map).padStart(4)}  answer ${value.toPrecision(4).padStart(8)}  at ${position.join(',')}, sees rows ${y0} to ${y1 - 1}, columns ${x0} to ${x1 - 1}`,
+      `  map ${String(map).padStart(4)}  activation ${value.toPrecision(4).padStart(8)} at ${position.join(',')}, receptive window: rows ${y0} to ${y1 - 1}, columns ${x0} to ${x1 - 1}`,
   );
   return [layer, ...rows, `written: ${out}`].join('\n');
 }

@@ -87,7 +87,7 @@ async function transferRun(context: Context, path: string, run: Run, store: Fold
     method: METHOD,
   };
   const log = await openLog(store, settings);
-  if (log.done.length > 0) reporter.detail(`${log.done.length} folds are done already`);
+  if (log.done.length > 0) reporter.detail(`${log.done.length} folds are finished already`);
   let bar: ReturnType<typeof reporter.bar> | null = null;
   const rows = await asUsage(() =>
     transfer({

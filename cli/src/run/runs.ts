@@ -335,7 +335,7 @@ async function recordedConfig(store: FolderStore, options: TrainRunOptions): Pro
     init,
     scale,
     from: options.from,
-    // `conv5` stands for `conv1-conv5`.
+    // A range may be given by its last layer alone: `conv5` means `conv1-conv5`.
     freeze: options.freeze !== undefined && config.freeze?.endsWith(`-${options.freeze}`) ? config.freeze : options.freeze,
     valFraction: options.dataOptions?.valFraction,
     imageColumn: options.dataOptions?.imageColumn,

@@ -112,7 +112,7 @@ async function checkPresets(): Promise<void> {
   await execute(python as string, [join(import.meta.dirname, 'outputs.py'), folder]);
   for (const [name, expected] of outputs) {
     const { output } = readSafetensors(await readFile(join(folder, `${name}.output`))).tensors;
-    within(`${name}: answers against ours`, distance(output.data, expected), 1e-5);
+    within(`${name}: outputs against ours`, distance(output.data, expected), 1e-5);
   }
 }
 
@@ -201,12 +201,9 @@ async function checkStop(begun: string, images: string, expected: number[]): Pro
   const before = await lossesIn(first.log);
   const after = await trainThere(1, run, images);
   check('stopped by a signal: status, and fewer steps', status !== 0 && before.length < STEPS_AN_EPOCH);
-  within(`stopped after ${before.length} steps, gone on with`, worst([...before, ...after], expected.slice(0, STEPS_AN_EPOCH)), NEAR);
+  within(`stopped after ${before.length} steps and resumed`, worst([...before, ...after], expected.slice(0, STEPS_AN_EPOCH)), NEAR);
   const { info } = await checkpointOf(run);
-  check(
-    'stopped and gone on with: one line an epoch',
-    (await metricsOf(run)).length === 1 && (info.training as { step: number }).step === 20,
-  );
+  check('stopped and resumed: one line per epoch', (await metricsOf(run)).length === 1 && (info.training as { step: number }).step === 20);
 }
 
 /** The commands of zfnet open a run of PyTorch. */
@@ -234,7 +231,7 @@ async function checkGoesOn(run: string, images: string): Promise<void> {
   await trainThere(1, run, images, '--epochs', `${EPOCHS + 2}`);
   const metrics = await metricsOf(run);
   check(
-    'train --resume goes on, and PyTorch after it',
+    'train --resume resumes the run, and PyTorch resumes it after that',
     metrics.map(({ epoch }) => epoch).join() === Array.from({ length: EPOCHS + 2 }, (_, i) => i + 1).join() &&
       metrics.slice(-2).every(({ trainLoss }) => trainLoss < 0.95 * metrics[0].trainLoss),
   );
@@ -264,7 +261,7 @@ async function checkLock(begun: string, images: string): Promise<void> {
   const lock = await lockRun(run);
   const { status, output } = await startThere(1, run, images).ended;
   check(
-    'lock: PyTorch respects ours',
+    'lock: PyTorch respects that of zfnet',
     status === 1 && output.includes(`is being written by process ${process.pid}`) && !output.includes('Traceback'),
   );
   await lock.check();
@@ -273,12 +270,12 @@ async function checkLock(begun: string, images: string): Promise<void> {
   while ((await lossesIn(training.log)).length < 1 && training.child.exitCode === null)
     await new Promise((resolve) => setTimeout(resolve, 20));
   const refused = await zfnetCommand('train', '--out', run, '--resume').catch((error) => String(error.stderr));
-  check('lock: we respect that of PyTorch', String(refused).includes(`is being written by process ${training.child.pid}`));
+  check('lock: zfnet respects that of PyTorch', String(refused).includes(`is being written by process ${training.child.pid}`));
   training.child.kill('SIGKILL');
   await training.ended;
-  check('lock: a killed process leaves its own behind', existsSync(join(run, 'lock.json')));
+  check('lock: a killed process leaves its lock file behind', existsSync(join(run, 'lock.json')));
   await trainThere(1, run, images, '--epochs', '1');
-  check('lock: PyTorch takes it over, and leaves none', !existsSync(join(run, 'lock.json')));
+  check('lock: PyTorch takes over a stale lock and removes it at the end', !existsSync(join(run, 'lock.json')));
 }
 
 /** Damaged checkpoints are refused, and symbolic links that lead out of a run are not followed. */
