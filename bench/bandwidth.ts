@@ -76,7 +76,7 @@ function benchCase(kernel: Kernel): BenchCase {
 const BATCH = 4;
 
 function pooling(name: string, channels: number, size: number, kernel: number, stride: number, padding = 0): Kernel[] {
-  const p = poolParams('bench', [BATCH, channels, size, size], { kernel, stride, padding });
+  const p = poolParams('bench', [BATCH, channels, size, size], { kernelSize: kernel, stride, padding });
   const [outer, inner] = [p.h * p.w, p.oh * p.ow];
   const image = noise(p.planes * outer, 1);
   const reference = createReferenceBackend();
@@ -101,7 +101,7 @@ function pooling(name: string, channels: number, size: number, kernel: number, s
 }
 
 function averaging(name: string, channels: number, size: number, kernel: number, stride: number, padding = 0): Kernel[] {
-  const p = poolParams('bench', [BATCH, channels, size, size], { kernel, stride, padding });
+  const p = poolParams('bench', [BATCH, channels, size, size], { kernelSize: kernel, stride, padding });
   const [outer, inner] = [p.planes * p.h * p.w, p.planes * p.oh * p.ow];
   return [
     {

@@ -1,6 +1,6 @@
 /**
- * For proving layers right, published as `zfnet/testing`: `gradcheck` compares gradients with differences of the function
- * itself, in float64 on the reference backend; `arbitraries` draws shapes, geometry and tensors for fast-check.
+ * Tools for testing operations and layers, published as `zfnet/testing`: `gradcheck` compares gradients with finite differences, and
+ * `arbitraries` generates shapes, geometries and tensors for property tests with fast-check.
  */
 
 import type * as FastCheck from 'fast-check';
@@ -30,34 +30,36 @@ import {
 // Gradient checks ---------------------------------------------------------------------------------
 
 export interface GradcheckOptions {
-  /** Step of the differences, relative to values beyond 1. Default 1e-5. */
+  /** Step of the finite differences, multiplied by max(1, |value|). Default 1e-5. */
   epsilon?: number;
-  /** The most that analytic and numeric derivative may differ, relative to values beyond 1. Default 1e-6. */
+  /** Largest error allowed: see `GradcheckPlace.error`. Default 1e-6. */
   tolerance?: number;
-  /** Single elements looked at in each tensor, spread over it; random directions cover the rest. Default 64. */
+  /** Number of elements checked in each tensor, evenly spaced; two random directions cover the others. Default 64. */
   places?: number;
 }
 
-/** One derivative, computed in both ways. */
+/** One derivative, by the gradient and by finite differences. */
 export interface GradcheckPlace {
-  /** `input 0 at [0, 2, 1]`, `conv1.weight along a random direction`. */
+  /** Name of the element or direction: `input 0 at [0, 2, 1]`, `conv1.weight along a random direction`. */
   place: string;
+  /** The derivative according to the gradient. */
   analytic: number;
+  /** The derivative according to finite differences. */
   numeric: number;
   /** |analytic − numeric| / max(1, |analytic|, |numeric|). */
   error: number;
 }
 
 export interface GradcheckResult {
-  /** The operation that made the function's output. */
+  /** Name of the operation that computed the function's output. */
   op: string;
   /** Number of derivatives compared. */
   checked: number;
-  /** Where the two differ most; null where there was nothing to compare. */
+  /** The derivative with the largest error; null if nothing requires a gradient. */
   worst: GradcheckPlace | null;
 }
 
-/** A gradient that differs from the differences of its function. */
+/** Thrown by `gradcheck` when a gradient differs from finite differences. */
 export class GradcheckError extends ZfnetError implements GradcheckPlace {
   override name = 'GradcheckError';
   readonly place: string;
@@ -71,8 +73,8 @@ export class GradcheckError extends ZfnetError implements GradcheckPlace {
     tolerance: number,
   ) {
     super(
-      `${op}: the gradient of ${worst.place} is ${worst.analytic}, differences say ${worst.numeric} ` +
-        `(relative error ${worst.error.toExponential(1)}, allowed ${tolerance}); where the function has a kink, keep inputs away from it`,
+      `${op}: the gradient of ${worst.place} is ${worst.analytic}, finite differences give ${worst.numeric} ` +
+        `(relative error ${worst.error.toExponential(1)}, allowed ${tolerance}); check the backward step, and keep inputs away from kinks`,
     );
     this.place = worst.place;
     this.analytic = worst.analytic;
@@ -81,16 +83,21 @@ export class GradcheckError extends ZfnetError implements GradcheckPlace {
   }
 }
 
+/** Random directions per tensor. */
 const DIRECTIONS = 2;
+/** Seed of the random weights and directions. */
 const SEED = 2013;
 
 /**
- * Compares the gradients of a function, or of a module's forward, with central differences of ⟨r, f(x)⟩ for random r, in
- * float64 on a reference backend of its own. All floating-point inputs are checked, and a module's parameters with them.
- * Inputs may live on any backend that reads at once; they and the module stay as they are. Dropout draws the same mask each time.
+ * Checks the gradients of a function or module against finite differences, in float64. PyTorch `torch.autograd.gradcheck`.
  *
- * @param subject a function of tensors; constants that it makes must have its inputs' type
- * @throws GradcheckError naming the worst place
+ * It compares the gradient of ⟨r, f(x)⟩, for a random r, with central differences, on a reference backend of its own. All
+ * floating-point inputs are checked, and the parameters of a module. Inputs may be on any backend with synchronous reads. Inputs and
+ * module are not modified. Dropout uses the same mask in every evaluation.
+ *
+ * @example gradcheck((x) => x.square().sum(), randn([2, 3]));
+ * @param subject a function of tensors, or a module; constants that it creates must have the element type of its inputs
+ * @throws GradcheckError naming the derivative with the largest error; ValueError if the function is not deterministic
  */
 export function gradcheck(
   subject: Module | ((...inputs: Tensor[]) => Tensor),
@@ -127,12 +134,13 @@ export function gradcheck(
   }
 }
 
-/** A copy on the default backend: floating-point numbers in float64, as a leaf of the graph where they are to be checked. */
+/** Copies a tensor to the default backend; floating-point tensors become float64 and, if `checked`, leaves that require a gradient. */
 function inFloat64(source: Tensor, checked: boolean): Tensor {
   const float = source.dtype === 'float32' || source.dtype === 'float64';
   return tensor(source.dataSync(), source.shape, { dtype: float ? 'float64' : source.dtype, requiresGrad: checked && float });
 }
 
+/** A property of a module that contains a parameter or buffer. */
 interface Slot {
   name: string;
   original: Tensor;
@@ -140,7 +148,7 @@ interface Slot {
   put(value: Tensor): void;
 }
 
-/** Where a module and its parts keep their parameters and buffers. */
+/** Returns the properties of a module and its children that contain tensors. */
 function tensorSlots(module: Module, prefix = ''): Slot[] {
   const owner = module as unknown as Record<string, Tensor>;
   const own = Object.entries(module)
@@ -168,15 +176,15 @@ function compare(evaluate: () => Tensor, leaves: readonly { name: string; leaf: 
   const [op, projection, gradients] = scope(() => {
     const y = again();
     if (y.dtype !== 'float64')
-      throw new DTypeError(`gradcheck: the function gave a ${y.dtype} tensor for float64 inputs; give constants the type of its inputs`);
-    const seed = uniform(y.shape, { low: -1, high: 1, dtype: 'float64', generator });
+      throw new DTypeError(`gradcheck: the function returned a ${y.dtype} tensor for float64 inputs, expected float64; create its constants with the dtype of its inputs`);
+    const weights = uniform(y.shape, { low: -1, high: 1, dtype: 'float64', generator });
     const op = y.node?.op ?? 'input';
-    const signals = backward(y, { seed, wrt: leaves.map(({ leaf }) => leaf) });
-    return [op, numbers(seed), signals.map(numbers)] as const;
+    const gradients = backward(y, { gradient: weights, wrt: leaves.map(({ leaf }) => leaf) });
+    return [op, numbers(weights), gradients.map(numbers)] as const;
   });
   const objective = () => noGrad(() => numbers(again())).reduce((sum, value, i) => sum + value * projection[i], 0);
   if (!Object.is(objective(), objective()))
-    throw new ValueError('gradcheck: the function gives different results for the same inputs, so it has no derivative to check');
+    throw new ValueError('gradcheck: got different results for the same inputs, expected a deterministic function; seed its random numbers');
 
   const result: GradcheckResult = { op, checked: 0, worst: null };
   const note = (place: string, analytic: number, numeric: number) => {
@@ -187,7 +195,7 @@ function compare(evaluate: () => Tensor, leaves: readonly { name: string; leaf: 
   leaves.forEach(({ name, leaf }, which) => {
     const at = numbers(leaf);
     const gradient = gradients[which];
-    /** d objective / dt at x + t · direction. */
+    /** Central difference of the objective along a direction. */
     const slope = (step: number, direction: (i: number) => number) => {
       const [up, down] = [step, -step].map((t) => {
         leaf.set(at.map((value, i) => value + t * direction(i)));
@@ -220,15 +228,16 @@ function compare(evaluate: () => Tensor, leaves: readonly { name: string; leaf: 
   return result;
 }
 
-/** A copy of a float64 tensor's numbers. */
+/** Returns a copy of the elements of a float64 tensor. */
 const numbers = (source: Tensor) => source.dataSync() as Float64Array;
 
-/** At most `count` places of `size`, evenly spread, the first and the last among them. */
+/** Returns at most `count` evenly spaced indices below `size`, including the first and the last. */
 function spread(size: number, count: number): number[] {
   if (size <= count) return Array.from({ length: size }, (_, i) => i);
   return Array.from({ length: count }, (_, i) => Math.floor((i * (size - 1)) / Math.max(1, count - 1)));
 }
 
+/** Converts a flat index to one index per axis. */
 function indexOf(place: number, shape: Shape): number[] {
   const index: number[] = [];
   for (let axis = shape.length - 1; axis >= 0; axis--) {
@@ -240,7 +249,7 @@ function indexOf(place: number, shape: Shape): number[] {
 
 // Arbitraries -------------------------------------------------------------------------------------
 
-/** A convolution that is valid: the kernel fits, the channels match. */
+/** A valid convolution: the kernel fits and the channels match. */
 export interface ConvGeometry {
   /** [N, C, H, W] */
   x: number[];
@@ -249,11 +258,11 @@ export interface ConvGeometry {
   options: Required<ConvOptions>;
 }
 
-/** A pooling that is valid: every window sees some of the input. */
+/** A valid pooling: every window covers at least one element of the input. */
 export interface PoolGeometry {
   /** [N, C, H, W] */
   x: number[];
-  options: Required<PoolOptions>;
+  options: Required<Omit<PoolOptions, 'kernel' | 'ceil'>>;
 }
 
 export interface ValueRange {
@@ -261,23 +270,25 @@ export interface ValueRange {
   min?: number;
   /** Default 1. */
   max?: number;
-  /** No two numbers alike, in random order and evenly spread: for functions with kinks where numbers meet, as max pooling. */
+  /** Evenly spaced distinct values in random order, for functions with kinks at equal values, such as max pooling. Default false. */
   distinct?: boolean;
 }
 
 /**
- * Arbitraries for fast-check, which is handed over, so that whoever only checks gradients need not install it:
- * `const { conv, tensorOf } = arbitraries(fc)`.
+ * Returns generators (arbitraries) for property tests with fast-check. fast-check is an argument, so that users of `gradcheck` need not
+ * install it.
+ *
+ * @example const { conv, tensorOf } = arbitraries(fc);
  */
 export function arbitraries(fc: typeof FastCheck.default) {
   type Arbitrary<T> = FastCheck.Arbitrary<T>;
   const whole = (min: number, max: number) => fc.integer({ min, max });
 
-  /** Extents of a tensor. Default: rank 0 to 4, extents 1 to 5. */
+  /** Shapes. Default: rank 0 to 4, extents 1 to 5. */
   const shape = ({ minRank = 0, maxRank = 4, minExtent = 1, maxExtent = 5 } = {}): Arbitrary<number[]> =>
     fc.array(whole(minExtent, maxExtent), { minLength: minRank, maxLength: maxRank });
 
-  /** Two shapes that broadcast against each other. */
+  /** Pairs of shapes that can be broadcast. */
   const broadcastShapes = (options: Parameters<typeof shape>[0] = {}): Arbitrary<[number[], number[]]> =>
     shape(options).chain((full) => {
       const side = fc
@@ -286,14 +297,14 @@ export function arbitraries(fc: typeof FastCheck.default) {
       return fc.tuple(side, side);
     });
 
-  /** Kernel, stride, padding [before, after] and dilation of one axis, with an extent that they fit. */
-  const axis = (largestPad: (reach: number) => number) =>
+  /** Kernel size, stride, padding before and after, and dilation of one axis, with an extent that the window fits into. */
+  const axis = (largestPad: (window: number) => number) =>
     fc.tuple(whole(1, 4), whole(1, 3), whole(1, 2)).chain(([kernel, stride, dilation]) => {
-      const reach = dilation * (kernel - 1) + 1;
-      const pad = whole(0, largestPad(reach));
+      const window = dilation * (kernel - 1) + 1;
+      const pad = whole(0, largestPad(window));
       return fc.tuple(pad, pad).chain(([before, after]) => {
-        // As long as the dilation, so that no window's taps pass it by.
-        const least = Math.max(dilation, reach - before - after);
+        // At least the dilation, so that every window has a tap inside the input.
+        const least = Math.max(dilation, window - before - after);
         return whole(least, least + 6).map((extent) => ({ kernel, stride, dilation, before, after, extent }));
       });
     });
@@ -304,7 +315,7 @@ export function arbitraries(fc: typeof FastCheck.default) {
     dilation: [v.dilation, h.dilation] as const,
   });
 
-  /** Convolutions with any stride, padding on four sides, dilation and groups. */
+  /** Convolutions with random stride, padding on each side, dilation and groups. */
   const conv = (): Arbitrary<ConvGeometry> =>
     fc
       .record({ v: axis(() => 3), h: axis(() => 3), n: whole(1, 2), groups: whole(1, 3), inputs: whole(1, 3), outputs: whole(1, 3) })
@@ -314,18 +325,18 @@ export function arbitraries(fc: typeof FastCheck.default) {
         options: { ...both(v, h), groups },
       }));
 
-  /** Poolings with any stride, padding smaller than the window, and both roundings. */
+  /** Poolings with random stride, dilation, padding smaller than the window, and both values of `ceilMode`. */
   const pool = (): Arbitrary<PoolGeometry> => {
-    const side = axis((reach) => Math.min(reach - 1, 3));
+    const side = axis((window) => Math.min(window - 1, 3));
     return fc
-      .record({ v: side, h: side, n: whole(1, 2), c: whole(1, 3), ceil: fc.boolean(), countIncludePad: fc.boolean() })
-      .map(({ v, h, n, c, ceil, countIncludePad }) => ({
+      .record({ v: side, h: side, n: whole(1, 2), c: whole(1, 3), ceilMode: fc.boolean(), countIncludePad: fc.boolean() })
+      .map(({ v, h, n, c, ceilMode, countIncludePad }) => ({
         x: [n, c, v.extent, h.extent],
-        options: { ...both(v, h), kernel: [v.kernel, h.kernel] as const, ceil, countIncludePad },
+        options: { ...both(v, h), kernelSize: [v.kernel, h.kernel] as const, ceilMode, countIncludePad },
       }));
   };
 
-  /** The numbers of a tensor, as float32 holds them. */
+  /** Values of a tensor, exact in float32. */
   const values = (size: number, { min = -1, max = 1, distinct = false }: ValueRange = {}): Arbitrary<Float32Array> => {
     const steps = distinct ? Math.max(1, size - 1) : 4096;
     const at = (step: number) => min + ((max - min) * step) / steps;
@@ -338,7 +349,7 @@ export function arbitraries(fc: typeof FastCheck.default) {
     return picked.map((list) => Float32Array.from(list, at));
   };
 
-  /** Tensors of a shape, on the default backend unless told otherwise. */
+  /** Tensors of a given shape, on the default backend or the one in `options`. */
   const tensorOf = (extents: Shape, options: ValueRange & TensorOptions = {}): Arbitrary<Tensor> =>
     values(sizeOf(extents), options).map((data) => tensor(data, extents, options));
 

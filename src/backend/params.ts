@@ -4,7 +4,7 @@
  * Sizes are in elements. Every function throws a `ShapeError` that names the operation, what it got and what it expected.
  */
 import { ShapeError } from './errors.js';
-import { boolean, checkArgument, checkOptions, finite, integer, type Rule, type Rules, rule } from './validate.js';
+import { boolean, checkArgument, checkOptions, finite, integer, type Rule, type Rules, renamedOption, rule } from './validate.js';
 
 /** One number for both axes, or [vertical, horizontal]. */
 export type Pair = number | readonly [number, number];
@@ -147,14 +147,16 @@ export const paddingRule: Rule = rule(
 /** Options that every convolution takes. */
 export const CONV_RULES = { stride: pairOf(1), padding: paddingRule, dilation: pairOf(1), groups: integer(1, MOST) };
 /**
- * Options of pooling. Max pooling accepts `countIncludePad` too and ignores it, because one geometry, such as the arbitraries of
- * `zfnet/testing` give, describes both kinds of pooling.
+ * Options of pooling; `kernel` and `ceil` are old names. Max pooling accepts `countIncludePad` and ignores it, so that one geometry, such
+ * as those that the arbitraries of `zfnet/testing` generate, can be used for both kinds of pooling.
  */
 export const MAX_POOL_RULES = {
-  kernel: pairOf(1),
+  kernelSize: pairOf(1),
   stride: pairOf(1),
   padding: paddingRule,
   dilation: pairOf(1),
+  ceilMode: boolean,
+  kernel: pairOf(1),
   ceil: boolean,
   countIncludePad: boolean,
 };
@@ -221,12 +223,12 @@ export function windowCount(
   padBefore: number,
   padAfter: number,
   dilation = 1,
-  ceil = false,
+  ceilMode = false,
 ): number {
   for (const [name, value] of Object.entries({ size, kernel, stride, padBefore, padAfter, dilation }))
     checkArgument('windowCount', name, value, finite());
   const room = size + padBefore + padAfter - (dilation * (kernel - 1) + 1);
-  if (!ceil) return room < 0 ? 0 : Math.floor(room / stride) + 1;
+  if (!ceilMode) return room < 0 ? 0 : Math.floor(room / stride) + 1;
   const count = Math.ceil(room / stride) + 1;
   return (count - 1) * stride >= size + padBefore ? count - 1 : count;
 }
@@ -315,21 +317,51 @@ export function convTransposeParams(
 }
 
 export interface PoolOptions {
-  kernel: Pair;
+  /** Height and width of the window. */
+  kernelSize: Pair;
+  /** Default: `kernelSize`. */
   stride?: Pair;
+  /** Default 0. Must be smaller than the window. */
   padding?: Padding;
+  /** Distance between the elements of a window. Default 1. */
   dilation?: Pair;
-  ceil?: boolean;
+  /** Rounds the output size up instead of down, so that the last windows may extend beyond the padded input. Default false. */
+  ceilMode?: boolean;
+  /** Average pooling: whether padding counts towards the divisor. Default true, as in PyTorch. */
   countIncludePad?: boolean;
+  /** @deprecated The name of `kernelSize` before version 0.2. */
+  kernel?: Pair;
+  /** @deprecated The name of `ceilMode` before version 0.2. */
+  ceil?: boolean;
 }
 
-/** Geometry of pooling over x [N, C, H, W]. The stride defaults to the kernel. */
-export function poolParams(op: string, x: readonly number[], options: PoolOptions, rules: Rules = AVG_POOL_RULES): PoolParams {
+/** @deprecated Pooling options with the name that `kernelSize` had before version 0.2. */
+export type OldPoolOptions = Omit<PoolOptions, 'kernelSize' | 'kernel'> & { kernel: Pair; kernelSize?: Pair };
+
+/** Returns pooling options under their current names. @throws ValueError if an option is given under both names with different values */
+export function currentPoolOptions(op: string, options: PoolOptions | OldPoolOptions): PoolOptions {
+  const { kernel: _kernel, ceil: _ceil, ...rest } = options;
+  const ceilMode = renamedOption<boolean>(op, options, 'ceilMode', 'ceil');
+  return {
+    ...rest,
+    kernelSize: renamedOption<Pair>(op, options, 'kernelSize', 'kernel') as Pair,
+    ...(ceilMode === undefined ? {} : { ceilMode }),
+  };
+}
+
+/** Returns the geometry of pooling over x [N, C, H, W]. @throws ShapeError if the window does not fit; ValueError as `currentPoolOptions` */
+export function poolParams(
+  op: string,
+  x: readonly number[],
+  given: PoolOptions | OldPoolOptions,
+  rules: Rules = AVG_POOL_RULES,
+): PoolParams {
   checkImages(op, 'input', x, '[N, C, H, W]');
-  checkOptions(op, options ?? null, rules, ShapeError);
+  checkOptions(op, given ?? null, rules, ShapeError);
+  const options = currentPoolOptions(op, given);
   const [n, c, h, w] = x as [number, number, number, number];
   if (h < 1 || w < 1) throw new ShapeError(`${op}: input has shape [${x}], expected at least one row and one column`);
-  const kernel = pair(op, 'kernel', options.kernel, 1);
+  const kernel = pair(op, 'kernelSize', options.kernelSize, 1);
   const stride = pair(op, 'stride', options.stride, 1, kernel);
   const dilation = pair(op, 'dilation', options.dilation, 1, 1);
   const pad = sides(op, options.padding);
@@ -339,8 +371,8 @@ export function poolParams(op: string, x: readonly number[], options: PoolOption
       `${op}: padding [${pad}] must be smaller than the ${reach[0]}×${reach[1]} window, or a window would see padding alone`,
     );
   }
-  const oh = windowCount(h, kernel[0], stride[0], pad[0], pad[2], dilation[0], options.ceil);
-  const ow = windowCount(w, kernel[1], stride[1], pad[1], pad[3], dilation[1], options.ceil);
+  const oh = windowCount(h, kernel[0], stride[0], pad[0], pad[2], dilation[0], options.ceilMode);
+  const ow = windowCount(w, kernel[1], stride[1], pad[1], pad[3], dilation[1], options.ceilMode);
   if (oh < 1 || ow < 1) {
     throw new ShapeError(
       `${op}: input of ${h}×${w} with padding [${pad}] is smaller than the ${reach[0]}×${reach[1]} window; use a larger input or a smaller kernel`,

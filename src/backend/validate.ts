@@ -210,6 +210,22 @@ export function checkOptions(op: string, options: unknown, rules: Rules, error: 
 }
 
 /**
+ * Returns the value of an option that was renamed, given under its new or its old name; undefined if it is absent.
+ *
+ * @throws ValueError if both names are given with different values
+ */
+export function renamedOption<T>(op: string, options: object, name: string, oldName: string): T | undefined {
+  const { [name]: value, [oldName]: oldValue } = options as Record<string, T | undefined>;
+  if (value === undefined || oldValue === undefined) return value ?? oldValue;
+  const equal =
+    value === oldValue ||
+    (Array.isArray(value) && Array.isArray(oldValue) && value.length === oldValue.length && value.every((each, i) => each === oldValue[i]));
+  if (!equal)
+    throw new ValueError(`${op}: ${name} is ${show(value)} and ${oldName} is ${show(oldValue)}, expected one of them; ${oldName} is the old name, leave it out`);
+  return value;
+}
+
+/**
  * As `checkOptions`, for an object that is an argument of its own and has fields that must be there.
  *
  * @throws ValueError naming the first field that is missing

@@ -109,7 +109,7 @@ export async function projectBatch(
       const only = values.fill(0);
       for (const { index, value } of chosen) only[index] = value;
       const gradient = tensor(only, output.shape, { backend: images.backend });
-      return backward(output, { seed: gradient, rules, wrt: [input] })[0];
+      return backward(output, { gradient, rules, wrt: [input] })[0];
     });
     return { pictures, activations: chosen.map(({ index: _, ...activation }) => activation) };
   } finally {

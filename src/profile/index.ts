@@ -1,4 +1,4 @@
-/** Where the time goes. */
-export { type Profile, type ProfileRow, profile } from './profile.js';
-export type { TableOptions } from './table.js';
+/** Profiling of kernel calls: what the package exports. */
+export { profile } from './profile.js';
 export type { Trace, TraceEvent } from './trace.js';
+export type { Profile, ProfileRow, TableOptions } from './types.js';

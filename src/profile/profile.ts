@@ -1,66 +1,25 @@
-/** What a program's time goes to: a row for each kernel, shape and layer, the time outside of all kernels, and memory. */
-import type { Backend, BackendInfo } from '../backend/backend.js';
+/** `profile(fn)`: times every kernel call of a function, grouped by kernel, shape and layer. */
+import type { Backend } from '../backend/backend.js';
 import { checkArgument, checkOptions, func } from '../backend/validate.js';
 import { defaultBackend } from '../tensor/index.js';
 import { backendRule } from '../tensor/tensor.js';
 import { type Recording, record } from './recorder.js';
-import { type TableOptions, tableOf } from './table.js';
-import { type Trace, traceOf } from './trace.js';
-
-export interface ProfileRow {
-  /** The layer that the kernel worked for, those around it in front; '' where there is none. */
-  layer: string;
-  /** Its name in the backend's interface: `conv2dWeightGrad`. */
-  kernel: string;
-  shape: string;
-  /** Which of its ways the backend took to a convolution: `direct`, `winograd2x2`; '' where there is but one. */
-  plan: string;
-  calls: number;
-  /** Of all calls together. */
-  ms: number;
-  /** Of the fastest call. */
-  bestMs: number;
-  /** Of the wall time. */
-  share: number;
-  /** Floating-point operations of all calls, 2 a multiply-add by the definition, whatever the plan: of products and convolutions, 0 elsewhere. */
-  flop: number;
-  /** Every operand of every call read or written once. */
-  bytes: number;
-  /** Billions of operations a second. */
-  gflops: number;
-  /** Billions of bytes a second. */
-  gbs: number;
-}
-
-export interface Profile {
-  /** The longest first. */
-  rows: ProfileRow[];
-  /** From the start of the function to its end, or to that of its promise. */
-  wallMs: number;
-  /** In kernels. */
-  kernelMs: number;
-  /** Outside of them: TypeScript, and waiting for whatever the function waits for. */
-  outsideMs: number;
-  /** The most that tensors held at the end of a kernel. */
-  peakBytes: number;
-  /** What the backend had taken from the system at the end. */
-  reservedBytes: number;
-  info: BackendInfo;
-  /** A table for people. */
-  text(options?: TableOptions): string;
-  /** For https://ui.perfetto.dev or chrome://tracing, as JSON: `JSON.stringify(profile.trace())`. */
-  trace(): Trace;
-}
+import { tableOf } from './table.js';
+import { traceOf } from './trace.js';
+import type { Profile, ProfileRow } from './types.js';
 
 /**
- * Runs a function while every kernel of a backend is timed. What is not profiled costs nothing: the stopwatches are put in front of the kernels
- * at the beginning and taken away at the end, should the function fail too.
+ * Runs a function and measures the time, arithmetic and memory traffic of each kernel that it calls.
  *
- * Times are those of the calls, by `performance.now()`, which browsers round. A backend that queues its work would show only how long
- * queueing takes.
+ * The kernels of the backend are wrapped with timers for the duration of the call and restored afterwards, also when the function
+ * throws. Code that is not being profiled runs at full speed.
  *
- * @param options.backend default: the one that `init()` set
- * @throws ValueError for what is no function, and for unknown options; BackendError where a profile of the same backend has not ended yet
+ * Durations are measured on the calling thread with `performance.now()`, whose resolution browsers reduce. For a backend that
+ * executes kernels asynchronously they would be the time to enqueue them.
+ *
+ * @example console.log((await profile(() => model.forward(images))).text());
+ * @param options.backend the backend to profile; default: the one that `init()` set
+ * @throws ValueError if `fn` is not a function or an option is unknown; BackendError while another profile of the same backend runs
  */
 export async function profile(fn: () => unknown, options: { backend?: Backend } = {}): Promise<Profile> {
   checkArgument('profile', 'the function', fn, func);

@@ -1,13 +1,6 @@
-/** A profile as a table for people. */
+/** Formats a profile as a text table for a terminal. */
 import { checkOptions, integer, positive } from '../backend/validate.js';
-import type { Profile, ProfileRow } from './profile.js';
-
-export interface TableOptions {
-  /** What the machine's arithmetic allows, in GFLOP/s, all threads together: see `createCeiling`. A column shows the share of it. */
-  ceiling?: number;
-  /** Rows to show; the rest is summed up in one. Default 40. */
-  limit?: number;
-}
+import type { Profile, ProfileRow, TableOptions } from './types.js';
 
 type Measured = Pick<Profile, 'rows' | 'wallMs' | 'kernelMs' | 'outsideMs' | 'peakBytes' | 'reservedBytes' | 'info'>;
 

@@ -1,4 +1,4 @@
-/** The tensor room's door. */
+/** Tensors, operations and automatic differentiation: what other folders may import. */
 import './methods.js';
 
 export type { Backend, BackendInfo, BinaryOp, DType, MemoryUse, OverlapRule, ReluRule, TypedArray, UnaryOp } from '../backend/backend.js';
@@ -9,6 +9,7 @@ export {
   type ConvTranspose2dOptions,
   convParams,
   convTransposeParams,
+  type OldPoolOptions,
   type Padding,
   type Pair,
   type PoolOptions,

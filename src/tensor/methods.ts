@@ -1,4 +1,4 @@
-/** The operations as methods of `Tensor`, so that expressions read from left to right: `x.mul(2).add(y).relu()`. */
+/** Adds the operations to `Tensor` as methods, so that calls can be chained: `x.mul(2).add(y).relu()`. */
 import type { DType } from '../backend/backend.js';
 import { type BackwardOptions, backward } from './graph/autograd.js';
 import type { Operand } from './ops/index.js';
@@ -40,8 +40,8 @@ declare module './tensor.js' {
     expand(shape: readonly number[]): Tensor;
     cast(dtype: DType): Tensor;
     /**
-     * Walks the recorded graph from here and adds to `grad` of every leaf that requires a gradient. For one number no seed
-     * is needed. Frees what was computed on the way, unless `keepGraph`. See `backward` for the deconvnet's rules.
+     * Computes the gradients of this tensor and adds them to `grad` of every leaf that requires a gradient. Frees the graph unless
+     * `retainGraph` is set. A tensor of more than one element needs `gradient`. See the function `backward` for all options.
      */
     backward(options?: Omit<BackwardOptions, 'wrt'>): void;
   }

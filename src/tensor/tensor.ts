@@ -19,7 +19,7 @@ import {
   show,
   unknownName,
 } from '../backend/validate.js';
-import type { GraphNode } from './graph/autograd.js';
+import type { TensorNode } from './graph/graph_node.js';
 import {
   allocatingFor,
   Buffer,
@@ -93,8 +93,8 @@ export function withBackend<T>(backend: Backend, fn: () => T): T {
 export class Tensor implements Disposable {
   /** The accumulated gradient of a leaf that requires one; null before the first `backward()`. */
   grad: Tensor | null = null;
-  /** @internal The operation that made this tensor, where it was recorded. */
-  node: GraphNode | null = null;
+  /** @internal The recorded operation that computed this tensor; null for leaves and while nothing is recorded. */
+  node: TensorNode | null = null;
   /** @internal */
   kept = false;
   private freedBy: string | null = null;
@@ -222,7 +222,7 @@ export class Tensor implements Disposable {
     this.freedBy = by;
     this.claim.release(by);
     this.buffer.forget();
-    this.node?.drop(by);
+    this.node?.releaseReference(by);
   }
 
   /** @internal Another tensor over the same numbers. */

@@ -523,46 +523,54 @@ describe('maxPool2d', () => {
       [5, 0, 3, 2, 2],
       [4, 9, 9, 9, 1],
     ].flat();
-    const p = poolParams('maxPool2d', [1, 1, 3, 5], { kernel: [2, 3], stride: [1, 2] });
+    const p = poolParams('maxPool2d', [1, 1, 3, 5], { kernelSize: [2, 3], stride: [1, 2] });
     expect(pooled(x, p)).toEqual({ y: [5, 5, 9, 9], switches: [1, 2, 11, 12] });
   });
 
   it('planes number their places separately, and equal windows take their first place', () => {
-    const p = poolParams('maxPool2d', [1, 2, 2, 4], { kernel: 2 });
+    const p = poolParams('maxPool2d', [1, 2, 2, 4], { kernelSize: 2 });
     const x = [0, 0, 0, 0, 0, 0, 0, 0, -1, -2, -3, -4, -5, -6, -7, -3];
     expect(pooled(x, p)).toEqual({ y: [0, 0, -1, -3], switches: [0, 2, 0, 2] });
   });
 
   it('padding never wins, nor is it a switch', () => {
-    const p = poolParams('maxPool2d', [1, 1, 3, 3], { kernel: 2, padding: 1 });
+    const p = poolParams('maxPool2d', [1, 1, 3, 3], { kernelSize: 2, padding: 1 });
     const x = [-1, -2, -3, -4, -5, -6, -7, -8, -9];
     expect(pooled(x, p)).toEqual({ y: [-1, -2, -4, -5], switches: [0, 1, 3, 4] });
     const infinite = new Array(9).fill(Number.NEGATIVE_INFINITY);
     expect(pooled(infinite, p).switches).toEqual([0, 1, 3, 4]);
   });
 
+  it('accepts the old names of its options, and refuses both names with different values', () => {
+    const p = poolParams('maxPool2d', [1, 1, 1, 5], { kernelSize: [1, 2], ceilMode: true });
+    expect(poolParams('maxPool2d', [1, 1, 1, 5], { kernel: [1, 2], ceil: true })).toEqual(p);
+    expect(poolParams('maxPool2d', [1, 1, 1, 5], { kernel: [1, 2], kernelSize: [1, 2], ceil: true, ceilMode: true })).toEqual(p);
+    expect(() => poolParams('maxPool2d', [1, 1, 4, 4], { kernelSize: 2, kernel: 3 })).toThrow(/kernelSize is 2 and kernel is 3/);
+    expect(() => poolParams('maxPool2d', [1, 1, 4, 4], { kernelSize: 2, ceil: true, ceilMode: false })).toThrow(ValueError);
+  });
+
   it('ceil mode adds a window that hangs out, and dilation skips places', () => {
-    const ceil = poolParams('maxPool2d', [1, 1, 1, 5], { kernel: [1, 2], ceil: true });
+    const ceil = poolParams('maxPool2d', [1, 1, 1, 5], { kernelSize: [1, 2], ceilMode: true });
     expect(pooled([1, 2, 4, 3, -7], ceil)).toEqual({ y: [2, 4, -7], switches: [1, 2, 4] });
-    const dilated = poolParams('maxPool2d', [1, 1, 1, 5], { kernel: [1, 2], stride: 1, dilation: [1, 3] });
+    const dilated = poolParams('maxPool2d', [1, 1, 1, 5], { kernelSize: [1, 2], stride: 1, dilation: [1, 3] });
     expect(pooled([1, 9, 9, 4, -7], dilated)).toEqual({ y: [4, 9], switches: [3, 1] });
   });
 
   it('NaN passes through, and the last one is the switch', () => {
-    const p = poolParams('maxPool2d', [1, 1, 1, 4], { kernel: [1, 4] });
+    const p = poolParams('maxPool2d', [1, 1, 1, 4], { kernelSize: [1, 4] });
     expect(pooled([1, Number.NaN, 7, 2], p)).toEqual({ y: [Number.NaN], switches: [1] });
     expect(pooled([Number.NaN, 3, Number.NaN, 9], p)).toEqual({ y: [Number.NaN], switches: [2] });
   });
 
   it('a dilated window may miss the image: −∞, no switch, no gradient', () => {
-    const p = poolParams('maxPool2d', [1, 1, 1, 1], { kernel: [1, 2], dilation: 2, padding: [0, 1] });
+    const p = poolParams('maxPool2d', [1, 1, 1, 1], { kernelSize: [1, 2], dilation: 2, padding: [0, 1] });
     expect(pooled([3], p)).toEqual({ y: [Number.NEGATIVE_INFINITY], switches: [-1] });
     expect(output(1, (x) => backend.maxUnpool2d(x, put([5]), put([-1], 'int32'), 1, 1, 1, 'sum'))).toEqual([0]);
     expect(output(1, (dy) => backend.maxUnpool2dGrad(dy, put([5]), put([-1], 'int32'), 1, 1, 1))).toEqual([0]);
   });
 
   it('works without switches', () => {
-    const p = poolParams('maxPool2d', [1, 1, 2, 2], { kernel: 2 });
+    const p = poolParams('maxPool2d', [1, 1, 2, 2], { kernelSize: 2 });
     expect(output(1, (y) => backend.maxPool2d(y, null, put([1, 3, 2, 0]), p))).toEqual([3]);
   });
 });
@@ -582,10 +590,10 @@ describe('maxUnpool2d', () => {
   });
 
   const cases: { name: string; x: number[]; options: PoolOptions }[] = [
-    { name: 'apart', x: [2, 2, 4, 6], options: { kernel: 2 } },
-    { name: 'overlapping, as in the paper', x: [1, 2, 7, 5], options: { kernel: 3, stride: 2 } },
-    { name: 'padded, not square', x: [1, 2, 5, 6], options: { kernel: [3, 2], stride: [2, 1], padding: [1, 0, 0, 1] } },
-    { name: 'ceil', x: [1, 1, 6, 8], options: { kernel: 3, stride: 2, ceil: true } },
+    { name: 'apart', x: [2, 2, 4, 6], options: { kernelSize: 2 } },
+    { name: 'overlapping, as in the paper', x: [1, 2, 7, 5], options: { kernelSize: 3, stride: 2 } },
+    { name: 'padded, not square', x: [1, 2, 5, 6], options: { kernelSize: [3, 2], stride: [2, 1], padding: [1, 0, 0, 1] } },
+    { name: 'ceil', x: [1, 1, 6, 8], options: { kernelSize: 3, stride: 2, ceilMode: true } },
   ];
   it.each(cases)('is the gradient of pooling, and its adjoint: $name', ({ x: shape, options }) => {
     const p = poolParams('maxPool2d', shape, options);
@@ -619,19 +627,19 @@ describe('avgPool2d', () => {
   };
 
   it('averages', () => {
-    expect(average([1, 2, 3, 4, 5, 6, 7, 9], [1, 1, 2, 4], { kernel: 2 })).toEqual([3.5, 5.75]);
+    expect(average([1, 2, 3, 4, 5, 6, 7, 9], [1, 1, 2, 4], { kernelSize: 2 })).toEqual([3.5, 5.75]);
   });
 
   it('counts padding or leaves it out', () => {
     const x = [4, 8, 12, 16];
-    const options = { kernel: 2, stride: 1, padding: [1, 0, 0, 1] as const };
+    const options = { kernelSize: 2, stride: 1, padding: [1, 0, 0, 1] as const };
     // Windows: [· ·; 4 8] [· ·; 8 ·] / [4 8; 12 16] [8 ·; 16 ·]
     expect(average(x, [1, 1, 2, 2], { ...options, countIncludePad: true })).toEqual([3, 2, 10, 6]);
     expect(average(x, [1, 1, 2, 2], { ...options, countIncludePad: false })).toEqual([6, 8, 10, 12]);
   });
 
   it('never counts what a ceil-mode window has beyond the padding', () => {
-    const row = { kernel: [1, 3] as const, stride: [1, 2] as const, ceil: true };
+    const row = { kernelSize: [1, 3] as const, stride: [1, 2] as const, ceilMode: true };
     // Without padding: [1 2 3] [3 6] → 2, 9/2
     expect(average([1, 2, 3, 6], [1, 1, 1, 4], row)).toEqual([2, 4.5]);
     // With one on either side: [· 1 2] [2 3 6] [6 ·] and one place beyond, not counted
@@ -641,17 +649,17 @@ describe('avgPool2d', () => {
   });
 
   it('a dilated window that misses the image gives 0', () => {
-    const options = { kernel: [1, 2] as const, dilation: 2, padding: [0, 1] as const };
+    const options = { kernelSize: [1, 2] as const, dilation: 2, padding: [0, 1] as const };
     expect(average([3], [1, 1, 1, 1], { ...options, countIncludePad: false })).toEqual([0]);
     expect(average([3], [1, 1, 1, 1], { ...options, countIncludePad: true })).toEqual([0]);
   });
 
   const cases: { name: string; x: number[]; options: PoolOptions }[] = [
-    { name: 'overlapping', x: [1, 2, 7, 5], options: { kernel: 3, stride: 2 } },
-    { name: 'padding counted', x: [2, 1, 5, 6], options: { kernel: [3, 2], stride: 2, padding: [1, 0, 2, 1] } },
-    { name: 'padding left out', x: [2, 1, 5, 6], options: { kernel: 3, stride: 2, padding: 1, countIncludePad: false } },
-    { name: 'ceil', x: [1, 1, 6, 8], options: { kernel: 3, stride: 2, padding: 1, ceil: true } },
-    { name: 'dilation', x: [1, 2, 6, 7], options: { kernel: 2, stride: 1, dilation: [2, 3], padding: 1, countIncludePad: false } },
+    { name: 'overlapping', x: [1, 2, 7, 5], options: { kernelSize: 3, stride: 2 } },
+    { name: 'padding counted', x: [2, 1, 5, 6], options: { kernelSize: [3, 2], stride: 2, padding: [1, 0, 2, 1] } },
+    { name: 'padding left out', x: [2, 1, 5, 6], options: { kernelSize: 3, stride: 2, padding: 1, countIncludePad: false } },
+    { name: 'ceil', x: [1, 1, 6, 8], options: { kernelSize: 3, stride: 2, padding: 1, ceilMode: true } },
+    { name: 'dilation', x: [1, 2, 6, 7], options: { kernelSize: 2, stride: 1, dilation: [2, 3], padding: 1, countIncludePad: false } },
   ];
   it.each(cases)('gradient agrees with differences: $name', ({ x: shape, options }) => {
     const p = poolParams('avgPool2d', shape, options);

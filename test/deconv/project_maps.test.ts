@@ -18,7 +18,7 @@ function network(height: number, width: number) {
     conv1: new Conv2d(3, 6, [3, 5], { stride: 2, padding: [1, 2] }),
     relu1: new ReLU(),
     norm1: new LocalResponseNorm({ size: 3, alpha: 0.5, beta: 0.75, k: 1 }),
-    pool1: new MaxPool2d(3, { stride: 2, ceil: true }),
+    pool1: new MaxPool2d(3, { stride: 2, ceilMode: true }),
     drop1: new Dropout(0.5),
     conv2: new Conv2d(6, 4, 3, { padding: 1, groups: 2 }),
     relu2: new ReLU(),

@@ -32,11 +32,11 @@ function twins(dims: Dims, seed: number) {
   const model = new Sequential({
     conv1,
     relu1: new ReLU(),
-    pool1: new MaxPool2d(3, { stride: 2, ceil: true }),
+    pool1: new MaxPool2d(3, { stride: 2, ceilMode: true }),
     norm1: new LocalResponseNorm({ size: 3, alpha: 0.5, beta: 0.75, k: 1 }),
     conv2,
     relu2: new ReLU(),
-    pool2: new MaxPool2d(2, { stride: 1, ceil: true }),
+    pool2: new MaxPool2d(2, { stride: 1, ceilMode: true }),
     flatten: new Flatten(),
     fc6: new Linear(units, 6),
     relu6: new ReLU(),

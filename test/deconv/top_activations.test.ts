@@ -17,7 +17,7 @@ const network = () =>
     new Sequential({
       conv1: new Conv2d(3, 4, 3, { stride: 2, padding: 1 }),
       relu1: new ReLU(),
-      pool1: new MaxPool2d(3, { stride: 2, ceil: true }),
+      pool1: new MaxPool2d(3, { stride: 2, ceilMode: true }),
       conv2: new Conv2d(4, 5, 3, { padding: 1 }),
       relu2: new ReLU(),
       flatten: new Flatten(),

@@ -133,6 +133,14 @@ describe('Sequential', () => {
   });
 });
 
+describe('pooling options', () => {
+  it('are accepted under their old names, and refused under both with different values', () => {
+    expect(new MaxPool2d(2, { ceil: true }).options).toEqual({ kernelSize: 2, ceilMode: true });
+    expect(() => new MaxPool2d(2, { kernel: 3 })).toThrow(ValueError);
+    expect(() => new AvgPool2d(2, { ceil: true, ceilMode: false })).toThrow(/AvgPool2d: ceilMode is false and ceil is true/);
+  });
+});
+
 describe('shapes, by arithmetic', () => {
   const layers: [string, () => Sequential, number[]][] = [
     ['convolutions', () => new Sequential([new Conv2d(2, 4, [3, 2], { stride: [2, 1], padding: [1, 0, 2, 1], groups: 2 })]), [2, 2, 9, 8]],
@@ -141,7 +149,7 @@ describe('shapes, by arithmetic', () => {
       () => new Sequential([new ConvTranspose2d(3, 2, 3, { stride: 2, padding: 1, outputPadding: 1 })]),
       [2, 3, 4, 5],
     ],
-    ['max pooling', () => new Sequential([new MaxPool2d([3, 2], { stride: 2, ceil: true, padding: [1, 0] })]), [1, 2, 8, 7]],
+    ['max pooling', () => new Sequential([new MaxPool2d([3, 2], { stride: 2, ceilMode: true, padding: [1, 0] })]), [1, 2, 8, 7]],
     ['average pooling', () => new Sequential([new AvgPool2d(3, { stride: 2, padding: 1 })]), [1, 2, 8, 7]],
     ['activations', () => new Sequential([new LeakyReLU(), new Sigmoid(), new Tanh(), new LocalResponseNorm()]), [1, 2, 3, 4]],
     ['rows', () => new Sequential([new Flatten(), new Linear(24, 7), new ReLU(), new Softmax()]), [3, 2, 3, 4]],
@@ -175,7 +183,7 @@ describe('receptive fields', () => {
   const model = new Sequential({
     conv1: new Conv2d(1, 1, [5, 3], { stride: [2, 1], padding: [1, 2], bias: false }),
     relu1: new ReLU(),
-    pool1: new MaxPool2d(3, { stride: 2, ceil: true }),
+    pool1: new MaxPool2d(3, { stride: 2, ceilMode: true }),
     conv2: new Conv2d(1, 1, 3, { dilation: 2, bias: false }),
   });
   const [SIZE, WIDTH] = [23, 19];
@@ -193,7 +201,7 @@ describe('receptive fields', () => {
       // Average in place of the largest, so that every pixel of a window counts.
       const averaged = new Sequential({
         conv1: model.layer('conv1'),
-        pool1: new AvgPool2d(3, { stride: 2, ceil: true }),
+        pool1: new AvgPool2d(3, { stride: 2, ceilMode: true }),
         conv2: model.layer('conv2'),
       });
       averaged

@@ -37,7 +37,7 @@ export function runCase(c: Case, backend: Backend, dtype: 'float32' | 'float64',
       const y = c.run(inputs);
       const { shape, requiresGrad: recorded } = y;
       const output = y.dataSync();
-      if (recorded) backward(y, { seed: tensor(sign(noise(y.size, SIGNAL_SEED)), shape, { dtype }) });
+      if (recorded) backward(y, { gradient: tensor(sign(noise(y.size, SIGNAL_SEED)), shape, { dtype }) });
       const gradients = inputs.map(({ grad }) => grad?.dataSync() ?? null);
       for (const input of inputs) input.dispose();
       return { shape, output, recorded, gradients };

@@ -1,4 +1,4 @@
-/** The walk backwards: what accumulates where, what may be walked twice, the three rules, and what is refused. */
+/** The backward pass: accumulation, repeated passes over one graph, the three rules, and the errors. */
 import { afterEach, describe, expect, it } from 'vitest';
 import {
   BackendError,
@@ -76,15 +76,15 @@ describe('backward()', () => {
     expect(z.node?.freedBy).toBe('dispose()');
   });
 
-  it('twice over one graph is an error that says what to do; keepGraph allows it', () => {
+  it('twice over one graph is an error that says what to do; retainGraph allows it', () => {
     const x = leaf([1, 2]);
     const loss = x.square().sum();
     loss.backward();
     expect(() => loss.backward()).toThrow(BackendError);
-    expect(() => loss.backward()).toThrow('the graph through sum was freed by backward(); pass { keepGraph: true } to the first walk');
+    expect(() => loss.backward()).toThrow('the graph through sum was freed by backward(); pass { retainGraph: true } to the first backward()');
 
     const again = x.square().sum();
-    again.backward({ keepGraph: true });
+    again.backward({ retainGraph: true });
     again.backward();
     expect(read(x.grad)).toEqual([6, 12]);
     expect(() => again.backward()).toThrow(/freed by backward/);
@@ -100,28 +100,40 @@ describe('backward()', () => {
     expect(read(x.grad)).toEqual(read(features));
   });
 
-  it('needs a seed unless the output is one number', () => {
+  it('needs the gradient of the output unless the output is one number', () => {
     const x = leaf([1, 2]);
     expect(() => x.mul(2).backward()).toThrow(ShapeError);
-    expect(() => x.mul(2).backward()).toThrow(/output has shape \[2\]; give a seed/);
-    expect(() => x.mul(2).backward({ seed: zeros([3], { backend: reference }) })).toThrow(/seed has shape \[3\], expected \[2\]/);
-    x.mul(2).backward({ seed: tensor([5, -1], [2], { backend: reference }) });
+    expect(() => x.mul(2).backward()).toThrow(/output has shape \[2\], expected one element; pass { gradient }/);
+    expect(() => x.mul(2).backward({ gradient: zeros([3], { backend: reference }) })).toThrow(/gradient has shape \[3\], expected \[2\]/);
+    x.mul(2).backward({ gradient: tensor([5, -1], [2], { backend: reference }) });
     expect(read(x.grad)).toEqual([10, -2]);
   });
 
-  it('leaves the seed as it is', () => {
+  it('does not change the gradient that it is given', () => {
     const x = leaf([-1, 2, 3]);
     const seed = tensor([1, -2, 3], [3], { backend: reference });
-    backward(relu(x).add(0), { seed, rules: 'deconvnet' });
+    backward(relu(x).add(0), { gradient: seed, rules: 'deconvnet' });
     expect(read(seed)).toEqual([1, -2, 3]);
     expect(read(x.grad)).toEqual([1, 0, 3]);
+  });
+
+  it('accepts the old names of its options, and refuses both names with different values', () => {
+    const x = leaf([1, 2]);
+    const dy = tensor([5, -1], [2], { backend: reference });
+    const y = x.mul(2);
+    y.backward({ seed: dy, keepGraph: true });
+    y.backward({ seed: dy, gradient: dy, keepGraph: true, retainGraph: true });
+    expect(read(x.grad)).toEqual([20, -4]);
+    const other = tensor([5, -1], [2], { backend: reference });
+    expect(() => y.backward({ seed: dy, gradient: other })).toThrow(/backward: gradient is a Tensor and seed is a Tensor, expected one/);
+    expect(() => y.backward({ gradient: dy, keepGraph: true, retainGraph: false })).toThrow(ValueError);
   });
 
   it('refuses what was not recorded', () => {
     const x = leaf([2]);
     const constant = tensor([2], [1], { backend: reference });
-    expect(() => constant.mul(2).backward()).toThrow(/does not depend on anything that requires a gradient/);
-    expect(() => noGrad(() => x.mul(2)).backward()).toThrow(/computed under noGrad/);
+    expect(() => constant.mul(2).backward()).toThrow(/does not depend on a tensor that requires a gradient/);
+    expect(() => noGrad(() => x.mul(2)).backward()).toThrow(/computed inside noGrad/);
     expect(() => x.detach().mul(2).backward()).toThrow(BackendError);
     expect(() => x.mul(2).backward({ rules: 'saliency' as RulesName })).toThrow(ValueError);
   });
@@ -169,11 +181,11 @@ describe('backward({ wrt })', () => {
 
   it('stops at results on the way, and gives theirs and those below', () => {
     const { x, hidden, loss } = net();
-    expect(backward(loss, { wrt: [hidden, x], keepGraph: true }).map(read)).toEqual([
+    expect(backward(loss, { wrt: [hidden, x], retainGraph: true }).map(read)).toEqual([
       [4, 0, 12],
       [8, 0, 24],
     ]);
-    expect(backward(loss, { wrt: [hidden], keepGraph: true }).map(read)).toEqual([[4, 0, 12]]);
+    expect(backward(loss, { wrt: [hidden], retainGraph: true }).map(read)).toEqual([[4, 0, 12]]);
     expect(backward(loss, { wrt: [loss, x] }).map(read)).toEqual([[1], [8, 0, 24]]);
   });
 
@@ -203,7 +215,7 @@ describe('the rules', () => {
   const seed = () => tensor([1, -1, 2, -2], [4], { backend: reference });
   const down = (f: (x: Tensor) => Tensor, rules: RulesName) => {
     const input = x();
-    return read(backward(f(input), { seed: seed(), rules, wrt: [input] })[0]);
+    return read(backward(f(input), { gradient: seed(), rules, wrt: [input] })[0]);
   };
 
   it.each([
@@ -221,14 +233,14 @@ describe('the rules', () => {
     const signals = [true, false].map((fused) => {
       const input = image();
       const y = fused ? conv2d(input, weights, null, { relu: true }) : relu(conv2d(input, weights));
-      return read(backward(y, { seed, rules, wrt: [input] })[0]);
+      return read(backward(y, { gradient: seed, rules, wrt: [input] })[0]);
     });
     expect(signals[0]).toEqual(signals[1]);
     const rows = leaf(noise(12, 1), [3, 4]);
     const w = tensor(noise(20, 2), [5, 4], { backend: reference });
     const s = tensor(noise(15, 3), [3, 5], { backend: reference });
     const [fused, apart] = [linear(rows, w, null, { relu: true }), relu(linear(rows, w))].map((y) =>
-      read(backward(y, { seed: s, rules, wrt: [rows] })[0]),
+      read(backward(y, { gradient: s, rules, wrt: [rows] })[0]),
     );
     expect(fused).toEqual(apart);
   });
@@ -238,7 +250,7 @@ describe('the rules', () => {
     const seed = tensor(noise(12, 2), [1, 3, 2, 2], { backend: reference });
     const signal = (rules: RulesName) => {
       const input = image();
-      return read(backward(localResponseNorm(input, { alpha: 1 }), { seed, rules, wrt: [input] })[0]);
+      return read(backward(localResponseNorm(input, { alpha: 1 }), { gradient: seed, rules, wrt: [input] })[0]);
     };
     expect(signal('deconvnet')).toEqual(read(seed));
     expect(signal('gradient')).not.toEqual(read(seed));
@@ -251,7 +263,7 @@ describe('the rules', () => {
     const centre = (overlap: 'sum' | 'last') => {
       const input = image();
       const rules = { relu: 'mask', normalization: 'gradient', overlap } as const;
-      return read(backward(maxPool2d(input, { kernel: 2, stride: 1 }), { seed, rules, wrt: [input] })[0])![4];
+      return read(backward(maxPool2d(input, { kernelSize: 2, stride: 1 }), { gradient: seed, rules, wrt: [input] })[0])![4];
     };
     expect(centre('sum')).toBe(10);
     expect(centre('last')).toBe(4);
@@ -267,7 +279,7 @@ describe('the rules', () => {
       const w = tensor(noise(9, 2), [1, 1, 3, 3], { backend: reference });
       const b = tensor([bias], [1], { backend: reference });
       const seed = tensor([1, -1, 2, 3], [1, 1, 2, 2], { backend: reference });
-      return read(backward(conv2d(input, w, b, { relu: true }), { seed, rules: 'deconvnet', wrt: [input] })[0]);
+      return read(backward(conv2d(input, w, b, { relu: true }), { gradient: seed, rules: 'deconvnet', wrt: [input] })[0]);
     };
     expect(picture(100)).toEqual(picture(-100));
   });
@@ -300,7 +312,7 @@ describe('what is refused, by name', () => {
     expect(() => here.matmul(there, { transposeB: true })).toThrow(message);
     expect(() => crossEntropy(here, labels)).toThrow(message);
     const x = leaf([1, 2], [1, 2]);
-    expect(() => backward(x.mul(2), { seed: there })).toThrow(message);
+    expect(() => backward(x.mul(2), { gradient: there })).toThrow(message);
   });
 
   it('the engine before init()', () => {
@@ -336,7 +348,7 @@ describe('what is refused, by name', () => {
     [/linear: input has 2 features, weight expects 3/, () => linear(leaf([1, 2], [1, 2]), leaf([1, 2, 3], [1, 3]))],
     [/add: shapes \[3\] and \[2\] do not broadcast: 3 against 2 on axis -1/, () => leaf([1, 2, 3]).add(leaf([1, 2]))],
     [/matmul: .* inner sizes 2 and 1 differ/, () => leaf([1, 2], [1, 2]).matmul(leaf([1, 2], [1, 2]))],
-    [/maxPool2d: input of 1×1 .* smaller than the 2×2 window/, () => maxPool2d(leaf([1], [1, 1, 1, 1]), { kernel: 2 })],
+    [/maxPool2d: input of 1×1 .* smaller than the 2×2 window/, () => maxPool2d(leaf([1], [1, 1, 1, 1]), { kernelSize: 2 })],
     [/reshape: a tensor of shape \[2\] has 2 elements and cannot become \[3\]/, () => leaf([1, 2]).reshape([3])],
     [/sum: axis 1 does not exist in a tensor of rank 1/, () => leaf([1, 2]).sum({ axes: 1 })],
   ])('shapes that do not fit: %s', (message, fn) => {

@@ -53,9 +53,9 @@ const EMPTY: [name: string, build: Build, output: number[], gradients: number[][
   ['matmul, n = 0', (t) => ops.matmul(t(2, 2), t(2, 0)), [], [Array(4).fill(0), []]],
   ['matmul, 0 items', (t) => ops.matmul(t(0, 2, 2), t(2, 2)), [], [[], Array(4).fill(0)]],
   ['matmul, k = 0, 2 items', (t) => ops.matmul(t(2, 1, 0), t(2, 0, 2)), Array(4).fill(0), [[], []]],
-  ['maxPool2d, 0 images', (t) => ops.maxPool2d(t(0, 1, 2, 2), { kernel: 2 }), [], [[]]],
-  ['maxPool2d, 0 channels', (t) => ops.maxPool2d(t(1, 0, 2, 2), { kernel: 2 }), [], [[]]],
-  ['avgPool2d, 0 channels', (t) => ops.avgPool2d(t(1, 0, 2, 2), { kernel: 2 }), [], [[]]],
+  ['maxPool2d, 0 images', (t) => ops.maxPool2d(t(0, 1, 2, 2), { kernelSize: 2 }), [], [[]]],
+  ['maxPool2d, 0 channels', (t) => ops.maxPool2d(t(1, 0, 2, 2), { kernelSize: 2 }), [], [[]]],
+  ['avgPool2d, 0 channels', (t) => ops.avgPool2d(t(1, 0, 2, 2), { kernelSize: 2 }), [], [[]]],
   ['localResponseNorm, 0 channels', (t) => ops.localResponseNorm(t(1, 0, 2, 2)), [], [[]]],
   ['localResponseNorm, 0 rows', (t) => ops.localResponseNorm(t(1, 2, 0, 2)), [], [[]]],
   ['localResponseNorm within, 0 columns', (t) => ops.localResponseNorm(t(1, 2, 2, 0), { region: 'within' }), [], [[]]],
@@ -100,7 +100,7 @@ describe.each(poisoned)('a zero in a dimension, on $name', ({ backend, dtype }) 
         return t;
       });
       expect([...y.dataSync()]).toEqual(output);
-      backward(y, { seed: tensor(Array(y.size).fill(1), y.shape, { dtype }) });
+      backward(y, { gradient: tensor(Array(y.size).fill(1), y.shape, { dtype }) });
       expect(inputs.map(({ grad }) => [...(grad?.dataSync() ?? ['no gradient'])])).toEqual(gradients);
     });
   });
@@ -111,7 +111,7 @@ describe.each(poisoned)('a zero in a dimension, on $name', ({ backend, dtype }) 
       expect(() => ops.max(none)).toThrow(ShapeError);
       expect(() => ops.min(none, { axes: 1 })).toThrow(ShapeError);
       expect(() => ops.argmax(none)).toThrow(ShapeError);
-      expect(() => ops.maxPool2d(tensor([], [1, 1, 0, 2], { dtype }), { kernel: 2, padding: 1 })).toThrow(ShapeError);
+      expect(() => ops.maxPool2d(tensor([], [1, 1, 0, 2], { dtype }), { kernelSize: 2, padding: 1 })).toThrow(ShapeError);
       expect(() => ops.conv2d(tensor([], [1, 1, 2, 2, 0], { dtype }), none)).toThrow(ShapeError);
     });
   });
@@ -181,8 +181,8 @@ describe('strides, dilations and windows near 2^31', () => {
   it.each(poisoned)('are what a stride of the input is, where there is one window, on $name', ({ backend, dtype }) => {
     for (const fn of [
       (x: Tensor) => ops.conv2d(x, tensor([2], [1, 1, 1, 1], { dtype, backend }), null, { stride: most, dilation: most }),
-      (x: Tensor) => ops.maxPool2d(x, { kernel: 1, stride: most, dilation: most, ceil: true }).mul(2),
-      (x: Tensor) => ops.avgPool2d(x, { kernel: 1, stride: most, dilation: most, ceil: true }).mul(2),
+      (x: Tensor) => ops.maxPool2d(x, { kernelSize: 1, stride: most, dilation: most, ceilMode: true }).mul(2),
+      (x: Tensor) => ops.avgPool2d(x, { kernelSize: 1, stride: most, dilation: most, ceilMode: true }).mul(2),
     ]) {
       const x = image(backend, dtype);
       const y = fn(x);
@@ -201,7 +201,7 @@ describe('strides, dilations and windows near 2^31', () => {
     expect(() => ops.conv2d(x, w, null, { dilation: most })).toThrow(ShapeError);
     expect(() => ops.conv2d(x, w, null, { padding: most })).toThrow(ShapeError);
     expect(() => ops.convTranspose2d(x, w, null, { stride: most })).toThrow(ShapeError);
-    expect(() => ops.maxPool2d(x, { kernel: 2, dilation: most, padding: 2 ** 30 })).toThrow(ShapeError);
+    expect(() => ops.maxPool2d(x, { kernelSize: 2, dilation: most, padding: 2 ** 30 })).toThrow(ShapeError);
   });
 });
 

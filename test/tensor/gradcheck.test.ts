@@ -78,7 +78,7 @@ describe('gradcheck', () => {
     expect(error.op).toBe('planted');
     expect(error.place).toMatch(/^input 0 at \[0, [01], \d, \d\]$/);
     expect(Math.abs(error.analytic - error.numeric)).toBeGreaterThan(1e-3);
-    expect(error.message).toContain(`planted: the gradient of ${error.place} is ${error.analytic}, differences say ${error.numeric}`);
+    expect(error.message).toContain(`planted: the gradient of ${error.place} is ${error.analytic}, finite differences give ${error.numeric}`);
   });
 
   it('finds a missing term: normalisation without what the neighbours do', () => {
@@ -135,7 +135,7 @@ describe('gradcheck', () => {
   });
 
   it('says so where a constant has another type', () => {
-    expect(() => gradcheck((x) => x.cast('float32').mul(2), input([2]))).toThrow(/the function gave a float32 tensor/);
+    expect(() => gradcheck((x) => x.cast('float32').mul(2), input([2]))).toThrow(/the function returned a float32 tensor/);
     expect(() => gradcheck((x) => mul(x, ones([2])), input([2]))).toThrow(DTypeError);
   });
 

@@ -108,7 +108,7 @@ describe(`for any shape (seed ${seed})`, () => {
         const forward = conv2d(image, w, null, options);
         expect(back.shape).toEqual(x.shape);
         expectClose([dot(forward, y)], [dot(x, back)]);
-        expectClose(backward(conv2d(image, w, null, options), { seed: y, wrt: [image] })[0].dataSync(), back.dataSync());
+        expectClose(backward(conv2d(image, w, null, options), { gradient: y, wrt: [image] })[0].dataSync(), back.dataSync());
       },
     );
   });
@@ -128,7 +128,7 @@ describe(`for any shape (seed ${seed})`, () => {
       /** What the switches of x pick out of another image: the gradient of unpooling. */
       const picked = (image: Tensor) => {
         const y = tensor(new Float64Array(output.size), output.shape, { requiresGrad: true });
-        return backward(maxUnpool2d(y, switches, { outputSize }), { seed: image, wrt: [y] })[0];
+        return backward(maxUnpool2d(y, switches, { outputSize }), { gradient: image, wrt: [y] })[0];
       };
       expect(picked(x).dataSync()).toEqual(output.dataSync());
       expectClose(picked(x.mul(2).sub(other)).dataSync(), output.mul(2).sub(picked(other)).dataSync());
@@ -166,7 +166,7 @@ describe(`for any shape (seed ${seed})`, () => {
       new Sequential({
         conv1: new Conv2d(2, maps[0], kernel, { stride, padding: 1 }),
         relu1: new ReLU(),
-        pool1: new MaxPool2d(3, { stride: 2, ceil: true }),
+        pool1: new MaxPool2d(3, { stride: 2, ceilMode: true }),
         conv2: new Conv2d(maps[0], maps[1], [kernel, 1]),
         relu2: new ReLU(),
       });
@@ -179,7 +179,7 @@ describe(`for any shape (seed ${seed})`, () => {
           { requiresGrad: true, dtype: 'float32' },
         );
         const y = model.forward(input);
-        return backward(y, { seed: noGrad(() => y.mul(1)), rules, wrt: [input] })[0].dataSync();
+        return backward(y, { gradient: noGrad(() => y.mul(1)), rules, wrt: [input] })[0].dataSync();
       };
       const differ = () => mismatch(project('deconvnet'), project('gradient'), { relative: 1e-6, absolute: 1e-6 });
       for (const w of model.parameters()) w.set(w.dataSync().map(Math.abs));

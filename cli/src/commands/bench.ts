@@ -94,7 +94,7 @@ const byLayer = (rows: readonly ProfileRow[]): ProfileRow[] =>
 function products(m: number, n: number, k: number, times: number): void {
   const [a, b, seed] = [randn([m, k], { requiresGrad: true }), randn([k, n], { requiresGrad: true }), randn([m, n])];
   for (let i = 0; i < times; i++) {
-    matmul(a, b).backward({ seed });
+    matmul(a, b).backward({ gradient: seed });
     a.grad?.dispose();
     b.grad?.dispose();
     a.grad = null;

@@ -50,13 +50,13 @@ export function windowLayer(layer: Module): WindowLayer | null {
     return { geometry, padding: 0, run: (x) => conv2d(x, layer.weight, layer.bias, options) };
   }
   if (layer instanceof MaxPool2d && isPlain(MaxPool2d)) {
-    const options = { ...layer.options, padding: 0, ceil: false };
+    const options = { ...layer.options, padding: 0, ceilMode: false };
     return { geometry, padding: LOWEST, run: (x) => maxPool2d(x, options) };
   }
   if (layer instanceof AvgPool2d && isPlain(AvgPool2d)) {
-    const { ceil = false, countIncludePad = true } = layer.options;
+    const { ceilMode = false, countIncludePad = true } = layer.options;
     // At the edge, the divisor would depend on the position.
-    if (ceil || (!countIncludePad && geometry.padding.some((amount) => amount > 0))) return null;
+    if (ceilMode || (!countIncludePad && geometry.padding.some((amount) => amount > 0))) return null;
     const options = { ...layer.options, padding: 0 };
     return { geometry, padding: 0, run: (x) => avgPool2d(x, options) };
   }

@@ -176,7 +176,7 @@ export class LocalWalk {
   private normalized(signal: Signal, layer: LocalResponseNorm, passage: Passage): Signal {
     const x = recordedWindows(signal, passage);
     x.requiresGrad = true;
-    const [dx] = backward(localResponseNorm(x, layer.options), { seed: signal.values, rules: this.rules, wrt: [x] });
+    const [dx] = backward(localResponseNorm(x, layer.options), { gradient: signal.values, rules: this.rules, wrt: [x] });
     return { ...signal, values: dx };
   }
 }

@@ -246,11 +246,11 @@ const convAttributes = ({ weight, options }: Conv2d | ConvTranspose2d): Record<s
 });
 
 const poolAttributes = (options: PoolOptions): Record<string, AttributeValue> => ({
-  kernel_shape: pair(options.kernel),
-  strides: pair(options.stride ?? options.kernel),
+  kernel_shape: pair(options.kernelSize),
+  strides: pair(options.stride ?? options.kernelSize),
   pads: padsOf(options.padding),
   ...(options.dilation === undefined ? {} : { dilations: pair(options.dilation) }),
-  ceil_mode: options.ceil ? 1 : 0,
+  ceil_mode: options.ceilMode ? 1 : 0,
 });
 
 const averageAttributes = (options: PoolOptions): Record<string, AttributeValue> => ({

@@ -1,5 +1,5 @@
 /** Pooling layers. */
-import { AVG_POOL_RULES, MAX_POOL_RULES, pair, pairOf } from '../../backend/params.js';
+import { AVG_POOL_RULES, currentPoolOptions, MAX_POOL_RULES, pair, pairOf } from '../../backend/params.js';
 import { checkArgument, checkOptions, type Rules } from '../../backend/validate.js';
 import {
   avgPool2d,
@@ -19,8 +19,8 @@ import { Module, type Reach, type WindowGeometry } from '../module.js';
 function windowOf(options: PoolOptions): WindowGeometry {
   const padding = options.padding ?? 0;
   return {
-    kernel: pair('pooling', 'kernel', options.kernel, 1),
-    stride: pair('pooling', 'stride', options.stride, 1, options.kernel),
+    kernel: pair('pooling', 'kernelSize', options.kernelSize, 1),
+    stride: pair('pooling', 'stride', options.stride, 1, options.kernelSize),
     padding: typeof padding === 'number' ? [padding, padding] : [padding[0], padding[1]],
     dilation: pair('pooling', 'dilation', options.dilation, 1, 1),
   };
@@ -31,19 +31,19 @@ function pooledShape(op: string, input: Shape, options: PoolOptions): Shape {
   return [input[0], input[1], p.oh, p.ow];
 }
 
-function poolOptions(op: string, kernel: Pair, options: Omit<PoolOptions, 'kernel'>, rules: Rules): PoolOptions {
+function poolOptions(op: string, kernelSize: Pair, options: Omit<PoolOptions, 'kernelSize'>, rules: Rules): PoolOptions {
   checkOptions(op, options, rules);
-  checkArgument(op, 'kernel', kernel, pairOf(1));
-  return { ...options, kernel };
+  checkArgument(op, 'kernelSize', kernelSize, pairOf(1));
+  return currentPoolOptions(op, { ...options, kernelSize });
 }
 
 /** Max pooling. The stride defaults to the kernel size. PyTorch `MaxPool2d`. */
 export class MaxPool2d extends Module {
   readonly options: MaxPool2dOptions;
 
-  constructor(kernel: Pair, options: Omit<MaxPool2dOptions, 'kernel'> = {}) {
+  constructor(kernelSize: Pair, options: Omit<MaxPool2dOptions, 'kernelSize'> = {}) {
     super();
-    this.options = poolOptions('MaxPool2d', kernel, options, MAX_POOL_RULES);
+    this.options = poolOptions('MaxPool2d', kernelSize, options, MAX_POOL_RULES);
   }
 
   forward(x: Tensor): Tensor {
@@ -63,9 +63,9 @@ export class MaxPool2d extends Module {
 export class AvgPool2d extends Module {
   readonly options: PoolOptions;
 
-  constructor(kernel: Pair, options: Omit<PoolOptions, 'kernel'> = {}) {
+  constructor(kernelSize: Pair, options: Omit<PoolOptions, 'kernelSize'> = {}) {
     super();
-    this.options = poolOptions('AvgPool2d', kernel, options, AVG_POOL_RULES);
+    this.options = poolOptions('AvgPool2d', kernelSize, options, AVG_POOL_RULES);
   }
 
   forward(x: Tensor): Tensor {
@@ -116,6 +116,6 @@ export class AdaptiveAvgPool2d extends Module {
       throw new ShapeError(
         `adaptiveAvgPool2d: input has shape [${input}], expected [N, C, H, W] with H and W multiples of ${size[0]} and ${size[1]}; use another input size`,
       );
-    return { kernel: [height / size[0], width / size[1]] };
+    return { kernelSize: [height / size[0], width / size[1]] };
   }
 }

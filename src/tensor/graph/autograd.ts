@@ -1,52 +1,54 @@
 /**
- * One recorded graph, one walk backwards, several rules.
+ * Automatic differentiation: records operations in a graph and runs the backward pass over it.
  *
- * Operations record how they were computed; `backward` walks from an output down to the leaves. Training, gradient
- * saliency, guided backpropagation and the deconvnet are this same walk: they differ in the three words of their `rules`.
+ * Training, gradient saliency, guided backpropagation and the deconvnet are the same backward pass. They differ only in three `rules`.
  */
 import type { OverlapRule, ReluRule } from '../../backend/backend.js';
 import { BackendError, DTypeError, NonFiniteError, ShapeError } from '../../backend/errors.js';
-import { arrayOf, boolean, checkArgument, checkOptions, either, oneOf, rule } from '../../backend/validate.js';
+import { arrayOf, boolean, checkArgument, checkOptions, either, oneOf, renamedOption, rule } from '../../backend/validate.js';
 import { freedOnFailure, runScope } from '../memory/memory.js';
 import { sameShape } from '../shape.js';
 import { backendsDiffer, checkFloat, empty, isTensor, type Tensor } from '../tensor.js';
+import type { TensorNode } from './graph_node.js';
 import { currentLayer, span, withLayer } from './spans.js';
 
-/** What the walk does where methods disagree. Everything else is the gradient in all of them. */
+/** The operations whose backward step differs between the methods. Every other operation uses its gradient in all of them. */
 export interface BackwardRules {
-  /** How a ReLU treats the signal coming down. */
+  /** Backward step of ReLU. */
   relu: ReluRule;
-  /** Contrast normalisation: its gradient, or passed through as if it were not there. */
+  /** Backward step of local response normalisation: its gradient, or the identity. */
   normalization: 'gradient' | 'pass';
-  /** Where two pooling windows share a switch: the exact adjoint adds, PyTorch's unpooling overwrites. */
+  /** Backward step of max pooling where two windows have the same maximum: add (the gradient) or overwrite (PyTorch's unpooling). */
   overlap: OverlapRule;
 }
 
+/** Names of the predefined rules in `RULES`. */
 export type RulesName = 'gradient' | 'guided' | 'deconvnet';
 
+/** The predefined rules by name. */
 export const RULES: Readonly<Record<RulesName, BackwardRules>> = {
-  /** Training, and saliency (Simonyan et al. 2013). */
+  /** Training, and saliency maps (Simonyan et al. 2013). */
   gradient: { relu: 'mask', normalization: 'gradient', overlap: 'sum' },
   /** Guided backpropagation (Springenberg et al. 2014). */
   guided: { relu: 'mask-and-rectify', normalization: 'gradient', overlap: 'sum' },
-  /** The deconvnet (Zeiler & Fergus 2013, section 2.1): unpool by switches, rectify the signal, filter transposed. */
+  /** The deconvnet (Zeiler & Fergus 2013, section 2.1): unpool by switches, rectify, filter with the transposed weights. */
   deconvnet: { relu: 'rectify', normalization: 'pass', overlap: 'sum' },
 };
 
 /**
- * From the gradient of the output to the gradients of the inputs, in their order; null where none is needed.
- * `saved` are the tensors that were handed to `record`. Fresh tensors (or `dy` itself) are returned, never a saved one.
+ * The backward step of an operation: computes the gradients of its inputs, in their order, from the gradient `dy` of its output.
+ * Returns null for an input whose gradient is not needed. `saved` are the tensors given to `record`. The step returns new tensors or
+ * `dy` itself, never a saved tensor.
  */
 export type BackwardFn = (dy: Tensor, saved: readonly Tensor[], needs: readonly boolean[], rules: BackwardRules) => (Tensor | null)[];
 
 /** One recorded operation. */
-export class GraphNode {
-  /** What freed it; null while a walk can still go through. */
+class GraphNode implements TensorNode {
   freedBy: string | null = null;
-  /** The layer that it ran in. */
+  /** Path of the layer in which the operation ran. */
   readonly layer = currentLayer();
-  /** The output's owner, and the operations that took the output in. At 0 no walk can come here any more. */
-  private users = 1;
+  /** Reference count: one for the output tensor and one for each recorded operation that has the output as an input. */
+  private references = 1;
 
   constructor(
     readonly op: string,
@@ -55,11 +57,14 @@ export class GraphNode {
     public saved: readonly Tensor[],
     public backward: BackwardFn,
   ) {
-    for (const { node } of inputs) if (node) node.users++;
+    for (const input of inputs) {
+      const node = nodeOf(input);
+      if (node) node.references++;
+    }
   }
 
-  /** Gives back what was saved and the uploaded copies of inputs that the host keeps, and lets go of what came before. */
-  release(by: string): void {
+  /** Frees the saved tensors, evicts the backend's copies of tensors that also have their data on the host, and clears the references. */
+  free(by: string): void {
     this.freedBy = by;
     for (const tensor of this.saved) {
       tensor.free(by);
@@ -71,31 +76,39 @@ export class GraphNode {
     this.backward = () => [];
   }
 
-  /** One user less. With the last one goes the operation, and so on towards the leaves. */
-  drop(by: string): void {
+  releaseReference(by: string): void {
     const stack: GraphNode[] = [this];
     for (let node = stack.pop(); node; node = stack.pop()) {
-      if (--node.users > 0 || node.freedBy) continue;
-      for (const input of node.inputs) if (input.node) stack.push(input.node);
-      node.release(by);
+      if (--node.references > 0 || node.freedBy) continue;
+      for (const input of node.inputs) {
+        const inputNode = nodeOf(input);
+        if (inputNode) stack.push(inputNode);
+      }
+      node.free(by);
     }
   }
 }
 
-let recording = true;
-let checkNumbers = false;
+/** Returns the recorded operation that computed a tensor. Only `record` sets `Tensor.node`, always to a `GraphNode`. */
+const nodeOf = (tensor: Tensor): GraphNode | null => tensor.node as GraphNode | null;
 
-/** Whether operations are being recorded. */
+let recording = true;
+let nanCheck = false;
+
+/** Returns whether operations are being recorded, that is, whether this is not inside `noGrad`. */
 export const isRecording = (): boolean => recording;
 
-/** Makes every operation look at its output and throw a `NonFiniteError` at the first NaN or infinity. Slow; for finding faults. */
+/** Makes every operation check its output and throw a `NonFiniteError` if it contains NaN or an infinity. Slow; for debugging. */
 export function setNanCheck(on: boolean): void {
   checkArgument('setNanCheck', 'the argument', on, boolean);
-  checkNumbers = on;
+  nanCheck = on;
 }
 
 /**
- * Runs `fn` without recording, for evaluation. Like `scope`, it frees at its end what was made inside and is not returned.
+ * Runs `fn` without recording operations, for evaluation, and returns its result. Like `scope`, it frees every tensor created inside
+ * except those that `fn` returns. PyTorch `torch.no_grad`.
+ *
+ * @example const scores = noGrad(() => model.forward(images));
  */
 export function noGrad<T>(fn: () => T): T {
   const before = recording;
@@ -108,12 +121,12 @@ export function noGrad<T>(fn: () => T): T {
 }
 
 /**
- * Ends an operation: checks its numbers if asked to, and records it if a gradient may be wanted. Returns the output.
+ * Finishes an operation: records it if one of its inputs requires a gradient, and returns its output.
  *
- * @param saved tensors whose numbers the backward step needs again; they stay alive until then
+ * @param saved tensors that the backward step needs; their data stays in memory until then
  */
 export function record(op: string, output: Tensor, inputs: readonly Tensor[], saved: readonly Tensor[], backward: BackwardFn): Tensor {
-  if (checkNumbers) checkFinite(op, output);
+  if (nanCheck) checkFinite(op, output);
   if (!recording || !inputs.some((input) => input.requiresGrad)) return output;
   output.requiresGrad = true;
   const kept = saved.map((tensor) => tensor.alias(tensor.shape, false));
@@ -121,7 +134,7 @@ export function record(op: string, output: Tensor, inputs: readonly Tensor[], sa
   return output;
 }
 
-/** Whether an operation on these inputs will be recorded, for operations that would save something extra. */
+/** Returns whether an operation on these inputs will be recorded, for operations that compute something extra for their backward step. */
 export function willRecord(...inputs: (Tensor | null)[]): boolean {
   return recording && inputs.some((input) => input?.requiresGrad);
 }
@@ -136,35 +149,45 @@ function checkFinite(op: string, output: Tensor): void {
 }
 
 export interface BackwardOptions {
-  /** The signal at the output, of its shape. Default 1 for a tensor of one element. */
-  seed?: Tensor;
-  /** Default `gradient`. */
+  /** Gradient with respect to the output, of the output's shape. Default: 1 for an output of one element. */
+  gradient?: Tensor;
+  /** Rules of the backward pass: a name in `RULES`, or an object. Default `gradient`. */
   rules?: RulesName | BackwardRules;
   /**
-   * Walk only towards these tensors and return what arrives there, instead of accumulating `grad` in every leaf that
-   * requires one. They must have `requiresGrad`.
+   * Computes and returns the gradients with respect to these tensors, instead of adding to `grad` of every leaf that requires a
+   * gradient. The tensors must have `requiresGrad`.
    */
   wrt?: readonly Tensor[];
-  /** Leaves the graph and its tensors alive for another walk. Default false. */
+  /** Keeps the graph and its tensors in memory for another backward pass. Default false. */
+  retainGraph?: boolean;
+  /** @deprecated The name of `gradient` before version 0.2. */
+  seed?: Tensor;
+  /** @deprecated The name of `retainGraph` before version 0.2. */
   keepGraph?: boolean;
 }
 
 /**
- * Walks the recorded graph backwards from `output`.
+ * Runs the backward pass from `output`: computes the gradients of everything that it was computed from. PyTorch `Tensor.backward` and,
+ * with `wrt`, `torch.autograd.grad`.
  *
- * Frees, unless `keepGraph`, every tensor that was computed on the way (not leaves, not kept ones, not `output`), and what
- * operations had saved. The value of a one-element output moves to the host, so a loss costs nothing afterwards.
+ * Unless `retainGraph` is set, it frees the saved tensors and every tensor computed between the leaves and `output`, except tensors on
+ * which `keep()` was called. An output of one element, such as a loss, moves to the host, so that it uses no backend memory afterwards.
  *
- * @returns the signals at `wrt`, in its order (zeros where none arrives); an empty array without `wrt`
+ * @example const [dx] = backward(loss, { wrt: [x] });
+ * @returns the gradients with respect to `wrt`, in its order (zeros where the output does not depend on the tensor); without `wrt` an
+ *   empty array
+ * @throws ShapeError, DTypeError or BackendError for a gradient that does not match the output; BackendError if the output was not
+ *   recorded or its graph was freed
  */
 export function backward(output: Tensor, options: BackwardOptions = {}): Tensor[] {
   return span('backward', () => walk(output, options));
 }
 
-/** The output itself may have been disposed of: only its graph is needed. */
-function checkSameKind(output: Tensor, seed: Tensor): void {
-  if (seed.backend !== output.backend) throw backendsDiffer('backward', output, seed);
-  if (seed.dtype !== output.dtype) throw new DTypeError(`backward: the seed is ${seed.dtype}, expected ${output.dtype} as the output`);
+/** Checks backend and element type. The output itself may have been disposed of, since only its graph is needed. */
+function checkMatches(output: Tensor, gradient: Tensor): void {
+  if (gradient.backend !== output.backend) throw backendsDiffer('backward', output, gradient);
+  if (gradient.dtype !== output.dtype)
+    throw new DTypeError(`backward: gradient has type ${gradient.dtype}, expected ${output.dtype}, the type of the output`);
 }
 
 const RULES_OF_RULES = {
@@ -174,12 +197,14 @@ const RULES_OF_RULES = {
 };
 const tensorRule = rule('a tensor', isTensor);
 const BACKWARD_RULES = {
-  seed: tensorRule,
+  gradient: tensorRule,
   rules: either(
     oneOf('gradient', 'guided', 'deconvnet'),
     rule('an object of rules', (value) => typeof value === 'object' && value !== null),
   ),
   wrt: arrayOf(tensorRule),
+  retainGraph: boolean,
+  seed: tensorRule,
   keepGraph: boolean,
 };
 
@@ -187,57 +212,64 @@ function walk(output: Tensor, options: BackwardOptions): Tensor[] {
   checkArgument('backward', 'the output', output, tensorRule);
   checkOptions('backward', options, BACKWARD_RULES);
   const rules = resolveRules(options.rules ?? 'gradient');
-  const { wrt, seed } = options;
+  const { wrt } = options;
+  const given = renamedOption<Tensor>('backward', options, 'gradient', 'seed');
+  const retainGraph = renamedOption<boolean>('backward', options, 'retainGraph', 'keepGraph') ?? false;
   if (!output.requiresGrad)
-    throw new BackendError('backward: the tensor does not depend on anything that requires a gradient, or was computed under noGrad()');
-  if (seed) {
-    checkFloat('backward', seed);
-    checkSameKind(output, seed);
+    throw new BackendError(
+      'backward: the output does not depend on a tensor that requires a gradient, or it was computed inside noGrad(); set requiresGrad',
+    );
+  if (given) {
+    checkFloat('backward', given);
+    checkMatches(output, given);
   }
-  if (seed && !sameShape(seed.shape, output.shape))
-    throw new ShapeError(`backward: seed has shape [${seed.shape}], expected [${output.shape}]`);
-  if (!seed && output.size !== 1)
-    throw new ShapeError(`backward: output has shape [${output.shape}]; give a seed of that shape, or reduce it to one number`);
+  if (given && !sameShape(given.shape, output.shape))
+    throw new ShapeError(`backward: gradient has shape [${given.shape}], expected [${output.shape}], the shape of the output`);
+  if (!given && output.size !== 1)
+    throw new ShapeError(
+      `backward: output has shape [${output.shape}], expected one element; pass { gradient } of that shape, or reduce it with sum() or mean()`,
+    );
 
   const order = topologicalOrder(output);
   for (const { op, freedBy } of order) if (freedBy) throw new BackendError(freedGraphMessage(op, freedBy));
-  const wanted = wrt ? reaching(order, wrt) : null;
+  const wanted = wrt ? dependingOn(order, wrt) : null;
   const isWanted = (input: Tensor) => (wanted ? wanted.has(input) : input.requiresGrad);
 
-  const signals = new Map<Tensor, Tensor>();
-  const give = (to: Tensor, signal: Tensor) => {
-    const before = signals.get(to);
-    signals.set(to, before ? addSignals(before, signal) : signal);
+  /** Gradient of each tensor, as far as it has been summed. */
+  const gradients = new Map<Tensor, Tensor>();
+  const add = (to: Tensor, gradient: Tensor) => {
+    const sum = gradients.get(to);
+    gradients.set(to, sum ? addGradients(sum, gradient) : gradient);
   };
 
   try {
-    if (isWanted(output)) give(output, seed ? seed.alias(seed.shape, false) : oneLike(output));
+    if (isWanted(output)) add(output, given ? given.alias(given.shape, false) : oneLike(output));
     for (const node of order) {
-      const dy = signals.get(node.output);
+      const dy = gradients.get(node.output);
       if (dy) {
-        // Backward steps may write into a signal that nobody else holds; one that the caller asked for is held here.
-        if (wrt?.includes(node.output)) signals.set(node.output, dy.alias(dy.shape, false));
-        else signals.delete(node.output);
+        // A backward step may overwrite a gradient whose buffer is not shared. The alias protects one that will be returned.
+        if (wrt?.includes(node.output)) gradients.set(node.output, dy.alias(dy.shape, false));
+        else gradients.delete(node.output);
         freedOnFailure(() => {
-          for (const [input, gradient] of stepBack(node, dy, isWanted, rules)) give(input, gradient);
+          for (const [input, gradient] of stepBack(node, dy, isWanted, rules)) add(input, gradient);
         }, dy);
       }
-      if (!options.keepGraph) release(node, output, 'backward()');
+      if (!retainGraph) freeNode(node, output, 'backward()');
     }
-    if (!options.keepGraph && output.size === 1) output.buffer.moveToHost();
-    return wrt ? collectSignals(wrt, signals) : accumulateLeaves(signals);
+    if (!retainGraph && output.size === 1) output.buffer.moveToHost();
+    return wrt ? collectGradients(wrt, gradients) : accumulateLeaves(gradients);
   } catch (error) {
     const by = 'a failed backward()';
-    for (const signal of signals.values()) signal.free(by);
-    if (!options.keepGraph) for (const node of order) release(node, output, by);
+    for (const gradient of gradients.values()) gradient.free(by);
+    if (!retainGraph) for (const node of order) freeNode(node, output, by);
     throw error;
   }
 }
 
-/** Takes the signal `dy` of a node's output down to those of its inputs that are wanted. Takes `dy` over. */
+/** Runs the backward step of one operation and returns the gradients of its wanted inputs. Frees `dy`. */
 function stepBack(node: GraphNode, dy: Tensor, isWanted: (input: Tensor) => boolean, rules: BackwardRules): [Tensor, Tensor][] {
   const needs = node.inputs.map(isWanted);
-  const arriving: [Tensor, Tensor][] = [];
+  const results: [Tensor, Tensor][] = [];
   if (needs.includes(true)) {
     const gradients = withLayer(node.layer, () => node.backward(dy, node.saved, needs, rules), node.layer || node.op);
     node.inputs.forEach((input, i) => {
@@ -247,16 +279,16 @@ function stepBack(node: GraphNode, dy: Tensor, isWanted: (input: Tensor) => bool
         if (gradient !== dy) gradient.free('backward()');
         return;
       }
-      if (checkNumbers) checkFinite(`${node.op} backward`, gradient);
-      arriving.push([input, gradient === dy ? dy.alias(dy.shape, false) : gradient]);
+      if (nanCheck) checkFinite(`${node.op} backward`, gradient);
+      results.push([input, gradient === dy ? dy.alias(dy.shape, false) : gradient]);
     });
   }
   dy.free('backward()');
-  return arriving;
+  return results;
 }
 
 function freedGraphMessage(op: string, by: string): string {
-  const hint = by === 'backward()' ? 'pass { keepGraph: true } to the first walk' : 'walk it before, or compute it anew';
+  const hint = by === 'backward()' ? 'pass { retainGraph: true } to the first backward()' : 'call backward() before that, or compute it again';
   return `backward: the graph through ${op} was freed by ${by}; ${hint}`;
 }
 
@@ -266,7 +298,7 @@ function resolveRules(rules: RulesName | BackwardRules): BackwardRules {
   return { ...RULES.gradient, ...rules };
 }
 
-/** Nodes from the output down, each before the nodes it was computed from. */
+/** Returns the nodes that `output` depends on in reverse topological order: each node before the nodes of its inputs. */
 function topologicalOrder(output: Tensor): GraphNode[] {
   const order: GraphNode[] = [];
   const seen = new Set<GraphNode>();
@@ -276,10 +308,10 @@ function topologicalOrder(output: Tensor): GraphNode[] {
     seen.add(node);
     stack.push({ node, next: 0 });
   };
-  visit(output.node);
+  visit(nodeOf(output));
   while (stack.length > 0) {
     const top = stack[stack.length - 1];
-    if (top.next < top.node.inputs.length) visit(top.node.inputs[top.next++].node);
+    if (top.next < top.node.inputs.length) visit(nodeOf(top.node.inputs[top.next++]));
     else {
       order.push(top.node);
       stack.pop();
@@ -288,11 +320,11 @@ function topologicalOrder(output: Tensor): GraphNode[] {
   return order.reverse();
 }
 
-/** The tensors of the graph through which `targets` are reached. */
-function reaching(order: readonly GraphNode[], targets: readonly Tensor[]): Set<Tensor> {
-  const reached = new Set<Tensor>(targets);
-  for (let i = order.length - 1; i >= 0; i--) if (order[i].inputs.some((input) => reached.has(input))) reached.add(order[i].output);
-  return reached;
+/** Returns the tensors of the graph that depend on one of `targets`, and `targets` themselves. */
+function dependingOn(order: readonly GraphNode[], targets: readonly Tensor[]): Set<Tensor> {
+  const found = new Set<Tensor>(targets);
+  for (let i = order.length - 1; i >= 0; i--) if (order[i].inputs.some((input) => found.has(input))) found.add(order[i].output);
+  return found;
 }
 
 function oneLike(output: Tensor): Tensor {
@@ -301,8 +333,8 @@ function oneLike(output: Tensor): Tensor {
   return one;
 }
 
-/** Adds two signals that met, into the first where nobody else sees it. */
-function addSignals(a: Tensor, b: Tensor): Tensor {
+/** Returns a + b and frees both; overwrites `a` if its buffer is not shared. */
+function addGradients(a: Tensor, b: Tensor): Tensor {
   const sum = a.buffer.shared ? empty('backward', a.shape, a.dtype, a.backend, false) : a;
   a.backend.binary(sum.writable, a.storage, b.storage, 'add', { shape: [a.size], stridesA: [1], stridesB: [1] });
   if (sum !== a) a.free('backward()');
@@ -310,45 +342,47 @@ function addSignals(a: Tensor, b: Tensor): Tensor {
   return sum;
 }
 
-/** Ends a node's part in the walk: frees what it saved and what it computed. */
-function release(node: GraphNode, root: Tensor, by: string): void {
+/** Frees a node and its output, unless the output is `root` or was exempted by `keep()`. */
+function freeNode(node: GraphNode, root: Tensor, by: string): void {
   if (node.freedBy) return;
-  node.release(by);
+  node.free(by);
   if (node.output !== root && !node.output.kept) node.output.free(by);
 }
 
-function accumulateLeaves(signals: Map<Tensor, Tensor>): Tensor[] {
-  for (const [leaf, signal] of signals) {
-    signals.delete(leaf);
-    const gradient = leaf.grad ? addSignals(leaf.grad, ownSignal(signal)) : ownSignal(signal);
-    gradient.kept = true;
-    leaf.grad = gradient;
+/** Adds each gradient to `grad` of its leaf. */
+function accumulateLeaves(gradients: Map<Tensor, Tensor>): Tensor[] {
+  for (const [leaf, gradient] of gradients) {
+    gradients.delete(leaf);
+    const total = leaf.grad ? addGradients(leaf.grad, unshared(gradient)) : unshared(gradient);
+    total.kept = true;
+    leaf.grad = total;
   }
   return [];
 }
 
-/** @internal Where a backward step may write its result: over the signal itself, unless somebody else still counts on it. */
-export function overSignal(op: string, dy: Tensor): Tensor {
+/** @internal Returns `dy` if its buffer is not shared, so that it may be overwritten; otherwise a new tensor of its shape. */
+export function overwritable(op: string, dy: Tensor): Tensor {
   return dy.buffer.shared ? empty(op, dy.shape, dy.dtype, dy.backend, false) : dy;
 }
 
-/** A gradient outlives the walk, so it may not share its numbers with anything. */
-function ownSignal(signal: Tensor): Tensor {
-  if (!signal.buffer.shared) return signal;
-  const copy = empty('backward', signal.shape, signal.dtype, signal.backend, false);
-  copy.backend.affine(copy.storage, signal.storage, 1, 0);
-  signal.free('backward()');
+/** Returns the gradient, copied if its buffer is shared: `grad` outlives the backward pass and must have a buffer of its own. */
+function unshared(gradient: Tensor): Tensor {
+  if (!gradient.buffer.shared) return gradient;
+  const copy = empty('backward', gradient.shape, gradient.dtype, gradient.backend, false);
+  copy.backend.affine(copy.storage, gradient.storage, 1, 0);
+  gradient.free('backward()');
   return copy;
 }
 
-function collectSignals(wrt: readonly Tensor[], signals: Map<Tensor, Tensor>): Tensor[] {
+/** Returns copies of the gradients of `wrt`, zeros where there is none, and frees all gradients. */
+function collectGradients(wrt: readonly Tensor[], gradients: Map<Tensor, Tensor>): Tensor[] {
   const results = wrt.map((target) => {
-    const signal = signals.get(target);
+    const gradient = gradients.get(target);
     const result = empty('backward', target.shape, target.dtype, target.backend);
-    if (signal) result.backend.affine(result.storage, signal.storage, 1, 0);
+    if (gradient) result.backend.affine(result.storage, gradient.storage, 1, 0);
     else result.backend.fill(result.storage, 0);
     return result;
   });
-  for (const signal of signals.values()) signal.free('backward()');
+  for (const gradient of gradients.values()) gradient.free('backward()');
   return results;
 }

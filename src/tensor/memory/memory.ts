@@ -119,7 +119,7 @@ export class Buffer {
 export function freedMessage(by: string): string {
   const hint =
     by === 'backward()'
-      ? 'read it before backward(), call keep() on it, or pass { keepGraph: true }'
+      ? 'read it before backward(), call keep() on it, or pass { retainGraph: true }'
       : by.startsWith('scope') || by.startsWith('noGrad')
         ? 'return it from the function, or call keep() on it'
         : 'do not use it afterwards';

@@ -1,17 +1,18 @@
 /** Average pooling. */
-import { type PoolOptions, poolParams } from '../../backend/params.js';
+import { type OldPoolOptions, type PoolOptions, poolParams } from '../../backend/params.js';
 import { record } from '../graph/autograd.js';
 import { checkFloat, empty, type Tensor } from '../tensor.js';
 
 /**
- * The mean of each window. ONNX `AveragePool`, PyTorch `avg_pool2d`.
+ * Average pooling: returns the mean of each window. ONNX `AveragePool`, PyTorch `avg_pool2d`.
  *
+ * @example avgPool2d(x, { kernelSize: 2 })
  * @param x [N, C, H, W]
- * @param options kernel, stride (default: the kernel), padding, ceil; countIncludePad (default true, as PyTorch) divides by
- *   the window's full size even where it overlaps padding
+ * @param options see `PoolOptions`; with `countIncludePad` (the default) the divisor includes the padding
  * @returns [N, C, OH, OW]
+ * @throws ShapeError if the window does not fit into the padded input
  */
-export function avgPool2d(x: Tensor, options: PoolOptions): Tensor {
+export function avgPool2d(x: Tensor, options: PoolOptions | OldPoolOptions): Tensor {
   checkFloat('avgPool2d', x);
   const p = poolParams('avgPool2d', x.shape, options);
   const { shape } = x;

@@ -12,7 +12,7 @@ import {
 import { boolean, checkOptions } from '../../backend/validate.js';
 import { record, willRecord } from '../graph/autograd.js';
 import { checkFloat, empty, type Tensor } from '../tensor.js';
-import { behindRelu } from './relu.js';
+import { withReluBackward } from './relu.js';
 
 export type Conv2dOptions = ConvOptions & {
   /** Rectify the result in the same kernel: the same as `relu(conv2d(…))`, with one pass over memory less. */
@@ -43,7 +43,7 @@ export function conv2d(x: Tensor, w: Tensor, b: Tensor | null = null, options: C
   // Each gradient needs the other operand; the ReLU needs to know where its output is positive.
   const saved = relu ? [x, w, y] : [x, w];
   return record('conv2d', y, b ? [x, w, b] : [x, w], saved, (dy, [x, w, y], needs, rules) =>
-    relu ? behindRelu(dy, y, rules, (signal) => conv2dBackward(p, signal, x, w, needs)) : conv2dBackward(p, dy, x, w, needs),
+    relu ? withReluBackward(dy, y, rules, (dy) => conv2dBackward(p, dy, x, w, needs)) : conv2dBackward(p, dy, x, w, needs),
   );
 }
 

@@ -3,7 +3,7 @@ import { ShapeError } from '../../backend/errors.js';
 import { boolean, checkOptions } from '../../backend/validate.js';
 import { record } from '../graph/autograd.js';
 import { checkFloat, empty, type Tensor } from '../tensor.js';
-import { behindRelu } from './relu.js';
+import { withReluBackward } from './relu.js';
 
 const LINEAR_RULES = { relu: boolean };
 
@@ -32,7 +32,7 @@ export function linear(x: Tensor, w: Tensor, b: Tensor | null = null, options: {
   x.backend.linear(y.storage, x.storage, w.storage, b ? b.storage : null, n, inFeatures, outFeatures, relu);
   const saved = relu ? [x, w, y] : [x, w];
   return record('linear', y, b ? [x, w, b] : [x, w], saved, (dy, [x, w, y], needs, rules) =>
-    relu ? behindRelu(dy, y, rules, (signal) => linearBackward(signal, x, w, needs)) : linearBackward(dy, x, w, needs),
+    relu ? withReluBackward(dy, y, rules, (dy) => linearBackward(dy, x, w, needs)) : linearBackward(dy, x, w, needs),
   );
 }
 

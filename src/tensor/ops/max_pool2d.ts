@@ -2,22 +2,24 @@
 
 import type { OverlapRule } from '../../backend/backend.js';
 import { DTypeError, ShapeError } from '../../backend/errors.js';
-import { MAX_POOL_RULES, type PoolOptions, poolParams } from '../../backend/params.js';
+import { MAX_POOL_RULES, type OldPoolOptions, type PoolOptions, poolParams } from '../../backend/params.js';
 import { arrayOf, checkArgument, checkOptions, integer, oneOf } from '../../backend/validate.js';
 import { record, willRecord } from '../graph/autograd.js';
 import { sameShape } from '../shape.js';
 import { checkFloat, checkSameBackend, empty, type Tensor, toTypedArray } from '../tensor.js';
 
+/** Options of max pooling: see `PoolOptions`. */
 export type MaxPool2dOptions = Omit<PoolOptions, 'countIncludePad'>;
 
 /**
- * The largest value of each window. ONNX `MaxPool`, PyTorch `max_pool2d`.
+ * Max pooling: returns the maximum of each window. ONNX `MaxPool`, PyTorch `max_pool2d`.
  *
+ * @example maxPool2d(x, { kernelSize: 3, stride: 2, ceilMode: true })
  * @param x [N, C, H, W]
- * @param options kernel, stride (default: the kernel), padding, dilation, ceil
  * @returns [N, C, OH, OW]
+ * @throws ShapeError if the window does not fit into the padded input
  */
-export function maxPool2d(x: Tensor, options: MaxPool2dOptions): Tensor {
+export function maxPool2d(x: Tensor, options: MaxPool2dOptions | Omit<OldPoolOptions, 'countIncludePad'>): Tensor {
   checkFloat('maxPool2d', x);
   if (willRecord(x)) {
     const { output, switches } = maxPool2dWithSwitches(x, options);
@@ -31,13 +33,16 @@ export function maxPool2d(x: Tensor, options: MaxPool2dOptions): Tensor {
 }
 
 /**
- * Max pooling that also tells where each maximum was. A tie goes to the first in row-major window order, and a window of
- * zeros still has a switch. ONNX `MaxPool` with indices per plane, PyTorch `max_pool2d(return_indices=True)`.
+ * Max pooling that also returns the position of each maximum (the *switch*). If several elements are equal, the first in row-major
+ * order is the maximum; a window of zeros has a switch too. ONNX `MaxPool` with indices per plane, PyTorch `max_pool2d(return_indices=True)`.
  *
  * @param x [N, C, H, W]
  * @returns output [N, C, OH, OW]; switches of the same shape, int32: y · W + x within the input plane
  */
-export function maxPool2dWithSwitches(x: Tensor, options: MaxPool2dOptions): { output: Tensor; switches: Tensor } {
+export function maxPool2dWithSwitches(
+  x: Tensor,
+  options: MaxPool2dOptions | Omit<OldPoolOptions, 'countIncludePad'>,
+): { output: Tensor; switches: Tensor } {
   checkFloat('maxPool2d', x);
   const p = poolParams('maxPool2d', x.shape, options, MAX_POOL_RULES);
   const shape = [x.shape[0], x.shape[1], p.oh, p.ow];

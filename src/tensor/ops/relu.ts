@@ -1,35 +1,35 @@
-/** Rectifiers. What happens to a signal on its way down through a ReLU is what tells gradient, guided and deconvnet apart. */
+/** ReLU and its variants. The backward step of ReLU is where the rules `gradient`, `guided` and `deconvnet` differ most. */
 import { checkArgument, finite, numeric } from '../../backend/validate.js';
-import { type BackwardRules, overSignal, record } from '../graph/autograd.js';
+import { type BackwardRules, overwritable, record } from '../graph/autograd.js';
 import { checkFloat, empty, type Tensor } from '../tensor.js';
 
-/** max(x, 0). ONNX `Relu`, PyTorch `relu`. */
+/** Returns max(x, 0), element by element. ONNX `Relu`, PyTorch `relu`. */
 export function relu(x: Tensor): Tensor {
   checkFloat('relu', x);
   const y = empty('relu', x.shape, x.dtype, x.backend);
   x.backend.relu(y.storage, x.storage);
-  // The output is saved rather than the input, so that the convolution's result can go at once.
-  return record('relu', y, [x], [y], (dy, [y], _needs, rules) => [reluSignal(dy, y, rules)]);
+  // Saves the output instead of the input, so that the input (mostly a convolution's result) can be freed at once.
+  return record('relu', y, [x], [y], (dy, [y], _needs, rules) => [reluBackward(dy, y, rules)]);
 }
 
-/** A backward step behind a fused ReLU: takes the signal down through the ReLU first. */
-export function behindRelu<T>(dy: Tensor, y: Tensor, rules: BackwardRules, step: (signal: Tensor) => T): T {
-  const signal = reluSignal(dy, y, rules);
-  const result = step(signal);
-  if (signal !== dy) signal.free('backward()');
+/** Backward step of an operation with a fused ReLU: the backward step of the ReLU, then `step` of the operation itself. */
+export function withReluBackward<T>(dy: Tensor, y: Tensor, rules: BackwardRules, step: (gradient: Tensor) => T): T {
+  const gradient = reluBackward(dy, y, rules);
+  const result = step(gradient);
+  if (gradient !== dy) gradient.free('backward()');
   return result;
 }
 
-/** The signal taken down through a ReLU with output y; in place, where nobody else holds it. */
-export function reluSignal(dy: Tensor, y: Tensor, rules: BackwardRules): Tensor {
-  const signal = overSignal('relu backward', dy);
-  dy.backend.reluGrad(signal.storage, dy.storage, y.storage, rules.relu);
-  return signal;
+/** Backward step of a ReLU with output `y`; overwrites `dy` if its buffer is not shared. */
+function reluBackward(dy: Tensor, y: Tensor, rules: BackwardRules): Tensor {
+  const dx = overwritable('relu backward', dy);
+  dy.backend.reluGrad(dx.storage, dy.storage, y.storage, rules.relu);
+  return dx;
 }
 
 /**
- * x where x > 0, else slope · x; the derivative at 0 is `slope`. ONNX `LeakyRelu`, PyTorch `leaky_relu`. Signals go down by the gradient under
- * every rule: a leaky unit has no dead side to rectify.
+ * Returns x where x > 0 and slope · x elsewhere. The derivative at 0 is `slope`. ONNX `LeakyRelu`, PyTorch `leaky_relu`. The backward
+ * pass uses the gradient under all rules.
  *
  * @param slope default 0.01
  */
@@ -46,10 +46,10 @@ export function leakyRelu(x: Tensor, slope = 0.01): Tensor {
 }
 
 /**
- * min(max(x, low), high). ONNX `Clip`, PyTorch `clamp`.
+ * Returns min(max(x, low), high), element by element. ONNX `Clip`, PyTorch `clamp`.
  *
- * @param low, high numbers, infinite ones included
- * @throws ValueError for a bound that is missing or NaN
+ * @param low, high bounds; may be infinite
+ * @throws ValueError if a bound is missing or NaN
  */
 export function clamp(x: Tensor, low: number, high: number): Tensor {
   checkFloat('clamp', x);

@@ -254,7 +254,7 @@ function buildLayers(spec: Preset, architecture: Architecture, layers: Record<st
     }
   };
   const addPool = (block: number, spec: PoolSpec | null) => {
-    if (spec) add(`pool${block}`, new MaxPool2d(spec.kernel, { stride: spec.stride, padding: spec.padding, ceil: spec.ceil }));
+    if (spec) add(`pool${block}`, new MaxPool2d(spec.kernel, { stride: spec.stride, padding: spec.padding, ceilMode: spec.ceil }));
   };
   const addNorm = (block: number) => add(`norm${block}`, new LocalResponseNorm(spec.norm.options));
 

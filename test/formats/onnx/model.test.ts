@@ -175,7 +175,7 @@ describe('branches', () => {
     const down = (seedOf: (shape: readonly number[]) => number[]) =>
       scope(() => {
         const y = net.activations(x, ['join']).join;
-        const [dx] = backward(y, { seed: tensor(seedOf(y.shape), y.shape, { backend: reference }), rules: 'deconvnet', wrt: [x] });
+        const [dx] = backward(y, { gradient: tensor(seedOf(y.shape), y.shape, { backend: reference }), rules: 'deconvnet', wrt: [x] });
         return [...dx.dataSync()];
       });
     // A signal of 1 at the centre of the sum: 1 at the centre through the shortcut, and through the branch the filter, rectified signal 1,

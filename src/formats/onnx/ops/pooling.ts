@@ -39,7 +39,7 @@ function maxPool(call: Call): readonly (Value | null)[] {
   const image = toPlanes(x);
   const options = {
     ...windowOf(call.attributes, image.shape, kernelOf(call, dims), dims),
-    ceil: call.attributes.int('ceil_mode', 0) !== 0,
+    ceilMode: call.attributes.int('ceil_mode', 0) !== 0,
   };
   const back = (y: Tensor): Value => {
     const shaped = fromPlanes(y, dims);
@@ -119,11 +119,11 @@ function averagePoolDepth(call: Call, x: Tensor): Tensor {
     throw call.unsupported('a window over three axes is supported where it spans the first of them alone: kernel_shape [k, 1, 1]');
   const [n, c, d, h, w] = x.shape;
   const y = avgPool2d(reshape(x, [n * c, 1, d, h * w]), {
-    kernel: [kernel[0], 1],
+    kernelSize: [kernel[0], 1],
     stride: [strides[0], 1],
     dilation: [dilations[0], 1],
     padding: [pads[0], 0, pads[3], 0],
-    ceil: attributes.int('ceil_mode', 0) !== 0,
+    ceilMode: attributes.int('ceil_mode', 0) !== 0,
     countIncludePad: attributes.int('count_include_pad', 0) !== 0,
   });
   return reshape(y, [n, c, y.shape[2], h, w]);
@@ -138,7 +138,7 @@ function averagePool(call: Call): readonly Tensor[] {
   const window = windowOf(call.attributes, image.shape, kernelOf(call, dims), dims);
   const y = avgPool2d(image, {
     ...window,
-    ceil: call.attributes.int('ceil_mode', 0) !== 0,
+    ceilMode: call.attributes.int('ceil_mode', 0) !== 0,
     countIncludePad: call.attributes.int('count_include_pad', 0) !== 0,
   });
   return [fromPlanes(y, dims)];
@@ -149,7 +149,7 @@ function globalMaxPool(call: Call): readonly Tensor[] {
   const dims = spatialDims(call, x.rank);
   const image = toPlanes(x);
   const kernel: Pair = [image.shape[2], image.shape[3]];
-  return [fromPlanes(maxPool2d(image, { kernel }), dims)];
+  return [fromPlanes(maxPool2d(image, { kernelSize: kernel }), dims)];
 }
 
 function globalAveragePool(call: Call): readonly Tensor[] {

@@ -39,7 +39,7 @@ export function samePads(size: Pair, kernel: Pair, stride: Pair, dilation: Pair,
 }
 
 export interface Window {
-  kernel: Pair;
+  kernelSize: Pair;
   stride: Pair;
   dilation: Pair;
   padding: Padding;
@@ -56,7 +56,7 @@ export function windowOf(attributes: Attributes, x: readonly number[], kernel: P
       : mode === 'VALID'
         ? [0, 0, 0, 0]
         : samePads([x[2], x[3]], kernel, stride, dilation, mode);
-  return { kernel, stride, dilation, padding };
+  return { kernelSize: kernel, stride, dilation, padding };
 }
 
 /** How many spatial dimensions; one or two are supported. */

@@ -1,0 +1,66 @@
+/** The result of `profile(fn)`: its rows, totals and the options of its table. */
+import type { BackendInfo } from '../backend/backend.js';
+import type { Trace } from './trace.js';
+
+/** All calls of one kernel with one shape, on behalf of one layer. */
+export interface ProfileRow {
+  /** Path of the layer that called the kernel, such as `block1.conv2`; '' outside of all layers. */
+  layer: string;
+  /** Name of the kernel in the `Backend` interface, such as `conv2dWeightGrad`. */
+  kernel: string;
+  /** Shapes of the operands, as text. */
+  shape: string;
+  /** Name of the convolution algorithm, such as `direct` or `winograd2x2`; '' for kernels with a single algorithm. */
+  plan: string;
+  /** Number of calls. */
+  calls: number;
+  /** Duration of all calls together, in milliseconds. */
+  ms: number;
+  /** Duration of the fastest call, in milliseconds. */
+  bestMs: number;
+  /** Share of the wall time, from 0 to 1. */
+  share: number;
+  /**
+   * Floating-point operations of all calls by the definition of the operation, whatever the algorithm; a multiply-add counts as 2.
+   * Counted for matrix products and convolutions, 0 for other kernels.
+   */
+  flop: number;
+  /** Bytes of all operands of all calls, each operand counted once per call. */
+  bytes: number;
+  /** Billions of floating-point operations per second. */
+  gflops: number;
+  /** Billions of bytes per second. */
+  gbs: number;
+}
+
+/** Timings and memory of one profiled function. */
+export interface Profile {
+  /** One row per kernel, shape and layer, the longest first. */
+  rows: ProfileRow[];
+  /** Wall time of the function in milliseconds, until its promise resolves if it returns one. */
+  wallMs: number;
+  /** Time inside kernels, in milliseconds. */
+  kernelMs: number;
+  /** Time outside kernels, in milliseconds: TypeScript code, and anything the function awaits. */
+  outsideMs: number;
+  /** Maximum of the bytes allocated for tensors, sampled at the end of each kernel call. */
+  peakBytes: number;
+  /** Bytes that the backend had reserved from the system at the end. */
+  reservedBytes: number;
+  /** The backend that was profiled. */
+  info: BackendInfo;
+  /** Returns the profile as a text table for a terminal. */
+  text(options?: TableOptions): string;
+  /** Returns a trace for https://ui.perfetto.dev or chrome://tracing: `JSON.stringify(profile.trace())`. */
+  trace(): Trace;
+}
+
+export interface TableOptions {
+  /**
+   * Peak arithmetic speed of the machine, in GFLOP/s for all threads together: see `createCeiling` and `ceilingFor`. Adds a column with
+   * each row's share of it.
+   */
+  ceiling?: number;
+  /** Maximum number of rows; the remaining ones are summed in a last row. Default 40. */
+  limit?: number;
+}
