@@ -176,7 +176,9 @@ function compare(evaluate: () => Tensor, leaves: readonly { name: string; leaf: 
   const [op, projection, gradients] = scope(() => {
     const y = again();
     if (y.dtype !== 'float64')
-      throw new DTypeError(`gradcheck: the function returned a ${y.dtype} tensor for float64 inputs, expected float64; create its constants with the dtype of its inputs`);
+      throw new DTypeError(
+        `gradcheck: the function returned a ${y.dtype} tensor for float64 inputs, expected float64; create its constants with the dtype of its inputs`,
+      );
     const weights = uniform(y.shape, { low: -1, high: 1, dtype: 'float64', generator });
     const op = y.node?.op ?? 'input';
     const gradients = backward(y, { gradient: weights, wrt: leaves.map(({ leaf }) => leaf) });
@@ -184,7 +186,9 @@ function compare(evaluate: () => Tensor, leaves: readonly { name: string; leaf: 
   });
   const objective = () => noGrad(() => numbers(again())).reduce((sum, value, i) => sum + value * projection[i], 0);
   if (!Object.is(objective(), objective()))
-    throw new ValueError('gradcheck: got different results for the same inputs, expected a deterministic function; seed its random numbers');
+    throw new ValueError(
+      'gradcheck: got different results for the same inputs, expected a deterministic function; seed its random numbers',
+    );
 
   const result: GradcheckResult = { op, checked: 0, worst: null };
   const note = (place: string, analytic: number, numeric: number) => {

@@ -221,7 +221,9 @@ export function renamedOption<T>(op: string, options: object, name: string, oldN
     value === oldValue ||
     (Array.isArray(value) && Array.isArray(oldValue) && value.length === oldValue.length && value.every((each, i) => each === oldValue[i]));
   if (!equal)
-    throw new ValueError(`${op}: ${name} is ${show(value)} and ${oldName} is ${show(oldValue)}, expected one of them; ${oldName} is the old name, leave it out`);
+    throw new ValueError(
+      `${op}: ${name} is ${show(value)} and ${oldName} is ${show(oldValue)}, expected one of them; ${oldName} is the old name, leave it out`,
+    );
   return value;
 }
 

@@ -81,7 +81,9 @@ describe('backward()', () => {
     const loss = x.square().sum();
     loss.backward();
     expect(() => loss.backward()).toThrow(BackendError);
-    expect(() => loss.backward()).toThrow('the graph through sum was freed by backward(); pass { retainGraph: true } to the first backward()');
+    expect(() => loss.backward()).toThrow(
+      'the graph through sum was freed by backward(); pass { retainGraph: true } to the first backward()',
+    );
 
     const again = x.square().sum();
     again.backward({ retainGraph: true });

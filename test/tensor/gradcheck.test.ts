@@ -78,7 +78,9 @@ describe('gradcheck', () => {
     expect(error.op).toBe('planted');
     expect(error.place).toMatch(/^input 0 at \[0, [01], \d, \d\]$/);
     expect(Math.abs(error.analytic - error.numeric)).toBeGreaterThan(1e-3);
-    expect(error.message).toContain(`planted: the gradient of ${error.place} is ${error.analytic}, finite differences give ${error.numeric}`);
+    expect(error.message).toContain(
+      `planted: the gradient of ${error.place} is ${error.analytic}, finite differences give ${error.numeric}`,
+    );
   });
 
   it('finds a missing term: normalisation without what the neighbours do', () => {

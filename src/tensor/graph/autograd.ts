@@ -288,7 +288,8 @@ function stepBack(node: GraphNode, dy: Tensor, isWanted: (input: Tensor) => bool
 }
 
 function freedGraphMessage(op: string, by: string): string {
-  const hint = by === 'backward()' ? 'pass { retainGraph: true } to the first backward()' : 'call backward() before that, or compute it again';
+  const hint =
+    by === 'backward()' ? 'pass { retainGraph: true } to the first backward()' : 'call backward() before that, or compute it again';
   return `backward: the graph through ${op} was freed by ${by}; ${hint}`;
 }
 
