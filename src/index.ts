@@ -1,4 +1,4 @@
-/** zfnet: train convolutional networks in any JavaScript runtime, and look into them. */
+/** Entry point of the package `zfnet`: initialisation of the engine, and everything that the package exports. */
 import type { Backend, BackendInfo, MemoryUse } from './backend/backend.js';
 import type { ReferenceOptions } from './backend/reference/index.js';
 import { checkOptions, integer, oneOf, rule } from './backend/validate.js';
@@ -13,19 +13,19 @@ export * from './tensor/index.js';
 export * from './zfnet/index.js';
 
 export interface InitOptions {
-  /** Default `wasm`; where the runtime has no WebAssembly SIMD, `reference` takes over and `backendInfo()` says so. */
+  /** Default `wasm`, or `reference` if the runtime lacks WebAssembly SIMD; `backendInfo().fallbackBecause` then gives the reason. */
   backend?: 'wasm' | 'webgpu' | 'reference';
-  /** Default `auto`: as many as there are processors, where threads are possible. */
+  /** Number of threads. Default `auto`: one per processor, at most 16, if the runtime supports threads. */
   threads?: number | 'auto';
-  /** `strict` (default) gives the same bits everywhere; `fast` allows relaxed operations. */
+  /** `strict` (default) gives the same bits on every machine; `fast` allows instructions and algorithms that round differently. */
   mode?: 'strict' | 'fast';
-  /** `nan` throws at the first operation that makes a NaN or an infinity, and names it. Slow. */
+  /** `nan`: the first operation whose output contains NaN or an infinity throws a `NonFiniteError`. Slow. */
   check?: 'nan';
-  /** A compiled engine for runtimes that may not compile from bytes. */
+  /** The compiled module (`dist/simd.wasm`), for runtimes that cannot compile WebAssembly from bytes. */
   wasm?: WebAssembly.Module;
 }
 
-/** More threads than any machine has processors; each takes memory. */
+/** Upper limit of the option `threads`, above the number of processors of any machine; each thread needs memory. */
 const MOST_THREADS = 1024;
 
 const INIT_RULES = {
@@ -37,10 +37,11 @@ const INIT_RULES = {
 };
 
 /**
- * Gets the engine ready: call it once, and wait for it, before making tensors. Called again it makes a new default
- * backend; tensors made before keep theirs.
+ * Initialises the engine. Must be awaited once before tensors are created. A second call creates a new default backend; existing tensors
+ * keep theirs.
  *
- * @throws ValueError for unknown or unfit options; BackendError when the backend asked for is not there
+ * @example await init({ threads: 4 });
+ * @throws ValueError for unknown or invalid options; BackendError if the requested backend is not available
  */
 export async function init(options: InitOptions = {}): Promise<void> {
   const backend = await createBackend(options);
@@ -48,7 +49,7 @@ export async function init(options: InitOptions = {}): Promise<void> {
   setDefaultBackend(backend);
 }
 
-/** Makes a backend without making it the default one, so that several can work side by side. */
+/** Creates a backend without making it the default, so that several can be used at the same time. Options and errors as for `init`. */
 export async function createBackend(options: InitOptions = {}): Promise<Backend> {
   checkOptions('init', options, INIT_RULES);
   const { backend = 'wasm', threads = 'auto', mode = 'strict' } = options;
@@ -66,30 +67,30 @@ async function wasmOrReference(options: InitOptions, threads: number | 'auto', m
   try {
     return await createWasmBackend({ threads, mode, wasm: options.wasm });
   } catch (error) {
-    // Asked for by name, its absence is an error; chosen by default, the reference steps in.
+    // Falls back to the reference backend only if wasm was not requested explicitly.
     if (options.backend === 'wasm' || !(error instanceof BackendError)) throw error;
     return referenceBackend({ fallbackBecause: error.message });
   }
 }
 
-/** Loaded by those who compute on it alone. */
+/** Loads the reference backend on demand, so that it is not part of every bundle. */
 async function referenceBackend(options?: ReferenceOptions): Promise<Backend> {
   const { createReferenceBackend } = await import('./backend/reference/index.js');
   return createReferenceBackend(options);
 }
 
-/** The default backend, its kernels and threads, and why threads are off or another backend took over. */
+/** Returns name, kernels and threads of the default backend, and the reasons for a single thread or a fallback. */
 export function backendInfo(): BackendInfo {
   return defaultBackend().info();
 }
 
-/** What tensors hold on the default backend: `{ bytes, tensors, peakBytes, reservedBytes }`. */
+/** Returns the memory in use on the default backend. `bytes` and `tensors` are current values, `peakBytes` is the maximum of `bytes`. */
 export function memory(): Omit<MemoryUse, 'buffers'> & { tensors: number } {
   const { buffers, ...rest } = defaultBackend().memory();
   return { ...rest, tensors: buffers };
 }
 
-/** Starts the peak of `memory()` anew. */
+/** Resets `memory().peakBytes` to the current value. */
 export function resetPeakMemory(): void {
   defaultBackend().resetPeak();
 }

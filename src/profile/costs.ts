@@ -1,25 +1,27 @@
-/** What a kernel's call costs, by arithmetic over its arguments: operations, bytes, and the shape that it is told apart by. */
+/** Computes the cost of a kernel call from its arguments: floating-point operations, bytes and a description of the shapes. */
 import type { Backend, ConvPass, DType, Storage } from '../backend/backend.js';
 import type { ConvParams, MatmulParams, PoolParams, RowParams } from '../backend/params.js';
 
 export interface Cost {
-  /** What tells this call from others of the same kernel. */
+  /** Shapes of the operands, as text. Calls of one kernel with the same text are one row of the profile. */
   shape: string;
-  /** Floating-point operations of products and convolutions, 2 a multiply-add. 0 for all else, which memory holds up. */
+  /** Floating-point operations of matrix products and convolutions, 2 per multiply-add; 0 for other kernels, which are memory-bound. */
   flop: number;
-  /** Every operand read or written once. */
+  /** Bytes of all operands, each counted once. */
   bytes: number;
-  /** Which of its ways the backend takes to a convolution; '' where there is but one. */
+  /** Name of the convolution algorithm; '' for kernels with a single algorithm. */
   plan: string;
 }
 
+/** The part of the cost that depends on the kernel's arguments. */
 interface Description {
   shape: string;
   flop?: number;
-  /** What the backend must know to tell its plan. */
+  /** Arguments of `conv2dPlan`, for convolutions. */
   convolution?: Parameters<NonNullable<Backend['conv2dPlan']>>;
 }
 
+/** Names of the backend's methods whose first argument is a storage. */
 type Kernel = {
   [K in keyof Backend]-?: Backend[K] extends ((...args: infer A) => unknown) | undefined
     ? A extends [Storage, ...unknown[]]
@@ -57,7 +59,7 @@ const pooling = (p: PoolParams) => ({
 
 const rows = (p: RowParams) => ({ shape: times([p.rows, p.columns]) });
 
-/** Kernels whose geometry says more than the number of their results. */
+/** Descriptions of kernels by their geometry. The description of other kernels is the number of their outputs. */
 const DESCRIBED: Described = {
   conv2d: (_y, _x, _w, _b, p, _relu, inference) => convolution(p, 'forward', inference),
   conv2dInputGrad: (_dx, _dy, _w, p) => convolution(p, 'inputGrad'),
@@ -89,7 +91,7 @@ const BYTES: Readonly<Record<DType, number>> = { float32: 4, float64: 8, int32: 
 const isStorage = (value: unknown): value is Storage =>
   typeof value === 'object' && value !== null && 'dtype' in value && !ArrayBuffer.isView(value);
 
-/** @param args of the kernel's call; the first one is what it writes, or reads back */
+/** Returns the cost of a kernel call. @param args the arguments of the call */
 export function costOf(backend: Backend, kernel: string, args: readonly unknown[]): Cost {
   const operands = args.filter(isStorage);
   const describe = DESCRIBED[kernel as Kernel] as ((...args: readonly unknown[]) => Description) | undefined;

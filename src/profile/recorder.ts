@@ -1,4 +1,4 @@
-/** Times the calls of a backend's kernels: puts a stopwatch in front of each, and takes it away again. */
+/** Records the kernel calls of a backend and their durations, by wrapping its methods with timers. */
 import type { Backend } from '../backend/backend.js';
 import { BackendError } from '../backend/errors.js';
 import { currentLayer, listenToSpans, type SpanListener } from '../tensor/graph/spans.js';
@@ -7,25 +7,26 @@ import { type Cost, costOf } from './costs.js';
 /** One call of a kernel. Times are in milliseconds since the start of the recording. */
 export interface KernelCall {
   kernel: string;
-  /** The layer that it worked for, or ''. */
+  /** Path of the layer that called the kernel, or ''. */
   layer: string;
   start: number;
   end: number;
-  /** Bytes that tensors held when it ended. */
+  /** Bytes allocated for tensors at the end of the call. */
   heldBytes: number;
   cost: Cost;
 }
 
-/** A call as it is noted while time runs: what it was given, so that its cost can be worked out later. */
+/** A call as it is stored while the function runs. Its cost is computed from the arguments afterwards, to disturb the timing less. */
 type NotedCall = Omit<KernelCall, 'cost'> & { args: readonly unknown[] };
 
-/** A stretch of work with a name. */
+/** A named span of work: see `span`. Times are in milliseconds since the start of the recording. */
 export interface RecordedSpan {
   name: string;
   start: number;
   end: number;
 }
 
+/** All kernel calls and spans of a profiled function. */
 export interface Recording {
   calls: readonly KernelCall[];
   spans: readonly RecordedSpan[];
@@ -34,7 +35,7 @@ export interface Recording {
 
 type Method = (...args: unknown[]) => unknown;
 
-/** What a backend does besides computing and moving numbers. */
+/** Methods of a backend that are not kernels. */
 const UNTIMED: readonly string[] = [
   'info',
   'allocate',
@@ -48,12 +49,12 @@ const UNTIMED: readonly string[] = [
 const recorded = new WeakSet<Backend>();
 
 /**
- * Runs `fn` and records the kernels that `backend` runs meanwhile, whoever asks for them.
+ * Runs `fn` and records all kernel calls of `backend` until it has finished.
  *
- * @throws BackendError where a recording on this backend has not ended yet
+ * @throws BackendError if another recording of this backend is running
  */
 export async function record(backend: Backend, fn: () => unknown): Promise<Recording> {
-  if (recorded.has(backend)) throw new BackendError('profile: this backend is being profiled already; wait for that to end');
+  if (recorded.has(backend)) throw new BackendError('profile: got a backend that is already being profiled; await the other profile first');
   const calls: NotedCall[] = [];
   const spans: RecordedSpan[] = [];
   const started = performance.now();
@@ -72,7 +73,7 @@ export async function record(backend: Backend, fn: () => unknown): Promise<Recor
   }
 }
 
-/** Puts a stopwatch in front of every kernel of this backend; what it returns takes them away. */
+/** Wraps every kernel of a backend with a timer and returns a function that restores the kernels. */
 function wrapKernels(backend: Backend, now: () => number, calls: NotedCall[]): () => void {
   const methods = backend as unknown as Record<string, unknown>;
   const originals = Object.entries(methods).filter(
@@ -92,6 +93,7 @@ function wrapKernels(backend: Backend, now: () => number, calls: NotedCall[]): (
   };
 }
 
+/** Returns a listener that appends each span to `spans`. */
 function spanRecorder(now: () => number, spans: RecordedSpan[]): SpanListener {
   const open: RecordedSpan[] = [];
   return {

@@ -4,10 +4,12 @@ import type { Profile, ProfileRow, TableOptions } from './types.js';
 
 type Measured = Pick<Profile, 'rows' | 'wallMs' | 'kernelMs' | 'outsideMs' | 'peakBytes' | 'reservedBytes' | 'info'>;
 
+/** Length of the longest bar, in characters. */
 const BAR = 16;
+/** Bars of 0 to 7 eighths of a character. */
 const PARTS = ['', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
 
-/** A share of the whole as a bar. */
+/** Returns a share from 0 to 1 as a bar of block characters. */
 function bar(share: number): string {
   const eighths = Math.round(8 * BAR * Math.min(Math.max(share, 0), 1));
   return '█'.repeat(Math.floor(eighths / 8)) + PARTS[eighths % 8];
@@ -17,6 +19,7 @@ const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
 const milliseconds = (ms: number): string => ms.toFixed(ms < 10 ? 3 : 1);
 const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 
+/** Returns the text table of a profile: one row per kernel, shape and layer. @throws ValueError for unknown or invalid options */
 export function tableOf(
   { rows, wallMs, kernelMs, outsideMs, peakBytes, reservedBytes, info }: Measured,
   options: TableOptions = {},
@@ -67,7 +70,7 @@ export function tableOf(
   );
   return [
     ...aligned,
-    `${milliseconds(wallMs)} ms, ${percent(kernelMs / wallMs)} of it in kernels; tensors held ${mebibytes(peakBytes)} at most, ${mebibytes(reservedBytes)} taken from the system; ` +
+    `${milliseconds(wallMs)} ms, ${percent(kernelMs / wallMs)} of it in kernels; peak memory of tensors ${mebibytes(peakBytes)}, reserved from the system ${mebibytes(reservedBytes)}; ` +
       `${info.variant}, ${info.threads} thread${info.threads === 1 ? '' : 's'}, ${info.mode}${ceiling === undefined ? '' : `; ceiling ${ceiling.toFixed(1)} GFLOP/s`}`,
   ].join('\n');
 }

@@ -1,12 +1,12 @@
 /**
- * A recording in Chrome's trace event format, which https://ui.perfetto.dev and chrome://tracing open: kernels inside the layers
- * that they worked for, and the memory that tensors held. Times are in microseconds.
+ * Converts a recording to Chrome's trace event format for https://ui.perfetto.dev and chrome://tracing. The trace shows kernels inside
+ * the layers that called them, and the memory of tensors. Times are in microseconds.
  *
  * Format: https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU
  */
 import type { Recording } from './recorder.js';
 
-/** `X`: a stretch of time; `C`: a value from here on; `M`: a name for a process or a thread. */
+/** One event. `ph` is its kind: `X` for a span, `C` for the value of a counter, `M` for the name of a process or thread. */
 export interface TraceEvent {
   name: string;
   ph: 'X' | 'C' | 'M';
@@ -18,6 +18,7 @@ export interface TraceEvent {
   args: Record<string, string | number>;
 }
 
+/** A trace file. */
 export interface Trace {
   traceEvents: TraceEvent[];
   displayTimeUnit: 'ms';
@@ -25,6 +26,7 @@ export interface Trace {
 
 const PLACE = { pid: 1, tid: 1 };
 
+/** Returns the trace of a recording. */
 export function traceOf({ calls, spans }: Recording): Trace {
   const named = (what: 'process_name' | 'thread_name', name: string): TraceEvent => ({
     name: what,
@@ -33,7 +35,7 @@ export function traceOf({ calls, spans }: Recording): Trace {
     ts: 0,
     args: { name },
   });
-  const stretch = (name: string, cat: string, start: number, end: number, args: TraceEvent['args']): TraceEvent => ({
+  const spanEvent = (name: string, cat: string, start: number, end: number, args: TraceEvent['args']): TraceEvent => ({
     name,
     cat,
     ph: 'X',
@@ -46,13 +48,13 @@ export function traceOf({ calls, spans }: Recording): Trace {
     displayTimeUnit: 'ms',
     traceEvents: [
       named('process_name', 'zfnet'),
-      named('thread_name', 'kernels and the layers they work for'),
-      ...spans.map(({ name, start, end }) => stretch(name, 'layer', start, end, {})),
+      named('thread_name', 'kernels and the layers that called them'),
+      ...spans.map(({ name, start, end }) => spanEvent(name, 'layer', start, end, {})),
       ...calls.flatMap(({ kernel, layer, start, end, cost, heldBytes }): TraceEvent[] => {
         const { shape, flop, bytes, plan } = cost;
         const speed: TraceEvent['args'] = flop > 0 ? { 'GFLOP/s': flop / (end - start) / 1e6 } : {};
         return [
-          stretch(kernel, 'kernel', start, end, { shape, bytes, ...speed, ...(plan && { plan }), ...(layer && { layer }) }),
+          spanEvent(kernel, 'kernel', start, end, { shape, bytes, ...speed, ...(plan && { plan }), ...(layer && { layer }) }),
           { name: 'tensors', ph: 'C', ...PLACE, ts: 1e3 * end, args: { bytes: heldBytes } },
         ];
       }),

@@ -1,19 +1,26 @@
-/** Seeded, counter-based randomness: a generator is a seed and a place in its stream, so it can be saved and resumed. */
+/** Seeded, counter-based random number generators. Their state is a seed and a counter, so it can be saved in a checkpoint. */
 import { anything, checkArgument, checkOptions, instanceOf, integer, oneOf } from '../backend/validate.js';
 
-/** Streams of one seed, 2^48 counts apart and so far enough never to meet: initial weights, dropout masks, order of the data, augmentation. */
+/**
+ * Independent streams of one seed: general use, initial weights, dropout masks, order of the data, augmentation. They start 2^48 counts
+ * apart, so that they do not overlap.
+ */
 export const STREAMS = { general: 0, init: 1, dropout: 2, order: 3, augment: 4 } as const;
 const STREAM_LENGTH = 2 ** 48;
 const STATE_RULES = { seed: integer(), counter: integer() };
 
+/** State of a generator: its seed and the counter of its next random number. */
 export interface GeneratorState {
   seed: number;
   counter: number;
 }
 
 /**
- * Philox 4x32-10 (Salmon et al. 2011) seen as a stream: four 32-bit words a count. Kernels draw at (seed, counter) and the
- * generator moves on, so the same calls in the same order give the same numbers on every backend and for any thread count.
+ * A random number generator: the stream of Philox 4x32-10 (Salmon et al. 2011) with four 32-bit words per count. A kernel computes its
+ * random numbers from seed and counter, and the generator advances the counter. The same calls in the same order therefore give the same
+ * numbers on every backend and with any number of threads.
+ *
+ * @example randn([2, 3], { generator: new Generator(42) });
  */
 export class Generator {
   private counter: number;
@@ -27,7 +34,7 @@ export class Generator {
     this.counter = STREAMS[stream] * STREAM_LENGTH;
   }
 
-  /** Takes the next `count` words and returns the counter at which they start. */
+  /** Reserves the next `count` words of the stream and returns the counter of the first one. */
   take(count: number): number {
     checkArgument('Generator', 'count', count, integer());
     const start = this.counter;
@@ -35,10 +42,12 @@ export class Generator {
     return start;
   }
 
+  /** Returns the state, from which `Generator.fromState` continues the stream. */
   getState(): GeneratorState {
     return { seed: this.seed, counter: this.counter };
   }
 
+  /** Returns a generator that continues the stream of a saved state. */
   static fromState(state: GeneratorState): Generator {
     checkOptions('Generator.fromState', state ?? null, STATE_RULES);
     checkArgument('Generator.fromState', 'counter', state.counter, STATE_RULES.counter);
@@ -51,18 +60,19 @@ export class Generator {
 let general = new Generator(0);
 let dropoutMasks = new Generator(0, 'dropout');
 
-/** Seeds what `randn`, `uniform` and dropout draw from when they are given no generator. The seed is 0 at the start. */
+/** Seeds the global generators, which `randn`, `uniform` and dropout use by default. Their initial seed is 0. PyTorch `manual_seed`. */
 export function manualSeed(seed: number): void {
   checkArgument('manualSeed', 'seed', seed, integer());
   general = new Generator(seed);
   dropoutMasks = new Generator(seed, 'dropout');
 }
 
-/** The default generators, for those who save and resume: `{ general, dropout }`. */
+/** Returns the state of the global generators, for saving in a checkpoint. */
 export function getRandomState(): { general: GeneratorState; dropout: GeneratorState } {
   return { general: general.getState(), dropout: dropoutMasks.getState() };
 }
 
+/** Restores the state of the global generators that `getRandomState` returned. */
 export function setRandomState(state: { general: GeneratorState; dropout: GeneratorState }): void {
   checkOptions('setRandomState', state ?? null, { general: anything, dropout: anything });
   const [first, second] = [Generator.fromState(state.general), Generator.fromState(state.dropout)];
@@ -70,8 +80,10 @@ export function setRandomState(state: { general: GeneratorState; dropout: Genera
   dropoutMasks = second;
 }
 
-/** @internal The rule for options that take a generator. */
+/** @internal The rule for options that are a generator. */
 export const generatorRule = instanceOf(Generator);
 
+/** The global generator that `randn` and `uniform` use by default. */
 export const defaultGenerator = (): Generator => general;
+/** The global generator that dropout uses by default. */
 export const dropoutGenerator = (): Generator => dropoutMasks;

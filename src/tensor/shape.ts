@@ -1,11 +1,12 @@
-/** Shapes as plain arrays: sizes, strides, broadcasting, reduced and permuted views. Nothing here touches numbers. */
+/** Arithmetic on shapes: sizes, strides, broadcasting and the geometry of reductions. */
 import { ShapeError } from '../backend/errors.js';
 import type { BroadcastParams, ReduceParams } from '../backend/params.js';
 import { show } from '../backend/validate.js';
 
+/** Extent of each axis, the outermost first. */
 export type Shape = readonly number[];
 
-/** Number of elements of a tensor of this shape. @throws ShapeError for what is no shape */
+/** Returns the number of elements of a tensor of this shape. @throws ShapeError if the argument is not a shape */
 export function sizeOf(shape: Shape): number {
   if (!Array.isArray(shape)) throw notAShape('sizeOf', shape);
   let size = 1;
@@ -19,14 +20,15 @@ export function sizeOf(shape: Shape): number {
 const notAShape = (op: string, shape: unknown): ShapeError =>
   new ShapeError(`${op}: the shape is ${show(shape)}, expected an array of whole numbers of at least 0`);
 
+/** Returns whether two shapes are equal. */
 export function sameShape(a: Shape, b: Shape): boolean {
   return a.length === b.length && a.every((extent, i) => extent === b[i]);
 }
 
-/** As in PyTorch. Kernels are handed tables of axes, which must fit their buffer. */
+/** Maximum rank, as in PyTorch. It bounds the tables of axes that kernels receive. */
 const MOST_AXES = 64;
 
-/** @throws ShapeError unless it is an array of at most 64 extents, whole numbers of at least 0, whose product is exact */
+/** @throws ShapeError unless the argument is an array of at most 64 integers of at least 0, whose product is exact in float64 */
 export function checkShape(op: string, shape: Shape): void {
   let count = 1;
   let valid = Array.isArray(shape);
@@ -41,7 +43,7 @@ export function checkShape(op: string, shape: Shape): void {
     );
 }
 
-/** Strides, in elements, of a contiguous row-major tensor. */
+/** Returns the strides, in elements, of a contiguous row-major tensor. */
 export function stridesOf(shape: Shape): number[] {
   const strides = new Array<number>(shape.length);
   let stride = 1;
@@ -52,7 +54,7 @@ export function stridesOf(shape: Shape): number[] {
   return strides;
 }
 
-/** The axis as a number from 0; negative axes count from the end. */
+/** Returns the axis as a number from 0; negative axes count from the end. @throws ShapeError if there is no such axis */
 export function normalizeAxis(op: string, axis: number, rank: number): number {
   const normal = Number.isInteger(axis) && axis < 0 ? axis + rank : axis;
   if (!Number.isInteger(axis) || normal < 0 || normal >= Math.max(rank, 1)) {
@@ -61,7 +63,7 @@ export function normalizeAxis(op: string, axis: number, rank: number): number {
   return normal;
 }
 
-/** The shape that `a` and `b` broadcast to, by NumPy's rule. */
+/** Returns the shape that `a` and `b` broadcast to, by NumPy's rule. @throws ShapeError if they cannot be broadcast */
 export function broadcastShape(op: string, a: Shape, b: Shape): number[] {
   const rank = Math.max(a.length, b.length);
   const shape = new Array<number>(rank);
@@ -69,20 +71,20 @@ export function broadcastShape(op: string, a: Shape, b: Shape): number[] {
     const ea = a[a.length - i] ?? 1;
     const eb = b[b.length - i] ?? 1;
     if (ea !== eb && ea !== 1 && eb !== 1)
-      throw new ShapeError(`${op}: shapes [${a}] and [${b}] do not broadcast: ${ea} against ${eb} on axis -${i}`);
+      throw new ShapeError(`${op}: shapes [${a}] and [${b}] cannot be broadcast: ${ea} and ${eb} on axis -${i}`);
     shape[rank - i] = ea === 1 ? eb : ea;
   }
   return shape;
 }
 
-/** Strides of an operand of shape `from` seen as `to`: 0 along the axes that repeat. */
+/** Returns the strides of an operand of shape `from` broadcast to `to`: 0 along the repeated axes. */
 export function broadcastStrides(from: Shape, to: Shape): number[] {
   const own = stridesOf(from);
   const lead = to.length - from.length;
   return to.map((extent, i) => (i < lead || (from[i - lead] === 1 && extent !== 1) ? 0 : own[i - lead]));
 }
 
-/** Output shape and operand strides, with axes of extent 1 dropped and neighbours merged where both operands allow it. */
+/** Returns output shape and operand strides; drops axes of extent 1 and merges adjacent axes that are contiguous in both operands. */
 export function broadcastParams(shape: Shape, a: Shape, b: Shape): BroadcastParams {
   const sa = broadcastStrides(a, shape);
   const sb = broadcastStrides(b, shape);
@@ -103,23 +105,23 @@ export function broadcastParams(shape: Shape, a: Shape, b: Shape): BroadcastPara
   return merged;
 }
 
-/** One axis or several as an array. @throws ShapeError for anything else */
+/** Returns one axis or an array of axes as an array. @throws ShapeError for anything else */
 export function axesList(op: string, axes: number | readonly number[]): readonly number[] {
   if (typeof axes === 'number') return [axes];
   if (!Array.isArray(axes)) throw new ShapeError(`${op}: axes are ${show(axes)}, expected a whole number or an array of them`);
   return Array.from(axes);
 }
 
-/** The axes to reduce, sorted; all of them by default. */
+/** Returns the axes to reduce in ascending order; all axes by default. @throws ShapeError for missing or repeated axes */
 export function reducedAxes(op: string, shape: Shape, axes?: number | readonly number[]): number[] {
   if (axes === undefined) return shape.map((_, i) => i);
   const list = axesList(op, axes);
   const normal = list.map((axis) => normalizeAxis(op, axis, shape.length)).sort((x, y) => x - y);
-  if (new Set(normal).size !== normal.length) throw new ShapeError(`${op}: axes [${list}] name an axis twice`);
+  if (new Set(normal).size !== normal.length) throw new ShapeError(`${op}: axes are [${list}], expected each axis at most once`);
   return normal;
 }
 
-/** A reduction of `shape` over `axes`: kept and reduced axes with their strides, neighbours merged. */
+/** Returns the geometry of a reduction of `shape` over `axes`: kept and reduced axes with their strides; merges adjacent axes. */
 export function reduceParams(shape: Shape, axes: readonly number[]): ReduceParams {
   const strides = stridesOf(shape);
   const p = { keptShape: [] as number[], keptStrides: [] as number[], reducedShape: [] as number[], reducedStrides: [] as number[] };

@@ -1,7 +1,7 @@
 /**
- * The tensor: a shape over a counted buffer, and its place in the recorded graph.
+ * The class `Tensor` (a shape over a reference-counted buffer), the functions that create tensors, and the checks that operations share.
  *
- * Arithmetic methods are added in `methods.ts`; recording and walking the graph are in `autograd.ts`.
+ * The operations are added as methods in `methods.ts`. Recording and the backward pass are in `graph/autograd.ts`.
  */
 import type { Backend, DType, Storage, TypedArray } from '../backend/backend.js';
 import { BackendError, DisposedError, DTypeError, ShapeError, ValueError } from '../backend/errors.js';
@@ -35,16 +35,16 @@ import { defaultGenerator, type Generator, generatorRule } from './random.js';
 import { checkShape, type Shape, sizeOf } from './shape.js';
 
 export interface TensorOptions {
-  /** Gradients are accumulated in `grad` by `backward()`. Default false. */
+  /** Whether `backward()` accumulates the tensor's gradient in `grad`. Default false. */
   requiresGrad?: boolean;
-  /** Default `float32`, or the type of the typed array given. */
+  /** Element type. Default `float32`, or the type of the typed array given. */
   dtype?: DType;
-  /** Default: the one that `init()` set. */
+  /** Default: the backend that `init()` or `withBackend` set. */
   backend?: Backend;
 }
 
 const ARRAYS = { float32: Float32Array, float64: Float64Array, int32: Int32Array, uint8: Uint8Array } as const;
-/** Smallest and largest number of the whole-number types. */
+/** Smallest and largest value of the integer types. */
 const RANGES: Partial<Record<DType, readonly [number, number]>> = { int32: [-(2 ** 31), 2 ** 31 - 1], uint8: [0, 255] };
 
 /** @internal @throws DTypeError for an unknown type */
@@ -57,26 +57,26 @@ export const backendRule: Rule = rule('a backend, made by createBackend', (value
   const { allocate, info } = (value ?? {}) as Partial<Backend>;
   return typeof allocate === 'function' && typeof info === 'function';
 });
-/** @internal NaN and infinities included. */
+/** @internal Any number, including NaN and infinities. */
 export const anyNumber: Rule = rule('a number', (value) => typeof value === 'number');
 const TENSOR_RULES: Rules = { requiresGrad: boolean, dtype: anything, backend: backendRule };
 const RANDOM_RULES: Rules = { ...TENSOR_RULES, generator: generatorRule };
 
 let fallbackBackend: Backend | null = null;
 
-/** Sets the backend that new tensors live on. `init()` calls it; tensors made before keep theirs. */
+/** Sets the backend on which new tensors are created; existing tensors keep theirs. `init()` calls it. */
 export function setDefaultBackend(backend: Backend | null): void {
   if (backend !== null) checkArgument('setDefaultBackend', 'backend', backend, backendRule);
   fallbackBackend = backend;
 }
 
-/** The backend that new tensors live on. Throws a `BackendError` before `await init()`. */
+/** Returns the backend on which new tensors are created. @throws BackendError before `await init()` */
 export function defaultBackend(): Backend {
   if (!fallbackBackend) throw new BackendError('the engine is not ready: call `await init()` first');
   return fallbackBackend;
 }
 
-/** Runs `fn` with another default backend. */
+/** Runs a synchronous function with another default backend and returns its result. */
 export function withBackend<T>(backend: Backend, fn: () => T): T {
   checkArgument('withBackend', 'backend', backend, backendRule);
   checkArgument('withBackend', 'the function', fn, func);
@@ -89,37 +89,43 @@ export function withBackend<T>(backend: Backend, fn: () => T): T {
   }
 }
 
-/** An array of numbers in row-major order with a shape, owned by one backend. */
+/**
+ * A multi-dimensional array of numbers in row-major order, on one backend. Created by `tensor`, `zeros`, `randn`, … and by operations.
+ *
+ * @example const y = tensor([[1, 2], [3, 4]]).mul(2).sum();
+ */
 export class Tensor implements Disposable {
-  /** The accumulated gradient of a leaf that requires one; null before the first `backward()`. */
+  /** The gradient that `backward()` has accumulated in this leaf; null before the first backward pass. */
   grad: Tensor | null = null;
   /** @internal The recorded operation that computed this tensor; null for leaves and while nothing is recorded. */
   node: TensorNode | null = null;
-  /** @internal */
+  /** @internal Whether `keep()` was called. */
   kept = false;
   private freedBy: string | null = null;
   private readonly claim: Claim;
 
   /** @internal Use `tensor`, `zeros`, … */
   constructor(
-    /** Extents, outermost first. Images are [N, C, H, W]. */
+    /** Extent of each axis, the outermost first. Images are [N, C, H, W]. */
     readonly shape: readonly number[],
     /** @internal */
     readonly buffer: Buffer,
-    /** Whether gradients flow to this tensor. */
+    /** Whether the backward pass computes a gradient for this tensor. */
     public requiresGrad = false,
     scoped = true,
   ) {
-    if (!(buffer instanceof Buffer)) throw new ValueError('Tensor: the constructor is internal; use tensor(data, shape), zeros, …');
+    if (!(buffer instanceof Buffer)) throw new ValueError('Tensor: the constructor is internal; use tensor(data, shape), zeros(shape) or another function that creates tensors');
     this.claim = claimFor(this, buffer);
     if (scoped) enterScope(this);
     else enterStep(this);
   }
 
+  /** Element type. */
   get dtype(): DType {
     return this.buffer.dtype;
   }
 
+  /** The backend that owns the memory. */
   get backend(): Backend {
     return this.buffer.backend;
   }
@@ -134,77 +140,77 @@ export class Tensor implements Disposable {
     return this.shape.length;
   }
 
-  /** Whether the memory has been given back. */
+  /** Whether the tensor has been disposed of or freed. */
   get disposed(): boolean {
     return this.freedBy !== null;
   }
 
-  /** @internal The numbers as kernels take them. */
+  /** @internal The storage that kernels read and write. */
   get storage(): Storage {
     this.checkAlive();
     return this.buffer.device();
   }
 
-  /** @internal The numbers for a kernel that changes them in place. */
+  /** @internal The storage for a kernel that modifies it in place; discards the copy on the host. */
   get writable(): Storage {
     this.checkAlive();
     return this.buffer.ownedByBackend();
   }
 
-  /** A copy of the numbers, row-major. */
+  /** Returns a copy of the elements in row-major order. */
   async data(): Promise<TypedArray> {
     this.checkAlive();
     const host = this.buffer.onHost();
     return host ? host.slice() : this.backend.read(this.buffer.device());
   }
 
-  /** As `data()`, at once. Throws a `BackendError` on backends that cannot (WebGPU). */
+  /** Returns a copy of the elements synchronously. @throws BackendError on backends that only read asynchronously (WebGPU) */
   dataSync(): TypedArray {
     this.checkAlive();
     const host = this.buffer.onHost();
     if (host) return host.slice();
     if (!this.backend.readSync)
-      throw new BackendError(`dataSync: the ${this.backend.name} backend cannot read back at once; use \`await tensor.data()\``);
+      throw new BackendError(`dataSync: the ${this.backend.name} backend cannot read synchronously; use \`await tensor.data()\``);
     return this.backend.readSync(this.buffer.device());
   }
 
-  /** The one number of a tensor of one element. */
+  /** Returns the value of a tensor of one element. @throws ShapeError for any other number of elements */
   async item(): Promise<number> {
     this.checkSingle('item');
     return (await this.data())[0];
   }
 
-  /** As `item()`, at once, where the backend can. */
+  /** Returns the value of a tensor of one element synchronously. @throws BackendError as `dataSync()` */
   itemSync(): number {
     this.checkSingle('itemSync');
     return this.dataSync()[0];
   }
 
-  /** Overwrites the numbers; the shape stays. */
+  /** Overwrites all elements. The number of elements must match the shape. */
   set(data: TypedArray | readonly number[]): this {
     this.checkAlive();
     const flat = isTypedArray(data) ? data : read('set', data).flat;
     if (flat.length !== this.size)
-      throw new ShapeError(`set: got ${flat.length} numbers, a tensor of shape [${this.shape}] holds ${this.size}`);
+      throw new ShapeError(`set: got ${flat.length} elements, expected ${this.size} for a tensor of shape [${this.shape}]`);
     const numbers = toTypedArray(flat, this.dtype, 'set');
     this.backend.write(this.buffer.ownedByBackend(), numbers);
     return this;
   }
 
-  /** The same numbers outside the graph: no gradient flows through it. */
+  /** Returns a tensor over the same memory that is not part of the graph: no gradient passes through it. PyTorch `detach`. */
   detach(): Tensor {
     return this.alias(this.shape, true);
   }
 
-  /** Exempts this tensor from being freed by `backward()` or by the end of a scope: it is yours to dispose. */
+  /** Exempts this tensor from being freed by `backward()` and by the end of a scope; free it with `dispose()`. Returns the tensor. */
   keep(): this {
     this.kept = true;
     return this;
   }
 
   /**
-   * Gives the memory back. Using the tensor afterwards is a `DisposedError`; gradients still flow through it to what it was
-   * computed from, as long as a result of it can be walked back from.
+   * Frees the memory of this tensor and of its `grad`. Using the tensor afterwards throws a `DisposedError`. Results that were computed
+   * from it can still run `backward()`, since the graph has references of its own.
    */
   dispose(): void {
     this.free('dispose()');
@@ -216,16 +222,16 @@ export class Tensor implements Disposable {
     this.dispose();
   }
 
-  /** @internal */
+  /** @internal Releases the references to buffer and graph; `by` is named in the message of a later `DisposedError`. */
   free(by: string): void {
     if (this.freedBy) return;
     this.freedBy = by;
     this.claim.release(by);
-    this.buffer.forget();
+    this.buffer.dropHostIfFreed();
     this.node?.releaseReference(by);
   }
 
-  /** @internal Another tensor over the same numbers. */
+  /** @internal Returns a new tensor over the same buffer. */
   alias(shape: Shape, scoped: boolean): Tensor {
     this.checkAlive();
     this.buffer.retain();
@@ -236,23 +242,27 @@ export class Tensor implements Disposable {
     return `Tensor(${this.dtype} [${this.shape}] on ${this.backend.name}${this.requiresGrad ? ', requiresGrad' : ''}${this.disposed ? ', freed' : ''})`;
   }
 
-  /** @internal @throws DisposedError where the memory was given back */
+  /** @internal @throws DisposedError if the tensor was freed */
   checkAlive(): void {
     if (this.freedBy) throw new DisposedError(`tensor of shape [${this.shape}]: ${freedMessage(this.freedBy)}`);
   }
 
   private checkSingle(op: string): void {
-    if (this.size !== 1) throw new ShapeError(`${op}: a tensor of shape [${this.shape}] has ${this.size} numbers, expected 1; use data()`);
+    if (this.size !== 1) throw new ShapeError(`${op}: a tensor of shape [${this.shape}] has ${this.size} elements, expected 1; use data()`);
   }
 }
 
-// Making tensors --------------------------------------------------------------------------------
+// Creating tensors ------------------------------------------------------------------------------
 
 type Nested = number | readonly Nested[];
 
 /**
- * A tensor from numbers: a typed array with a shape, or nested arrays. The numbers are copied; they stay on the host until
- * the tensor is used, and the backend's copy is given back after `backward()`, so that fresh inputs each step cost nothing.
+ * Creates a tensor from a typed array and a shape, or from nested arrays. The data is copied and stays on the host. The backend's copy
+ * is made at the first use and evicted after `backward()`, so that the inputs of earlier training steps use no backend memory.
+ *
+ * @example tensor([[1, 2], [3, 4]]); tensor(new Float32Array(6), [2, 3], { requiresGrad: true });
+ * @throws ShapeError if the number of elements does not match the shape; ValueError or DTypeError for values that the type cannot
+ *   represent
  */
 export function tensor(data: TypedArray | Nested, shape?: Shape, options: TensorOptions = {}): Tensor {
   checkOptions('tensor', options, TENSOR_RULES);
@@ -260,31 +270,31 @@ export function tensor(data: TypedArray | Nested, shape?: Shape, options: Tensor
   const { flat } = given;
   const dims = shape === undefined ? given.shape : shape;
   checkShape('tensor', dims);
-  if (flat.length !== sizeOf(dims)) throw new ShapeError(`tensor: got ${flat.length} numbers, shape [${dims}] holds ${sizeOf(dims)}`);
+  if (flat.length !== sizeOf(dims)) throw new ShapeError(`tensor: got ${flat.length} elements, expected ${sizeOf(dims)} for shape [${dims}]`);
   const dtype = options.dtype ?? (isTypedArray(data) ? dtypeOf(data as TypedArray) : 'float32');
   checkGradient('tensor', dtype, options);
   const host = toTypedArray(flat, dtype);
   return fromHost(host === (data as unknown) ? host.slice() : host, dims, options);
 }
 
-/** @internal A tensor over a typed array that nobody else changes. */
+/** @internal Creates a tensor over a typed array without copying it. The caller must not modify the array afterwards. */
 export function fromHost(host: TypedArray, shape: Shape, options: TensorOptions = {}): Tensor {
   checkOptions('fromHost', options, TENSOR_RULES);
   checkShape('fromHost', shape);
   const dtype = dtypeOf(host);
-  if (host.length !== sizeOf(shape)) throw new ShapeError(`fromHost: got ${host.length} numbers, shape [${shape}] holds ${sizeOf(shape)}`);
+  if (host.length !== sizeOf(shape)) throw new ShapeError(`fromHost: got ${host.length} elements, expected ${sizeOf(shape)} for shape [${shape}]`);
   const backend = options.backend ?? defaultBackend();
   return new Tensor([...shape], new Buffer(backend, dtype, host.length, host), options.requiresGrad ?? false);
 }
 
-/** @internal A tensor for a kernel to write. */
+/** @internal Creates an uninitialised tensor for a kernel to write to. */
 export function empty(op: string, shape: Shape, dtype: DType, backend: Backend, scoped = true): Tensor {
   checkShape(op, shape);
   allocatingFor(op);
   return new Tensor(shape, new Buffer(backend, dtype, sizeOf(shape), null), false, scoped);
 }
 
-/** A new tensor of checked shape and options; `fill` writes its numbers. */
+/** Creates a tensor after checking shape and options; `fill` writes its elements. */
 function filled(op: string, shape: Shape, options: TensorOptions, rules: Rules, fill: (result: Tensor, dtype: DType) => void): Tensor {
   checkOptions(op, options, rules);
   checkShape(op, shape);
@@ -302,9 +312,9 @@ function filled(op: string, shape: Shape, options: TensorOptions, rules: Rules, 
 }
 
 /**
- * Every element `value`.
+ * Creates a tensor whose elements all have the same value. PyTorch `full`.
  *
- * @throws ShapeError, ValueError, DTypeError for a value that the type cannot hold
+ * @throws ShapeError or ValueError for invalid arguments; DTypeError for a value that the type cannot represent
  */
 export function full(shape: Shape, value: number, options: TensorOptions = {}): Tensor {
   checkArgument('full', 'value', value, anyNumber);
@@ -314,18 +324,20 @@ export function full(shape: Shape, value: number, options: TensorOptions = {}): 
   });
 }
 
+/** Creates a tensor of zeros. */
 export const zeros = (shape: Shape, options?: TensorOptions): Tensor => full(shape, 0, options);
+/** Creates a tensor of ones. */
 export const ones = (shape: Shape, options?: TensorOptions): Tensor => full(shape, 1, options);
 
 export interface RandomOptions extends TensorOptions {
-  /** Draws from here instead of the generator that `manualSeed` seeds. */
+  /** Generator of the random numbers. Default: the global one that `manualSeed` seeds. */
   generator?: Generator;
 }
 
 const NORMAL_RULES: Rules = { ...RANDOM_RULES, mean: finite(), std: finite(0) };
 const UNIFORM_RULES: Rules = { ...RANDOM_RULES, low: finite(), high: finite() };
 
-/** Normal deviates, mean 0 and standard deviation 1 unless given. */
+/** Creates a tensor of normally distributed random numbers; mean 0 and standard deviation 1 by default. */
 export function randn(shape: Shape, options: RandomOptions & { mean?: number; std?: number } = {}): Tensor {
   return filled('randn', shape, options, NORMAL_RULES, (result) => {
     checkFloat('randn', result);
@@ -334,7 +346,7 @@ export function randn(shape: Shape, options: RandomOptions & { mean?: number; st
   });
 }
 
-/** Numbers spread evenly over [low, high), [0, 1) unless given. */
+/** Creates a tensor of random numbers distributed uniformly over [low, high); [0, 1) by default. */
 export function uniform(shape: Shape, options: RandomOptions & { low?: number; high?: number } = {}): Tensor {
   return filled('uniform', shape, options, UNIFORM_RULES, (result) => {
     checkFloat('uniform', result);
@@ -344,10 +356,10 @@ export function uniform(shape: Shape, options: RandomOptions & { low?: number; h
   });
 }
 
-/** More levels of arrays than a shape may have axes: an array that contains itself, for one. */
+/** Maximum depth of nested arrays, the maximum rank of a shape. An array that contains itself exceeds it. */
 const MOST_LEVELS = 64;
 
-/** The numbers of nested arrays in row-major order, with their shape. @throws ShapeError, ValueError for anything but numbers */
+/** Flattens nested arrays. @throws ShapeError if their lengths differ; ValueError for anything but numbers */
 function read(op: string, data: unknown): { flat: number[]; shape: number[] } {
   const flat: number[] = [];
   const shape: number[] = [];
@@ -370,6 +382,7 @@ function read(op: string, data: unknown): { flat: number[]; shape: number[] } {
   return { flat, shape };
 }
 
+/** Returns the element type of a typed array. @throws DTypeError for unsupported kinds of arrays */
 export function dtypeOf(data: TypedArray): DType {
   if (data instanceof Float32Array) return 'float32';
   if (data instanceof Int32Array) return 'int32';
@@ -379,9 +392,9 @@ export function dtypeOf(data: TypedArray): DType {
 }
 
 /**
- * @internal The numbers in an array of the type: the same array where it has the type already.
+ * @internal Converts an array to the typed array of an element type; returns the array itself if it already has that type.
  *
- * @throws DTypeError for an unknown type; ValueError for numbers that a whole-number type cannot hold, and for a transferred buffer
+ * @throws DTypeError for an unknown type; ValueError for a value that an integer type cannot represent, and for a transferred buffer
  */
 export function toTypedArray(data: ArrayLike<number> | TypedArray, dtype: DType, op = 'tensor'): TypedArray {
   checkDtype(op, dtype);
@@ -396,26 +409,26 @@ export function toTypedArray(data: ArrayLike<number> | TypedArray, dtype: DType,
     for (let i = 0; i < data.length; i++)
       if (!isWhole(data[i], range))
         throw new ValueError(
-          `${op}: number ${i} is ${show(data[i])}, expected whole numbers from ${range[0]} to ${range[1]} for ${dtype}; round them, or use float32`,
+          `${op}: element ${i} is ${show(data[i])}, expected a whole number from ${range[0]} to ${range[1]} for ${dtype}; round it, or use float32`,
         );
   return Wanted.from(data);
 }
 
 const isWhole = (value: number, [low, high]: readonly [number, number]) => Number.isInteger(value) && value >= low && value <= high;
 
-/** Arrays over a buffer that was transferred to a worker have length 0, as have those that are empty on purpose. */
+/** Throws for an array whose buffer was transferred to a worker. Such an array has length 0, like an array that is empty on purpose. */
 function checkAttached(op: string, data: TypedArray): void {
   if (data.length > 0) return;
   try {
     new Uint8Array(data.buffer);
   } catch {
-    throw new ValueError(`${op}: the array's buffer was transferred away; pass a copy of the numbers`);
+    throw new ValueError(`${op}: the array's buffer was transferred to another thread; pass a copy of the array`);
   }
 }
 
 // Checks that operations share ---------------------------------------------------------------------
 
-/** Throws unless all are tensors whose memory was not given back and that live on one backend. */
+/** Throws unless all arguments are tensors that have not been freed and that share one backend. */
 export function checkSameBackend(op: string, ...tensors: readonly Tensor[]): void {
   const [first] = tensors;
   for (const t of tensors) {
@@ -425,15 +438,15 @@ export function checkSameBackend(op: string, ...tensors: readonly Tensor[]): voi
   }
 }
 
-/** @internal The error for tensors of two backends. */
+/** @internal Returns the error for tensors on different backends. */
 export const backendsDiffer = (op: string, { backend: a }: Tensor, { backend: b }: Tensor): BackendError =>
   new BackendError(
-    `${op}: tensors live on different backends (${a.name} and ${b.name}); move one with tensor(await t.data(), t.shape, { backend })`,
+    `${op}: got tensors on different backends (${a.name} and ${b.name}), expected one backend; move one with tensor(await t.data(), t.shape, { backend })`,
   );
 
 export const isFloat = (dtype: DType): boolean => dtype === 'float32' || dtype === 'float64';
 
-/** As `checkSameBackend`, and all must hold floating-point numbers of one type. */
+/** As `checkSameBackend`; also throws a `DTypeError` unless all tensors have the same floating-point type. */
 export function checkFloat(op: string, ...tensors: readonly Tensor[]): void {
   checkSameBackend(op, ...tensors);
   const [first] = tensors;
@@ -443,7 +456,7 @@ export function checkFloat(op: string, ...tensors: readonly Tensor[]): void {
   }
 }
 
-/** Throws a `DTypeError` unless the type can hold the number as it is. */
+/** Throws a `DTypeError` unless the element type can represent the number exactly. */
 export function checkScalar(op: string, value: number, dtype: DType): void {
   const range = RANGES[dtype];
   if (range && !isWhole(value, range))
@@ -454,14 +467,20 @@ export function checkScalar(op: string, value: number, dtype: DType): void {
 
 function checkGradient(op: string, dtype: DType, { requiresGrad }: TensorOptions): void {
   checkDtype(op, dtype);
-  if (requiresGrad && !isFloat(dtype)) throw new DTypeError(`${op}: a ${dtype} tensor cannot require a gradient`);
+  if (requiresGrad && !isFloat(dtype)) throw new DTypeError(`${op}: got requiresGrad for a ${dtype} tensor, expected float32; integer tensors have no gradient`);
 }
 
 // Scopes ----------------------------------------------------------------------------------------
 
-/** Runs `fn` and frees every tensor made inside at its end, but for those it returns and those kept. */
+/**
+ * Runs a synchronous function and frees every tensor created inside, except those that it returns and those marked by `keep()`.
+ *
+ * @example const mean = scope(() => images.sub(128).square().mean());
+ * @throws ValueError if `fn` is an async function
+ */
 export function scope<T>(fn: () => T): T {
   return runScope('scope()', fn, isTensor);
 }
 
+/** Returns whether a value is a tensor. */
 export const isTensor = (value: unknown): value is Tensor => value instanceof Tensor;

@@ -214,7 +214,7 @@ describe('the table', () => {
     const rest = found.rows.slice(3);
     expect(lines[4]).toMatch(new RegExp(`^ *${rest.length} more +${rest.reduce((sum, { calls }) => sum + calls, 0)} `));
     expect(lines[5]).toMatch(/^ *outside kernels +[\d.]+ +[\d.]+ %/);
-    expect(lines[6]).toMatch(/% of it in kernels; tensors held .* MiB at most.*1 thread, strict; ceiling 50\.0 GFLOP\/s$/);
+    expect(lines[6]).toMatch(/% of it in kernels; peak memory of tensors .* MiB, reserved .*1 thread, strict; ceiling 50\.0 GFLOP\/s$/);
     expect(found.text()).not.toContain('ceiling');
     const conv = row(found, 'conv2d');
     const line = found

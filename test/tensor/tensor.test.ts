@@ -42,7 +42,7 @@ describe('tensor()', () => {
   });
 
   it('refuses what does not fit', () => {
-    expect(() => tensor([1, 2, 3], [2, 2])).toThrow(/got 3 numbers, shape \[2,2\] holds 4/);
+    expect(() => tensor([1, 2, 3], [2, 2])).toThrow(/got 3 elements, expected 4 for shape \[2,2\]/);
     expect(() => tensor([[1], [2, 3]])).toThrow(ShapeError);
     expect(() => tensor([[1, 2], 3] as never)).toThrow(/differ in length or depth/);
     expect(() => tensor([1], [-1])).toThrow(ShapeError);
@@ -84,7 +84,7 @@ describe.each(backends)('on $name', ({ backend }) => {
     expect([...view.dataSync()]).toEqual([7, 8, 9]);
     expect([...doubled.dataSync()]).toEqual([2, 4, 6]);
     expect([...x.mul(2).dataSync()]).toEqual([14, 16, 18]);
-    expect(() => x.set([1, 2])).toThrow(/set: got 2 numbers, a tensor of shape \[3\] holds 3/);
+    expect(() => x.set([1, 2])).toThrow(/set: got 2 elements, expected 3 for a tensor of shape \[3\]/);
   });
 });
 
@@ -93,14 +93,14 @@ describe('reading', () => {
     expect(await tensor([[5]]).item()).toBe(5);
     expect(tensor([[5]]).itemSync()).toBe(5);
     await expect(tensor([1, 2]).item()).rejects.toThrow(ShapeError);
-    expect(() => tensor([1, 2]).itemSync()).toThrow(/has 2 numbers, expected 1; use data\(\)/);
+    expect(() => tensor([1, 2]).itemSync()).toThrow(/has 2 elements, expected 1; use data\(\)/);
   });
 
   it('at once is refused where the backend cannot, and says what to do', async () => {
     const slow: Backend = { ...reference, name: 'slow', readSync: undefined };
     const x = withBackend(slow, () => ones([2]).mul(3));
     expect(() => x.dataSync()).toThrow(BackendError);
-    expect(() => x.dataSync()).toThrow('dataSync: the slow backend cannot read back at once; use `await tensor.data()`');
+    expect(() => x.dataSync()).toThrow('dataSync: the slow backend cannot read synchronously; use `await tensor.data()`');
     expect([...(await x.data())]).toEqual([3, 3]);
     expect([...withBackend(slow, () => tensor([1, 2])).dataSync()]).toEqual([1, 2]); // still on the host
   });

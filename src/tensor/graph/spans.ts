@@ -1,11 +1,11 @@
 /**
- * What is at work, by name: layers, and steps back through what they recorded. Operations remember the layer they ran in, and a
- * listener, the profiler, hears of each beginning and end. With nobody listening this costs next to nothing.
+ * Named spans of work, such as the forward or backward step of a layer. A recorded operation stores the layer in which it ran. A listener
+ * (the profiler) is notified when a span begins and ends; without a listener, spans cost almost nothing.
  */
 
 import { checkArgument, func } from '../../backend/validate.js';
 
-/** Hears of stretches of work. They are nested: each ends before the one around it. */
+/** Is notified of the beginning and end of each span. Spans are nested: an inner span ends before the outer one. */
 export interface SpanListener {
   begin(name: string): void;
   end(): void;
@@ -14,15 +14,15 @@ export interface SpanListener {
 let listener: SpanListener | null = null;
 let layer = '';
 
-/** The layer that runs now, those around it in front: `block1.conv2`. Empty outside of all. */
+/** Returns the path of the layer that is running, such as `block1.conv2`; empty outside of all layers. */
 export const currentLayer = (): string => layer;
 
-/** Runs `fn` as the work of a layer inside the one that runs now. */
+/** Runs `fn` as the layer `name` inside the layer that is running. */
 export function inLayer<T>(name: string, fn: () => T): T {
   return withLayer(layer === '' ? name : `${layer}.${name}`, fn);
 }
 
-/** Runs `fn` as the work of the layer at this path, whichever runs now; a span has another `name` where there is no layer. */
+/** Runs `fn` as the layer with this full path; `name` is the name of the span, by default the path. */
 export function withLayer<T>(path: string, fn: () => T, name = path): T {
   const before = layer;
   layer = path;
@@ -33,20 +33,20 @@ export function withLayer<T>(path: string, fn: () => T, name = path): T {
   }
 }
 
-/** Runs `fn` as a stretch of work with a name. */
+/** Runs `fn` as a named span, shown in traces of the profiler, and returns its result. */
 export function span<T>(name: string, fn: () => T): T {
   checkArgument('span', 'the function', fn, func);
-  const hearing = listener;
-  if (!hearing) return fn();
-  hearing.begin(name);
+  const active = listener;
+  if (!active) return fn();
+  active.begin(name);
   try {
     return fn();
   } finally {
-    hearing.end();
+    active.end();
   }
 }
 
-/** Has `next` hear of all spans that begin from now on, and returns who did before. */
+/** Makes `next` the listener of all spans that begin from now on, and returns the previous listener. */
 export function listenToSpans(next: SpanListener | null): SpanListener | null {
   const before = listener;
   listener = next;

@@ -1,24 +1,24 @@
 /**
- * Who owns which memory: counted buffers, scopes, and the safety net for what is forgotten.
+ * Memory management: reference-counted buffers, scopes, and a finalisation registry for tensors that were never freed.
  *
- * A `Buffer` is counted by the tensors that show it and by the recorded operations that need it again. It may hold its
- * numbers on the host (data that the user handed over), in the backend (what kernels wrote), or both (a host buffer in use).
+ * A `Buffer` is referenced by tensors and by recorded operations that need it for their backward step. Its data is on the host (data
+ * from the user), on the backend (results of kernels), or on both (data from the user that kernels have used).
  */
 import type { Backend, DType, Storage, TypedArray } from '../../backend/backend.js';
 import { DisposedError, OutOfMemoryError, ValueError } from '../../backend/errors.js';
 import { checkArgument, func } from '../../backend/validate.js';
 
-/** Anything that a scope can free at its end. */
+/** Anything that the end of a scope can free. */
 export interface Disposable {
   /** @internal */
   free(by: string): void;
-  /** @internal Stays when its scope ends. */
+  /** @internal Exempt from being freed at the end of a scope. */
   kept: boolean;
 }
 
 /**
- * What the backend keeps for a buffer, and how many count on it. The registry below knows this part alone: the host's copy is garbage as
- * soon as its last tensor is, even where the event loop never gets a turn.
+ * The storage of a buffer on the backend and its reference count. The finalisation registry refers to this object alone, and not to the
+ * host's copy, so that the garbage collector can free the host's copy together with the last tensor, before any callback has run.
  */
 class Holding {
   count = 1;
@@ -27,6 +27,7 @@ class Holding {
 
   constructor(readonly backend: Backend) {}
 
+  /** Decrements the reference count; releases the storage at zero. */
   release(by: string): void {
     if (--this.count > 0 || this.freedBy) return;
     this.freedBy = by;
@@ -39,6 +40,7 @@ class Holding {
   }
 }
 
+/** The data of one or more tensors. */
 export class Buffer {
   /** @internal */
   readonly holding: Holding;
@@ -53,7 +55,7 @@ export class Buffer {
     if (!host) this.holding.storage = allocate(backend, dtype, size);
   }
 
-  /** The numbers in the backend; uploads them first where they are on the host. */
+  /** Returns the storage on the backend; uploads the host's data first if necessary. */
   device(): Storage {
     const { storage, freedBy } = this.holding;
     if (storage) return storage;
@@ -65,44 +67,46 @@ export class Buffer {
     return made;
   }
 
-  /** The numbers on the host, if that is where they are kept. */
+  /** Returns the host's copy of the data, or null if only the backend has the data. */
   onHost(): TypedArray | null {
     this.checkAlive();
     return this.host;
   }
 
+  /** Whether the reference count has reached zero. */
   get freed(): boolean {
     return this.holding.freedBy !== null;
   }
 
-  /** Whether somebody else counts on these numbers too. */
+  /** Whether the reference count is above one, so that the data must not be overwritten. */
   get shared(): boolean {
     return this.holding.count > 1;
   }
 
+  /** Increments the reference count. */
   retain(): void {
     this.checkAlive();
     this.holding.count++;
   }
 
-  /** Lets the host's copy go where nobody counts on the numbers any more. */
-  forget(): void {
+  /** Drops the host's copy if the reference count has reached zero. */
+  dropHostIfFreed(): void {
     if (this.freed) this.host = null;
   }
 
-  /** Gives the backend's copy back where the host has the numbers anyway. */
+  /** Releases the backend's copy if the host has the data too. */
   evict(): void {
     if (this.host) this.holding.releaseStorage();
   }
 
-  /** A kernel is about to write here: from now on only the backend has the numbers. */
+  /** Returns the storage for a kernel that modifies it, and drops the host's copy, which would become outdated. */
   ownedByBackend(): Storage {
     const storage = this.device();
     this.host = null;
     return storage;
   }
 
-  /** Moves a few numbers to the host, where the backend can read at once, so that they cost no backend memory. */
+  /** Moves the data to the host and releases the backend's copy, if the backend supports synchronous reads. For few elements. */
   moveToHost(): void {
     const { storage } = this.holding;
     if (!storage || !this.backend.readSync) return;
@@ -116,6 +120,7 @@ export class Buffer {
   }
 }
 
+/** Returns the message for the use of a freed tensor. `by` says what freed it, such as `backward()`. */
 export function freedMessage(by: string): string {
   const hint =
     by === 'backward()'
@@ -137,14 +142,14 @@ function allocate(backend: Backend, dtype: DType, size: number): Storage {
 
 let operation = 'allocate';
 
-/** Names the operation that allocates next, for the message of an `OutOfMemoryError`. */
+/** Sets the name of the operation that allocates next, for the message of an `OutOfMemoryError`. */
 export function allocatingFor(op: string): void {
   operation = op;
 }
 
 /**
- * What a tensor holds, kept apart from it so that the registry can give it back once the tensor is garbage. This is a safety net
- * alone: nothing relies on when it runs.
+ * A tensor's reference to its buffer. It is a separate object so that the finalisation registry can release the reference after the
+ * tensor has been garbage-collected. The registry is a safety net: nothing depends on when it runs.
  */
 export class Claim {
   private open = true;
@@ -161,6 +166,7 @@ export class Claim {
 const forgotten =
   typeof FinalizationRegistry === 'undefined' ? null : new FinalizationRegistry<Claim>((claim) => claim.release('garbage collection'));
 
+/** Creates a tensor's reference to a buffer and registers it for release after `owner` has been garbage-collected. */
 export function claimFor(owner: object, { holding }: Buffer): Claim {
   const claim = new Claim(holding);
   forgotten?.register(owner, claim, claim);
@@ -175,19 +181,19 @@ class Scope {
 
 let currentScope: Scope | null = null;
 
-/** @internal Puts a new tensor into the innermost scope. */
+/** @internal Adds a new tensor to the innermost scope. */
 export function enterScope(member: Disposable): void {
   currentScope?.members.push(member);
 }
 
 let step: Disposable[] | null = null;
 
-/** @internal Notes a tensor that belongs to no scope: what a backward step makes. */
+/** @internal Adds a new tensor to the running backward step. Tensors that a backward step creates belong to no scope. */
 export function enterStep(member: Disposable): void {
   step?.push(member);
 }
 
-/** Runs a step of a walk. Should it fail, what it made and what it was given are freed. */
+/** Runs a backward step. If it throws, frees the tensors that it created and the tensors in `given`. */
 export function freedOnFailure<T>(fn: () => T, ...given: Disposable[]): T {
   step = given;
   try {
@@ -200,7 +206,7 @@ export function freedOnFailure<T>(fn: () => T, ...given: Disposable[]): T {
   }
 }
 
-/** Runs `fn`; at its end every tensor made inside is freed, but for what it returns and what was kept. */
+/** Runs `fn` and frees every tensor created inside, except those that it returns and those marked by `keep()`. */
 export function runScope<T>(by: string, fn: () => T, isMember: (value: unknown) => value is Disposable): T {
   checkArgument(by, 'the argument', fn, func);
   const scope = new Scope(currentScope);
@@ -210,7 +216,7 @@ export function runScope<T>(by: string, fn: () => T, isMember: (value: unknown) 
     const result = fn();
     if (result instanceof Promise) {
       result.catch(() => undefined);
-      throw new ValueError(`${by} was given an async function; compute inside, return tensors, and await their data() outside`);
+      throw new ValueError(`${by}: got an async function, expected a synchronous one; return tensors and await their data() outside`);
     }
     collect(result, survivors, isMember, 0);
     return result;
@@ -227,7 +233,7 @@ export function runScope<T>(by: string, fn: () => T, isMember: (value: unknown) 
   }
 }
 
-/** Finds the tensors in what a scope returns: itself, in arrays, maps and plain objects, a few levels deep. */
+/** Collects the tensors in the result of a scope: the result itself, or elements of arrays, maps, sets and plain objects up to 4 levels deep. */
 function collect(value: unknown, into: Set<Disposable>, isMember: (value: unknown) => value is Disposable, depth: number): void {
   if (value === null || typeof value !== 'object' || depth > 4) return;
   if (isMember(value)) into.add(value);

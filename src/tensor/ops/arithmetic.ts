@@ -1,4 +1,4 @@
-/** Elementwise arithmetic with broadcasting, by NumPy's rule. */
+/** Elementwise arithmetic and comparisons of two operands, with broadcasting by NumPy's rule. */
 import type { BinaryOp } from '../../backend/backend.js';
 import { BackendError, DTypeError, ValueError } from '../../backend/errors.js';
 import { show } from '../../backend/validate.js';
@@ -7,21 +7,22 @@ import { broadcastParams, broadcastShape } from '../shape.js';
 import { checkSameBackend, checkScalar, empty, full, isFloat, isTensor, type Tensor } from '../tensor.js';
 import { unbroadcast } from './reduce.js';
 
+/** A tensor, or a number that is broadcast. */
 export type Operand = Tensor | number;
 
-/** What is defined for whole numbers too. */
-const WHOLE: readonly BinaryOp[] = ['add', 'sub', 'mul', 'max', 'min', 'greater', 'equal'];
+/** Operations that also support int32. */
+const INT32_OPS: readonly BinaryOp[] = ['add', 'sub', 'mul', 'max', 'min', 'greater', 'equal'];
 
-/** One of the two is a tensor; a number becomes one of its type, which must be able to hold it. */
+/** Checks the operands and converts a number to a tensor with the element type of the other operand. */
 function operands(name: string, op: BinaryOp, a: Operand, b: Operand): [Tensor, Tensor] {
   for (const each of [a, b])
     if (typeof each !== 'number' && !isTensor(each))
       throw new ValueError(`${name}: an operand is ${show(each)}, expected a tensor or a number; make one with tensor(data, shape)`);
   const known = isTensor(a) ? a : isTensor(b) ? b : null;
-  if (!known) throw new BackendError(`${name}: both operands are plain numbers, expected at least one tensor`);
+  if (!known) throw new BackendError(`${name}: got two plain numbers, expected at least one tensor; make one with tensor(data, shape)`);
   const { dtype, backend } = known;
-  if (!isFloat(dtype) && !(dtype === 'int32' && WHOLE.includes(op)))
-    throw new DTypeError(`${name}: got a ${dtype} tensor, expected float32${WHOLE.includes(op) ? ' or int32' : ''}; use cast('float32')`);
+  if (!isFloat(dtype) && !(dtype === 'int32' && INT32_OPS.includes(op)))
+    throw new DTypeError(`${name}: got a ${dtype} tensor, expected float32${INT32_OPS.includes(op) ? ' or int32' : ''}; use cast('float32')`);
   known.checkAlive();
   const lift = (value: Operand) => {
     if (typeof value !== 'number') return value;
@@ -34,7 +35,7 @@ function operands(name: string, op: BinaryOp, a: Operand, b: Operand): [Tensor, 
   return [x, y];
 }
 
-/** The kernel alone: y = op(a, b), not recorded. */
+/** Computes op(a, b) without recording it. */
 function compute(name: string, op: BinaryOp, a: Tensor, b: Tensor, scoped: boolean): Tensor {
   const shape = broadcastShape(name, a.shape, b.shape);
   const y = empty(name, shape, a.dtype, a.backend, scoped);
@@ -42,9 +43,10 @@ function compute(name: string, op: BinaryOp, a: Tensor, b: Tensor, scoped: boole
   return y;
 }
 
-/** As `compute`, inside a backward step; frees `b` if told to, so that products can be chained. */
+/** Computes op(a, b) inside a backward step. */
 const step = (op: BinaryOp, a: Tensor, b: Tensor) => compute(`${op} backward`, op, a, b, false);
 
+/** Computes op(first, second) inside a backward step and frees `first`. */
 function through(first: Tensor, op: BinaryOp, second: Tensor): Tensor {
   const result = step(op, first, second);
   first.free('backward()');
@@ -63,19 +65,19 @@ function binary(name: string, op: BinaryOp, a: Operand, b: Operand, saves: boole
   return result;
 }
 
-/** a + b. ONNX `Add`. */
+/** Returns a + b, with broadcasting. ONNX `Add`. */
 export const add = (a: Operand, b: Operand): Tensor =>
   binary('add', 'add', a, b, false, (dy, _saved, needs) => [needs[0] ? share(dy) : null, needs[1] ? share(dy) : null]);
 
-/** a − b. ONNX `Sub`. */
+/** Returns a − b, with broadcasting. ONNX `Sub`. */
 export const sub = (a: Operand, b: Operand): Tensor =>
   binary('sub', 'sub', a, b, false, (dy, _saved, needs) => [needs[0] ? share(dy) : null, needs[1] ? negative(dy) : null]);
 
-/** a · b, element by element. ONNX `Mul`. */
+/** Returns a · b, element by element, with broadcasting. ONNX `Mul`. */
 export const mul = (a: Operand, b: Operand): Tensor =>
   binary('mul', 'mul', a, b, true, (dy, [a, b], needs) => [needs[0] ? step('mul', dy, b) : null, needs[1] ? step('mul', dy, a) : null]);
 
-/** a / b. ONNX `Div`. da = dy / b, db = −dy · a / b². */
+/** Returns a / b, with broadcasting. ONNX `Div`. da = dy / b, db = −dy · a / b². */
 export const div = (a: Operand, b: Operand): Tensor =>
   binary('div', 'div', a, b, true, (dy, [a, b], needs) => [
     needs[0] ? step('div', dy, b) : null,
@@ -83,7 +85,7 @@ export const div = (a: Operand, b: Operand): Tensor =>
   ]);
 
 /**
- * a to the power b, for a > 0, or whole b. ONNX `Pow`, PyTorch `pow`. da = dy · b · a^(b − 1), which is 0 where b = 0;
+ * Returns a to the power b, for positive a or integer b. ONNX `Pow`, PyTorch `pow`. da = dy · b · a^(b − 1), which is 0 where b = 0;
  * db = dy · a^b · ln a, which is 0 where a = 0 and b ≥ 0.
  */
 export const pow = (a: Operand, b: Operand): Tensor =>
@@ -92,7 +94,7 @@ export const pow = (a: Operand, b: Operand): Tensor =>
     needs[1] ? powExponentGrad(dy, a, b) : null,
   ]);
 
-/** The exponent is b − 1, but 0 where b = 0: otherwise the factor b = 0 would meet an infinity at a = 0. */
+/** dy · b · a^(b − 1). The exponent is replaced by 0 where b = 0, since 0 · ∞ at a = 0 would be NaN. */
 function powBaseGrad(dy: Tensor, a: Tensor, b: Tensor): Tensor {
   const none = constant(b, 0);
   const exponent = through(step('equal', b, none), 'add', b);
@@ -103,7 +105,7 @@ function powBaseGrad(dy: Tensor, a: Tensor, b: Tensor): Tensor {
   return da;
 }
 
-/** The base is a, but 1 where a = 0 and b ≥ 0: its logarithm is the 0 that the gradient is there. */
+/** dy · a^b · ln a. The base is replaced by 1 where a = 0 and b ≥ 0: its logarithm 0 is the gradient there. */
 function powExponentGrad(dy: Tensor, a: Tensor, b: Tensor): Tensor {
   const none = constant(b, 0);
   const isZero = step('equal', b, none);
@@ -122,15 +124,15 @@ const constant = (like: Tensor, value: number): Tensor => {
   return result;
 };
 
-/** The larger of the two; a tie sends half the gradient to each. ONNX `Max`, PyTorch `maximum`. */
+/** Returns the larger of a and b; where they are equal, each receives half the gradient. ONNX `Max`, PyTorch `maximum`. */
 export const maximum = (a: Operand, b: Operand): Tensor =>
   binary('maximum', 'max', a, b, true, (dy, [a, b], needs) => pickSides(dy, needs, a, b));
 
-/** The smaller of the two; a tie sends half the gradient to each. ONNX `Min`, PyTorch `minimum`. */
+/** Returns the smaller of a and b; where they are equal, each receives half the gradient. ONNX `Min`, PyTorch `minimum`. */
 export const minimum = (a: Operand, b: Operand): Tensor =>
   binary('minimum', 'min', a, b, true, (dy, [a, b], needs) => pickSides(dy, needs, b, a));
 
-/** For the first operand dy times (a > b) + (a = b) / 2, for the second dy times (b > a) + (a = b) / 2. */
+/** Returns dy · ((a > b) + (a = b) / 2) for the first operand and dy · ((b > a) + (a = b) / 2) for the second. */
 function pickSides(dy: Tensor, needs: readonly boolean[], a: Tensor, b: Tensor): (Tensor | null)[] {
   const share = (winner: Tensor, loser: Tensor) => {
     const tie = step('equal', winner, loser);
@@ -142,12 +144,12 @@ function pickSides(dy: Tensor, needs: readonly boolean[], a: Tensor, b: Tensor):
   return [needs[0] ? share(a, b) : null, needs[1] ? share(b, a) : null];
 }
 
-/** 1 where a > b, else 0. No gradient. ONNX `Greater`. */
+/** Returns 1 where a > b and 0 elsewhere. Has no gradient. ONNX `Greater`. */
 export function greater(a: Operand, b: Operand): Tensor {
   return compare('greater', a, b);
 }
 
-/** 1 where a = b, else 0. No gradient. ONNX `Equal`. */
+/** Returns 1 where a = b and 0 elsewhere. Has no gradient. ONNX `Equal`. */
 export function equal(a: Operand, b: Operand): Tensor {
   return compare('equal', a, b);
 }

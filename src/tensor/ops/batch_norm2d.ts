@@ -1,4 +1,4 @@
-/** Batch normalisation by given statistics (Ioffe & Szegedy 2015). */
+/** Batch normalisation with given statistics, as in evaluation (Ioffe & Szegedy 2015). */
 import { ShapeError } from '../../backend/errors.js';
 import { checkArgument, finite } from '../../backend/validate.js';
 import { checkFloat, type Tensor } from '../tensor.js';
@@ -7,11 +7,13 @@ import { reshape } from './movement.js';
 import { sqrt } from './unary.js';
 
 /**
- * y = (x − mean) / √(variance + epsilon) · scale + shift, a number a channel for each: an affine map. ONNX `BatchNormalization`, PyTorch
- * `batch_norm` in evaluation. Signals go down by its gradient under every rule: what it undoes is a matter of units, not of
- * contrast.
+ * Batch normalisation: returns (x − mean) / √(variance + epsilon) · scale + shift, with one value of each parameter per channel. ONNX
+ * `BatchNormalization`, PyTorch `batch_norm` in evaluation.
  *
- * @param x [N, C, …] of any rank from 2 on
+ * The operation is an affine map per channel and, unlike local response normalisation, does not normalise contrast. Its backward step is
+ * therefore the gradient under all rules.
+ *
+ * @param x [N, C, …], of rank 2 or higher
  * @param scale, shift, mean, variance [C] each
  */
 export function batchNorm2d(x: Tensor, scale: Tensor, shift: Tensor, mean: Tensor, variance: Tensor, epsilon = 1e-5): Tensor {

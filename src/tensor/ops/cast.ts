@@ -1,9 +1,9 @@
-/** Change of number type. */
+/** Conversion between element types. */
 import type { DType } from '../../backend/backend.js';
 import { record } from '../graph/autograd.js';
 import { checkDtype, checkSameBackend, empty, isFloat, type Tensor } from '../tensor.js';
 
-/** The same values in another type; floating-point numbers become whole ones by truncation. ONNX `Cast`. */
+/** Converts the elements to another type; floating-point values are truncated to integers. ONNX `Cast`, PyTorch `to`. */
 export function cast(x: Tensor, dtype: DType): Tensor {
   checkSameBackend('cast', x);
   checkDtype('cast', dtype);

@@ -1,4 +1,4 @@
-/** Convolution in two dimensions, and its transpose. */
+/** Two-dimensional convolution and transposed convolution. */
 import { ShapeError } from '../../backend/errors.js';
 import {
   CONV_RULES,
@@ -15,7 +15,7 @@ import { checkFloat, empty, type Tensor } from '../tensor.js';
 import { withReluBackward } from './relu.js';
 
 export type Conv2dOptions = ConvOptions & {
-  /** Rectify the result in the same kernel: the same as `relu(conv2d(…))`, with one pass over memory less. */
+  /** Applies ReLU in the same kernel: same result as `relu(conv2d(…))`, with one pass over memory less. Default false. */
   relu?: boolean;
 };
 
@@ -23,14 +23,16 @@ const CONV2D_RULES = { ...CONV_RULES, relu: boolean };
 const CONV_TRANSPOSE2D_RULES = { ...CONV_RULES, outputPadding: pairOf(0) };
 
 /**
- * y[n, o] = b[o] + Σ over c, i, j of w[o, c, i, j] · x[n, c, y·stride + i·dilation − pad, …]: a cross-correlation, as everywhere
- * in this field. ONNX `Conv`, PyTorch `conv2d`.
+ * Two-dimensional convolution (a cross-correlation, as is usual for neural networks). ONNX `Conv`, PyTorch `conv2d`.
  *
+ * y[n, o, oy, ox] = b[o] + Σ over c, i, j of w[o, c, i, j] · x[n, c, oy·stride + i·dilation − pad, …].
+ *
+ * @example conv2d(x, w, b, { stride: 2, padding: 1 })
  * @param x [N, C, H, W]
  * @param w [O, C / groups, KH, KW]
  * @param b [O] or null
  * @returns [N, O, OH, OW] with OH = ⌊(H + pads − dilation·(KH − 1) − 1) / stride⌋ + 1
- * @throws ShapeError when channels do not match or the kernel does not fit; ValueError for unknown or unfit options
+ * @throws ShapeError if channels do not match or the kernel does not fit; ValueError for unknown or invalid options
  */
 export function conv2d(x: Tensor, w: Tensor, b: Tensor | null = null, options: Conv2dOptions = {}): Tensor {
   checkFloat('conv2d', x, w, ...(b == null ? [] : [b]));
@@ -40,7 +42,7 @@ export function conv2d(x: Tensor, w: Tensor, b: Tensor | null = null, options: C
   const y = empty('conv2d', [p.n, p.o, p.oh, p.ow], x.dtype, x.backend);
   const relu = options.relu ?? false;
   x.backend.conv2d(y.storage, x.storage, w.storage, b ? b.storage : null, p, relu, !willRecord(x, w, b));
-  // Each gradient needs the other operand; the ReLU needs to know where its output is positive.
+  // The gradient of each operand needs the other operand; the backward step of ReLU needs the sign of its output.
   const saved = relu ? [x, w, y] : [x, w];
   return record('conv2d', y, b ? [x, w, b] : [x, w], saved, (dy, [x, w, y], needs, rules) =>
     relu ? withReluBackward(dy, y, rules, (dy) => conv2dBackward(p, dy, x, w, needs)) : conv2dBackward(p, dy, x, w, needs),
@@ -68,10 +70,11 @@ function conv2dBackward(p: ConvParams, dy: Tensor, x: Tensor, w: Tensor, needs: 
 }
 
 /**
- * The input gradient of `conv2d` as an operation of its own (the deconvnet's *filter* step). PyTorch `conv_transpose2d`.
+ * Transposed convolution: the input gradient of `conv2d` (the *filter* step of the deconvnet). ONNX `ConvTranspose`, PyTorch
+ * `conv_transpose2d`.
  *
  * @param x [N, O, H, W]
- * @param w [O, C / groups, KH, KW], as the convolution from C to O channels has it
+ * @param w [O, C / groups, KH, KW]: the weights of the convolution from C to O channels
  * @param b [C] or null
  * @returns [N, C, (H − 1)·stride − pads + dilation·(KH − 1) + outputPadding + 1, …]
  */

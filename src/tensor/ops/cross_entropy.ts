@@ -1,15 +1,15 @@
-/** The classifier's loss. */
+/** Cross-entropy loss for classification. */
 import { DTypeError, ShapeError, ValueError } from '../../backend/errors.js';
 import { record } from '../graph/autograd.js';
 import { checkFloat, checkSameBackend, empty, type Tensor } from '../tensor.js';
 
 /**
- * Mean over the batch of −log softmax(logits)[label]. ONNX `SoftmaxCrossEntropyLoss`, PyTorch `cross_entropy`.
+ * Cross-entropy loss: returns the mean over the batch of −log softmax(logits)[label]. ONNX `SoftmaxCrossEntropyLoss`, PyTorch `cross_entropy`.
  *
  * @param logits [N, classes]
  * @param labels [N] int32, each from 0 to classes − 1
- * @returns one number, shape []; NaN for a batch of no rows
- * @throws ValueError for a label outside the classes, named with its place
+ * @returns a scalar, shape []; NaN for an empty batch
+ * @throws ValueError for a label outside the classes, if the labels can be read synchronously
  */
 export function crossEntropy(logits: Tensor, labels: Tensor): Tensor {
   checkFloat('crossEntropy', logits);
@@ -30,11 +30,11 @@ export function crossEntropy(logits: Tensor, labels: Tensor): Tensor {
   });
 }
 
-/** Labels come from the host as a rule, where a look at them costs nothing; elsewhere only where the backend reads at once. */
+/** Checks the labels if they are on the host (the usual case, without cost) or the backend supports synchronous reads. */
 function checkLabels(labels: Tensor, classes: number): void {
   const values = labels.buffer.onHost() ?? (labels.backend.readSync ? labels.dataSync() : null);
   if (!values) return;
   const bad = values.findIndex((label) => label < 0 || label >= classes);
   if (bad >= 0)
-    throw new ValueError(`crossEntropy: label ${values[bad]} at place ${bad} is outside the ${classes} classes (0 to ${classes - 1})`);
+    throw new ValueError(`crossEntropy: label ${values[bad]} at index ${bad} is outside the ${classes} classes, expected 0 to ${classes - 1}`);
 }

@@ -8,10 +8,13 @@ import { checkFloat, empty, type Tensor } from '../tensor.js';
 export const probabilityRule: Rule = rule('a number from 0 to below 1', (value) => typeof value === 'number' && value >= 0 && value < 1);
 
 /**
- * Zeroes each element with the given probability and divides the others by 1 − probability. For training: in evaluation
- * leave it out. PyTorch `dropout`. The mask is drawn from a counter-based generator, so it is drawn again rather than kept.
+ * Dropout: sets each element to zero with the given probability and divides the others by 1 − probability. Always active; do not call it
+ * in evaluation. PyTorch `dropout`.
  *
- * @param generator default: the one that `manualSeed` seeds
+ * The mask comes from a counter-based generator, so that the backward step can compute it again instead of storing it.
+ *
+ * @param probability from 0 to below 1. Default 0.5
+ * @param generator default: the global generator for dropout, which `manualSeed` seeds
  */
 export function dropout(x: Tensor, probability = 0.5, generator: Generator = dropoutGenerator()): Tensor {
   checkFloat('dropout', x);

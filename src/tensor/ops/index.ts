@@ -1,4 +1,4 @@
-/** Every operation by its public name. */
+/** All public operations. */
 export { add, div, equal, greater, maximum, minimum, mul, type Operand, pow, sub } from './arithmetic.js';
 export { avgPool2d } from './avg_pool2d.js';
 export { batchNorm2d } from './batch_norm2d.js';

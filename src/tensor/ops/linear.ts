@@ -1,4 +1,4 @@
-/** The fully connected layer: x · wᵀ + b. */
+/** The operation of a fully connected layer: x · wᵀ + b. */
 import { ShapeError } from '../../backend/errors.js';
 import { boolean, checkOptions } from '../../backend/validate.js';
 import { record } from '../graph/autograd.js';
@@ -8,14 +8,14 @@ import { withReluBackward } from './relu.js';
 const LINEAR_RULES = { relu: boolean };
 
 /**
- * y = x · wᵀ + b. ONNX `Gemm` with transB, PyTorch `linear`.
+ * Fully connected layer: returns x · wᵀ + b. ONNX `Gemm` with transB, PyTorch `linear`.
  *
  * @param x [N, in]
  * @param w [out, in]
  * @param b [out] or null
- * @param options.relu rectify the result in the same kernel
+ * @param options.relu applies ReLU in the same kernel. Default false
  * @returns [N, out]
- * @throws ShapeError when the feature counts differ
+ * @throws ShapeError if the numbers of features differ
  */
 export function linear(x: Tensor, w: Tensor, b: Tensor | null = null, options: { relu?: boolean } = {}): Tensor {
   checkFloat('linear', x, w, ...(b == null ? [] : [b]));

@@ -1,4 +1,4 @@
-/** Local response normalisation: the contrast normalisation of Krizhevsky et al. 2012 and of the paper. */
+/** Local response normalisation (LRN): the contrast normalisation of Krizhevsky et al. 2012 and of ZFNet. */
 import { ShapeError } from '../../backend/errors.js';
 import type { LrnParams } from '../../backend/params.js';
 import { checkOptions, finite, integer, oneOf } from '../../backend/validate.js';
@@ -6,19 +6,19 @@ import { record } from '../graph/autograd.js';
 import { checkFloat, empty, type Tensor } from '../tensor.js';
 
 export interface LrnOptions {
-  /** Width of the window. Default 5. */
+  /** Number of channels, or side length in pixels, of the window. Default 5. */
   size?: number;
-  /** Default 1e-4. */
+  /** Factor of the mean square. Default 1e-4. */
   alpha?: number;
-  /** Default 0.75. */
+  /** Exponent of the denominator. Default 0.75. */
   beta?: number;
-  /** Default 2 (ONNX calls it `bias`, default 1 there and in PyTorch). */
+  /** Additive constant in the denominator. Default 2. ONNX calls it `bias`; its default there and in PyTorch is 1. */
   k?: number;
-  /** `across` channels (default), or `within` a channel over a square of pixels, as Caffe's ZF model. */
+  /** Whether the window extends `across` channels (default) or over a square `within` each channel, as in Caffe's ZF model. */
   region?: 'across' | 'within';
   /**
-   * Where the window of an even `size` lies, which has no middle: `onnx` (default) reaches one element further behind the
-   * centre than before it, `pytorch` one further before it. For an odd `size` the two agree.
+   * Position of a window of even `size`: it contains one more element after its centre (`onnx`, default) or before it (`pytorch`).
+   * For an odd `size` both are the same.
    */
   window?: 'onnx' | 'pytorch';
 }
@@ -33,14 +33,15 @@ export const LRN_RULES = {
   window: oneOf('onnx', 'pytorch'),
 };
 
-/** How many elements the window holds before its centre; those behind it make up the rest. */
+/** Returns the number of elements of the window before its centre. */
 export const lrnBefore = ({ size = 5, window = 'onnx' }: LrnOptions): number => Math.floor((window === 'onnx' ? size - 1 : size) / 2);
 
 /**
- * y = x / (k + alpha / count · Σ x²) ^ beta, the sum running over a window of `size` channels around each channel, or of
- * size × size pixels around each pixel; what lies outside counts as 0. `count` is size, or size². Alpha is divided by the count: the
- * convention of ONNX, PyTorch and Caffe. TensorFlow's is another (half-width radius, alpha not divided). ONNX `LRN`; PyTorch
- * `local_response_norm` differs for an even `size`: see the option `window`.
+ * Local response normalisation: returns x / (k + alpha / count · Σ x²) ^ beta. ONNX `LRN`, PyTorch `local_response_norm`.
+ *
+ * The sum is over a window of `size` channels around each channel, or of size × size pixels around each pixel; elements outside the
+ * tensor count as 0. `count` is size or size². Dividing alpha by the count is the convention of ONNX, PyTorch and Caffe; TensorFlow
+ * defines the window by its radius and does not divide alpha. For an even `size` see the option `window`.
  *
  * @param x [N, C, H, W]
  * @returns the same shape
@@ -51,7 +52,7 @@ export function localResponseNorm(x: Tensor, options: LrnOptions = {}): Tensor {
   const { size = 5, alpha = 1e-4, beta = 0.75, k = 2, region = 'across' } = options;
   if (x.rank !== 4) throw new ShapeError(`localResponseNorm: input has shape [${x.shape}], expected [N, C, H, W]`);
   const [n, c, h, w] = x.shape;
-  // A window that reaches beyond the border on either side sees the same as one that ends there.
+  // A window that ends at the border has the same sum as one that extends beyond it.
   const most = Math.max(region === 'across' ? c : Math.max(h, w), 1) - 1;
   const [before, after] = [Math.min(lrnBefore(options), most), Math.min(size - 1 - lrnBefore(options), most)];
   const alphaOverSize = alpha / (region === 'across' ? size : size * size);

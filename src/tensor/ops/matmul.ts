@@ -1,4 +1,4 @@
-/** Matrix product, batched. */
+/** Matrix product and batched matrix product. */
 import { ShapeError } from '../../backend/errors.js';
 import type { MatmulParams } from '../../backend/params.js';
 import { boolean, checkOptions } from '../../backend/validate.js';
@@ -6,19 +6,20 @@ import { record } from '../graph/autograd.js';
 import { checkFloat, empty, type Tensor } from '../tensor.js';
 
 export interface MatmulOptions {
-  /** `a` is stored [..., K, M]. */
+  /** Transposes `a`, which is stored as [..., K, M]. Default false. */
   transposeA?: boolean;
-  /** `b` is stored [..., N, K]. */
+  /** Transposes `b`, which is stored as [..., N, K]. Default false. */
   transposeB?: boolean;
 }
 
 const MATMUL_RULES = { transposeA: boolean, transposeB: boolean };
 
 /**
- * a · b over the last two axes. ONNX `MatMul`, PyTorch `matmul` for matrices and stacks of them.
+ * Matrix product over the last two axes. ONNX `MatMul`, PyTorch `matmul` for two or three axes.
  *
+ * @example matmul(a, b, { transposeB: true })
  * @param a [M, K] or [B, M, K]
- * @param b [K, N] or [B, K, N]; a plain matrix serves every item of the other's stack
+ * @param b [K, N] or [B, K, N]; an operand without batch axis is used for every batch item of the other
  * @returns [M, N] or [B, M, N]
  */
 export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
@@ -38,7 +39,7 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
   const batchA = a.rank === 3 ? a.shape[0] : 1;
   const batchB = b.rank === 3 ? b.shape[0] : 1;
   if (batchA !== batchB && batchA !== 1 && batchB !== 1)
-    throw new ShapeError(`matmul: stacks of ${batchA} and ${batchB} matrices do not match`);
+    throw new ShapeError(`matmul: got batches of ${batchA} and ${batchB} matrices, expected equal sizes or 1`);
   const batch = batchA === 1 ? batchB : batchA;
   const p: MatmulParams = { batch, m, n, k, transposeA, transposeB, strideA: batchA > 1 ? m * k : 0, strideB: batchB > 1 ? k * n : 0 };
   const c = empty('matmul', a.rank === 3 || b.rank === 3 ? [batch, m, n] : [m, n], a.dtype, a.backend);
@@ -46,7 +47,7 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
   return record('matmul', c, [a, b], [a, b], (dc, [a, b], needs) => matmulBackward(p, dc, a, b, needs));
 }
 
-/** da = dc · bᵀ and db = aᵀ · dc, each in the form that its operand is stored in; a matrix that was repeated sums over the stack. */
+/** da = dc · bᵀ and db = aᵀ · dc, stored in the layout of the operand and, for an operand without batch axis, summed over the batch. */
 function matmulBackward(p: MatmulParams, dc: Tensor, a: Tensor, b: Tensor, needs: readonly boolean[]): (Tensor | null)[] {
   const { backend } = dc;
   const { m, n, k, batch } = p;

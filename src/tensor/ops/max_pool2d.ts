@@ -1,4 +1,4 @@
-/** Max pooling with switches, and unpooling by them: each is the other's gradient. */
+/** Max pooling with switches, and unpooling: the gradient of each is the other. */
 
 import type { OverlapRule } from '../../backend/backend.js';
 import { DTypeError, ShapeError } from '../../backend/errors.js';
@@ -58,22 +58,23 @@ export function maxPool2dWithSwitches(
 }
 
 export interface MaxUnpool2dOptions {
-  /** Height and width of the output: those of the pooling's input. */
+  /** Height and width of the output, that is, of the input of the pooling. */
   outputSize: readonly [number, number];
-  /** Where windows share a switch: `sum` (default), the exact adjoint of pooling, or `last`, as PyTorch's `max_unpool2d`. */
+  /** Where windows share a switch: add the values (`sum`, default, the gradient of pooling) or keep the `last` one, as PyTorch does. */
   overlap?: OverlapRule;
 }
 
 const UNPOOL_RULES = { outputSize: arrayOf(integer(), 2, 2), overlap: oneOf('sum', 'last') };
 
 /**
- * Puts each value at its switch and zeros elsewhere. ONNX `MaxUnpool`, PyTorch `max_unpool2d`; the deconvnet's unpooling.
+ * Unpooling: writes each value to the position of its switch, and zeros elsewhere. ONNX `MaxUnpool`, PyTorch `max_unpool2d`; the
+ * *unpool* step of the deconvnet.
  *
  * @param y [N, C, OH, OW]
  * @param switches int32 of the same shape, from `maxPool2dWithSwitches`
  * @returns [N, C, outputSize[0], outputSize[1]]
- * @throws ShapeError when shapes differ; ValueError for unknown or unfit options. A switch outside the output plane, such as the
- *   −1 of a window that lies in the padding alone, contributes nothing
+ * @throws ShapeError if the shapes differ; ValueError for unknown or invalid options. A switch outside the output plane, such as the
+ *   −1 of a window without any input element, is ignored
  */
 export function maxUnpool2d(y: Tensor, switches: Tensor, options: MaxUnpool2dOptions): Tensor {
   checkFloat('maxUnpool2d', y);
@@ -92,19 +93,22 @@ export function maxUnpool2d(y: Tensor, switches: Tensor, options: MaxUnpool2dOpt
   return record('maxUnpool2d', x, [y], [switches], (dx, [switches]) => {
     const dy = empty('maxUnpool2d backward', y.shape, dx.dtype, dx.backend, false);
     dx.backend.maxUnpool2dGrad(dy.storage, dx.storage, switches.storage, n * c, oh * ow, h * w);
-    if (overlap === 'last') dropOverwritten(dy, switches, n * c, oh * ow, h * w);
+    if (overlap === 'last') zeroOverwritten(dy, switches, n * c, oh * ow, h * w);
     return [dy];
   });
 }
 
-/** Zeroes the signal of values that a later one overwrote: those that do not find their own number at their switch. */
-function dropOverwritten(dy: Tensor, switches: Tensor, planes: number, inner: number, outer: number): void {
+/**
+ * Sets the gradient of overwritten values to zero. To find them, it unpools the index of each value and reads it back at its switch: the
+ * index differs where a later value overwrote it.
+ */
+function zeroOverwritten(dy: Tensor, switches: Tensor, planes: number, inner: number, outer: number): void {
   const { backend, dtype } = dy;
   const make = (size: number) => empty('maxUnpool2d backward', [size], dtype, backend, false);
   const flat = { shape: [dy.size], stridesA: [1], stridesB: [1] };
   const [own, last, found] = [make(dy.size), make(planes * outer), make(dy.size)];
-  const numbers = Float32Array.from({ length: dy.size }, (_, i) => (i % inner) + 1);
-  backend.write(own.storage, toTypedArray(numbers, dtype));
+  const indices = Float32Array.from({ length: dy.size }, (_, i) => (i % inner) + 1);
+  backend.write(own.storage, toTypedArray(indices, dtype));
   backend.maxUnpool2d(last.storage, own.storage, switches.storage, planes, inner, outer, 'last');
   backend.maxUnpool2dGrad(found.storage, last.storage, switches.storage, planes, inner, outer);
   backend.binary(found.storage, found.storage, own.storage, 'equal', flat);

@@ -1,4 +1,4 @@
-/** Operations that move numbers without changing them: reshape, permute, slice, concatenate, pad, expand. */
+/** Operations that move elements without changing their values: reshape, permute, slice, concat, pad, expand. */
 import { ShapeError, ValueError } from '../../backend/errors.js';
 import { arrayOf, checkArgument, integer, show } from '../../backend/validate.js';
 import { record } from '../graph/autograd.js';
@@ -8,7 +8,7 @@ import { unbroadcast } from './reduce.js';
 
 const wholes = arrayOf(integer(-Infinity));
 
-/** The same numbers under another shape; one extent may be −1 and follows from the rest. Shares memory. ONNX `Reshape`. */
+/** Changes the shape and shares the memory of `x`. One extent may be −1 and is computed from the others. ONNX `Reshape`. */
 export function reshape(x: Tensor, shape: Shape): Tensor {
   const target = inferShape(x, shape);
   return record('reshape', x.alias(target, true), [x], [], (dy) => [dy.alias(x.shape, false)]);
@@ -28,14 +28,14 @@ function inferShape(x: Tensor, shape: Shape): number[] {
   return target;
 }
 
-/** Merges the axes from `start` on into one. ONNX `Flatten` (axis 1), PyTorch `flatten(start_dim=1)`. */
+/** Merges the axes from `start` to the last one into one axis. ONNX `Flatten` (axis 1), PyTorch `flatten(start_dim=1)`. */
 export function flatten(x: Tensor, start = 1): Tensor {
   checkSameBackend('flatten', x);
   const axis = start === x.rank ? start : normalizeAxis('flatten', start, x.rank);
   return reshape(x, [...x.shape.slice(0, axis), sizeOf(x.shape.slice(axis))]);
 }
 
-/** Drops axes of extent 1: all of them, or those named. ONNX `Squeeze`. */
+/** Removes axes of extent 1: all of them, or those given. ONNX `Squeeze`. */
 export function squeeze(x: Tensor, axes?: number | readonly number[]): Tensor {
   checkSameBackend('squeeze', x);
   const named = axes === undefined ? undefined : axesList('squeeze', axes).map((axis) => normalizeAxis('squeeze', axis, x.rank));
@@ -47,21 +47,21 @@ export function squeeze(x: Tensor, axes?: number | readonly number[]): Tensor {
   );
 }
 
-/** Puts an axis of extent 1 at the given place of the result. ONNX `Unsqueeze`. */
+/** Inserts an axis of extent 1; `axis` is its position in the result. ONNX `Unsqueeze`. */
 export function unsqueeze(x: Tensor, axis: number): Tensor {
   checkSameBackend('unsqueeze', x);
   const place = normalizeAxis('unsqueeze', axis, x.rank + 1);
   return reshape(x, [...x.shape.slice(0, place), 1, ...x.shape.slice(place)]);
 }
 
-/** Reorders the axes; by default reverses them. ONNX `Transpose`, PyTorch `permute`. */
+/** Reorders the axes; reverses them by default. ONNX `Transpose`, PyTorch `permute`. */
 export function permute(x: Tensor, order?: readonly number[]): Tensor {
   checkSameBackend('permute', x);
   const axes = (order === undefined ? x.shape.map((_, i) => x.rank - 1 - i) : axesList('permute', order)).map((axis) =>
     normalizeAxis('permute', axis, x.rank),
   );
   if (axes.length !== x.rank || new Set(axes).size !== x.rank)
-    throw new ShapeError(`permute: order ${show(order)} does not name each of the ${x.rank} axes once`);
+    throw new ShapeError(`permute: order is ${show(order)}, expected each of the ${x.rank} axes once`);
   const y = permuted(x, axes, true);
   return record('permute', y, [x], [], (dy) => [permuted(dy, inverse(axes), false)]);
 }
@@ -97,13 +97,13 @@ export function transpose(x: Tensor, a = -1, b = -2): Tensor {
   return permute(x, axes);
 }
 
-/** A block: from `start` (inclusive) to `end` (exclusive) on each axis, by `step`. ONNX `Slice` with positive steps. */
+/** Returns a block: indices from `start` (inclusive) to `end` (exclusive) on each axis, by `step`. ONNX `Slice` with positive steps. */
 export function slice(x: Tensor, start: readonly number[], end: readonly number[], step?: readonly number[]): Tensor {
   checkSameBackend('slice', x);
   const steps = step === undefined ? x.shape.map(() => 1) : step;
   for (const [name, given] of Object.entries({ start, end, step: steps })) {
     checkArgument('slice', name, given, wholes);
-    if (given.length !== x.rank) throw new ShapeError(`slice: ${name} has ${given.length} numbers, expected ${x.rank}: one per axis`);
+    if (given.length !== x.rank) throw new ShapeError(`slice: ${name} has ${given.length} values, expected ${x.rank}, one per axis`);
   }
   const clip = (value: number, extent: number) => Math.min(Math.max(value < 0 ? value + extent : value, 0), extent);
   const from = start.map((value, i) => clip(value, x.shape[i]));
@@ -124,7 +124,7 @@ export function slice(x: Tensor, start: readonly number[], end: readonly number[
   });
 }
 
-/** Joins tensors along an axis; the other extents agree. ONNX `Concat`, PyTorch `cat`. */
+/** Concatenates tensors along an axis; their other extents must be equal. ONNX `Concat`, PyTorch `cat`. */
 export function concat(tensors: readonly Tensor[], axis = 0): Tensor {
   if (!(Array.isArray as (value: unknown) => boolean)(tensors) || tensors.length === 0)
     throw new ShapeError(`concat: got ${show(tensors)}, expected an array of at least one tensor`);
@@ -133,7 +133,7 @@ export function concat(tensors: readonly Tensor[], axis = 0): Tensor {
   const along = normalizeAxis('concat', axis, first.rank);
   for (const t of tensors) {
     if (t.rank !== first.rank || t.dtype !== first.dtype || t.shape.some((extent, i) => i !== along && extent !== first.shape[i])) {
-      throw new ShapeError(`concat: [${first.shape}] (${first.dtype}) and [${t.shape}] (${t.dtype}) differ beside axis ${along}`);
+      throw new ShapeError(`concat: [${first.shape}] (${first.dtype}) and [${t.shape}] (${t.dtype}) differ on an axis other than ${along} or in type`);
     }
   }
   const shape = first.shape.map((extent, i) => (i === along ? tensors.reduce((sum, t) => sum + t.shape[along], 0) : extent));
@@ -170,13 +170,13 @@ export function concat(tensors: readonly Tensor[], axis = 0): Tensor {
   );
 }
 
-/** Surrounds with a constant: [before, after] an axis. ONNX `Pad` (constant), PyTorch `pad`. */
+/** Pads with a constant; `amounts` has one pair [before, after] per axis. ONNX `Pad` (constant), PyTorch `pad`. */
 export function pad(x: Tensor, amounts: readonly (readonly [number, number])[], value = 0): Tensor {
   checkSameBackend('pad', x);
   checkArgument('pad', 'the amounts', amounts, arrayOf(arrayOf(integer(), 2, 2)));
   checkArgument('pad', 'value', value, anyNumber);
   checkScalar('pad', value, x.dtype);
-  if (amounts.length !== x.rank) throw new ShapeError(`pad: got ${amounts.length} pairs for a tensor of rank ${x.rank}`);
+  if (amounts.length !== x.rank) throw new ShapeError(`pad: got ${amounts.length} pairs, expected ${x.rank}, one per axis`);
   const shape = x.shape.map((extent, i) => extent + amounts[i][0] + amounts[i][1]);
   checkShape('pad', shape);
   const strides = stridesOf(shape);
@@ -205,7 +205,7 @@ export function pad(x: Tensor, amounts: readonly (readonly [number, number])[], 
   });
 }
 
-/** Repeats along axes of extent 1 until the shape is reached. ONNX `Expand`, PyTorch `expand`. */
+/** Broadcasts a tensor to a shape by repeating it along axes of extent 1. ONNX `Expand`, PyTorch `expand`. */
 export function expand(x: Tensor, shape: Shape): Tensor {
   checkSameBackend('expand', x);
   checkShape('expand', shape);

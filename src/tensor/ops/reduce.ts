@@ -1,4 +1,4 @@
-/** Sums, means and extremes over axes. */
+/** Reductions over axes: sum, mean, maximum, minimum and argmax. */
 import type { ReduceOp } from '../../backend/backend.js';
 import { ShapeError } from '../../backend/errors.js';
 import { anything, boolean, checkOptions } from '../../backend/validate.js';
@@ -9,11 +9,11 @@ import { checkFloat, empty, type Tensor } from '../tensor.js';
 export interface ReduceOptions {
   /** The axes to reduce; negative ones count from the end. Default all. */
   axes?: number | readonly number[];
-  /** Leaves the reduced axes in place with extent 1. Default false. */
+  /** Keeps the reduced axes with extent 1. Default false. */
   keepDims?: boolean;
 }
 
-/** Axes are checked against the shape. */
+/** Axes are checked later, against the shape. */
 const REDUCE_RULES = { axes: anything, keepDims: boolean };
 const ARGMAX_RULES = { axis: anything, keepDims: boolean };
 
@@ -29,15 +29,15 @@ function reduceForward(op: ReduceOp, x: Tensor, options: ReduceOptions) {
   checkOptions(op, options, REDUCE_RULES);
   const plan = layout(op, x, options);
   if (plan.count === 0 && (op === 'max' || op === 'min'))
-    throw new ShapeError(`${op}: axes [${plan.axes}] of shape [${x.shape}] hold nothing to reduce`);
+    throw new ShapeError(`${op}: got no elements on axes [${plan.axes}] of shape [${x.shape}], expected at least one`);
   const y = empty(op, plan.shape, x.dtype, x.backend);
   if (x.size === 0) x.backend.fill(y.storage, op === 'mean' ? Number.NaN : 0);
   else x.backend.reduce(y.storage, x.storage, op, reduceParams(x.shape, plan.axes));
   return { y, ...plan };
 }
 
-/** Repeats `dy`, of shape `kept`, along the axes that were reduced. */
-function expandSignal(dy: Tensor, kept: readonly number[], shape: readonly number[], scale: number): Tensor {
+/** Broadcasts `dy`, of shape `kept`, to the shape of the input and multiplies it by `scale`. */
+function expandGradient(dy: Tensor, kept: readonly number[], shape: readonly number[], scale: number): Tensor {
   const dx = empty('reduce backward', shape, dy.dtype, dy.backend, false);
   dy.backend.stridedCopy(dx.storage, dy.storage, {
     shape,
@@ -50,28 +50,28 @@ function expandSignal(dy: Tensor, kept: readonly number[], shape: readonly numbe
   return dx;
 }
 
-/** The sum over axes; that of no elements is 0. ONNX `ReduceSum`, PyTorch `sum`. */
+/** Returns the sum over axes; 0 for no elements. ONNX `ReduceSum`, PyTorch `sum`. */
 export function sum(x: Tensor, options: ReduceOptions = {}): Tensor {
   const { y, keptShape } = reduceForward('sum', x, options);
   const { shape } = x;
-  return record('sum', y, [x], [], (dy) => [expandSignal(dy, keptShape, shape, 1)]);
+  return record('sum', y, [x], [], (dy) => [expandGradient(dy, keptShape, shape, 1)]);
 }
 
-/** The mean over axes; that of no elements is NaN. ONNX `ReduceMean`, PyTorch `mean`. */
+/** Returns the mean over axes; NaN for no elements. ONNX `ReduceMean`, PyTorch `mean`. */
 export function mean(x: Tensor, options: ReduceOptions = {}): Tensor {
   const { y, keptShape, count } = reduceForward('mean', x, options);
   const { shape } = x;
-  return record('mean', y, [x], [], (dy) => [expandSignal(dy, keptShape, shape, 1 / count)]);
+  return record('mean', y, [x], [], (dy) => [expandGradient(dy, keptShape, shape, 1 / count)]);
 }
 
 /**
- * The largest value over axes; elements that tie share the gradient evenly. ONNX `ReduceMax`, PyTorch `amax`.
+ * Returns the maximum over axes; equal maxima share the gradient evenly. ONNX `ReduceMax`, PyTorch `amax`.
  *
- * @throws ShapeError where there is no element to choose from
+ * @throws ShapeError if there are no elements
  */
 export const max = (x: Tensor, options: ReduceOptions = {}): Tensor => extreme('max', x, options);
 
-/** The smallest value over axes, as `max`. ONNX `ReduceMin`, PyTorch `amin`. */
+/** Returns the minimum over axes; see `max`. ONNX `ReduceMin`, PyTorch `amin`. */
 export const min = (x: Tensor, options: ReduceOptions = {}): Tensor => extreme('min', x, options);
 
 function extreme(op: 'max' | 'min', x: Tensor, options: ReduceOptions): Tensor {
@@ -91,19 +91,19 @@ function extreme(op: 'max' | 'min', x: Tensor, options: ReduceOptions): Tensor {
   });
 }
 
-/** Index of the first largest value along an axis, int32. ONNX `ArgMax`, PyTorch `argmax`. */
+/** Returns the index of the first maximum along an axis (default: the last axis), as int32. ONNX `ArgMax`, PyTorch `argmax`. */
 export function argmax(x: Tensor, options: { axis?: number; keepDims?: boolean } = {}): Tensor {
   checkFloat('argmax', x);
   checkOptions('argmax', options, ARGMAX_RULES);
   const { axis = -1, keepDims } = options;
   const { axes, shape, count } = layout('argmax', x, { axes: normalizeAxis('argmax', axis, x.rank), keepDims });
-  if (count === 0) throw new ShapeError(`argmax: shape [${x.shape}] holds nothing to look at`);
+  if (count === 0) throw new ShapeError(`argmax: got no elements along the axis of shape [${x.shape}], expected at least one`);
   const y = empty('argmax', shape, 'int32', x.backend);
   x.backend.argmax(y.storage, x.storage, reduceParams(x.shape, axes));
   return y;
 }
 
-/** @internal Sums a signal over the axes that its operand was repeated along. Takes the signal over. */
+/** @internal Sums a gradient over the axes along which the operand was broadcast. Frees `dy` unless it returns it. */
 export function unbroadcast(dy: Tensor, shape: readonly number[]): Tensor {
   if (sameShape(dy.shape, shape)) return dy;
   const lead = dy.rank - shape.length;

@@ -10,7 +10,7 @@ function rows(op: string, x: Tensor): RowParams {
   return { rows: columns > 0 ? x.size / columns : 0, columns };
 }
 
-/** exp(x) / Σ exp(x) along the last axis, without overflow. ONNX `Softmax` (axis −1), PyTorch `softmax(dim=-1)`. */
+/** Softmax: returns exp(x) / Σ exp(x) along the last axis, without overflow. ONNX `Softmax` (axis −1), PyTorch `softmax(dim=-1)`. */
 export function softmax(x: Tensor): Tensor {
   checkFloat('softmax', x);
   const p = rows('softmax', x);
@@ -23,7 +23,7 @@ export function softmax(x: Tensor): Tensor {
   });
 }
 
-/** x − log Σ exp(x) along the last axis. ONNX `LogSoftmax` (axis −1), PyTorch `log_softmax(dim=-1)`. */
+/** Logarithm of softmax: returns x − log Σ exp(x) along the last axis, without overflow. ONNX `LogSoftmax` (axis −1), PyTorch `log_softmax(dim=-1)`. */
 export function logSoftmax(x: Tensor): Tensor {
   checkFloat('logSoftmax', x);
   const p = rows('logSoftmax', x);

@@ -1,16 +1,17 @@
-/** Picking elements by their places: what gather, flips and mirrored padding are made of. */
+/** Selection of elements by flat index; gather, flips and mirrored padding are built on it. */
 import { DTypeError, ValueError } from '../../backend/errors.js';
 import { record } from '../graph/autograd.js';
 import { checkFloat, checkSameBackend, empty, type Tensor } from '../tensor.js';
 
 /**
- * y[i] = x[indices[i]], with x seen as one row of numbers. An element that is picked several times collects its gradients. PyTorch `take`.
+ * Returns the elements of `x` at flat indices: y[i] = x[indices[i]], with x in row-major order. PyTorch `take`. The gradients of an
+ * element that is selected several times are added.
  *
- * There is no kernel of its own: picking is unpooling's gradient over one plane, and its gradient is unpooling.
+ * It has no kernel of its own: selection is the gradient of unpooling over one plane, and its gradient is unpooling.
  *
  * @param indices int32, each from 0 to x.size − 1
- * @returns the shape of `indices`
- * @throws ValueError for an index outside x, where indices are on the host or can be read at once
+ * @returns a tensor with the shape of `indices`
+ * @throws ValueError for an index outside x, if the indices can be read synchronously
  */
 export function take(x: Tensor, indices: Tensor): Tensor {
   checkFloat('take', x);
@@ -19,7 +20,7 @@ export function take(x: Tensor, indices: Tensor): Tensor {
   const values = indices.buffer.onHost() ?? (indices.backend.readSync ? indices.dataSync() : null);
   const bad = values?.findIndex((index) => index < 0 || index >= x.size) ?? -1;
   if (bad >= 0)
-    throw new ValueError(`take: index ${values?.[bad]} at place ${bad} is outside the ${x.size} elements of shape [${x.shape}]`);
+    throw new ValueError(`take: index ${values?.[bad]} at position ${bad} is outside shape [${x.shape}], expected 0 to ${x.size - 1}`);
   const { shape } = x;
   const [inner, outer] = [indices.size, x.size];
   const y = empty('take', indices.shape, x.dtype, x.backend);
