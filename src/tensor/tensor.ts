@@ -114,7 +114,10 @@ export class Tensor implements Disposable {
     public requiresGrad = false,
     scoped = true,
   ) {
-    if (!(buffer instanceof Buffer)) throw new ValueError('Tensor: the constructor is internal; use tensor(data, shape), zeros(shape) or another function that creates tensors');
+    if (!(buffer instanceof Buffer))
+      throw new ValueError(
+        'Tensor: the constructor is internal; use tensor(data, shape), zeros(shape) or another function that creates tensors',
+      );
     this.claim = claimFor(this, buffer);
     if (scoped) enterScope(this);
     else enterStep(this);
@@ -270,7 +273,8 @@ export function tensor(data: TypedArray | Nested, shape?: Shape, options: Tensor
   const { flat } = given;
   const dims = shape === undefined ? given.shape : shape;
   checkShape('tensor', dims);
-  if (flat.length !== sizeOf(dims)) throw new ShapeError(`tensor: got ${flat.length} elements, expected ${sizeOf(dims)} for shape [${dims}]`);
+  if (flat.length !== sizeOf(dims))
+    throw new ShapeError(`tensor: got ${flat.length} elements, expected ${sizeOf(dims)} for shape [${dims}]`);
   const dtype = options.dtype ?? (isTypedArray(data) ? dtypeOf(data as TypedArray) : 'float32');
   checkGradient('tensor', dtype, options);
   const host = toTypedArray(flat, dtype);
@@ -282,7 +286,8 @@ export function fromHost(host: TypedArray, shape: Shape, options: TensorOptions 
   checkOptions('fromHost', options, TENSOR_RULES);
   checkShape('fromHost', shape);
   const dtype = dtypeOf(host);
-  if (host.length !== sizeOf(shape)) throw new ShapeError(`fromHost: got ${host.length} elements, expected ${sizeOf(shape)} for shape [${shape}]`);
+  if (host.length !== sizeOf(shape))
+    throw new ShapeError(`fromHost: got ${host.length} elements, expected ${sizeOf(shape)} for shape [${shape}]`);
   const backend = options.backend ?? defaultBackend();
   return new Tensor([...shape], new Buffer(backend, dtype, host.length, host), options.requiresGrad ?? false);
 }
@@ -467,7 +472,8 @@ export function checkScalar(op: string, value: number, dtype: DType): void {
 
 function checkGradient(op: string, dtype: DType, { requiresGrad }: TensorOptions): void {
   checkDtype(op, dtype);
-  if (requiresGrad && !isFloat(dtype)) throw new DTypeError(`${op}: got requiresGrad for a ${dtype} tensor, expected float32; integer tensors have no gradient`);
+  if (requiresGrad && !isFloat(dtype))
+    throw new DTypeError(`${op}: got requiresGrad for a ${dtype} tensor, expected float32; integer tensors have no gradient`);
 }
 
 // Scopes ----------------------------------------------------------------------------------------

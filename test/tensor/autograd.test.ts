@@ -307,7 +307,8 @@ describe('what is refused, by name', () => {
     const here = tensor([1, 2], [1, 2], { backend: reference });
     const there = tensor([1, 2], [1, 2], { backend: strict.backend });
     const labels = tensor(Int32Array.of(0), [1], { backend: strict.backend });
-    const message = /: got tensors on different backends \(reference and wasm\), expected one backend; move one with tensor\(await t\.data\(\)/;
+    const message =
+      /: got tensors on different backends \(reference and wasm\), expected one backend; move one with tensor\(await t\.data\(\)/;
     expect(() => here.add(there)).toThrow(BackendError);
     expect(() => here.add(there)).toThrow(message);
     expect(() => linear(here, there)).toThrow(message);

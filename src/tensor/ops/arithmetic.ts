@@ -22,7 +22,9 @@ function operands(name: string, op: BinaryOp, a: Operand, b: Operand): [Tensor, 
   if (!known) throw new BackendError(`${name}: got two plain numbers, expected at least one tensor; make one with tensor(data, shape)`);
   const { dtype, backend } = known;
   if (!isFloat(dtype) && !(dtype === 'int32' && INT32_OPS.includes(op)))
-    throw new DTypeError(`${name}: got a ${dtype} tensor, expected float32${INT32_OPS.includes(op) ? ' or int32' : ''}; use cast('float32')`);
+    throw new DTypeError(
+      `${name}: got a ${dtype} tensor, expected float32${INT32_OPS.includes(op) ? ' or int32' : ''}; use cast('float32')`,
+    );
   known.checkAlive();
   const lift = (value: Operand) => {
     if (typeof value !== 'number') return value;

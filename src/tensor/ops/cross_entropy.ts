@@ -36,5 +36,7 @@ function checkLabels(labels: Tensor, classes: number): void {
   if (!values) return;
   const bad = values.findIndex((label) => label < 0 || label >= classes);
   if (bad >= 0)
-    throw new ValueError(`crossEntropy: label ${values[bad]} at index ${bad} is outside the ${classes} classes, expected 0 to ${classes - 1}`);
+    throw new ValueError(
+      `crossEntropy: label ${values[bad]} at index ${bad} is outside the ${classes} classes, expected 0 to ${classes - 1}`,
+    );
 }

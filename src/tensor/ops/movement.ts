@@ -133,7 +133,9 @@ export function concat(tensors: readonly Tensor[], axis = 0): Tensor {
   const along = normalizeAxis('concat', axis, first.rank);
   for (const t of tensors) {
     if (t.rank !== first.rank || t.dtype !== first.dtype || t.shape.some((extent, i) => i !== along && extent !== first.shape[i])) {
-      throw new ShapeError(`concat: [${first.shape}] (${first.dtype}) and [${t.shape}] (${t.dtype}) differ on an axis other than ${along} or in type`);
+      throw new ShapeError(
+        `concat: [${first.shape}] (${first.dtype}) and [${t.shape}] (${t.dtype}) differ on an axis other than ${along} or in type`,
+      );
     }
   }
   const shape = first.shape.map((extent, i) => (i === along ? tensors.reduce((sum, t) => sum + t.shape[along], 0) : extent));
