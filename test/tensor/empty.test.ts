@@ -210,7 +210,7 @@ describe('arguments that were accepted in silence', () => {
   const x = () => tensor([1, 2, 3, 4], [1, 1, 2, 2], { backend });
   it.each<[string, () => unknown, RegExp]>([
     ["tensor('2')", () => tensor('2' as never, undefined, { backend }), /expected a typed array, or nested arrays of numbers/],
-    ['a whole-number tensor of fractions', () => tensor([0.5], [1], { dtype: 'int32', backend }), /number 0 is 0.5/],
+    ['a whole-number tensor of fractions', () => tensor([0.5], [1], { dtype: 'int32', backend }), /element 0 is 0.5/],
     ['slice at 0.5', () => ops.slice(x(), [0, 0, 0.5, 0], [1, 1, 2, 2]), /slice: start is/],
     ['three strides', () => ops.conv2d(x(), x(), null, { stride: [1, 2, 3] as never }), /stride is \[1, 2, 3\]/],
     ['a stride of null', () => ops.conv2d(x(), x(), null, { stride: null as never }), /stride is null/],
