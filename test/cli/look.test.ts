@@ -52,7 +52,7 @@ describe('deconv', () => {
   it.each([
     ['an unknown layer', ['--layer', 'conv9'], /no layer 'conv9'; the layers are conv1, relu1/],
     ['a map beyond the last', ['--layer', 'conv1', '--map', '99'], /map is 99, layer conv1 has maps 0 to/],
-    ['a place beyond the edge', ['--layer', 'conv1', '--map', '0', '--position', '99,0'], /position is \[99,0\]/],
+    ['a place beyond the edge', ['--layer', 'conv1', '--map', '0', '--position', '99,0'], /position is \[99, 0\]/],
     ['half a place', ['--layer', 'conv1', '--map', '0', '--position', '5'], /expected two whole numbers/],
     ['a place of no map', ['--layer', 'conv1', '--position', '1,1'], /give --map too/],
     ['one map and several', ['--layer', 'conv1', '--map', '0', '--strongest', '2'], /give one of them/],
