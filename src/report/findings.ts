@@ -114,5 +114,6 @@ export async function gatherFindings(input: ReportInput): Promise<ReportContext>
       chosen: chosen.map((_, i) => ({ deconvnet: ways.deconvnet[i], gradient: ways.gradient[i], guided: ways.guided[i] })),
     });
   }
-  return { ...input, summaries, layers, featureSplit };
+  const { ownData = input.metrics.length > 0 } = input;
+  return { ...input, summaries, layers, featureSplit, ownData };
 }

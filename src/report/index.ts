@@ -5,6 +5,7 @@ export * from './experiments/index.js';
 export { safeFileName } from './file_names.js';
 export { chooseMaps, inputOf } from './findings.js';
 export type { Baseline, LayerFindings, ReportContext, ReportInput, Section, SectionWriter } from './input.js';
+export { ORIGINS, type Origin } from './origin.js';
 export type { PictureEncoder } from './page/html.js';
 export { type TrainingPageInput, trainingPage } from './page/training_page.js';
 export { confusionPicture } from './pictures/confusion_picture.js';

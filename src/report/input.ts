@@ -4,6 +4,7 @@ import type { DeconvMode, ProjectedMap } from '../deconv/index.js';
 import type { LayerSummary, Network } from '../nn/index.js';
 import type { EpochMetrics, Preprocess } from '../zfnet/index.js';
 import type { Experiment } from './experiment.js';
+import type { Origin } from './origin.js';
 import type { Html, PictureEncoder } from './page/html.js';
 import type { SplitPredictions } from './predictions.js';
 
@@ -27,8 +28,10 @@ export interface ReportInput {
   /** The split that features are looked for in. Default: the first that was predicted, else the first that there is. */
   featureSplit?: string;
   baselines: readonly Baseline[];
-  /** How the network came about. */
-  training: { examples: number; seconds?: number; engine?: string };
+  /** How the network came about. Without `origin` the page says nothing of what training began with. */
+  training: { examples: number; seconds?: number; engine?: string; origin?: Origin };
+  /** Whether `dataset` is what the network was trained on. Default: whether there are metrics of a training. */
+  ownData?: boolean;
   /** The command that makes this run and its report again. */
   command: string;
   /** What experiments found, for sections of their own. */
@@ -54,6 +57,7 @@ export interface LayerFindings extends LayerSummary {
 /** What sections are written from. */
 export interface ReportContext extends ReportInput {
   featureSplit: string;
+  ownData: boolean;
   summaries: readonly LayerSummary[];
   /** Of all convolutions, or of some spread over them where there are many. */
   layers: readonly LayerFindings[];

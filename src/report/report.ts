@@ -2,6 +2,7 @@
 
 import {
   arrayOf,
+  boolean,
   checkFields,
   explained,
   func,
@@ -17,6 +18,7 @@ import { network } from '../nn/rules.js';
 import { ZfNet } from '../zfnet/index.js';
 import { gatherFindings } from './findings.js';
 import type { ReportInput, Section, SectionWriter } from './input.js';
+import { ORIGINS } from './origin.js';
 import { page } from './page/page.js';
 import { SECTIONS } from './sections/index.js';
 import { layersSection } from './sections/layers.js';
@@ -33,6 +35,11 @@ function placeOf(experiment: string): SectionWriter {
 
 const anObject = rule('an object', isPlainObject);
 
+const training = rule(
+  `an object { examples, … } whose origin, if there is one, is ${ORIGINS.join(', ')}`,
+  (value) => isPlainObject(value) && (value.origin === undefined || ORIGINS.some((origin) => origin === value.origin)),
+);
+
 const REPORT_INPUT: RulesFor<ReportInput> = {
   model: network,
   preprocess: objectWith('a Preprocess', { options: anObject, evaluation: func }),
@@ -41,7 +48,8 @@ const REPORT_INPUT: RulesFor<ReportInput> = {
   predictions: anObject,
   featureSplit: text,
   baselines: arrayOf(anObject),
-  training: anObject,
+  training,
+  ownData: boolean,
   command: text,
   experiments: arrayOf(objectWith('an experiment { name, section }', { name: text, section: anObject })),
   mapsPerLayer: integer(0),
@@ -74,8 +82,14 @@ async function writeReport(input: ReportInput): Promise<string> {
     sections.push(...(input.experiments ?? []).filter(({ name }) => placeOf(name) === write).map((experiment) => experiment.section));
     input.onProgress?.('writing the page', i + 1, SECTIONS.length);
   }
-  const { dataset } = input;
-  const description = `What a convolutional network trained on ${dataset.name} learned, layer by layer.`;
-  const title = context.model instanceof ZfNet ? 'Inside a small ZFNet' : 'Inside a convolutional network';
+  const { dataset, ownData } = context;
+  const description = ownData
+    ? `What a convolutional network trained on ${dataset.name} learned, layer by layer.`
+    : `What a convolutional network responds to in images of ${dataset.name}, layer by layer.`;
+  const title =
+    context.model instanceof ZfNet ? `Inside a ${isSmall(context.model) ? 'small ' : ''}ZFNet` : 'Inside a convolutional network';
   return await page({ title, description, lead: summary(context), sections }, input.encodePicture);
 }
+
+/** Whether it is smaller than the paper's, in its maps or in its input. */
+const isSmall = ({ architecture: { width, inputSize } }: ZfNet): boolean => width < 1 || inputSize < 224;

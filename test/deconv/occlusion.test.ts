@@ -224,6 +224,18 @@ describe('one informative patch', () => {
     expect(dropInside({ places, probability, clean, grid, label, labels, incremental: true }, 4, [4, 8, 9, 14]).drop).toBeGreaterThan(0.5);
   });
 
+  it('names the map that is strongest in the image, whichever map is watched', async () => {
+    const model = patchReader(size, patch);
+    (model.layer('conv') as Conv2d).weight.set(Float32Array.of(1, 0, 0, 2, 0, 0));
+    const watched = async (map?: number) => {
+      const { map: own, strongest } = await occlude(model, image(), { square: 8, stride: 8, layer: 'conv', map });
+      return [own, strongest];
+    };
+    const [strongest] = await watched();
+    expect(await watched(strongest!)).toEqual([strongest, strongest]);
+    expect(await watched(1 - strongest!)).toEqual([1 - strongest!, strongest]);
+  });
+
   it('has a known share of the drop', () => {
     const sweep = {
       places: [

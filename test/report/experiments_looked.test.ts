@@ -78,7 +78,7 @@ describe('occlude', () => {
   it('says so where nothing falls, and where whole images were computed', async () => {
     const flat = { ...occlusion, probability: [0.9, 0.9, 0.9, 0.9], labels: [0, 0, 0, 0], incremental: false };
     const { body } = await look(occludeExperiment({ ...input, occlusion: flat, projection: new Float32Array(192) }));
-    expect(body).toContain('no lower');
+    expect(body).toContain('It is the same with the square at every place.');
     expect(body).toContain('Its answer is the same at every place.');
     expect(body).toContain('Every covered image was computed whole');
   });
@@ -93,8 +93,8 @@ describe('occlude', () => {
     const { body, document } = await look(
       occludeBoxesExperiment({ data: 'scenes', split: 'val', square: 4, stride: 2, grey: 99, ...numbers }),
     );
-    expect(body).toContain('55 % of the fall lies inside the box, which has 38 % of the area');
-    expect(body).toContain('In 1 of the 2 images the object has more than its share');
+    expect(body).toContain('On average 55 % of the fall lies inside the box, more than its share of the area, 38 %.');
+    expect(body).toContain('In 1 of 2 images the object has more of the fall than of the area.');
     expect(body).toContain('In 1 image the probability fell nowhere');
     expect(document.querySelectorAll('.single svg circle')).toHaveLength(3);
   });
@@ -126,9 +126,9 @@ describe('invariance', () => {
     expect(figure.match(/stroke="#4269d0"/g)).toHaveLength(9);
     expect(figure.match(/stroke="#efb118"/g)).toHaveLength(9);
     expect(body).toContain(
-      'Already moving by 2 pixels changes the features: those of conv1 by 30 % and those of fc7 by 7.5 % of their length.',
+      'by 2 pixels downwards, the smallest step, the images give features that have changed by 30 % of their length in conv1 and 7.5 % of their length in fc7.',
     );
-    expect(body).toContain('at the worst, at 180 degrees, of 33 %');
+    expect(body).toContain('least at 180 degrees: 33 %');
     expect(figure).toContain('frog (b &amp; c)');
     expect(document.querySelectorAll('img')).toHaveLength(0);
   });
@@ -167,8 +167,8 @@ describe('correspond', () => {
     const rows = Array.from(document.querySelectorAll('tbody tr')).map((row) => Array.from(row.children).map((cell) => cell.textContent));
     expect(rows[0]).toEqual(['right eye', '0.050 ± 0.010', '0.300 ± 0.020', '0.067 ± 0.007', '0.069 ± 0.015']);
     expect(rows[2]).toEqual(['random', '0.100 ± 0.010', '0.200 ± 0.020', '0.107 ± 0.017', '0.073 ± 0.014']);
-    expect(body).toContain('In conv5, all parts change the features more alike than random masks do.');
-    expect(body).toContain('In fc7, nose changes the features more alike than random masks do, right eye does not.');
+    expect(body).toContain('In conv5, every part changes the features more alike on average than random masks do.');
+    expect(body).toContain('In fc7, nose changes the features more alike on average than random masks do; right eye less alike.');
     expect(document.querySelectorAll('.sheet .cell')).toHaveLength(2);
   });
 

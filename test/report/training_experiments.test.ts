@@ -58,7 +58,7 @@ describe('features', () => {
 
   it('say so where they do not', () => {
     const { rows } = numbers;
-    expect(textOf(featuresExperiment({ ...numbers, rows: [rows[2], rows[0]] }))).toContain('no layer beats mine');
+    expect(textOf(featuresExperiment({ ...numbers, rows: [rows[2], rows[0]] }))).toContain('no later layer does better than mine');
   });
 });
 
@@ -89,7 +89,9 @@ describe('transfer', () => {
     const experiment = transferExperiment(numbers);
     check(experiment, transferExperiment(again(numbers)));
     const text = textOf(experiment);
-    expect(text).toContain('the kept layers are ahead from 5 images a class: 49 % against 9.0 % from 5 images');
+    expect(text).toContain(
+      'the kept layers are ahead with 5 images per class and training from scratch is ahead with 15 images per class: 49 % against 9.0 % with 5 images',
+    );
     expect(text).toContain('69 % ± 1.4 %');
     expect(text).toContain('83.8 %');
     expect(text).toContain('From scratch: 400 updates');
@@ -98,7 +100,7 @@ describe('transfer', () => {
   it('does without networks from scratch', () => {
     const { scratchSteps: _, ...kept } = { ...numbers, rows: rows.slice(0, 2) };
     const text = textOf(transferExperiment(kept));
-    expect(text).toContain('5 images a class give 49 % and 15 images a class give 69 % right answers');
+    expect(text).toContain('5 images per class give 49 % and 15 images per class give 69 % right answers');
     expect(text).not.toContain('From scratch:');
   });
 });
@@ -129,7 +131,7 @@ describe('ablate', () => {
     check(experiment, ablateExperiment(again(numbers)));
     const text = textOf(experiment);
     expect(text).toContain(
-      'Here AlexNet errs in 20 % of cases; of its variants, the worst is the one with 8192 units in layers 6, 7 (26 %), the best the one without layers 3 and 4 (21 %).',
+      'Here AlexNet errs in 20 % of cases. None of its variants does better; the largest error is that of the one with 8192 units in layers 6, 7 (26 %), the smallest that of the one without layers 3 and 4 (21 %).',
     );
     for (const { paper } of ABLATIONS)
       expect(text).toContain(`${paper.train.toFixed(1)} % ${paper.val1.toFixed(1)} % ${paper.val5.toFixed(1)} %`);

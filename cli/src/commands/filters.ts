@@ -8,7 +8,7 @@ import { type Context, defineCommand, handler, whole } from '../command.js';
 import { layersOf, stoppable, strongestOf } from '../look.js';
 import { experimentsFolder, writeExperiment } from '../report/experiment.js';
 import { type DataChoice, openRunData } from '../run/data.js';
-import { openRun } from '../run/runs.js';
+import { openRun, originOf } from '../run/runs.js';
 import { percent } from '../terminal/reporter.js';
 import { pickSplit } from './evaluate.js';
 
@@ -86,6 +86,7 @@ export async function filterSubject(
     name: basename(path),
     model,
     preprocess,
+    origin: originOf(run),
     dataset,
     split,
     images: Math.min(examples, length),

@@ -170,7 +170,7 @@ export async function occlusionOf(
     occlusion,
     image: seen,
     name: subject.name,
-    isTruth: label !== undefined,
+    isTruth: subject.label !== undefined && label === subject.label,
     chosen: subject.chosen,
     classes,
     square,

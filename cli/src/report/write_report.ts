@@ -6,6 +6,7 @@ import { type Baseline, buildReport, predictSplit, type SplitPredictions } from 
 import type { Context } from '../command.js';
 import { inClassesOf } from '../run/classes.js';
 import { FolderStore } from '../run/run_folder.js';
+import { originOf } from '../run/runs.js';
 import type { Reporter } from '../terminal/reporter.js';
 import { experimentsOf } from './report_experiments.js';
 import { measureBaselines, type TestedSplit, testSplits, testTable } from './tested_splits.js';
@@ -70,7 +71,8 @@ export async function writeReport(
     featureSplit: splits[0],
     experiments,
     baselines: baselines(tests),
-    training: { examples: run.config.data.trainExamples, seconds, engine: engineInWords(run) },
+    training: { examples: run.config.data.trainExamples, seconds, engine: engineInWords(run), origin: originOf(run) },
+    ownData: isTrained(run) && given.fingerprint === run.config.data.fingerprint,
     command,
     encodePicture: webpDataUri,
     onProgress(now, done, total) {

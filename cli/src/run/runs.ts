@@ -5,6 +5,7 @@ import { resolve } from 'node:path';
 import type { DataOptions, InitScheme, PresetName, Run, RunConfig, TrainingOptions, TrainResult } from 'zfnet';
 import * as engine from 'zfnet';
 import { type Dataset, inChannels } from 'zfnet/data';
+import type { Origin } from 'zfnet/report';
 import { Interrupted, UsageError } from '../command.js';
 import { loadImportedFrom } from '../importing/imported.js';
 import { TrainingPageWriter } from '../report/training_page.js';
@@ -26,6 +27,10 @@ export const openRun = (path: string, options: { checkpoint?: string } = {}): Pr
 /** Like `openRun`, but only for runs trained with zfnet, which have an architecture, a recipe and checkpoints. */
 export const openTrainedRun = (path: string, options: { checkpoint?: string } = {}): Promise<engine.TrainedRun> =>
   opening(path, (store) => engine.openTrainedRun(store, options));
+
+/** How the weights of a run came about, for the pages about it. */
+export const originOf = (run: Run): Origin =>
+  !engine.isTrained(run) ? 'imported' : run.config.from === undefined ? 'random' : 'pretrained';
 
 async function opening<T>(path: string, open: (store: FolderStore) => Promise<T>): Promise<T> {
   if (!(await isRun(path)))

@@ -72,6 +72,8 @@ export interface ProbabilitySweep {
 export interface Occlusion extends ProbabilitySweep {
   layer: string;
   map: number;
+  /** The map with the strongest activation in the image as it is: `map`, if no other exceeds it; null if none is above zero. */
+  strongest: number | null;
   clean: OcclusionAnswer;
   /** Sum of the map's activations, per position. */
   activation: number[];
@@ -113,9 +115,11 @@ export async function occlude(model: LayeredModel, image: Tensor, options: Occlu
   checkLayer('occlude', model, layer);
   checkOneImage(image);
   const feature = model.featureLayer(layer);
-  const map = options.map ?? (await strongestMaps(model, image, layer, 1))[0];
+  const [first] = await strongestMaps(model, image, layer, 1);
+  const map = options.map ?? first;
   if (map === undefined) throw new ValueError(`occlude: no map of layer ${layer} responds to this image; name a map`);
   const plane = await readPlane(model, image, feature, map);
+  const isStrongest = first !== undefined && maximum(plane) === maximum(await readPlane(model, image, feature, first));
   const activation: number[] = [];
   const sweep = await sweepProbability(model, image, options, {
     name: feature,
@@ -130,7 +134,14 @@ export async function occlude(model: LayeredModel, image: Tensor, options: Occlu
       }
     },
   });
-  return { ...sweep, layer, map, clean: { ...sweep.clean, activation: sum(plane.values) }, activation };
+  return {
+    ...sweep,
+    layer,
+    map,
+    strongest: isStrongest ? map : (first ?? null),
+    clean: { ...sweep.clean, activation: sum(plane.values) },
+    activation,
+  };
 }
 
 /** A layer whose outputs are read during a sweep. */
@@ -228,6 +239,8 @@ async function answersOf(model: LayeredModel, output: Tensor): Promise<Float64Ar
   probabilities.dispose();
   return Array.from({ length: rows }, (_, row) => values.subarray(row * classes, (row + 1) * classes));
 }
+
+const maximum = ({ values }: Plane): number => Array.from(values).reduce((largest, value) => Math.max(largest, value));
 
 /** One map of an image, row-major. */
 interface Plane {

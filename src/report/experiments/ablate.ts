@@ -7,7 +7,7 @@ import { chart } from '../charts/charts.js';
 import type { Experiment } from '../experiment.js';
 import { table } from '../page/components.js';
 import { html } from '../page/html.js';
-import { count, list, percent, plural } from '../page/words.js';
+import { count, list, percent, percentsApart, plural } from '../page/words.js';
 import { COLOURS } from './accuracy_chart.js';
 import { panelFigure } from './panels.js';
 
@@ -65,8 +65,8 @@ function writeAblateExperiment(numbers: AblateNumbers): Experiment {
     section: {
       id: 'ablate',
       title: 'What is each layer good for?',
-      body: html`<p>To find out, networks were built without some of their layers, or with more or fewer units in them, and each was trained from the beginning by the same recipe on the same images. What they then get wrong
-tells what the missing part had been good for.</p>
+      body: html`<p>To find out, networks were built without some of their layers, or with more or fewer units in them, and each was trained from the beginning by the same recipe on the same images. How often they then err
+shows what the change costs or gains.</p>
 <p>${verdict(rows)}</p>
 ${table(
   'Wrong answers of each variant, beside the paper’s',
@@ -111,13 +111,31 @@ function verdict(rows: readonly AblationRow[]): string {
     const base = rows.find(({ name }) => name === (preset === 'a' ? 'zfnet' : 'alexnet'));
     const others = rows.filter((row) => row.preset === preset && row !== base);
     if (!base || others.length === 0) return [];
-    const worst = others.reduce((a, b) => (b.valTop1Error > a.valTop1Error ? b : a));
-    const best = others.reduce((a, b) => (b.valTop1Error < a.valTop1Error ? b : a));
-    return [
-      `Here ${FAMILIES[preset]} errs in ${percent(base.valTop1Error)} of cases; of its variants, the worst is the one ${phrase(worst)} (${percent(worst.valTop1Error)})${best === worst ? '' : `, the best the one ${phrase(best)} (${percent(best.valTop1Error)})`}.`,
-    ];
+    return [`Here ${FAMILIES[preset]} errs in ${percent(base.valTop1Error)} of cases. ${comparison(base, others)}`];
   });
   return sentences.join(' ');
 }
 
 const phrase = ({ title }: AblationRow): string => (title.startsWith('without') ? title : `with ${title}`);
+
+/** The best and the worst variants, beside the network that they vary. */
+function comparison(base: AblationRow, others: readonly AblationRow[]): string {
+  const errors = others.map(({ valTop1Error }) => valTop1Error);
+  const [least, most] = [Math.min(...errors), Math.max(...errors)];
+  const named = (error: number) => {
+    const own = others.filter(({ valTop1Error }) => valTop1Error === error);
+    return `${own.length === 1 ? 'the one' : 'those'} ${list(own.map(phrase))} (${percentsApart(error, base.valTop1Error)[0]})`;
+  };
+  const better = errors.filter((error) => error < base.valTop1Error).length;
+  const ahead =
+    better === 0
+      ? 'None of its variants does better'
+      : `${better} of ${plural(others.length, 'variant')} ${better === 1 ? 'does' : 'do'} better`;
+  if (others.length === 1) {
+    const [told] = percentsApart(most, base.valTop1Error);
+    const than = most < base.valTop1Error ? 'less' : most > base.valTop1Error ? 'more' : 'equally often';
+    return `Its variant ${phrase(others[0])} errs ${than} (${told}).`;
+  }
+  if (least === most) return `${ahead}; they all err equally often (${percentsApart(most, base.valTop1Error)[0]}).`;
+  return `${ahead}; the largest error is that of ${named(most)}, the smallest that of ${named(least)}.`;
+}

@@ -124,21 +124,18 @@ function writeAscendExperiment({ preprocess, found, real, names = {}, settings }
     section: {
       id: 'ascend',
       title: 'Pictures that maximise a map',
-      body: html`${introduction(settings)}${layers.map(({ part }) => part)}`,
+      body: html`${introduction(settings, real !== undefined)}${layers.map(({ part }) => part)}`,
     },
   };
 }
 
-function introduction({ steps, rate, decay, blur, jitter, starts, seed }: AscendInput['settings']): Html {
+function introduction({ steps, rate, decay, blur, jitter, starts, seed }: AscendInput['settings'], compared: boolean): Html {
   return html`<p>Here no image is shown to the network; a picture is made for each map. It starts as noise, and in ${plural(steps, 'step')} every pixel is changed
 so that the maximum of the map over all places grows (Erhan et al. 2009). Without limits this ends in fine noise that no photograph has; so the picture also fades a little
 at every step, is blurred at every fourth one and is shifted about (Yosinski et al. 2015). The best picture on the way is kept.</p>
-<p>Zeiler &amp; Fergus name this method beside theirs: it shows what would excite a map most, but says nothing of what it responds to in real images. So the image
-that gives the map its largest value stands beside each picture.</p>
+<p>Zeiler &amp; Fergus name this method beside theirs: it shows what would excite a map most, but says nothing of what it responds to in real images.${compared && ' So the image that gives the map its largest value stands beside each picture.'}</p>
 <p class="note">A step moves the pixels by ${rate} of half their range along the gradient divided by its root mean square; ${decay} of each pixel is lost; the blur
-has a standard deviation of ${blur} pixels; shifts are of up to ${jitter} pixels; the seed is ${seed}. A map that stays below the best image is climbed up to ${plural(starts, 'time')},
-each time from stronger noise and with less fading and blur, and at last from that image. Pictures are shown with the mean of the training images added back. A map is dead if no
-image makes it positive. A map dominates if its value is more than ${DOMINATES} times that of the median living map.</p>
+has a standard deviation of ${blur} pixels; shifts are of up to ${jitter} pixels; the seed is ${seed}. ${compared && `A map that stays below the best image is climbed up to ${plural(starts, 'time')}, each time from stronger noise and with less fading and blur, and at last from that image. `}Pictures are shown with the mean that the network subtracts added back. ${compared && 'A map is dead if no image makes it positive. '}A map dominates if its value is more than ${DOMINATES} times that of the median living map.</p>
 `;
 }
 
@@ -194,7 +191,7 @@ export function findings({ maps, dead, dominating, unmoved, stronger }: LayerNum
     sentences.push(
       stronger === maps.length
         ? `For ${maps.length === 1 ? 'the one map' : `all ${maps.length} maps`} the picture gives a larger value than every one of the ${plural(real.images, 'image')} of “${real.split}”.`
-        : `For ${stronger} of ${plural(maps.length, 'map')} the picture gives a larger value than every one of the ${plural(real.images, 'image')} of “${real.split}”; for the other ${maps.length - stronger} it does not.`,
+        : `For ${stronger === 0 ? 'none' : stronger} of ${plural(maps.length, 'map')} the picture gives a larger value than every one of the ${plural(real.images, 'image')} of “${real.split}”${stronger === 0 ? '' : `; for the other ${maps.length - stronger} it does not`}.`,
     );
     if (fromImage > 0)
       sentences.push(`${plural(fromImage, 'picture was', 'pictures were')} made from the image, since no noise led as far.`);
@@ -205,7 +202,10 @@ export function findings({ maps, dead, dominating, unmoved, stronger }: LayerNum
     );
   } else sentences.push('There were no images to compare with, so this does not tell which maps are dead.');
   if (unmoved.length > 0) sentences.push(`No start brought ${plural(unmoved.length, 'map')} above zero: ${named(unmoved)}.`);
-  if (dominating.length > 0) sentences.push(`${named(dominating)} ${dominating.length === 1 ? 'dominates' : 'dominate'}.`);
+  if (dominating.length > 0)
+    sentences.push(
+      `${dominating.length === 1 ? 'Map' : 'Maps'} ${named(dominating)} ${dominating.length === 1 ? 'dominates' : 'dominate'}.`,
+    );
   return sentences.join(' ');
 }
 

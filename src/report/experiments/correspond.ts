@@ -93,10 +93,10 @@ function writeCorrespondExperiment(numbers: CorrespondNumbers, masked: readonly 
     },
     section: {
       id: 'correspond',
-      title: 'Does it know that an eye is an eye?',
-      body: html`<p>Nobody told the network that faces have eyes and noses. To see whether it relates the eyes of different faces all the same, the same part was covered in several images, and it was
-noted for every feature whether it grew or shrank. If the features of all images change in the same directions when their left eyes are hidden, the network treats these eyes as one
-thing. Δ is the share of features that change in different directions from image to image: smaller is more alike. Masks at random places of the objects say what is usual.</p>
+      title: 'Does it relate the same part of different objects?',
+      body: html`<p>Is an eye of one face related to an eye of another in the network? The same part was covered in several images, and it was
+noted for every feature whether it grew or shrank. If the features of all images change in the same directions when the same part is hidden, the network treats these parts
+alike. Δ is the share of features that change in different directions from image to image: smaller is more alike. Masks at random places of the objects serve for comparison.</p>
 <p>${verdict(numbers)}</p>
 ${
   masked.length > 0
@@ -123,14 +123,20 @@ cannot be compared; how parts lie to random masks can.</p>`,
   };
 }
 
+/** Which parts change the features more alike than random masks do, in a sentence per layer. */
 function verdict({ layers, parts }: CorrespondNumbers): string {
-  const random = parts.find(({ part }) => part === RANDOM_PART)!;
+  const random = parts.find(({ part }) => part === RANDOM_PART);
   const named = parts.filter((each) => each !== random);
+  if (!random || named.length === 0) return '';
+  const than = 'the features more alike on average than random masks do';
   const sentences = layers.map((layer) => {
-    const below = named.filter(({ delta }) => delta[layer].mean < random.delta[layer].mean).map(({ part }) => part);
-    if (below.length === named.length) return `In ${layer}, all parts change the features more alike than random masks do.`;
-    if (below.length === 0) return `In ${layer}, no part changes the features more alike than random masks do.`;
-    return `In ${layer}, ${list(below)} ${below.length === 1 ? 'changes' : 'change'} the features more alike than random masks do, ${list(named.map(({ part }) => part).filter((part) => !below.includes(part)))} ${named.length - below.length === 1 ? 'does' : 'do'} not.`;
+    const side = (sign: number) =>
+      named.filter(({ delta }) => Math.sign(delta[layer].mean - random.delta[layer].mean) === sign).map(({ part }) => part);
+    const [below, equal, above] = [side(-1), side(0), side(1)];
+    if (below.length === named.length) return `In ${layer}, ${named.length === 1 ? below[0] : 'every part'} changes ${than}.`;
+    if (below.length === 0) return `In ${layer}, no part changes ${than}.`;
+    const rest = [...(above.length > 0 ? [`${list(above)} less alike`] : []), ...(equal.length > 0 ? [`${list(equal)} equally`] : [])];
+    return `In ${layer}, ${list(below)} ${below.length === 1 ? 'changes' : 'change'} ${than}; ${list(rest)}.`;
   });
   return sentences.join(' ');
 }

@@ -26,6 +26,8 @@ export interface EvolveInput {
   pictures: readonly EvolutionPictures[];
 }
 
+/** Epochs that the paper’s network was trained for. */
+const PAPER_EPOCHS = 70;
 const SIDE = 64;
 const GAP = 6;
 /** One a layer, from the first to the last: literal colours, as a chart of its own has no page to take them from. */
@@ -58,13 +60,13 @@ function writeEvolveExperiment(input: EvolveInput): Experiment {
       title: 'How features form',
       body: html`<p>${plural(epochs.length, 'state')} of the network were kept while it learned, after ${epochs.length > 12 ? `epochs ${epochs[0]} to ${epochs.at(-1)}` : `${epochs.length === 1 ? 'epoch' : 'epochs'} ${list(epochs.map(String))}`}. Each was shown
 ${all ? `all ${count(images)}` : `a random sample of ${count(images)}, the same at every epoch,`} of the ${count(dataset.splits[split].length)} images of “${split}”. A row below is a map, a column an epoch: what in its
-strongest image the map answered to at that time, projected to pixels. A sudden jump means that another image has become the strongest.</p>
+strongest image the map responded to at that time, projected to pixels. A sudden jump can mean that another image has become the strongest.</p>
 <figure class="chart">${charted}</figure>
 <p>The curves compare the layers: how much a map’s answers to all the images resemble, after each epoch, those that it gives at the end (their correlation; the
-median over the layer’s maps). A layer counts as settled once this stays above ${SETTLED}. ${verdict(layers, epochs)}</p>
+median over the layer’s maps). A layer counts as settled once this stays above ${SETTLED}. ${settling(layers, epochs)}</p>
 ${settlingTable(layers, epochs)}
-<p class="note">A fading learning rate makes everything settle towards the end, so only differences between layers mean something. A training of few epochs shows the
-start of what the paper saw in seventy. Contrast is stretched picture by picture.</p>
+<p class="note">A learning rate that falls makes everything settle towards the end, so only differences between layers mean something.${epochs[epochs.length - 1] < PAPER_EPOCHS ? ` The paper’s network was trained for ${PAPER_EPOCHS} epochs, this one for ${epochs[epochs.length - 1]}.` : ''}
+Contrast is stretched picture by picture.</p>
 ${sheets.map(
   ({ layer, rows, image }) => html`<section class="layer"><h3>${layer}</h3>
 <figure class="scroll" tabindex="0" role="region" aria-label="Maps of ${layer} by epoch">${picture(
@@ -79,14 +81,21 @@ ${sheets.map(
 }
 
 /** Whether it came out as in the paper, in words. */
-function verdict(layers: readonly LayerEvolution[], epochs: readonly number[]): string {
+export function settling(layers: readonly LayerEvolution[], epochs: readonly number[]): string {
   const paper = 'Zeiler & Fergus saw the lower layers settle within a few epochs, the upper ones only after 40 to 50 of their 70.';
   const [first, last] = [layers[0], layers[layers.length - 1]];
   if (layers.length < 2) return paper;
   const [low, high] = [first.settled, last.settled];
-  if (low < high) return `${paper} Here too: ${first.layer} settles at epoch ${low}, ${last.layer} at epoch ${high} of ${epochs.at(-1)}.`;
-  const early = [first, last].map(({ likeness }) => likeness[0].toFixed(2));
-  return `${paper} Here both ${first.layer} and ${last.layer} ${low === high ? `settle at epoch ${low}` : `settle late, at epochs ${low} and ${high}`}; after the first epoch their likeness to the end is ${early.join(' and ')}.`;
+  const end = epochs[epochs.length - 1];
+  const early = [first, last].map(({ layer, likeness }) => `${layer} ${likeness[0].toFixed(2)}`);
+  const order =
+    low < high
+      ? `Here too the lowest layer settles first: ${first.layer} at epoch ${low} and ${last.layer} at epoch ${high} of ${end}.`
+      : low > high
+        ? `Here it is the other way round: ${first.layer} settles at epoch ${low} and ${last.layer} at epoch ${high} of ${end}.`
+        : `Here ${first.layer} and ${last.layer} settle at the same epoch, ${low} of ${end}; after epoch ${epochs[0]} the likeness to the end is ${list(early)}.`;
+  const trivial = Math.max(low, high) === end ? ' (At the last epoch every layer counts as settled.)' : '';
+  return `${paper} ${order}${trivial}`;
 }
 
 function settlingTable(layers: readonly LayerEvolution[], epochs: readonly number[]): Html {

@@ -20,9 +20,10 @@ import type { Preprocess } from '../../zfnet/index.js';
 import { chart } from '../charts/charts.js';
 import type { Experiment } from '../experiment.js';
 import { inputOf } from '../findings.js';
+import { filtersOrigin, type Origin } from '../origin.js';
 import { sheet, table } from '../page/components.js';
 import { type Html, html } from '../page/html.js';
-import { count, list, percent, plural, splitInWords } from '../page/words.js';
+import { count, list, percent, plural } from '../page/words.js';
 import { columnsFor, filterPictures } from '../pictures/filter_pictures.js';
 import { label } from '../pictures/label.js';
 import { projectionCrop } from '../pictures/map_figure.js';
@@ -34,6 +35,8 @@ export interface FiltersInput {
   name: string;
   model: Network;
   preprocess: Preprocess;
+  /** How its weights came about; without it the page says nothing of that. */
+  origin?: Origin;
   /** Opened at the side that `preprocess` expects. */
   dataset: Dataset;
   split: string;
@@ -70,6 +73,7 @@ export interface FiltersNumbers {
 }
 
 interface Looked {
+  origin?: Origin;
   numbers: FiltersNumbers;
   first: Image[] | undefined;
   second: { layer: string; pictures: Image[]; maps: readonly number[] } | null;
@@ -115,26 +119,25 @@ async function writeFiltersExperiment(subject: FiltersInput, compare?: FiltersIn
     section: {
       id: 'filters-measured',
       title: other ? 'First layers, side by side' : 'What the first layer looks for',
-      body: html`<p>A filter of the first layer is moved over the image and answers where the image looks like it: edges in one direction, patches of one colour next
-to another, fine stripes. Nobody drew them; they are what training made of random noise.</p>
+      body: html`<p>A filter of the first layer is moved over the image, and its output is large where the image resembles it.</p>
 ${looked.map(part)}
 <p>This is the one place where weights can be looked at directly. Zeiler &amp; Fergus did so with the network of Krizhevsky et al.
-(2012) and saw what was wrong: filters for very coarse and very fine patterns with little between them, a few large filters drowning the others, some that
+(2012) and saw what was wrong: filters for very coarse and very fine patterns with little between them, a few large filters that dominate the others, some that
 never answered, and in the second layer stripes that no image had, since filters moved by four pixels at a time miss what is finer. Filters of 7×7
 instead of 11×11, moved by two pixels, and a limit on their size put that right.</p>
 ${measures([own, ...(other ? [other] : [])])}
 <figure class="chart">${coverageChart([own, ...(other ? [other] : [])])}</figure>
-<p class="note">Dead: answers nowhere in ${plural(own.images, 'image')} (${splitInWords(subject.dataset, subject.split)}), or has less than a hundredth of the median filter’s size.
+<p class="note">Dead: answers nowhere in ${plural(own.images, 'image')} (“${subject.split}”), or has less than a hundredth of the median filter’s size.
 Dominating: larger than ${DOMINATES} times the median of the living, by the root of the mean square of the weights. Low, middle and high: the mean frequency of a filter’s energy (its
 discrete Fourier transform, all colours together) is below ${BAND_LIMITS.mid}, below ${BAND_LIMITS.high}, or above, in cycles a pixel. Aliasing: the share of the energy
 of a filter’s answers to natural images, whose power falls as 1 / f² (Field 1987), that is finer than half a cycle a stride and so turns up as something coarser.
-${other ? 'Both networks saw the same images; a difference may still come from the luck of two trainings.' : 'A second run beside it (--compare) shows what a change of filters, stride or size limit does.'}</p>`,
+${other ? 'Both networks saw the same images; a difference may still come from chance in two trainings.' : 'A second run beside it (--compare) shows what a change of filters, stride or size limit does.'}</p>`,
     },
   };
 }
 
 async function look(input: FiltersInput): Promise<Looked> {
-  const { name, model, preprocess, dataset, split, images } = input;
+  const { name, model, preprocess, dataset, split, images, origin } = input;
   const [first, second] = input.layers;
   const weight = model.layer(first.layer).parameters()[0];
   const field = receptiveField(model, first.layer);
@@ -146,6 +149,7 @@ async function look(input: FiltersInput): Promise<Looked> {
   const covered = (band: keyof Bands) => living.filter(({ frequency }) => bandOf(frequency) === band).length / Math.max(1, living.length);
   const pictures = await filterPictures(weight);
   return {
+    origin,
     numbers: {
       run: name,
       split,
@@ -236,7 +240,7 @@ function coverageChart(all: readonly FiltersNumbers[]): Html {
   );
 }
 
-function part({ numbers, first, second }: Looked): Html {
+function part({ numbers, first, second, origin }: Looked): Html {
   const { run, layer, maps, dead, dominating } = numbers;
   const about = (map: number) => {
     const { rms, frequency, active } = maps[map];
@@ -246,6 +250,7 @@ function part({ numbers, first, second }: Looked): Html {
   const cells = first?.map((picture, map) => ({ picture, tip: about(map) }));
   const crops = second?.pictures.slice(0, SHOWN).map((picture, i) => ({ picture, tip: `${second.layer} map ${second.maps[i]}` }));
   return html`<section class="layer"><h3>${run}</h3>
+${origin && html`<p>${filtersOrigin(origin)}</p>`}
 ${
   cells &&
   html`<figure class="filters">${sheet(cells, columnsFor(cells.length), `The ${cells.length} filters of ${layer} of ${run}`)}

@@ -8,7 +8,7 @@ import { chart } from '../charts/charts.js';
 import type { Experiment } from '../experiment.js';
 import { picture } from '../page/components.js';
 import { type Html, html } from '../page/html.js';
-import { className, list, percent } from '../page/words.js';
+import { className, list, percent, percentsApart, plural } from '../page/words.js';
 import { inColour } from '../pictures/pictures.js';
 import { type Panel, panelFigure } from './panels.js';
 
@@ -28,10 +28,10 @@ export interface InvariancePictures {
 const COLOURS = ['#4269d0', '#efb118', '#ff725c', '#3ca951', '#a463f2', '#9c6b4e', '#ff8ab7', '#6cc5b0'];
 const SIZE = [220, 300] as const;
 
-const WORDS: Readonly<Record<Transformation, { title: string; short: string; axis: string; done: string }>> = {
-  translation: { title: 'Moved up and down', short: 'Moved', axis: 'pixels downwards', done: 'moving' },
-  scale: { title: 'Enlarged', short: 'Enlarged', axis: 'factor', done: 'enlarging' },
-  rotation: { title: 'Turned', short: 'Turned', axis: 'degrees clockwise', done: 'turning' },
+const WORDS: Readonly<Record<Transformation, { title: string; short: string; axis: string }>> = {
+  translation: { title: 'Moved up and down', short: 'Moved', axis: 'pixels downwards' },
+  scale: { title: 'Enlarged', short: 'Enlarged', axis: 'factor' },
+  rotation: { title: 'Turned', short: 'Turned', axis: 'degrees clockwise' },
 };
 
 export function invarianceExperiment(numbers: InvarianceNumbers, pictures?: InvariancePictures): Experiment {
@@ -54,8 +54,9 @@ function writeInvarianceExperiment(numbers: InvarianceNumbers, pictures?: Invari
     section: {
       id: 'invariance',
       title: 'What moving, enlarging and turning do',
-      body: html`<p>${images.length} images were moved up and down, enlarged and turned, step by step. At each step the network’s features were compared with those of the image as it was: the
-distance says how much a layer minds. A layer that does not care has a flat curve at zero. The last column shows the probability that the network gives to the right class.</p>
+      body: html`<p>${plural(images.length, 'image was', 'images were')} moved up and down, enlarged and turned, step by step. At each step the network’s features were compared with those of the image as it was: the
+distance says how much a layer depends on the change; a layer that does not depend on it has a flat curve at zero. The last column shows the probability of each image’s
+class, which is named below the image: the true class where it is known, otherwise the network’s own answer.</p>
 <div class="panels">${images.map(
         ({ name, class: label }, i) =>
           html`<figure>${pictures ? picture(inColour(pictures.images[i]), `${className(label)}, ${name}`, 120) : ''}<figcaption class="key"><span><i style="background:${colour(i)}"></i>${className(label)} <small>${name}</small></span></figcaption></figure>`,
@@ -68,9 +69,9 @@ ${pictures ? html`<div class="tiles">${pictures.moved[kind].map(({ image, words 
 )}
 <p>In the paper, a small change has a dramatic effect in the first layer, but a lesser one at the top, where the distance grows nearly in proportion to the shift and the scale. The answer is
 stable under both. Turning breaks it, except for things with rotational symmetry, such as an entertainment center (every 90 degrees).</p>
-<p class="note">Distances are Euclidean, between all activations of a layer behind its ReLU, and divided by the length of the features of the image as it was, so that layers of different size can be compared; the numbers have both.
+<p class="note">Distances are Euclidean, between all activations of a layer (behind its ReLU, where it has one), and divided by the length of the features of the image as it was, so that layers of different size can be compared; the numbers have both.
 The input has ${inputSize}×${inputSize} pixels; the paper moved its images by up to 60 pixels of 224, and shifts are in that proportion. What comes in from outside an image repeats its edge. Scale:
-${images.length} images, as in the paper, show what a network does to these, not a law; and a network trained with shifted crops has been taught not to mind small shifts.</p>`,
+${plural(images.length, 'image')}${images.length === 5 ? ', as in the paper,' : ''} show what a network does with these, not a general rule; and a network that is trained on shifted crops learns to tolerate small shifts.</p>`,
     },
   };
 }
@@ -98,7 +99,7 @@ function panelsOf(numbers: InvarianceNumbers, kind: Transformation): DescribedPa
       ),
     };
   });
-  const text = `${title}: probability of the right class`;
+  const text = `${title}: probability of the class`;
   const probability = lines(
     numbers,
     kind,
@@ -162,16 +163,32 @@ function finding(numbers: InvarianceNumbers, kind: Transformation): string {
   // The smallest step already says how much a layer minds.
   const first = others.reduce((least, step) => (distanceFromStill(kind, step) < distanceFromStill(kind, least) ? step : least));
   const amount = {
-    translation: `${Math.abs(first.amount)} pixels`,
+    translation: `${Math.abs(first.amount)} ${Math.abs(first.amount) === 1 ? 'pixel' : 'pixels'} ${first.amount < 0 ? 'upwards' : 'downwards'}`,
     scale: `a factor of ${first.amount}`,
     rotation: `${first.amount} degrees`,
   }[kind];
-  const change = numbers.layers.map((layer) => `those of ${layer} by ${percent(meanOf(first.relative[layer]))}`);
+  const changes = numbers.layers.map((layer) => ({ layer, change: meanOf(first.relative[layer]) }));
+  const moved = changes.filter(({ change }) => change > 0);
+  const unmoved = changes.filter(({ change }) => !(change > 0)).map(({ layer }) => layer);
+  const done = `${WORDS[kind].title} by ${amount}, the smallest step,`;
+  const change =
+    moved.length === 0
+      ? `${done} the images give unchanged features in ${list(unmoved)}.`
+      : `${done} the images give features that have changed by ${list(moved.map(({ layer, change }) => `${percent(change)} of their length in ${layer}`))}${unmoved.length > 0 ? `, and unchanged features in ${list(unmoved)}` : ''}.`;
+  return `${change} ${answer(kind, still, others)}`;
+}
+
+/** What becomes of the probability of the images' classes, in a sentence. */
+function answer(kind: Transformation, still: TransformedFeatures | undefined, others: readonly TransformedFeatures[]): string {
   const lowest = others.reduce((least, step) => (meanOf(step.probability) < meanOf(least.probability) ? step : least));
   const unit = { translation: ' pixels', scale: '', rotation: ' degrees' }[kind];
-  return `Already ${WORDS[kind].done} by ${amount} changes the features: ${list(change)} of their length. ${
-    still ? `The right class has a probability of ${percent(meanOf(still.probability))} on average to begin with` : 'The right class'
-  }, and at the worst, at ${lowest.amount}${unit}, of ${percent(meanOf(lowest.probability))}.`;
+  const least = meanOf(lowest.probability);
+  if (!still) return `The mean probability of the images’ classes is least at ${lowest.amount}${unit}: ${percent(least)}.`;
+  const clean = meanOf(still.probability);
+  const [before, after] = percentsApart(clean, least);
+  if (least >= clean)
+    return `The mean probability of the images’ classes is ${before} for the images as they were, and no lower at any step.`;
+  return `The mean probability of the images’ classes is ${before} for the images as they were, and least at ${lowest.amount}${unit}: ${after}.`;
 }
 
 const distanceFromStill = (kind: Transformation, { amount }: TransformedFeatures) => Math.abs(amount - (kind === 'scale' ? 1 : 0));

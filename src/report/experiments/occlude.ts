@@ -5,7 +5,7 @@ import type { Occlusion, ProjectedMap } from '../../deconv/index.js';
 import type { Experiment } from '../experiment.js';
 import { picture } from '../page/components.js';
 import { type Html, html } from '../page/html.js';
-import { className, list, percent, plural } from '../page/words.js';
+import { className, list, percent, percentsApart, plural } from '../page/words.js';
 import { type MapView, mapFigure } from '../pictures/map_figure.js';
 import { cropPicture, inColour, signedPicture } from '../pictures/pictures.js';
 import { heatMap, nameMap } from './heat_map.js';
@@ -13,12 +13,13 @@ import { coveringSquare, type OcclusionExplorer, occlusionExplorer, pointable } 
 import { type Panel, panelFigure } from './panels.js';
 
 export interface OccludeInput {
-  occlusion: Occlusion;
+  /** Without `strongest` the page does not say whether the map is the strongest of its layer. */
+  occlusion: Omit<Occlusion, 'strongest'> & Partial<Pick<Occlusion, 'strongest'>>;
   /** As the network saw it. */
   image: Image;
   /** What to call it: a file, or `val 17`. */
   name: string;
-  /** Whether the class that was watched is known to be the right one; otherwise it is the network's own answer. */
+  /** Whether the class that was watched is known to be the right one; otherwise it was chosen, or is the network's own answer. */
   isTruth: boolean;
   /** How the image came to be chosen, as a sentence, where it was not given. */
   chosen?: string;
@@ -55,24 +56,29 @@ function writeOccludeExperiment(input: OccludeInput): Experiment {
   const worst = probability.indexOf(Math.min(...probability));
   const least = activation.indexOf(Math.min(...activation));
   const range = (values: readonly number[], words: (value: number) => string) =>
-    `${words(Math.min(...values))} (dark) to ${words(Math.max(...values))} (bright)`;
+    isConstant(values)
+      ? `${words(values[0])} at every place`
+      : `${words(Math.min(...values))} (dark) to ${words(Math.max(...values))} (bright)`;
+  const lowest = (values: readonly number[], place: number) =>
+    isConstant(values) ? '' : `, least with the square ${whereabouts(places[place], square, image)}`;
   const digits = (value: number) => value.toPrecision(3);
-  const right = isTruth ? 'the right class' : 'the class that it names';
+  const right = isTruth ? 'the right class' : label === clean.label ? 'this answer' : 'the class that is watched';
   const heat = { grid, size };
   const activationMap = heatMap(activation, digits, {
     ...heat,
-    label: `Total activation of map ${map} of ${layer} by the square's place: ${range(activation, digits)}, least with the square ${whereabouts(places[least], square, image)}`,
+    label: `Total activation of map ${map} of ${layer} by the square's place: ${range(activation, digits)}${lowest(activation, least)}`,
   });
   const probabilityMap = heatMap(probability, percent, {
     ...heat,
     range: [0, Math.max(clean.probability, ...probability)],
-    label: `Probability of ${watched} by the square's place: ${range(probability, percent)}, least with the square ${whereabouts(places[worst], square, image)}`,
+    label: `Probability of ${watched} by the square's place: ${range(probability, percent)}${lowest(probability, worst)}`,
   });
   const answerMap = nameMap(shown, new Map([...colours, [OTHER.name, OTHER.colour]]), {
     ...heat,
     label: `The most probable class by the square's place: ${list([...new Set(shown)].map((each) => `${each} at ${share(shown, each)}`))}`,
   });
   const key = [...new Set(shown)].map((each) => ({ text: `${each} ${share(shown, each)}`, colour: colours.get(each) ?? OTHER.colour }));
+  const [before, after] = percentsApart(clean.probability, probability[worst]);
   const covered = withSquare(image, places[worst], square, grey);
   const explorer: OcclusionExplorer = {
     grid,
@@ -115,22 +121,21 @@ function writeOccludeExperiment(input: OccludeInput): Experiment {
       id: 'occlude',
       title: 'What the answer depends on',
       body: html`<p>A grey square of ${square}×${square} pixels was laid over the image, ${stride === square ? 'side by side' : `every ${plural(stride, 'pixel')}`}, at ${plural(places.length, 'place')} in all, and the network was asked again each
-time. Where the answer breaks down, it had depended on what the square hid. If it breaks down over the background, the network recognises the surroundings, not the thing.</p>
-<p>With nothing covered the network says “${className(classes[clean.label])}”; the probability of ${right}, ${watched}, is ${percent(clean.probability)}. With the square ${whereabouts(places[worst], square, image)} it
-${probability[worst] < clean.probability ? `falls to ${percent(probability[worst])}` : `is ${percent(probability[worst])}, no lower`}. ${answersInWords(labels, label, clean.label, classes)}${chosen && ` ${chosen}`}</p>
+time. Where the answer breaks down, it had depended on what the square hid. If it breaks down over the background, the network recognises the surroundings, not the object.</p>
+<p>With nothing covered the network says “${className(classes[clean.label])}”; the probability of ${right}, ${watched}, is ${before}. ${fall(probability, clean.probability, `With the square ${whereabouts(places[worst], square, image)}`, after)} ${answersInWords(labels, label, clean.label, classes)}${chosen && ` ${chosen}`}</p>
 ${occlusionExplorer(
   explorer,
   grey,
   html`<div class="panels">
-${figure(html`<div class="over">${picture(inColour(image), `${name}, and the grey square over it`, size[1])}${coveringSquare}</div>`, html`<strong>(a)</strong> The image, and the square: at first where it does most harm. Point at (b), (d) or (e) to move it, or step over them with the arrow keys.`)}
-${figure(pointable(activationMap, 'Activation by place'), html`<strong>(b)</strong> What is left of map ${map} of ${layer}, all its activations added up: ${range(activation, digits)}; ${digits(clean.activation)} uncovered. Of all maps of the layer, this one answers to the image most strongly.`)}
-${figure(picture(inColour(projected), `Projection of the strongest activation of map ${map} of ${layer}`, size[1]), html`<strong>(c)</strong> What that map saw in the image, projected to pixels by the deconvnet.`)}
+${figure(html`<div class="over">${picture(inColour(image), `${name}, and the grey square over it`, size[1])}${coveringSquare}</div>`, html`<strong>(a)</strong> The image, and the square: at first where the probability is least. Point at (b), (d) or (e) to move it, or step over them with the arrow keys.`)}
+${figure(pointable(activationMap, 'Activation by place'), html`<strong>(b)</strong> What is left of map ${map} of ${layer}, all its activations added up: ${range(activation, digits)}; ${digits(clean.activation)} uncovered. ${standing(occlusion)}`)}
+${figure(picture(inColour(projected), `Projection of the strongest activation of map ${map} of ${layer}`, size[1]), html`<strong>(c)</strong> ${input.projection.some((value) => value !== 0) ? 'What that map saw in the image, projected to pixels by the deconvnet.' : 'The projection of that map by the deconvnet, which is empty: the map does not respond to the image.'}`)}
 ${figure(pointable(probabilityMap, 'Probability by place'), html`<strong>(d)</strong> Probability of ${watched} by the square’s place: ${range(probability, percent)}.`)}
 ${figure(pointable(answerMap, 'Answer by place'), html`<strong>(e)</strong> The most probable class by the square’s place: ${list(key.map(({ text }) => text))}.`, key)}
 </div>`,
 )}
 <p>In the paper, the probability of “pomeranian” fell when the dog’s face was covered, and the map that answered to the face most strongly went quiet at the same
-places: the network found the thing itself, not what tends to surround it. Read (b) against (c): where the map goes quiet should be where its projection has structure.</p>
+places: the network found the thing itself, not what tends to surround it. Compare (b) with (c): if the projection shows what the map responds to, the map goes quiet where the projection has structure.</p>
 <p class="note">Scale: the paper’s network had seen 1.3 million photographs of a thousand classes; what holds for one image here holds for this network and this image. The square has
 the shade ${grey} of 255${image.channels === 3 ? ' in all three colours' : ''}; a square of another shade is another question, and an unusual patch may itself look like something. Each coloured square stands for the place of the grey one’s centre.
 ${incremental ? 'Only what the grey square reaches was computed at each place, layer by layer; the numbers are those of computing every image whole.' : 'Every covered image was computed whole, as this network is no plain row of layers.'}</p>
@@ -139,8 +144,26 @@ ${others ? othersPart(others, layer) : ''}`,
   };
 }
 
+const isConstant = (values: readonly number[]): boolean => values.every((value) => value === values[0]);
+
+/** By how much the probability falls where it is least, in a sentence. */
+export function fall(probability: readonly number[], clean: number, where: string, lowest: string): string {
+  const least = Math.min(...probability);
+  if (least < clean) return `${where} it falls to ${lowest}.`;
+  if (isConstant(probability) && least === clean) return 'It is the same with the square at every place.';
+  return `It is no lower with the square at any place: the least is ${lowest}${least > clean ? ', which is more' : ''}.`;
+}
+
+/** Whether the map is the one with the strongest activation in the image, in a sentence. */
+export function standing({ map, strongest }: OccludeInput['occlusion']): string {
+  if (strongest === undefined) return '';
+  if (strongest === null) return 'No map of the layer has an activation above zero in this image.';
+  if (strongest === map) return 'No other map of the layer has a stronger activation in this image.';
+  return `It is not the strongest map of the layer in this image, which is map ${strongest}.`;
+}
+
 function othersPart({ view, map }: NonNullable<OccludeInput['others']>, layer: string): Html {
-  return html`<p>The same map elsewhere: its strongest answers among the images of “${view.split}”, projected likewise. They show what map ${map.map} of ${layer} looks for, whatever the image.</p>
+  return html`<p>The same map elsewhere: its strongest answers among the images of “${view.split}”, projected likewise. They show what map ${map.map} of ${layer} responds to beyond this image.</p>
 <div class="maps">${mapFigure(view, { deconvnet: map })}</div>`;
 }
 

@@ -7,7 +7,7 @@ import { chart } from '../charts/charts.js';
 import type { Experiment } from '../experiment.js';
 import { table } from '../page/components.js';
 import { html } from '../page/html.js';
-import { percent, plural } from '../page/words.js';
+import { percent, percentsApart, plural } from '../page/words.js';
 import { panelFigure } from './panels.js';
 
 /** What `occlude-boxes.json` holds; the section is made of it alone. */
@@ -59,8 +59,8 @@ function writeOccludeBoxesExperiment(numbers: OccludeBoxesNumbers): Experiment {
       title: 'Does the answer depend on the object?',
       body: html`<p>In ${plural(images, 'image')} it is known where the object lies. A grey square of ${square}×${square} pixels was moved over each of them in steps of ${plural(stride, 'pixel')}, and at each
 place it was noted by how much the probability of the right class fell. The fall was spread evenly over the square, and added up inside the object’s box.</p>
-<p>${percent(drop.mean)} of the fall lies inside the box, which has ${percent(area.mean)} of the area. A network that looks just anywhere would have about as much of the fall there as of the area; one that looks at the object
-alone, nearly all of it. In ${above} of the ${points.length} images the object has more than its share.</p>
+<p>${verdict(numbers)} A network that looks just anywhere would have about as much of the fall there as of the area; one that looks at the object
+alone, nearly all of it.</p>
 ${table('Share of the drop inside the object’s box, beside its share of the area', ['', 'mean', 'deviation from image to image'], [row('Drop of the probability inside the box', drop), row('Box’s share of the area', area)], [1, 2])}
 <figure class="single">${drawn}<figcaption>A dot an image; the ring is the mean. Above the dashed line the object counts for more than its area.</figcaption></figure>
 <p class="note">The share of the area counts what squares covered, as the share of the fall does: it is the share that a fall equal everywhere would have. A box’s corners belong to the background, and a
@@ -68,4 +68,14 @@ square half on the object spreads its fall on both sides, so that even a perfect
 without boxes; it gives no number to compare with.</p>`,
     },
   };
+}
+
+/** Whether the object has more of the fall than of the area, in sentences. */
+function verdict({ images, fell, shares, drop, area }: OccludeBoxesNumbers): string {
+  const points = shares.filter((share) => share.drop !== null);
+  if (fell === 0 || points.length === 0) return `In none of the ${plural(images, 'image')} did the probability fall anywhere.`;
+  const [inside, size] = percentsApart(drop.mean, area.mean);
+  const compared = drop.mean > area.mean ? 'more than' : drop.mean < area.mean ? 'less than' : 'exactly';
+  const above = points.filter((point) => point.drop! > point.area).length;
+  return `On average ${inside} of the fall lies inside the box, ${compared} its share of the area, ${size}. In ${above} of ${plural(points.length, 'image')} the object has more of the fall than of the area.`;
 }

@@ -7,7 +7,7 @@ import type { Preprocess } from '../../zfnet/index.js';
 import { type Experiment, pictureFile } from '../experiment.js';
 import { chooseMaps, inputOf } from '../findings.js';
 import { type Html, html } from '../page/html.js';
-import { count, list, plural, splitInWords } from '../page/words.js';
+import { count, list, plural } from '../page/words.js';
 import { label } from '../pictures/label.js';
 import { type MapView, mapFigure, patchCrop, projectionCrop } from '../pictures/map_figure.js';
 import { below, contactSheet, inColour, toSide } from '../pictures/pictures.js';
@@ -62,21 +62,21 @@ async function writeTop9Experiment(input: Top9Input): Promise<Experiment> {
   }
   const numbers = layers.map((layer) => layer.numbers);
   const names = Object.keys(found);
+  const kept = Math.max(1, ...Object.values(found).flatMap((maps) => maps.map(({ strongest }) => strongest.length)));
   return {
     name: 'top9',
     numbers: { split, images, modes, ...numbers[0], layers: numbers },
     pictures: Object.fromEntries(layers.map(({ sheet }, i) => [names[i], sheet])),
     section: {
       id: 'top9',
-      title: 'The nine strongest answers of every map',
-      body: html`<p>Each of the ${count(images)} images (${splitInWords(dataset, split)}) was shown to the network once. Of every map, its strongest answer in each
-image was noted, and the nine images with the strongest ones were kept. Below, ${modes.length > 1 ? 'the first grids show' : 'the left grid shows'} what in these images the
+      title: 'The strongest answers of every map',
+      body: html`<p>${images === dataset.splits[split].length ? `Each of the ${count(images)} images` : `A sample of ${count(images)} of the ${count(dataset.splits[split].length)} images`} of “${split}” was shown to the network once. For every map its strongest answer in each
+image was noted, and the ${plural(kept, 'image')} with the strongest ones were kept. Below, ${modes.length > 1 ? 'the first grids show' : 'the left grid shows'} what in these images the
 map answered to, brought back to pixels by ${list(modes.map((mode) => WAYS[mode]))}; the last grid shows the pieces of image that the map could see.</p>
 <p>Zeiler &amp; Fergus found corners and colour edges in layer 2, textures in layer 3, parts of things such as dog faces in layer 4, and whole objects in many
-poses in layer 5. They had 1.3 million photographs of a thousand kinds; a small network trained on less shows the same climb from the simple to
-the particular, in fewer steps and on simpler things.</p>
+poses in layer 5. Their network had learned from 1.3 million photographs of a thousand classes.</p>
 <p class="note">Contrast is stretched picture by picture: the shades reach full range at the value that 99.5 % of the projection stays within, so brightness says nothing
-from picture to picture. Grey is zero. Maps shown: the most selective ones, which answer to their ninth-best image far more than to an average one. All maps asked
+from picture to picture. Grey is zero. Maps shown: the most selective ones, which answer to the last of these images far more than to an average one. All maps asked
 for are on ${list(names.map((name) => pictureFile('top9', name)))}, under each its number.</p>
 ${layers.map(({ part }) => part)}`,
     },
@@ -124,7 +124,7 @@ async function layerPictures(
   return {
     sheet: contactSheet(tiles, { columns, gap: GAP, margin: GAP }),
     part: html`<section class="layer"><h3>${layer}</h3>
-<p>A point of this layer sees ${sees}. ${plural(maps.length, 'map was', 'maps were')} looked at${dead > 0 ? `; ${dead} of them answered to no image at all` : ''}.</p>
+<p>A point of this layer sees ${sees}. ${plural(maps.length, 'map was', 'maps were')} looked at${dead > 0 ? `; ${dead} of them responded to no image at all` : ''}.</p>
 <div class="maps">${figures}</div></section>`,
   };
 }

@@ -65,6 +65,7 @@ export async function trainingPage(input: TrainingPageInput): Promise<string> {
 
 function writePage({ run, config, metrics, steps, status, warnings, now }: TrainingPageInput): Promise<string> {
   const { architecture, data, training } = config;
+  const validated = metrics.some(({ valTop1Error }) => valTop1Error !== null);
   const reached = Math.max(steps.at(-1)?.x ?? 0, metrics.at(-1)?.epoch ?? 0);
   const { loss, error, drops } = learningCurves({ metrics, steps, classes: architecture.classes, until: Math.max(1, Math.ceil(reached)) });
   const curves = {
@@ -72,7 +73,7 @@ function writePage({ run, config, metrics, steps, status, warnings, now }: Train
     title: 'Loss and error',
     body: html`<div class="charts">
 <figure>${loss}<figcaption>Cross-entropy in training: the mean of each epoch${steps.length > 0 && ', and in grey of the steps between'}. Dotted: guessing.</figcaption></figure>
-<figure>${error}<figcaption>Wrong first answers, in training (${architecture.dropout > 0 && 'with dropout, '}while the network changes) and on images that are not learned from.</figcaption></figure>
+<figure>${error}<figcaption>Wrong first answers in training (${hasDropout(architecture) && 'with dropout, '}while the network changes)${validated && ' and on images that are not learned from'}.</figcaption></figure>
 </div>${drops > 0 && html`<p class="note">Upright dotted lines: the learning rate was lowered.</p>`}`,
   };
   const rows = metrics.slice(-MOST_ROWS).reverse();
@@ -106,3 +107,7 @@ ${count(data.trainExamples)} images, ${plural(architecture.classes, 'class', 'cl
     sections: [curves, ...(metrics.length > 0 ? [epochs] : []), ...(warnings.length > 0 ? [trouble] : [])],
   });
 }
+
+/** Dropout stands behind fc6 and fc7: a network without both has none, whatever its probability. */
+const hasDropout = ({ dropout, without = [] }: RunConfig['architecture']): boolean =>
+  dropout > 0 && !['fc6', 'fc7'].every((layer) => (without as readonly string[]).includes(layer));

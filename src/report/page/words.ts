@@ -38,16 +38,30 @@ export function composition(labels: readonly number[], classes: readonly string[
   return others.length === 0 ? head : `${head}, also ${list(others.map((other) => className(classes[other])))}`;
 }
 
-/** What the images of a split are to the network, as the end of "on …". */
-export function splitInWords(dataset: Dataset, split: string): string {
+/**
+ * What the images of a split are to the network, as the end of "on …".
+ *
+ * @param own whether the network was trained on the data set, so that it has not seen what is not its training split
+ */
+export function splitInWords(dataset: Dataset, split: string, own: boolean): string {
+  if (!own) return `the images of “${split}”`;
   if (dataset.name === 'scenes' && split === 'val') return 'photographs it never saw';
   if (dataset.name === 'scenes' && split === 'unseen-style') return 'a drawing style it never saw, over such photographs';
   return split === 'val' ? 'images it never saw' : `the images of “${split}”`;
 }
 
-/** A heading for a split in a table. */
-export function splitTitle(dataset: Dataset, split: string): string {
+/** A heading for a split in a table; see `splitInWords`. */
+export function splitTitle(dataset: Dataset, split: string, own: boolean): string {
+  if (!own) return split;
   if (dataset.name === 'scenes' && split === 'val') return 'Unseen photographs';
   if (dataset.name === 'scenes' && split === 'unseen-style') return 'Unseen drawing style';
   return split === 'val' ? 'Unseen images' : split;
+}
+
+/** Two shares as `percent` gives them, with as many decimals as it takes to tell them apart where they differ. */
+export function percentsApart(a: number, b: number): [string, string] {
+  const short: [string, string] = [percent(a), percent(b)];
+  if (a === b || short[0] !== short[1]) return short;
+  const digits = [1, 2, 3].find((n) => (100 * a).toFixed(n) !== (100 * b).toFixed(n)) ?? 4;
+  return [a, b].map((value) => `${(100 * value).toFixed(digits)}\u00a0%`) as [string, string];
 }

@@ -8,7 +8,7 @@ import { className, count, list, plural } from '../page/words.js';
 const MOST_CLASSES = 48;
 const EACH = 4;
 
-export async function dataSection({ dataset, preprocess }: ReportContext): Promise<Section> {
+export async function dataSection({ dataset, preprocess, ownData }: ReportContext): Promise<Section> {
   // A network may know more classes than these images show.
   const present = [...new Set(Object.values(dataset.splits).flatMap(({ labels }) => [...new Set(labels)]))].sort((a, b) => a - b);
   const shown = await Promise.all(present.slice(0, MOST_CLASSES).map((label) => samplesOf(dataset, label)));
@@ -20,16 +20,17 @@ export async function dataSection({ dataset, preprocess }: ReportContext): Promi
   });
   return {
     id: 'data',
-    title: 'What it was shown',
-    body: html`${explain(dataset)}<div class="tiles">${tiles}</div>${more > 0 && html`<p class="note">… and ${plural(more, 'more class', 'more classes')}.</p>`}`,
+    title: ownData ? 'What it was shown' : 'The images on this page',
+    body: html`${explain(dataset, ownData)}<div class="tiles">${tiles}</div>${more > 0 && html`<p class="note">… and ${plural(more, 'more class', 'more classes')}.</p>`}`,
   };
 }
 
-function explain(dataset: Dataset): Html {
+function explain(dataset: Dataset, ownData: boolean): Html {
   const sizes = list(Object.entries(dataset.splits).map(([name, split]) => `${count(split.length)} (${name})`));
-  if (dataset.name !== 'scenes') return html`<p>${dataset.classes.length} classes, in splits of ${sizes} images. A few of each:</p>`;
+  if (dataset.name !== 'scenes' || !ownData)
+    return html`<p>${plural(dataset.classes.length, 'class', 'classes')}, in splits of ${sizes} images. A few of each:</p>`;
   return html`<p>Every image is one of ${dataset.classes.length} emoji over a piece of an old photograph, at a random place, size, angle, hue and
-brightness: the colour of a thing says nothing about what it is. The network learned from three styles of drawing over six photographs.
+brightness, so the colour of a thing says nothing about what it is. The network learned from three styles of drawing over six photographs.
 It is tested on three other photographs, which it never saw, and then besides on a fourth style, which it never saw either.
 Splits: ${sizes} images. Below, three images that it learned from, and at the bottom right one in the unseen style.</p>`;
 }

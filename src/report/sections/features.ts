@@ -8,18 +8,18 @@ import { composition, count, plural, splitInWords } from '../page/words.js';
 import { type MapView, mapFigure, patchCrop, projectionCrop, waySwitch } from '../pictures/map_figure.js';
 
 const WAYS = {
-  deconvnet: 'what the answer consists of (Zeiler & Fergus 2013)',
+  deconvnet: 'what the answer was built from (Zeiler & Fergus 2013)',
   gradient: 'what would change it (Simonyan et al. 2013)',
-  guided: 'both, the cleanest outlines (Springenberg et al. 2014)',
+  guided: 'both conditions at once (Springenberg et al. 2014)',
 };
 
 export function featuresSection(context: ReportContext): Section {
-  const { dataset, featureSplit, layers, summaries } = context;
+  const { dataset, featureSplit, layers, summaries, ownData } = context;
   const convolutions = summaries.filter(isConvolution).length;
   return {
     id: 'features',
     title: 'What every layer looks for',
-    body: html`<p>For each map, all ${count(dataset.splits[featureSplit].length)} test images (${splitInWords(dataset, featureSplit)}) were shown to the network, and the nine that the map answered to
+    body: html`<p>For each map, all ${count(dataset.splits[featureSplit].length)} images of one split (${splitInWords(dataset, featureSplit, ownData)}) were shown to the network, and the nine that the map answered to
 most strongly were kept. Each map below shows the strongest of them: right the piece of the image that the map could see, left the same answer
 <em>projected</em> back down to pixels: the part of the piece that made the map answer, and nothing else. <strong>Open a map</strong> for all nine.
 Nothing there is drawn or averaged; each picture comes from one image alone.</p>
@@ -27,7 +27,7 @@ Nothing there is drawn or averaged; each picture comes from one image alone.</p>
 “did not matter”. Point at a picture, or step through them by keyboard, to see which image it is and how strong the answer was.</p>
 ${waySwitch('How answers are brought back to pixels', WAYS)}
 <p class="note">Which maps: those that answer to their nine images far more than to an average image (the ninth-best answer over the mean of the best answers
-of all images), leaving out maps that share most of their nine images, or their favourite class, with one shown already.
+of all images). Maps that share most of their nine images, or their favourite class, with one shown already are shown only if there are too few others.
 ${layers.length < convolutions && `Which layers: ${layers.length} of the network’s ${convolutions} convolutions, evenly spread.`} Contrast is stretched picture by picture:
 the shades reach full range at the value that 99.5 % of the projection stays within. At an image’s edge the crop is moved inwards. Negative and
 positive are shown alike, as darker and brighter than grey.</p>
@@ -44,7 +44,7 @@ function layerPart(context: ReportContext, layer: LayerFindings): Html {
   const alive = layer.maps - layer.dead.length;
   const dead =
     layer.dead.length === 0
-      ? `None of its ${plural(layer.maps, 'map')} is dead.`
+      ? `None of its ${plural(layer.maps, 'map')} is dead: each responds to at least one of these images.`
       : `${layer.dead.length} of its ${plural(layer.maps, 'map')} ${layer.dead.length === 1 ? 'is' : 'are'} dead: silent on every one of these images.`;
   const id = `layer-${layer.name.replace(/[^\w-]+/g, '-')}`;
   return html`<section class="layer" id="${id}" aria-labelledby="${id}-title">

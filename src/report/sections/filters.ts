@@ -1,12 +1,13 @@
 /** The first layer's filters as pictures: the one layer whose weights can be looked at directly (paper, Fig. 6). */
 
 import type { ReportContext, Section } from '../input.js';
+import { filtersOrigin } from '../origin.js';
 import { sheet } from '../page/components.js';
 import { html } from '../page/html.js';
 import { plural } from '../page/words.js';
 import { columnsFor, filterPictures } from '../pictures/filter_pictures.js';
 
-export async function filtersSection({ model, layers, experiments = [] }: ReportContext): Promise<Section | null> {
+export async function filtersSection({ model, layers, training, experiments = [] }: ReportContext): Promise<Section | null> {
   // The experiment shows them too, and measures them.
   if (experiments.some(({ name }) => name === 'filters')) return null;
   const [first] = layers;
@@ -19,9 +20,8 @@ export async function filtersSection({ model, layers, experiments = [] }: Report
   return {
     id: 'filters',
     title: 'What the first layer looks for',
-    body: html`<p>These are all ${plural(maps, 'filter')} of ${first.name}, each ${height}×${width} pixels. A filter is moved over the image and answers where the
-image looks like it: edges in one direction, patches of one colour next to another, fine stripes. Nobody drew them; they are what training
-made of random noise.</p>
+    body: html`<p>These are all ${plural(maps, 'filter')} of ${first.name}, each ${height}×${width} pixels. A filter is moved over the image, and its output is large where the
+image resembles it. ${filtersOrigin(training.origin)}</p>
 <figure class="filters">${sheet(cells, columnsFor(maps), `The ${maps} filters of ${first.name} as small colour pictures`)}
 <figcaption>Grey is zero. Each filter is scaled by its own largest weight, so brightness cannot be compared between filters.</figcaption></figure>`,
   };

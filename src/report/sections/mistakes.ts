@@ -3,21 +3,24 @@ import { confusion } from '../charts/charts.js';
 import type { ReportContext, Section } from '../input.js';
 import { picture, seen } from '../page/components.js';
 import { type Html, html } from '../page/html.js';
-import { className, count, percent, plural, splitTitle } from '../page/words.js';
+import { className, count, list, percent, plural, splitTitle } from '../page/words.js';
 import type { SplitPrediction, SplitPredictions } from '../predictions.js';
 
 const MOST_CLASSES = 40;
 const MOST_MISTAKES = 12;
+/** Pairs of classes that are named if they were mixed up equally often. */
+const MOST_TIES = 3;
 /** Of one class taken for one other. */
 const MOST_ALIKE = 2;
 const SIDE = 112;
 
 export async function mistakesSection(context: ReportContext): Promise<Section | null> {
-  const { dataset, predictions } = context;
+  const { dataset, predictions, ownData } = context;
   const splits = Object.entries(predictions);
   if (splits.length === 0) return null;
   const names = dataset.classes.map(className);
-  const matrices = names.length > MOST_CLASSES ? [] : splits.map(([name, found]) => matrix(splitTitle(dataset, name), found, names));
+  const matrices =
+    names.length > MOST_CLASSES ? [] : splits.map(([name, found]) => matrix(splitTitle(dataset, name, ownData), found, names));
   const sheets = await Promise.all(splits.map(([name, found]) => surest(context, name, found)));
   return {
     id: 'mistakes',
@@ -37,21 +40,20 @@ function matrix(title: string, { predictions, top1Error }: SplitPredictions, cla
   return html`<figure class="confusion">${confusion(counts, classes, label)}<figcaption><strong>${title}.</strong> ${worstPair(counts, classes)}</figcaption></figure>`;
 }
 
-function worstPair(counts: readonly (readonly number[])[], classes: readonly string[]): string {
-  let worst = { n: 0, i: 0, j: 0 };
-  counts.forEach((row, i) => {
-    row.forEach((n, j) => {
-      if (i !== j && n > worst.n) worst = { n, i, j };
-    });
-  });
-  if (worst.n === 0) return 'No class was taken for another.';
-  return `Most often, ${classes[worst.i]} was taken for ${classes[worst.j]}: ${plural(worst.n, 'time')}.`;
+export function worstPair(counts: readonly (readonly number[])[], classes: readonly string[]): string {
+  const pairs = counts.flatMap((row, i) => row.flatMap((n, j) => (i !== j && n > 0 ? [{ n, i, j }] : [])));
+  const most = Math.max(0, ...pairs.map(({ n }) => n));
+  if (most === 0) return 'No class was taken for another.';
+  const worst = pairs.filter(({ n }) => n === most);
+  if (worst.length > MOST_TIES) return `No pair of classes stands out: ${worst.length} were mixed up ${plural(most, 'time')} each.`;
+  const named = list(worst.map(({ i, j }) => `${classes[i]} was taken for ${classes[j]}`));
+  return `Most often, ${named}: ${plural(most, 'time')}${worst.length > 1 ? ' each' : ''}.`;
 }
 
-async function surest({ dataset, preprocess }: ReportContext, split: string, found: SplitPredictions): Promise<Html> {
+async function surest({ dataset, preprocess, ownData }: ReportContext, split: string, found: SplitPredictions): Promise<Html> {
   const wrong = found.predictions.filter(({ label, top }) => top[0] !== label);
   const worst = surestMistakes(wrong);
-  const title = splitTitle(dataset, split);
+  const title = splitTitle(dataset, split, ownData);
   if (worst.length === 0) return html`<h3>${title}: no mistakes</h3><p>All ${count(found.predictions.length)} answers were right.</p>`;
   const figures = await Promise.all(
     worst.map(async (prediction) => {
@@ -61,7 +63,7 @@ async function surest({ dataset, preprocess }: ReportContext, split: string, fou
 <figcaption>${truth}, taken for <em>${answer}</em> (${sureness(prediction)} sure)</figcaption></figure>`;
     }),
   );
-  return html`<h3>${title}: its surest mistakes, ${worst.length} of ${count(wrong.length)}</h3><div class="mistakes">${figures}</div>`;
+  return html`<h3>${title}: ${worst.length} of ${plural(wrong.length, 'mistake')}, the surest first</h3>${wrong.length > worst.length && html`<p class="note">At most ${MOST_ALIKE} of one class taken for one other.</p>`}<div class="mistakes">${figures}</div>`;
 }
 
 const sureness = ({ probabilities }: SplitPrediction): string => `${(100 * Math.min(probabilities[0], 0.99)).toFixed(0)}\u00a0%`;

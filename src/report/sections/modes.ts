@@ -3,7 +3,7 @@ import type { DeconvMode } from '../../deconv/index.js';
 import type { LayerFindings, ReportContext, Section } from '../input.js';
 import { picture, seen } from '../page/components.js';
 import { html } from '../page/html.js';
-import { className } from '../page/words.js';
+import { className, list } from '../page/words.js';
 import { signedPicture } from '../pictures/pictures.js';
 
 const MODES: readonly DeconvMode[] = ['deconvnet', 'gradient', 'guided'];
@@ -11,7 +11,7 @@ const MODES: readonly DeconvMode[] = ['deconvnet', 'gradient', 'guided'];
 /** Side of a picture on the page, in CSS pixels. */
 const SIDE = 132;
 
-export function modesSection({ preprocess, dataset, layers }: ReportContext): Section | null {
+export function modesSection({ preprocess, dataset, layers, summaries }: ReportContext): Section | null {
   const examples = chooseExamples(layers);
   if (examples.length === 0) return null;
   const { channels, inputSize } = preprocess.options;
@@ -30,15 +30,31 @@ export function modesSection({ preprocess, dataset, layers }: ReportContext): Se
   return {
     id: 'modes',
     title: 'Three ways down',
-    body: html`<p>All three ways walk the same steps back from an answer to the pixels and differ in one place only: what they do at the cut-off at
-zero. The <em>gradient</em> asks which pixels would change the answer (Simonyan et al. 2013) and lets through what was positive on the way up.
-The <em>deconvnet</em> lets through what is positive on the way down. <em>Guided</em> backpropagation (Springenberg et al. 2014) asks for both, and
-draws the cleanest outlines.</p>
+    body: html`<p>All three ways take the same steps back from an activation to the pixels and differ in what they do at a ReLU, which sets negative values to
+zero. The <em>gradient</em> asks which pixels would change the activation (Simonyan et al. 2013): it passes a signal on where the input of the ReLU was positive.
+The <em>deconvnet</em> passes it on where the signal itself is positive. <em>Guided</em> backpropagation (Springenberg et al. 2014) asks for
+both.${normalizes(summaries) && ' The deconvnet also leaves the signal unchanged at contrast normalisation; the other two use its gradient.'} ${likeness(examples)}</p>
 <div class="scroll" tabindex="0" role="region" aria-label="Three ways down, side by side"><table class="modes">
 <caption class="hidden">The strongest answer of a map, projected in three ways</caption>
 <thead><tr><th scope="col"><span class="hidden">Map</span></th><th scope="col">image</th>${MODES.map((mode) => html`<th scope="col">${mode}</th>`)}</tr></thead>
 <tbody>${rows}</tbody></table></div>`,
   };
+}
+
+type Example = ReturnType<typeof chooseExamples>[number];
+
+const normalizes = (summaries: ReportContext['summaries']): boolean =>
+  summaries.some(({ kind }) => kind === 'LocalResponseNorm' || kind === 'LRN');
+
+/** Whether the ways differ in these examples, in a sentence. */
+export function likeness(examples: readonly Pick<Example, 'layer' | 'ways'>[]): string {
+  const alike = examples.filter(({ ways }) => {
+    const [first, ...others] = MODES.map((mode) => ways[mode].strongest[0].projection);
+    return others.every((other) => other.every((value, i) => value === first[i]));
+  });
+  if (alike.length === 0) return '';
+  if (alike.length === examples.length) return 'In this network all three give the same pictures of the examples below.';
+  return `For ${list(alike.map(({ layer }) => layer))} all three give the same picture here.`;
 }
 
 /** The strongest answer of a map of each of the upper layers. */
