@@ -1,4 +1,4 @@
-/** Runs `task` over `items`, at most `limit` at a time, and returns the results in the order of the items. */
+/** Runs `task` for each of `items` with at most `limit` tasks in flight; returns the results in the order of `items`. */
 export async function mapBounded<T, R>(items: readonly T[], limit: number, task: (item: T, index: number) => Promise<R>): Promise<R[]> {
   const results = new Array<R>(items.length);
   let next = 0;

@@ -1,4 +1,4 @@
-/** What every data source gives: named splits of labelled 8-bit images, fetched one at a time by index. */
+/** The types that all data sources share: a data set with named splits of labelled 8-bit images, which are fetched by index. */
 import {
   boolean,
   checkOptions as checkRules,
@@ -15,7 +15,7 @@ import {
 import { DataError } from './errors.js';
 import type { SceneDetails } from './scenes/scene.js';
 
-/** An 8-bit image. `data` is [height, width, channels], rows from the top, channels interleaved (red, green, blue, or grey alone). */
+/** An 8-bit image. `data` is [height, width, channels]: rows from the top, channels interleaved (red, green, blue, or a single grey channel). */
 export interface Image {
   readonly width: number;
   readonly height: number;
@@ -23,28 +23,33 @@ export interface Image {
   readonly data: Uint8Array;
 }
 
-/** One labelled image. Images may be shared with a cache: read them, do not write to them. */
+/** One labelled image. The image may be shared with a cache: do not write to its data. */
 export interface Example {
   readonly image: Image;
-  /** Place in `Dataset.classes`. */
+  /** Index into `Dataset.classes`. */
   readonly label: number;
-  /** Place in its split. */
+  /** Index in its split. */
   readonly index: number;
-  /** Path of the file below the folder, or another name that finds the image again, such as `train/17`. */
+  /** Identifies the image in its source: the file's path below the folder, or split and index, such as `train/17`. */
   readonly name: string;
-  /** `scenes` only: what was drawn, and where. */
+  /** `scenes` only: the rendered scene and the position of its emoji. */
   readonly details?: SceneDetails;
 }
 
+/** One part of a data set, such as `train`. */
 export interface Split {
   readonly length: number;
-  /** Labels of all examples in order, [length]; known without decoding an image. */
+  /** Labels of all examples in order, [length]. Reading them decodes no image. */
   readonly labels: Int32Array;
-  /** The example at `index`. Throws `DataError` naming the file when it cannot be read, or when `index` is outside the split. */
+  /**
+   * Returns the example at `index`.
+   *
+   * @throws DataError if `index` is outside the split, or if the image cannot be read (the error names the file)
+   */
   get(index: number): Promise<Example>;
 }
 
-/** Someone's work that the data set contains, with the licence it is used under. */
+/** Title, author and licence of a work that the data set contains. */
 export interface Credit {
   readonly title: string;
   readonly author: string;
@@ -53,79 +58,86 @@ export interface Credit {
   readonly url: string;
 }
 
+/** A data set, as `openDataset` returns it. */
 export interface Dataset {
-  /** The source as it was asked for. */
+  /** The source as it was passed to `openDataset`. */
   readonly name: string;
-  /** The source with absolute paths, the same wherever the program runs; undefined where it has no path. */
+  /** The source with absolute paths, which does not depend on the working directory. Undefined for sources without a path. */
   readonly location?: string;
-  /** Class names; an example's label is a place in this list. */
+  /** Class names. The label of an example is an index into this list. */
   readonly classes: readonly string[];
   /** Channels of every image: 1 for grey digits, otherwise 3. */
   readonly channels: 1 | 3;
   /**
-   * `train` and `val`, and `test` where the source has that besides; `scenes` also has `unseen-style`. With `divide: false` those
-   * that the source has itself, or `all`.
+   * `train` and `val`, and also `test` if the source has one; `scenes` also has `unseen-style`. With `divide: false`, the splits that
+   * the source itself has, or a single split `all`.
    */
   readonly splits: Readonly<Record<string, Split>>;
-  /** [height, width] of every image, or undefined where images keep sizes of their own. */
+  /** [height, width] of every image, or undefined if the images differ in size. */
   readonly imageSize: readonly [height: number, width: number] | undefined;
   readonly credits: readonly Credit[];
   /**
-   * 16 hexadecimal digits that change when the images, the labels or the splits change; the size asked for is not part of it.
-   * Of a folder's files it knows paths and lengths, and of up to a thousand of them the first and the last KiB; of parquet files
-   * the labels, what stands at their end, and samples.
+   * Hash of the data set, 16 hexadecimal digits: it changes when the images, the labels or the splits change. The requested image size
+   * does not enter it. For a folder it covers the paths and lengths of all files, and the first and last KiB of up to a thousand of
+   * them; for parquet files it covers the labels, the file footers, and samples of the contents.
    */
   readonly fingerprint: string;
-  /** What was left out or looked odd, one sentence each. */
+  /** Warnings about skipped files and suspicious contents, one sentence each. */
   readonly warnings: readonly string[];
 }
 
+/** Progress of `openDataset`. */
 export interface OpenProgress {
   phase: 'listing' | 'checking' | 'loading';
+  /** Number of finished items. */
   done: number;
-  /** 0 while it is not known. */
+  /** Number of all items; 0 while it is not known. */
   total: number;
 }
 
+/** Options of `openDataset`. */
 export interface OpenOptions {
   /**
-   * Side in pixels of the square images to return: the shortest side is resized to it and the middle square cut out.
-   * Left out, images keep their own size (`scenes`: 96).
+   * Side in pixels of the square images to return: the shorter side is resized to this length, then the central square is cropped.
+   * Default: images keep their own size (`scenes`: 96).
    */
   imageSize?: number;
-  /** `scenes` only: which scenes are drawn. 0 unless given. */
+  /** `scenes` only: seed of the random scenes. Default 0. */
   seed?: number;
-  /** `scenes` only: examples a split; train 12,000, val 1,920 and unseen-style 1,920 unless given. */
+  /** `scenes` only: number of examples per split. Default: train 12,000, val 1,920, unseen-style 1,920. */
   sizes?: Readonly<Partial<Record<string, number>>>;
-  /** Share of the images held out as `val` where the source has none: above 0, below 1, 0.1 unless given. */
+  /** Fraction of the images held out as `val` if the source has no validation split: above 0 and below 1. Default 0.1. */
   valFraction?: number;
   /**
-   * False: a source that is not divided into splits is one split, `all`, none of it is held out, and one class is enough: for
-   * evaluation. True unless given.
+   * Whether to divide the source into `train` and `val` if it has no splits. False is for evaluation: such a source becomes one split
+   * `all`, no images are held out, and a single class is enough. Default true.
    */
   divide?: boolean;
-  /** Parquet files only: the column of images, where the name and the type of the columns do not tell. */
+  /** Parquet files only: name of the image column. Default: found by the type and name of the columns. */
   imageColumn?: string;
-  /** Parquet files only: the column of labels, where the name and the type of the columns do not tell. */
+  /** Parquet files only: name of the label column. Default: found by the type and name of the columns. */
   labelColumn?: string;
-  /** Folders and parquet files only: pixels of the largest image that is decoded; 100 million unless given. */
+  /** Folders and parquet files only: images with more pixels than this are not decoded. Default 100 million. */
   pixelLimit?: number;
-  /** Folders only: decode every image at opening (`all`), read headers alone (`headers`), or choose by the number of images (`auto`). */
+  /**
+   * Folders only: on opening, decode every image (`all`), read only the headers (`headers`), or choose by the number of images
+   * (`auto`, the default).
+   */
   verify?: 'auto' | 'all' | 'headers';
-  /** Bytes of decoded images that are kept in memory, 512 MiB unless given; 0 keeps none. */
+  /** Size in bytes of the cache of decoded images; 0 turns it off. Default 512 MiB. */
   cacheBytes?: number;
   /**
-   * Folders and parquet files only: threads that read and decode images, started when the first is asked for and ended when
-   * there is nothing to do. 0, the default, decodes on behalf of this thread; so does a runtime that has no such threads.
-   * The images are the same for any number of them.
+   * Folders and parquet files only: number of worker threads that read and decode images. They start with the first request and end
+   * when they are idle. With 0 (default), and in runtimes without worker threads, the calling thread starts the decoding. The
+   * images do not depend on the number of workers.
    */
   workers?: number;
   onProgress?: (progress: OpenProgress) => void;
-  /** Called with each warning as it arises; they are also in `Dataset.warnings`. */
+  /** Called with each warning as soon as it occurs. All warnings are also in `Dataset.warnings`. */
   onWarning?: (message: string) => void;
 }
 
-/** Collects the warnings of one opening and passes them on. */
+/** Collects the warnings of one `openDataset` call and passes them to `onWarning`. */
 export class Warnings {
   readonly list: string[] = [];
   constructor(private readonly onWarning: OpenOptions['onWarning']) {}
@@ -138,10 +150,10 @@ export class Warnings {
 export const DEFAULT_CACHE_BYTES = 512 * 2 ** 20;
 const MAX_WORKERS = 64;
 
-/** Throws unless `index` is a place in a split of `length` examples. */
+/** Throws a `DataError` unless `index` is a valid index of a split of `length` examples. */
 export function checkIndex(index: number, length: number, where: string): void {
   if (!Number.isInteger(index) || index < 0 || index >= length) {
-    throw new DataError(`${where}: there is no example ${show(index)}; it has ${length}, counted from 0`);
+    throw new DataError(`${where}: there is no example ${show(index)}; the split has ${length} examples, counted from 0`);
   }
 }
 
@@ -161,7 +173,7 @@ const OPTIONS: RulesFor<OpenOptions> = {
   onWarning: func,
 };
 
-/** Throws a `DataError` for options that no source can honour. */
+/** Throws a `DataError` for unknown options and for options of the wrong type or range. */
 export function checkOptions(options: OpenOptions): void {
   checkRules('openDataset', options, OPTIONS, DataError);
 }

@@ -1,4 +1,4 @@
-/** A few images of each class, drawn by a seed: for learning from little. */
+/** Random samples of a few images per class, for training on small subsets. */
 
 import { arrayOf, checkArgument, checkOptions, integer, text } from '../backend/validate.js';
 import type { Split } from './dataset.js';
@@ -8,7 +8,12 @@ import { split as splitRule } from './rules.js';
 
 const OPTIONS = { seed: integer(), draw: integer() };
 
-/** The places of each class in a split, shuffled by (seed, draw): [classes][images of the class]. */
+/**
+ * Returns the indices of a split grouped by class, [classes][images of the class], each group in random order.
+ *
+ * @param options.seed seed of the random order. Default 0
+ * @param options.draw number of the sample: each gives another order for the same seed. Default 0
+ */
 export function drawByClass(split: Split, classes: number, options: { seed?: number; draw?: number } = {}): number[][] {
   checkArgument('drawByClass', 'split', split, splitRule);
   checkArgument('drawByClass', 'classes', classes, integer(1, 2 ** 24));
@@ -21,9 +26,11 @@ export function drawByClass(split: Split, classes: number, options: { seed?: num
 }
 
 /**
- * The first `count` places of each class, class after class.
+ * Returns the first `count` indices of each class, ordered by class.
  *
- * @throws DataError naming a class that has fewer
+ * @param places indices grouped by class, as `drawByClass` returns them
+ * @param names class names, for the error message
+ * @throws DataError for a class with fewer than `count` images
  */
 export function takeByClass(places: readonly (readonly number[])[], count: number, names: readonly string[]): number[] {
   checkArgument('takeByClass', 'places', places, arrayOf(arrayOf(integer())));

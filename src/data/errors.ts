@@ -1,12 +1,12 @@
-/** The one error of the data room: it names the file or source, what was found there, what was expected and what to do. */
+/** The error class of data sources. Its messages name the file or source, what was found, what was expected and what to do. */
 import { ZfnetError } from '../backend/errors.js';
 
-/** A data source or an image that is missing, broken or not in the promised format. */
+/** Thrown for a data source or an image that is missing, damaged or in an unexpected format. */
 export class DataError extends ZfnetError {
   override name = 'DataError';
   constructor(
     message: string,
-    /** The file or folder at fault, where there is one. */
+    /** Path of the file or folder that caused the error, if there is one. */
     readonly file?: string,
     cause?: unknown,
   ) {
@@ -14,7 +14,7 @@ export class DataError extends ZfnetError {
   }
 }
 
-/** The message of whatever was thrown, on one line. */
+/** Returns the first line of the message of any thrown value. */
 export function reasonOf(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).split('\n')[0].trim();
 }

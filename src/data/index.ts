@@ -1,4 +1,4 @@
-/** Data sets: where labelled images come from, and how they are walked. Published as `zfnet/data`. */
+/** Data sets: opening sources of labelled images, reading them in batches, and processing images. Published as `zfnet/data`. */
 export type {
   Credit,
   Dataset,

@@ -1,21 +1,24 @@
-/** Walks a split in batches: the order of an epoch, the batches themselves, and reading ahead. */
+/** Iterates a split in batches: the random order of an epoch, the batches, and prefetching. */
 import { arrayOf, boolean, checkArgument, checkFields, checkOptions, func, integer, type RulesFor, rule } from '../backend/validate.js';
 import type { Example, Split } from './dataset.js';
 import { DataError } from './errors.js';
 import { Draws } from './random.js';
 import { split as splitRule } from './rules.js';
 
+/** Options of `batches`. */
 export interface BatchOptions {
   batchSize: number;
-  /** Shuffle the order (by `seed` and `epoch` alone). False unless given. */
+  /** Whether to shuffle the examples. The order depends only on `seed` and `epoch`. Default false. */
   shuffle?: boolean;
+  /** Seed of the random order. Default 0. */
   seed?: number;
+  /** Number of the epoch: each has an order of its own. Default 0. */
   epoch?: number;
-  /** Walk these places of the split only. */
+  /** Indices of the examples to iterate. Default: all examples. */
   indices?: ArrayLike<number>;
-  /** Leave out a last batch that is not full. */
+  /** Whether to omit a last batch that is not full (`drop_last` in PyTorch). Default false. */
   dropLast?: boolean;
-  /** Called with each example that cannot be read, which is then left out of its batch; without it the error is thrown. */
+  /** Called for each example that cannot be read, which is then omitted from its batch. Without this option the error is thrown. */
   onBroken?: (error: DataError) => void;
 }
 
@@ -31,7 +34,10 @@ const OPTIONS: RulesFor<BatchOptions> = {
 
 const ORDER_OPTIONS = { seed: integer(), epoch: integer(), indices: arrayOf(integer()) };
 
-/** Order of an epoch over `indices` (or 0 … length - 1), [length]: a Fisher–Yates shuffle drawn from (seed, epoch). */
+/**
+ * Returns the random order of an epoch, [length]: a Fisher–Yates shuffle of `indices` (default: 0 to length - 1), which depends only on
+ * `seed` and `epoch` (both default to 0).
+ */
 export function epochOrder(length: number, options: { seed?: number; epoch?: number; indices?: ArrayLike<number> } = {}): Int32Array {
   checkArgument('epochOrder', 'length', length, integer(0, 2 ** 31 - 1));
   checkOptions('epochOrder', options, ORDER_OPTIONS);
@@ -40,7 +46,12 @@ export function epochOrder(length: number, options: { seed?: number; epoch?: num
   return new Draws(seed, 'order', epoch).shuffle(order);
 }
 
-/** Yields the examples of one epoch, `batchSize` at a time; the examples of a batch are fetched together. Empty batches are not yielded. */
+/**
+ * Yields the examples of one epoch in batches of `batchSize`. The examples of a batch are fetched concurrently. Empty batches are not
+ * yielded.
+ *
+ *     for await (const examples of batches(dataset.splits.train, { batchSize: 32, shuffle: true, epoch })) …
+ */
 export async function* batches(split: Split, options: BatchOptions): AsyncGenerator<Example[], void, undefined> {
   checkArgument('batches', 'split', split, splitRule, DataError);
   checkFields('batches', options, OPTIONS, ['batchSize'], DataError);
@@ -67,8 +78,8 @@ export async function* batches(split: Split, options: BatchOptions): AsyncGenera
 }
 
 /**
- * Iterates `source` with up to `depth` items read ahead. Items and errors come in order; leaving the loop early
- * closes the source.
+ * Iterates `source` and prefetches up to `depth` items (default 2). Items and errors keep their order. Leaving the loop early closes
+ * the source.
  */
 export async function* prefetch<T>(source: AsyncIterable<T>, depth = 2): AsyncGenerator<T, void, undefined> {
   checkArgument(
@@ -82,7 +93,7 @@ export async function* prefetch<T>(source: AsyncIterable<T>, depth = 2): AsyncGe
   const waiting: Promise<IteratorResult<T>>[] = [];
   const readAhead = (): void => {
     const next = iterator.next();
-    // An error is thrown when its turn comes; until then it must not count as unhandled.
+    // The error is thrown when its item is consumed; until then it must not be reported as an unhandled rejection.
     next.catch(() => undefined);
     waiting.push(next);
   };

@@ -1,15 +1,18 @@
-/** Random numbers of the data room: each purpose has its own stretch of Philox counters, so no draw depends on another. */
+/**
+ * Random numbers for data sets. Each purpose uses its own range of Philox counters, so that the random numbers of one purpose do not
+ * depend on how many were generated for another.
+ */
 import { philox } from '../backend/philox.js';
 
-/** Stretches of 2^48 counts of four words, clear of those that tensors draw from. */
+/** Number of counters per stream; each counter gives four 32-bit words. The ranges do not overlap those of tensor operations. */
 const STREAM_LENGTH = 2 ** 48;
 const STREAMS = { order: 7, sceneLabels: 8, scenes: 9, masks: 10, samples: 11 } as const;
-/** Counts that one item of a stream may use. */
+/** Number of counters that one item of a stream may use. */
 const ITEM_LENGTH = { order: 2 ** 28, sceneLabels: 2 ** 5, scenes: 2 ** 5, masks: 2 ** 20, samples: 2 ** 28 } as const;
-/** Counts between the parts (splits) of a stream. */
+/** Number of counters per part (split) of a stream. */
 const PART_LENGTH = 2 ** 44;
 
-/** A run of numbers that depends on (seed, stream, part, item) alone. */
+/** A random number generator whose sequence depends only on seed, stream, part and item. */
 export class Draws {
   private readonly block = new Uint32Array(4);
   private used = this.block.length;
@@ -24,7 +27,7 @@ export class Draws {
     this.counter = STREAMS[stream] * STREAM_LENGTH + part * PART_LENGTH + item * ITEM_LENGTH[stream];
   }
 
-  /** The next 32-bit word. */
+  /** Returns the next 32-bit word. */
   word(): number {
     if (this.used === this.block.length) {
       philox(this.seed, this.counter++, this.block);
@@ -33,21 +36,22 @@ export class Draws {
     return this.block[this.used++];
   }
 
-  /** A number in [low, high). */
+  /** Returns a uniform random number in [low, high). */
   between(low: number, high: number): number {
     return low + (high - low) * (this.word() / 2 ** 32);
   }
 
-  /** A whole number in [0, n). */
+  /** Returns a random integer in [0, n). */
   below(n: number): number {
     return Math.floor((this.word() / 2 ** 32) * n);
   }
 
+  /** Returns true or false with equal probability. */
   coin(): boolean {
     return this.word() >= 2 ** 31;
   }
 
-  /** Shuffles in place (Fisher and Yates). */
+  /** Shuffles `values` in place (Fisher–Yates) and returns them. */
   shuffle<T extends Int32Array | number[]>(values: T): T {
     for (let i = values.length - 1; i > 0; i--) {
       const j = this.below(i + 1);

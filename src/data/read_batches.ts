@@ -1,32 +1,34 @@
-/** Reads the examples of an order in batches, several batches ahead of the engine. */
+/** Reads examples in a given order in batches, several batches ahead of the training step. */
 import type { Example, Split } from './dataset.js';
 import { DataError } from './errors.js';
 
+/** One batch of `readBatches`. */
 export interface Batch {
-  /** Without those that could not be read: there may be none. */
+  /** The examples that could be read; may be empty. */
   examples: Example[];
-  /** How much of the order is used up behind this batch. */
+  /** Position in the order after this batch. */
   cursor: number;
 }
 
+/** Options of `readBatches`. */
 export interface ReadOptions {
   batchSize: number;
-  /** Where in the order to begin. Default 0. */
+  /** Position in the order to start from. Default 0. */
   from?: number;
-  /** Batches that are being read while one is used. Default 2; 0 reads each when it is needed. */
+  /** Number of batches to prefetch while one is used; 0 reads each batch when it is needed. Default 2. */
   ahead?: number;
-  /** Called with examples that cannot be read, which are left out; without it the error is thrown. */
+  /** Called for each example that cannot be read, which is then omitted. Without this option the error is thrown. */
   onBroken?: (error: DataError) => void;
 }
 
-/** So many images in a row that cannot be read are no longer a few broken files: the data are gone. */
+/** Number of consecutive unreadable images after which the data count as missing (a deleted folder, a lost network drive). */
 const GONE = 64;
 
 /**
- * Yields the batches in order. All images of a batch, and of the batches ahead, are asked for at once: kernels keep this
- * thread busy, so whatever decodes elsewhere must have enough to do until the next turn.
+ * Yields the batches in order. All images of the current batch and of the prefetched batches are requested at once: kernels block this
+ * thread for long, so the decoding threads need enough queued work until it is free again.
  *
- * @throws DataError when `onBroken` is told of one image after the other and none can be read
+ * @throws DataError if 64 consecutive images, or all images, cannot be read, even with `onBroken`
  */
 export async function* readBatches(split: Split, order: ArrayLike<number>, options: ReadOptions): AsyncGenerator<Batch, void, undefined> {
   const { batchSize, from = 0, ahead = 2 } = options;
@@ -45,7 +47,7 @@ export async function* readBatches(split: Split, order: ArrayLike<number>, optio
     const places = Array.prototype.slice.call(order, next, next + batchSize) as number[];
     next += places.length;
     const batch = fetchAll(split, places, next, onBroken);
-    // An error is thrown when its turn comes; until then it must not count as unhandled.
+    // The error is thrown when its batch is consumed; until then it must not be reported as an unhandled rejection.
     batch.catch(() => undefined);
     waiting.push(batch);
   };
@@ -58,7 +60,7 @@ export async function* readBatches(split: Split, order: ArrayLike<number>, optio
     const unread = batch.cursor - readUpTo;
     if (last && (unread >= GONE || unread === order.length))
       throw new DataError(
-        `none of ${unread} images in a row can be read; the last: ${last.message}. Are the data still there?`,
+        `none of the last ${unread} images can be read; the last error: ${last.message}. Check that the data still exist`,
         last.file,
         last,
       );

@@ -1,13 +1,13 @@
-/** Rules for images, examples, splits and data sets where they arrive as arguments. */
+/** Validation rules for images, examples, splits and data sets that users pass as arguments. */
 import { abortSignal, func, integer, objectWith, oneOf, type Rule, rule, show, text } from '../backend/validate.js';
 import type { Image } from './dataset.js';
 
 const isBytes = (value: unknown): value is Uint8Array => value instanceof Uint8Array || value instanceof Uint8ClampedArray;
 
-/** Bytes: a `Uint8Array` (a `Buffer` is one). */
+/** A `Uint8Array`; Node's `Buffer` is one. */
 export const bytes: Rule = rule('a Uint8Array', (value) => value instanceof Uint8Array);
 
-/** An 8-bit image whose data have the length that its size asks for. */
+/** An 8-bit image whose data length is width × height × channels. */
 export const image: Rule = rule(
   'an image { width, height, channels: 1 or 3, data: Uint8Array of height · width · channels bytes }',
   (value) => {
@@ -41,10 +41,10 @@ export const dataset: Rule = objectWith("a data set, such as await openDataset('
   splits: rule('an object of splits', (value) => typeof value === 'object' && value !== null && Object.values(value).every(split.test)),
 });
 
-/** Options that most functions which walk a split take. */
+/** Options shared by most functions that iterate a split. */
 export const walking = { onProgress: func, onBroken: func, signal: abortSignal } as const;
 
-/** An image in words, for errors: what it is, or what is wrong with it. */
+/** Describes an image (or another value in its place) by size, channels and bytes, for error messages. */
 export function describeImage(value: unknown): string {
   const { width, height, channels, data } = (value ?? {}) as Image;
   if (!isBytes(data)) return show(value);

@@ -1,4 +1,4 @@
-/** Parts of a split, and splits seen in other channels: views, nothing is copied. */
+/** Subsets of a split, and data sets converted to another number of channels. All of them are views: no image is copied in advance. */
 import { arrayOf, checkArgument, integer, oneOf } from '../backend/validate.js';
 import { checkIndex, type Dataset, type Image, type Split } from './dataset.js';
 import { Draws } from './random.js';
@@ -6,9 +6,10 @@ import { greyOf } from './reading/image_pixels.js';
 import { dataset as datasetRule, split as splitRule } from './rules.js';
 
 /**
- * The examples at some places of a split, in their order; `index` counts anew.
+ * Returns a split with the examples at the indices `places`, in that order (PyTorch: `Subset`). `Example.index` is the index in the
+ * subset.
  *
- * @throws DataError for a place that the split has not
+ * @throws DataError for an index outside the split
  */
 export function subset(split: Split, places: ArrayLike<number>): Split {
   checkArgument('subset', 'split', split, splitRule);
@@ -26,10 +27,11 @@ export function subset(split: Split, places: ArrayLike<number>): Split {
 }
 
 /**
- * `count` different places below `length`, sampled at random by `seed` and rising; all places if there are no more than `count`, or
- * if no count is given. A smaller sample is contained in a larger one.
+ * Returns `count` different random indices below `length`, in ascending order; all indices if `count` is omitted or at least `length`.
+ * For the same seed, a smaller sample is contained in a larger one.
  *
- * Evenly spaced places would repeat the period of a list: of a list with its classes in turn they could meet one class only.
+ * The indices are random because evenly spaced ones may follow a period of the list: if the classes alternate, they could all be of
+ * one class.
  */
 export function samplePlaces(length: number, count = length, seed = 0): number[] {
   checkArgument('samplePlaces', 'length', length, integer(0, 2 ** 31 - 1));
@@ -41,14 +43,14 @@ export function samplePlaces(length: number, count = length, seed = 0): number[]
     .sort((a, b) => a - b);
 }
 
-/** The places below `length` in a random order that depends on `length` and `seed` only. */
+/** Returns the indices below `length` in a random order, which depends only on `length` and `seed`. */
 export function shuffledPlaces(length: number, seed = 0): number[] {
   checkArgument('shuffledPlaces', 'length', length, integer(0, 2 ** 31 - 1));
   checkArgument('shuffledPlaces', 'seed', seed, integer());
   return [...new Draws(seed, 'samples', 0).shuffle(Int32Array.from({ length }, (_, i) => i))];
 }
 
-/** At most `count` examples of a split, sampled at random by `seed`. */
+/** Returns a split with at most `count` random examples, chosen by `seed`. */
 export function sampleSubset(split: Split, count: number, seed = 0): Split {
   checkArgument('sampleSubset', 'split', split, splitRule);
   checkArgument('sampleSubset', 'count', count, integer());
@@ -56,8 +58,8 @@ export function sampleSubset(split: Split, count: number, seed = 0): Split {
 }
 
 /**
- * `count` places below `length`, evenly spaced and rising; all of them if there are no more. For showing some of a list, such as
- * maps; statistics over images take `samplePlaces`.
+ * Returns `count` evenly spaced indices below `length`, in ascending order; all of them if there are no more. Meant for displaying some
+ * items of a list, such as feature maps; use `samplePlaces` for statistics over images.
  */
 export function spreadPlaces(length: number, count = length): number[] {
   checkArgument('spreadPlaces', 'length', length, integer(0, 2 ** 31 - 1));
@@ -66,7 +68,7 @@ export function spreadPlaces(length: number, count = length): number[] {
   return Array.from({ length: n }, (_, i) => Math.floor((i * length) / n));
 }
 
-/** The data set with every image in 3 channels (grey as red, green and blue alike) or in 1 (luma by ITU-R BT.601). */
+/** Returns the data set with all images converted to 3 channels (grey is repeated) or to 1 channel (luma by ITU-R BT.601). */
 export function inChannels(dataset: Dataset, channels: 1 | 3): Dataset {
   checkArgument('inChannels', 'dataset', dataset, datasetRule);
   checkArgument('inChannels', 'channels', channels, oneOf(1, 3));

@@ -1,6 +1,6 @@
-/** Long work in one thread, and everybody else's turn. */
+/** Yields to the event loop during long computations. */
 
-/** Lets timers, signals, progress bars and finished reads have their turn. */
+/** Resolves after pending timers, signal handlers and I/O callbacks have run. */
 export function yieldToEvents(): Promise<void> {
   return new Promise((resolve) => {
     if (typeof setImmediate === 'function') setImmediate(resolve);

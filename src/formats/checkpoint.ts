@@ -1,23 +1,22 @@
 /**
- * A checkpoint: one safetensors file with the weights by their PyTorch names, the optimizer's velocities under the prefix
- * `optimizer.velocity.`, the mean image as `mean`, and everything else as JSON in the metadata. Any safetensors reader can load it; the
- * names without a prefix are the network's weights.
+ * Encodes and decodes checkpoints. A checkpoint is a safetensors file with the weights under their PyTorch names, the optimizer's
+ * velocities under the prefix `optimizer.velocity.`, the mean image as `mean`, and all other data as JSON in the metadata. Any
+ * safetensors reader can load it; the names without a prefix are the network's weights.
  *
- * Metadata entries (each a string; all but the first two hold JSON):
+ * Metadata entries (all values are strings; all but the first two contain JSON):
  *
  * - `zfnet.checkpoint`: the version of the format, `2`. Version `1` is the same without `zfnet.sha256` and `recipe`.
  * - `zfnet.sha256`: the checksum of the file, 64 lower-case hexadecimal digits. It is the SHA-256 of all bytes of the file (length,
- *   header, padding and tensor data), in which these 64 digits are replaced by 64 times `0`. So a writer encodes the file with 64 zeros,
- *   hashes it, and writes the digest over the zeros; a reader finds the digits in the header by the regular expression
- *   `"zfnet\.sha256"[ \t\r\n]*:[ \t\r\n]*"([0-9a-f]{64})"` (it must match exactly once), hashes the file with zeros in their place, and
- *   compares. Every changed byte is detected. Version 2 requires the entry; where a file of version 1 has it, it is compared too.
- * - `recipe`: the settings that the training state belongs to: `{ training, init, freeze? }`, the values of `config.json` of the same
- *   names, `training` without `epochs`. A resume compares them with `config.json`. Absent in files that hold a model without
- *   training state. Whoever writes a checkpoint for a run copies them from its `config.json`.
+ *   header, padding and tensor data), computed with these 64 digits replaced by zeros. A writer encodes the file with 64 zeros, hashes
+ *   it, and overwrites the zeros with the digest. A reader finds the digits in the header by the regular expression
+ *   `"zfnet\.sha256"[ \t\r\n]*:[ \t\r\n]*"([0-9a-f]{64})"` (which must match exactly once), hashes the file with zeros in their place,
+ *   and compares. Every changed byte is detected. Version 2 requires the entry; in version 1 it is optional, and verified if present.
+ * - `recipe`: the settings of the training run: `{ training, init, freeze? }`, copied from `config.json` of the run, with `training`
+ *   without `epochs`. A resume compares them with `config.json`. Absent in files that contain a model without training state.
  * - `architecture`, `init`, `classes`, `fingerprint`, `preprocess`: the network and its data, as in `config.json`.
  * - `training`: the training state, see `TrainingState`.
  *
- * Weights, velocities and the mean image are finite: files with a NaN or an infinity among them are refused.
+ * Weights, velocities and the mean image must be finite: files with NaN or infinite values are rejected.
  */
 import {
   checkArgument,
@@ -40,22 +39,23 @@ const VERSION_KEY = 'zfnet.checkpoint';
 const VELOCITY = 'optimizer.velocity.';
 const MEAN = 'mean';
 
+/** The contents of a checkpoint file. */
 export interface Checkpoint {
   /** Parameters by name. */
   weights: Record<string, HostTensor>;
-  /** By parameter name, for those that have one. Empty in a file that holds a model alone. */
+  /** Velocities of the momentum optimizer by parameter name. Empty in a file that contains only a model. */
   velocities: Record<string, HostTensor>;
-  /** [C, side, side] in pixel units, or undefined where nothing is subtracted. */
+  /** Mean image [C, side, side] in pixel units, or undefined if no mean is subtracted. */
   mean?: HostTensor;
   /** JSON values by key: `architecture`, `classes`, `preprocess`, `data`, `training`, … */
   info: Record<string, unknown>;
-  /** Whether the file had a checksum, which it agreed with. Set by `decodeCheckpoint`. */
+  /** Whether the file has a checksum (which was verified). Set by `decodeCheckpoint`. */
   hasChecksum?: boolean;
 }
 
 const anObject = rule('an object', isPlainObject);
 
-/** The bytes of a checkpoint. */
+/** Encodes a checkpoint as the bytes of a safetensors file. */
 export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array {
   const fields = { weights: anObject, velocities: anObject, info: anObject };
   checkArgument('encodeCheckpoint', 'checkpoint', checkpoint, objectWith('a checkpoint { weights, velocities, info }', fields));
@@ -68,11 +68,11 @@ export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array {
 }
 
 /**
- * Reads a checkpoint back.
+ * Decodes the bytes of a checkpoint file.
  *
- * @param name what to call the file in errors
- * @throws FormatError for a damaged file (one that differs from its checksum, or holds a NaN or an infinity), one of a later version,
- * or a safetensors file that is not a checkpoint
+ * @param name name of the file in error messages
+ * @throws FormatError if the file is damaged (it does not match its checksum, or contains NaN or infinite values), has a later version,
+ * or is a safetensors file but not a checkpoint
  */
 export function decodeCheckpoint(bytes: Uint8Array, name: string): Checkpoint {
   checkArgument('decodeCheckpoint', 'bytes', bytes, instanceOf(Uint8Array));
@@ -86,7 +86,7 @@ export function decodeCheckpoint(bytes: Uint8Array, name: string): Checkpoint {
     const bad = indexOfNonFinite(tensor.data);
     if (bad >= 0)
       throw new FormatError(
-        `${name}: tensor ${quote(key)} holds ${tensor.data[bad]} at place ${bad}, expected finite numbers; take another checkpoint`,
+        `${name}: tensor ${quote(key)} has the value ${tensor.data[bad]} at index ${bad}, expected finite values; use another checkpoint`,
       );
     if (key === MEAN) mean = tensor;
     else if (key.startsWith(VELOCITY)) velocities.push([key.slice(VELOCITY.length), tensor]);
@@ -107,14 +107,14 @@ export function decodeCheckpoint(bytes: Uint8Array, name: string): Checkpoint {
 function checkVersion(metadata: Record<string, string>, name: string): void {
   const version = Object.hasOwn(metadata, VERSION_KEY) ? metadata[VERSION_KEY] : undefined;
   if (version === undefined)
-    throw new FormatError(`${name}: a safetensors file, but no checkpoint of zfnet: its metadata has no '${VERSION_KEY}'`);
+    throw new FormatError(`${name}: a safetensors file, but not a checkpoint of zfnet: its metadata has no '${VERSION_KEY}'`);
   if (version === '1') return;
   if (version !== String(VERSION))
     throw new FormatError(
-      `${name}: a checkpoint of version ${show(version)}, this zfnet reads versions 1 and ${VERSION}; update zfnet, or take another checkpoint`,
+      `${name}: a checkpoint of version ${show(version)}, this zfnet reads versions 1 and ${VERSION}; update zfnet, or use another checkpoint`,
     );
   if (!Object.hasOwn(metadata, CHECKSUM))
-    throw new FormatError(`${name}: its metadata lacks the checksum '${CHECKSUM}'; the file is damaged, take another checkpoint`);
+    throw new FormatError(`${name}: its metadata lacks the checksum '${CHECKSUM}'; the file is damaged, use another checkpoint`);
 }
 
 function parse(name: string, key: string, text: string): unknown {
@@ -125,7 +125,7 @@ function parse(name: string, key: string, text: string): unknown {
   }
 }
 
-/** Puts the file's name in front of what is wrong with it. */
+/** Prefixes the messages of format errors with the name of the file. */
 function naming<T>(name: string, fn: () => T): T {
   try {
     return fn();

@@ -1,6 +1,6 @@
 /**
- * The checksum of a safetensors file: the metadata entry `zfnet.sha256` holds the SHA-256 of the whole file, in which the 64 digits of
- * the entry itself are written as `0` while the digest is computed. It covers every byte: header, metadata, shapes and tensor data.
+ * The checksum of a safetensors file. The metadata entry `zfnet.sha256` contains the SHA-256 of the whole file, computed with the 64
+ * digits of the entry itself set to `0`. It covers every byte: header, metadata, shapes and tensor data.
  */
 import { FormatError } from './errors.js';
 import { sha256 } from './sha256.js';
@@ -8,13 +8,13 @@ import { sha256 } from './sha256.js';
 /** The metadata key. */
 export const CHECKSUM = 'zfnet.sha256';
 const DIGITS = 64;
-/** Value of the entry before the digest is known. */
+/** Value of the entry while the digest is computed. */
 export const NO_CHECKSUM = '0'.repeat(DIGITS);
 
 const zeros = new TextEncoder().encode(NO_CHECKSUM);
 
 /**
- * Writes the digest of an encoded file over the zeros of its checksum entry, in place.
+ * Computes the digest of an encoded file and writes it into the checksum entry, in place.
  *
  * @param file bytes of a safetensors file whose metadata has `zfnet.sha256` with the value `NO_CHECKSUM`
  */
@@ -24,9 +24,9 @@ export function setChecksum(file: Uint8Array): void {
 }
 
 /**
- * Compares a file with the checksum in its metadata.
+ * Verifies a file against the checksum in its metadata.
  *
- * @throws FormatError where they differ: a byte of the file has changed since it was written
+ * @throws FormatError if they differ, because a byte of the file has changed since it was written
  */
 export function verifyChecksum(file: Uint8Array, recorded: string): void {
   const at = placeOfDigits(file);
@@ -37,7 +37,7 @@ export function verifyChecksum(file: Uint8Array, recorded: string): void {
   );
 }
 
-/** The header is JSON, in which quotation marks within a name are escaped, so that only the entry itself matches. */
+/** Finds the digits in the header. Quotation marks within JSON strings are escaped, so only the entry itself matches the pattern. */
 function placeOfDigits(file: Uint8Array): number {
   const length = new DataView(file.buffer, file.byteOffset, 8).getUint32(0, true);
   const header = latin1(file.subarray(8, 8 + length));
@@ -47,7 +47,7 @@ function placeOfDigits(file: Uint8Array): number {
   return 8 + found[0].index + found[0][0].length - 1 - DIGITS;
 }
 
-/** One character per byte, so that places in the text are places in the bytes. */
+/** Decodes one character per byte, so that offsets in the text are offsets in the bytes. */
 function latin1(bytes: Uint8Array): string {
   const parts: string[] = [];
   for (let at = 0; at < bytes.length; at += 8192) parts.push(String.fromCharCode(...bytes.subarray(at, at + 8192)));

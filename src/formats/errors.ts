@@ -1,7 +1,7 @@
-/** The error of files whose bytes are not what their format promises. */
+/** The error class of malformed files. */
 import { ZfnetError } from '../tensor/index.js';
 
-/** A file that is truncated, malformed, or of a version or kind that is not read here. */
+/** Thrown for a file that is truncated, malformed, or of an unsupported version or kind. */
 export class FormatError extends ZfnetError {
   override name = 'FormatError';
 }

@@ -1,22 +1,22 @@
-/** JSON from files: `JSON.parse`, but an object with two values for one key is an error instead of a silent choice of the last. */
+/** Parses JSON from files. Unlike `JSON.parse`, which silently uses the last of duplicate keys, it rejects them. */
 import { quote } from '../backend/validate.js';
 
 /**
  * Parses JSON text.
  *
- * @throws SyntaxError for text that is not JSON, and for an object in which a key stands twice
+ * @throws SyntaxError if the text is not JSON, or if an object has duplicate keys
  */
 export function parseJson(text: string): unknown {
   const value: unknown = JSON.parse(text);
   const repeated = repeatedKey(text);
-  if (repeated !== null) throw new SyntaxError(`the key ${quote(repeated)} stands twice in one object`);
+  if (repeated !== null) throw new SyntaxError(`the key ${quote(repeated)} occurs twice in one object`);
   return value;
 }
 
-/** The tokens at which the structure of valid JSON changes: brackets, and strings with the colon behind them where they are keys. */
+/** Matches the braces of valid JSON, and strings; a string followed by a colon is a key. */
 const TOKENS = /[{}]|"[^"\\]*(?:\\.[^"\\]*)*"(\s*:)?/g;
 
-/** The first key that stands twice in one object of valid JSON text, or null. Linear in the length of the text. */
+/** Returns the first duplicate key of an object in valid JSON text, or null. Its time is linear in the length of the text. */
 function repeatedKey(text: string): string | null {
   const open: Set<string>[] = [];
   for (const [token, colon] of text.matchAll(TOKENS)) {

@@ -1,9 +1,9 @@
 /**
- * Safetensors: the format in which weights travel between tools (https://github.com/huggingface/safetensors).
+ * Reads and writes safetensors files, a common format for exchanging weights (https://github.com/huggingface/safetensors).
  *
- * Eight bytes with the header's length (little-endian), a JSON header naming each tensor's type, shape and place, then the
- * numbers, row-major and little-endian. Nothing in a file is trusted: every length is checked against the bytes that are
- * there before anything is made from it.
+ * A file consists of eight bytes with the length of the header (little-endian), a JSON header with the type, shape and byte range of
+ * each tensor, and the elements of the tensors, row-major and little-endian. Files are not trusted: every length is checked against
+ * the length of the file before memory is allocated for it.
  */
 import { arrayOf, checkArgument, either, instanceOf, integer, objectWith, recordOf, text as textRule } from '../backend/validate.js';
 import { fromHost, type Shape, sizeOf, Tensor, type TypedArray } from '../tensor/index.js';
@@ -13,21 +13,21 @@ import { parseJson } from './json.js';
 
 export { FormatError } from './errors.js';
 
-/** Numbers with a shape, row-major, on the host. */
+/** The elements of a tensor in row-major order, as a typed array, with their shape. */
 export interface HostTensor {
   readonly shape: Shape;
   readonly data: TypedArray;
 }
 
-/** What a file holds, without an engine. */
+/** The contents of a safetensors file. */
 export interface Safetensors {
   tensors: Record<string, HostTensor>;
   metadata: Record<string, string>;
 }
 
-/** As the reference implementation: a header beyond this is refused. */
+/** Longest accepted header in bytes, as in the reference implementation. */
 const MAX_HEADER = 100_000_000;
-/** The header is padded with spaces so that the numbers start at a multiple of this. */
+/** The header is padded with spaces so that the tensor data start at a multiple of this number of bytes. */
 const ALIGNMENT = 8;
 
 const NAMES = { float32: 'F32', float64: 'F64', int32: 'I32', uint8: 'U8' } as const;
@@ -40,7 +40,7 @@ interface Encoding {
 
 const view = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
-/** A reader of one number at a time, for the types that have no counterpart here. */
+/** Creates an encoding that converts element by element, for types without a corresponding typed array. */
 const each = <T extends TypedArray>(
   bytes: number,
   Made: new (length: number) => T,
@@ -75,11 +75,13 @@ const hostTensor = objectWith('{ shape, data: Float32Array, Float64Array, Int32A
 });
 
 /**
- * Writes tensors to the bytes of a safetensors file: float32 as F32, float64 as F64, int32 as I32, uint8 as U8.
+ * Encodes tensors as the bytes of a safetensors file: float32 as F32, float64 as F64, int32 as I32, uint8 as U8.
  *
- * @param tensors tensors, or typed arrays with a shape, by name; `model.stateDict()` fits
- * @param metadata strings by name, kept in the header
- * @throws FormatError for a shape that does not fit its numbers, or the name `__metadata__`
+ *     await writeFile('model.safetensors', saveSafetensors(model.stateDict()));
+ *
+ * @param tensors tensors, or typed arrays with a shape, by name
+ * @param metadata strings by name, stored in the header. Default: none
+ * @throws FormatError if a shape does not match the number of elements, or a tensor is named `__metadata__`
  */
 export function saveSafetensors(
   tensors: Readonly<Record<string, Tensor | HostTensor>>,
@@ -91,13 +93,13 @@ export function saveSafetensors(
   const header: [string, unknown][] = [];
   if (Object.keys(metadata).length > 0) header.push(['__metadata__', metadata]);
   let at = 0;
-  // Widest numbers first, as the reference implementation does: every tensor is then aligned to its own type.
+  // Tensors with the widest elements come first, as in the reference implementation, so that every tensor is aligned to its type.
   const entries = Object.entries(tensors).map(([name, value]): [string, HostTensor] => [name, onHost(value)]);
   entries.sort(([, a], [, b]) => b.data.BYTES_PER_ELEMENT - a.data.BYTES_PER_ELEMENT);
   for (const [name, { shape, data }] of entries) {
     if (name === '__metadata__') throw new FormatError("safetensors: a tensor cannot be named '__metadata__'");
     if (sizeOf(shape) !== data.length)
-      throw new FormatError(`safetensors: ${name} has ${data.length} numbers, shape [${shape}] holds ${sizeOf(shape)}`);
+      throw new FormatError(`safetensors: ${name} has ${data.length} elements, expected ${sizeOf(shape)} for shape [${shape}]`);
     header.push([name, { dtype: typeName(data), shape: [...shape], data_offsets: [at, at + data.byteLength] }]);
     parts.push({ data, at });
     at += data.byteLength;
@@ -112,7 +114,7 @@ export function saveSafetensors(
   return file;
 }
 
-/** As `saveSafetensors`, with the checksum of the file in its metadata: see `checksum.ts`. */
+/** Encodes tensors like `saveSafetensors`, and adds a checksum of the file to the metadata; see `checksum.ts`. */
 export function saveWithChecksum(
   tensors: Readonly<Record<string, Tensor | HostTensor>>,
   metadata: Readonly<Record<string, string>>,
@@ -123,20 +125,21 @@ export function saveWithChecksum(
 }
 
 /**
- * Reads the tensors of a safetensors file: `model.loadStateDict(loadSafetensors(bytes))`. F16 and BF16 become float32;
- * I8, I16, U16 and I64 become int32. The numbers stay on the host until a tensor is used. Where the metadata has a checksum
- * (`zfnet.sha256`, as in every checkpoint written here), the file is compared with it.
+ * Decodes the tensors of a safetensors file. F16 and BF16 become float32; BOOL becomes uint8; I8, I16, U16 and I64 become int32. The
+ * elements are uploaded to the backend when a tensor is first used. If the metadata contain a checksum (`zfnet.sha256`, as in every
+ * checkpoint), it is verified.
  *
- * @throws FormatError for anything that is not a whole, well-formed file, and for one that differs from its checksum; nothing large
- * is allocated before that is known
- * @throws BackendError before `await init()`; `readSafetensors` needs no engine
+ *     model.loadStateDict(loadSafetensors(await readFile('model.safetensors')));
+ *
+ * @throws FormatError if the file is truncated or malformed, or does not match its checksum
+ * @throws BackendError before `await init()`; use `readSafetensors` without a backend
  */
 export function loadSafetensors(bytes: Uint8Array): Record<string, Tensor> {
   const { tensors } = readSafetensors(bytes);
   return Object.fromEntries(Object.entries(tensors).map(([name, { shape, data }]) => [name, fromHost(data, shape)]));
 }
 
-/** As `loadSafetensors`, but gives plain typed arrays, and the metadata with them. */
+/** Decodes a safetensors file like `loadSafetensors`, but returns typed arrays and the metadata, and needs no backend. */
 export function readSafetensors(bytes: Uint8Array): Safetensors {
   checkArgument('loadSafetensors', 'bytes', bytes, instanceOf(Uint8Array));
   const { header, start } = readHeader(bytes);
@@ -163,11 +166,13 @@ interface Entry {
 
 function readHeader(bytes: Uint8Array): { header: Record<string, unknown>; start: number } {
   if (bytes.length < 8)
-    throw new FormatError(`safetensors: the file has ${bytes.length} bytes, expected at least 8; it is truncated or of another kind`);
+    throw new FormatError(
+      `safetensors: the file has ${bytes.length} bytes, expected at least 8; it is truncated or not a safetensors file`,
+    );
   const length = view(bytes).getBigUint64(0, true);
   if (length > MAX_HEADER)
     throw new FormatError(
-      `safetensors: the header claims ${length} bytes, more than the ${MAX_HEADER} allowed; this is no safetensors file`,
+      `safetensors: the header claims ${length} bytes, more than the ${MAX_HEADER} allowed; this is not a safetensors file`,
     );
   if (length > bytes.length - 8)
     throw new FormatError(
@@ -196,24 +201,24 @@ function readEntry(name: string, value: unknown, available: number): Entry {
   if (!isRecord(value)) throw fail('its entry is not an object');
   const { dtype, shape, data_offsets: offsets } = value;
   const encoding = typeof dtype === 'string' && Object.hasOwn(ENCODINGS, dtype) ? ENCODINGS[dtype] : undefined;
-  if (!encoding) throw fail(`type ${JSON.stringify(dtype)} is not read here, expected one of ${Object.keys(ENCODINGS).join(', ')}`);
-  if (!isCounts(shape)) throw fail(`shape ${JSON.stringify(shape)} is not a list of whole numbers`);
-  if (!isCounts(offsets) || offsets.length !== 2) throw fail(`data_offsets ${JSON.stringify(offsets)} are not two whole numbers`);
+  if (!encoding) throw fail(`type ${JSON.stringify(dtype)} is not supported, expected one of ${Object.keys(ENCODINGS).join(', ')}`);
+  if (!isCounts(shape)) throw fail(`shape ${JSON.stringify(shape)} is not a list of non-negative integers`);
+  if (!isCounts(offsets) || offsets.length !== 2) throw fail(`data_offsets ${JSON.stringify(offsets)} are not two non-negative integers`);
   const [from, to] = offsets;
   if (from > to || to > available)
-    throw fail(`bytes ${from} to ${to} lie outside the ${available} bytes of data; the file is truncated or damaged`);
+    throw fail(`bytes ${from} to ${to} are outside the ${available} bytes of data; the file is truncated or damaged`);
   const expected = shape.reduce((product, extent) => product * extent, encoding.bytes);
-  if (to - from !== expected) throw fail(`${to - from} bytes, but ${dtype} numbers of shape [${shape}] take ${expected}`);
+  if (to - from !== expected) throw fail(`it has ${to - from} bytes, expected ${expected} for ${dtype} elements of shape [${shape}]`);
   return { name, encoding, shape, from, to };
 }
 
-/** The tensors must lie end to end and fill the data, as the format asks: nothing hides between them. */
+/** Throws unless the tensors cover the data without gaps and overlaps, as the format requires. */
 function checkCoverage(entries: readonly Entry[], available: number): void {
   let end = 0;
   for (const { name, from, to } of [...entries].sort((a, b) => a.from - b.from || a.to - b.to)) {
     if (from < end)
       throw new FormatError(
-        `safetensors: tensor ${JSON.stringify(name)} starts at byte ${from}, inside the one before, which ends at ${end}`,
+        `safetensors: tensor ${JSON.stringify(name)} starts at byte ${from}, inside the previous tensor, which ends at byte ${end}`,
       );
     if (from > end) throw new FormatError(`safetensors: bytes ${end} to ${from} before tensor ${JSON.stringify(name)} belong to no tensor`);
     end = to;
@@ -221,7 +226,7 @@ function checkCoverage(entries: readonly Entry[], available: number): void {
   if (end !== available) throw new FormatError(`safetensors: the tensors end at byte ${end}, the data at ${available}`);
 }
 
-/** `slice()` would not do: that of a Node `Buffer` shares its memory. */
+/** Copies bytes. `slice()` does not always copy: that of a Node `Buffer` shares its memory. */
 function copyOf(bytes: Uint8Array): Uint8Array {
   const copy = new Uint8Array(bytes.length);
   copy.set(bytes);
@@ -247,11 +252,11 @@ const isCounts = (value: unknown): value is number[] => Array.isArray(value) && 
 function int32(value: bigint, name: string): number {
   const small = Number(BigInt.asIntN(32, value));
   if (BigInt(small) !== value)
-    throw new FormatError(`safetensors: tensor ${JSON.stringify(name)} holds ${value}, which does not fit 32 bits`);
+    throw new FormatError(`safetensors: tensor ${JSON.stringify(name)} has the value ${value}, which does not fit into int32`);
   return small;
 }
 
-/** IEEE 754 half precision: 1 sign, 5 exponent and 10 fraction bits. */
+/** Converts IEEE 754 half precision (1 sign, 5 exponent and 10 fraction bits) to a number. */
 function float16(bits: number): number {
   const sign = bits & 0x8000 ? -1 : 1;
   const exponent = (bits >> 10) & 0x1f;
@@ -263,7 +268,7 @@ function float16(bits: number): number {
 
 const word = new DataView(new ArrayBuffer(4));
 
-/** The upper half of a float32. */
+/** Converts bfloat16, the upper half of a float32, to a number. */
 function bfloat16(bits: number): number {
   word.setUint32(0, bits << 16);
   return word.getFloat32(0);

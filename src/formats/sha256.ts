@@ -1,6 +1,6 @@
-/** SHA-256 (FIPS 180-4) of bytes: by the runtime where it offers one that answers at once (Node, Bun, Deno), else computed here. */
+/** SHA-256 (FIPS 180-4), by the runtime's synchronous implementation (Node, Bun, Deno) or else in TypeScript. */
 
-/** The digest as 64 lower-case hexadecimal digits. The chunks are hashed as if they stood one after the other. */
+/** Returns the SHA-256 digest of the concatenated chunks as 64 lower-case hexadecimal digits. */
 export function sha256(...chunks: readonly Uint8Array[]): string {
   const native = nativeHash();
   if (!native) return portableSha256(...chunks);
@@ -15,7 +15,7 @@ interface Hash {
 
 type Modules = { getBuiltinModule?: (name: string) => { createHash(algorithm: string): Hash } | undefined };
 
-/** `crypto.subtle` has the same function, but answers with a promise, and checkpoints are encoded and decoded synchronously. */
+/** Returns the runtime's hash, or null. `crypto.subtle` is not used, because it is asynchronous and checkpoints are encoded synchronously. */
 function nativeHash(): Hash | null {
   const { process } = globalThis as { process?: Modules };
   try {
@@ -25,9 +25,9 @@ function nativeHash(): Hash | null {
   }
 }
 
-/** The first 32 bits of the fractional parts of the cube roots of the first 64 primes. */
+/** First 32 bits of the fractional parts of the cube roots of the first 64 primes. */
 const ROUND_CONSTANTS = Int32Array.from(firstPrimes(64), (prime) => fraction32(Math.cbrt(prime)));
-/** The same of the square roots of the first 8. */
+/** First 32 bits of the fractional parts of the square roots of the first 8 primes. */
 const INITIAL = Int32Array.from(firstPrimes(8), (prime) => fraction32(Math.sqrt(prime)));
 
 function firstPrimes(count: number): number[] {
@@ -40,7 +40,7 @@ function fraction32(value: number): number {
   return Math.floor((value % 1) * 2 ** 32) | 0;
 }
 
-/** SHA-256 in plain TypeScript, for runtimes without a synchronous one. */
+/** Computes SHA-256 in TypeScript, for runtimes without a synchronous implementation. */
 export function portableSha256(...chunks: readonly Uint8Array[]): string {
   const state = INITIAL.slice();
   const schedule = new Int32Array(64);
@@ -73,7 +73,10 @@ export function portableSha256(...chunks: readonly Uint8Array[]): string {
   return Array.from(state, (word) => (word >>> 0).toString(16).padStart(8, '0')).join('');
 }
 
-/** Works the blocks of 64 bytes from `start` to `end` into the state. Each sum is cut to 32 bits at once, so that no float arises. */
+/**
+ * Updates the state with the blocks of 64 bytes from `start` to `end`. Each sum is truncated to 32 bits at once, so that the JavaScript
+ * engine keeps it an integer.
+ */
 function compress(state: Int32Array, w: Int32Array, bytes: Uint8Array, start: number, end: number): void {
   const k = ROUND_CONSTANTS;
   for (let at = start; at < end; at += 64) {

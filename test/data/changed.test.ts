@@ -76,7 +76,7 @@ describe('a folder that goes while a run learns from it', () => {
       onEpoch: () => rmSync(folder, { recursive: true, force: true }),
     });
     await expect(running).rejects.toThrow(
-      /none of \d+ images in a row can be read; the last: .*Input file is missing.* Are the data still there\?/,
+      /none of the last \d+ images can be read; the last error: .*Input file is missing.* Check that the data still exist/,
     );
     expect(warnings.filter((message) => message.includes('left out'))).not.toEqual([]);
     const last = decodeCheckpoint((await store.read(PATHS.last))!, PATHS.last);
@@ -93,7 +93,7 @@ describe('a split of which nothing can be read', () => {
     const preprocess = new Preprocess({ inputSize: INPUT, side: SIDE, channels: 1, scale: 1 });
     const model = tinyNet({ seed: 1, classes: CLASSES.length });
     await expect(evaluate({ model, preprocess, classes }, splits.train, { batchSize: 2, onBroken })).rejects.toThrow(
-      new DataError('none of 3 images in a row can be read; the last: image 2 is broken. Are the data still there?'),
+      new DataError('none of the last 3 images can be read; the last error: image 2 is broken. Check that the data still exist'),
     );
   });
 

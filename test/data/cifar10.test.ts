@@ -58,7 +58,7 @@ describe('what is not the binary version is refused', () => {
 
   it('the Python version', async () => {
     const error = await faultOf('python', { data_batch_1: text('pickled'), test_batch: text('pickled') });
-    expect(error.message).toMatch(/holds the Python version; expected the binary version \(cifar-10-binary\.tar\.gz/);
+    expect(error.message).toMatch(/contains the Python version; expected the binary version \(cifar-10-binary\.tar\.gz/);
   });
 
   it('a folder that lacks the batches, or is missing, or no folder', async () => {

@@ -103,7 +103,9 @@ describe('a folder a class', () => {
   it('has no example beyond the last', async () => {
     const { val } = dataset.splits;
     for (const index of [val.length, -1, 0.5]) {
-      expect((await failure(val.get(index))).message).toContain(`${folder}: there is no example ${index}; it has ${val.length}`);
+      expect((await failure(val.get(index))).message).toContain(
+        `${folder}: there is no example ${index}; the split has ${val.length} examples`,
+      );
     }
   });
 });
@@ -148,7 +150,7 @@ describe('train and val folders', () => {
     expect(splits.test.length).toBe(1);
     expect(warnings).toEqual([
       `${folder}: cats, cover.jpg beside test and train and val are left out`,
-      `${folder}: test has no image of dog; errors say nothing about it`,
+      `${folder}: test has no image of dog; its error rates do not cover this class`,
     ]);
   });
 
@@ -161,7 +163,7 @@ describe('train and val folders', () => {
     const folder = await tree(join(root, 'lacking'), { ...many('train/cat', 2), ...many('train/dog', 2), ...many('val/cat', 1) });
     const { splits, warnings } = await openDataset(folder);
     expect(splits.val.length).toBe(1);
-    expect(warnings).toEqual([`${folder}: val has no image of dog; errors say nothing about it`]);
+    expect(warnings).toEqual([`${folder}: val has no image of dog; its error rates do not cover this class`]);
   });
 });
 
@@ -195,7 +197,7 @@ describe('what is held out', () => {
     const folder = await tree(join(root, 'single'), { ...many('common', 3), ...many('rare', 1) });
     const { splits, warnings } = await openDataset(folder);
     expect([...splits.train.labels]).toEqual([0, 0, 1]);
-    expect(warnings).toEqual([`${folder}: val has no image of rare; errors say nothing about it`]);
+    expect(warnings).toEqual([`${folder}: val has no image of rare; its error rates do not cover this class`]);
   });
 });
 
@@ -214,9 +216,9 @@ describe('what looks odd is warned about', () => {
     const { classes, warnings } = await openDataset(folder, { onWarning: (message) => warned.push(message) });
     expect(classes).toEqual(['cat', 'dog']);
     expect(warnings).toEqual([
-      `${join(folder, 'empty')}: holds no images; the class is left out`,
-      `${join(folder, 'words')}: holds no images; the class is left out`,
-      `${folder}: 2 images lie outside the class folders and are left out`,
+      `${join(folder, 'empty')}: contains no images; the class is left out`,
+      `${join(folder, 'words')}: contains no images; the class is left out`,
+      `${folder}: 2 images are outside the class folders and left out`,
     ]);
     expect(warned).toEqual(warnings);
   });
@@ -244,7 +246,7 @@ describe('a folder with nothing to learn from', () => {
     const missing = join(root, 'not-there');
     const error = await failure(openDataset(missing));
     expect(error.message).toMatch(
-      /not-there: cannot be opened as a folder of images: ENOENT.*expected a folder with a folder a class, or idx:DIR/,
+      /not-there: cannot be opened as a folder of images: ENOENT.*expected a folder with one folder per class, or idx:DIR/,
     );
     expect(error.file).toBe(missing);
     await tree(root, { 'picture.png': plain(RED) });
@@ -255,7 +257,7 @@ describe('a folder with nothing to learn from', () => {
 
   it('without class folders, at the top or below train or val', async () => {
     const flat = await tree(join(root, 'no-classes'), { '1.png': plain(RED), '2.png': plain(BLUE) });
-    expect((await failure(openDataset(flat))).message).toContain(`${flat}: has no class folders; expected a folder a class`);
+    expect((await failure(openDataset(flat))).message).toContain(`${flat}: has no class folders; expected one folder per class`);
     const below = await tree(join(root, 'no-classes-below'), { 'train/1.png': plain(RED), 'train/2.png': plain(BLUE) });
     expect((await failure(openDataset(below))).message).toContain(`${join(below, 'train')}: has no class folders`);
     const val = await tree(join(root, 'no-val-classes'), { ...many('train/cat', 1), ...many('train/dog', 1), 'val/1.png': plain(RED) });

@@ -147,15 +147,15 @@ describe('files that are wrong are named, with what was found', () => {
     [
       'values of another type',
       images.map((byte, i) => (i === 2 ? 0x0d : byte)),
-      /holds values of type 0xd, expected unsigned bytes \(0x08\)/,
+      /contains values of type 0xd, expected unsigned bytes \(0x08\)/,
     ],
     ['too many axes', images.map((byte, i) => (i === 3 ? 9 : byte)), /has 9 axes in a file of 136 bytes/],
-    ['a file cut off', images.subarray(0, 100), /has 100 bytes, its header \[6,5,4\] means 136; it is truncated/],
-    ['a file too long', Uint8Array.from([...images, 7]), /has 137 bytes, its header \[6,5,4\] means 136/],
+    ['a file cut off', images.subarray(0, 100), /has 100 bytes, its header \[6,5,4\] requires 136; it is truncated/],
+    ['a file too long', Uint8Array.from([...images, 7]), /has 137 bytes, its header \[6,5,4\] requires 136/],
     ['a gzip cut off', gzipSync(images).subarray(0, 60), /cannot be unpacked: .*; it may be truncated/],
     ['labels in place of images', idxFile([6], train.labels), /has shape \[6\], expected \[count, rows, columns\]/],
     ['two channels', idxFile([6, 5, 2, 2], train.pixels), /has shape \[6,5,2,2\], expected/],
-    ['no images', idxFile([6, 0, 4], []), /has shape \[6,0,4\], which holds no images/],
+    ['no images', idxFile([6, 0, 4], []), /has shape \[6,0,4\], which contains no images/],
   ])('%s', async (_, bytes, message) => {
     const error = await faultOf({ 'train-images-idx3-ubyte': bytes });
     expect(error.message).toMatch(message);
@@ -217,7 +217,7 @@ describe('files under other names', () => {
     expect((await openDataset(`idx:${one}`)).splits.val.length).toBe(3);
     const two = await tree(join(root, `${folders++}`), { ...named('emnist-letters'), ...named('emnist-digits') });
     expect((await failure(openDataset(`idx:${two}`))).message).toContain(
-      'holds the files of emnist-digits, emnist-letters; name one of them: idx:',
+      'contains the files of emnist-digits, emnist-letters; name one of them: idx:',
     );
     expect((await openDataset(`idx:${two}/emnist-digits`)).splits.train.length).toBe(6);
   });
@@ -241,7 +241,7 @@ describe('what is out of proportion', () => {
     const header = idxFile([6, 5, 4], []);
     const bomb = Buffer.concat([gzipSync(header), zeros]);
     const before = process.memoryUsage().rss;
-    expect((await faultOf({ 'train-images-idx3-ubyte': bomb })).message).toMatch(/has 137 bytes, its header \[6,5,4\] means 136/);
+    expect((await faultOf({ 'train-images-idx3-ubyte': bomb })).message).toMatch(/has 137 bytes, its header \[6,5,4\] requires 136/);
     const honest = Buffer.concat([gzipSync(idxFile([2 ** 20, 64, 64], [])), zeros]);
     expect((await faultOf({ 'train-images-idx3-ubyte': honest })).message).toContain('more than the limit of 67108864');
     expect(process.memoryUsage().rss - before).toBeLessThan(150 * 2 ** 20);

@@ -135,7 +135,7 @@ describe('names of classes', () => {
     expect([...dataset.splits.val.labels].sort()).toEqual([0, 0, 1, 1]);
     const twice = await tree(place(), animals('', [composed, decomposed]));
     expect((await failure(openDataset(twice))).message).toMatch(
-      /has two folders for the class café, whose names differ in their Unicode form/,
+      /has two folders for the class café, whose names differ only in their Unicode form/,
     );
   });
 

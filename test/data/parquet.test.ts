@@ -61,7 +61,7 @@ describe('shards as Hugging Face stores them', () => {
       [...TRAIN, 'validation-00000-of-00001.parquet'].map((name) => `${HUB}/${name}`),
     );
     expect(dataset.warnings).toEqual([`parquet:${join(FILES, 'hub')}: 2 rows have no label and are left out`]);
-    expect((await failure(dataset.splits.val.get(2))).message).toContain('there is no example 2; it has 2');
+    expect((await failure(dataset.splits.val.get(2))).message).toContain('there is no example 2; the split has 2 examples');
   });
 
   it('lie in row groups of several pages, the later ones without the dictionary', async () => {
@@ -124,7 +124,7 @@ describe('files of other makings', () => {
     expect(labels.sort()).toEqual([0, 0, 1, 1]);
     expect(warnings).toEqual([
       `parquet:${file}: 1 row has no label and is left out`,
-      `${file}, row 4 (image holds no image, or only the path of one; expected the bytes of an image file): cannot be read as an image; skipped`,
+      `${file}, row 4 (image contains no image, or only the path of one; expected the bytes of an image file): cannot be read as an image; skipped`,
     ]);
     // Without a look at every image beforehand it is met when its turn comes.
     const unseen = await open(file, { verify: 'headers', valFraction: 0.01 });
@@ -134,7 +134,7 @@ describe('files of other makings', () => {
       )
     ).filter((each) => each instanceof Error);
     expect(met).toHaveLength(1);
-    expect(met[0]).toMatchObject({ file, message: expect.stringMatching(/^.*gaps\.parquet, row 4: image holds no image/) });
+    expect(met[0]).toMatchObject({ file, message: expect.stringMatching(/^.*gaps\.parquet, row 4: image contains no image/) });
   });
 
   it('at a size asked for', async () => {
@@ -171,7 +171,7 @@ describe('what is wrong is named', () => {
     const empty = join(root, 'empty');
     mkdirSync(empty);
     expect((await failure(open(empty))).message).toContain(
-      `parquet:${empty}: cannot be opened: the folder holds no .parquet file; expected`,
+      `parquet:${empty}: cannot be opened: the folder contains no .parquet file; expected`,
     );
     expect((await failure(open(join(empty, 'train-*.parquet')))).message).toContain(`no file in ${empty} fits train-*.parquet`);
     expect((await failure(open(join(empty, 'none.parquet')))).message).toContain('ENOENT');

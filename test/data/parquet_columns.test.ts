@@ -66,7 +66,7 @@ describe('columns', () => {
     const fault = async (options: object) => (await failure(openDataset(`parquet:${file}`, options))).message;
     expect(await fault({ imageColumn: 'imgs' })).toMatch(/imageColumn is 'imgs', expected one of its columns: .*; did you mean 'img'\?/);
     expect(await fault({ labelColumn: 'labels' })).toContain("did you mean 'label'?");
-    expect(await fault({ imageColumn: 'label' })).toContain("the column 'label' holds no images");
+    expect(await fault({ imageColumn: 'label' })).toContain("the column 'label' contains no images");
     expect(await fault({ imageColumn: 7 })).toContain('imageColumn is 7, expected a string');
     const usual = await openDataset(`parquet:${file}`);
     const asked = await openDataset(`parquet:${file}`, { imageColumn: 'img', labelColumn: 'label' });

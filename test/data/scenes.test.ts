@@ -120,7 +120,9 @@ describe('an item', () => {
       expect(classes[example.label]).toBe(example.details!.class);
       expect(splits['unseen-style'].labels[example.index]).toBe(example.label);
     }
-    expect((await failure(splits.val.get(24))).message).toBe('scenes, val: there is no example 24; it has 24, counted from 0');
+    expect((await failure(splits.val.get(24))).message).toBe(
+      'scenes, val: there is no example 24; the split has 24 examples, counted from 0',
+    );
   });
 });
 

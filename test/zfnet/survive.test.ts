@@ -95,7 +95,7 @@ describe('an image', () => {
     expect((await train(tinyJob({ dataset: bars({ broken: [3] }), isLost, onWarning, options: { epochs: 1 } }))).status).toBe('done');
     expect(warnings.join()).toContain('left out: image 3 is broken');
     const none = train(tinyJob({ dataset: vanishing(24, 'all') }));
-    await expect(none).rejects.toThrow(/epoch 1, .*none of 24 images in a row can be read.* it holds step 0, .*Put them back/);
+    await expect(none).rejects.toThrow(/epoch 1, .*none of the last 24 images can be read.* it holds step 0, .*Put them back/);
   });
 });
 

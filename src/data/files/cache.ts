@@ -1,11 +1,11 @@
-/** Keeps what was used last, up to a number of bytes. */
+/** A least-recently-used cache with a limit in bytes. */
 export class ByteCache<T> {
   private readonly entries = new Map<string, { value: T; bytes: number }>();
   private held = 0;
 
   constructor(readonly limit: number) {}
 
-  /** Bytes held now. */
+  /** Total size of the cached values in bytes. */
   get bytes(): number {
     return this.held;
   }
@@ -13,13 +13,13 @@ export class ByteCache<T> {
   get(key: string): T | undefined {
     const entry = this.entries.get(key);
     if (!entry) return undefined;
-    // A Map keeps the order of insertion, so moving an entry to the end marks it as used last.
+    // A Map iterates in insertion order, so inserting the entry again marks it as the most recently used.
     this.entries.delete(key);
     this.entries.set(key, entry);
     return entry.value;
   }
 
-  /** Keeps `value` and drops what was used longest ago to make room. A value larger than the limit is not kept. */
+  /** Caches `value` and evicts the least recently used entries to make room. A value larger than the limit is not cached. */
   set(key: string, value: T, bytes: number): void {
     this.remove(key);
     if (bytes > this.limit) return;

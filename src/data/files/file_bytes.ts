@@ -1,11 +1,11 @@
-/** Reads files and parts of files, regular ones only, and takes samples of their contents for fingerprints. */
+/** Reads regular files, whole or in parts, and samples their contents for fingerprints. */
 
 import type { Stats } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import type { Hash } from './hash.js';
 import { onDisk } from './paths.js';
 
-/** What a path leads to, in words, where that is not a regular file. */
+/** Names the kind of a file system entry that is not a regular file, for messages: `a folder`, `a named pipe`. */
 export function kindOfEntry(entry: Pick<Stats, 'isDirectory' | 'isFIFO' | 'isSocket' | 'isCharacterDevice' | 'isBlockDevice'>): string {
   if (entry.isDirectory()) return 'a folder';
   if (entry.isFIFO()) return 'a named pipe';
@@ -14,8 +14,8 @@ export function kindOfEntry(entry: Pick<Stats, 'isDirectory' | 'isFIFO' | 'isSoc
 }
 
 /**
- * Opens a regular file for reading. Throws for everything else: to open a named pipe would wait for its writer, and a device may
- * never end.
+ * Opens a regular file for reading. Throws for other kinds of entries: opening a named pipe would wait for its writer, and reading a
+ * device may never end.
  */
 async function openRegular(file: string): Promise<{ handle: FileHandle; size: number }> {
   const { open, constants } = await import('node:fs/promises');
@@ -30,14 +30,14 @@ async function openRegular(file: string): Promise<{ handle: FileHandle; size: nu
   }
 }
 
-/** Bytes of a regular file. */
+/** Returns the length of a regular file in bytes. */
 export async function sizeOfFile(file: string): Promise<number> {
   const { handle, size } = await openRegular(file);
   await handle.close();
   return size;
 }
 
-/** All bytes of a regular file. Throws where it has more than `limit`. */
+/** Reads a regular file. Throws if it has more than `limit` bytes. */
 export async function readWhole(file: string, limit = 2 ** 31 - 1): Promise<Uint8Array<ArrayBuffer>> {
   const { handle, size } = await openRegular(file);
   try {
@@ -48,12 +48,12 @@ export async function readWhole(file: string, limit = 2 ** 31 - 1): Promise<Uint
   }
 }
 
-/** Bytes `start` to `end` of a regular file. Throws where the file ends before. */
+/** Reads the bytes `start` (inclusive) to `end` (exclusive) of a regular file. Throws if the file is shorter than `end` bytes. */
 export async function readRange(file: string, start: number, end: number): Promise<Uint8Array<ArrayBuffer>> {
-  // Opened for each read: a data set may have more files than a process may hold open.
+  // The file is opened for each read, because a data set may have more files than a process may keep open.
   const { handle, size } = await openRegular(file);
   try {
-    // Before anything is allocated: a damaged file may ask for any number of bytes.
+    // Checked before the allocation, because a range read from a damaged file may be of any size.
     if (!(start >= 0) || !(end >= start)) throw new Error(`there are no bytes ${start} to ${end}`);
     if (end > size) throw new Error(`it ends at byte ${size}, expected ${end} bytes or more`);
     return await readInto(handle, start, end - start);
@@ -74,8 +74,8 @@ async function readInto(handle: FileHandle, start: number, length: number): Prom
 const PIECE = 1024;
 
 /**
- * Adds `pieces` KiB of a file to a hash, evenly spread from its first to its last; all of it where it is no longer than that.
- * A file that cannot be read adds nothing: whoever reads it will say so.
+ * Adds `pieces` evenly spaced blocks of 1 KiB to a hash, from the first KiB of a file to its last; a file of at most that length is
+ * added whole. A file that cannot be read adds nothing: the error is reported when its image is read.
  */
 export async function addSample(hash: Hash, file: string, bytes: number, pieces: number): Promise<void> {
   const ranges: [start: number, end: number][] =

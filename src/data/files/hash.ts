@@ -1,6 +1,6 @@
-/** A small non-cryptographic hash, the same in every runtime: for fingerprints and for splits by path. */
+/** A small non-cryptographic hash with the same result in every runtime, for fingerprints and for splits by path. */
 
-/** 64 bits in two FNV-1a lanes with different primes, finished by MurmurHash3's mixer. */
+/** A 64-bit hash: two FNV-1a hashes with different primes, finished by the mixing function of MurmurHash3. */
 export class Hash {
   private a = 0x811c9dc5 | 0;
   private b = 0x2f0b4a27 | 0;
@@ -17,12 +17,12 @@ export class Hash {
     return this;
   }
 
-  /** A whole number from 0 to 2^32 - 1. */
+  /** Returns the first 32 bits of the hash as an integer from 0 to 2^32 - 1. */
   word(): number {
     return mix(this.a ^ Math.imul(this.b, 0x9e3779b1));
   }
 
-  /** 16 hexadecimal digits. */
+  /** Returns the hash as 16 hexadecimal digits. */
   hex(): string {
     const high = mix(this.a ^ Math.imul(this.b, 0x9e3779b1));
     const low = mix(this.b ^ Math.imul(this.a, 0x85ebca77));

@@ -1,7 +1,7 @@
 /**
- * Finds optional packages (codecs, embedded data) at run time. The engine installs none of them: they come with `@zfnet/cli`,
- * or the user installs them. Names are looked up from this module, from the program that was started, and from the working
- * folder, so that they are found under every package manager's layout.
+ * Finds optional packages (codecs, embedded data) at run time. The engine does not depend on them: `@zfnet/cli` does, or the user
+ * installs them. They are resolved from this module, from the main program, and from the working directory, so that they are found
+ * in the layout of every package manager.
  */
 import { DataError, reasonOf } from '../errors.js';
 
@@ -11,7 +11,7 @@ async function bases(): Promise<string[]> {
   return starts.filter((start) => !!start).map((start) => (start.includes('://') ? start : pathToFileURL(start).href));
 }
 
-/** Path of `file` inside an installed package (`file` empty: the package's main module), or undefined if it is not installed. */
+/** Returns the path of `file` in an installed package (of its main module if `file` is empty), or undefined if it is not installed. */
 export async function findInPackage(name: string, file = ''): Promise<string | undefined> {
   const { createRequire } = await import('node:module');
   for (const base of await bases()) {
@@ -19,13 +19,18 @@ export async function findInPackage(name: string, file = ''): Promise<string | u
     try {
       return createRequire(base).resolve(file ? `${name}/${file}` : name);
     } catch {
-      // Not to be found from here; the next base may know it.
+      // The package cannot be resolved from this base; try the next one.
     }
   }
   return undefined;
 }
 
-/** Imports an optional package. Throws `DataError` with the command that installs it if it is missing. */
+/**
+ * Imports an optional package.
+ *
+ * @param neededFor the feature that needs it, for the error message: `reading images`
+ * @throws DataError if the package is missing, with the command that installs it
+ */
 export async function importOptional<T>(name: string, neededFor: string): Promise<T> {
   let failure: unknown;
   try {
@@ -46,7 +51,7 @@ export async function importOptional<T>(name: string, neededFor: string): Promis
   }
 }
 
-/** Paths of files in optional packages, in the order asked for. Throws one `DataError` that names every package missing. */
+/** Returns the paths of files in optional packages, in the order of `wanted`. Throws one `DataError` that names all missing packages. */
 export async function requirePackageFiles(wanted: readonly { name: string; file: string }[], neededFor: string): Promise<string[]> {
   const paths = await Promise.all(wanted.map(({ name, file }) => findInPackage(name, file)));
   const absent = wanted.filter((_, i) => paths[i] === undefined).map(({ name }) => name);

@@ -1,18 +1,18 @@
 /**
- * Paths whose bytes are not UTF-8. They are kept as strings in which each stray byte is a lone surrogate from U+DC80 to U+DCFF
- * (as Python does), so that they can be sorted, joined and sent to workers like any other path; `onDisk` turns them back.
+ * Paths whose bytes are not valid UTF-8. They are represented as strings in which each invalid byte is a lone surrogate from U+DC80 to
+ * U+DCFF (like Python's `surrogateescape`), so that they can be sorted, joined and sent to workers. `onDisk` converts them back.
  */
 const STRAY = /[\udc80-\udcff]/;
-/** A lone surrogate of that range: not the second half of a pair. */
+/** A lone surrogate of that range: one that is not the second half of a pair. */
 const LONE_STRAY = /(?<![\ud800-\udbff])[\udc80-\udcff]/g;
 
-/** The string for a path that the file system gave as bytes. */
+/** Decodes a path that the file system returned as bytes. */
 export function pathOf(bytes: Uint8Array): string {
   const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
   try {
     return strict.decode(bytes);
   } catch {
-    // Character by character: a sequence of UTF-8 has at most four bytes.
+    // The path has invalid bytes: decode it character by character below.
   }
   let text = '';
   for (let at = 0; at < bytes.length; ) {
@@ -28,7 +28,7 @@ export function pathOf(bytes: Uint8Array): string {
   return text;
 }
 
-/** Bytes of the UTF-8 sequence that a byte begins; 0 where none begins. */
+/** Returns the length of the UTF-8 sequence that starts with `byte`, or 0 if `byte` cannot start one. */
 function sequenceLength(byte: number): number {
   if (byte < 0x80) return 1;
   if (byte >= 0xc2 && byte < 0xe0) return 2;
@@ -36,10 +36,10 @@ function sequenceLength(byte: number): number {
   return byte >= 0xf0 && byte < 0xf5 ? 4 : 0;
 }
 
-/** Whether a path has bytes that are not UTF-8. */
+/** Whether a path has bytes that are not valid UTF-8. */
 export const isStray = (path: string): boolean => STRAY.test(path) && path.replace(LONE_STRAY, '') !== path;
 
-/** A path as `node:fs` takes it: the string, or its bytes where it is not UTF-8. */
+/** Converts a path for `node:fs`: to the same string, or to bytes if it is not valid UTF-8. */
 export function onDisk(path: string): string | Buffer {
   if (!isStray(path)) return path;
   const parts: Buffer[] = [];
@@ -51,6 +51,6 @@ export function onDisk(path: string): string | Buffer {
   return Buffer.concat([...parts, Buffer.from(path.slice(from))]);
 }
 
-/** A path for messages and class names: each byte that is not UTF-8 is written as `\xe9`. */
+/** Converts a path for messages and class names: bytes that are not valid UTF-8 are written as `\xe9`. */
 export const shownPath = (path: string): string =>
   path.replace(LONE_STRAY, (character) => `\\x${(character.charCodeAt(0) - 0xdc00).toString(16)}`);

@@ -1,4 +1,4 @@
-/** Reads and resizes images through `sharp`. */
+/** Decodes and resizes images with the `sharp` package. */
 import { boolean, checkArgument, checkOptions, integer, oneOf, type Rules, rule, text } from '../../backend/validate.js';
 import type { Image } from '../dataset.js';
 import { DataError, reasonOf } from '../errors.js';
@@ -18,10 +18,15 @@ const READ_RULES: Rules = {
 };
 
 /**
- * Decodes a file or the bytes of one (JPEG, PNG, WebP, GIF, TIFF, AVIF; the first frame of an animation) to 8-bit sRGB.
- * Turned upright by its EXIF tag; transparent places become white, but an image that is transparent everywhere keeps its colours;
- * CMYK, 16-bit and colour-managed images are converted, and so are TIFFs of floating-point values from 0 to 1, 255 or 65,535.
- * Throws `DataError` naming the file if it is missing, truncated, too large or no image.
+ * Decodes an image file, or its bytes, to 8-bit sRGB: JPEG, PNG, WebP, GIF, TIFF or AVIF (the first frame of an animation).
+ *
+ * - The image is rotated upright according to its EXIF orientation.
+ * - Transparent pixels become white, except in an image that is transparent everywhere, which keeps its colours.
+ * - CMYK, 16-bit and colour-managed images are converted; so are TIFFs with floating-point values up to 1, 255 or 65,535.
+ *
+ *     const image = await readImage('cat.jpg', { size: 224 });
+ *
+ * @throws DataError naming the file, if it is missing, truncated, too large or not an image
  */
 export async function readImage(input: string | Uint8Array, options: ReadImageOptions = {}): Promise<Image> {
   checkArgument('readImage', 'input', input, PATH_OR_BYTES, DataError);
@@ -32,7 +37,12 @@ export async function readImage(input: string | Uint8Array, options: ReadImageOp
 
 const PATH_OR_BYTES = rule('the path of a file, or its bytes', (value) => typeof value === 'string' || value instanceof Uint8Array);
 
-/** `readImage` for an image whose name for messages is not that of the file it lies in. */
+/**
+ * Decodes an image like `readImage`, without checking the arguments.
+ *
+ * @param name name of the image in messages, such as a row of a parquet file
+ * @param file path of the file that contains the image, for `DataError.file`
+ */
 export async function decodeImage(
   input: string | Uint8Array,
   options: ReadImageOptions,
@@ -51,18 +61,18 @@ export async function decodeImage(
   }
 }
 
-/** Throws if the header of an image, or with `whole` any of its pixels, cannot be read. */
+/** Throws if an image cannot be read: its header, or with `whole` also its pixels. */
 export async function checkImage(input: string | Uint8Array, whole: boolean, options: ReadImageOptions = {}): Promise<void> {
   const header = await readHeader(input, options, whole);
   if (!whole) return;
   await withinBudget(header.bytes, async () => {
     if (header.wide) await pixelsOf(header, undefined);
-    // To fill, not to cover: what is cut away would not be decoded.
+    // `fill` instead of `cover`, because the decoder would skip the parts that `cover` crops.
     else await advised(header.kind, () => header.open().resize(8, 8, { fit: 'fill' }).raw().toBuffer());
   });
 }
 
-/** Resizes the shortest side to `size` pixels and cuts out the middle square. An image that has that size already is returned as it is. */
+/** Resizes the shorter side to `size` pixels and crops the central square. An image of that size is returned unchanged. */
 export async function resizeImage(image: Image, size: number): Promise<Image> {
   checkArgument('resizeImage', 'image', image, IMAGE, DataError);
   checkArgument('resizeImage', 'size', size, integer(1, 65_535), DataError);

@@ -1,50 +1,59 @@
-/** Reads the header of an image and refuses what is too large, or no image, before anything is decoded. */
+/** Reads the header of an image and rejects files that are too large, or not images, before their pixels are decoded. */
 import type { Metadata, Sharp } from 'sharp';
 import { readRange, readWhole, sizeOfFile } from '../files/file_bytes.js';
 import { isStray, shownPath } from '../files/paths.js';
 import { HEAD_BYTES, HEIC_ADVICE, hasForeignSamples, type ImageKind, imageKind } from './image_kind.js';
 import { loadSharp } from './sharp.js';
 
-/** Pixels of the largest image that is decoded unless another limit is given. */
+/** Default of `pixelLimit`: images with more pixels are not decoded. */
 export const DEFAULT_PIXEL_LIMIT = 100_000_000;
-/** The longest side, which JPEG and GIF cannot exceed either: decoders hold several rows, and rows of millions of pixels take gigabytes. */
+/**
+ * Longest side in pixels (also the limit of JPEG and GIF). Decoders keep several rows in memory, and rows of millions of pixels would
+ * take gigabytes.
+ */
 const MAX_SIDE = 65_535;
 
+/** Options of `readImage`. */
 export interface ReadImageOptions {
-  /** Side of the square to return, in pixels: the shortest side is resized to it, then the middle is cut out. Left out: no resizing. */
+  /** Side of the square to return, in pixels: the shorter side is resized, then the central square is cropped. Default: no resizing. */
   size?: number;
-  /** 3 (red, green, blue; the default) or 1 (grey, by ITU-R BT.601: 0.299 red + 0.587 green + 0.114 blue). */
+  /** 3 (red, green, blue; default) or 1 (grey by ITU-R BT.601: 0.299 red + 0.587 green + 0.114 blue). */
   channels?: 1 | 3;
-  /** Name for error messages where the input is bytes. */
+  /** Name of the image in error messages, if the input is bytes. */
   name?: string;
   /**
-   * Pixels (width × height) of the largest image that is decoded; 100 million unless given. The header is compared with it before
-   * anything is decoded: a file of a few bytes may claim any size. Pixels of more than four bytes count as more than one.
+   * Images with more pixels (width × height) are not decoded. Default 100 million. The limit is compared with the header before
+   * decoding, because a file of a few bytes can declare any size. It is lower for pixels of more than four bytes.
    */
   pixelLimit?: number;
-  /** Draw an SVG file. Its name must end in `.svg`. False unless given: an SVG is a program, and may take long to draw. */
+  /** Whether to render SVG files (names that end in `.svg`). Default false: rendering an SVG can take arbitrarily long. */
   svg?: boolean;
 }
 
-/** An image whose header was read and found acceptable. */
+/** An image whose header has been read and accepted. */
 export interface Header {
   readonly kind: ImageKind;
-  /** A new pipeline from the encoded image. */
+  /** Creates a new `sharp` pipeline that reads the encoded image. */
   open(): Sharp;
-  /** Bytes of the decoded image. */
+  /** Size of the decoded image in bytes. */
   readonly bytes: number;
-  /** Opacity is among the samples, and is to be blended. */
+  /** Whether the image has an alpha channel to be blended with white. */
   readonly blended: boolean;
-  /** Samples beyond the colours that are no opacity. */
+  /** Whether the image has a further channel that is not alpha, such as near infrared. */
   readonly foreign: boolean;
-  /** Its samples are floating-point numbers, or whole ones of other types than 8 and 16 bits without a sign. */
+  /** The metadata, if the samples are of another type than unsigned 8-bit or 16-bit integers; otherwise undefined. */
   readonly wide: Metadata | undefined;
 }
 
-/** Files up to this size are read at once; of larger ones the decoder takes what it needs. */
+/** Files up to this size in bytes are read into memory; of larger files the decoder reads the parts that it needs. */
 const READ_AT_ONCE = 64 * 2 ** 20;
 
-/** @param whole the pixels will be read too, not the header alone */
+/**
+ * Reads the header of an image.
+ *
+ * @param whole whether the pixels will be decoded as well
+ * @throws Error for an unsupported format, and for an image beyond the limits
+ */
 export async function readHeader(
   input: string | Uint8Array,
   { pixelLimit = DEFAULT_PIXEL_LIMIT, svg = false }: ReadImageOptions,
@@ -72,13 +81,13 @@ export async function readHeader(
   return { kind, open, bytes: width * height * bytesAPixel, blended: hasAlpha && !foreign, foreign, wide };
 }
 
-/** Bytes of a sample by the type that `sharp` tells. */
+/** Bytes per sample, by sharp's name of the sample type. */
 const SAMPLE_BYTES = { uchar: 1, char: 1, ushort: 2, short: 2, uint: 4, int: 4, float: 4, complex: 8, double: 8, dpcomplex: 16 } as const;
 
 interface Source {
-  /** What `sharp` is given. */
+  /** The input of `sharp`. */
   readonly input: string | Uint8Array;
-  /** Bytes `start` to `end`, or up to the end of the file. */
+  /** Reads the bytes `start` to `end`, or up to the end of the file. */
   read(start: number, end: number): Promise<Uint8Array>;
 }
 
@@ -89,7 +98,7 @@ async function sourceOf(input: string | Uint8Array, whole: boolean): Promise<Sou
     const size = await sizeOfFile(file).catch((error) => {
       throw error.code === 'ENOENT' ? new Error(`Input file is missing: ${shownPath(file)}`) : error;
     });
-    // A path that is not UTF-8 can be opened here alone.
+    // `sharp` cannot open a path that is not valid UTF-8, so such a file is read here.
     if (size > READ_AT_ONCE || (!whole && !isStray(file)))
       return { input: file, read: (start, end) => readRange(file, start, Math.min(end, size)) };
     bytes = await readWhole(file);
@@ -98,7 +107,7 @@ async function sourceOf(input: string | Uint8Array, whole: boolean): Promise<Sou
   return { input: all, read: async (start, end) => all.subarray(start, end) };
 }
 
-/** Runs what reads an image; of a HEIC file that cannot be read, the error says what to do. */
+/** Runs `read`; if it fails for a HEIC file, the error explains how to convert it. */
 export async function advised<T>(kind: ImageKind, read: () => Promise<T>): Promise<T> {
   try {
     return await read();

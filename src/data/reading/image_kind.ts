@@ -1,15 +1,15 @@
-/** Tells the format of an image file by its first bytes, and reads what `sharp` does not tell of a TIFF. */
+/** Detects the format of an image file by its first bytes, and reads TIFF tags that `sharp` does not report. */
 
-/** Bytes from the start of a file that tell its format. */
+/** Number of bytes at the start of a file that `imageKind` needs. */
 export const HEAD_BYTES = 512;
 
-/** Formats that are decoded. */
+/** The supported formats. */
 export type ImageKind = 'JPEG' | 'PNG' | 'WebP' | 'GIF' | 'TIFF' | 'AVIF' | 'HEIC' | 'SVG';
 
 const CONVERT = 'convert it to JPEG or PNG';
 const HEIC_BRANDS = ['heic', 'heix', 'hevc', 'hevx', 'heim', 'heis', 'hevm', 'hevs'];
 
-/** Formats that are not decoded, by what stands in the file at some places; each byte is a character. */
+/** Formats that are recognised but not supported: the signature `characters` (one per byte) at the offset `at`. */
 const OTHERS: readonly [name: string, at: number, characters: string][] = [
   ['BMP', 6, '\0\0\0\0'],
   ['JPEG XL', 0, '\xff\x0a'],
@@ -32,9 +32,9 @@ const OTHERS: readonly [name: string, at: number, characters: string][] = [
 ];
 
 /**
- * The format of a file that begins with `head`, if it is one that is decoded.
+ * Returns the format of a file that begins with the bytes `head`.
  *
- * @throws Error that names the format where it is another one, and says what to do
+ * @throws Error for an unsupported format; the message names it and says what to do
  */
 export function imageKind(head: Uint8Array): ImageKind {
   if (head.length === 0) throw new Error('the file is empty, expected a picture; fetch it again');
@@ -56,14 +56,14 @@ export function imageKind(head: Uint8Array): ImageKind {
   throw new Error('unsupported image format, expected JPEG, PNG, WebP, GIF, TIFF or AVIF');
 }
 
-/** The brands of an ISO base media file: the major one and those it is compatible with. */
+/** Returns the major brand and the compatible brands of an ISO base media file (AVIF, HEIC). */
 function brandsOf(head: Uint8Array, text: string): string[] {
   if (head.length < 16 || text.slice(4, 8) !== 'ftyp') return [];
   const length = Math.min(new DataView(head.buffer, head.byteOffset).getUint32(0), head.length);
   return Array.from({ length: Math.max(0, Math.floor((length - 8) / 4)) }, (_, i) => text.slice(8 + 4 * i, 12 + 4 * i));
 }
 
-/** What to say of a HEIC file that cannot be decoded. */
+/** Error message for a HEIC file that cannot be decoded. */
 export const HEIC_ADVICE =
   'it is a HEIC (HEVC) picture, which the installed sharp cannot decode; convert it to JPEG, for example with "magick in.heic out.jpg", "heif-convert in.heic out.jpg" or "sips -s format jpeg in.heic --out out.jpg"';
 
@@ -71,10 +71,9 @@ const TAG = { photometric: 262, samples: 277, extra: 338 } as const;
 const MOST_TAGS = 4096;
 
 /**
- * Whether the samples of a TIFF beyond its colours are something else than opacity, such as near infrared: the tag ExtraSamples is
- * 0 (unspecified) or missing.
+ * Whether a TIFF has further channels that are not alpha, such as near infrared: its tag ExtraSamples is 0 (unspecified) or missing.
  *
- * @param read bytes `start` to `end` of the file
+ * @param read reads the bytes `start` to `end` of the file
  */
 export async function hasForeignSamples(read: (start: number, end: number) => Promise<Uint8Array>): Promise<boolean> {
   const tags = await tiffTags(read).catch(() => new Map<number, number>());
@@ -83,7 +82,7 @@ export async function hasForeignSamples(read: (start: number, end: number) => Pr
   return colours !== undefined && samples > colours && (tags.get(TAG.extra) ?? 0) === 0;
 }
 
-/** The first value of each 16-bit tag in the first directory. */
+/** Reads the first value of each 16-bit tag in the first image directory. */
 async function tiffTags(read: (start: number, end: number) => Promise<Uint8Array>): Promise<Map<number, number>> {
   const view = async (start: number, length: number) => {
     const bytes = await read(start, start + length);
@@ -100,7 +99,7 @@ async function tiffTags(read: (start: number, end: number) => Promise<Uint8Array
   const tags = new Map<number, number>();
   for (let i = 0; i < count; i++) {
     const tag = entries.getUint16(i * entry, little);
-    // Two values of 16 bits fit into an entry; only the first of them matters here.
+    // An entry can contain two 16-bit values; only the first is needed here.
     if (entries.getUint16(i * entry + 2, little) === 3) tags.set(tag, entries.getUint16(i * entry + entry - (big ? 8 : 4), little));
   }
   return tags;

@@ -1,25 +1,25 @@
-/** Decodes an image whose header was read: to 8-bit red, green and blue, whatever its samples are. */
+/** Decodes an image whose header has been read to 8-bit red, green and blue, from any sample type. */
 import type { Metadata, Sharp } from 'sharp';
 import { advised, type Header } from './image_header.js';
 import { loadSharp } from './sharp.js';
 
 type Pixels = { data: Uint8Array<ArrayBuffer>; width: number; height: number };
 
-/** Red, green and blue of an image, upright and in the size asked for. */
+/** Decodes an image to red, green and blue, rotated upright, and resized if `size` is given. */
 export async function pixelsOf(header: Header, size: number | undefined): Promise<Pixels> {
   const { kind, blended, foreign, wide, open } = header;
   const opened = wide ? await narrowed(wide, open) : open;
   if (foreign) return advised(kind, () => coloursOf(opened(), size));
   const pixels = await advised(kind, () => finished(opened().rotate().flatten({ background: '#ffffff' }), size));
   if (!blended || wide || pixels.data.some((value) => value !== 255)) return pixels;
-  // White everywhere: perhaps nothing but transparent. Then the fourth channel is likely to be another one, or was left empty.
+  // The result is white everywhere. If alpha is 0 in all pixels, the fourth channel is probably not alpha, so keep the colours.
   const { max } = (await open().stats()).channels.at(-1)!;
   if (max > 0) return pixels;
   const colours = await coloursOf(open(), size);
   return colours.data.some((value) => value !== 0) ? colours : pixels;
 }
 
-/** The colours without regard to a fourth channel, which resizing would multiply them by. */
+/** Decodes the colours and ignores the fourth channel. It is removed before resizing, which would multiply the colours by it. */
 async function coloursOf(pipeline: Sharp, size: number | undefined): Promise<Pixels> {
   const whole = await finished(pipeline.rotate().removeAlpha(), undefined);
   if (size === undefined) return whole;
@@ -34,10 +34,10 @@ async function finished(pipeline: Sharp, size: number | undefined): Promise<Pixe
   return { width: info.width, height: info.height, data: new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.length) };
 }
 
-/** A pipeline from the samples of a TIFF in 8 bits, which `sharp` would cut off at 255. Opacity is left out. */
+/** Creates a pipeline with the samples of a TIFF scaled to 8 bits (`sharp` itself would clip them at 255). Alpha is removed. */
 async function narrowed({ space, depth }: Metadata, open: () => Sharp): Promise<() => Sharp> {
   const sharp = await loadSharp();
-  // As they are stored: on the way to sRGB, the colours of floating-point images would be taken for linear light.
+  // Read in the stored colour space: in a conversion to sRGB, `sharp` would treat floating-point samples as linear light.
   const { data, info } = await open()
     .rotate()
     .removeAlpha()
@@ -50,7 +50,7 @@ async function narrowed({ space, depth }: Metadata, open: () => Sharp): Promise<
   return () => sharp(narrow, { raw: { width, height, channels } });
 }
 
-/** Samples in 8 bits: from 0 to 1 (floating-point numbers alone), from 0 to 255, or from 0 to 65,535. */
+/** Scales samples to 8 bits from the smallest range that contains them: 0 to 1 (floating point only), 0 to 255 or 0 to 65,535. */
 function narrow8(values: Float32Array, fractions: boolean): Uint8Array {
   let [least, greatest] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
   for (const value of values) {
@@ -65,12 +65,12 @@ function narrow8(values: Float32Array, fractions: boolean): Uint8Array {
   return Uint8Array.from(values, (value) => Math.round((value * 255) / range));
 }
 
-/** Bytes of decoded images that are under way at once in this thread; a larger image is decoded alone. */
+/** Total size in bytes of the images that this thread decodes concurrently; a larger image is decoded on its own. */
 const BUDGET_BYTES = 384 * 2 ** 20;
 let underWay = 0;
 const waiting: (() => void)[] = [];
 
-/** Runs `task` when the images under way leave room for one of so many bytes, in the order of the calls. */
+/** Runs `task` as soon as the concurrent tasks leave `bytes` of the budget free. Tasks start in the order of the calls. */
 export async function withinBudget<T>(bytes: number, task: () => Promise<T>): Promise<T> {
   while (underWay > 0 && underWay + bytes > BUDGET_BYTES) await new Promise<void>((resolve) => waiting.push(resolve));
   underWay += bytes;
@@ -82,7 +82,7 @@ export async function withinBudget<T>(bytes: number, task: () => Promise<T>): Pr
   }
 }
 
-/** Luma of pixels of red, green and blue, by ITU-R BT.601. */
+/** Converts interleaved red, green and blue to luma (ITU-R BT.601). */
 export function greyOf(rgb: Uint8Array): Uint8Array<ArrayBuffer> {
   const grey = new Uint8Array(rgb.length / 3);
   for (let i = 0; i < grey.length; i++) grey[i] = Math.round(0.299 * rgb[3 * i] + 0.587 * rgb[3 * i + 1] + 0.114 * rgb[3 * i + 2]);

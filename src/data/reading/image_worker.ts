@@ -1,4 +1,4 @@
-/** The program of a data worker: reads the images it is asked for, in order, and hands their pixels over. See `worker_reader.ts`. */
+/** The program of a worker thread: reads the requested images in order and transfers their pixels. See `worker_reader.ts`. */
 import type { MessagePort, Transferable } from 'node:worker_threads';
 import { DataError, reasonOf } from '../errors.js';
 import { LocalReader } from './reader.js';
@@ -19,7 +19,7 @@ async function serve(port: MessagePort, { program }: WorkerStart): Promise<void>
 async function answerTo(reader: LocalReader, { id, place, options }: WorkerRequest): Promise<WorkerAnswer> {
   try {
     const image = await reader.read(place, options);
-    // What a codec made itself is not its thread's to give away in every runtime; a copy takes microseconds.
+    // Not every runtime can transfer a buffer that a native codec allocated. The copy takes microseconds.
     return { id, image: { ...image, data: image.data.slice() } };
   } catch (error) {
     return { id, error: reasonOf(error), file: error instanceof DataError ? error.file : place.file };

@@ -1,22 +1,27 @@
-/** Where an encoded image lies, and what reads it from there: this thread, or the workers of `WorkerReader`. */
+/** The location of an encoded image, and the interface of the readers that decode it: in this thread, or in worker threads. */
 import type { Image } from '../dataset.js';
 import { DataError, reasonOf } from '../errors.js';
 import { shownPath } from '../files/paths.js';
 import { ParquetShard } from '../sources/parquet/parquet_shard.js';
 import { checkImage, decodeImage, type ReadImageOptions } from './image.js';
 
-/** A file of its own, or a row of a parquet file's column. */
+/** Location of an encoded image: a file, or a row of a column of a parquet file. */
 export type Place = { readonly file: string } | { readonly file: string; readonly column: string; readonly row: number };
 
+/** Reads and decodes images. */
 export interface ImageReader {
-  /** Throws `DataError` naming the file, and the row, that cannot be read. */
+  /**
+   * Decodes the image at `place`.
+   *
+   * @throws DataError naming the file (and the row) that cannot be read
+   */
   read(place: Place, options: ReadImageOptions): Promise<Image>;
 }
 
-/** The name of a place in messages. */
+/** Name of an image location in messages. */
 export const placeName = (place: Place): string => ('row' in place ? `${shownPath(place.file)}, row ${place.row}` : shownPath(place.file));
 
-/** Reads in the thread that asks; decoding goes on in sharp's own threads. */
+/** Reads files in the calling thread; `sharp` decodes in its own threads. */
 export class LocalReader implements ImageReader {
   private readonly shards = new Map<string, Promise<ParquetShard>>();
 
@@ -44,7 +49,7 @@ export class LocalReader implements ImageReader {
     try {
       return await (await shard).image(column, row);
     } catch (error) {
-      // A file that is damaged or gone now may be whole again the next time.
+      // Open the file again at the next request: it may have been restored by then.
       if (error instanceof DataError) this.shards.delete(file);
       throw error;
     }

@@ -1,23 +1,24 @@
-/** An image moved, enlarged or turned, in plain arithmetic: the same bytes in every runtime. */
+/** Translates, scales and rotates images in plain arithmetic, so that the result has the same bytes in every runtime. */
 import { arrayOf, checkArgument, checkOptions, finite, positive, type RulesFor } from '../../backend/validate.js';
 import type { Image } from '../dataset.js';
 import { image as imageRule } from '../rules.js';
 import { cosine, sine } from '../scenes/draw.js';
 
+/** A geometric transformation of an image. */
 export interface Warp {
-  /** [down, right] in pixels. */
+  /** Translation [down, right] in pixels. Default [0, 0]. */
   shift?: readonly [number, number];
-  /** About the middle; 2 doubles what is seen. Default 1. */
+  /** Scale factor about the centre; 2 doubles the size of the contents. Default 1. */
   scale?: number;
-  /** Degrees about the middle, clockwise. Default 0. */
+  /** Clockwise rotation about the centre, in degrees. Default 0. */
   rotation?: number;
 }
 
 const OPTIONS: RulesFor<Warp> = { shift: arrayOf(finite(), 2, 2), scale: positive, rotation: finite() };
 
 /**
- * The image under a warp, bilinearly sampled: turned, then enlarged, then shifted. What comes from outside the image is the
- * nearest pixel of its edge.
+ * Returns the image rotated, then scaled, then translated, with bilinear interpolation. Outside the image, the nearest edge pixel is
+ * repeated.
  */
 export function warpImage(image: Image, warp: Warp): Image {
   checkArgument('warpImage', 'image', image, imageRule);

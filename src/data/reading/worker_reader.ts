@@ -1,10 +1,10 @@
 /**
- * Reads and decodes images in threads of their own. An engine's step keeps the main thread for seconds, and whatever takes
- * several turns there (opening, reading, unpacking, decoding) would stand still meanwhile; a worker goes through what it was
- * asked for, one image after the other, and the pixels are handed over without copying.
+ * Reads and decodes images in worker threads. A training step can block the main thread for seconds, and asynchronous work there
+ * (opening, reading, decompressing, decoding) would make no progress meanwhile. A worker processes its requests one after the other
+ * and transfers the pixels without copying them.
  *
- * Each image depends on its place and size alone, so it does not matter which worker reads it, nor how many there are. How much
- * is asked for at once, and so how much memory is held, is the caller's to bound.
+ * An image depends only on its location and size, so the result does not depend on which worker reads it, or on the number of
+ * workers. The caller limits the number of concurrent requests, and with it the memory in use.
  */
 import type { Worker } from 'node:worker_threads';
 import type { Image, OpenOptions, Warnings } from '../dataset.js';
@@ -12,9 +12,9 @@ import { DataError, reasonOf } from '../errors.js';
 import type { ReadImageOptions } from './image.js';
 import { type ImageReader, LocalReader, type Place } from './reader.js';
 
-/** What a worker is told when it starts. */
+/** The `workerData` that a worker receives when it starts. */
 export interface WorkerStart {
-  /** The program that the main thread runs: packages may have to be looked up from there. */
+  /** Path of the main program, from which optional packages are resolved. */
   program: string | undefined;
 }
 
@@ -26,7 +26,7 @@ export interface WorkerRequest {
 
 export type WorkerAnswer = { id: number } & ({ image: Image } | { error: string; file: string | undefined });
 
-/** Workers without work end after so long, and start again when there is some. */
+/** Idle time in milliseconds after which workers end. The next request starts them again. */
 const IDLE_MS = 10_000;
 
 interface Job {
@@ -39,25 +39,26 @@ interface Job {
 interface Member {
   readonly worker: Worker;
   readonly jobs: Map<number, Job>;
-  /** It was told to end. */
+  /** Whether the worker was terminated on purpose. */
   dismissed: boolean;
 }
 
-/** What reads the images of a data set, as `workers` asks. */
+/** Creates the image reader for the option `workers`. */
 export function readerFor({ workers = 0 }: OpenOptions, warnings: Warnings): ImageReader {
   return workers > 0 ? new WorkerReader(workers, (message) => warnings.add(message)) : new LocalReader();
 }
 
+/** Reads images in up to `count` worker threads; falls back to the calling thread if they fail. */
 export class WorkerReader implements ImageReader {
   private readonly local = new LocalReader();
   private members: Promise<Member[]> | null = null;
   private failed = false;
   private next = 0;
-  /** Images asked for that are not there yet. */
+  /** Number of unfinished requests. */
   private expected = 0;
   private idle: ReturnType<typeof setTimeout> | undefined;
 
-  /** @param onWarning told once if workers cannot be had; images are then read in this thread */
+  /** @param onWarning called once if workers cannot be started or fail; images are then read in this thread */
   constructor(
     private readonly count: number,
     private readonly onWarning: (message: string) => void,
@@ -70,7 +71,7 @@ export class WorkerReader implements ImageReader {
     try {
       this.members ??= this.start();
       const members = await this.members;
-      // Workers may have failed, then or since.
+      // The workers may have failed while this call was waiting for them.
       return await (this.failed ? this.local.read(place, options) : this.ask(members, place, options));
     } finally {
       this.expected--;
@@ -78,13 +79,13 @@ export class WorkerReader implements ImageReader {
     }
   }
 
-  /** Asks the worker that has least to do. */
+  /** Sends the request to the worker with the fewest unfinished requests. */
   private ask(members: readonly Member[], place: Place, options: ReadImageOptions): Promise<Image> {
     const { worker, jobs } = members.reduce((least, each) => (each.jobs.size < least.jobs.size ? each : least));
     return new Promise((resolve, reject) => {
       const id = this.next++;
       jobs.set(id, { place, options, resolve, reject });
-      // A worker keeps the program alive only while something is expected of it.
+      // A worker keeps the process alive only while it has unfinished requests.
       if (jobs.size === 1) worker.ref();
       worker.postMessage({ id, place, options } satisfies WorkerRequest);
     });
@@ -94,11 +95,11 @@ export class WorkerReader implements ImageReader {
     try {
       const { Worker } = await import('node:worker_threads');
       const workerData: WorkerStart = { program: process.argv[1] };
-      // In the repository itself the worker is TypeScript still.
+      // In the repository (not the published package) the worker is a TypeScript file, which needs tsx.
       const source = import.meta.url.endsWith('.ts');
       const url = new URL(source ? './image_worker.ts' : './image_worker.js', import.meta.url);
       const program = source ? `import('tsx/esm/api').then((tsx) => { tsx.register(); return import('${url}'); })` : url;
-      // Flags of the main thread, such as loaders of TypeScript, are of no use to the worker.
+      // Do not pass on the Node flags of the main thread, such as TypeScript loaders.
       const how = { workerData, eval: source, execArgv: [] };
       return Array.from({ length: this.count }, () => this.join(new Worker(program, how)));
     } catch (error) {
@@ -120,7 +121,7 @@ export class WorkerReader implements ImageReader {
     const lost = (reason: string) => {
       if (member.dismissed) return;
       this.fail(reason);
-      // What it still had to do is done here.
+      // Read the images of its unfinished requests in this thread.
       for (const { place, options, resolve, reject } of member.jobs.values()) this.local.read(place, options).then(resolve, reject);
       member.jobs.clear();
     };
@@ -129,7 +130,7 @@ export class WorkerReader implements ImageReader {
     return member;
   }
 
-  /** From now on this thread reads. */
+  /** Switches to reading in this thread, and warns once. */
   private fail(reason: string): void {
     if (this.failed) return;
     this.failed = true;

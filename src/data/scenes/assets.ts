@@ -1,4 +1,4 @@
-/** Loads what scenes are drawn from: every class in every style, rasterised once, and the photographs. */
+/** Loads the pictures that scenes are rendered from: the emoji of every class and style, rasterised once, and the photographs. */
 import { checkArgument, func, isPlainObject, objectWith, type Rule, rule } from '../../backend/validate.js';
 import type { OpenProgress } from '../dataset.js';
 import { DataError, reasonOf } from '../errors.js';
@@ -8,22 +8,23 @@ import { loadSharp } from '../reading/sharp.js';
 import { photographPackage, SCENE_CLASSES, SCENE_PHOTOGRAPHS, SCENE_STYLES, stylePackage } from './names.js';
 import { makePhotograph, makeSprite, type Photograph, type Sprite } from './pictures.js';
 
+/** The emoji and photographs that `drawScene` renders from. */
 export interface SceneAssets {
-  /** By style, then by class. */
+  /** Emoji by style, then by class. */
   readonly sprites: Readonly<Record<string, Readonly<Record<string, Sprite>>>>;
   readonly photographs: Readonly<Record<string, Photograph>>;
 }
 
-export const sceneAssets: Rule = objectWith('what loadSceneAssets() gave', {
+export const sceneAssets: Rule = objectWith('the result of loadSceneAssets()', {
   sprites: rule('an object', isPlainObject),
   photographs: rule('an object', isPlainObject),
 });
 
-/** Side of a sprite in texels, and the transparent rim on each side of it (room for sampling at the edge, down to the smallest copies). */
+/** Side of a sprite in texels, and its transparent rim on each side, which bilinear sampling needs at the edges of all mip levels. */
 const SPRITE_SIDE = 256;
 const SPRITE_RIM = 16;
 
-/** Where a place of a drawing, as a share of its side, lies within its sprite, in texels. */
+/** Converts a coordinate from a fraction of the drawing's side to texels of its sprite. */
 export const texelOf = (share: number): number => SPRITE_RIM + share * (SPRITE_SIDE - 2 * SPRITE_RIM);
 
 interface IconSet {
@@ -44,8 +45,9 @@ interface IconBody {
 let loaded: WeakRef<SceneAssets> | undefined;
 
 /**
- * Loads the emoji sets and photographs (about 60 MB once in memory; a second call shares them while they are in use).
- * Throws `DataError` naming the packages that are missing, or the class that a set lacks.
+ * Loads the emoji sets and photographs of `scenes`, about 60 MB in memory. A second call returns the same object while it is in use.
+ *
+ * @throws DataError naming the missing packages, or a class without an icon
  */
 export async function loadSceneAssets(onProgress?: (progress: OpenProgress) => void): Promise<SceneAssets> {
   if (onProgress !== undefined) checkArgument('loadSceneAssets', 'onProgress', onProgress, func);
@@ -86,7 +88,7 @@ export async function loadSceneAssets(onProgress?: (progress: OpenProgress) => v
   return assets;
 }
 
-/** A hash of the rasterised assets at a low resolution: it changes with the drawings, the photographs and the renderer. */
+/** Returns a hash of the rasterised assets at a low resolution, which changes with the drawings, the photographs and the SVG renderer. */
 export function assetsFingerprint(assets: SceneAssets): string {
   const hash = new Hash();
   for (const style of SCENE_STYLES) {
@@ -106,7 +108,7 @@ async function readPhotograph(path: string): Promise<Photograph> {
   }
 }
 
-/** The SVG of each class. */
+/** Reads the SVG of each class from an icon set. */
 async function readIcons(path: string): Promise<[name: string, svg: string][]> {
   const { readFile } = await import('node:fs/promises');
   let set: IconSet;

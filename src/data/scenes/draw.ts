@@ -1,6 +1,6 @@
 /**
- * Draws one scene: a crop of a photograph, coloured anew, and over it an emoji turned, scaled, mirrored and recoloured.
- * Plain arithmetic on bytes, no codec and no canvas, so that the same scene has the same bytes in every runtime.
+ * Renders one scene: a recoloured crop of a photograph, with a rotated, scaled, mirrored and recoloured emoji over it.
+ * It uses plain arithmetic on bytes, no codec and no canvas, so that a scene has the same bytes in every runtime.
  */
 import {
   arrayOf,
@@ -20,15 +20,16 @@ import { type SceneAssets, sceneAssets } from './assets.js';
 import { type Photograph, pickLevel, type Sprite } from './pictures.js';
 import type { Backdrop, Scene, SceneDetails, Tone } from './scene.js';
 
+/** The result of `drawScene`. */
 export interface DrawnScene {
   /** [size, size, 3] */
   readonly image: Image;
   readonly details: SceneDetails;
-  /** Opacity of the emoji, [size, size], 0 to 255; only when asked for. */
+  /** Opacity of the emoji, [size, size], 0 to 255; only with the option `mask`. */
   readonly mask?: Uint8Array;
 }
 
-/** Smallest side at which an emoji still has a shape. */
+/** Smallest side of a scene in pixels; smaller emoji are not recognisable. */
 export const SMALLEST_SCENE = 16;
 
 const pair = arrayOf(finite(), 2, 2);
@@ -56,10 +57,16 @@ const SCENE: RulesFor<Scene> = {
   }),
 };
 
-/** Largest side of a scene. */
+/** Largest side of a scene in pixels. */
 const LARGEST_SCENE = 2 ** 14;
 
-/** Draws `scene` as a square of `size` pixels. Throws `DataError` for a class, style or photograph that `assets` lacks. */
+/**
+ * Renders `scene` as a square image.
+ *
+ * @param size side of the image in pixels, 16 to 16,384
+ * @param options.mask whether to return the opacity of the emoji as well. Default false
+ * @throws DataError for a class, style or photograph that is not in `assets`
+ */
 export function drawScene(assets: SceneAssets, scene: Scene, size: number, options: { mask?: boolean } = {}): DrawnScene {
   checkArgument('drawScene', 'assets', assets, sceneAssets, DataError);
   checkFields('drawScene', { ...scene, box: undefined }, SCENE, Object.keys(SCENE), DataError);
@@ -85,7 +92,7 @@ export function drawScene(assets: SceneAssets, scene: Scene, size: number, optio
   return { image: { width: size, height: size, channels: 3, data }, details: { ...scene, box }, mask };
 }
 
-/** Share of a photograph's width and height left out at each edge, where prints have frames and stains. */
+/** Fraction of a photograph's width and height that is excluded at each edge, where prints have frames and stains. */
 const MARGIN = 0.03;
 
 function drawBackdrop(out: Uint8Array, size: number, photograph: Photograph, backdrop: Backdrop): void {
@@ -99,7 +106,7 @@ function drawBackdrop(out: Uint8Array, size: number, photograph: Photograph, bac
   const level = photograph.levels[k];
   const { grey } = level;
 
-  // Places and weights of the columns are the same in every row.
+  // The source columns and their interpolation weights are the same in every row.
   const columns = new Int32Array(size);
   const fractions = new Float64Array(size);
   for (let x = 0; x < size; x++) {
@@ -139,7 +146,7 @@ function drawBackdrop(out: Uint8Array, size: number, photograph: Photograph, bac
   }
 }
 
-/** Colour of each shade of grey, [256, 3]. */
+/** Returns the colour of each shade of grey, [256, 3]. */
 function toneTable(tone: Tone, { contrast, brightness }: Backdrop): Uint8Array {
   const table = new Uint8Array(256 * 3);
   for (let shade = 0; shade < 256; shade++) {
@@ -147,7 +154,7 @@ function toneTable(tone: Tone, { contrast, brightness }: Backdrop): Uint8Array {
     const hue = tone.shadows + (tone.lights - tone.shadows) * lightness;
     const chroma = (1 - Math.abs(2 * lightness - 1)) * tone.saturation;
     for (let c = 0; c < 3; c++) {
-      // How much of red (c = 0), green or blue a pure hue has: a plateau of 120 degrees, slopes of 60.
+      // Red (c = 0), green or blue component of a pure hue: 1 over 120 degrees, with linear slopes of 60 degrees to 0.
       const off = Math.abs(wrap(hue - 120 * c));
       const pure = clamp(2 - off / 60, 0, 1);
       table[shade * 3 + c] = 255 * clamp(lightness + chroma * (pure - 0.5), 0, 1) + 0.5;
@@ -156,7 +163,7 @@ function toneTable(tone: Tone, { contrast, brightness }: Backdrop): Uint8Array {
   return table;
 }
 
-/** Lays the emoji over `out` and returns its box. */
+/** Blends the emoji over `out`, writes its opacity to `mask`, and returns its bounding box. */
 function drawSprite(
   out: Uint8Array,
   size: number,
@@ -168,7 +175,7 @@ function drawSprite(
   const texels = Math.max(bottom - top, right - left) / (scene.scale * size);
   const k = pickLevel(texels, sprite.levels.length);
   const { side, rgba } = sprite.levels[k];
-  // From a pixel to a texel of level k: turn back, scale, mirror. u = ux * x + uy * y + u0, v alike.
+  // Affine map from a pixel to a texel of level k (inverse rotation, scale, mirror): u = ux * x + uy * y + u0, and v likewise.
   const step = texels / (1 << k);
   const c = cosine(scene.rotation) * step;
   const s = sine(scene.rotation) * step;
@@ -223,7 +230,7 @@ function drawSprite(
   return boxBottom > boxTop ? [boxTop, boxLeft, boxBottom, boxRight] : [0, 0, 0, 0];
 }
 
-/** The pixels x of a row, [from, to), at which both u = uRow + ux * x and v = vRow + vx * x lie in [0, last]. */
+/** Returns the range [from, to) of pixels x of a row for which both u = uRow + ux * x and v = vRow + vx * x are in [0, last]. */
 function span(uRow: number, ux: number, vRow: number, vx: number, last: number, size: number): [number, number] {
   let from = 0;
   let to = size;
@@ -246,7 +253,7 @@ function span(uRow: number, ux: number, vRow: number, vx: number, last: number, 
 /** Weights of red, green and blue for perceived brightness (Rec. 709). */
 const LUMA = [0.213, 0.715, 0.072] as const;
 
-/** [3, 3] matrix that turns hues while keeping perceived brightness (as SVG's `hueRotate` does), then saturates and brightens. */
+/** Returns the [3, 3] matrix that rotates hues at constant luma (like SVG's `hueRotate`), then scales saturation and brightness. */
 function colourMatrix({ hue, saturation, brightness }: Scene): number[] {
   const c = cosine(hue);
   const s = sine(hue);
@@ -262,7 +269,7 @@ function colourMatrix({ hue, saturation, brightness }: Scene): number[] {
     lg - c * lg + s * lg,
     lb + c * (1 - lb) + s * lb,
   ];
-  // Saturation moves each colour away from its own brightness, which the turn has kept: out = luma + saturation * (turned - luma).
+  // Saturation scales the distance of a colour from its luma, which the rotation preserves: out = luma + saturation * (turned - luma).
   return turn.map((weight, i) => brightness * (saturation * weight + (1 - saturation) * LUMA[i % 3]));
 }
 
@@ -270,12 +277,15 @@ function clamp(value: number, low: number, high: number): number {
   return Math.min(Math.max(value, low), high);
 }
 
-/** An angle in degrees brought to [-180, 180). */
+/** Reduces an angle in degrees to [-180, 180). */
 function wrap(degrees: number): number {
   return degrees - 360 * Math.floor((degrees + 180) / 360);
 }
 
-/** Sine of an angle in degrees by its series, within 6e-8: unlike `Math.sin` it has the same bits in every runtime. */
+/**
+ * Returns the sine of an angle in degrees from its Taylor series, with an error below 6e-8. Unlike `Math.sin` it gives the same bits in
+ * every runtime.
+ */
 export function sine(degrees: number): number {
   let angle = wrap(degrees);
   if (angle > 90) angle = 180 - angle;
@@ -285,4 +295,5 @@ export function sine(degrees: number): number {
   return x * (1 - (x2 / 6) * (1 - (x2 / 20) * (1 - (x2 / 42) * (1 - (x2 / 72) * (1 - x2 / 110)))));
 }
 
+/** Returns the cosine of an angle in degrees; see `sine`. */
 export const cosine = (degrees: number): number => sine(degrees + 90);

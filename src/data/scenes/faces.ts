@@ -1,4 +1,4 @@
-/** The animal faces of `scenes`, each upright in the middle of a picture, with the places of their eyes and noses. */
+/** Renders the animal faces of `scenes`, upright and centred, with the bounding boxes of their eyes and noses. */
 import { arrayOf, checkArgument, checkOptions, integer, oneOf } from '../../backend/validate.js';
 import type { Image } from '../dataset.js';
 import { type SceneAssets, sceneAssets, texelOf } from './assets.js';
@@ -8,34 +8,37 @@ import { FACE_BOXES, FACE_CLASSES, FACE_PARTS, type FaceClass, type FacePart, ty
 import { planScene } from './plan.js';
 import type { Scene } from './scene.js';
 
-/** The box of a part in pixels, [y0, x0, y1, x1], end exclusive. */
+/** A bounding box in pixels, [y0, x0, y1, x1]; y1 and x1 are exclusive. */
 export type PixelBox = readonly [number, number, number, number];
 
+/** A rendered face with the bounding boxes of its parts. */
 export interface SceneFace {
   class: FaceClass;
   style: (typeof SCENE_STYLES)[number];
   photograph: string;
   /** [side, side, 3] */
   image: Image;
-  /** Of the whole face. */
+  /** Bounding box of the whole face. */
   box: PixelBox;
+  /** Bounding boxes of the eyes and the nose. */
   parts: Readonly<Record<FacePart, PixelBox>>;
 }
 
-/** Longer side of a face as a share of the picture's. */
+/** Longer side of a face as a fraction of the image's side. */
 const SCALE = 0.75;
-/** Hundredths of the drawing's side by which a part's box is wider on each side than the part. */
+/** Margin on each side of a part's bounding box, in hundredths of the drawing's side. */
 const MARGIN = 3;
 
 const OPTIONS = { styles: arrayOf(oneOf(...SCENE_STYLES)), photographs: arrayOf(oneOf(...SCENE_PHOTOGRAPHS)), seed: integer() };
 
 /**
- * Groups of five faces, one of each animal: a group has one style and one photograph, each face its own piece of it. Faces keep
- * the colours that they were drawn in.
+ * Renders groups of five faces, one per animal. The faces of a group have the same style and different crops of the same photograph.
+ * They keep their original colours.
  *
- * @param side of the pictures in pixels
- * @param options.photographs default: those that training never shows
- * @param options.seed decides the pieces of photographs. Default 0
+ * @param side side of the images in pixels
+ * @param options.styles default: all styles
+ * @param options.photographs default: the photographs that are not in the training split
+ * @param options.seed seed of the crops. Default 0
  */
 export function sceneFaces(
   assets: SceneAssets,
@@ -74,7 +77,10 @@ export function sceneFaces(
   );
 }
 
-/** From a box in hundredths of the drawing's side to pixels of an upright scene: grown by the margin, rounded outwards, cut at the edge. */
+/**
+ * Returns a function that converts a box from hundredths of the drawing's side to pixels of an upright scene: enlarged by the margin,
+ * rounded outwards, and clipped to the image.
+ */
 function pixelsOf(assets: SceneAssets, { class: name, style, centre, scale }: Scene, side: number): (box: PartBox) => PixelBox {
   const [top, left, bottom, right] = assets.sprites[style][name].box;
   const zoom = (scale * side) / Math.max(bottom - top, right - left);

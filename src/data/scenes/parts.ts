@@ -1,10 +1,11 @@
-/** Where the eyes and noses of the animal faces lie, in every style: read off the drawings. */
+/** Bounding boxes of the eyes and noses of the animal faces in every style, measured by hand in the drawings. */
 import type { SCENE_CLASSES, SCENE_STYLES } from './names.js';
 
-/** The animal's own right is on the left of the picture. */
+/** Parts of a face. Left and right are the animal's own: its right eye is on the left side of the image. */
 export const FACE_PARTS = ['right eye', 'left eye', 'nose'] as const;
 export type FacePart = (typeof FACE_PARTS)[number];
 
+/** The classes of `scenes` that are faces. */
 export const FACE_CLASSES = [
   'dog-face',
   'cat-face',
@@ -14,12 +15,12 @@ export const FACE_CLASSES = [
 ] as const satisfies readonly (typeof SCENE_CLASSES)[number][];
 export type FaceClass = (typeof FACE_CLASSES)[number];
 
-/** [y0, x0, y1, x1] in hundredths of the drawing's side, end exclusive. A frog's nose is the pair of its nostrils. */
+/** Box [y0, x0, y1, x1] in hundredths of the drawing's side; y1 and x1 are exclusive. The frog's nose is its pair of nostrils. */
 export type PartBox = readonly [number, number, number, number];
 
 type Boxes = readonly [rightEye: PartBox, leftEye: PartBox, nose: PartBox];
 
-/** In the order of `FACE_PARTS`. */
+/** Boxes by style and class, in the order of `FACE_PARTS`. */
 export const FACE_BOXES: Readonly<Record<(typeof SCENE_STYLES)[number], Readonly<Record<FaceClass, Boxes>>>> = {
   twemoji: {
     'dog-face': [

@@ -1,22 +1,24 @@
 /**
- * The two kinds of picture that a scene is sampled from, each with a chain of halved copies (a mip chain), so that it can be
- * drawn at any scale without aliasing: emoji in colour with alpha, photographs in grey (a scene colours them anew).
+ * The two kinds of source images of a scene: emoji in colour with alpha, and grey photographs (which a scene recolours). Each has a
+ * mip chain, a series of copies of half the size, so that it can be rendered at any scale without aliasing.
  */
 
+/** One level of a sprite's mip chain. */
 export interface SpriteLevel {
   /** Side in texels. */
   readonly side: number;
-  /** [side, side, 4], red, green and blue already multiplied by alpha. */
+  /** [side, side, 4] with premultiplied alpha. */
   readonly rgba: Uint8Array;
 }
 
-/** An emoji with a transparent rim around it. `levels[k]` has half the side of `levels[k - 1]`. */
+/** An emoji with a transparent rim. `levels[k]` has half the side of `levels[k - 1]`. */
 export interface Sprite {
   readonly levels: readonly SpriteLevel[];
-  /** Tight box [y0, x0, y1, x1] of the texels at level 0 that are at least half opaque; y1 and x1 are the first outside. */
+  /** Bounding box [y0, x0, y1, x1] of the texels of level 0 with an opacity of one half or more; y1 and x1 are exclusive. */
   readonly box: readonly [number, number, number, number];
 }
 
+/** One level of a photograph's mip chain. */
 export interface PhotographLevel {
   readonly width: number;
   readonly height: number;
@@ -24,13 +26,15 @@ export interface PhotographLevel {
   readonly grey: Uint8Array;
 }
 
+/** A grey photograph with its mip chain. */
 export interface Photograph {
   readonly levels: readonly PhotographLevel[];
 }
 
+/** Shortest side of the last mip level. */
 const SMALLEST_LEVEL = 8;
 
-/** Makes a sprite from [side, side, 4] pixels with straight alpha, such as `getImageData` or `sharp` give; `side` is a power of two. */
+/** Creates a sprite from [side, side, 4] pixels with straight alpha, as `getImageData` and `sharp` return them; `side` is a power of two. */
 export function makeSprite(side: number, straight: ArrayLike<number>): Sprite {
   let rgba = new Uint8Array(side * side * 4);
   for (let p = 0; p < rgba.length; p += 4) {
@@ -47,7 +51,7 @@ export function makeSprite(side: number, straight: ArrayLike<number>): Sprite {
   return { levels, box: opaqueBox(levels[0]) };
 }
 
-/** Makes a photograph from [height, width] grey pixels. */
+/** Creates a photograph from [height, width] grey pixels. */
 export function makePhotograph(width: number, height: number, grey: Uint8Array): Photograph {
   const levels: PhotographLevel[] = [{ width, height, grey }];
   while (Math.min(width, height) >= 2 * SMALLEST_LEVEL) {
@@ -59,14 +63,14 @@ export function makePhotograph(width: number, height: number, grey: Uint8Array):
   return { levels };
 }
 
-/** The level to sample when one pixel covers `texels` texels of level 0: the nearest in scale. */
+/** Returns the mip level nearest in scale if a pixel covers `texels` texels of level 0. */
 export function pickLevel(texels: number, count: number): number {
   let level = 0;
   while (level < count - 1 && texels > Math.SQRT2 * (1 << level)) level++;
   return level;
 }
 
-/** Means of 2 × 2 texels; a last odd row or column falls away. */
+/** Averages blocks of 2 × 2 texels; an odd last row or column is dropped. */
 function halve(texels: Uint8Array, width: number, height: number, channels: number): Uint8Array<ArrayBuffer> {
   const w = width >> 1;
   const h = height >> 1;

@@ -1,4 +1,4 @@
-/** Decides what item `index` of a split of `scenes` shows: a function of (seed, split, index) and of nothing else. */
+/** Chooses the random parameters of each item of `scenes`; they depend only on seed, split and index. */
 import { Draws } from '../random.js';
 import type { SceneAssets } from './assets.js';
 import { cosine, sine } from './draw.js';
@@ -8,8 +8,8 @@ import type { Backdrop, Scene, Tone } from './scene.js';
 const PARTS: Readonly<Record<SceneSplit, number>> = { train: 0, val: 1, 'unseen-style': 2 };
 
 /**
- * Labels of the first `length` items, [length]. Every run of 24 items that starts at a multiple of 24 holds each class once, in
- * an order of its own; so classes are balanced at any length, and an item's label does not depend on the length.
+ * Returns the labels of the first `length` items, [length]. Each block of 24 items contains every class once, in random order. The
+ * classes are therefore balanced at any length, and the label of an item does not depend on the length.
  */
 export function sceneLabels(seed: number, split: SceneSplit, length: number): Int32Array {
   const count = SCENE_CLASSES.length;
@@ -22,7 +22,10 @@ export function sceneLabels(seed: number, split: SceneSplit, length: number): In
   return labels;
 }
 
-/** The scene of item `index`, whose label is `label`. The order of the draws below is part of the data set: add new ones at the end. */
+/**
+ * Returns the scene of item `index` with the class `label`. The order of the random numbers below defines the data set: add new ones at
+ * the end.
+ */
 export function planScene(assets: SceneAssets, seed: number, split: SceneSplit, index: number, label: number): Scene {
   const draws = new Draws(seed, 'scenes', index, PARTS[split]);
   const { styles, photographs } = SCENE_SPLITS[split];
@@ -65,7 +68,7 @@ function planBackdrop(draws: Draws): Backdrop {
   return { side, place, mirror, contrast, brightness, tones: [tone(), tone()], direction: draws.between(0, 360) };
 }
 
-/** Half the height and half the width, as shares of the image's side, of the emoji's box once it is turned. */
+/** Returns half the height and half the width of the rotated emoji's bounding box, as fractions of the image's side. */
 function halfExtent(assets: SceneAssets, style: string, name: string, scale: number, rotation: number): [number, number] {
   const [y0, x0, y1, x1] = assets.sprites[style][name].box;
   const share = scale / Math.max(y1 - y0, x1 - x0) / 2;
@@ -76,10 +79,10 @@ function halfExtent(assets: SceneAssets, style: string, name: string, scale: num
   return [height * c + width * s, width * c + height * s];
 }
 
-/** Share of its half extent that an emoji may stand out of the image. */
+/** Fraction of its half extent by which an emoji may extend beyond the image. */
 const OVERHANG = 0.15;
 
-/** A centre at which an emoji of this half extent stays inside, all but the overhang. */
+/** Returns a random centre coordinate at which an emoji of this half extent is inside the image, except for the overhang. */
 function place(draws: Draws, half: number): number {
   const room = Math.max(0, 0.5 - half * (1 - OVERHANG));
   return draws.between(0.5 - room, 0.5 + room);

@@ -3,7 +3,7 @@
  * `dataset.ts` can refer to it without an import cycle.
  */
 
-/** Colours given to a grey photograph: its shades run from the hue of the shadows to the hue of the lights. */
+/** Colours for a grey photograph: the hue changes linearly from that of the shadows to that of the lights. */
 export interface Tone {
   /** Hues in degrees. */
   readonly shadows: number;
@@ -12,45 +12,47 @@ export interface Tone {
   readonly saturation: number;
 }
 
+/** The background of a scene: a recoloured crop of a photograph. */
 export interface Backdrop {
-  /** Side of the square crop as a share of the photograph's shorter side. */
+  /** Side of the square crop as a fraction of the photograph's shorter side. */
   readonly side: number;
-  /** Where the crop lies, [y, x], each from 0 (top, left) to 1 (bottom, right). */
+  /** Position of the crop, [y, x], each from 0 (top, left) to 1 (bottom, right). */
   readonly place: readonly [number, number];
+  /** Whether the crop is mirrored left to right. */
   readonly mirror: boolean;
-  /** Factor about mid grey. */
+  /** Contrast factor about mid grey. */
   readonly contrast: number;
   /** Added after the contrast; black to white is 1. */
   readonly brightness: number;
-  /** The tone at one end of the image and at the other. */
+  /** The tones at the two ends of the image, which blend into each other along `direction`. */
   readonly tones: readonly [Tone, Tone];
-  /** Direction in degrees in which the first tone passes into the second; 0 is to the right, 90 downwards. */
+  /** Direction in degrees from the first tone to the second; 0 is to the right, 90 downwards. */
   readonly direction: number;
 }
 
-/** Everything that decides a scene but its resolution. */
+/** All parameters of a scene except its resolution. */
 export interface Scene {
   readonly class: string;
   readonly style: string;
   readonly photograph: string;
-  /** Centre of the emoji, [y, x], as shares of the image's side. */
+  /** Centre of the emoji, [y, x], as fractions of the image's side. */
   readonly centre: readonly [number, number];
-  /** Longer side of the emoji's opaque box before it is turned, as a share of the image's side. */
+  /** Longer side of the emoji's bounding box before rotation, as a fraction of the image's side. */
   readonly scale: number;
-  /** Degrees, clockwise. */
+  /** Clockwise rotation in degrees. */
   readonly rotation: number;
-  /** Mirrored left to right, before it is turned. */
+  /** Whether the emoji is mirrored left to right, before the rotation. */
   readonly mirror: boolean;
-  /** Degrees that every colour of the emoji is moved round the colour wheel. */
+  /** Hue rotation of the emoji's colours in degrees. */
   readonly hue: number;
-  /** Factors; 1 leaves the emoji as it is. */
+  /** Saturation and brightness factors of the emoji; 1 changes nothing. */
   readonly saturation: number;
   readonly brightness: number;
   readonly backdrop: Backdrop;
 }
 
-/** A scene, and where its emoji came to lie. */
+/** A scene with the bounding box of its rendered emoji. */
 export interface SceneDetails extends Scene {
-  /** Tight box [y0, x0, y1, x1] in pixels of what is at least half opaque, cut at the image's edge; y1 and x1 are the first outside. */
+  /** Bounding box [y0, x0, y1, x1] in pixels of the emoji (opacity of one half or more), clipped to the image; y1 and x1 exclusive. */
   readonly box: readonly [number, number, number, number];
 }

@@ -1,4 +1,4 @@
-/** `cifar10:DIR`: CIFAR-10's binary version; `test_batch` is `val`. */
+/** Reads `cifar10:DIR`, the binary version of CIFAR-10; `test_batch` becomes the split `val`. */
 import { type Dataset, type OpenOptions, Warnings } from '../dataset.js';
 import { DataError, reasonOf } from '../errors.js';
 import { readWhole } from '../files/file_bytes.js';
@@ -9,11 +9,15 @@ const PLANE = SIDE * SIDE;
 const RECORD = 1 + 3 * PLANE;
 const BATCHES = [1, 2, 3, 4, 5].map((batch) => `data_batch_${batch}.bin`);
 const TEST = 'test_batch.bin';
-/** Bytes of a batch: ten times those of the real ones. */
+/** Largest accepted batch file in bytes, ten times the size of the original files. */
 const MOST_BYTES = 2 ** 29;
 const CLASSES = ['airplane', 'automobile', 'bird', 'cat', 'deer', 'dog', 'frog', 'horse', 'ship', 'truck'];
 
-/** Opens the folder of `data_batch_1.bin` … `data_batch_5.bin` and `test_batch.bin`. Throws `DataError` naming what is missing or damaged. */
+/**
+ * Opens a folder with `data_batch_1.bin` to `data_batch_5.bin` and `test_batch.bin`.
+ *
+ * @throws DataError naming the file that is missing or damaged
+ */
 export async function openCifar10(folder: string, options: OpenOptions = {}): Promise<Dataset> {
   const { readdir } = await import('node:fs/promises');
   const warnings = new Warnings(options.onWarning);
@@ -25,7 +29,7 @@ export async function openCifar10(folder: string, options: OpenOptions = {}): Pr
   }
   if (names.includes('data_batch_1')) {
     throw new DataError(
-      `cifar10:${folder}: holds the Python version; expected the binary version (cifar-10-binary.tar.gz, data_batch_1.bin …)`,
+      `cifar10:${folder}: contains the Python version; expected the binary version (cifar-10-binary.tar.gz, data_batch_1.bin …)`,
       folder,
     );
   }
@@ -40,7 +44,7 @@ export async function openCifar10(folder: string, options: OpenOptions = {}): Pr
   const lacking = [...BATCHES, TEST].filter((name) => !names.includes(name));
   if (lacking.length > 0)
     warnings.add(
-      `cifar10:${folder}: ${lacking.join(', ')} ${lacking.length === 1 ? 'is' : 'are'} missing; fetch the archive again if all batches are wanted`,
+      `cifar10:${folder}: ${lacking.join(', ')} ${lacking.length === 1 ? 'is' : 'are'} missing; download the archive again to use all batches`,
     );
   const splits: Record<string, PixelSplit> = {};
   if (batches.length > 0) splits.train = await readBatches(folder, batches);
@@ -51,7 +55,7 @@ export async function openCifar10(folder: string, options: OpenOptions = {}): Pr
   );
 }
 
-/** A record is a label byte, then the red, green and blue planes. */
+/** Reads batch files. A record is a label byte followed by the red, green and blue planes, which become interleaved pixels. */
 async function readBatches(folder: string, names: readonly string[]): Promise<PixelSplit> {
   const { join } = await import('node:path');
   const read = async (file: string) => {

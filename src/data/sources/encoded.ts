@@ -1,27 +1,27 @@
-/** Splits of encoded images: files of their own, or rows of parquet files. They are decoded when they are asked for. */
+/** Splits of encoded images (files, or rows of parquet files), which are decoded on request. */
 import { mapBounded } from '../bounded.js';
 import { checkIndex, type Example, type OpenOptions, type Split, type Warnings } from '../dataset.js';
 import { reasonOf } from '../errors.js';
 import type { ByteCache } from '../files/cache.js';
 import { type ImageReader, LocalReader, type Place, placeName } from '../reading/reader.js';
 
-/** Decoding goes on in sharp's own threads; this many images are on their way at once. */
+/** Number of images that are decoded concurrently in sharp's own threads. */
 const AT_ONCE = 8;
-/** Up to here every image is decoded once at opening, so that a broken one is known before hours of training. */
+/** Up to this number of images, all are decoded once on opening, so that broken ones are reported before the training starts. */
 const VERIFY_ALL_BELOW = 5_000;
-/** So many broken images are named one by one. */
+/** Number of broken images that get a warning each; further ones are only counted. */
 const NAMED_BROKEN = 5;
 
-/** The images of a split, not decoded yet. */
+/** The labels and locations of a split's images. */
 export interface Encoded {
   /** [count] */
   readonly labels: Int32Array;
-  /** Where an image lies, and its name: the path below the source, with the row where there is one. */
+  /** Returns the location of an image, and its name: the path below the source, and the row if there is one. */
   at(index: number): { readonly place: Place; readonly name: string };
 }
 
 export interface EncodedOptions {
-  /** The source, for messages. */
+  /** Name of the source, for messages. */
   source: string;
   size: number | undefined;
   cache: ByteCache<Example>;
@@ -29,6 +29,7 @@ export interface EncodedOptions {
   pixelLimit: number | undefined;
 }
 
+/** Creates a split that decodes its images on request and caches them. */
 export function encodedSplit(images: Encoded, { source, size, cache, reader, pixelLimit }: EncodedOptions): Split {
   const { labels } = images;
   return {
@@ -47,14 +48,15 @@ export function encodedSplit(images: Encoded, { source, size, cache, reader, pix
   };
 }
 
-/** Whether every image is decoded once at opening. */
+/** Whether to decode every image once on opening. */
 export const verifiesAll = ({ verify = 'auto' }: OpenOptions, images: number): boolean =>
   verify === 'all' || (verify === 'auto' && images <= VERIFY_ALL_BELOW);
 
 /**
- * Decodes every image, or its header alone, and names and counts those that cannot be read.
+ * Checks that images can be read, and adds warnings for those that cannot.
  *
- * @returns for each image whether it can be read
+ * @param whole whether to decode the images; otherwise only their headers are read
+ * @returns for each image, whether it can be read
  */
 export async function verified(
   source: string,

@@ -1,4 +1,4 @@
-/** A folder of images, a folder a class: `DIR/CLASS/…`, or `DIR/train/CLASS/…` with `DIR/val/CLASS/…` beside it. */
+/** Reads a folder of images with one folder per class: `DIR/CLASS/…`, or `DIR/train/CLASS/…` and `DIR/val/CLASS/…`. */
 
 import { type Dataset, DEFAULT_CACHE_BYTES, type Example, type OpenOptions, type Split, Warnings } from '../dataset.js';
 import { DataError } from '../errors.js';
@@ -13,12 +13,13 @@ import { DEFAULT_VAL_FRACTION, holdOut } from './holdout.js';
 import { type Entry, type Listing, listImages } from './listing.js';
 import { arrangeSplits } from './split_names.js';
 
-/** Of so many files the fingerprint knows contents too. */
+/** Number of files whose contents are sampled for the fingerprint. */
 const SAMPLED_FILES = 1000;
 
 /**
- * Opens a folder of class folders. Throws `DataError` where there is nothing to learn from: missing, empty, no readable image, or
- * one class where it is to be divided.
+ * Opens a folder with one folder per class (PyTorch: `ImageFolder`).
+ *
+ * @throws DataError if the folder is missing or empty, if no image can be read, or if there is only one class (with `divide`)
  */
 export async function openFolder(source: string, options: OpenOptions = {}): Promise<Dataset> {
   const warnings = new Warnings(options.onWarning);
@@ -65,7 +66,7 @@ export async function openFolder(source: string, options: OpenOptions = {}): Pro
   };
 }
 
-/** The images of each split that can be read. Throws where there are none to learn from. */
+/** Returns the readable images of each split. Throws if there are none to train on. */
 async function readableSplits(source: string, divide: boolean, options: OpenOptions, warnings: Warnings): Promise<Record<string, Entry[]>> {
   const found = await listImages(source, options, warnings);
   const readableOf: Listing = {};
@@ -84,7 +85,7 @@ async function readableSplits(source: string, divide: boolean, options: OpenOpti
   return splits;
 }
 
-/** The classes by name: those of `train`, or of all splits where there is none. */
+/** Returns the sorted class names of `train`, or of all splits if there is no `train`. */
 function classesOf(source: string, splits: Readonly<Record<string, readonly Entry[]>>, divide: boolean, warnings: Warnings): string[] {
   const { train, ...others } = splits;
   const namesOf = (entries: readonly Entry[]) => [...new Set(entries.map(({ className }) => className))].sort();
@@ -103,12 +104,14 @@ function classesOf(source: string, splits: Readonly<Record<string, readonly Entr
     }
     const unseen = classes.filter((each) => !there.has(each));
     if (unseen.length > 0)
-      warnings.add(`${source}: ${name} has no image of ${listed(unseen)}; errors say nothing about ${unseen.length === 1 ? 'it' : 'them'}`);
+      warnings.add(
+        `${source}: ${name} has no image of ${listed(unseen)}; its error rates do not cover ${unseen.length === 1 ? 'this class' : 'these classes'}`,
+      );
   }
   return classes;
 }
 
-/** The entries that can be read. */
+/** Returns the entries that can be read. */
 async function readable(source: string, entries: readonly Entry[], options: OpenOptions, warnings: Warnings): Promise<Entry[]> {
   const { join } = await import('node:path');
   const places = entries.map(({ path }) => ({ file: join(source, path) }));
@@ -117,10 +120,10 @@ async function readable(source: string, entries: readonly Entry[], options: Open
 }
 
 /**
- * Adds to a hash what paths and lengths do not tell: that a file was replaced by another of its length. To read every byte of a
- * large folder would take hours at each resume, and dates of change do not survive copying. So of a thousand files, evenly
- * spread, the first and the last KiB are taken: another picture, or the same encoded anew, differs there. A small folder, or
- * the change of a whole folder, is noticed for certain; a single file exchanged among a million may go unseen.
+ * Adds samples of the file contents to a hash, to detect a file that was replaced by another of the same length. Reading every byte of
+ * a large folder would take hours at each resume, and modification times change when files are copied. So the first and last KiB of
+ * up to a thousand evenly spaced files are read: another image, or the same one encoded again, differs there. Changes are detected
+ * reliably in small folders and when all files change; one replaced file among a million may go undetected.
  */
 async function addContents(hash: Hash, source: string, entries: readonly Entry[]): Promise<void> {
   const { join } = await import('node:path');

@@ -1,32 +1,33 @@
-/** What lies in a folder, without what file systems and programs leave there. */
+/** Lists the items of a folder, without hidden files and the files that operating systems and tools create. */
 import { mapBounded } from '../bounded.js';
 import { kindOfEntry, readWhole } from '../files/file_bytes.js';
 import { onDisk, pathOf } from '../files/paths.js';
 
+/** Number of concurrent file system calls. */
 export const AT_ONCE = 32;
 
-/** Endings of the formats that are decoded; `sharp` knows their contents, whatever they are called. */
+/** File extensions of the supported formats. The format itself is detected by the contents, whatever the extension. */
 export const IMAGE = /\.(jpe?g|jpe|jfif|jif|jfi|pjpe?g|pjp|a?png|webp|gif|tiff?|avifs?)$/i;
 
-/** Names that hidden files, archives of other systems, thumbnails and notebooks have. */
+/** Names of hidden files, system folders, thumbnails and caches, which are ignored without a warning. */
 const SYSTEM =
   /^(\..*|@eaDir|#recycle|#snapshot|__MACOSX|\$RECYCLE\.BIN|System Volume Information|lost\+found|__pycache__|node_modules|Thumbs\.db|ehthumbs\.db|desktop\.ini|Icon\r)$/i;
 
-/** Something in a folder; a link counts as what it leads to, and as a file where it leads nowhere. */
+/** An item of a folder. A symbolic link has the kind of its target, and a broken one is a file. */
 export interface Item {
   readonly name: string;
   readonly kind: 'folder' | 'file' | 'other';
-  /** What `other` is: `a named pipe`. */
+  /** Description of an item of kind `other`: `a named pipe`. */
   readonly what?: string;
 }
 
-/** What lies in a folder, sorted by name, without what no user put there. Throws what the file system throws. */
+/** Lists a folder sorted by name, without hidden and system files. Throws the errors of the file system. */
 export async function itemsIn(path: string): Promise<Item[]> {
   const { readdir, stat } = await import('node:fs/promises');
   const { join } = await import('node:path');
   if (!(await stat(onDisk(path))).isDirectory()) throw new Error('it is a file');
   const read = await readdir(onDisk(path), { withFileTypes: true });
-  // Names that are not UTF-8 come out damaged; then all are taken as bytes.
+  // Node replaces invalid UTF-8 in names by U+FFFD; in that case list the folder again with names as bytes.
   const damaged = read.some(({ name }) => name.includes('\ufffd'));
   const entries = damaged ? await readdir(onDisk(path), { withFileTypes: true, encoding: 'buffer' }) : read;
   const named = entries.map((entry) => ({ entry, name: typeof entry.name === 'string' ? entry.name : pathOf(entry.name) }));
@@ -38,14 +39,14 @@ export async function itemsIn(path: string): Promise<Item[]> {
   });
 }
 
-/** What tells a folder from all others, by whatever path it is reached; links may lead in a circle. */
+/** Returns the device and inode of a folder, which identify it by any path. Used to detect cycles of links. */
 export async function identityOf(path: string): Promise<string> {
   const { stat } = await import('node:fs/promises');
   const { dev, ino } = await stat(onDisk(path), { bigint: true });
   return `${dev}:${ino}`;
 }
 
-/** Bytes of a file; 0 for one that cannot be looked at, which reading it will report. */
+/** Returns the length of a file in bytes, or 0 if it cannot be determined (reading the file will report the error). */
 export async function sizeOf(file: string): Promise<number> {
   const { stat } = await import('node:fs/promises');
   return stat(onDisk(file)).then(
@@ -56,7 +57,7 @@ export async function sizeOf(file: string): Promise<number> {
 
 const MOST_CONFIG_BYTES = 2 ** 20;
 
-/** Whether a folder with these items is a training run of this program, whose pictures are not for training. */
+/** Whether a folder with these items is the output of a training run of this program; its images are not training data. */
 export async function isRunFolder(path: string, items: readonly Item[]): Promise<boolean> {
   if (!items.some(({ name, kind }) => name === 'config.json' && kind === 'file')) return false;
   try {

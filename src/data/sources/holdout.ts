@@ -1,15 +1,15 @@
-/** Holds out a share of the examples for validation where a source has none of its own. */
+/** Holds out a fraction of the examples for validation if a source has no validation split. */
 import { Hash } from '../files/hash.js';
 
-/** Share held out unless another is asked for. */
+/** Default of `OpenOptions.valFraction`. */
 export const DEFAULT_VAL_FRACTION = 0.1;
 
 /**
- * Holds out the share `fraction` of every class, at least one example of each that has two, chosen by a hash of its name: so
- * an example stays on its side when others come or go, and on every machine.
+ * Holds out the fraction `fraction` of every class, and at least one example of each class that has two. The examples are chosen by a
+ * hash of their names, so that the division is the same on every machine, and changes little when examples are added or removed.
  *
- * @param of the class of an example and a name that no other has
- * @returns both parts in the order of `items`
+ * @param of returns the class and the unique name of an example
+ * @returns both parts, in the order of `items`
  */
 export function holdOut<T>(
   items: readonly T[],

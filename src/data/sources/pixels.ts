@@ -1,35 +1,37 @@
-/** Data sets whose images lie uncompressed in memory, all of one size: MNIST, idx files, CIFAR-10. */
+/** Data sets whose uncompressed images are in memory and have the same size: MNIST, idx files, CIFAR-10. */
 
 import { checkIndex, type Dataset, DEFAULT_CACHE_BYTES, type Example, type Image, type OpenOptions, type Split } from '../dataset.js';
 import { ByteCache } from '../files/cache.js';
 import { Hash } from '../files/hash.js';
 import { resizeImage } from '../reading/image.js';
 
-/** Images of one split, interleaved, one behind the other: [count, height, width, channels]. */
+/** The images and labels of one split. */
 export interface PixelSplit {
+  /** [count, height, width, channels] */
   readonly pixels: Uint8Array;
   /** [count] */
   readonly labels: Int32Array;
 }
 
+/** The arguments of `fromPixels`. */
 export interface PixelSet {
   readonly name: string;
   readonly classes: readonly string[];
   readonly channels: 1 | 3;
   readonly height: number;
   readonly width: number;
-  /** `train` and `val`, or those that there are. */
+  /** `train` and `val`, or the existing ones. */
   readonly splits: Readonly<Record<string, PixelSplit>>;
   readonly credits?: Dataset['credits'];
   readonly warnings?: readonly string[];
 }
 
-/** The data set over pixels that are at hand; images are resized only where another size is asked for. */
+/** Creates a data set from pixels in memory. Images are resized only if `imageSize` is given. */
 export function fromPixels(set: PixelSet, options: OpenOptions): Dataset {
   const { name, classes, channels, height, width } = set;
   const size = options.imageSize;
   const area = height * width * channels;
-  // Resized images alone: at their own size they are views of the pixels already.
+  // Only resized images are cached: images of the original size are views of the pixels.
   const cache = new ByteCache<Example>(options.cacheBytes ?? DEFAULT_CACHE_BYTES);
   const split = (part: string, { pixels, labels }: PixelSplit): Split => {
     return {

@@ -1,12 +1,12 @@
-/** What can be wrong with an ONNX model beyond its bytes. */
+/** The error classes of ONNX models. */
 import { FormatError } from '../errors.js';
 
-/** A model that is damaged, contradicts itself, or needs what is not supported here. Names the node and its operator where there is one. */
+/** Thrown for a model that is damaged, inconsistent or not supported. Names the node and its operator if the error belongs to one. */
 export class OnnxError extends FormatError {
   override name = 'OnnxError';
-  /** Name of the node at fault. */
+  /** Name of the node that caused the error. */
   readonly node?: string;
-  /** Its operator: `Conv`. */
+  /** Operator of this node, such as `Conv`. */
   readonly operator?: string;
 
   constructor(message: string, options: { cause?: unknown; node?: string; operator?: string } = {}) {
@@ -16,7 +16,7 @@ export class OnnxError extends FormatError {
   }
 }
 
-/** A sound model that needs an operator, a type or a form of one that this library does not have. The message says what it has. */
+/** Thrown for a valid model with an operator, a type or an attribute that is not supported. The message says what is supported. */
 export class UnsupportedError extends OnnxError {
   override name = 'UnsupportedError';
 }

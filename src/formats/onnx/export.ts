@@ -1,4 +1,4 @@
-/** From a network of layers to the bytes of an ONNX model. */
+/** Exports a sequential network as an ONNX model. */
 import { arrayOf, checkArgument, checkOptions, instanceOf, integer, type RulesFor, recordOf, text } from '../../backend/validate.js';
 import {
   AdaptiveAvgPool2d,
@@ -34,8 +34,9 @@ import {
 import { writeTensor } from './decoding/tensor_proto.js';
 import { OnnxError } from './errors.js';
 
+/** Options of `toOnnx`. */
 export interface ToOnnxOptions {
-  /** Shape of the input, [N, C, H, W]; the batch stays free whatever N is. Or give `inputSize` and `channels`. */
+  /** Shape of the input, [N, C, H, W]; the batch size of the model is free, whatever N is. Alternative to `inputSize` and `channels`. */
   inputShape?: Shape;
   /** Height and width of the input in pixels. */
   inputSize?: number;
@@ -47,13 +48,13 @@ export interface ToOnnxOptions {
   inputName?: string;
   /** Name of the output. Default `output`. */
   outputName?: string;
-  /** Strings by key, kept in the file's metadata. */
+  /** Strings by key, stored in the metadata of the file. Default: none. */
   metadata?: Readonly<Record<string, string>>;
-  /** Operator set, 13 (default) to 22. */
+  /** Operator set, 13 to 22. Default 13. */
   opset?: number;
 }
 
-/** Operator sets that the forms written here belong to, and the version of the file format that came with each. */
+/** The IR version (version of the file format) for each supported operator set. */
 const OPSETS: Readonly<Record<number, number>> = { 13: 7, 14: 7, 15: 8, 16: 8, 17: 8, 18: 8, 19: 9, 20: 9, 21: 10, 22: 10 };
 
 const OPTIONS: RulesFor<ToOnnxOptions> = {
@@ -68,19 +69,21 @@ const OPTIONS: RulesFor<ToOnnxOptions> = {
 };
 
 /**
- * Writes a network as an ONNX model in evaluation mode: float32, one input, one output, the batch free. Initialisers have the parameters' names,
- * nodes those of the layers.
+ * Exports a network as the bytes of an ONNX model (PyTorch: `torch.onnx.export`). The model is in evaluation mode and has float32 type,
+ * one input, one output and a free batch size. Initialisers are named after the parameters, nodes after the layers.
  *
- * @param model layers in a row, also nested
- * @throws OnnxError for a layer that has no form in ONNX here, named
- * @throws ShapeError for an input that does not fit the network
+ *     await writeFile('model.onnx', toOnnx(model, { inputSize: 224 }));
+ *
+ * @param model layers in sequence; may be nested
+ * @throws OnnxError for a layer that cannot be exported
+ * @throws ShapeError if the input shape does not fit the network, or is missing
  */
 export function toOnnx(model: Sequential, options: ToOnnxOptions = {}): Uint8Array {
   checkArgument('toOnnx', 'the model', model, instanceOf(Sequential));
   checkOptions('toOnnx', options, OPTIONS);
   const { name = 'zfnet', inputName = 'input', outputName = 'output', opset = 13 } = options;
   if (!Object.hasOwn(OPSETS, opset))
-    throw new OnnxError(`toOnnx: operator set ${opset} is not written here, expected one of ${Object.keys(OPSETS).join(', ')}`);
+    throw new OnnxError(`toOnnx: operator set ${opset} is not supported, expected one of ${Object.keys(OPSETS).join(', ')}`);
   const input = inputShapeOf(options);
   const writer = new GraphWriter(inputName);
   writer.row(model, '', input);
@@ -107,7 +110,7 @@ function inputShapeOf({ inputShape, inputSize, channels = 3 }: ToOnnxOptions): S
   return [1, channels, inputSize, inputSize];
 }
 
-/** The first extent is the batch, which is left free. */
+/** Describes an input or output. The first dimension is the batch, which is free. */
 function valueInfo(name: string, shape: Shape): Written<ValueInfoProto> {
   const dim = shape.map((extent, i) => (i === 0 ? { dimParam: 'batch' } : { dimValue: extent }));
   return { name, type: { tensorType: { elemType: TYPE_NUMBERS.float32, shape: { dim } } } };
@@ -115,14 +118,15 @@ function valueInfo(name: string, shape: Shape): Written<ValueInfoProto> {
 
 type AttributeValue = number | readonly number[] | { float: number };
 
+/** Collects the nodes and initialisers of a graph. */
 class GraphWriter {
   readonly nodes: Written<NodeProto>[] = [];
   readonly initializers: Written<TensorProto>[] = [];
 
-  /** @param value name of the value that the next node takes */
+  /** @param value name of the current value, which is the input of the next node */
   constructor(private value: string) {}
 
-  /** One node from the current value (or the inputs given) to the next. */
+  /** Adds a node and makes its output the current value. */
   node(opType: string, name: string, inputs: readonly string[], attributes: Record<string, AttributeValue> = {}): string {
     const output = `${name}_output`;
     this.nodes.push({ opType, name, input: [...inputs], output: [output], attribute: Object.entries(attributes).map(attributeProto) });
@@ -167,7 +171,7 @@ class GraphWriter {
     else if (layer instanceof Tanh) one('Tanh');
     else if (layer instanceof Softmax) one('Softmax', { axis: -1 });
     else if (layer instanceof Flatten) one('Flatten', { axis: 1 });
-    // In evaluation a dropout is nothing; the node keeps its place for those who train on.
+    // Dropout does nothing in evaluation mode; the node is kept for fine-tuning in other frameworks.
     else if (layer instanceof Dropout) {
       const ratio = this.constant(`${name}.ratio`, [], Float32Array.of(layer.probability));
       this.node('Dropout', name, [x, ratio]);
@@ -179,7 +183,7 @@ class GraphWriter {
       const inputs = own.map((key) => this.parameter(`${name}.${key}`, layer[key]));
       this.node('BatchNormalization', name, [x, ...inputs], { epsilon: { float: layer.epsilon } });
     } else if (layer instanceof LocalResponseNorm) this.contrast(layer, name);
-    else throw new OnnxError(`toOnnx: layer '${name}' (${layer.kind}) has no form in ONNX here`);
+    else throw new OnnxError(`toOnnx: layer '${name}' (${layer.kind}) cannot be exported to ONNX`);
   }
 
   private weighted(layer: Conv2d | ConvTranspose2d | Linear, name: string): string[] {
@@ -198,7 +202,10 @@ class GraphWriter {
     this.node('Relu', name, [sum]);
   }
 
-  /** LRN across channels; within a channel its parts: x / (k + alpha · mean over the window of x²) ^ beta. */
+  /**
+   * Adds local response normalisation: an `LRN` node across channels; elementary operators within a channel, which ONNX has no operator
+   * for: x / (k + alpha · mean of x² over the window) ^ beta.
+   */
   private contrast(layer: LocalResponseNorm, name: string): void {
     const { size = 5, alpha = 1e-4, beta = 0.75, k = 2, region = 'across' } = layer.options;
     const x = this.value;

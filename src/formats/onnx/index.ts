@@ -1,4 +1,4 @@
-/** ONNX: models in and out. */
+/** Import, execution and export of ONNX models. */
 
 export { OnnxError, UnsupportedError } from './errors.js';
 export { type ToOnnxOptions, toOnnx } from './export.js';

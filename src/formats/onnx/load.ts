@@ -1,31 +1,36 @@
-/** From the bytes of a file to a model. */
+/** Loads an ONNX model from the bytes of a file. */
 import { type Backend, defaultBackend } from '../../tensor/index.js';
 import { decodeModel, type ModelProto, type TensorProto } from './decoding/schema.js';
 import { externalLocation } from './decoding/tensor_proto.js';
 import { buildGraph } from './graph/graph.js';
 import { OnnxModel } from './running/model.js';
 
+/** Options of `loadOnnx`. */
 export interface LoadOnnxOptions {
   /**
-   * Gives the bytes of a file beside the model. Called once for each, with a relative path of forward slashes that stays inside the
-   * model's folder; others are refused before.
+   * Returns the contents of an external data file. Called once per file with a relative path (with forward slashes) inside the model's
+   * folder; models with other paths are rejected.
    */
   externalData?: (path: string) => Uint8Array | Promise<Uint8Array>;
   /**
-   * Takes a fixed batch for a free one: reshapes to a fixed shape that begins with it follow the batch that arrives. Many models
-   * are written with a batch of 1 and mean any. Default false.
+   * Whether to accept any batch size although the model declares a fixed one: a `Reshape` to a fixed shape that starts with the declared
+   * batch size then uses that of the data. Many models are exported with a batch size of 1 but work with any. Default false.
    */
   freeBatch?: boolean;
-  /** Where the model is to live. Default: the default backend. */
+  /** Backend of the model. Default: the default backend. */
   backend?: Backend;
 }
 
 /**
- * Reads an ONNX model, operator sets 6 to the newest. It lives on the default backend, in evaluation mode.
+ * Loads an ONNX model with operator sets from 6 on. The model is in evaluation mode.
  *
- * @param bytes the file; nothing of it is kept but small constants, so that large weights exist twice while this runs and once afterwards
- * @throws OnnxError for bytes that are no ONNX model, for an operator or a type that is not supported (named, with its node and with
- *   what is supported), for cycles, names that nothing defines, and external data that is missing or outside the model's folder
+ *     const model = await loadOnnx(await readFile('model.onnx'));
+ *     const scores = model.forward(image);
+ *
+ * @param bytes contents of the file. They are not kept: the weights exist twice during loading, and once afterwards
+ * @throws OnnxError for bytes that are not an ONNX model, for cycles, for undefined names, and for external data that is missing or
+ *   outside the model's folder
+ * @throws UnsupportedError for an operator or a type that is not supported; the message names the node and the supported ones
  * @throws BackendError before `await init()`
  */
 export async function loadOnnx(bytes: Uint8Array, options: LoadOnnxOptions = {}): Promise<OnnxModel> {
@@ -39,7 +44,7 @@ export async function loadOnnx(bytes: Uint8Array, options: LoadOnnxOptions = {})
   return new OnnxModel(buildGraph(proto, files, options.freeBatch), backend);
 }
 
-/** Every tensor that a model holds. */
+/** Yields the initialisers of a model and the tensors in its attributes. */
 function* tensorsOf({ graph }: ModelProto): Generator<TensorProto> {
   if (!graph) return;
   yield* graph.initializer;

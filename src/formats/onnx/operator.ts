@@ -1,49 +1,51 @@
-/** What an operator is: how it computes, which of its inputs are learned, and what of its input one output sees. */
+/** The interface of an operator (computation, trainable inputs, receptive window), and the arguments of one execution. */
 import type { Reach } from '../../nn/index.js';
 import { type Backend, type DType, fromHost, type Shape, ShapeError, sizeOf, Tensor } from '../../tensor/index.js';
 import type { Attributes } from './decoding/attributes.js';
 import { isFloat } from './decoding/element_types.js';
 import { type HostValue, numbersOf, toTensor, type Value } from './decoding/host_value.js';
 
+/** One ONNX operator. */
 export interface Operator {
-  /** Outputs in their order; null, or fewer, for optional ones that nobody wants. */
+  /** Computes the outputs in order. Optional outputs that the graph does not use may be null or omitted. */
   run(call: Call): readonly (Value | null)[];
-  /** Input slots whose floating-point constants are parameters. */
+  /** Indices of the inputs whose floating-point constants are trainable parameters. */
   weights?: readonly number[];
-  /** What of its input one activation sees; `global` where it is not given. `weight` is the shape of the second input, where known. */
+  /** Receptive window of one output element. Default `global`. `weight` is the shape of the second input, if known. */
   reach?: Reach | ((attributes: Attributes, weight: Shape | undefined) => Reach);
-  /** Whether a ReLU right behind can run in the same kernel: `call.relu` asks for it. */
+  /** Whether a following ReLU can be fused into the kernel; `run` applies it if `call.relu` is set. */
   fusesRelu?: boolean;
-  /** The operator is stochastic or otherwise different in training. */
+  /** Whether the operator is stochastic, or otherwise different in training mode. */
   trains?: boolean;
 }
 
-/** The longest list of axes, extents or parts that an input may hold. */
+/** Longest accepted list of axes, sizes or parts in an input. */
 const MAX_LIST = 8192;
 
+/** The arguments of a `Call`. */
 export interface CallOptions {
   node: { readonly opset: number; readonly attributes: Attributes; readonly outputs: readonly string[] };
   inputs: readonly (Value | undefined)[];
-  /** Null where constants are folded: nothing visits a backend then. */
+  /** The backend of the model; null while constants are evaluated during loading. */
   backend: Backend | null;
   training: boolean;
-  /** A ReLU behind runs in the same kernel. */
+  /** Whether the following ReLU is fused into this node. */
   relu: boolean;
-  /** Constants that have been made tensors before. */
+  /** Cache of the tensors of constants. */
   constants: Map<HostValue, Tensor | null>;
 }
 
-/** Numbers that a tensor may grow to by padding or repetition, where a few bytes of the model ask for any amount. */
+/** Maximum number of elements of a padded or expanded tensor, because a few bytes of a model can request any size. */
 const MAX_GROWN = 2 ** 27;
 
-/** Throws where an operator that repeats or pads makes a tensor larger than any image or map. */
+/** Throws if an operator that expands or pads would create a tensor beyond the limit. */
 export function checkGrowth(call: Call, from: Shape, to: Shape): void {
   const size = sizeOf(to);
   if (size > MAX_GROWN && size > sizeOf(from))
-    throw call.error(`it makes shape [${to}] of [${from}], more than the ${MAX_GROWN} numbers allowed`);
+    throw call.error(`it would create shape [${to}] from [${from}], more than the limit of ${MAX_GROWN} elements`);
 }
 
-/** One execution of a node: its inputs, as the operator wants to see them. */
+/** The arguments of one execution of a node, with conversions to the types that operators need. */
 export class Call {
   readonly opset: number;
   readonly attributes: Attributes;
@@ -61,16 +63,16 @@ export class Call {
   }
 
   get backend(): Backend {
-    if (!this.options.backend) throw this.error('it cannot be computed while the model is read');
+    if (!this.options.backend) throw this.error('it cannot be computed while the model is loaded');
     return this.options.backend;
   }
 
-  /** Whether an optional input is there. */
+  /** Whether an optional input is present. */
   has(slot: number): boolean {
     return this.inputs[slot] !== undefined;
   }
 
-  /** Whether anybody may look at an output. */
+  /** Whether the graph uses an output. */
   wants(slot: number): boolean {
     return (this.outputs[slot] ?? '') !== '';
   }
@@ -81,7 +83,7 @@ export class Call {
     return value;
   }
 
-  /** An input as a floating-point tensor. */
+  /** Returns an input as a floating-point tensor. */
   tensor(slot: number): Tensor {
     return this.asTensor(this.value(slot), `input ${slot}`);
   }
@@ -107,33 +109,33 @@ export class Call {
     return made;
   }
 
-  /** The type that tensors made of host values take: that of the first floating-point tensor among the inputs. */
+  /** The type of tensors created from host values: that of the first floating-point tensor among the inputs. */
   private get dtype(): DType {
     const first = this.inputs.find((input) => input instanceof Tensor && (input.dtype === 'float32' || input.dtype === 'float64'));
     return (first as Tensor | undefined)?.dtype ?? 'float32';
   }
 
-  /** Whole numbers from an input, for shapes and axes. */
+  /** Returns an input as a list of integers, for shapes and axes. */
   ints(slot: number): number[] | undefined {
     const value = this.inputs[slot];
-    if (value && value.size > MAX_LIST) throw this.error(`input ${slot} has ${value.size} numbers, expected a list of at most ${MAX_LIST}`);
+    if (value && value.size > MAX_LIST) throw this.error(`input ${slot} has ${value.size} elements, expected at most ${MAX_LIST}`);
     return value && Array.from(numbersOf(value));
   }
 
-  /** One number from an input. */
+  /** Returns an input as a number. */
   number(slot: number): number | undefined {
     const value = this.inputs[slot];
     if (value === undefined) return undefined;
-    if (value.size !== 1) throw this.error(`input ${slot} has ${value.size} numbers, expected one`);
+    if (value.size !== 1) throw this.error(`input ${slot} has ${value.size} elements, expected one`);
     return numbersOf(value)[0];
   }
 
-  /** A list that is an attribute up to some opset and an input from then on. */
+  /** Returns a list that is an attribute in older operator sets and an input in newer ones. */
   listFrom(attribute: string, slot: number): number[] | undefined {
     return this.ints(slot) ?? this.attributes.ints(attribute);
   }
 
-  /** An axis from 0; negative ones count from the end. `rank` itself is allowed where `inclusive`. */
+  /** Converts an axis to the range from 0; negative axes count from the end. With `inclusive`, the axis may equal `rank`. */
   axis(axis: number, rank: number, inclusive = false): number {
     const normal = axis < 0 ? axis + rank : axis;
     if (!Number.isInteger(axis) || normal < 0 || normal > rank || (normal === rank && !inclusive && rank > 0))

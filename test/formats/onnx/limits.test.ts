@@ -55,15 +55,15 @@ describe('values on the host', () => {
     const nodes = [node('Shape', 'x', 'c0')];
     for (let i = 0; i < 40; i++) nodes.push(node('Concat', `c${i} c${i}`, `c${i + 1}`, { axis: 0 }));
     const net = await loadOnnx(onnx({ nodes: [...nodes, node('Reshape', 'x c40', 'y')] }));
-    await expect(net.run({ x: tensor([1, 2], [1, 2]) })).rejects.toThrow(/on the host .*(limit|allowed)/);
+    await expect(net.run({ x: tensor([1, 2], [1, 2]) })).rejects.toThrow(/on the host .*limit/);
   }, 30_000);
 
   it('are bounded for Expand, Pad and the number of axes', async () => {
     const x = () => tensor([1, 2], [1, 2]);
     const expand = await loadOnnx(onnx({ nodes: [node('Expand', 'x s', 'y')], initializers: [ints('s', [2 ** 30, 2])] }));
-    await expect(expand.run({ x: x() })).rejects.toThrow(/\(Expand\): it makes shape \[1073741824,2\]/);
+    await expect(expand.run({ x: x() })).rejects.toThrow(/\(Expand\): it would create shape \[1073741824,2\]/);
     const pad = await loadOnnx(onnx({ nodes: [node('Pad', 'x s', 'y')], initializers: [ints('s', [2 ** 30, 0, 0, 0])] }));
-    await expect(pad.run({ x: x() })).rejects.toThrow(/\(Pad\): it makes shape/);
+    await expect(pad.run({ x: x() })).rejects.toThrow(/\(Pad\): it would create shape/);
     const axes = await loadOnnx(onnx({ nodes: [node('Reshape', 'x s', 'y')], initializers: [ints('s', [2, ...new Array(100).fill(1)])] }));
     await expect(axes.run({ x: x() })).rejects.toThrow(/101 axes/);
   });
@@ -73,7 +73,7 @@ describe('weights', () => {
   const conv = (value: number) => onnx({ nodes: [node('Conv', 'x w', 'y')], initializers: [floats('w', [1, 1, 1, 2], [1, value])] });
 
   it.each([Number.NaN, Number.POSITIVE_INFINITY])('that are %s are refused by name', async (value) => {
-    await expect(loadOnnx(conv(value))).rejects.toThrow(/tensor "w" of node "y" \(Conv\) holds (NaN|Infinity) at place 1/);
+    await expect(loadOnnx(conv(value))).rejects.toThrow(/tensor "w" of node "y" \(Conv\) has the value (NaN|Infinity) at index 1/);
   });
 
   it('may be infinite where that is meant: the bounds of a Clip, a mask that is added', async () => {

@@ -88,7 +88,7 @@ describe('the scores of an imported classifier', () => {
     const [p] = await raw(network, 1);
     expect(mismatch(await probabilities(network, 1), Float32Array.of(1 - p, p), CLOSE)).toBeNull();
     const bare = await open(ending([node('Identity', 'z', 'y')], { units: 1 }));
-    expect(() => withBackend(reference, () => bare.probabilities(bare.forward(images(1))))).toThrow(/one number for each image/);
+    expect(() => withBackend(reference, () => bare.probabilities(bare.forward(images(1))))).toThrow(/a single value per image/);
   });
 
   it('are read as the options say', async () => {
@@ -129,7 +129,7 @@ describe('several outputs', () => {
         outputs: ['aux', 'y'],
       },
     );
-    await expect(open(bytes)).rejects.toThrow(/several outputs could be class scores: 'aux' \(5 numbers\), 'y' \(5 numbers\)/);
+    await expect(open(bytes)).rejects.toThrow(/several outputs could be class scores: 'aux' \(5 values\), 'y' \(5 values\)/);
     expect((await open(bytes, { output: 'y' })).output).toBe('y');
   });
 });
@@ -163,7 +163,7 @@ describe('inputs', () => {
     });
     expect(await answer(await open(cast), 1)).toHaveLength(3);
     const whole = onnx({ inputs: { x: { type: 'uint8', shape: ['n', 3, 4, 4] } }, nodes: [node('Add', 'x x', 'y')] });
-    await expect(open(whole)).rejects.toThrow(/used as whole numbers/);
+    await expect(open(whole)).rejects.toThrow(/used as integers/);
   });
 
   it('of a batch of one are run one by one where the batch axis is squeezed away', async () => {

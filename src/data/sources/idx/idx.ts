@@ -1,4 +1,4 @@
-/** `idx:DIR`, MNIST's own format: four `-ubyte` files, gzipped or not; the `t10k` pair, where there is one, is `val`. */
+/** Reads `idx:DIR`, the format of MNIST: four `-ubyte` files, optionally gzipped. The `t10k` pair, if present, becomes `val`. */
 import { type Dataset, type OpenOptions, Warnings } from '../../dataset.js';
 import { DataError } from '../../errors.js';
 import { listed } from '../../words.js';
@@ -7,8 +7,9 @@ import { fromPixels, type PixelSplit } from '../pixels.js';
 import { findIdxFiles, type IdxFiles, type IdxPart, readIdx } from './idx_files.js';
 
 /**
- * Opens the four files of a folder, or the two of `train`, of which some are then held out. Throws `DataError` naming the file
- * that is missing, truncated or not in the format.
+ * Opens the four idx files of a folder. If there is only the `train` pair, some of its images are held out as `val`.
+ *
+ * @throws DataError naming the file that is missing, truncated or malformed
  */
 export async function openIdx(folder: string, options: OpenOptions = {}): Promise<Dataset> {
   const warnings = new Warnings(options.onWarning);
@@ -55,7 +56,7 @@ interface Pair extends PixelSplit {
   channels: 1 | 3;
 }
 
-/** Holds out a share of the images. */
+/** Holds out a fraction of the images. */
 function divided(pair: Pair, fraction: number): [train: Pair, val: Pair] {
   const area = pair.height * pair.width * pair.channels;
   const places = Array.from(pair.labels, (_, place) => place);
@@ -68,7 +69,7 @@ function divided(pair: Pair, fraction: number): [train: Pair, val: Pair] {
   return [part(train), part(val)];
 }
 
-/** Undefined where neither file is there. */
+/** Reads the images and labels of a part; returns undefined if neither file exists. */
 async function readPair(folder: string, files: IdxFiles, part: IdxPart): Promise<Pair | undefined> {
   const [imagesFile, labelsFile] = [files.find(part, 'images'), files.find(part, 'labels')];
   if (!imagesFile && !labelsFile) return undefined;
@@ -88,7 +89,7 @@ async function readPair(folder: string, files: IdxFiles, part: IdxPart): Promise
       labels.file,
     );
   }
-  if (images.data.length === 0) throw new DataError(`${images.file}: has shape [${images.shape}], which holds no images`, images.file);
+  if (images.data.length === 0) throw new DataError(`${images.file}: has shape [${images.shape}], which contains no images`, images.file);
   return { pixels: images.data, labels: Int32Array.from(labels.data), height, width, channels };
 }
 

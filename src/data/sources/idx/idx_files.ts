@@ -1,9 +1,9 @@
-/** Finds and reads the files of an idx folder: MNIST's names, those of EMNIST and its like, gzipped or not, unpacked as Kaggle does. */
+/** Finds and reads the files of an idx folder: with the names of MNIST, EMNIST or Kaggle's archives, optionally gzipped. */
 import type { Gunzip } from 'node:zlib';
 import { DataError, reasonOf } from '../../errors.js';
 import { readRange, readWhole, sizeOfFile } from '../../files/file_bytes.js';
 
-/** Type code of unsigned bytes in an idx header (http://yann.lecun.com/exdb/mnist/: two zeros, the type, the number of axes). */
+/** Type code of unsigned bytes in an idx header (http://yann.lecun.com/exdb/mnist/): two zero bytes, the type, the number of axes. */
 const UNSIGNED_BYTE = 0x08;
 
 export interface IdxArray {
@@ -14,19 +14,20 @@ export interface IdxArray {
 
 export type IdxPart = 'train' | 't10k';
 
-/** `train-images-idx3-ubyte`, `emnist-letters-test-labels-idx1-ubyte.gz`. */
+/** Matches names such as `train-images-idx3-ubyte` and `emnist-letters-test-labels-idx1-ubyte.gz`. */
 const NAME = /^(.*?)(train|t10k|test)-(images|labels)[-.]idx\d-ubyte(\.gz)?$/;
 
 export interface IdxFiles {
-  /** What stands before `train` and `t10k` in the names, such as `emnist-letters-`. */
+  /** Prefix of the names before `train` and `t10k`, such as `emnist-letters-`. */
   readonly prefix: string;
+  /** Returns the path of a file, or undefined if it does not exist. */
   find(part: IdxPart, kind: 'images' | 'labels'): string | undefined;
 }
 
 /**
- * The idx files in a folder. `DIR/PREFIX` names those of a folder that begin with PREFIX.
+ * Finds the idx files in a folder. The source `DIR/PREFIX` selects the files of DIR that start with PREFIX.
  *
- * @throws DataError where the folder holds the files of several data sets
+ * @throws DataError if the folder contains the files of several data sets
  */
 export async function findIdxFiles(source: string): Promise<IdxFiles> {
   const { basename, dirname, join } = await import('node:path');
@@ -43,18 +44,21 @@ export async function findIdxFiles(source: string): Promise<IdxFiles> {
   });
   const fitting = wanted === undefined ? found : found.filter(({ prefix }) => prefix.replace(/[-_.]$/, '') === wanted);
   const prefixes = [...new Set(fitting.map(({ prefix }) => prefix))].sort();
-  // MNIST's own names come first, as they always did.
+  // MNIST's names, which have no prefix, take precedence.
   const prefix = prefixes.includes('') ? '' : (prefixes[0] ?? '');
   if (prefix !== '' && prefixes.length > 1)
     throw new DataError(
-      `idx:${source}: holds the files of ${prefixes.map((each) => each.replace(/[-_.]$/, '')).join(', ')}; name one of them: idx:${join(folder, prefix.replace(/[-_.]$/, ''))}`,
+      `idx:${source}: contains the files of ${prefixes.map((each) => each.replace(/[-_.]$/, '')).join(', ')}; name one of them: idx:${join(folder, prefix.replace(/[-_.]$/, ''))}`,
       source,
     );
   const own = fitting.filter((each) => each.prefix === prefix).sort((a, b) => Number(a.zipped) - Number(b.zipped));
   return { prefix, find: (part, kind) => own.find((each) => each.part === part && each.kind === kind)?.file };
 }
 
-/** The files of a folder, and those in folders of an idx file's name, as some archives unpack; undefined where there is no folder. */
+/**
+ * Lists the files of a folder, and the files in subfolders that are named like an idx file, which some archives unpack to. Returns
+ * undefined if there is no such folder.
+ */
 async function filesIn(folder: string): Promise<{ name: string; file: string }[] | undefined> {
   const { readdir, stat } = await import('node:fs/promises');
   const { join } = await import('node:path');
@@ -73,14 +77,14 @@ async function filesIn(folder: string): Promise<{ name: string; file: string }[]
   return names && [...plain, ...inner];
 }
 
-/** Bytes that an array may have once unpacked, and how many times its own length a gzipped one beyond a few megabytes. */
+/** Limits of decompression: bytes of an array; bytes that are always allowed; and the compression ratio beyond those. */
 const MOST_BYTES = 2 ** 30;
 const FREE_BYTES = 64 * 2 ** 20;
 const MOST_RATIO = 100;
-/** The longest header: four bytes, and four axes. */
+/** Longest header in bytes: four bytes and the sizes of four axes. */
 const MOST_HEADER = 20;
 
-/** Reads a file, as far as its header says. Throws `DataError` for one that is damaged. */
+/** Reads the array of an idx file. Throws `DataError` for a damaged file. */
 export async function readIdx(file: string): Promise<IdxArray> {
   try {
     const length = await sizeOfFile(file);
@@ -96,7 +100,7 @@ export async function readIdx(file: string): Promise<IdxArray> {
     const most = Math.min(MOST_BYTES, Math.max(FREE_BYTES, MOST_RATIO * length));
     if (header + size > most)
       throw new DataError(
-        `${file}: its header [${shape}] claims ${header + size} bytes in ${length} of gzip, more than the limit of ${most}`,
+        `${file}: its header [${shape}] declares ${header + size} bytes in ${length} bytes of gzip, more than the limit of ${most}`,
         file,
       );
     const bytes = await inflated(file, zipped, header + size + 1);
@@ -107,7 +111,7 @@ export async function readIdx(file: string): Promise<IdxArray> {
   }
 }
 
-/** The first `most` bytes of what is gzipped, or all where it has fewer: no more than that is ever unpacked. */
+/** Decompresses at most the first `most` bytes of gzipped data. */
 async function inflated(file: string, zipped: Uint8Array, most: number): Promise<Uint8Array> {
   const { createGunzip } = await import('node:zlib');
   const { Readable } = await import('node:stream');
@@ -140,7 +144,7 @@ function* piecesOf(bytes: Uint8Array): Generator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += PIECE) yield bytes.subarray(at, at + PIECE);
 }
 
-/** @param length bytes that the file has, or at least has */
+/** @param length known length of the (decompressed) file in bytes, for error messages */
 function parseHeader(file: string, bytes: Uint8Array, length: number): { shape: number[]; header: number; size: number } {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (bytes.length < 8 || bytes[0] !== 0 || bytes[1] !== 0) {
@@ -148,7 +152,7 @@ function parseHeader(file: string, bytes: Uint8Array, length: number): { shape: 
     throw new DataError(`${file}: starts with ${start || 'nothing'}, expected an idx header (00 00 08 and the number of axes)`, file);
   }
   if (bytes[2] !== UNSIGNED_BYTE)
-    throw new DataError(`${file}: holds values of type 0x${bytes[2].toString(16)}, expected unsigned bytes (0x08)`, file);
+    throw new DataError(`${file}: contains values of type 0x${bytes[2].toString(16)}, expected unsigned bytes (0x08)`, file);
   const axes = bytes[3];
   const header = 4 + 4 * axes;
   if (axes < 1 || axes > 4 || bytes.length < header)
@@ -160,7 +164,7 @@ function parseHeader(file: string, bytes: Uint8Array, length: number): { shape: 
 function checkLength(file: string, length: number, header: number, size: number, shape: readonly number[]): void {
   if (length === header + size) return;
   throw new DataError(
-    `${file}: has ${length} bytes, its header [${shape}] means ${header + size}; it is truncated or damaged, fetch it again`,
+    `${file}: has ${length} bytes, its header [${shape}] requires ${header + size}; it is truncated or damaged, fetch it again`,
     file,
   );
 }

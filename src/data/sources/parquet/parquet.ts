@@ -1,4 +1,4 @@
-/** `parquet:FILES`: encoded images and labels in the columns of parquet files, as Hugging Face stores image data sets. */
+/** Reads `parquet:FILES`: parquet files with columns of encoded images and labels, as Hugging Face stores image data sets. */
 import { quote, show } from '../../../backend/validate.js';
 import { mapBounded } from '../../bounded.js';
 import { type Dataset, DEFAULT_CACHE_BYTES, type Example, type OpenOptions, type Split, Warnings } from '../../dataset.js';
@@ -15,18 +15,18 @@ import { classPlaces, type Features, featuresOf } from './parquet_columns.js';
 import { listShards, type ShardFile } from './parquet_files.js';
 import { ParquetShard } from './parquet_shard.js';
 
-/** Files whose ends are read at once. */
+/** Number of files whose footers are read concurrently. */
 const AT_ONCE = 8;
-/** KiB of each file that the fingerprint knows, besides the labels. */
+/** Number of KiB of each file that are sampled for the fingerprint, besides the labels. */
 const SAMPLED_KIB = 64;
 
-/** One file, with the label of each row that has one. */
+/** A parquet file with the label of each row; undefined for rows without a label. */
 interface LabelledShard extends ShardFile {
   readonly shard: ParquetShard;
   readonly labels: readonly (number | string | undefined)[];
 }
 
-/** A row that has a label: its class's number, or the class's name in a column of strings. */
+/** A row with a label: a class index, or a class name if the column contains strings. */
 interface Row {
   readonly shard: LabelledShard;
   readonly row: number;
@@ -34,8 +34,9 @@ interface Row {
 }
 
 /**
- * Opens the files of a comma-separated list of files, folders and patterns. Throws `DataError` naming the file that cannot be
- * read, or the columns where none holds images or labels.
+ * Opens a comma-separated list of parquet files, folders and patterns.
+ *
+ * @throws DataError naming the file that cannot be read, or the columns if none contains images or labels
  */
 export async function openParquet(list: string, options: OpenOptions = {}): Promise<Dataset> {
   const source = `parquet:${list}`;
@@ -81,7 +82,7 @@ export async function openParquet(list: string, options: OpenOptions = {}): Prom
   const views = Object.fromEntries(Object.entries(splits).map(([name, rows]) => [name, split(name, rows)]));
   for (const { path, file, shard } of shards.values()) {
     hash.add(path).add(shard.bytes);
-    // The end of a file, which tells the length of every column in every row group, is in its last KiB.
+    // The sample includes the last KiB of the file, which is part of the footer with the lengths of all columns.
     await addSample(hash, file, shard.bytes, SAMPLED_KIB);
   }
   return {
@@ -100,7 +101,7 @@ const placeOf = ({ shard, row }: Row, { image }: Features): Place => ({ file: sh
 const nameOf = ({ shard, row }: Row): string => `${shard.path}#${row}`;
 const ascending = (a: number | string, b: number | string): number => (a < b ? -1 : 1);
 
-/** The rows of each split that have a label and, as far as that is looked at, an image that can be read. */
+/** Returns the rows of each split that have a label and, as far as it is checked, a readable image. */
 async function rowsOf(
   source: string,
   files: Readonly<Record<string, readonly ShardFile[]>>,
@@ -141,7 +142,7 @@ async function openLabelled(each: ShardFile, features: Features): Promise<Labell
   return { ...each, shard, labels: values.map((value, row) => labelOfRow(each.file, row, value, features, places)) };
 }
 
-/** The label in a row: a number, a text, or undefined where there is none. */
+/** Returns the label of a row: an integer, a string, or undefined if there is none. */
 function labelOfRow(
   file: string,
   row: number,
@@ -149,7 +150,7 @@ function labelOfRow(
   { label, names }: Features,
   places: readonly number[] | undefined,
 ): number | string | undefined {
-  // Missing, or -1 as Hugging Face marks the rows of a test split.
+  // The label is missing, or -1, which Hugging Face uses for the rows of a test split without labels.
   if (value === null || value === undefined || (typeof value !== 'string' && Number(value) < 0)) return undefined;
   if (typeof value === 'boolean' && !places) return String(value);
   if (typeof value === 'string' && !places) return value.normalize('NFC');
@@ -174,7 +175,7 @@ function labelledRows(source: string, shards: readonly LabelledShard[], warnings
   return rows;
 }
 
-/** The rows whose images can be read. Of a large data set that is not looked at: it would mean to read all of it. */
+/** Returns the rows whose images can be read. Large data sets are not checked, because all of their data would have to be read. */
 async function readable(source: string, rows: Row[], features: Features, options: OpenOptions, warnings: Warnings): Promise<Row[]> {
   if (!verifiesAll(options, rows.length)) return rows;
   const places = rows.map((row) => placeOf(row, features));
@@ -200,16 +201,16 @@ function checkLabels(
   }
 }
 
-/** Below so many rows nothing can be told from their number. */
+/** Below this number of rows, `checkClasses` does nothing. */
 const FEW_ROWS = 8;
 
-/** Captions and identifiers are other values in almost every row; labels are not. */
+/** Detects a column of captions or identifiers, which differ in almost every row, that was taken for the labels. */
 function checkClasses(source: string, classes: readonly string[], rows: number, { label, certain }: Features, warnings: Warnings): void {
   if (rows < FEW_ROWS || 2 * classes.length <= rows) return;
   const found = `${source}: the column ${label} has ${classes.length} different values in ${rows} rows (${listed(classes.map(quote), 3)})`;
   if (!certain)
     throw new DataError(
-      `${found}, which are hardly classes; name the column of labels by --label-column (labelColumn), or ${label} again if it is meant`,
+      `${found}, too many for classes; choose the label column with --label-column (labelColumn), or confirm ${label} by naming it there`,
     );
   warnings.add(`${found}: most classes have a single image`);
 }

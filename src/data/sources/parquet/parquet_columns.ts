@@ -1,4 +1,4 @@
-/** Which columns of a parquet file hold the images and the labels, and what the classes are called. */
+/** Finds the image and label columns of a parquet file, and the class names. */
 import type { SchemaTree } from 'hyparquet';
 import { isPlainObject, nearestName, quote, show } from '../../../backend/validate.js';
 import type { OpenOptions, Warnings } from '../../dataset.js';
@@ -8,19 +8,22 @@ import { ParquetShard } from './parquet_shard.js';
 
 const IMAGE_NAMES = ['image', 'img', 'picture', 'photo', 'bytes'];
 const LABEL_NAMES = ['label', 'labels', 'class', 'target', 'fine_label'];
-/** From here on a page takes many times longer to unpack than an image to decode. */
+/** Page size in bytes from which decompressing a page takes many times longer than decoding an image. */
 const LARGE_PAGE = 32 * 2 ** 20;
 
-/** The columns of a data set, and its classes where the first file names them. */
+/** The columns of a data set, and its class names if the first file has them. */
 export interface Features {
   readonly image: string;
   readonly label: string;
   readonly names: readonly string[] | undefined;
-  /** The column of labels was asked for, or described as one: any number of classes is meant. */
+  /** Whether the label column was given by the user or declared in the file, so that any number of classes is accepted. */
   readonly certain: boolean;
 }
 
-/** What the files call image and label: as it was asked for, by Hugging Face's description where there is one, else by type and name. */
+/**
+ * Finds the image and label columns: those given in the options, else those declared in the metadata of Hugging Face, else by type and
+ * name.
+ */
 export async function featuresOf(file: string, options: OpenOptions, warnings: Warnings): Promise<Features> {
   const shard = await ParquetShard.open(file);
   const described = describedFeatures(shard);
@@ -29,7 +32,7 @@ export async function featuresOf(file: string, options: OpenOptions, warnings: W
   const unpacked = await shard.bytesAnImage(image);
   if (unpacked > LARGE_PAGE) {
     warnings.add(
-      `${file}: every image read in random order unpacks ${Math.round(unpacked / 2 ** 20)} MiB, which is slow; written in row groups of 100 rows, as Hugging Face does, it is read many times faster`,
+      `${file}: every image read in random order decompresses ${Math.round(unpacked / 2 ** 20)} MiB, which is slow; write the file in row groups of 100 rows, as Hugging Face does, to read it many times faster`,
     );
   }
   const names = classNames(shard, label);
@@ -45,7 +48,7 @@ function imageColumn(shard: ParquetShard, described: Described, wanted: string |
     const column = columnCalled(shard, wanted, 'imageColumn');
     if (!holdsBytes(column))
       throw new DataError(
-        `${file}: the column ${quote(wanted)} holds no images; expected a column of bytes, or of { bytes, path } as Hugging Face stores images`,
+        `${file}: the column ${quote(wanted)} contains no images; expected a column of bytes, or of { bytes, path } as Hugging Face stores images`,
         file,
       );
     return wanted;
@@ -55,7 +58,7 @@ function imageColumn(shard: ParquetShard, described: Described, wanted: string |
   const images = (typed.length > 0 ? typed : columns.filter(holdsBytes)).map(({ element }) => element.name);
   if (images.length === 0) {
     throw new DataError(
-      `${file}: none of its columns holds images: ${names.join(', ')}; expected a column of bytes, or of { bytes, path } as Hugging Face stores images`,
+      `${file}: none of its columns contains images: ${names.join(', ')}; expected a column of bytes, or of { bytes, path } as Hugging Face stores images`,
       file,
     );
   }
@@ -63,12 +66,12 @@ function imageColumn(shard: ParquetShard, described: Described, wanted: string |
   const usual = IMAGE_NAMES.find((name) => images.includes(name));
   if (usual === undefined)
     throw new DataError(
-      `${file}: several of its columns hold images: ${images.join(', ')}; say which is meant by --image-column (imageColumn)`,
+      `${file}: several of its columns contain images: ${images.join(', ')}; choose one with --image-column (imageColumn)`,
       file,
     );
   const others = images.filter((name) => name !== usual);
   warnings.add(
-    `${file}: ${usual} is taken for the images; ${others.join(', ')} would do as well; say which is meant by --image-column (imageColumn)`,
+    `${file}: the images are read from the column ${usual}, but ${others.join(', ')} would be possible too; choose one with --image-column (imageColumn)`,
   );
   return usual;
 }
@@ -89,17 +92,17 @@ function labelColumn(shard: ParquetShard, described: Described, image: string, w
     const alike = some.filter((name) => name !== label);
     if (alike.length > 0)
       warnings.add(
-        `${file}: ${label} is taken for the label; ${alike.join(', ')} would do as well; say which is meant by --label-column (labelColumn)`,
+        `${file}: the labels are read from the column ${label}, but ${alike.join(', ')} would be possible too; choose one with --label-column (labelColumn)`,
       );
   }
   if (label === undefined)
     throw new DataError(
-      `${file}: none of its columns is known to hold labels: ${names.join(', ')}; expected one that is called label, or say which is meant by --label-column (labelColumn)`,
+      `${file}: none of its columns is known to contain labels: ${names.join(', ')}; expected one named label; choose one with --label-column (labelColumn)`,
       file,
     );
   const { children, element } = columnCalled(shard, label, 'labelColumn');
   if (children.length > 0 || element.repetition_type === 'REPEATED')
-    throw new DataError(`${file}: the column ${quote(label)} holds a list or a structure per row, expected one label per row`, file);
+    throw new DataError(`${file}: the column ${quote(label)} contains a list or a structure per row, expected one label per row`, file);
   return label;
 }
 
@@ -114,14 +117,17 @@ function columnCalled({ file, columns }: ParquetShard, name: string, option: str
   );
 }
 
-/** Bytes, or a struct with a field of bytes. */
+/** Whether a column contains bytes, or a struct with a field `bytes`. */
 function holdsBytes({ element, children }: SchemaTree): boolean {
   const field = children.length > 0 ? children.find((child) => child.element.name === 'bytes')?.element : element;
   if (!field || element.repetition_type === 'REPEATED' || field.repetition_type === 'REPEATED') return false;
   return field.type === 'BYTE_ARRAY' && field.converted_type === undefined && field.logical_type === undefined;
 }
 
-/** What `datasets` writes about the columns into the file's metadata: { info: { features: { label: { names, _type: 'ClassLabel' } } } }. */
+/**
+ * Reads the column descriptions that Hugging Face's `datasets` writes to the file metadata:
+ * { info: { features: { label: { names, _type: 'ClassLabel' } } } }.
+ */
 function describedFeatures({ file, metadata }: ParquetShard): Described {
   const text = metadata.key_value_metadata?.find(({ key }) => key === 'huggingface')?.value;
   if (text === undefined || text === null) return new Map();
@@ -129,7 +135,7 @@ function describedFeatures({ file, metadata }: ParquetShard): Described {
   try {
     parsed = JSON.parse(text);
   } catch (error) {
-    throw new DataError(`${file}: its description by Hugging Face is not JSON: ${reasonOf(error)}`, file, error);
+    throw new DataError(`${file}: its Hugging Face metadata is not JSON: ${reasonOf(error)}`, file, error);
   }
   const info = isPlainObject(parsed) ? parsed.info : undefined;
   const features = isPlainObject(info) ? info.features : undefined;
@@ -137,12 +143,12 @@ function describedFeatures({ file, metadata }: ParquetShard): Described {
   return new Map(entries.filter((entry): entry is [string, Record<string, unknown>] => isPlainObject(entry[1])));
 }
 
-/** The names of the classes in the order of this file's numbers; undefined where it names none. */
+/** Returns the class names in the order of this file's labels, or undefined if the file has none. */
 export function classNames(shard: ParquetShard, label: string): string[] | undefined {
   const feature = describedFeatures(shard).get(label);
   if (feature?._type !== 'ClassLabel' || feature.names === undefined || feature.names === null) return undefined;
   const { names } = feature;
-  // A list, or an object from the numbers to the names.
+  // A list, or an object from label to name.
   const count = isPlainObject(names) ? Object.keys(names).length : 0;
   const list = isPlainObject(names) ? Array.from({ length: count }, (_, i) => (Object.hasOwn(names, i) ? names[i] : undefined)) : names;
   const fault = (got: string, wanted: string) =>
@@ -159,9 +165,8 @@ export function classNames(shard: ParquetShard, label: string): string[] | undef
 }
 
 /**
- * For each number in a file's labels the class's number in the data set: files may list the same classes in different orders.
- *
- * @param names the data set's classes
+ * Maps the labels of a file to the class indices of the data set, because files may list the same classes in different orders. Returns
+ * undefined if neither has class names.
  */
 export function classPlaces(shard: ParquetShard, { label, names }: Features): readonly number[] | undefined {
   const own = classNames(shard, label);

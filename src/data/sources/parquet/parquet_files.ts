@@ -1,30 +1,32 @@
-/** Which parquet files a source means, and which split each belongs to. */
+/** Finds the parquet files of a source, and the split of each file. */
 import { mapBounded } from '../../bounded.js';
 import { DataError, reasonOf } from '../../errors.js';
 import { kindOfEntry } from '../../files/file_bytes.js';
 import { AT_ONCE } from '../folder_items.js';
 import { arrangeSplits, type SplitName, splitInName } from '../split_names.js';
 
+/** A parquet file of a source. */
 export interface ShardFile {
   readonly file: string;
-  /** Path below the folder that was named, with `/`: what the file is called wherever it lies. */
+  /** Path below the folder in the source, with `/`; it does not depend on the location of the folder. */
   readonly path: string;
 }
 
+/** The result of `listShards`. */
 export interface ShardFiles {
-  /** By split: `train`, `val`, `test`, or `all`. */
+  /** Files by split: `train`, `val`, `test`, or `all`. */
   readonly splits: Readonly<Record<string, ShardFile[]>>;
-  /** What is left out and why: files of no split beside files of one, and what is no regular file. */
+  /** Skipped files with the reason: files without a split among files with one, and entries that are not regular files. */
   readonly leftOut: string[];
 }
 
 /**
- * The files of `parquet:LIST`: files, folders (all parquet files in them) and patterns with `*` and `?` in the file's name,
- * separated by commas. Sorted by path. A file's split stands in its name, or in the folder it lies in: `train-00000-of-00002.parquet`,
- * `validation/0000.parquet`. Without any such name all are `train`.
+ * Lists the files of `parquet:LIST`, sorted by path. LIST contains files, folders (with all parquet files in them) and patterns with `*`
+ * and `?` in the file name, separated by commas. The split of a file is found in its name or in a folder of its path:
+ * `train-00000-of-00002.parquet`, `validation/0000.parquet`. If no name contains a split, all files are `train`.
  *
  * @param divide see `arrangeSplits`
- * @throws DataError naming the part that leads to no file
+ * @throws DataError naming the part of the list that matches no file
  */
 export async function listShards(list: string, divide = true): Promise<ShardFiles> {
   const parts = list
@@ -47,7 +49,7 @@ export async function listShards(list: string, divide = true): Promise<ShardFile
 }
 
 function splitOf(path: string): SplitName | undefined {
-  // The file's own name says more than those of its folders.
+  // The name of the file takes precedence over the names of its folders.
   for (const part of path.split('/').reverse()) {
     const named = splitInName(part);
     if (named) return named;
@@ -83,7 +85,7 @@ async function expand(part: string, leftOut: string[]): Promise<ShardFile[]> {
       names.filter((name) => name.endsWith('.parquet') && !name.split('/').some((piece) => piece.startsWith('.'))),
       leftOut,
     );
-    if (shards.length === 0) throw new Error('the folder holds no .parquet file');
+    if (shards.length === 0) throw new Error('the folder contains no .parquet file');
     return shards.map((path) => ({ file: join(part, path), path }));
   } catch (error) {
     throw new DataError(
@@ -94,13 +96,13 @@ async function expand(part: string, leftOut: string[]): Promise<ShardFile[]> {
   }
 }
 
-/** Those of some names in a folder that are regular files; of the others it is noted what they are. */
+/** Returns the names that are regular files, and adds the other entries with their kind to `leftOut`. */
 async function regular(folder: string, names: readonly string[], leftOut: string[]): Promise<string[]> {
   const { stat } = await import('node:fs/promises');
   const { join } = await import('node:path');
   const kinds = await mapBounded(names, AT_ONCE, async (name) => {
     const found = await stat(join(folder, name)).catch(() => undefined);
-    // What is not there will be told when it is opened.
+    // A missing file is kept here: opening it reports the error.
     return found === undefined || found.isFile() ? undefined : kindOfEntry(found);
   });
   for (const [i, kind] of kinds.entries()) if (kind !== undefined && kind !== 'a folder') leftOut.push(`${names[i]} (${kind})`);

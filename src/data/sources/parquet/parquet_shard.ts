@@ -1,8 +1,9 @@
 /**
- * One parquet file, read a page at a time: random access to one image costs its page (and the dictionary, where the page refers
- * to one), not its row group. Writers that look at sizes row by row make pages of 1 MiB; pyarrow looks every 1,024 rows, so that
- * a row group of Hugging Face's, a hundred photographs, is one page of about 10 MiB, read and unpacked in some 30 ms. Unpacking is
- * `hyparquet`'s, an optional package; where the pages lie is found by walking their headers, since older files have no index.
+ * Reads a parquet file page by page: random access to an image reads its page (and the dictionary page, if there is one), not the
+ * whole row group. Most writers limit pages to 1 MiB. pyarrow checks the size only every 1,024 rows, so that a row group of Hugging
+ * Face (a hundred photographs) is a single page of about 10 MiB, which takes about 30 ms to read and decompress. The optional package
+ * `hyparquet` decodes the pages. Their positions are found by reading one page header after the other, because older files have no
+ * page index.
  */
 import type { ColumnMetaData, FileMetaData, SchemaElement, SchemaTree } from 'hyparquet';
 import { DataError, reasonOf } from '../../errors.js';
@@ -10,23 +11,24 @@ import { ByteCache } from '../../files/cache.js';
 import { readRange, sizeOfFile } from '../../files/file_bytes.js';
 import { importOptional } from '../../files/packages.js';
 
-/** Bytes of unpacked pages that are kept, for readers that go row by row. */
+/** Size in bytes of the cache of decompressed pages, for sequential reading. */
 const PAGE_CACHE_BYTES = 64 * 2 ** 20;
-/** So much is read at once in search of a page's header, and at most. */
+/** Number of bytes first read for a page header, and the maximum. */
 const HEADER_BYTES = 4096;
 const MAX_HEADER_BYTES = 2 ** 20;
+/** Length in bytes of the signature `PAR1` at the start of a file. */
 const MAGIC = 4;
 
-/** Where a page begins and ends in its file, with its header. */
+/** Byte range of a page in its file, including the header. */
 interface PageRange {
   readonly start: number;
   readonly end: number;
-  /** Its length once unpacked. */
+  /** Decompressed length in bytes. */
   readonly unpacked: number;
 }
 
 interface DataPage extends PageRange {
-  /** In the row group. */
+  /** Index of its first row in the row group. */
   readonly firstRow: number;
   readonly rows: number;
 }
@@ -48,7 +50,7 @@ interface Packages {
 
 let packages: Promise<Packages> | undefined;
 
-/** The parquet reader and its unpackers. Throws `DataError` naming the package that is missing. */
+/** Loads the parquet reader and its decompressors. Throws `DataError` naming a missing package. */
 function loadPackages(): Promise<Packages> {
   packages ??= (async () => {
     const neededFor = 'reading parquet files';
@@ -60,19 +62,20 @@ function loadPackages(): Promise<Packages> {
   return packages;
 }
 
+/** An open parquet file. */
 export class ParquetShard {
   private readonly chunks = new Map<string, Promise<Chunk>>();
   private readonly unpacked = new ByteCache<Promise<unknown[]>>(PAGE_CACHE_BYTES);
-  /** The columns, each with its fields. */
+  /** The top-level columns with their nested fields. */
   readonly columns: readonly SchemaTree[];
-  /** The first row of each row group, and behind the last. */
+  /** Index of the first row of each row group, and the total number of rows. */
   private readonly groupStarts: readonly number[];
 
   private constructor(
     readonly file: string,
     private readonly packages: Packages,
     readonly metadata: FileMetaData,
-    /** Of the file. */
+    /** Length of the file. */
     readonly bytes: number,
   ) {
     checkRows(metadata, bytes);
@@ -81,7 +84,7 @@ export class ParquetShard {
     this.groupStarts = [0, ...metadata.row_groups.map((group) => (row += Number(group.num_rows)))];
   }
 
-  /** Reads what stands at the end of a parquet file. Throws `DataError` if it is missing, truncated or no parquet file. */
+  /** Reads the footer of a parquet file. Throws `DataError` if the file is missing, truncated or not a parquet file. */
   static async open(file: string): Promise<ParquetShard> {
     const found = await loadPackages();
     try {
@@ -93,7 +96,7 @@ export class ParquetShard {
     }
   }
 
-  /** All values of a column of numbers or strings, a row each; missing ones are null or undefined. */
+  /** Reads a column of numbers or strings, one value per row; missing values are null or undefined. */
   async column(name: string): Promise<unknown[]> {
     const { hyparquet, compressors } = this.packages;
     try {
@@ -106,8 +109,10 @@ export class ParquetShard {
   }
 
   /**
-   * The encoded image in a row: the column's bytes, or those of its field `bytes`. Throws `DataError` if the file cannot be read,
-   * a plain error if the row holds no image.
+   * Reads the encoded image of a row: the bytes of the column, or of its field `bytes`.
+   *
+   * @throws DataError if the file cannot be read
+   * @throws Error if the row contains no image
    */
   async image(column: string, row: number): Promise<Uint8Array> {
     let value: unknown;
@@ -123,10 +128,10 @@ export class ParquetShard {
     }
     const bytes = value instanceof Uint8Array ? value : (value as { bytes?: unknown } | null | undefined)?.bytes;
     if (bytes instanceof Uint8Array && bytes.length > 0) return bytes;
-    throw new Error(`${column} holds no image, or only the path of one; expected the bytes of an image file`);
+    throw new Error(`${column} contains no image, or only the path of one; expected the bytes of an image file`);
   }
 
-  /** Bytes that reading one image unpacks at most, in the first row group; 0 where there is none. */
+  /** Returns the maximum number of bytes that are decompressed to read one image of the first row group; 0 if there is none. */
   async bytesAnImage(column: string): Promise<number> {
     if (this.metadata.row_groups.length === 0) return 0;
     try {
@@ -155,13 +160,13 @@ export class ParquetShard {
     return chunk;
   }
 
-  /** Finds the pages of a column in a row group, from header to header. */
+  /** Finds the pages of a column in a row group by reading the page headers in sequence. */
   private async walk(column: string, group: number): Promise<Chunk> {
     const meta = this.metadata.row_groups[group].columns
       .map(({ meta_data }) => meta_data)
       .find((meta) => meta?.path_in_schema[0] === column && (meta.path_in_schema.length === 1 || meta.path_in_schema[1] === 'bytes'));
     if (!meta) throw new Error(`row group ${group} lacks it`);
-    // Some writers leave the dictionary's place out: it is where the first page would be.
+    // Some writers omit the offset of the dictionary page; then it is at the offset of the first data page.
     const { dictionary_page_offset, data_page_offset, total_compressed_size } = meta;
     let at = Number(dictionary_page_offset || data_page_offset);
     const end = at + Number(total_compressed_size);
@@ -173,7 +178,7 @@ export class ParquetShard {
       const { header, start } = await this.header(at, end);
       const range = { start: at, end: start + header.compressed_page_size, unpacked: header.uncompressed_page_size };
       checkUnpacked(range);
-      // Neither lists nor maps are among the columns read here: a value is a row.
+      // Lists and maps are not read here, so there is one value per row.
       const rows = header.data_page_header?.num_values ?? header.data_page_header_v2?.num_rows;
       if (header.type === 'DICTIONARY_PAGE') dictionary = range;
       else if (rows !== undefined) {
@@ -187,7 +192,7 @@ export class ParquetShard {
     return { meta, dictionary, pages };
   }
 
-  /** The page header at a place, and where it ends. */
+  /** Reads the page header at offset `at`; returns it with the offset of its end. */
   private async header(at: number, end: number) {
     for (let length = HEADER_BYTES; ; length *= 4) {
       const bytes = await readRange(this.file, at, Math.min(at + length, end));
@@ -197,13 +202,13 @@ export class ParquetShard {
         if (!(header.compressed_page_size >= 0)) throw new Error(`there is no page at byte ${at}`);
         return { header, start: at + reader.offset };
       } catch (error) {
-        // A header may hold the least and the greatest value, and those may be long.
+        // A header can contain the minimum and maximum values, which may be long: read more bytes and try again.
         if (!(error instanceof RangeError) || at + length >= end || length >= MAX_HEADER_BYTES) throw error;
       }
     }
   }
 
-  /** The values of one page, kept for a while: those who read row by row come back at once. */
+  /** Returns the values of one page, cached for sequential reading. */
   private page(column: string, chunk: Chunk, page: DataPage): Promise<unknown[]> {
     const key = `${column}/${page.start}`;
     let values = this.unpacked.get(key);
@@ -214,7 +219,7 @@ export class ParquetShard {
     return values;
   }
 
-  /** Unpacks one page by showing it to the reader as a parquet file of its own: its dictionary, the page, one row group. */
+  /** Decodes one page by passing it to `hyparquet` as a parquet file that contains only this page and its dictionary. */
   private async unpack(column: string, { meta, dictionary }: Chunk, page: DataPage): Promise<unknown[]> {
     const parts = await Promise.all(
       [dictionary, page].filter((range) => range !== undefined).map(({ start, end }) => readRange(this.file, start, end)),
@@ -242,28 +247,30 @@ export class ParquetShard {
       row_groups: [{ columns: [{ file_offset: 0n, meta_data: alone }], num_rows: rows, total_byte_size: BigInt(bytes.length) }],
     };
     const file = { byteLength: bytes.length, slice: (start: number, end?: number) => bytes.buffer.slice(start, end) };
-    // Binary columns stay binary, even where a writer calls them text.
+    // `utf8: false`, so that binary columns stay binary even if the writer declared them as strings.
     const found = await hyparquet.parquetReadObjects({ file, metadata, columns: [column], compressors, utf8: false });
     return found.map((row) => row[column]);
   }
 }
 
-/** So much may unpack from nothing, and so many times its own length a larger page: images do not shrink more. */
+/** Limits of decompression: bytes that are always allowed; the compression ratio beyond those; and bytes of a page. */
 const FREE_BYTES = 64 * 2 ** 20;
 const MOST_RATIO = 100;
 const MOST_UNPACKED = 768 * 2 ** 20;
 
-/** Throws, before it is unpacked, for a page that claims a length out of proportion to the bytes that it has. */
+/** Throws, before decompression, if a page header declares a length out of proportion to its compressed length. */
 function checkUnpacked({ start, end, unpacked }: PageRange): void {
   const most = Math.min(MOST_UNPACKED, Math.max(FREE_BYTES, MOST_RATIO * (end - start)));
   if (!(unpacked >= 0 && unpacked <= most))
-    throw new Error(`its page at byte ${start} claims to unpack ${end - start} bytes to ${unpacked}, more than the limit of ${most}`);
+    throw new Error(
+      `its page at byte ${start} declares that ${end - start} bytes decompress to ${unpacked}, more than the limit of ${most}`,
+    );
 }
 
-/** Below so many rows a file may have any number for its bytes; above, a row takes a byte at least. */
+/** Up to this number of rows a file may have any length; beyond it, at least one byte per row. */
 const FREE_ROWS = 1_000_000;
 
-/** Throws for row groups whose numbers of rows cannot be. */
+/** Throws for row groups with an impossible number of rows. */
 function checkRows({ row_groups }: FileMetaData, bytes: number): void {
   let total = 0;
   for (const { num_rows, columns } of row_groups) {
@@ -274,15 +281,15 @@ function checkRows({ row_groups }: FileMetaData, bytes: number): void {
   if (total > Math.max(FREE_ROWS, bytes)) throw new Error(`it claims ${total} rows in ${bytes} bytes`);
 }
 
-/** What the values of a page hold in memory: those of a dictionary are parts of it. */
+/** Memory in bytes of the values of a page: dictionary values are views of the dictionary page. */
 const unpackedBytes = ({ dictionary }: Chunk, page: DataPage): number => page.unpacked + (dictionary?.unpacked ?? 0);
 
-/** A file as `hyparquet` reads it. */
+/** Adapts a file to the interface that `hyparquet` reads from. */
 function rangesOf(file: string, byteLength: number) {
   return { byteLength, slice: async (start: number, end = byteLength) => (await readRange(file, start, end)).buffer };
 }
 
-/** The part of a schema, a list from the root down, that leads to one column. */
+/** Returns the elements of a schema from the root to one column. */
 function schemaOf(tree: SchemaTree, path: readonly string[]): SchemaElement[] {
   const kept: SchemaElement[] = [{ ...tree.element, num_children: 1 }];
   for (const [depth, name] of path.entries()) {

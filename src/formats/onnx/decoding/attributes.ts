@@ -1,13 +1,14 @@
-/** A node's attributes with their types checked and their defaults where they are used. */
+/** Typed access to the attributes of a node, with defaults. */
 import { OnnxError, UnsupportedError } from '../errors.js';
 import type { HostValue } from './host_value.js';
 import type { AttributeProto, GraphProto, NodeProto } from './schema.js';
 import { type ExternalFiles, readTensor } from './tensor_proto.js';
 
-/** A node as messages name it: `node "conv1" (Conv)`. */
+/** Returns the description of a node for messages: `node "conv1" (Conv)`. */
 export const describe = (node: Pick<NodeProto, 'name' | 'opType' | 'output'>): string =>
   `node ${JSON.stringify(node.name || node.output.find((name) => name !== '') || '')} (${node.opType ?? 'no operator'})`;
 
+/** The attributes of a node. Each reader returns the given default if the attribute is absent. */
 export class Attributes {
   private readonly byName: Map<string, AttributeProto>;
 
@@ -18,7 +19,7 @@ export class Attributes {
     this.byName = new Map(node.attribute.map((attribute) => [attribute.name ?? '', attribute]));
   }
 
-  /** Copies what are views into the file, so that it can go. */
+  /** Copies attribute values that are views of the file, so that the memory of the file can be released. */
   detach(): void {
     for (const attribute of this.byName.values()) {
       const { s, t } = attribute;
@@ -54,7 +55,7 @@ export class Attributes {
     return attribute ? new TextDecoder().decode(attribute.s ?? new Uint8Array(0)) : fallback;
   }
 
-  /** One of a few words. */
+  /** Returns a string attribute that must be one of `words`. */
   word<T extends string>(name: string, words: readonly T[], fallback: T): T {
     const given = this.string(name, fallback);
     const found = words.find((word) => word === given);
@@ -82,11 +83,12 @@ export class Attributes {
     return this.byName.get(name)?.g;
   }
 
-  /** For what the operator could be asked but cannot do here. */
+  /** Creates the error for a valid use of the operator that is not supported. */
   unsupported(message: string): UnsupportedError {
     return new UnsupportedError(`onnx: ${describe(this.node)}: ${message}`, { node: this.node.name, operator: this.node.opType });
   }
 
+  /** Creates the error for an invalid use of the operator. */
   error(message: string): OnnxError {
     return new OnnxError(`onnx: ${describe(this.node)}: ${message}`, { node: this.node.name, operator: this.node.opType });
   }

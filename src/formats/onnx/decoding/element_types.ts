@@ -1,6 +1,6 @@
 /**
- * The number types of ONNX, and what they become here: floating-point numbers of up to 32 bits are float32, everything else
- * stays on the host with its name, whole numbers as plain numbers (exact to 2^53).
+ * The element types of ONNX and their representation in this library. Floating-point types of up to 32 bits become float32 tensors; all
+ * other types are host values, with integers as JavaScript numbers (exact up to 2^53).
  */
 import { UnsupportedError } from '../errors.js';
 
@@ -36,7 +36,7 @@ const NUMBERS: Readonly<Record<number, ElementType>> = {
   16: 'bfloat16',
 };
 
-/** Types that ONNX has and this library has not, for messages. */
+/** Names of the ONNX types that are not supported, for messages. */
 const UNSUPPORTED: Readonly<Record<number, string>> = {
   8: 'string',
   14: 'complex64',
@@ -50,7 +50,12 @@ export const TYPE_NUMBERS: Readonly<Record<ElementType, number>> = Object.fromEn
   Object.entries(NUMBERS).map(([number, name]) => [name, Number(number)]),
 ) as Record<ElementType, number>;
 
-/** @param where names the tensor or node in the error */
+/**
+ * Returns the element type with a number of `TensorProto.DataType`.
+ *
+ * @param where description of the tensor or node in the error message
+ * @throws UnsupportedError for other types
+ */
 export function elementType(number: number | undefined, where: string): ElementType {
   const name = number !== undefined && Object.hasOwn(NUMBERS, number) ? NUMBERS[number] : undefined;
   if (name) return name;
@@ -62,7 +67,7 @@ export function elementType(number: number | undefined, where: string): ElementT
 export const isFloat = (type: ElementType): boolean =>
   type === 'float32' || type === 'float16' || type === 'bfloat16' || type === 'float64';
 
-/** Bytes of one number in `raw_data`. */
+/** Bytes per element in `raw_data`. */
 export const BYTES: Readonly<Record<ElementType, number>> = {
   float32: 4,
   uint8: 1,
@@ -79,7 +84,7 @@ export const BYTES: Readonly<Record<ElementType, number>> = {
   bfloat16: 2,
 };
 
-/** Least and greatest value of the whole-number types that fit into a number. */
+/** Minimum and maximum of the integer types up to 32 bits. */
 const RANGES: Partial<Record<ElementType, readonly [number, number]>> = {
   uint8: [0, 255],
   int8: [-128, 127],
@@ -89,7 +94,7 @@ const RANGES: Partial<Record<ElementType, readonly [number, number]>> = {
   uint32: [0, 2 ** 32 - 1],
 };
 
-/** Host arrays: the typed array that holds a type best. Half precision is kept as float32. */
+/** Creates the typed array for host values of a type. Half precision is stored as float32, 64-bit integers as float64. */
 export function hostArray(type: ElementType, size: number): Float32Array | Float64Array | Int32Array | Uint8Array {
   if (type === 'float32' || type === 'float16' || type === 'bfloat16') return new Float32Array(size);
   if (type === 'bool' || type === 'uint8') return new Uint8Array(size);
@@ -97,7 +102,7 @@ export function hostArray(type: ElementType, size: number): Float32Array | Float
   return new Float64Array(size);
 }
 
-/** One number as another type holds it: fractions are cut off, bool is "not zero", too large whole numbers wrap around. */
+/** Converts a number to another type: fractions are truncated, bool is 1 for any value but 0, and integers wrap around. */
 export function convert(value: number, to: ElementType): number {
   if (isFloat(to)) return value;
   if (to === 'bool') return value !== 0 ? 1 : 0;
@@ -108,7 +113,7 @@ export function convert(value: number, to: ElementType): number {
   return ((((whole - range[0]) % span) + span) % span) + range[0];
 }
 
-/** IEEE 754 half precision: 1 sign, 5 exponent and 10 fraction bits. */
+/** Converts IEEE 754 half precision (1 sign, 5 exponent and 10 fraction bits) to a number. */
 export function halfToNumber(bits: number): number {
   const sign = bits & 0x8000 ? -1 : 1;
   const exponent = (bits >> 10) & 0x1f;
@@ -120,7 +125,7 @@ export function halfToNumber(bits: number): number {
 
 const word = new DataView(new ArrayBuffer(4));
 
-/** The upper half of a float32. */
+/** Converts bfloat16, the upper half of a float32, to a number. */
 export function brainToNumber(bits: number): number {
   word.setUint32(0, bits << 16);
   return word.getFloat32(0);

@@ -1,6 +1,6 @@
 /**
- * The messages of onnx.proto that matter here (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto), as tables of fields
- * and as types. Every field may be missing in a file; lists are then empty.
+ * The messages of onnx.proto that this library reads and writes, as tables of fields and as types
+ * (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto). Every field may be missing in a file; a missing list is empty.
  */
 import { decodeMessage, encodeMessage, type Field, type Message } from './wire.js';
 
@@ -101,7 +101,7 @@ const TENSOR: Message = {
   },
 };
 
-/** `GRAPH` and `ATTRIBUTE` contain each other: a graph's fields are filled in below. */
+/** `GRAPH` and `ATTRIBUTE` refer to each other, so the fields of a graph are filled in below. */
 const GRAPH_FIELDS: Record<number, Field> = {};
 const GRAPH: Message = { name: 'GraphProto', fields: GRAPH_FIELDS };
 
@@ -162,15 +162,15 @@ const MODEL: Message = {
   },
 };
 
-/** Attribute types as `AttributeProto.type` numbers them. */
+/** The values of `AttributeProto.type`. */
 export const ATTRIBUTE_TYPES = { float: 1, int: 2, string: 3, tensor: 4, graph: 5, floats: 6, ints: 7, strings: 8 } as const;
 
-/** Throws an `OnnxError` where the bytes are no such message. Weights are views into `bytes`. */
+/** Decodes an ONNX model. Weights are views of `bytes`. Throws an `OnnxError` for malformed bytes. */
 export const decodeModel = (bytes: Uint8Array): ModelProto => decodeMessage(MODEL, bytes) as unknown as ModelProto;
-/** A tensor on its own, as the `.pb` files of ONNX's operator tests hold it. */
+/** Decodes a single tensor, such as a `.pb` file of ONNX's operator tests. */
 export const decodeTensorProto = (bytes: Uint8Array): TensorProto => decodeMessage(TENSOR, bytes) as unknown as TensorProto;
 
-/** What is written may leave out what a reader fills in. */
+/** A message to be encoded, in which every field is optional. */
 export type Written<T> = {
   [K in keyof T]?: T[K] extends (infer U)[]
     ? U extends object

@@ -1,16 +1,20 @@
-/** Numbers out of a file and into it: inline, raw, or in files beside the model. */
+/** Reads and writes the elements of ONNX tensors: stored in typed lists, as raw bytes, or in external files. */
 import { sizeOf, type TypedArray } from '../../../tensor/index.js';
 import { OnnxError, UnsupportedError } from '../errors.js';
 import { BYTES, brainToNumber, type ElementType, elementType, halfToNumber, hostArray, TYPE_NUMBERS } from './element_types.js';
 import { HostValue, MAX_RANK } from './host_value.js';
 import type { TensorProto, Written } from './schema.js';
 
-/** Bytes of the files beside the model that it was found to need, by path. */
+/** Contents of the external data files of a model, by path. */
 export type ExternalFiles = ReadonlyMap<string, Uint8Array>;
 
 const isExternal = (proto: TensorProto): boolean => proto.dataLocation === 1;
 
-/** Where a tensor's bytes lie outside the model, or null for one that is inside. Throws where that is outside the model's folder. */
+/**
+ * Returns the location of a tensor's external data, or null if its data are in the model file.
+ *
+ * @throws OnnxError for a path outside the model's folder
+ */
 export function externalLocation(proto: TensorProto): { path: string; offset: number; length: number | undefined } | null {
   if (!isExternal(proto)) return null;
   const entries = new Map(proto.externalData.map(({ key, value }) => [key ?? '', value ?? '']));
@@ -19,19 +23,19 @@ export function externalLocation(proto: TensorProto): { path: string; offset: nu
   if (!path) throw new OnnxError(`onnx: ${what} has no location`);
   const parts = path.split('/');
   if (/[\\\0:]/.test(path) || parts.some((part) => part === '' || part === '..'))
-    throw new OnnxError(`onnx: ${what} is at ${JSON.stringify(path)}; only paths inside the model's folder are followed`);
+    throw new OnnxError(`onnx: ${what} is at ${JSON.stringify(path)}; only paths inside the model's folder are allowed`);
   const number = (key: string): number | undefined => {
     const text = entries.get(key);
     if (text === undefined) return undefined;
-    if (!/^\d{1,15}$/.test(text)) throw new OnnxError(`onnx: ${what} has ${key} ${JSON.stringify(text)}, expected a whole number`);
+    if (!/^\d{1,15}$/.test(text)) throw new OnnxError(`onnx: ${what} has ${key} ${JSON.stringify(text)}, expected a non-negative integer`);
     return Number(text);
   };
   return { path: parts.filter((part) => part !== '.').join('/'), offset: number('offset') ?? 0, length: number('length') };
 }
 
 /**
- * The numbers of a tensor, to be read out of the file when they are wanted: float32 that lies aligned stays a view into it. Nothing is made from
- * a shape before the bytes for it are known to be there.
+ * Creates a host value for a tensor of a file. Its elements are decoded on first use; aligned float32 data become a view of the file. The
+ * shape is checked against the length of the data before memory is allocated.
  */
 export function readTensor(proto: TensorProto, files: ExternalFiles = new Map()): HostValue {
   const what = `tensor ${JSON.stringify(proto.name ?? '')}`;
@@ -40,10 +44,10 @@ export function readTensor(proto: TensorProto, files: ExternalFiles = new Map())
   if (proto.segment) throw new UnsupportedError(`onnx: ${what} comes in segments, which are not supported`);
   if (shape.length > MAX_RANK) throw new OnnxError(`onnx: ${what} has ${shape.length} axes, at most ${MAX_RANK} are allowed`);
   if (shape.some((extent) => !Number.isSafeInteger(extent) || extent < 0))
-    throw new OnnxError(`onnx: ${what} has shape [${shape}], expected whole numbers of at least 0`);
+    throw new OnnxError(`onnx: ${what} has shape [${shape}], expected non-negative integers`);
   const size = sizeOf(shape);
   const short = (found: number, unit: string) =>
-    new OnnxError(`onnx: ${what} of shape [${shape}] holds ${size} ${type} numbers, the file has ${found} ${unit} of it`);
+    new OnnxError(`onnx: ${what} of shape [${shape}] needs ${size} ${type} elements, the file has ${found} ${unit} of it`);
   const raw = rawBytes(proto, files);
   if (raw) {
     if (raw.length !== size * BYTES[type]) throw short(raw.length, 'bytes');
@@ -55,7 +59,7 @@ export function readTensor(proto: TensorProto, files: ExternalFiles = new Map())
     return new HostValue(type, shape, () => fromRaw(bytes, type));
   }
   const list = type === 'int64' ? proto.int64Data : type === 'uint32' || type === 'uint64' ? proto.uint64Data : proto.int32Data;
-  if (list.length !== size) throw short(list.length, 'numbers');
+  if (list.length !== size) throw short(list.length, 'elements');
   const data = hostArray(type, size);
   const decode =
     type === 'float16' ? halfToNumber : type === 'bfloat16' ? brainToNumber : type === 'uint64' ? unsigned : (value: number) => value;
@@ -71,7 +75,8 @@ function rawBytes(proto: TensorProto, files: ExternalFiles): Uint8Array | null {
   const { path, offset, length } = external;
   const file = files.get(path);
   const what = `external data of ${JSON.stringify(proto.name ?? '')}`;
-  if (!file) throw new OnnxError(`onnx: ${what} lies in ${JSON.stringify(path)}; pass loadOnnx(bytes, { externalData: (path) => bytes })`);
+  if (!file)
+    throw new OnnxError(`onnx: ${what} is in the file ${JSON.stringify(path)}; pass loadOnnx(bytes, { externalData: (path) => bytes })`);
   const end = length === undefined ? file.length : offset + length;
   if (end > file.length || offset > end)
     throw new OnnxError(`onnx: ${what} is bytes ${offset} to ${end} of ${JSON.stringify(path)}, which has ${file.length}`);
@@ -113,7 +118,7 @@ const READERS: Readonly<Record<ElementType, (view: DataView, at: number) => numb
   bool: (view, at) => (view.getUint8(at) !== 0 ? 1 : 0),
 };
 
-/** A tensor to write: float32 raw, int64 as a list. */
+/** Creates the message of a tensor: float32 as raw bytes, integers as an int64 list. */
 export function writeTensor(name: string, shape: readonly number[], data: Float32Array | readonly number[]): Written<TensorProto> {
   if (!(data instanceof Float32Array)) return { name, dims: [...shape], dataType: TYPE_NUMBERS.int64, int64Data: [...data] };
   const rawData = LITTLE_ENDIAN ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength) : swapped(data);

@@ -1,14 +1,14 @@
 /**
- * Protocol buffer messages by tables of fields, over the wire reader and writer of protobuf-es.
+ * Decodes and encodes protocol buffer messages described by tables of fields, with the wire format reader and writer of protobuf-es.
  *
- * Bytes are never copied on the way in: a `bytes` field, and numbers packed at fixed width, are views into the file, so a
- * model's weights exist once. Lengths are checked by the reader before anything is made from them.
+ * Decoding does not copy bytes: `bytes` fields and packed numbers of fixed width are views of the file, so that the weights of a model
+ * are in memory only once. The reader checks all lengths before memory is allocated.
  */
 import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { OnnxError } from '../errors.js';
 
 type Scalar = 'int' | 'float' | 'string' | 'bytes';
-/** `fixed32` and `fixed64` hold the raw little-endian bytes of packed numbers, `ints` whole numbers of any width. */
+/** `fixed32` and `fixed64` are the raw little-endian bytes of packed numbers; `ints` is a list of variable-length integers. */
 type FieldKind = Scalar | 'ints' | 'fixed32' | 'fixed64' | 'strings' | 'bytesList' | Message | readonly [Message];
 
 export interface Field {
@@ -16,7 +16,7 @@ export interface Field {
   kind: FieldKind;
 }
 
-/** Fields by number. What is not listed is skipped. */
+/** A message type: its fields by number. Other fields are skipped. */
 export interface Message {
   name: string;
   fields: Readonly<Record<number, Field>>;
@@ -25,21 +25,24 @@ export interface Message {
 const isRepeated = (kind: FieldKind): kind is readonly [Message] => Array.isArray(kind);
 const isMessage = (kind: FieldKind): kind is Message => typeof kind === 'object' && !isRepeated(kind);
 
-/** Messages inside messages: a graph inside an attribute of a node is three levels deeper than the graph that holds the node. */
+/** Maximum nesting depth of messages. A graph in an attribute of a node is three levels deeper than the graph of the node. */
 const MAX_DEPTH = 64;
 
-/** Value of a list field that the message does not have. Shared, so that a file of many empty messages stays small in memory. */
+/** Value of a missing list field. It is shared, so that a file with many empty messages needs little memory. */
 const EMPTY: readonly never[] = Object.freeze([]);
 const NO_BYTES = new Uint8Array(0);
 
-/** An object with the fields that were there; repeated ones are always arrays, raw numbers always bytes. Lists are not to be changed. */
+/**
+ * Decodes a message to an object with the fields that are present. Repeated fields are always arrays, packed numbers of fixed width
+ * always bytes. Do not modify the lists.
+ */
 export function decodeMessage(message: Message, bytes: Uint8Array): Record<string, unknown> {
   try {
     return decode(message, bytes, 0);
   } catch (error) {
     if (error instanceof OnnxError) throw error;
     throw new OnnxError(
-      `onnx: these bytes are no ${message.name}: ${(error as Error).message}; the file is truncated, damaged or of another kind`,
+      `onnx: these bytes are not a ${message.name}: ${(error as Error).message}; the file is truncated, damaged or of another format`,
       {
         cause: error,
       },
@@ -49,7 +52,7 @@ export function decodeMessage(message: Message, bytes: Uint8Array): Record<strin
 
 const blanks = new WeakMap<Message, Readonly<Record<string, unknown>>>();
 
-/** A message without content, which `decode` copies and fills in. */
+/** Returns the decoded form of an empty message, which `decode` copies and fills in. */
 function blankOf(message: Message): Readonly<Record<string, unknown>> {
   const known = blanks.get(message);
   if (known) return known;
@@ -62,7 +65,7 @@ function blankOf(message: Message): Readonly<Record<string, unknown>> {
   return result;
 }
 
-/** The list of a repeated field, made when its first element arrives. */
+/** Returns the list of a repeated field, which is created with its first element. */
 function listOf<T>(result: Record<string, unknown>, key: string): T[] {
   if (result[key] === EMPTY) result[key] = [];
   return result[key] as T[];
@@ -76,7 +79,7 @@ function decode(message: Message, bytes: Uint8Array, depth: number): Record<stri
   const reader = new BinaryReader(bytes);
   while (reader.pos < reader.len) {
     const [number, wire] = reader.tag();
-    if (wire === WireType.EndGroup) throw new Error('a group ends that never began');
+    if (wire === WireType.EndGroup) throw new Error('unexpected end of a group');
     const field = Object.hasOwn(message.fields, number) ? message.fields[number] : undefined;
     if (!field) {
       reader.skip(wire, number);
@@ -126,7 +129,7 @@ function decode(message: Message, bytes: Uint8Array, depth: number): Record<stri
   return result;
 }
 
-/** One run of bytes; a single part stays a view. */
+/** Concatenates parts; a single part is returned without a copy. */
 function joined(parts: readonly Uint8Array[]): Uint8Array {
   if (parts.length === 1) return parts[0];
   const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
@@ -138,7 +141,7 @@ function joined(parts: readonly Uint8Array[]): Uint8Array {
   return all;
 }
 
-/** The bytes of a message; undefined fields and empty lists are left out. */
+/** Encodes a message; undefined fields and empty lists are omitted. */
 export function encodeMessage(message: Message, value: object): Uint8Array {
   const writer = new BinaryWriter();
   encode(message, value as Record<string, unknown>, writer);

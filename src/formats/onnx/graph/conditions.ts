@@ -1,4 +1,4 @@
-/** `If` nodes whose condition follows from constants and shapes: the branch that is taken comes in the place of the node. */
+/** Resolves `If` nodes while a model is loaded: a node whose condition follows from constants and shapes is replaced by its branch. */
 
 import type { HostValue } from '../decoding/host_value.js';
 import type { GraphProto, NodeProto } from '../decoding/schema.js';
@@ -7,12 +7,13 @@ import { UnsupportedError } from '../errors.js';
 import { inOrder, type Node, type NodeFactory, type ValueInfo } from './nodes.js';
 import { filledShape, ShapePass } from './shape_pass.js';
 
-/** Two sizes for free extents: a condition that comes out differently depends on the size of the input. */
+/** Two sizes to try for free dimensions: if they give different conditions, the condition depends on the size of the input. */
 const SIDES = [224, 320] as const;
 
+/** The result of `resolveConditions`. */
 export interface Resolved {
   nodes: Node[];
-  /** The batch that the conditions hold for, where they hold for no other. */
+  /** The only batch size for which the conditions are valid; null if they are valid for any. */
   batch: number | null;
 }
 
@@ -20,16 +21,16 @@ interface Context {
   factory: NodeFactory;
   files: ExternalFiles;
   inputs: readonly ValueInfo[];
-  /** Grows by the initialisers of the branches taken. */
+  /** The constants of the graph; the initialisers of the chosen branches are added. */
   constants: Map<string, HostValue>;
   freeBatch: boolean;
 }
 
 /**
- * Replaces every `If` by its branch.
+ * Replaces every `If` node by the nodes of its branch.
  *
  * @param nodes in the order of computation
- * @throws UnsupportedError for a condition that depends on the numbers of the input, or on its size where the model leaves that open
+ * @throws UnsupportedError for a condition that depends on the values of the input, or on a free dimension of its shape
  */
 export function resolveConditions(nodes: readonly Node[], context: Context): Resolved {
   if (!nodes.some(({ branches }) => branches)) return { nodes: [...nodes], batch: null };
@@ -37,7 +38,7 @@ export function resolveConditions(nodes: readonly Node[], context: Context): Res
   if (context.freeBatch || typeof declared !== 'number') {
     const attempt = inline(nodes, context, [1, 2]);
     if (attempt.nodes) return { nodes: attempt.nodes, batch: null };
-    // Where the model has a batch of its own, its conditions may hold for that one alone.
+    // If the model declares a fixed batch size, its conditions may be valid only for this size.
     if (typeof declared !== 'number') throw undecided(attempt.undecided);
   }
   const attempt = inline(nodes, { ...context, freeBatch: false }, [1]);
@@ -54,7 +55,7 @@ const undecided = (node: Node): UnsupportedError =>
 
 type Attempt = { nodes: Node[]; undecided?: undefined } | { nodes?: undefined; undecided: Node };
 
-/** Runs through the graph once for each way to fill in free extents; all must take the same branch. */
+/** Evaluates the conditions for each choice of the free dimensions; all must give the same branch. */
 function inline(nodes: readonly Node[], context: Context, batches: readonly number[]): Attempt {
   const constants = new Map(context.constants);
   const passes = batches.flatMap((batch) =>
@@ -82,7 +83,7 @@ function inline(nodes: readonly Node[], context: Context, batches: readonly numb
   return { nodes: result };
 }
 
-/** A branch's nodes in order of computation, under names that nothing else has; they define the outputs of the `If`. */
+/** Returns the nodes of a branch in the order of computation, with unique value names. They define the outputs of the `If` node. */
 function branchNodes(node: Node, branch: GraphProto, { factory, files, constants }: Context, defined: Set<string>): Node[] {
   const names = new Map<string, string>();
   const define = (name: string): void => {
@@ -115,7 +116,7 @@ function branchNodes(node: Node, branch: GraphProto, { factory, files, constants
   return inOrder(made, (name) => !fresh.has(name) && defined.has(name));
 }
 
-/** A graph inside a branch, with the branch's new names for the values that it takes from there. */
+/** Renames the outer values that a graph inside a branch uses. */
 function withOuterNames(graph: GraphProto, outer: (name: string) => string): GraphProto {
   const own = new Set([
     ...graph.node.flatMap(({ output }) => output),

@@ -1,4 +1,7 @@
-/** A model's graph, checked: every operator known, every name defined once, nodes in the order of computation, constants read. */
+/**
+ * Builds and checks the graph of a model: looks up operators, checks that every name is defined once, sorts the nodes into the order of
+ * computation, and reads constants.
+ */
 
 import { elementType, isFloat } from '../decoding/element_types.js';
 import { HostValue } from '../decoding/host_value.js';
@@ -10,6 +13,7 @@ import { resolveConditions } from './conditions.js';
 import { withLrn } from './lrn_pattern.js';
 import { type Constants, consumersOf, inOrder, type Node, NodeFactory, type ValueInfo } from './nodes.js';
 
+/** A checked graph that can be computed node by node. */
 export interface Graph {
   readonly inputs: readonly ValueInfo[];
   readonly outputs: readonly ValueInfo[];
@@ -17,24 +21,26 @@ export interface Graph {
   readonly nodes: readonly Node[];
   /** Initialisers and the values of `Constant` nodes, by name. */
   readonly constants: Constants;
-  /** Names of the constants that are learned. */
+  /** Names of the constants that are trainable parameters. */
   readonly parameters: readonly string[];
-  /** Nodes that take a value in. */
+  /** The nodes that use a value as an input, by its name. */
   readonly consumers: ReadonlyMap<string, readonly Node[]>;
-  /** Strings by key that the file carries along. */
+  /** Metadata strings of the file by key. */
   readonly metadata: Readonly<Record<string, string>>;
-  /** The only batch that the graph computes right, because its conditions were decided for it; null where it is free. */
+  /** The only valid batch size, because the conditions of `If` nodes were resolved for it; null if any is valid. */
   readonly batch: number | null;
 }
 
 /**
- * @param files the bytes of files beside the model
+ * Builds the graph of a decoded model.
+ *
+ * @param files contents of the external data files
  * @param freeBatch see `LoadOnnxOptions`
- * @throws OnnxError naming the node and operator at fault
+ * @throws OnnxError naming the node and operator that caused it
  */
 export function buildGraph(model: ModelProto, files: ExternalFiles, freeBatch = false): Graph {
   const { graph } = model;
-  if (!graph) throw new OnnxError('onnx: there is no graph in these bytes; this is no ONNX model');
+  if (!graph) throw new OnnxError('onnx: there is no graph in these bytes; this is not an ONNX model');
   if (graph.sparseInitializer.length > 0) throw new UnsupportedError('onnx: the model has sparse initialisers, which are not supported');
   const constants = readInitializers(graph, files);
   const factory = new NodeFactory(model, files);
@@ -58,7 +64,7 @@ export function buildGraph(model: ModelProto, files: ExternalFiles, freeBatch = 
   return { inputs, outputs, nodes, constants, consumers: consumersOf(nodes), metadata, parameters, batch: resolved.batch };
 }
 
-/** Throws where two inputs have the same name. */
+/** Throws if two inputs have the same name. */
 function distinct(inputs: readonly ValueInfo[]): readonly ValueInfo[] {
   const seen = new Set<string>();
   for (const { name } of inputs) {
@@ -79,8 +85,8 @@ function readInitializers(graph: GraphProto, files: ExternalFiles): Map<string, 
 }
 
 /**
- * Puts nodes whose output is a constant among the constants: `Constant`, and weights that `ConstantOfShape` or `Identity` make
- * of one. Returns the other nodes.
+ * Evaluates nodes with constant outputs and adds the results to `constants`: `Constant` nodes, and weights computed by `ConstantOfShape`
+ * or `Identity` from constants. Returns the other nodes.
  */
 function withoutConstants(nodes: readonly Node[], constants: Map<string, HostValue>): Node[] {
   const weights = new Set(nodes.flatMap(({ inputs, operator }) => (operator.weights ?? []).map((slot) => inputs[slot] ?? '')));
@@ -96,7 +102,7 @@ function withoutConstants(nodes: readonly Node[], constants: Map<string, HostVal
   });
 }
 
-/** A reshape of the image's numbers to a fixed shape that begins with the input's batch, made to take any batch. */
+/** Changes a `Reshape` to a fixed shape that starts with the input's batch size, so that it accepts any batch size. */
 function followingBatch(node: Node, input: ValueInfo | undefined, constants: Map<string, HostValue>): Node {
   const [data = '', target = ''] = node.inputs;
   const wanted = constants.get(target);
@@ -104,7 +110,7 @@ function followingBatch(node: Node, input: ValueInfo | undefined, constants: Map
   if (node.type !== 'Reshape' || constants.has(data) || !wanted || typeof batch !== 'number') return node;
   const extents = Array.from(wanted.read(), Number);
   if (extents[0] !== batch) return node;
-  // Where another extent is left open already, 0 copies the batch of the data.
+  // If another dimension is already -1 (inferred), use 0, which copies the batch size of the data.
   const free = new HostValue(wanted.type, wanted.shape, wanted.read().slice());
   free.data[0] = extents.includes(-1) ? 0 : -1;
   const name = `${target} of any batch`;
@@ -112,7 +118,7 @@ function followingBatch(node: Node, input: ValueInfo | undefined, constants: Map
   return { ...node, inputs: [data, name, ...node.inputs.slice(2)] };
 }
 
-/** Floating-point constants in the slots of weights. One number beside a sum or a product is a constant, not a weight. */
+/** Returns the floating-point constants in weight inputs of operators. A scalar operand of `Add` or `Mul` is not a weight. */
 function learnedNames(nodes: readonly Node[], constants: ReadonlyMap<string, HostValue>): string[] {
   const learned = new Set<string>();
   for (const { operator, inputs, type } of nodes) {
@@ -125,12 +131,12 @@ function learnedNames(nodes: readonly Node[], constants: ReadonlyMap<string, Hos
   return [...constants.keys()].filter((name) => learned.has(name));
 }
 
-/** Operators whose constants are weights, scales and statistics: one that is not finite makes every output NaN. */
+/** Operators whose constants are weights, scales or statistics. A non-finite one would make the outputs NaN. */
 const WEIGHTED = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul', 'BatchNormalization', 'PRelu']);
 
 /**
- * Throws for weights that are not finite. Infinities elsewhere may be meant, as the bounds of a `Clip` or the mask that an `Add`
- * puts over scores; a number that is NaN is meant nowhere.
+ * Throws for weights that are not finite, and for any constant with a NaN. Infinite values of other constants are allowed: they occur as
+ * bounds of a `Clip`, and in masks that are added to scores.
  */
 function checkFinite(nodes: readonly Node[], constants: Constants): void {
   const seen = new Set<string>();
@@ -145,7 +151,7 @@ function checkFinite(nodes: readonly Node[], constants: Constants): void {
       for (let i = 0; i < data.length; i++) {
         if (Number.isFinite(data[i]) || (!finite && !Number.isNaN(data[i]))) continue;
         throw new OnnxError(
-          `onnx: tensor ${JSON.stringify(name)} of node ${JSON.stringify(node)} (${type}) holds ${data[i]} at place ${i}, expected finite numbers; the file is damaged or training diverged`,
+          `onnx: tensor ${JSON.stringify(name)} of node ${JSON.stringify(node)} (${type}) has the value ${data[i]} at index ${i}, expected finite values; the file is damaged or the training diverged`,
           { node, operator: type },
         );
       }
@@ -156,7 +162,7 @@ function checkFinite(nodes: readonly Node[], constants: Constants): void {
 function valueInfo({ name, type }: ValueInfoProto, role: string): ValueInfo {
   const what = `${role} ${JSON.stringify(name ?? '')}`;
   if (!name) throw new OnnxError(`onnx: an ${role} of the model has no name`);
-  if (!type?.tensorType) throw new UnsupportedError(`onnx: ${what} is no tensor; sequences, maps and optional values are not supported`);
+  if (!type?.tensorType) throw new UnsupportedError(`onnx: ${what} is not a tensor; sequences, maps and optional values are not supported`);
   const { elemType, shape } = type.tensorType;
   return { name, type: elementType(elemType, what), shape: shape?.dim.map(({ dimValue, dimParam }) => dimValue ?? dimParam ?? null) };
 }

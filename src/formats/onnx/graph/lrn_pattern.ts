@@ -1,7 +1,7 @@
 /**
- * Local response normalisation spelt out in elementary operators, as PyTorch exports it: the square of the input, padded and
- * averaged over neighbouring channels (`AveragePool` with kernel [size, 1, 1] on [N, 1, C, H, W]), times alpha, plus k, to the
- * power of beta, dividing the input. One `LRN` node takes its place, which the deconvnet passes through as normalisation.
+ * Detects local response normalisation that is expressed in elementary operators, as PyTorch exports it, and replaces it by one `LRN`
+ * node, so that the deconvnet rule for normalisation applies. The pattern is input / (k + alpha · mean of squares) ^ beta, where the
+ * squares are padded and averaged over neighbouring channels by an `AveragePool` with kernel [size, 1, 1] on [N, 1, C, H, W].
  */
 import { Attributes } from '../decoding/attributes.js';
 import type { AttributeProto, NodeProto } from '../decoding/schema.js';
@@ -24,7 +24,11 @@ interface Lrn {
   k: number;
 }
 
-/** @param nodes in the order of computation */
+/**
+ * Returns the nodes with every detected normalisation replaced by an `LRN` node.
+ *
+ * @param nodes in the order of computation
+ */
 export function withLrn(nodes: readonly Node[], context: Context): readonly Node[] {
   const pools = nodes.filter(({ type, attributes }) => type === 'AveragePool' && attributes.ints('kernel_shape')?.length === 3);
   if (pools.length === 0) return nodes;
@@ -39,7 +43,7 @@ export function withLrn(nodes: readonly Node[], context: Context): readonly Node
     const lrn = found.get(node);
     return lrn ? lrnNode(node, lrn) : node;
   });
-  // What only the spelt-out form needed goes with it.
+  // Remove the nodes that only the elementary form needed.
   const before = new Set(neededFor(namesOf(context.outputs), nodes));
   const after = new Set(neededFor(namesOf(context.outputs), replaced));
   return replaced.filter((node) => after.has(node) || !before.has(node));
@@ -60,9 +64,10 @@ function lrnNode(node: Node, { input, size, alpha, beta, k }: Lrn): Node {
   return { ...node, type: 'LRN', operator, inputs: [input], attributes: new Attributes(proto, new Map()) };
 }
 
-/** Operators that only change the shape; shapes are compared at both ends. */
+/** Operators between the parts of the pattern that only change the shape or the type. */
 const RESHAPING = new Set(['Reshape', 'Squeeze', 'Unsqueeze', 'Identity', 'Flatten', 'Cast']);
 
+/** Searches a graph for the pattern, with the shapes of its values. */
 class Search {
   private readonly makers = new Map<string, Node>();
   private readonly pass: ShapePass;
@@ -79,7 +84,7 @@ class Search {
     }
   }
 
-  /** What a division computes where it is an LRN: x / (k + alpha · mean over channels of x²) ^ beta. */
+  /** Returns the parameters of the LRN that a `Div` node computes, x / (k + alpha · mean over channels of x²) ^ beta, or null. */
   lrnOf(div: Node): Lrn | null {
     const [input, divisor] = div.inputs;
     const power = this.maker(divisor, 'Pow');
@@ -101,7 +106,7 @@ class Search {
     return node?.type === type ? node : null;
   }
 
-  /** A single number that is known while the model is read. */
+  /** Returns a scalar that is known while the model is loaded, or null. */
   private number(name: string | undefined): number | null {
     const value = this.pass.host(name ?? '');
     return value?.size === 1 ? value.data[0] : null;
@@ -122,7 +127,7 @@ class Search {
     return node ?? null;
   }
 
-  /** The value that zeros were put around along the channels, as many as an LRN's window reaches beyond them; null for another padding. */
+  /** Returns the value that was padded with zeros along the channels, as an LRN with this window size requires; null for other padding. */
   private padded(name: string, [n, c, h, w]: readonly number[], size: number): string | null {
     if (String(this.pass.shape(name)) !== String([n, 1, c + size - 1, h, w])) return null;
     const before = [0, 0, 0, 0, 0];
@@ -145,7 +150,7 @@ class Search {
   }
 }
 
-/** The extent of a pool that averages over channels alone, in steps of one. */
+/** Returns the window size of an average pooling over channels only, with stride 1; null for other nodes. */
 function channelWindow({ type, attributes }: Node): number | null {
   const kernel = attributes.ints('kernel_shape') ?? [];
   const plain =

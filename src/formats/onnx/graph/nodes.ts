@@ -1,4 +1,4 @@
-/** Nodes of a graph: their operators looked up, their names made unique, and put in the order of computation. */
+/** Creates the nodes of a graph with their operators and unique names, and sorts them into the order of computation. */
 import { Attributes, describe } from '../decoding/attributes.js';
 import type { ElementType } from '../decoding/element_types.js';
 import type { HostValue } from '../decoding/host_value.js';
@@ -12,34 +12,36 @@ import { OPERATORS } from '../ops/index.js';
 export interface ValueInfo {
   readonly name: string;
   readonly type: ElementType;
-  /** A number, or the name of an extent that is free (`null` where it has none); undefined where the model does not say. */
+  /** For each dimension its size, or its name if it is free (`null` without a name). Undefined if the model declares no shape. */
   readonly shape: readonly (number | string | null)[] | undefined;
 }
 
+/** One operation of a graph. */
 export interface Node {
-  /** Its name where it has one of its own, else its first output's. */
+  /** Unique name: the name of the node, or that of its first output if it has none or several nodes share it. */
   readonly name: string;
   readonly type: string;
   readonly operator: Operator;
   readonly opset: number;
-  /** For `If`, also the outer values that its branches use. */
+  /** Names of the input values; for `If` also the outer values that its branches use. */
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   readonly attributes: Attributes;
-  /** The two graphs of an `If`: where the condition holds, and where it does not. */
+  /** The two graphs of an `If`: for a true and for a false condition. */
   readonly branches?: readonly [GraphProto, GraphProto];
 }
 
-/** The oldest operator set that is read here. */
+/** The oldest supported operator set. */
 const OLDEST_OPSET = 6;
 
-/** The domain as the table of operators has it. */
+/** Returns the domain as in the table of operators: '' for ONNX's own. */
 const domainOf = (domain: string | undefined): string => (domain === 'ai.onnx' ? '' : (domain ?? ''));
 
+/** Creates an error that names a node. */
 export const nodeError = (node: Node, what: string): OnnxError =>
   new OnnxError(`onnx: node ${JSON.stringify(node.name)} (${node.type}): ${what}`, { node: node.name, operator: node.type });
 
-/** Makes nodes of a model, of its graph and of the graphs inside it: every operator known, no name given twice. */
+/** Creates the nodes of a model's graph and of its inner graphs, with unique names. */
 export class NodeFactory {
   private readonly opsets = new Map<string, number>();
   private readonly taken = new Set<string>();
@@ -54,7 +56,7 @@ export class NodeFactory {
       if (version !== undefined && !this.opsets.has(domainOf(domain))) this.opsets.set(domainOf(domain), version);
   }
 
-  /** Nodes in the order of `protos`. A name that several nodes have gives way to the name of the node's first output. */
+  /** Creates nodes in the order of `protos`. A node whose name is not unique is named after its first output. */
   make(protos: readonly NodeProto[]): Node[] {
     const given = new Map<string, number>();
     for (const { name } of protos) if (name) given.set(name, (given.get(name) ?? 0) + 1);
@@ -77,7 +79,7 @@ export class NodeFactory {
     });
   }
 
-  /** The name, or one made of it that no other node has. */
+  /** Returns the name, with a suffix if another node already has it. */
   private claim(name: string): string {
     let free = name;
     for (let suffix = this.suffixes.get(name) ?? 2; this.taken.has(free); suffix++) {
@@ -88,7 +90,7 @@ export class NodeFactory {
     return free;
   }
 
-  /** The operator of a node and the version of its operator set. */
+  /** Returns the operator of a node and the version of its operator set. */
   private resolve(proto: NodeProto): { operator: Operator; opset: number } {
     const domain = domainOf(proto.domain);
     const table = Object.hasOwn(OPERATORS, domain) ? OPERATORS[domain] : undefined;
@@ -112,7 +114,7 @@ function branchesOf(attributes: Attributes): readonly [GraphProto, GraphProto] {
   return [branch('then_branch'), branch('else_branch')];
 }
 
-/** Names of outer values that a graph inside a node uses. The decoder limits how deep graphs are nested. */
+/** Returns the names of the outer values that an inner graph uses. The recursion is safe, because the decoder limits the nesting. */
 export function capturedBy(graph: GraphProto): string[] {
   const own = new Set([
     ...graph.input.map(({ name }) => name ?? ''),
@@ -128,7 +130,7 @@ export function capturedBy(graph: GraphProto): string[] {
   return [...used].filter((name) => name !== '' && !own.has(name));
 }
 
-/** Throws where two nodes, or a node and something that is there already, define the same name. */
+/** Throws if a name is defined by two nodes, or by a node and an existing value. */
 export function checkDefinitions(nodes: readonly Node[], isKnown: (name: string) => boolean): void {
   const defined = new Set<string>();
   for (const node of nodes) {
@@ -141,9 +143,10 @@ export function checkDefinitions(nodes: readonly Node[], isKnown: (name: string)
 }
 
 /**
- * Nodes so that each comes behind those it needs, else in the file's order. Time grows with the number of inputs of all nodes.
+ * Sorts nodes topologically, so that each follows the nodes that it depends on; otherwise the order is that of the file. The time is
+ * linear in the number of inputs of all nodes.
  *
- * @param isKnown whether a value exists without any of these nodes
+ * @param isKnown whether a value exists independently of these nodes
  */
 export function inOrder(nodes: readonly Node[], isKnown: (name: string) => boolean): Node[] {
   checkDefinitions(nodes, isKnown);
@@ -153,7 +156,7 @@ export function inOrder(nodes: readonly Node[], isKnown: (name: string) => boole
   const open = new Set<Node>();
   const order: Node[] = [];
   for (const root of nodes) {
-    // Depth first, with a stack of its own: graphs may be deep.
+    // Depth-first search with an explicit stack, because deep graphs would overflow the call stack.
     const stack: { node: Node; next: number }[] = done.has(root) ? [] : [{ node: root, next: 0 }];
     open.add(root);
     while (stack.length > 0) {
@@ -169,7 +172,11 @@ export function inOrder(nodes: readonly Node[], isKnown: (name: string) => boole
       const name = node.inputs[top.next++];
       if (name === '' || isKnown(name)) continue;
       const maker = makers.get(name);
-      if (!maker) throw nodeError(node, `its input ${JSON.stringify(name)} is no input of the model, no initialiser and no node’s output`);
+      if (!maker)
+        throw nodeError(
+          node,
+          `its input ${JSON.stringify(name)} is neither an input of the model nor an initialiser nor an output of a node`,
+        );
       if (done.has(maker)) continue;
       if (open.has(maker)) throw nodeError(node, `it needs ${JSON.stringify(name)}, which depends on it: the graph has a cycle`);
       open.add(maker);
@@ -179,7 +186,7 @@ export function inOrder(nodes: readonly Node[], isKnown: (name: string) => boole
   return order;
 }
 
-/** Nodes that the wanted values need, in their order. */
+/** Returns the nodes that the wanted values depend on, in the order of computation. */
 export function neededFor(wanted: Iterable<string>, nodes: readonly Node[]): Node[] {
   const needed = new Set(wanted);
   const plan: Node[] = [];
@@ -192,7 +199,7 @@ export function neededFor(wanted: Iterable<string>, nodes: readonly Node[]): Nod
   return plan.reverse();
 }
 
-/** Nodes that take a value in, by its name. */
+/** Returns the nodes that use each value as an input, by its name. */
 export function consumersOf(nodes: readonly Node[]): Map<string, Node[]> {
   const consumers = new Map<string, Node[]>();
   for (const node of nodes) {
@@ -205,5 +212,5 @@ export function consumersOf(nodes: readonly Node[]): Map<string, Node[]> {
   return consumers;
 }
 
-/** The constants by name, for functions that only look values up. */
+/** Constants by name. */
 export type Constants = ReadonlyMap<string, HostValue>;

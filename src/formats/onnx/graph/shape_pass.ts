@@ -1,6 +1,6 @@
 /**
- * A graph run without its numbers: shapes of all values, and the shape arithmetic that models do on the host. Tells while a
- * model is read which branch an `If` takes, and later what shape a value has. Nothing is computed on a real backend.
+ * Shape inference: runs a graph on a backend that computes only shapes, together with the shape arithmetic on the host. It is used to
+ * resolve `If` nodes while a model is loaded, and to find the shapes of values.
  */
 import { shapesOnly } from '../../../nn/index.js';
 import { noGrad, type Shape, Tensor, zeros } from '../../../tensor/index.js';
@@ -9,11 +9,12 @@ import { type HostValue, isHost, type Value } from '../decoding/host_value.js';
 import { Call } from '../operator.js';
 import type { Constants, Node, ValueInfo } from './nodes.js';
 
-/** Floating-point constants of more numbers than this are weights: only their shape matters. */
+/** Floating-point constants with more elements than this are weights, of which only the shape is used. */
 const SMALL = 64;
 
+/** The shapes of a graph's values for given input shapes. */
 export class ShapePass {
-  /** null: neither shape nor numbers are known, because they depend on the numbers of the input. */
+  /** Values by name; null if neither shape nor elements are known, because they depend on the elements of the input. */
   private readonly values = new Map<string, Value | null>();
   private readonly backend = shapesOnly();
 
@@ -21,7 +22,7 @@ export class ShapePass {
     private readonly constants: Constants,
     inputs: readonly ValueInfo[],
     shapes: ReadonlyMap<string, Shape>,
-    /** Shapes of further constants, whose numbers are not at hand. */
+    /** Shapes of further constants, whose elements are not available. */
     weights: ReadonlyMap<string, Shape> = new Map(),
   ) {
     for (const [name, shape] of weights) this.values.set(name, zeros(shape, { backend: this.backend }));
@@ -31,7 +32,7 @@ export class ShapePass {
     }
   }
 
-  /** Runs one node; those that it depends on come before. */
+  /** Runs one node. Run the nodes that it depends on first. */
   run(node: Node): void {
     const results = this.attempt(node);
     for (const [i, name] of node.outputs.entries()) if (name !== '') this.values.set(name, results?.[i] ?? null);
@@ -41,7 +42,7 @@ export class ShapePass {
     return this.value(name)?.shape;
   }
 
-  /** A value whose numbers are known. */
+  /** Returns a value whose elements are known. */
   host(name: string): HostValue | undefined {
     const value = this.value(name);
     return value && isHost(value) ? value : undefined;
@@ -64,16 +65,16 @@ export class ShapePass {
       const given = inputs.map((value) => value ?? undefined);
       const { backend } = this;
       const call = new Call({ node, inputs: given, backend, training: false, relu: false, constants: new Map() });
-      // A tensor of whole numbers would be looked at by the next node, and there are no numbers in it.
+      // An integer tensor has no elements here, but the next node would read them; so it counts as unknown.
       return noGrad(() => node.operator.run(call)).map((value) => (value instanceof Tensor && value.dtype === 'int32' ? null : value));
     } catch {
-      // Whatever is wrong with the node is reported where the model is run.
+      // Errors of the node are reported when the model runs.
       return null;
     }
   }
 }
 
-/** The shape of an input with a number for each extent: `batch` for the first unless it is fixed, `side` for others that are free. */
+/** Returns the shape of an input with the free dimensions filled in: the first by `batch`, the others by `side`. */
 export function filledShape({ shape }: ValueInfo, batch: number, side: number, freeBatch: boolean): Shape | undefined {
   return shape?.map((extent, axis) => {
     if (axis === 0 && (freeBatch || typeof extent !== 'number')) return batch;

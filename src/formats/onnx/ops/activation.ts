@@ -1,4 +1,4 @@
-/** Activations: Relu and its relatives, Sigmoid, Tanh, Softplus, Softsign, Clip, Softmax, LogSoftmax, Dropout. */
+/** Activation operators: Relu and its variants, Sigmoid, Tanh, Softplus, Softsign, Clip, Softmax, LogSoftmax, Dropout, Identity. */
 import {
   abs,
   add,
@@ -31,17 +31,17 @@ import { hostMap } from '../running/host_ops.js';
 
 const activation = (fn: (x: Tensor, call: Call) => Tensor): Operator => ({ run: (call) => [fn(call.tensor(0), call)], reach: 'point' });
 
-/** scale · (max(x, 0) + alpha · (exp(min(x, 0)) − 1)). */
+/** Elu and Selu: scale · (max(x, 0) + alpha · (exp(min(x, 0)) − 1)). */
 function exponential(x: Tensor, alpha: number, scale: number): Tensor {
   const negative = mul(sub(exp(minimum(x, 0)), 1), alpha * scale);
   const positive = maximum(x, 0);
   return add(scale === 1 ? positive : mul(positive, scale), negative);
 }
 
-/** ln(1 + eˣ), without overflow: max(x, 0) + ln(1 + e^−|x|). */
+/** Softplus, ln(1 + eˣ), computed without overflow as max(x, 0) + ln(1 + e^−|x|). */
 const softplus = (x: Tensor): Tensor => add(maximum(x, 0), log(add(exp(neg(abs(x))), 1)));
 
-/** Up to opset 6 a slope of one axis is one number a channel; from 7 on it broadcasts as it is. */
+/** PRelu. Up to opset 6, a slope with one axis has one element per channel; from opset 7 on it is broadcast. */
 function prelu(x: Tensor, call: Call): Tensor {
   const slope = call.tensor(1);
   const perChannel = call.opset < 7 && slope.rank === 1 && slope.size > 1 && x.rank > 2;
@@ -49,19 +49,20 @@ function prelu(x: Tensor, call: Call): Tensor {
   return add(maximum(x, 0), mul(factor, minimum(x, 0)));
 }
 
-/** Bounds are attributes up to opset 10, optional inputs from 11 on. The upper one wins where they cross. */
+/** Clip. The bounds are attributes up to opset 10, and optional inputs from opset 11 on. If min > max, the result is max. */
 function clip(call: Call): readonly Value[] {
   const x = call.value(0);
   const low = call.number(1) ?? call.attributes.float('min') ?? Number.NEGATIVE_INFINITY;
   const high = call.number(2) ?? call.attributes.float('max') ?? Number.POSITIVE_INFINITY;
   if (isHost(x)) return [hostMap(x, (value) => Math.min(Math.max(value, low), high))];
-  // A bounded ReLU rectifies first, so that on the way down it follows the ReLU's rule.
+  // A Clip with lower bound 0 is a bounded ReLU: it is computed with `relu`, so that the backward rules for ReLU apply.
   const input = low === 0 ? relu(call.tensor(0)) : call.tensor(0);
   return [low === 0 && high === Number.POSITIVE_INFINITY ? input : clamp(input, low, high)];
 }
 
 /**
- * Along one axis from opset 13 on (default the last); before, over everything from `axis` (default 1) on, seen as one row.
+ * Softmax and LogSoftmax. From opset 13 on along one axis (default: the last); before, over all axes from `axis` (default 1) on,
+ * flattened.
  */
 const overRows = (fn: (x: Tensor) => Tensor): Operator => ({
   run: (call) => {
@@ -80,8 +81,8 @@ const overRows = (fn: (x: Tensor) => Tensor): Operator => ({
 });
 
 /**
- * Active in the model's training mode, or where the node itself asks for training (an input from opset 12 on). The ratio is
- * an attribute up to opset 11 and an input from 12 on.
+ * Dropout. It is active in the model's training mode, or if the input `training_mode` of the node is set (from opset 12 on). The ratio
+ * is an attribute up to opset 11, and an input from opset 12 on.
  */
 function runDropout(call: Call): readonly (Value | null)[] {
   const x = call.tensor(0);
@@ -94,7 +95,7 @@ function runDropout(call: Call): readonly (Value | null)[] {
   return [mul(x, kept), makeHost('bool', x.shape, (i) => (scales[i] > 0 ? 1 : 0))];
 }
 
-/** Host values pass as they are, others as one more tensor over the same numbers. */
+/** Identity. Host values are passed on; for tensors, a new tensor with the same buffer is created. */
 const identity: Operator = {
   run: (call) => {
     const x = call.value(0);

@@ -1,6 +1,6 @@
 /**
- * Elementwise arithmetic with broadcasting: Add, Sub, Mul, Div, Pow, Max, Min, Sum, Mean, and functions of one input. Whole
- * numbers and other host values are computed on the host.
+ * Elementwise operators with broadcasting: Add, Sub, Mul, Div, Pow, Max, Min, Sum, Mean, comparisons, and functions of one input.
+ * Integers and other host values are computed on the host.
  */
 import {
   abs,
@@ -27,7 +27,7 @@ import { hostBinary, hostMap } from '../running/host_ops.js';
 type DeviceBinary = (a: Tensor, b: Tensor) => Tensor;
 type HostBinary = (a: number, b: number) => number;
 
-/** Up to opset 6 the second operand is aligned by the attributes `broadcast` and `axis`; from 7 on by NumPy's rule. */
+/** Up to opset 6, the second operand is aligned by the attributes `broadcast` and `axis`; from opset 7 on by NumPy's rule. */
 function legacyAligned(call: Call): [Value, Value] {
   const [a, b] = [call.value(0), call.value(1)];
   if (call.opset >= 7 || call.attributes.int('broadcast', 0) === 0) return [a, b];
@@ -49,10 +49,10 @@ const binary = (name: string, device: DeviceBinary, host: HostBinary): Operator 
   reach: 'point',
 });
 
-/** A constant operand of more than one number is a bias or a scale: it is learned, in either slot. */
+/** Marks both inputs as trainable: a constant operand with more than one element is a bias or a scale. */
 const learned = (operator: Operator): Operator => ({ ...operator, weights: [0, 1] });
 
-/** Any number of inputs, broadcast together. */
+/** An operator with any number of inputs, which are broadcast together. */
 const variadic = (name: string, device: DeviceBinary, host: HostBinary, end?: (call: Call, value: Value) => Value): Operator => ({
   run: (call) => {
     const fold = call.inputs
@@ -71,7 +71,7 @@ const unary = (device: (x: Tensor) => Tensor, host: (x: number) => number): Oper
   reach: 'point',
 });
 
-/** Whole numbers divide towards zero. */
+/** Div. Integer division truncates towards zero. */
 const divide: Operator = {
   ...binary('Div', div, (a, b) => a / b),
   run: (call) => {
@@ -81,7 +81,7 @@ const divide: Operator = {
   },
 };
 
-/** The exponent may be of another type than the base, whose type the result has. */
+/** Pow. The exponent may have another type than the base; the result has the type of the base. */
 const power: Operator = {
   ...binary('Pow', pow, (a, b) => a ** b),
   run: (call) => {
@@ -97,7 +97,7 @@ const mean = (call: Call, sum: Value): Value => {
   return isHost(sum) ? hostMap(sum, (value) => value / count) : div(sum, count);
 };
 
-/** Comparisons give bool, on the host: they steer shapes and masks, not signals. */
+/** A comparison. The result is a bool host value, because comparisons are used for shapes and masks, and have no gradient. */
 const comparison = (holds: (a: number, b: number) => boolean): Operator => ({
   run: (call) => {
     const host = (slot: number): HostValue => {

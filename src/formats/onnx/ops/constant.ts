@@ -1,11 +1,11 @@
-/** Constant, ConstantOfShape and Cast. */
+/** The operators Constant, ConstantOfShape and Cast. */
 import { cast, reshape } from '../../../tensor/index.js';
 import { convert, elementType, isFloat } from '../decoding/element_types.js';
 import { HostValue, hostInts, isHost, makeHost, type Value } from '../decoding/host_value.js';
 import type { Call, Operator } from '../operator.js';
 import { hostMap } from '../running/host_ops.js';
 
-/** One of several attributes holds the value: a tensor, or from opset 12 on a number or a list. */
+/** Constant. The value is in one of several attributes: a tensor, or (from opset 12 on) a number or a list. */
 function runConstant(call: Call): readonly Value[] {
   const { attributes } = call;
   const value = attributes.tensor('value');
@@ -16,19 +16,19 @@ function runConstant(call: Call): readonly Value[] {
   if (floats) return [new HostValue('float32', [floats.length], Float32Array.from(floats))];
   const ints = attributes.ints('value_ints');
   if (ints) return [hostInts(ints)];
-  throw call.unsupported('it has no value that is read here; supported are value, value_float, value_floats, value_int and value_ints');
+  throw call.unsupported('it has no supported value attribute; supported are value, value_float, value_floats, value_int and value_ints');
 }
 
-/** The shape filled with one number, float 0 unless given. */
+/** ConstantOfShape. Fills the shape with one value, by default 0 as float32. */
 function runConstantOfShape(call: Call): readonly Value[] {
   const shape = call.ints(0) ?? [];
   const value = call.attributes.tensor('value');
-  if (value && value.size !== 1) throw call.error(`its value has ${value.size} numbers, expected one`);
+  if (value && value.size !== 1) throw call.error(`its value has ${value.size} elements, expected one`);
   const number = value?.data[0] ?? 0;
   return [makeHost(value?.type ?? 'float32', shape, () => number)];
 }
 
-/** What goes to a type of whole numbers, or to double, goes to the host; half precision is computed as float32. */
+/** Cast. A tensor that is cast to an integer type or to double becomes a host value; half precision is computed as float32. */
 function runCast(call: Call): readonly Value[] {
   const to = elementType(call.attributes.int('to', 0), 'the cast’s target');
   const x = call.value(0);

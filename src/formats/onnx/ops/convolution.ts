@@ -1,4 +1,4 @@
-/** Conv and ConvTranspose, in one and two dimensions. */
+/** The operators Conv and ConvTranspose, in one and two dimensions. */
 import { conv2d, convTranspose2d, type Tensor } from '../../../tensor/index.js';
 import type { Call, Operator } from '../operator.js';
 import { AUTO_PADS, fromPlanes, padsOf, pairOf, reachOf, type Sides, spatialDims, splitPads, toPlanes, windowOf } from './window.js';
@@ -9,7 +9,7 @@ function checkKernel(call: Call, w: Tensor, dims: number): void {
   if (given && given.join() !== actual.join()) throw call.error(`kernel_shape is [${given}], the weight has kernels of [${actual}]`);
 }
 
-/** X [N, C, (H,) W], W [O, C / group, (KH,) KW], B [O]. Opsets 1, 11, 22. */
+/** Conv. X is [N, C, (H,) W], W is [O, C / group, (KH,) KW], B is [O]. Opsets 1, 11, 22. */
 function conv(call: Call): readonly Tensor[] {
   const [x, w] = [call.tensor(0), call.tensor(1)];
   const dims = spatialDims(call, x.rank);
@@ -22,9 +22,9 @@ function conv(call: Call): readonly Tensor[] {
 }
 
 /**
- * X [N, C, (H,) W], W [C, O / group, (KH,) KW], B [O]. Opsets 1, 11, 22. The output's size is
- * stride · (size − 1) + output_padding + dilation · (kernel − 1) + 1 − pads; `output_shape` or SAME padding fix it, and the
- * pads follow. A larger output than that formula gives without pads is filled up at the end.
+ * ConvTranspose. X is [N, C, (H,) W], W is [C, O / group, (KH,) KW], B is [O]. Opsets 1, 11, 22. The output size is
+ * stride · (size − 1) + output_padding + dilation · (kernel − 1) + 1 − pads. If `output_shape` or SAME padding fixes the output size, the
+ * pads are derived from it; an output larger than the formula gives without pads is padded at the end.
  */
 function convTranspose(call: Call): readonly Tensor[] {
   const [x, w] = [call.tensor(0), call.tensor(1)];
@@ -50,7 +50,7 @@ function convTranspose(call: Call): readonly Tensor[] {
   let outputPadding: readonly [number, number] = [extra[0], extra[1]];
   if (wanted) {
     const total = [full(0) - wanted[0], full(1) - wanted[1]];
-    // Where output_shape asks for more than there is, the rest is output padding.
+    // If output_shape is larger than the output without pads, the difference is output padding.
     outputPadding = [extra[0] + Math.max(0, -total[0]), extra[1] + Math.max(0, -total[1])];
     padding = splitPads([Math.max(0, total[0]), Math.max(0, total[1])], mode === 'SAME_UPPER' ? 'SAME_UPPER' : 'SAME_LOWER');
   }

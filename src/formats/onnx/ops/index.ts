@@ -1,4 +1,4 @@
-/** Every supported operator by its ONNX name; the newest form and all earlier ones from opset 6 on. */
+/** The table of supported operators by domain and ONNX name. Each supports all versions from opset 6 on. */
 import type { Operator } from '../operator.js';
 import { activations } from './activation.js';
 import { arithmetic } from './arithmetic.js';

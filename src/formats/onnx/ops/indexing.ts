@@ -1,11 +1,11 @@
-/** Operators that pick elements: Slice, Gather, GatherElements, Pad. What is not a plain block is one `take`. */
+/** Operators that select elements: Slice, Gather, GatherElements, Pad. A selection that is not a block is computed by one index lookup. */
 import { fromHost, pad, type Shape, ShapeError, sizeOf, slice, take } from '../../../tensor/index.js';
 import { stridesOf } from '../../../tensor/shape.js';
 import { checkHostSize, isHost, makeHost, numbersOf, type Value } from '../decoding/host_value.js';
 import { type Call, checkGrowth, type Operator } from '../operator.js';
 import { hostView, places } from '../running/host_ops.js';
 
-/** y[i] = x[from(i)], with both seen as rows of numbers. */
+/** Computes y[i] = x[from(i)], where i and from(i) are row-major indices. */
 function pick(x: Value, shape: Shape, from: (i: number) => number): Value {
   if (isHost(x)) return makeHost(x.type, shape, (i) => x.data[from(i)]);
   const indices = new Int32Array(checkHostSize('int32', shape));
@@ -14,8 +14,8 @@ function pick(x: Value, shape: Shape, from: (i: number) => number): Value {
 }
 
 /**
- * Starts, ends, axes and steps are attributes up to opset 9 and inputs from 10 on. Negative numbers count from the end, those
- * beyond it are clipped; a negative step runs backwards.
+ * Slice. Starts, ends, axes and steps are attributes up to opset 9, and inputs from opset 10 on. Negative starts and ends count from the
+ * end of the axis; values beyond the axis are clipped. A negative step selects backwards.
  */
 function runSlice(call: Call): readonly Value[] {
   const x = call.value(0);
@@ -56,18 +56,18 @@ function runSlice(call: Call): readonly Value[] {
   return [pick(x, shape, places(shape, stepped, offset))];
 }
 
-/** An index from 0; negative ones count from the end. */
+/** Returns a function that reads and checks the i-th index of an input; negative indices count from the end of the axis. */
 function indexReader(call: Call, extent: number, slot: number): (i: number) => number {
   const indices = numbersOf(call.value(slot));
   return (i) => {
     const index = indices[i] < 0 ? indices[i] + extent : indices[i];
     if (!(index >= 0 && index < extent))
-      throw new ShapeError(`index ${indices[i]} at place ${i} is outside the ${extent} elements of the axis`);
+      throw new ShapeError(`index ${indices[i]} at position ${i} is outside the ${extent} elements of the axis`);
     return index;
   };
 }
 
-/** Entries along an axis: the shape of the indices stands in the axis' place. */
+/** Gather. Selects entries along an axis; in the output shape, the shape of the indices replaces this axis. */
 function runGather(call: Call): readonly Value[] {
   const x = call.value(0);
   const axis = call.axis(call.attributes.int('axis', 0), x.rank);
@@ -85,7 +85,7 @@ function runGather(call: Call): readonly Value[] {
   ];
 }
 
-/** y[i][j] = x[indices[i][j]][j] for axis 0, and so on. */
+/** GatherElements. Computes y[i][j] = x[indices[i][j]][j] for axis 0, and likewise for other axes. */
 function runGatherElements(call: Call): readonly Value[] {
   const x = call.value(0);
   const axis = call.axis(call.attributes.int('axis', 0), x.rank);
@@ -102,7 +102,7 @@ function runGatherElements(call: Call): readonly Value[] {
 
 const PAD_MODES = ['constant', 'edge', 'reflect', 'wrap'] as const;
 
-/** Where a place along an axis, counted from the input's first element, takes its number from. */
+/** For each padding mode, maps a coordinate along an axis (0 is the first element of the input) to the element that is copied. */
 const SOURCES: Record<Exclude<(typeof PAD_MODES)[number], 'constant'>, (place: number, extent: number) => number> = {
   edge: (place, extent) => Math.min(Math.max(place, 0), extent - 1),
   reflect: (place, extent) => {
@@ -114,8 +114,8 @@ const SOURCES: Record<Exclude<(typeof PAD_MODES)[number], 'constant'>, (place: n
 };
 
 /**
- * Amounts (begin…, end…) and the value are attributes up to opset 10 and inputs from 11 on; `axes` limits them from 18 on,
- * `wrap` exists from 19 on. Negative amounts cut off.
+ * Pad. The amounts (begin…, end…) and the value are attributes up to opset 10, and inputs from opset 11 on; `axes` exists from opset 18
+ * on, the mode `wrap` from opset 19 on. Negative amounts crop.
  */
 function runPad(call: Call): readonly Value[] {
   const x = call.value(0);
@@ -128,12 +128,12 @@ function runPad(call: Call): readonly Value[] {
   const after = x.shape.map(() => 0);
   for (const [i, axis] of axes.entries()) [before[axis], after[axis]] = [amounts[i], amounts[i + axes.length]];
   const shape = x.shape.map((extent, axis) => extent + before[axis] + after[axis]);
-  if (shape.some((extent) => extent < 0)) throw new ShapeError(`pads [${amounts}] cut more off than shape [${x.shape}] has`);
+  if (shape.some((extent) => extent < 0)) throw new ShapeError(`pads [${amounts}] crop more elements than shape [${x.shape}] has`);
   const mode = call.attributes.word('mode', PAD_MODES, 'constant');
   const value = call.number(2) ?? call.attributes.float('value', 0);
   const strides = stridesOf(x.shape);
   const own = stridesOf(shape);
-  /** The place in x, or −1 in the padding. */
+  /** Returns the row-major index in x, or −1 for the padding. */
   const source = (i: number): number => {
     let place = 0;
     for (let axis = 0; axis < shape.length; axis++) {

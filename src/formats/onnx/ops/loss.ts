@@ -1,11 +1,13 @@
-/** SoftmaxCrossEntropyLoss and NegativeLogLikelihoodLoss, for scores [N, C, d1, …] and labels [N, d1, …]. Opsets 12, 13, 22. */
+/**
+ * The operators SoftmaxCrossEntropyLoss and NegativeLogLikelihoodLoss, for scores [N, C, d1, …] and labels [N, d1, …]. Opsets 12, 13, 22.
+ */
 import { div, fromHost, logSoftmax, mul, neg, permute, reshape, sum, type Tensor, take } from '../../../tensor/index.js';
 import { numbersOf, type Value } from '../decoding/host_value.js';
 import type { Call, Operator } from '../operator.js';
 
 const REDUCTIONS = ['mean', 'sum', 'none'] as const;
 
-/** Softmax along axis 1. */
+/** Log-softmax along axis 1. */
 function logProbabilities(x: Tensor): Tensor {
   if (x.rank === 2) return logSoftmax(x);
   const axes = x.shape.map((_, axis) => axis);
@@ -14,7 +16,7 @@ function logProbabilities(x: Tensor): Tensor {
   return permute(logSoftmax(permute(x, classesLast)), back);
 }
 
-/** −w[label] · logP[label], summed, divided by Σ w[label] for the mean; labels equal to `ignore_index` weigh nothing. */
+/** The sum of −w[label] · logP[label], divided by Σ w[label] for the mean. Labels equal to `ignore_index` have the weight 0. */
 function likelihoodLoss(call: Call, logP: Tensor): Tensor {
   const { attributes, backend } = call;
   const labels = call.value(1);
@@ -33,7 +35,7 @@ function likelihoodLoss(call: Call, logP: Tensor): Tensor {
   for (let i = 0; i < targets.length; i++) {
     const label = targets[i];
     const skip = label === ignored;
-    if (!skip && !(label >= 0 && label < classes)) throw call.error(`label ${label} at place ${i} is outside the ${classes} classes`);
+    if (!skip && !(label >= 0 && label < classes)) throw call.error(`label ${label} at index ${i} is outside the ${classes} classes`);
     picked[i] = (Math.floor(i / places) * classes + (skip ? 0 : label)) * places + (i % places);
     scales[i] = skip ? 0 : (weights?.[label] ?? 1);
     total += scales[i];
@@ -46,7 +48,7 @@ function likelihoodLoss(call: Call, logP: Tensor): Tensor {
   return reduction === 'sum' ? sum(losses) : div(sum(losses), total);
 }
 
-/** The loss, and the logarithms of the probabilities. */
+/** SoftmaxCrossEntropyLoss. Returns the loss and, if the graph uses it, the log-probabilities. */
 function softmaxCrossEntropy(call: Call): readonly (Value | null)[] {
   const logP = logProbabilities(call.tensor(0));
   return [likelihoodLoss(call, logP), call.wants(1) ? reshape(logP, logP.shape) : null];

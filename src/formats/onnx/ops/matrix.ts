@@ -1,9 +1,12 @@
-/** Gemm and MatMul. */
+/** The matrix operators Gemm and MatMul. */
 import { add, expand, linear, matmul, mul, relu, reshape, type Tensor } from '../../../tensor/index.js';
 import { broadcastShape } from '../../../tensor/shape.js';
 import type { Call, Operator } from '../operator.js';
 
-/** alpha · op(A) · op(B) + beta · C, with C broadcast. Opsets 6, 7, 9, 11, 13. The usual fully connected layer is one kernel. */
+/**
+ * Gemm: alpha · op(A) · op(B) + beta · C, with C broadcast. Opsets 6, 7, 9, 11, 13. The form of a fully connected layer is computed by one
+ * kernel.
+ */
 function gemm(call: Call): readonly Tensor[] {
   const { attributes } = call;
   const [a, b, c] = [call.tensor(0), call.tensor(1), call.optionalTensor(2)];
@@ -18,7 +21,7 @@ function gemm(call: Call): readonly Tensor[] {
   return [call.relu ? relu(sum) : sum];
 }
 
-/** NumPy's matmul: vectors become matrices for the while, stacks broadcast. Opsets 1, 9, 13. */
+/** MatMul, as in NumPy: vectors are treated as matrices, and batch axes are broadcast. Opsets 1, 9, 13. */
 function matMul(call: Call): readonly Tensor[] {
   let [a, b] = [call.tensor(0), call.tensor(1)];
   if (a.rank === 0 || b.rank === 0) throw call.error(`shapes [${a.shape}] and [${b.shape}], expected at least one axis each`);
@@ -35,7 +38,7 @@ function matMul(call: Call): readonly Tensor[] {
   return [reshape(c, [...stack, ...(dropRow ? [] : [m]), ...(dropColumn ? [] : [n])])];
 }
 
-/** The matrices of a stack in one row; a single matrix serves all. */
+/** Flattens the batch axes into one. A single matrix keeps a batch axis of 1, which is broadcast. */
 function stacked(x: Tensor, stack: readonly number[]): Tensor {
   const matrix = x.shape.slice(-2);
   if (x.size === matrix[0] * matrix[1]) return reshape(x, [1, ...matrix]);

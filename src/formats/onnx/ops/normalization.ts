@@ -1,8 +1,8 @@
-/** LRN and BatchNormalization. */
+/** The normalisation operators LRN and BatchNormalization. */
 import { add, batchNorm2d, localResponseNorm, mean, mul, reshape, square, sub, type Tensor } from '../../../tensor/index.js';
 import type { Call, Operator } from '../operator.js';
 
-/** Across channels, alpha divided by size. x [N, C, …] of any rank. Opsets 1, 13. */
+/** LRN, across channels, with alpha divided by size. x is [N, C, …] of any rank. Opsets 1, 13. */
 function lrn(call: Call): readonly Tensor[] {
   const x = call.tensor(0);
   if (x.rank < 2) throw call.error(`its input has ${x.rank} axes, expected [N, C, …]`);
@@ -19,9 +19,9 @@ function lrn(call: Call): readonly Tensor[] {
 }
 
 /**
- * Evaluation with the running mean and variance: an affine map a channel, whose gradient is what carries signals down under every
- * rule. With `training_mode` 1 (opset 14 on) the batch's own, and the running ones moved on as two more outputs. The model's
- * training mode leaves the statistics frozen. Opsets 6, 7, 9, 14, 15.
+ * BatchNormalization. It uses the running mean and variance, and is then an affine map per channel, whose gradient is used under all
+ * backward rules. With `training_mode` 1 (from opset 14 on), it uses the statistics of the batch and returns the updated running
+ * statistics as two further outputs. The training mode of the model does not change the running statistics. Opsets 6, 7, 9, 14, 15.
  */
 function batchNormalization(call: Call): readonly Tensor[] {
   const { attributes } = call;

@@ -1,4 +1,4 @@
-/** MaxPool with indices, MaxUnpool, AveragePool and the global pools, in one and two dimensions. */
+/** The pooling operators MaxPool (with indices), MaxUnpool, AveragePool, GlobalMaxPool and GlobalAveragePool, in one and two dimensions. */
 import {
   avgPool2d,
   fromHost,
@@ -23,8 +23,8 @@ function kernelOf(call: Call, dims: number): readonly [number, number] {
 }
 
 /**
- * Y, and the places of the maxima as Indices: n · C · H · W numbered through, row by row, or column by column within a plane where
- * `storage_order` is 1. Opsets 1, 8, 10, 11, 12, 22. Whole numbers take part as float32.
+ * MaxPool. Returns Y and Indices, the positions of the maxima as row-major indices into the whole input [N, C, H, W]; with `storage_order`
+ * 1, planes are column-major. Opsets 1, 8, 10, 11, 12, 22. Integers are computed as float32.
  */
 function maxPool(call: Call): readonly (Value | null)[] {
   const given = call.value(0);
@@ -65,10 +65,10 @@ function fromFloat(y: Tensor, like: HostValue): HostValue {
 }
 
 /**
- * X and Indices as MaxPool gives them, and optionally the output's shape. Opsets 9, 11, 22.
+ * MaxUnpool. Inputs are X and Indices as MaxPool returns them, and optionally the output shape. Opsets 9, 11, 22.
  *
- * Indices number the output through, or, where a larger `output_shape` is given, the smallest image that pools to X: the
- * specification's example does the one and exporters the other. Each index belongs to its own window, which tells them apart.
+ * If `output_shape` is larger than the smallest image that pools to X, indices may refer to either of the two: the example in the
+ * specification uses one, exporters use the other. The right one is recognised because every index must be inside its own window.
  */
 function maxUnpool(call: Call): readonly Value[] {
   const x = call.tensor(0);
@@ -82,7 +82,7 @@ function maxUnpool(call: Call): readonly Value[] {
   const size = wanted ? [...(dims === 1 ? [1] : []), ...wanted.slice(2)] : natural;
   const indices = numbersOf(call.value(1));
   const [, , height, width] = pooled.shape;
-  /** [row, column] of an index where images have this size; null outside its window. */
+  /** Returns [row, column] of an index for images of this size, or null if it is outside its window. */
   const placeIn = (image: readonly number[], i: number): readonly [number, number] | null => {
     const within = indices[i] - Math.floor(i / (height * width)) * image[0] * image[1];
     const place = [Math.floor(within / image[1]), within % image[1]] as const;
@@ -96,7 +96,7 @@ function maxUnpool(call: Call): readonly Value[] {
   const image = indices.every((_, i) => placeIn(size, i)) ? size : natural;
   const places = Int32Array.from(indices, (index, i) => {
     const place = placeIn(image, i);
-    if (!place || place[0] >= size[0] || place[1] >= size[1]) throw call.error(`index ${index} at place ${i} lies outside its window`);
+    if (!place || place[0] >= size[0] || place[1] >= size[1]) throw call.error(`index ${index} at position ${i} is outside its window`);
     return place[0] * size[1] + place[1];
   });
   const switches = fromHost(places, pooled.shape, { backend: x.backend });
@@ -104,8 +104,8 @@ function maxUnpool(call: Call): readonly Value[] {
 }
 
 /**
- * Three spatial axes [N, C, D, H, W], where the window spans the first of them alone: seen as planes of D rows and H · W columns.
- * PyTorch averages over channels so, in local response normalisation.
+ * AveragePool with three spatial axes [N, C, D, H, W], whose window covers only the first: computed as planes of D rows and H · W
+ * columns. PyTorch exports the channel average of local response normalisation in this form.
  */
 function averagePoolDepth(call: Call, x: Tensor): Tensor {
   const { attributes } = call;
@@ -116,7 +116,7 @@ function averagePoolDepth(call: Call, x: Tensor): Tensor {
   const plain = [1, 2].every((i) => kernel[i] === 1 && strides[i] === 1 && pads[i] === 0 && pads[i + 3] === 0);
   const lengths = kernel.length === 3 && strides.length === 3 && pads.length === 6 && dilations.length === 3;
   if (!plain || !lengths || attributes.word('auto_pad', AUTO_PADS, 'NOTSET') !== 'NOTSET')
-    throw call.unsupported('a window over three axes is supported where it spans the first of them alone: kernel_shape [k, 1, 1]');
+    throw call.unsupported('a window over three axes is supported only if it covers the first of them: kernel_shape [k, 1, 1]');
   const [n, c, d, h, w] = x.shape;
   const y = avgPool2d(reshape(x, [n * c, 1, d, h * w]), {
     kernelSize: [kernel[0], 1],
@@ -129,7 +129,7 @@ function averagePoolDepth(call: Call, x: Tensor): Tensor {
   return reshape(y, [n, c, y.shape[2], h, w]);
 }
 
-/** Opsets 1, 7, 10, 11, 19, 22. Padding counts only where `count_include_pad` says so. */
+/** AveragePool. Opsets 1, 7, 10, 11, 19, 22. Padding is included in the average only if `count_include_pad` is set. */
 function averagePool(call: Call): readonly Tensor[] {
   const x = call.tensor(0);
   if (x.rank === 5) return [averagePoolDepth(call, x)];

@@ -1,4 +1,4 @@
-/** Reductions over axes: ReduceMean, ReduceSum, ReduceMax, ReduceMin, ReduceSumSquare, ArgMax. */
+/** The reduction operators ReduceMean, ReduceSum, ReduceMax, ReduceMin, ReduceSumSquare and ArgMax. */
 import { argmax, max, mean, min, type ReduceOptions, reshape, square, sum, type Tensor } from '../../../tensor/index.js';
 import { isHost, makeHost, toHost, type Value } from '../decoding/host_value.js';
 import type { Call, Operator } from '../operator.js';
@@ -11,8 +11,8 @@ interface Fold {
 }
 
 /**
- * Axes are an attribute first and an input later (ReduceSum from opset 13 on, the others from 18 on). Without axes all are
- * reduced, or none where `noop_with_empty_axes`. An empty set gives the fold's start.
+ * A reduction. The axes are an attribute in older operator sets and an input in newer ones (ReduceSum from opset 13 on, the others from
+ * opset 18 on). Without axes, all axes are reduced, or none with `noop_with_empty_axes`. The reduction of no elements is `fold.start`.
  */
 const reduction = (
   device: (x: Tensor, options: ReduceOptions) => Tensor,
@@ -25,7 +25,7 @@ const reduction = (
     const keepDims = call.attributes.int('keepdims', 1) !== 0;
     const none = !list || list.length === 0;
     if (none && call.attributes.int('noop_with_empty_axes', 0) !== 0) {
-      // Nothing is reduced, but each element still goes through the fold alone: a square stays a square.
+      // No axis is reduced, but the function of a single element still applies: ReduceSumSquare squares each element.
       return [isHost(x) ? hostReduce(x, [], true, fold.start, fold.step, fold.end) : alone(reshape(x, x.shape))];
     }
     const axes = none ? x.shape.map((_, axis) => axis) : [...new Set(list.map((axis) => call.axis(axis, x.rank)))];
@@ -34,7 +34,7 @@ const reduction = (
   },
 });
 
-/** Index of the largest value along an axis: the first, or the last with `select_last_index` (opset 12 on). */
+/** ArgMax. Index of the largest value along an axis: the first one, or the last one with `select_last_index` (from opset 12 on). */
 function runArgMax(call: Call): readonly Value[] {
   const x = call.value(0);
   const axis = call.axis(call.attributes.int('axis', 0), x.rank);
@@ -45,7 +45,7 @@ function runArgMax(call: Call): readonly Value[] {
   const count = host.shape[axis];
   const inner = host.shape.slice(axis + 1).reduce((product, extent) => product * extent, 1);
   const shape = keepDims ? host.shape.map((extent, i) => (i === axis ? 1 : extent)) : host.shape.filter((_, i) => i !== axis);
-  if (count === 0) throw call.error(`axis ${axis} of shape [${host.shape}] holds nothing to look at`);
+  if (count === 0) throw call.error(`axis ${axis} of shape [${host.shape}] is empty, expected at least one element`);
   return [
     makeHost('int64', shape, (i) => {
       const at = (k: number) => host.data[(Math.floor(i / inner) * count + k) * inner + (i % inner)];

@@ -1,4 +1,4 @@
-/** Operators that change or ask for shapes: Reshape, Flatten, Squeeze, Unsqueeze, Transpose, Expand, Concat, Split, Shape, Size. */
+/** Operators that change or return shapes: Reshape, Flatten, Squeeze, Unsqueeze, Transpose, Expand, Concat, Split, Shape, Size. */
 import type { Reach } from '../../../nn/index.js';
 import { concat, expand, permute, reshape, type Shape, ShapeError, sizeOf, slice } from '../../../tensor/index.js';
 import { broadcastShape, broadcastStrides, stridesOf } from '../../../tensor/shape.js';
@@ -7,7 +7,7 @@ import { HostValue, hostInts, isHost, MAX_RANK, makeHost, type Value } from '../
 import { type Call, checkGrowth, type Operator } from '../operator.js';
 import { hostConcat, hostView } from '../running/host_ops.js';
 
-/** The same numbers under another shape. */
+/** Returns the same elements with another shape. */
 export function reshaped(x: Value, shape: Shape): Value {
   if (shape.length > MAX_RANK) throw new ShapeError(`a tensor of ${shape.length} axes is wanted, at most ${MAX_RANK} are allowed`);
   if (!isHost(x)) return reshape(x, shape);
@@ -15,7 +15,10 @@ export function reshaped(x: Value, shape: Shape): Value {
   return new HostValue(x.type, shape, x.data);
 }
 
-/** 0 copies the input's extent unless `allowzero` (opset 14 on), −1 follows from the rest. The shape is an input from opset 5 on. */
+/**
+ * Reshape. A 0 copies the dimension of the input, unless `allowzero` is set (from opset 14 on); −1 is inferred. The shape is an input from
+ * opset 5 on.
+ */
 function runReshape(call: Call): readonly Value[] {
   const x = call.value(0);
   const wanted = call.listFrom('shape', 1);
@@ -38,7 +41,7 @@ function runFlatten(call: Call): readonly Value[] {
   return [reshaped(x, [sizeOf(x.shape.slice(0, axis)), sizeOf(x.shape.slice(axis))])];
 }
 
-/** Axes are an attribute up to opset 12 and an input from 13 on. */
+/** Squeeze. The axes are an attribute up to opset 12, and an input from opset 13 on. */
 function runSqueeze(call: Call): readonly Value[] {
   const x = call.value(0);
   const axes = call.listFrom('axes', 1)?.map((axis) => call.axis(axis, x.rank));
@@ -80,7 +83,7 @@ function runTranspose(call: Call): readonly Value[] {
   return [hostView(x, pick(x.shape), 0, pick(strides))];
 }
 
-/** Between [N, H, W, C] and [N, C, H, W] every place of the image keeps its channels. */
+/** A permutation between [N, H, W, C] and [N, C, H, W] does not enlarge the receptive field. */
 function transposeReach(attributes: Attributes): Reach {
   const order = attributes.ints('perm')?.join();
   return order === '0,3,1,2' || order === '0,2,3,1' || order === '0,1,2,3' ? 'point' : 'global';
@@ -102,7 +105,10 @@ function runConcat(call: Call): readonly Value[] {
   return [tensors.length === 1 ? reshape(tensors[0], tensors[0].shape) : concat(tensors, axis)];
 }
 
-/** The parts are an attribute up to opset 12, an input from 13 on, or as many as there are outputs; the last may be smaller. */
+/**
+ * Split. The sizes of the parts are an attribute up to opset 12, and an input from opset 13 on. Without them the parts are equal, one per
+ * output, and the last may be smaller.
+ */
 function runSplit(call: Call): readonly (Value | null)[] {
   const x = call.value(0);
   const axis = call.axis(call.attributes.int('axis', 0), x.rank);
@@ -111,7 +117,7 @@ function runSplit(call: Call): readonly (Value | null)[] {
   const even = Math.ceil(extent / count);
   const parts = call.listFrom('split', 1) ?? Array.from({ length: count }, (_, i) => Math.max(0, Math.min(even, extent - i * even)));
   if (parts.some((part) => part < 0) || parts.reduce((sum, part) => sum + part, 0) !== extent || parts.length < call.outputs.length)
-    throw new ShapeError(`parts [${parts}] do not make up the ${extent} elements of axis ${axis} in ${call.outputs.length} outputs`);
+    throw new ShapeError(`parts [${parts}] do not sum to the ${extent} elements of axis ${axis} in ${call.outputs.length} outputs`);
   let at = 0;
   return parts.map((part, i) => {
     const from = at;
@@ -138,7 +144,7 @@ function block(x: Value, axis: number, from: number, length: number): Value {
   );
 }
 
-/** From opset 15 on a part of it: `start` to `end`. */
+/** Shape. From opset 15 on, `start` and `end` select some of the dimensions. */
 function runShape(call: Call): readonly Value[] {
   const { shape, rank } = call.value(0);
   const clip = (value: number) => Math.min(Math.max(value < 0 ? value + rank : value, 0), rank);

@@ -1,6 +1,6 @@
 /**
- * The optimisers of `ai.onnx.preview.training`, opset 1: Momentum, Adagrad, Adam. Inputs are the learning rate R, the number
- * of updates so far T, then all tensors, all gradients and all states; outputs the new tensors and the new states.
+ * The optimizer operators of `ai.onnx.preview.training`, opset 1: Momentum, Adagrad, Adam. The inputs are the learning rate R, the number
+ * of previous updates T, then all tensors, all gradients and all states. The outputs are the new tensors and the new states.
  */
 import { add, div, mul, sqrt, square, sub, type Tensor } from '../../../tensor/index.js';
 import type { Call, Operator } from '../operator.js';
@@ -9,12 +9,12 @@ interface Step {
   rate: number;
   updates: number;
   x: Tensor;
-  /** With the L2 penalty of `norm_coefficient` added. */
+  /** The gradient, including the L2 penalty of `norm_coefficient`. */
   gradient: Tensor;
   states: readonly Tensor[];
 }
 
-/** Applies an update to each tensor; it returns the new tensor and its new states. */
+/** Creates an operator that applies `update` to each tensor; `update` returns the new tensor and its new states. */
 const optimiser = (states: number, update: (step: Step, call: Call) => readonly Tensor[]): Operator => ({
   run: (call) => {
     const rate = call.number(0) ?? 0;
@@ -32,7 +32,7 @@ const optimiser = (states: number, update: (step: Step, call: Call) => readonly 
   },
 });
 
-/** V' = alpha · V + beta · G (beta is 1 in the first update); X' = X − R · V', or X − R · (G + alpha · V') in mode nesterov. */
+/** Momentum: V' = alpha · V + beta · G (beta is 1 in the first update); X' = X − R · V', or X − R · (G + alpha · V') in mode nesterov. */
 const momentum = optimiser(1, ({ rate, updates, x, gradient, states: [velocity] }, { attributes }) => {
   const alpha = attributes.float('alpha', 0);
   const beta = updates > 0 ? attributes.float('beta', 1) : 1;
@@ -41,14 +41,17 @@ const momentum = optimiser(1, ({ rate, updates, x, gradient, states: [velocity] 
   return [sub(x, mul(nesterov ? add(gradient, mul(moved, alpha)) : moved, rate)), moved];
 });
 
-/** H' = H + G²; X' = X − R / (1 + T · decay_factor) · G / (√H' + epsilon). */
+/** Adagrad: H' = H + G²; X' = X − R / (1 + T · decay_factor) · G / (√H' + epsilon). */
 const adagrad = optimiser(1, ({ rate, updates, x, gradient, states: [squares] }, { attributes }) => {
   const decayed = rate / (1 + updates * attributes.float('decay_factor', 0));
   const sums = add(squares, square(gradient));
   return [sub(x, mul(div(gradient, add(sqrt(sums), attributes.float('epsilon', 1e-6))), decayed)), sums];
 });
 
-/** V' = alpha · V + (1 − alpha) · G; H' = beta · H + (1 − beta) · G²; X' = X − R' · V' / (√H' + epsilon), R' corrected for T updates. */
+/**
+ * Adam: V' = alpha · V + (1 − alpha) · G; H' = beta · H + (1 − beta) · G²; X' = X − R' · V' / (√H' + epsilon), where R' is R with the bias
+ * correction for T updates.
+ */
 const adam = optimiser(2, ({ rate, updates, x, gradient, states: [velocity, squares] }, { attributes }) => {
   const [alpha, beta] = [attributes.float('alpha', 0.9), attributes.float('beta', 0.999)];
   const corrected = updates > 0 ? (rate * Math.sqrt(1 - beta ** updates)) / (1 - alpha ** updates) : rate;

@@ -1,4 +1,4 @@
-/** An imported model as a classifier: images in, class scores out, whatever the graph does around that. */
+/** Wraps an imported model as a classifier, which maps images to class scores and probabilities. */
 import {
   checkArgument,
   checkOptions,
@@ -21,16 +21,20 @@ import type { OnnxModel } from './model.js';
 import { chooseOutput, type OutputCandidate, outputCandidates } from './outputs.js';
 import { type Ending, endingOf, type GraphView, SCORES, type Scores } from './scores.js';
 
+/** Options of `OnnxClassifier`. */
 export interface OnnxClassifierOptions {
-  /** The order in which the model takes the channels of an image. Default `rgb`; Caffe's networks take `bgr`. Images here are RGB always. */
+  /** Channel order of the model's input. Default `rgb`; Caffe models use `bgr`. Images in this library are always RGB. */
   channelOrder?: 'rgb' | 'bgr';
-  /** The axes of the model's input. Default: `nhwc` where the model says that its last axis has 1 or 3 channels and its second has not, else `nchw`. */
+  /**
+   * Axis order of the model's input. Default: `nhwc` if the declared shape has 1 or 3 channels on the last axis but not on the second,
+   * otherwise `nchw`.
+   */
   layout?: 'nchw' | 'nhwc';
-  /** Name of the output with the class scores. Default: the first output that can be; see `chooseOutput`. */
+  /** Name of the output with the class scores. Default: chosen from the graph; see `chooseOutput`. */
   output?: string;
-  /** How this output becomes probabilities. Default: by the graph, `none` where it ends in no softmax or sigmoid. */
+  /** How the output becomes probabilities. Default: found in the graph; `none` if it ends in neither softmax nor sigmoid. */
   scores?: Scores;
-  /** The only batch that the model computes right, or null for any. Default: found out from the shapes that the model gives for two batches. */
+  /** The only valid batch size of the model, or null for any. Default: found from the output shapes for two batch sizes. */
   batch?: number | null;
 }
 
@@ -42,39 +46,42 @@ const RULES = {
   batch: orNull(integer(1)),
 };
 
-/** What is done to the numbers of the last layer. */
+/** The function that converts the output of the last layer to probabilities. */
 type Transform = 'softmax' | 'sigmoid' | 'none';
 
 /**
- * The model up to its softmax or sigmoid: `forward` gives the scores before it, [N, numbers], and `probabilities` makes them
- * probabilities [N, classes]. The layers are those that the scores are computed by; parameters and receptive fields are the
- * model's own. Disposing of it disposes of the model.
+ * A classifier over an imported model. `forward` computes the scores before the final softmax or sigmoid, and `probabilities` converts
+ * them to probabilities [N, classes]. Its layers are those that the scores depend on.
  *
- * A model that is written for a batch of its own (often 1) is run as often as the images need.
+ * A model with a fixed batch size (often 1) is run several times for a larger batch. `dispose()` also disposes the model.
+ *
+ *     const classifier = new OnnxClassifier(await loadOnnx(bytes));
+ *     const probabilities = classifier.probabilities(classifier.forward(images));
  */
 export class OnnxClassifier extends Module implements LayeredModel {
   /** Name of the output with the class scores. */
   readonly output: string;
-  /** How this output becomes probabilities. */
+  /** How the output becomes probabilities. */
   readonly scores: Scores;
-  /** What the graph ends in, whatever the options say: `none` where in no softmax or sigmoid. */
+  /** The final function of the graph, independent of the options: `none` if it is neither softmax nor sigmoid. */
   readonly graphScores: Ending['kind'];
-  /** Whether each class has a probability of its own (sigmoid): they do not sum to 1. */
+  /** Whether the probabilities of the classes are independent (sigmoid), so that they do not sum to 1. */
   readonly independent: boolean;
   /** Outputs that could be class scores. */
   readonly candidates: readonly OutputCandidate[];
-  /** The only batch that the model computes right; null where any will do. */
+  /** The only valid batch size of the model; null if any is valid. */
   readonly batch: number | null;
+  /** Axis order of the model's input. */
   readonly layout: 'nchw' | 'nhwc';
   private readonly transform: Transform;
-  /** The value of the graph that `output` stands for. */
+  /** Name of the value in the graph that contains the class scores of `output`. */
   private readonly outputValue: string;
   private readonly names: string[];
   private readonly last: string;
 
   /**
-   * @throws OnnxError for a model that does not take one image, an output that is not there, or several that could be meant
-   * @throws ValueError for options that are not known
+   * @throws OnnxError for a model without exactly one image input, for an unknown output, and if the output is ambiguous
+   * @throws ValueError for unknown options
    */
   constructor(
     readonly model: OnnxModel,
@@ -100,7 +107,7 @@ export class OnnxClassifier extends Module implements LayeredModel {
     this.names = model.layerNames().filter((name) => needed.has(name));
     this.last = this.names.at(-1) ?? '';
     if (this.names.length === 0 || model.maker(value)?.name !== this.last)
-      throw new OnnxError(`onnx: output ${quote(this.output)} of this model is not computed from the image by any layer`);
+      throw new OnnxError(`onnx: output ${quote(this.output)} of this model does not depend on the image`);
     this.training = model.training;
   }
 
@@ -111,18 +118,18 @@ export class OnnxClassifier extends Module implements LayeredModel {
     if (found) return found;
     const names = this.model.outputs.map(({ name }) => name);
     if (!names.includes(output)) throw new OnnxError(unknownName('onnx', 'output', output, names));
-    throw new OnnxError(`onnx: output ${quote(output)} is no row of class scores for each image: [N, classes]`);
+    throw new OnnxError(`onnx: output ${quote(output)} does not have the shape of class scores, [N, classes]`);
   }
 
-  /** @returns [N, numbers] of the last layer, for `probabilities` */
+  /** Returns the scores of the last layer, [N, classes] (or [N, 1] for two classes), the input of `probabilities`. */
   forward(x: Tensor): Tensor {
     return this.rows(this.activations(x, [this.last])[this.last], x.shape[0]);
   }
 
   /**
-   * Probabilities of the classes. One number with a sigmoid is the probability of the second of two classes.
+   * Returns the probabilities of the classes. A single score with a sigmoid is the probability of the second of two classes.
    *
-   * @param output what `forward` gives, or the activations of the last layer
+   * @param output the result of `forward`, or the activations of the last layer
    * @returns [N, classes]
    */
   probabilities(output: Tensor): Tensor {
@@ -131,7 +138,7 @@ export class OnnxClassifier extends Module implements LayeredModel {
       const single = rows.shape[1] === 1;
       if (single && this.scores !== 'sigmoid' && this.scores !== 'sigmoid-logits')
         throw new OnnxError(
-          `onnx: output ${quote(this.output)} is one number for each image and no sigmoid; say that it is: scores 'sigmoid'`,
+          `onnx: output ${quote(this.output)} is a single value per image without a sigmoid; if it is a probability, set scores 'sigmoid'`,
         );
       if (this.transform === 'softmax') return softmax(rows);
       const own = this.transform === 'sigmoid' ? sigmoid(rows) : rows.reshape([...rows.shape]);
@@ -139,7 +146,7 @@ export class OnnxClassifier extends Module implements LayeredModel {
     });
   }
 
-  /** @internal The output of the graph as it is, [N, numbers], to compare with. */
+  /** @internal The unmodified output of the graph, for comparisons. */
   rawOutput(x: Tensor): Tensor {
     return this.rows(
       this.batched(x, [this.outputValue], (feed) => this.model.values(feed, [this.outputValue]))[this.outputValue],
@@ -147,19 +154,17 @@ export class OnnxClassifier extends Module implements LayeredModel {
     );
   }
 
-  /** Whether the last layer weighs, adds or averages: its numbers are bounded by chance alone. */
+  /** Whether the values of the last layer have no bounds, because it is linear or a pooling, such as `Gemm`. */
   get endsInWeights(): boolean {
     return WEIGHING.has(this.model.layer(this.last).kind);
   }
 
-  /** One row for each image. */
+  /** Reshapes [N, classes, 1, …] to [N, classes]. */
   private rows(output: Tensor, images: number): Tensor {
     if (output.rank === 2 && output.shape[0] === images) return output;
     const [n, classes = 1, ...rest] = output.shape;
     if (n !== images || rest.some((extent) => extent !== 1))
-      throw new ShapeError(
-        `onnx: the model's last layer ${this.last} has shape [${output.shape}], expected one number a class: [N, classes]`,
-      );
+      throw new ShapeError(`onnx: the model's last layer ${this.last} has shape [${output.shape}], expected [N, classes]`);
     const flat = output.reshape([n, classes]);
     output.dispose();
     return flat;
@@ -197,7 +202,7 @@ export class OnnxClassifier extends Module implements LayeredModel {
     return last.slice(0, 2);
   }
 
-  /** Runs images in batches that the model takes, and joins what comes out along the first axis. */
+  /** Runs the model with its own batch size, and concatenates the results along the first axis. */
   private batched(x: Tensor, names: readonly string[], run: (feed: Tensor) => Record<string, Tensor>): Record<string, Tensor> {
     const { batch } = this;
     if (names.length === 0) return {};
@@ -225,7 +230,7 @@ export class OnnxClassifier extends Module implements LayeredModel {
     });
   }
 
-  /** The image as the model wants it. A gradient arrives as RGB and [N, C, H, W] again. */
+  /** Converts images to the channel and axis order of the model. Gradients are converted back by the backward pass. */
   private ordered(x: Tensor): Tensor {
     const [n, channels, height, width] = x.shape;
     let feed = x;
@@ -237,7 +242,7 @@ export class OnnxClassifier extends Module implements LayeredModel {
   }
 }
 
-/** Outputs of a model that could be class scores, with their numbers for each image. */
+/** Returns the outputs of a model that could be class scores, with their number of values per image. */
 export function classOutputs(model: OnnxModel): readonly OutputCandidate[] {
   checkArgument(
     'classOutputs',
@@ -250,12 +255,12 @@ export function classOutputs(model: OnnxModel): readonly OutputCandidate[] {
   return outputCandidates(model, viewOf(model, batch), batch);
 }
 
-/** The batch that a model says it takes, else 1. */
+/** Returns the declared batch size of a model, or 1 if it is free. */
 function ownBatch({ inputs: [{ shape }] }: OnnxModel): number {
   return typeof shape?.[0] === 'number' ? Math.max(1, shape[0]) : 1;
 }
 
-/** Operators that raw scores come from. */
+/** Operators whose outputs have no bounds, unlike probabilities. */
 const WEIGHING = new Set([
   ...[
     'Gemm',
@@ -273,14 +278,14 @@ const WEIGHING = new Set([
   ...['Squeeze', 'MaxPool', 'GlobalMaxPool', 'Concat'],
 ]);
 
-/** The last image repeated until the batch is full. */
+/** Fills a batch by repeating its last image. */
 function filled(part: Tensor, batch: number): Tensor {
   const [n, ...rest] = part.shape;
   const last = slice(part, [n - 1, 0, 0, 0], [n, ...rest]);
   return concat([part, ...new Array<Tensor>(batch - n).fill(last)], 0);
 }
 
-/** The rows of a batch's images; a batch of one may have lost its axis. */
+/** Returns the results of the images without those of the padding, and restores a batch axis of 1 that the model has removed. */
 function rowsOf(result: Tensor, batch: number, images: number, name: string): Tensor {
   const { shape } = result;
   if (batch === 1) return shape[0] === 1 ? result : result.reshape([1, ...shape]);
@@ -296,7 +301,7 @@ function checkInput(model: OnnxModel): void {
     );
   if (!isFloat(input.type) && !model.isOnlyCast(input.name))
     throw new UnsupportedError(
-      `onnx: input ${quote(input.name)} is ${input.type} and is used as whole numbers; supported are inputs of whole numbers that the model casts to floating-point numbers first`,
+      `onnx: input ${quote(input.name)} is ${input.type} and is used as integers; supported are integer inputs that the model casts to floating point first`,
     );
 }
 
@@ -306,7 +311,7 @@ function layoutOf({ inputs: [{ shape }] }: OnnxModel): 'nchw' | 'nhwc' {
   return shape && isChannels(shape[3]) && !isChannels(shape[1]) ? 'nhwc' : 'nchw';
 }
 
-/** The side that shapes are asked for where the model leaves it open. */
+/** Image side used for shape inference if the model does not declare one. */
 const SIDE = 224;
 
 function viewOf(model: OnnxModel, batch: number): GraphView {
@@ -315,7 +320,7 @@ function viewOf(model: OnnxModel, batch: number): GraphView {
   return { maker: (name) => model.maker(name), constant: (name) => model.constant(name), shape: shapes };
 }
 
-/** The batch that the model is written for, where one more image does not give one more row. */
+/** Returns the batch size of the model if a larger batch does not give more rows of output; otherwise null. */
 function batchOf(model: OnnxModel, output: string, own: number, view: GraphView): number | null {
   if (model.batch !== null) return model.batch;
   const single = view.shape(output);
@@ -325,7 +330,7 @@ function batchOf(model: OnnxModel, output: string, own: number, view: GraphView)
   return grows ? null : own;
 }
 
-/** The value that is the last layer's, and what makes it probabilities. */
+/** Returns the value with the scores, and the function that converts it to probabilities. */
 function readingOf(scores: Scores, ending: Ending, output: string): { value: string; transform: Transform } {
   const exclusive = ending.kind === 'softmax' || ending.kind === 'log-softmax';
   switch (scores) {

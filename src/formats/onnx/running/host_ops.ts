@@ -1,26 +1,27 @@
-/** What shape arithmetic needs: elementwise functions, views and reductions over host values. */
+/** Operations on host values for shape arithmetic: elementwise functions, strided copies, reductions and concatenation. */
 import { ShapeError, sizeOf } from '../../../tensor/index.js';
 import { broadcastShape, broadcastStrides, type Shape, stridesOf } from '../../../tensor/shape.js';
 import type { ElementType } from '../decoding/element_types.js';
 import { type HostValue, makeHost } from '../decoding/host_value.js';
 
+/** Applies a function to each element. */
 export const hostMap = (x: HostValue, fn: (value: number) => number, type: ElementType = x.type): HostValue =>
   makeHost(type, x.shape, (i) => fn(x.data[i]));
 
-/** fn(a, b) with NumPy's broadcasting; the type is that of `a` unless given. */
+/** Applies a function to pairs of elements with NumPy's broadcasting. The result has the type of `a` unless `type` is given. */
 export function hostBinary(op: string, a: HostValue, b: HostValue, fn: (a: number, b: number) => number, type = a.type): HostValue {
   const shape = broadcastShape(op, a.shape, b.shape);
   const [atA, atB] = [places(shape, broadcastStrides(a.shape, shape)), places(shape, broadcastStrides(b.shape, shape))];
   return makeHost(type, shape, (i) => fn(a.data[atA(i)], b.data[atB(i)]));
 }
 
-/** A strided view copied into a value of its own. */
+/** Copies a strided view to a new value. */
 export function hostView(x: HostValue, shape: Shape, offset: number, strides: readonly number[]): HostValue {
   const at = places(shape, strides, offset);
   return makeHost(x.type, shape, (i) => x.data[at(i)]);
 }
 
-/** From the row-major place in `shape` to the place in a view with these strides. */
+/** Returns a function from the row-major index in `shape` to the index in a view with these strides. */
 export function places(shape: Shape, strides: readonly number[], offset = 0): (i: number) => number {
   const own = stridesOf(shape);
   return (i) => {
@@ -30,7 +31,7 @@ export function places(shape: Shape, strides: readonly number[], offset = 0): (i
   };
 }
 
-/** Folds each group of elements that differ on `axes` alone. */
+/** Reduces `axes`: starts with `start`, combines each element by `step`, and converts the result by `end`. */
 export function hostReduce(
   x: HostValue,
   axes: readonly number[],
@@ -55,12 +56,12 @@ export function hostReduce(
   });
 }
 
-/** Joins along an axis. */
+/** Concatenates values along an axis. */
 export function hostConcat(values: readonly HostValue[], axis: number): HostValue {
   const [first] = values;
   for (const value of values) {
     if (value.rank !== first.rank || value.shape.some((extent, i) => i !== axis && extent !== first.shape[i]))
-      throw new ShapeError(`concat: [${first.shape}] and [${value.shape}] differ beside axis ${axis}`);
+      throw new ShapeError(`concat: [${first.shape}] and [${value.shape}] differ on an axis other than ${axis}`);
   }
   const shape = first.shape.map((extent, i) => (i === axis ? values.reduce((sum, value) => sum + value.shape[axis], 0) : extent));
   const result = makeHost(first.type, shape);

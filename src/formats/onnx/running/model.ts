@@ -1,12 +1,13 @@
 /**
- * A model read from ONNX: it runs, learns, and can be looked into like any other network here.
+ * The module for an imported ONNX model. It can be run, trained and visualised like any other network.
  *
- * The graph is computed node by node on the backend that its parameters live on. What nobody needs any more is freed at
- * once; shapes and indices are computed on the host; a ReLU right behind a convolution runs in its kernel.
+ * The graph is computed node by node on the backend of its parameters. Intermediate values are released after their last use, shapes and
+ * indices are computed on the host, and a ReLU that follows a convolution is fused into its kernel.
  *
- * Signals go down it by the gradient of each operator, but for the three that the rules name: Relu (and a Clip from 0 on, which
- * is a bounded one), LRN, and MaxPool's shared switches. So batch normalisation scales by scale / √(variance + epsilon),
- * average pooling spreads evenly over its window, a sum hands the signal to all its operands, a concatenation splits it.
+ * The backward pass uses the gradient of each operator, except for those with backward rules: Relu (and Clip with lower bound 0, a
+ * bounded ReLU), LRN, and MaxPool with shared switches. In a projection, batch normalisation therefore multiplies by
+ * scale / √(variance + epsilon), average pooling distributes evenly over its window, a sum passes the projected signal to all operands,
+ * and a concatenation splits it.
  */
 import {
   countParameters,
@@ -45,22 +46,23 @@ import { ShapePass } from '../graph/shape_pass.js';
 import { Call } from '../operator.js';
 import { receptiveFields } from './receptive_field.js';
 
-/** Operators that a feature map passes through on the way from its convolution to its ReLU. */
+/** Operators that may be between a convolution and the ReLU of its feature map. */
 const BETWEEN = ['BatchNormalization', 'Add', 'Identity'];
 const FEATURES = ['Conv', 'ConvTranspose', 'Gemm', 'MatMul', 'BatchNormalization'];
 
+/** An imported ONNX model; `loadOnnx` creates it. */
 export class OnnxModel extends Module implements LayeredModel {
   private readonly graph: Omit<Graph, 'constants'>;
   private readonly learned = new Map<string, Tensor>();
   private readonly fixed = new Map<string, HostValue>();
-  /** Small constants that have been made tensors. */
+  /** Tensors of small constants, created on first use. */
   private readonly constants = new Map<HostValue, Tensor | null>();
   private readonly byName: ReadonlyMap<string, Node>;
   private readonly outputNames: ReadonlySet<string>;
   private makers: ReadonlyMap<string, Node> | undefined;
   private readonly fields: ReadonlyMap<string, ReceptiveField>;
 
-  /** @internal Use `loadOnnx`. Uploads the weights one by one, so that besides the file's bytes there is one copy of them. */
+  /** @internal Use `loadOnnx`. */
   constructor(
     { constants, ...graph }: Graph,
     private backend: Backend,
@@ -74,7 +76,7 @@ export class OnnxModel extends Module implements LayeredModel {
     this.readWeights(constants);
   }
 
-  /** Uploads the weights one by one and keeps the small constants, so that the file's bytes can go. */
+  /** Uploads the weights one by one and copies the small constants, so that the memory of the file can be released. */
   private readWeights(constants: Graph['constants']): void {
     const weights = new Set(this.graph.parameters);
     for (const [name, value] of constants) {
@@ -85,32 +87,32 @@ export class OnnxModel extends Module implements LayeredModel {
         continue;
       }
       const target = parameter(toTensor(value, this.backend, name));
-      // From here on the backend alone has the numbers.
+      // `writable` uploads the elements, so that only the backend has a copy.
       void target.writable;
       this.learned.set(name, target);
     }
   }
 
-  /** What `run` takes: names, ONNX types and shapes. */
+  /** Inputs of `run`: names, ONNX types and shapes. */
   get inputs(): readonly ValueInfo[] {
     return this.graph.inputs;
   }
 
-  /** What `run` gives. */
+  /** Outputs of `run`: names, ONNX types and shapes. */
   get outputs(): readonly ValueInfo[] {
     return this.graph.outputs;
   }
 
-  /** Strings by key that the file carries along. */
+  /** Metadata strings of the file by key. */
   get metadata(): Readonly<Record<string, string>> {
     return this.graph.metadata;
   }
 
   /**
-   * Computes the outputs. In evaluation mode (the default) nothing is recorded unless an input requires a gradient.
+   * Computes the outputs of the model. In evaluation mode (the default), no graph is recorded unless an input requires a gradient.
    *
-   * @param feeds a tensor for each input, by name: float32 for all floating-point types, int32 for whole numbers, uint8 for bool
-   * @returns tensors by output name, the caller's to dispose; whole numbers are int32, bool is uint8, double is float64
+   * @param feeds a tensor for each input, by name: float32 for all floating-point types, int32 for integers, uint8 for bool
+   * @returns tensors by output name, which the caller must dispose; integers are int32, bool is uint8, double is float64
    * @throws ValueError for names that are missing or unknown, DTypeError and ShapeError naming the node
    */
   async run(feeds: Readonly<Record<string, Tensor>>): Promise<Record<string, Tensor>> {
@@ -129,7 +131,7 @@ export class OnnxModel extends Module implements LayeredModel {
     return record ? compute() : noGrad(compute);
   }
 
-  /** For models of one input: the first output. Recorded as the forward pass of any module. */
+  /** Computes the first output of a model with one input. The graph is recorded for the backward pass, as for any module. */
   forward(x: Tensor): Tensor {
     const [output] = this.outputs;
     if (!output) throw new OnnxError('onnx: the model has no output');
@@ -142,7 +144,7 @@ export class OnnxModel extends Module implements LayeredModel {
 
   // Looking inside ------------------------------------------------------------------------------
 
-  /** Nodes through which the image's numbers flow, in the order of computation; shape arithmetic is left out. */
+  /** Names of the nodes that depend on the values of the input, in the order of computation; shape arithmetic is omitted. */
   layerNames(): string[] {
     return this.graph.nodes.filter((node) => this.fields.has(firstOutput(node))).map(({ name }) => name);
   }
@@ -150,7 +152,7 @@ export class OnnxModel extends Module implements LayeredModel {
   layer(name: string): Module {
     const node = this.node(name);
     return new OnnxLayer(node, this.learned, (x) => {
-      // A node where several signals meet gets the same one on all sides.
+      // A node with several non-constant inputs receives `x` for each of them.
       const given = node.inputs.map((input): [string, Value] => [input, this.learned.get(input) ?? this.fixed.get(input) ?? x]);
       return this.runNode(node, new Map(given), false);
     });
@@ -163,17 +165,17 @@ export class OnnxModel extends Module implements LayeredModel {
     return Object.fromEntries(names.map((name, i) => [name, results[outputs[i]]]));
   }
 
-  /** @internal Values of the graph by their own names. */
+  /** @internal Computes values of the graph by name. */
   values(x: Tensor, names: readonly string[]): Record<string, Tensor> {
     return this.compute(this.single(x), names);
   }
 
-  /** @internal In the order of computation. */
+  /** @internal The nodes in the order of computation. */
   get nodes(): readonly Node[] {
     return this.graph.nodes;
   }
 
-  /** The ReLU behind a convolution or matrix product, also behind a bias or batch normalisation between them; else the layer itself. */
+  /** Returns the ReLU that follows a convolution or matrix product (a bias or batch normalisation may be between), or else `name`. */
   featureLayer(name: string): string {
     const first = this.node(name);
     if (!FEATURES.includes(first.type)) return name;
@@ -182,7 +184,7 @@ export class OnnxModel extends Module implements LayeredModel {
       if (following.length !== 1) return name;
       [node] = following;
       if (node.type === 'Relu' || node.type === 'Clip') return node.name;
-      // A sum with another signal is a new feature map; one with a constant is a bias.
+      // A sum with another feature map is a new feature map; a sum with a constant is a bias.
       if (!BETWEEN.includes(node.type) || node.inputs.filter((input) => this.fields.has(input)).length > 1) return name;
     }
   }
@@ -191,7 +193,7 @@ export class OnnxModel extends Module implements LayeredModel {
     return this.fields.get(firstOutput(this.node(name))) ?? null;
   }
 
-  /** By running it once on zeros: shapes in a graph follow from shapes that arrive. */
+  /** Returns a summary of the layers. It runs the model once on zeros, because the shapes depend on the input shape. */
   summarize(input: Shape): LayerSummary[] {
     const names = this.layerNames();
     const outputs = noGrad(() => this.activations(zeros(input, { backend: this.backend }), names));
@@ -217,22 +219,22 @@ export class OnnxModel extends Module implements LayeredModel {
     return this.makers.get(name);
   }
 
-  /** @internal A constant that is not learned. */
+  /** @internal A constant that is not a parameter. */
   constant(name: string): HostValue | undefined {
     return this.fixed.get(name);
   }
 
-  /** @internal Nodes that take a value in. */
+  /** @internal The nodes that use a value as an input. */
   consumersOf(name: string): readonly Node[] {
     return this.graph.consumers.get(name) ?? [];
   }
 
-  /** @internal The only batch that the graph computes right; null where any will do. */
+  /** @internal The only valid batch size of the graph; null if any is valid. */
   get batch(): number | null {
     return this.graph.batch;
   }
 
-  /** @internal Shapes of the graph's values for an input of this shape; undefined for those that depend on the numbers in it. */
+  /** @internal Infers the shapes of the graph's values for an input shape; undefined for values that depend on its elements. */
   shapesFor(input: Shape): (name: string) => Shape | undefined {
     const weights = new Map([...this.learned].map(([name, { shape }]) => [name, shape]));
     const pass = new ShapePass(this.fixed, this.inputs, new Map([[this.inputs[0]?.name ?? '', input]]), weights);
@@ -286,15 +288,15 @@ export class OnnxModel extends Module implements LayeredModel {
   }
 
   /**
-   * Whether whole numbers are wanted and a floating-point image is given, which the graph casts anyway. It is used as it is, so that
-   * gradients reach the image.
+   * Whether the input has an integer type but a floating-point image is given, which the graph casts anyway. The image is then used
+   * unchanged, so that gradients with respect to it are available.
    */
   private takesPixels({ dtype }: Tensor): boolean {
     const [{ name, type }] = this.inputs;
     return (dtype === 'float32' || dtype === 'float64') && !isFloat(type) && this.isOnlyCast(name);
   }
 
-  /** @internal Whether a value is used by casts to floating-point numbers alone, also behind a change of its shape. */
+  /** @internal Whether a value is used only by casts to floating point, possibly after a change of shape. */
   isOnlyCast(name: string): boolean {
     const waiting = [name];
     for (let at = waiting.pop(); at !== undefined; at = waiting.pop()) {
@@ -308,7 +310,7 @@ export class OnnxModel extends Module implements LayeredModel {
     return true;
   }
 
-  /** An input as the graph wants it: floating-point numbers as tensors, everything else on the host. */
+  /** Converts an input for the graph: floating-point types are tensors, other types are host values. */
   private async accept(info: ValueInfo, given: Tensor): Promise<Value> {
     this.check(info, given);
     if (isFloat(info.type) && info.type !== 'float64') return given;
@@ -335,7 +337,7 @@ export class OnnxModel extends Module implements LayeredModel {
     throw new ValueError(unknownLayer(name, this.layerNames()));
   }
 
-  /** Computes the named values from the inputs, and nothing that they do not need. */
+  /** Computes the wanted values, and only the nodes that they depend on. Intermediate values are released after their last use. */
   private compute(feeds: ReadonlyMap<string, Value>, wanted: readonly string[]): Record<string, Tensor> {
     return scope(() => {
       const plan = neededFor(wanted, this.graph.nodes);
@@ -381,11 +383,11 @@ export class OnnxModel extends Module implements LayeredModel {
   private asOutput(name: string, value: Value | undefined, given: ReadonlySet<Value>): Tensor {
     if (!value) throw new OnnxError(`onnx: ${JSON.stringify(name)} is an optional output that its node did not compute`);
     if (isHost(value)) return toTensor(value, this.backend, `output ${JSON.stringify(name)}`);
-    // An input or a weight that is an output too: one more tensor over its numbers, so that disposing of it hurts nobody.
+    // If an input or a weight is also an output, return another tensor with the same buffer, which the caller may dispose.
     return given.has(value) ? reshape(value, value.shape) : value;
   }
 
-  /** The ReLU that can run in this node's kernel: the only one who wants its output. */
+  /** Returns the ReLU that can be fused into this node, because it is the only user of its output; otherwise null. */
   private fusableRelu(node: Node, held: ReadonlySet<string>): Node | null {
     if (!node.operator.fusesRelu || held.has(node.outputs[0])) return null;
     const following = this.graph.consumers.get(node.outputs[0]) ?? [];
@@ -405,7 +407,7 @@ export class OnnxModel extends Module implements LayeredModel {
   }
 }
 
-/** Of the operators that filter or weigh; the others' are not worth counting. */
+/** Returns the multiply-adds of convolutions and matrix products; 0 for other operators, whose number is negligible. */
 function multiplyAdds(layer: Module, output: Shape): number {
   const weights = layer.parameters()[0];
   if (layer.kind === 'Conv') return sizeOf(output) * (weights.size / weights.shape[0]);
@@ -413,23 +415,23 @@ function multiplyAdds(layer: Module, output: Shape): number {
   return 0;
 }
 
-/** The first names of a list that may be long. */
+/** Returns the name of the first output that is not omitted. */
 const firstOutput = (node: Node): string => node.outputs.find((name) => name !== '')!;
 
-/** Whole numbers that a kernel wrote are looked at on the host. */
+/** Converts integer tensors, which a kernel has computed, to host values. */
 function onHostUnlessFloat(value: Value | undefined): Value | undefined {
   if (!(value instanceof Tensor) || value.dtype === 'float32' || value.dtype === 'float64') return value;
   return new HostValue(value.dtype, value.shape, value.dataSync());
 }
 
-/** Puts the node in front of what was wrong in it. */
+/** Prefixes the message of an error with the node that caused it. */
 function naming(node: Node, error: unknown): unknown {
   const message = (inner: Error) => `onnx: node ${JSON.stringify(node.name)} (${node.type}): ${inner.message}`;
   for (const Kind of [ShapeError, DTypeError, ValueError]) if (error instanceof Kind) return new Kind(message(error), { cause: error });
   return error;
 }
 
-/** A node seen as a layer: its operator, its own parameters, what it sees. */
+/** A node as a layer, with its operator, its parameters and its receptive window. */
 class OnnxLayer extends Module {
   constructor(
     private readonly node: Node,
@@ -445,7 +447,8 @@ class OnnxLayer extends Module {
 
   forward(x: Tensor): Tensor {
     const [y] = this.compute(x);
-    if (!(y instanceof Tensor)) throw new OnnxError(`onnx: node ${JSON.stringify(this.node.name)} (${this.node.type}) gives no tensor`);
+    if (!(y instanceof Tensor))
+      throw new OnnxError(`onnx: node ${JSON.stringify(this.node.name)} (${this.node.type}) does not return a tensor`);
     return y;
   }
 

@@ -1,4 +1,4 @@
-/** Which output of a model holds the class scores, where it has several. */
+/** Chooses the output with the class scores among the outputs of a model. */
 import { arrayOf, checkArgument, objectWith, quote, text } from '../../../backend/validate.js';
 import { OnnxError } from '../errors.js';
 import { type Node, neededFor } from '../graph/nodes.js';
@@ -7,15 +7,15 @@ import { classCount, endingOf, type GraphView } from './scores.js';
 
 /** An output that can be class scores. */
 export interface OutputCandidate {
-  /** As the model calls it. */
+  /** Name of the output. */
   name: string;
-  /** The value that holds the scores: for an output of `ArgMax`, its input. */
+  /** Name of the value with the scores: the output itself, or the input of the `ArgMax` that computes it. */
   value: string;
-  /** Numbers for each image; null where the shape is not known. */
+  /** Number of values per image; null if the shape is unknown. */
   count: number | null;
 }
 
-/** More outputs than this are not compared. */
+/** Maximum number of outputs that are compared. */
 const MOST_COMPARED = 32;
 
 export function outputCandidates(model: OnnxModel, view: GraphView, batch: number): OutputCandidate[] {
@@ -28,7 +28,7 @@ export function outputCandidates(model: OnnxModel, view: GraphView, batch: numbe
   });
 }
 
-/** The input of the `ArgMax` that makes an output, behind a cast of its type. */
+/** Returns the input of the `ArgMax` that computes an output (possibly followed by a cast), or null. */
 function scoresBefore(name: string, view: GraphView): string | null {
   const cast = view.maker(name);
   const node = cast?.type === 'Cast' ? view.maker(cast.inputs[0]) : cast;
@@ -36,14 +36,14 @@ function scoresBefore(name: string, view: GraphView): string | null {
 }
 
 /**
- * The output with the class scores: the only one that can be, the only one that ends in a softmax or sigmoid, or the first where
- * the others branch off earlier.
+ * Chooses the output with the class scores: the only candidate, the only one that ends in a softmax or sigmoid, or the first one if no
+ * other depends on more nodes.
  *
- * @throws OnnxError naming the outputs where none of this tells
+ * @throws OnnxError naming the candidates if the choice is ambiguous
  */
 export function chooseOutput(candidates: readonly OutputCandidate[], view: GraphView, nodes: readonly Node[]): OutputCandidate {
   const [first] = candidates;
-  if (!first) throw new OnnxError('onnx: no output of this model is a row of class scores for each image: [N, classes]');
+  if (!first) throw new OnnxError('onnx: no output of this model has the shape of class scores, [N, classes]');
   if (candidates.length === 1) return first;
   if (candidates.length <= MOST_COMPARED) {
     const ended = candidates.filter(({ value }) => endingOf(view, value).kind !== 'none');
@@ -52,13 +52,13 @@ export function chooseOutput(candidates: readonly OutputCandidate[], view: Graph
     if (depths[0] === Math.max(...depths)) return first;
   }
   throw new OnnxError(
-    `onnx: several outputs could be class scores: ${listOutputs(candidates)}; say which: --output NAME, or in the library new OnnxClassifier(model, { output })`,
+    `onnx: several outputs could be class scores: ${listOutputs(candidates)}; choose one with --output NAME, or in the library with new OnnxClassifier(model, { output })`,
   );
 }
 
-/** `'prob' (5 numbers), 'embedding' (7 numbers)` */
+/** Formats candidates for messages: `'prob' (5 values), 'embedding' (7 values)`. */
 export function listOutputs(candidates: readonly OutputCandidate[]): string {
   checkArgument('listOutputs', 'candidates', candidates, arrayOf(objectWith('an output { name, count }', { name: text })));
-  const shown = candidates.slice(0, 20).map(({ name, count }) => `${quote(name)}${count === null ? '' : ` (${count} numbers)`}`);
+  const shown = candidates.slice(0, 20).map(({ name, count }) => `${quote(name)}${count === null ? '' : ` (${count} values)`}`);
   return `${shown.join(', ')}${candidates.length > 20 ? `, … ${candidates.length} in all` : ''}`;
 }

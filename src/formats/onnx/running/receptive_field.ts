@@ -1,9 +1,9 @@
-/** What of the image one activation of a graph sees: along each branch as along a row of layers, and the union where branches meet. */
+/** Computes the receptive fields of the values of a graph. Where branches join, the receptive field is their union. */
 import { type FieldAxis, growField, PIXEL_FIELD, type ReceptiveField } from '../../../nn/index.js';
 import type { Graph } from '../graph/graph.js';
 import type { Node } from '../graph/nodes.js';
 
-/** By name of the value. Values that do not depend on the model's inputs but through their shapes are not in it. */
+/** Returns the receptive fields by the name of the value. Values that depend at most on the shapes of the inputs are omitted. */
 export function receptiveFields(graph: Graph): Map<string, ReceptiveField> {
   const fields = new Map<string, ReceptiveField>(graph.inputs.map(({ name }) => [name, PIXEL_FIELD]));
   for (const node of graph.nodes) {
@@ -21,7 +21,7 @@ function reachOf({ operator, attributes, inputs }: Node, graph: Graph) {
   return typeof reach === 'function' ? reach(attributes, graph.constants.get(inputs[1] ?? '')?.shape) : reach;
 }
 
-/** Branches that step differently through the image have no common grid: what they make together sees everything. */
+/** Returns the union of two receptive fields; null (the whole image) if their strides differ, because they have no common grid. */
 function union(a: ReceptiveField, b: ReceptiveField): ReceptiveField {
   if (a === null || b === null || a.some((axis, i) => axis.jump !== b[i].jump)) return null;
   const axis = (i: 0 | 1): FieldAxis => {

@@ -1,6 +1,6 @@
 /**
- * What the output of a classifier means: class scores before or after a softmax or sigmoid. Decided by the graph: from the output
- * back through nodes that change only the shape or the type to a softmax, log-softmax or sigmoid, as one operator or spelt out in
+ * Finds out whether the output of a classifier contains scores before or after a softmax or sigmoid. It follows the graph from the output
+ * back through nodes that change only the shape or the type, to a softmax, log-softmax or sigmoid, which may be one operator or several
  * elementary ones.
  */
 import type { Shape } from '../../../tensor/index.js';
@@ -9,42 +9,47 @@ import type { HostValue } from '../decoding/host_value.js';
 import type { Node } from '../graph/nodes.js';
 
 /**
- * How an output becomes probabilities. `softmax` and `log-softmax`: of exclusive classes, already computed by the graph; `sigmoid`:
- * of independent classes, already computed; `none`: scores that a softmax makes probabilities; `sigmoid-logits`: scores that a
- * sigmoid makes probabilities.
+ * How an output becomes probabilities:
+ * - `softmax`, `log-softmax`: the graph computes the (log-)probabilities of exclusive classes
+ * - `sigmoid`: the graph computes the probabilities of independent classes
+ * - `none`: the output contains scores, to which a softmax is applied
+ * - `sigmoid-logits`: the output contains scores, to which a sigmoid is applied
  */
 export const SCORES = ['softmax', 'log-softmax', 'sigmoid', 'none', 'sigmoid-logits'] as const;
 export type Scores = (typeof SCORES)[number];
 
-/** What this file asks of a graph. */
+/** The access to a graph that this file needs. */
 export interface GraphView {
+  /** Returns the node that computes a value. */
   maker(name: string): Node | undefined;
-  /** A constant whose numbers are at hand. */
+  /** Returns a constant whose elements are available. */
   constant(name: string): HostValue | undefined;
-  /** The shape for a batch of images; undefined where it is not known. */
+  /** Returns the shape of a value for a batch of images, or undefined if it is unknown. */
   shape(name: string): Shape | undefined;
 }
 
+/** The final function of a graph. */
 export interface Ending {
-  /** The function that the graph ends in. */
+  /** The final function; `none` if it is neither softmax nor sigmoid. */
   kind: 'softmax' | 'log-softmax' | 'sigmoid' | 'none';
-  /** The scores that this function takes; the value itself, without nodes that only change its shape, where there is none. */
+  /** Name of the value that is the input of this function; for `none` the output itself, before nodes that only change its shape. */
   scores: string;
-  /** Whether `scores` are probabilities already, because the function has no inverse: `HardSigmoid`. */
+  /** Whether `scores` already contains probabilities, because the function is a `HardSigmoid`, which has no inverse. */
   applied: boolean;
 }
 
-/** How the graph makes one of its values. */
+/** Finds the final function that computes a value of the graph. */
 export function endingOf(view: GraphView, output: string): Ending {
   const end = new Reader(view).ending(output);
   return end ?? { kind: 'none', scores: new Reader(view).plain(output, false), applied: false };
 }
 
-/** How far a clipped probability may be from 0 and 1. */
+/** A `Clip` of probabilities is ignored if its bounds are within this distance of 0 and 1. */
 const CLIPPED = 1e-3;
-/** Neutral nodes in a row, so that hostile graphs end. */
+/** Maximum number of consecutive neutral nodes, which limits the time for hostile graphs. */
 const MOST_NODES = 1000;
 
+/** Matches patterns of nodes in a graph. */
 class Reader {
   constructor(private readonly view: GraphView) {}
 
@@ -65,7 +70,7 @@ class Reader {
     return { kind, scores: this.plain(scores, false), applied: false };
   }
 
-  /** The value behind nodes that pass the same numbers on in the same order; behind bounds of 0 and 1 too where asked. */
+  /** Follows nodes that keep all elements in order (with `clipped` also a Clip to [0, 1]) back to the value that they copy. */
   plain(output: string, clipped: boolean): string {
     let name = output;
     for (let i = 0; i < MOST_NODES; i++) {
@@ -95,7 +100,7 @@ class Reader {
     return moved.every((axis, i) => i === 0 || axis > moved[i - 1]);
   }
 
-  /** The node behind neutral ones, if it is of this type. */
+  /** Returns the node that computes a value, before neutral nodes, if it has this type. */
   private node(name: string | undefined, type: string): Node | null {
     const node = this.view.maker(this.plain(name ?? '', false));
     return node?.type === type ? node : null;
@@ -114,7 +119,7 @@ class Reader {
     return this.plain(a ?? '', false) === this.plain(b ?? '', false);
   }
 
-  /** Softmax, exp(log-softmax), or exp(z) / sum(exp(z)); the value z, else null. */
+  /** Matches Softmax(z), exp(log-softmax(z)) and exp(z) / sum(exp(z)); returns the value z or null. */
   private softmax(node: Node): string | null {
     if (node.type === 'Softmax') return this.alongClasses(node) ? node.inputs[0] : null;
     if (node.type === 'Exp') {
@@ -134,7 +139,7 @@ class Reader {
     return exp && sum && this.same(sum.inputs[0], exp.outputs[0]) ? this.unshifted(exp.inputs[0]) : null;
   }
 
-  /** LogSoftmax, log(softmax), or z − log(sum(exp(z))). */
+  /** Matches LogSoftmax(z), log(softmax(z)) and z − log(sum(exp(z))); returns the value z or null. */
   private logSoftmax(node: Node): string | null {
     if (node.type === 'LogSoftmax') return this.alongClasses(node) ? node.inputs[0] : null;
     if (node.type === 'Log') {
@@ -147,14 +152,14 @@ class Reader {
     return exp && this.same(exp.inputs[0], node.inputs[0]) ? this.unshifted(exp.inputs[0]) : null;
   }
 
-  /** z of z − max(z), and any other value as it is. */
+  /** Returns z for a value z − max(z), and any other value unchanged. */
   private unshifted(name: string): string {
     const difference = this.node(name, 'Sub');
     const most = this.node(difference?.inputs[1], 'ReduceMax');
     return difference && most && this.same(most.inputs[0], difference.inputs[0]) ? difference.inputs[0] : name;
   }
 
-  /** Sigmoid, 1 / (1 + exp(−z)), or (1 + tanh(z / 2)) / 2. */
+  /** Matches Sigmoid(z), 1 / (1 + exp(−z)) and (1 + tanh(z / 2)) / 2; returns the value z or null. */
   private sigmoid(node: Node): string | null {
     if (node.type === 'Sigmoid') return node.inputs[0];
     const sum =
@@ -175,13 +180,13 @@ class Reader {
     return (argument && this.besides(argument, 0.5)) ?? null;
   }
 
-  /** The operand beside a constant; undefined without that constant. */
+  /** Returns the other operand of an operator if one operand is `constant`; otherwise undefined. */
   private besides({ inputs: [a, b] }: Node, constant: number): string | undefined {
     if (this.isNumber(b, constant)) return a;
     return this.isNumber(a, constant) ? b : undefined;
   }
 
-  /** Whether a softmax runs over all classes of an image; over another axis, it gives no probabilities of classes. */
+  /** Whether a softmax is computed over all classes of an image; over another axis, its results are not class probabilities. */
   private alongClasses({ inputs, attributes, opset }: Node): boolean {
     const shape = this.view.shape(inputs[0]);
     if (!shape || shape.length === 0) return true;
@@ -189,12 +194,15 @@ class Reader {
     const axis = given < 0 ? given + shape.length : given;
     const size = (list: readonly number[]) => list.reduce((product, extent) => product * extent, 1);
     const covered = opset < 13 ? size(shape.slice(axis)) : shape[axis];
-    // A batch that was squeezed away leaves the classes alone.
+    // With a single axis, the batch axis was removed, and the axis contains the classes.
     return covered === size(shape.length === 1 ? shape : shape.slice(1));
   }
 }
 
-/** Whether a value can be class scores: floating-point numbers, a row for each image. Null where its shape is not known. */
+/**
+ * Returns the number of values per image if a value can be class scores (floating point, one row per image), 0 if it cannot, and null if
+ * its shape is unknown.
+ */
 export function classCount(view: GraphView, output: string, batch: number): number | null {
   const maker = view.maker(output);
   if (maker?.type === 'ArgMax' || (maker?.type === 'Cast' && ![1, 10, 11, 16].includes(maker.attributes.int('to', 0)))) return 0;
