@@ -15,7 +15,7 @@ import {
 import { DataError } from './errors.js';
 import type { SceneDetails } from './scenes/scene.js';
 
-/** An 8-bit image. `data` is [height, width, channels]: rows from the top, channels interleaved (red, green, blue, or a single grey channel). */
+/** An 8-bit image. `data` is [height, width, channels]: rows from the top, channels interleaved (red, green, blue, or only grey). */
 export interface Image {
   readonly width: number;
   readonly height: number;

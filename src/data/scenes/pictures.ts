@@ -34,7 +34,7 @@ export interface Photograph {
 /** Shortest side of the last mip level. */
 const SMALLEST_LEVEL = 8;
 
-/** Creates a sprite from [side, side, 4] pixels with straight alpha, as `getImageData` and `sharp` return them; `side` is a power of two. */
+/** Creates a sprite from [side, side, 4] pixels with straight alpha, as `getImageData` returns them; `side` is a power of two. */
 export function makeSprite(side: number, straight: ArrayLike<number>): Sprite {
   let rgba = new Uint8Array(side * side * 4);
   for (let p = 0; p < rgba.length; p += 4) {
