@@ -15,7 +15,7 @@ interface Hash {
 
 type Modules = { getBuiltinModule?: (name: string) => { createHash(algorithm: string): Hash } | undefined };
 
-/** Returns the runtime's hash, or null. `crypto.subtle` is not used, because it is asynchronous and checkpoints are encoded synchronously. */
+/** Returns the runtime's hash, or null. `crypto.subtle` is not used: it is asynchronous, and checkpoints are encoded synchronously. */
 function nativeHash(): Hash | null {
   const { process } = globalThis as { process?: Modules };
   try {

@@ -23,8 +23,8 @@ function conv(call: Call): readonly Tensor[] {
 
 /**
  * ConvTranspose. X is [N, C, (H,) W], W is [C, O / group, (KH,) KW], B is [O]. Opsets 1, 11, 22. The output size is
- * stride · (size − 1) + output_padding + dilation · (kernel − 1) + 1 − pads. If `output_shape` or SAME padding fixes the output size, the
- * pads are derived from it; an output larger than the formula gives without pads is padded at the end.
+ * stride · (size − 1) + output_padding + dilation · (kernel − 1) + 1 − pads. If `output_shape` or SAME padding fixes the output size,
+ * the pads are derived from it; an output larger than the formula gives without pads is padded at the end.
  */
 function convTranspose(call: Call): readonly Tensor[] {
   const [x, w] = [call.tensor(0), call.tensor(1)];

@@ -1,5 +1,6 @@
 /**
- * The operators SoftmaxCrossEntropyLoss and NegativeLogLikelihoodLoss, for scores [N, C, d1, …] and labels [N, d1, …]. Opsets 12, 13, 22.
+ * The operators SoftmaxCrossEntropyLoss and NegativeLogLikelihoodLoss, for scores [N, C, d1, …] and labels [N, d1, …].
+ * Opsets 12, 13, 22.
  */
 import { div, fromHost, logSoftmax, mul, neg, permute, reshape, sum, type Tensor, take } from '../../../tensor/index.js';
 import { numbersOf, type Value } from '../decoding/host_value.js';

@@ -4,8 +4,8 @@ import { broadcastShape } from '../../../tensor/shape.js';
 import type { Call, Operator } from '../operator.js';
 
 /**
- * Gemm: alpha · op(A) · op(B) + beta · C, with C broadcast. Opsets 6, 7, 9, 11, 13. The form of a fully connected layer is computed by one
- * kernel.
+ * Gemm: alpha · op(A) · op(B) + beta · C, with C broadcast. Opsets 6, 7, 9, 11, 13. The form of a fully connected layer is computed
+ * by one kernel.
  */
 function gemm(call: Call): readonly Tensor[] {
   const { attributes } = call;

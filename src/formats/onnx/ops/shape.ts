@@ -16,8 +16,8 @@ export function reshaped(x: Value, shape: Shape): Value {
 }
 
 /**
- * Reshape. A 0 copies the dimension of the input, unless `allowzero` is set (from opset 14 on); −1 is inferred. The shape is an input from
- * opset 5 on.
+ * Reshape. A 0 copies the dimension of the input, unless `allowzero` is set (from opset 14 on); −1 is inferred. The shape is an input
+ * from opset 5 on.
  */
 function runReshape(call: Call): readonly Value[] {
   const x = call.value(0);
