@@ -89,7 +89,7 @@ describe('experiments that train', () => {
     expect(again.stderr).toContain('7 folds are finished already');
     expect(await read('first/experiments/transfer.json')).toEqual(numbers);
     const none = await zfnet(place.path, 'transfer', 'first', ...QUICK);
-    expect([none.status, none.stderr]).toEqual([2, expect.stringContaining('give other images by --data')]);
+    expect([none.status, none.stderr]).toEqual([2, expect.stringContaining('give other images with --data')]);
   });
 
   it('ablate trains variants by the recipe of a run, once', async () => {

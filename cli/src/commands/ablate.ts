@@ -90,7 +90,7 @@ const GO_ON = 'run the same command again to continue';
 
 function chosen(only: readonly string[] | undefined): readonly Ablation[] {
   const unknown = only?.find((name) => !NAMES.includes(name));
-  if (unknown !== undefined) throw new UsageError(`unknown variant '${unknown}'; the variants are ${NAMES.join(', ')}`);
+  if (unknown !== undefined) throw new UsageError(`there is no variant '${unknown}'; the variants are ${NAMES.join(', ')}`);
   return only ? ABLATIONS.filter(({ name }) => only.includes(name)) : ABLATIONS;
 }
 

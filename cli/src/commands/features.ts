@@ -109,7 +109,7 @@ export function stagesOf({ model }: Pick<Run, 'model'>, named: readonly string[]
   const layers = model.layerNames();
   return (
     named?.map((name) => {
-      if (!layers.includes(name)) throw new UsageError(`unknown layer '${name}'; the layers are ${layers.join(', ')}`);
+      if (!layers.includes(name)) throw new UsageError(`there is no layer '${name}'; the layers are ${layers.join(', ')}`);
       return all.find((stage) => stage.name === name) ?? { name, layer: model.featureLayer(name) };
     }) ?? all
   );
