@@ -1,10 +1,9 @@
 /**
- * The interface that every backend fills: where numbers live, and the kernels that work on them.
+ * The interface of a backend: allocation of memory, and the kernels that compute on it.
  *
- * A backend is the only thing that knows how storage looks. Kernels take outputs, inputs, sizes, in
- * that order; they overwrite their outputs and return nothing to the host, so a backend may queue them.
- * Geometry arrives ready-made from `params.ts`. Reading back is asynchronous; `readSync` exists where
- * the backend can. A backend that lacks a kernel does not compile.
+ * Only the backend knows the layout of its storage. A kernel's arguments are outputs, inputs and sizes, in this order. A kernel
+ * overwrites its outputs and returns nothing, so that a backend may queue the work. Geometry is computed in advance by `params.ts`.
+ * Reading is asynchronous; backends that can read synchronously also have `readSync`.
  */
 import type {
   BroadcastParams,
@@ -19,42 +18,47 @@ import type {
   StridedCopyParams,
 } from './params.js';
 
-/** `float64` exists on the reference backend alone: gradient checks need it. */
+/** Element types. Only the reference backend supports `float64`, which gradient checks need. */
 export type DType = 'float32' | 'float64' | 'int32' | 'uint8';
 
+/** Typed arrays for the element types. */
 export type TypedArray = Float32Array | Float64Array | Int32Array | Uint8Array;
 
-/** A stretch of numbers owned by one backend. Everything but its type and its length is the backend's own affair. */
+/** A block of memory of one backend. Its type and size are public; everything else is private to the backend. */
 export interface Storage {
   readonly dtype: DType;
   /** Number of elements. */
   readonly size: number;
 }
 
+/** Memory statistics of a backend. */
 export interface MemoryUse {
-  /** Bytes that tensors hold now. */
+  /** Bytes allocated for tensors. */
   bytes: number;
-  /** Buffers that tensors hold now. */
+  /** Number of buffers allocated for tensors. */
   buffers: number;
-  /** The most bytes ever held at once since the start or since `resetPeak`. */
+  /** Maximum of `bytes` since the start or the last `resetPeak`. */
   peakBytes: number;
-  /** Bytes that the backend has taken from the system. */
+  /** Bytes that the backend has reserved from the system. */
   reservedBytes: number;
 }
 
+/** Description of a backend: see `backendInfo`. */
 export interface BackendInfo {
   backend: 'wasm' | 'webgpu' | 'reference';
-  /** The build and the micro-kernel in use, for example `simd f32_gemm_4x8`. */
+  /** Build and micro-kernel in use, for example `simd f32_gemm_4x8`. */
   variant: string;
+  /** Number of threads in use. */
   threads: number;
-  /** Why only one thread works, where more were possible or asked for. */
+  /** The reason why only one thread is used, if more were requested or the machine has more processors; undefined otherwise. */
   threadsOffBecause?: string;
-  /** Why another backend than the one asked for took over. */
+  /** The reason why this backend replaces the one that was requested; undefined otherwise. */
   fallbackBecause?: string;
+  /** `strict`: same bits on every machine. `fast`: may round differently. */
   mode: 'strict' | 'fast';
 }
 
-/** How a ReLU treats the signal `dy` on its way down, given its recorded output `y` (`y > 0` where its input was). */
+/** Backward step of ReLU: how `dx` is computed from `dy` and the recorded output `y` (which is positive where the input was). */
 export type ReluRule =
   /** `dy` where `y > 0`: the gradient. */
   | 'mask'
@@ -63,31 +67,35 @@ export type ReluRule =
   /** Both: guided backpropagation (Springenberg et al. 2014). */
   | 'mask-and-rectify';
 
-/** Two windows that share a switch: add both values there, or keep the last one written (PyTorch's `max_unpool2d`). */
+/** Unpooling where several windows share a switch: add their values, or keep the last one written (PyTorch's `max_unpool2d`). */
 export type OverlapRule = 'sum' | 'last';
 
 export type UnaryOp = 'neg' | 'abs' | 'exp' | 'log' | 'sqrt' | 'sigmoid' | 'tanh' | 'square' | 'reciprocal' | 'sign';
 export type BinaryOp = 'add' | 'sub' | 'mul' | 'div' | 'pow' | 'max' | 'min' | 'greater' | 'equal';
 export type ReduceOp = 'sum' | 'mean' | 'max' | 'min';
 
-/** A convolution or one of its gradients. */
+/** A convolution, its gradient with respect to the input, or its gradient with respect to the weights. */
 export type ConvPass = 'forward' | 'inputGrad' | 'weightGrad';
 
 export interface Backend {
+  /** Name of the backend, for messages. */
   readonly name: string;
   info(): BackendInfo;
 
   // Storage -------------------------------------------------------------------------------------
-  /** Contents are undefined. Throws `OutOfMemoryError`; the backend stays usable. */
+  /** Allocates uninitialised memory. Throws `OutOfMemoryError`, after which the backend is still usable. */
   allocate(dtype: DType, size: number): Storage;
   release(storage: Storage): void;
+  /** Copies data of equal size and any type into the storage. */
   write(storage: Storage, data: TypedArray): void;
-  /** A copy of the contents. */
+  /** Returns a copy of the contents. */
   read(storage: Storage): Promise<TypedArray>;
+  /** Returns a copy of the contents synchronously; absent on backends that cannot. */
   readSync?(storage: Storage): TypedArray;
   memory(): MemoryUse;
+  /** Sets `memory().peakBytes` to the current value. */
   resetPeak(): void;
-  /** Ends workers and gives the memory back. */
+  /** Terminates worker threads and frees all memory. The backend cannot be used afterwards. */
   dispose(): void;
 
   // Elementwise ---------------------------------------------------------------------------------
@@ -96,31 +104,34 @@ export interface Backend {
   cast(y: Storage, x: Storage): void;
   /** y[i] = op(x[i]). `y` may be `x`. */
   unary(y: Storage, x: Storage, op: UnaryOp): void;
-  /** y = op(a, b), with broadcasting. `y` may be an operand of the output's own shape. Comparisons give 1 or 0. */
+  /** y = op(a, b), with broadcasting. `y` may be an operand that has the shape of the output. Comparisons return 1 or 0. */
   binary(y: Storage, a: Storage, b: Storage, op: BinaryOp, p: BroadcastParams): void;
   /** y = scale · x + shift. `y` may be `x`. */
   affine(y: Storage, x: Storage, scale: number, shift: number): void;
   /** y = max(x, 0). `y` may be `x`. */
   relu(y: Storage, x: Storage): void;
-  /** The signal `dy` taken down through a ReLU with output `y`, by one of three rules. `dx` may be `dy`. */
+  /** Backward step of a ReLU with output `y`, by one of three rules. `dx` may be `dy`. */
   reluGrad(dx: Storage, dy: Storage, y: Storage, rule: ReluRule): void;
-  /** y = x > 0 ? x : slope · x, as in PyTorch, which makes `slope` the derivative at 0. */
+  /** y = x > 0 ? x : slope · x. The derivative at 0 is `slope`, as in PyTorch. */
   leakyRelu(y: Storage, x: Storage, slope: number): void;
   leakyReluGrad(dx: Storage, dy: Storage, x: Storage, slope: number): void;
-  /** y = min(max(x, low), high); `clampGrad` passes dy where low ≤ x ≤ high. */
+  /** y = min(max(x, low), high). `clampGrad`: dx = dy where low ≤ x ≤ high, else 0. */
   clamp(y: Storage, x: Storage, low: number, high: number): void;
   clampGrad(dx: Storage, dy: Storage, x: Storage, low: number, high: number): void;
-  /** y[i] = keep(i) ? x[i] / (1 - p) : 0, where keep(i) is drawn by Philox at (seed, counter + ⌊i / 4⌋). Its own gradient. */
+  /**
+   * y[i] = keep(i) ? x[i] / (1 - p) : 0, where keep(i) depends on word i mod 4 of Philox at (seed, counter + ⌊i / 4⌋). The gradient is
+   * the same function.
+   */
   dropout(y: Storage, x: Storage, p: DropoutParams): void;
 
-  // Moving --------------------------------------------------------------------------------------
-  /** Copies a strided block into a strided block: permute, slice, concatenate, pad and expand are all made of it. */
+  // Movement ------------------------------------------------------------------------------------
+  /** Copies a strided block into a strided block. Implements permute, slice, concat, pad and expand. */
   stridedCopy(y: Storage, x: Storage, p: StridedCopyParams): void;
 
   // Random --------------------------------------------------------------------------------------
-  /** Philox 4x32-10 at (seed, counter + ⌊i / 4⌋): word i mod 4 as a number in [low, high). */
+  /** Uniform random numbers in [low, high): element i is word i mod 4 of Philox 4x32-10 at (seed, counter + ⌊i / 4⌋). */
   uniform(y: Storage, seed: number, counter: number, low: number, high: number): void;
-  /** Normal deviates by Box-Muller over the same words as `uniform`: pairs of words give pairs of numbers. */
+  /** Normally distributed random numbers, by the Box-Muller transform of the same words in pairs. */
   normal(y: Storage, seed: number, counter: number, mean: number, std: number): void;
 
   // Matrices ------------------------------------------------------------------------------------
@@ -131,25 +142,25 @@ export interface Backend {
 
   // Convolution: x [N, C, H, W], w [O, C/groups, KH, KW], b [O], y [N, O, OH, OW] ------------------
   /**
-   * `inference`: no gradient will be wanted, and the weights are likely to be met again as they are. So what is computed from them
-   * may be kept until they change, and in fast mode the result may be rounded more.
+   * `inference`: no gradient will be computed, and the same weights will probably be used again. The backend may cache values derived
+   * from the weights until they change, and in fast mode use algorithms that round more coarsely.
    */
   conv2d(y: Storage, x: Storage, w: Storage, b: Storage | null, p: ConvParams, relu: boolean, inference?: boolean): void;
   conv2dInputGrad(dx: Storage, dy: Storage, w: Storage, p: ConvParams): void;
   conv2dWeightGrad(dw: Storage, x: Storage, dy: Storage, p: ConvParams): void;
-  /** Which of its ways this backend takes to a convolution, by name, for profiles and benchmarks; backends with one way leave it out. */
+  /** Returns the name of the convolution algorithm chosen for a shape, for profiles; absent on backends with one algorithm. */
   conv2dPlan?(pass: ConvPass, p: ConvParams, inference?: boolean): string;
-  /** db[c] = Σ over n and inner of dy[n, c, inner]. With inner = 1 it sums the rows of a matrix. */
+  /** db[c] = Σ over n and inner of dy[n, c, inner]. With inner = 1 it is the sum of a matrix's rows. */
   channelSum(db: Storage, dy: Storage, n: number, channels: number, inner: number): void;
   /** y[n, c, inner] += b[c], in place. */
   channelAdd(y: Storage, b: Storage, n: number, channels: number, inner: number): void;
 
   // Pooling -------------------------------------------------------------------------------------
-  /** Switches (int32) hold the place of each window's first maximum, in row-major order, as y·W + x within its input plane. */
+  /** `switches` (int32): position y·W + x of each window's first maximum, in row-major order, within the input plane. */
   maxPool2d(y: Storage, switches: Storage | null, x: Storage, p: PoolParams): void;
-  /** Puts each value of `y` [planes, inner] at its switch in `x` [planes, outer], zeros elsewhere: pooling's gradient. */
+  /** Writes each value of `y` [planes, inner] to its switch in `x` [planes, outer], zeros elsewhere. The gradient of max pooling. */
   maxUnpool2d(x: Storage, y: Storage, switches: Storage, planes: number, inner: number, outer: number, overlap: OverlapRule): void;
-  /** dy[p, i] = dx[p, switches[p, i]]: unpooling's gradient, pooling by switches that are given. */
+  /** dy[p, i] = dx[p, switches[p, i]]. The gradient of unpooling, that is, pooling by given switches. */
   maxUnpool2dGrad(dy: Storage, dx: Storage, switches: Storage, planes: number, inner: number, outer: number): void;
   avgPool2d(y: Storage, x: Storage, p: PoolParams): void;
   avgPool2dGrad(dx: Storage, dy: Storage, p: PoolParams): void;
@@ -159,7 +170,7 @@ export interface Backend {
   localResponseNormGrad(dx: Storage, dy: Storage, x: Storage, p: LrnParams): void;
 
   // Reduction -----------------------------------------------------------------------------------
-  /** Reduces over the inner axes of a strided view: y[o] = op over r of x[o, r]. */
+  /** Reduces over some axes of a strided view: y[o] = op over r of x[o, r]. */
   reduce(y: Storage, x: Storage, op: ReduceOp, p: ReduceParams): void;
   /** y (int32) = index along the reduced axes (row-major) of the first maximum. */
   argmax(y: Storage, x: Storage, p: ReduceParams): void;
@@ -176,13 +187,13 @@ export interface Backend {
   /** dx = dloss[0] · (softmax(x) − onehot(labels)) / rows. */
   crossEntropyGrad(dx: Storage, dloss: Storage, x: Storage, labels: Storage, p: RowParams): void;
 
-  // Learning ------------------------------------------------------------------------------------
-  /** One step of SGD in place: PyTorch's update, w and velocity overwritten. `velocity` is null where momentum is 0. */
+  // Optimisation --------------------------------------------------------------------------------
+  /** One step of SGD by PyTorch's formula; overwrites w and velocity. `velocity` is null if momentum is 0. */
   sgd(w: Storage, velocity: Storage | null, grad: Storage, p: SgdParams): void;
   /** Rescales every row of w [rows, columns] whose root mean square exceeds `max` to exactly `max` (paper, section 3). */
   clipRms(w: Storage, rows: number, columns: number, max: number): void;
 
-  // Looking for numbers gone bad ------------------------------------------------------------------
+  // NaN check -------------------------------------------------------------------------------------
   /** count[0] (int32) = number of NaN or infinite elements in x. */
   countNonFinite(count: Storage, x: Storage): void;
 }

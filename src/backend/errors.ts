@@ -1,26 +1,26 @@
-/** Typed errors. Each message names the operation, says what was got and what was expected, and what to do about it. */
+/** Error classes. Each message names the operation, what it got, what it expected, and what to do. */
 
-/** Base of every error that zfnet throws on purpose. */
+/** Base class of all errors that zfnet throws deliberately. */
 export class ZfnetError extends Error {
   override name = 'ZfnetError';
 }
 
-/** Shapes or sizes that do not fit together. */
+/** Shapes or sizes are invalid or do not match. */
 export class ShapeError extends ZfnetError {
   override name = 'ShapeError';
 }
 
-/** A tensor of a type that the operation or the backend does not take. */
+/** The operation or the backend does not support the element type of a tensor. */
 export class DTypeError extends ZfnetError {
   override name = 'DTypeError';
 }
 
-/** A tensor was used after its memory had been given back. */
+/** A tensor was used after it had been freed. The message says what freed it. */
 export class DisposedError extends ZfnetError {
   override name = 'DisposedError';
 }
 
-/** A value of the wrong kind or outside its range: a label beyond the classes, a probability beyond 1, an unknown option. */
+/** An argument or option is unknown, of the wrong type or out of range, such as a label outside the classes or a probability above 1. */
 export class ValueError extends ZfnetError {
   override name = 'ValueError';
 }
@@ -28,12 +28,12 @@ export class ValueError extends ZfnetError {
 /** @deprecated The name of `ValueError` before version 0.2. */
 export const RangeOfValueError = ValueError;
 
-/** The engine was used before `await init()`, or tensors of two backends met. */
+/** The engine was used before `await init()`, a backend is not available, or an operation got tensors of different backends. */
 export class BackendError extends ZfnetError {
   override name = 'BackendError';
 }
 
-/** `init({ check: 'nan' })` found the first operation that made a NaN or an infinity. */
+/** With `init({ check: 'nan' })`: the output of an operation contains NaN or an infinity. */
 export class NonFiniteError extends ZfnetError {
   override name = 'NonFiniteError';
   constructor(
@@ -41,11 +41,13 @@ export class NonFiniteError extends ZfnetError {
     readonly count: number,
     readonly total: number,
   ) {
-    super(`${op}: ${count} of ${total} output values are NaN or infinite; try a lower learning rate, or look at the input`);
+    super(
+      `${op}: ${count} of ${total} output values are NaN or infinite, expected finite values; try a lower learning rate, or check the input`,
+    );
   }
 }
 
-/** The backend could not get the memory it was asked for. It stays usable. */
+/** The backend could not allocate memory. It is still usable. */
 export class OutOfMemoryError extends ZfnetError {
   override name = 'OutOfMemoryError';
   constructor(
@@ -56,7 +58,7 @@ export class OutOfMemoryError extends ZfnetError {
   ) {
     const mib = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
     super(
-      `${op}: out of memory: asked for ${mib(requestedBytes)} with ${mib(liveBytes)} live and a limit of ${mib(limitBytes)}; use a smaller batch or input, or dispose of tensors`,
+      `${op}: out of memory: requested ${mib(requestedBytes)} with ${mib(liveBytes)} allocated and a limit of ${mib(limitBytes)}; use a smaller batch or input, or dispose of tensors`,
     );
   }
 }

@@ -1,16 +1,17 @@
 /**
- * Geometry of operations, computed once and checked here, so that no kernel and no backend does window arithmetic again.
+ * Geometry of the operations: options are checked and output sizes computed here, once for all backends.
  *
- * Sizes are in elements. Every function throws a `ShapeError` that names the operation, what it got and what it expected.
+ * Sizes are in elements. All functions throw a `ShapeError` for invalid geometry.
  */
 import { ShapeError } from './errors.js';
 import { boolean, checkArgument, checkOptions, finite, integer, type Rule, type Rules, renamedOption, rule } from './validate.js';
 
-/** One number for both axes, or [vertical, horizontal]. */
+/** One value for both axes, or [vertical, horizontal]. */
 export type Pair = number | readonly [number, number];
-/** One number for all sides, [vertical, horizontal], or [top, left, bottom, right]. */
+/** One value for all sides, [vertical, horizontal], or [top, left, bottom, right]. */
 export type Padding = Pair | readonly [number, number, number, number];
 
+/** Geometry of a convolution of x [n, c, h, w] with weights [o, c / groups, kh, kw] to y [n, o, oh, ow]. */
 export interface ConvParams {
   n: number;
   c: number;
@@ -32,6 +33,7 @@ export interface ConvParams {
   groups: number;
 }
 
+/** Geometry of pooling from [planes, h, w] to [planes, oh, ow]. */
 export interface PoolParams {
   /** Number of planes: batch × channels. */
   planes: number;
@@ -53,50 +55,53 @@ export interface PoolParams {
   countIncludePad: boolean;
 }
 
+/** Geometry and constants of local response normalisation over x [n, c, h, w]. */
 export interface LrnParams {
   n: number;
   c: number;
   h: number;
   w: number;
-  /** How far the window reaches before and behind its centre: channels, or pixels on either axis. */
+  /** Number of channels, or of pixels on each axis, before and after the centre of the window. */
   before: number;
   after: number;
-  /** Already divided: y = x / (k + alphaOverSize · Σ x²) ^ beta. */
+  /** alpha divided by the number of elements of the window: y = x / (k + alphaOverSize · Σ x²) ^ beta. */
   alphaOverSize: number;
   beta: number;
   k: number;
   region: 'across' | 'within';
 }
 
+/** Geometry of a matrix product c [batch, m, n] = a [m, k] · b [k, n]. */
 export interface MatmulParams {
   batch: number;
   m: number;
   n: number;
   k: number;
-  /** a is stored [k, m] rather than [m, k]. */
+  /** Whether a is stored as [k, m] instead of [m, k]. */
   transposeA: boolean;
-  /** b is stored [n, k] rather than [k, n]. */
+  /** Whether b is stored as [n, k] instead of [k, n]. */
   transposeB: boolean;
-  /** Elements from one batch item to the next; 0 repeats the same matrix. */
+  /** Distance between batch items in elements; 0 if all items use the same matrix. */
   strideA: number;
   strideB: number;
 }
 
-/** Output shape (adjacent axes merged where possible) with the operands' strides in elements; 0 where they repeat. */
+/** Output shape, with adjacent axes merged where possible, and the strides of the operands in elements; 0 along broadcast axes. */
 export interface BroadcastParams {
   shape: readonly number[];
   stridesA: readonly number[];
   stridesB: readonly number[];
 }
 
+/** Geometry of a reduction: kept and reduced axes, each with its strides in x, in elements. */
 export interface ReduceParams {
-  /** Kept axes and reduced axes, each with its strides into x, in elements. */
   keptShape: readonly number[];
   keptStrides: readonly number[];
   reducedShape: readonly number[];
   reducedStrides: readonly number[];
 }
 
+/** Geometry of a copy between two strided blocks of equal shape; offsets and strides in elements. */
 export interface StridedCopyParams {
   shape: readonly number[];
   yOffset: number;
@@ -105,28 +110,31 @@ export interface StridedCopyParams {
   xStrides: readonly number[];
 }
 
+/** Size of a matrix whose rows are processed independently. */
 export interface RowParams {
   rows: number;
   columns: number;
 }
 
+/** Probability of dropping an element, and the position in the random stream. */
 export interface DropoutParams {
   probability: number;
   seed: number;
   counter: number;
 }
 
+/** Settings of one step of SGD, with PyTorch's meaning. */
 export interface SgdParams {
   lr: number;
   momentum: number;
   dampening: number;
   weightDecay: number;
   nesterov: boolean;
-  /** The first step sets the velocity to the gradient instead of decaying it. */
+  /** Whether this is the first step, which sets the velocity to the gradient. */
   first: boolean;
 }
 
-/** The largest extent of one axis, padding included: index arithmetic in 32 bits stays in range below it. */
+/** Maximum extent of one axis, including padding, so that 32-bit index arithmetic does not overflow. */
 export const MOST_EXTENT = 2 ** 28;
 const MOST = 2 ** 31 - 1;
 
@@ -134,17 +142,17 @@ const isCount = (value: unknown, least: number) => Number.isInteger(value) && (v
 const areCounts = (value: unknown, least: number, lengths: readonly number[]) =>
   Array.isArray(value) && lengths.includes(value.length) && [...value].every((each) => isCount(each, least));
 
-/** A whole number from `least` on, or one for each axis. */
+/** Rule for a `Pair` of whole numbers of at least `least`. */
 export const pairOf = (least: number): Rule =>
   rule(`a whole number of at least ${least}, or [vertical, horizontal]`, (value) => isCount(value, least) || areCounts(value, least, [2]));
 
-/** Amounts of padding: see `Padding`. */
+/** Rule for a `Padding`. */
 export const paddingRule: Rule = rule(
   'a whole number of at least 0, [vertical, horizontal] or [top, left, bottom, right]',
   (value) => isCount(value, 0) || areCounts(value, 0, [2, 4]),
 );
 
-/** Options that every convolution takes. */
+/** Rules for the options of convolutions. */
 export const CONV_RULES = { stride: pairOf(1), padding: paddingRule, dilation: pairOf(1), groups: integer(1, MOST) };
 /**
  * Options of pooling; `kernel` and `ceil` are old names. Max pooling accepts `countIncludePad` and ignores it, so that one geometry, such
@@ -164,13 +172,14 @@ export const AVG_POOL_RULES = MAX_POOL_RULES;
 
 const both = (value: Pair): readonly [number, number] => (typeof value === 'number' ? [value, value] : value);
 
-/** The pair for both axes. @throws ShapeError naming the option */
+/** Returns a checked option as [vertical, horizontal]. @throws ShapeError that names the option */
 export function pair(op: string, name: string, value: Pair | undefined, least: number, standard?: Pair): readonly [number, number] {
   const given = value === undefined ? standard : value;
   checkArgument(op, name, given, pairOf(least), ShapeError);
   return both(given as Pair);
 }
 
+/** Returns checked padding as [top, left, bottom, right]. */
 function sides(op: string, padding: Padding = 0): readonly [number, number, number, number] {
   checkArgument(op, 'padding', padding, paddingRule, ShapeError);
   if (typeof padding === 'number') return [padding, padding, padding, padding];
@@ -188,10 +197,10 @@ function checkImages(op: string, name: string, shape: readonly number[], expecte
 }
 
 /**
- * Strides and dilations that mean the same and keep index arithmetic in range: no stride is longer than the padded input, where
- * there is but one window anyway, and a kernel of one tap is not dilated.
+ * Reduces strides and dilations to equivalent values that keep index arithmetic in range: a stride longer than the padded input gives a
+ * single window, as does a stride of its length; the dilation of a kernel of one tap has no effect and becomes 1.
  *
- * @throws ShapeError for an extent beyond `MOST_EXTENT`
+ * @throws ShapeError for an extent above `MOST_EXTENT`
  */
 function canonical(
   op: string,
@@ -212,9 +221,9 @@ function canonical(
 }
 
 /**
- * Number of windows along one axis: ⌊(size + pads − reach) / stride⌋ + 1, or rounded up in ceil mode, where a last
- * window that would start beyond the input and its leading padding is dropped (PyTorch's and Caffe's rule).
- * 0 or less when the window does not fit.
+ * Returns the number of windows along one axis: ⌊(size + pads − window) / stride⌋ + 1, rounded up instead of down with `ceilMode`. As in
+ * PyTorch and Caffe, `ceilMode` omits a last window that would start beyond the input and its leading padding. The result is 0 or
+ * negative if the window does not fit.
  */
 export function windowCount(
   size: number,
@@ -233,14 +242,19 @@ export function windowCount(
   return (count - 1) * stride >= size + padBefore ? count - 1 : count;
 }
 
+/** Options of a convolution, with PyTorch's meaning. */
 export interface ConvOptions {
+  /** Default 1. */
   stride?: Pair;
+  /** Default 0. */
   padding?: Padding;
+  /** Distance between the taps of the kernel. Default 1. */
   dilation?: Pair;
+  /** Number of groups of channels that are convolved separately. Default 1. */
   groups?: number;
 }
 
-/** Geometry of a convolution of x [N, C, H, W] with w [O, C/groups, KH, KW]. */
+/** Returns the geometry of a convolution of x [N, C, H, W] with w [O, C/groups, KH, KW]. @throws ShapeError if they do not match */
 export function convParams(op: string, x: readonly number[], w: readonly number[], options: ConvOptions = {}): ConvParams {
   checkImages(op, 'input', x, '[N, C, H, W]');
   checkImages(op, 'weight', w, '[out channels, in channels / groups, kernel height, kernel width]');
@@ -284,12 +298,13 @@ export function convParams(op: string, x: readonly number[], w: readonly number[
   };
 }
 
+/** Options of a transposed convolution, with PyTorch's meaning. */
 export interface ConvTranspose2dOptions extends ConvOptions {
-  /** Extra size on the bottom and right, to choose among the sizes that a strided convolution maps to the same one. */
+  /** Added to the output size at the bottom and right, since inputs of several sizes have the same strided output size. Default 0. */
   outputPadding?: Pair;
 }
 
-/** Geometry of the convolution whose input gradient maps x [N, O, H, W] to the output [N, C, …]: its input size follows from the options. */
+/** Returns the geometry of the convolution whose input gradient is the transposed convolution of x [N, O, H, W] to [N, C, …]. */
 export function convTransposeParams(
   op: string,
   x: readonly number[],
@@ -312,10 +327,11 @@ export function convTransposeParams(
     (x[2 + axis] - 1) * stride[axis] - pad[axis] - pad[axis + 2] + dilation[axis] * (w[2 + axis] - 1) + extra[axis] + 1;
   const [h, wd] = [size(0), size(1)];
   if (h < 1 || wd < 1) throw new ShapeError(`${op}: input of ${x[2]}×${x[3]} with padding [${pad}] leaves an output of ${h}×${wd}`);
-  // An output padding of a whole stride, which only dilation allows, would make room for more windows than x has.
+  // The output size is that of x: with an output padding of a whole stride (possible with dilation), more windows would fit.
   return { ...convParams(op, [x[0], w[1] * groups, h, wd], w, options), oh: x[2], ow: x[3] };
 }
 
+/** Options of pooling, with PyTorch's meaning. */
 export interface PoolOptions {
   /** Height and width of the window. */
   kernelSize: Pair;
@@ -349,7 +365,7 @@ export function currentPoolOptions(op: string, options: PoolOptions | OldPoolOpt
   };
 }
 
-/** Returns the geometry of pooling over x [N, C, H, W]. @throws ShapeError if the window does not fit; ValueError as `currentPoolOptions` */
+/** Returns the geometry of pooling over x [N, C, H, W]. @throws ShapeError if the window does not fit into the padded input */
 export function poolParams(
   op: string,
   x: readonly number[],
@@ -365,17 +381,17 @@ export function poolParams(
   const stride = pair(op, 'stride', options.stride, 1, kernel);
   const dilation = pair(op, 'dilation', options.dilation, 1, 1);
   const pad = sides(op, options.padding);
-  const reach = [dilation[0] * (kernel[0] - 1) + 1, dilation[1] * (kernel[1] - 1) + 1] as const;
-  if (pad[0] >= reach[0] || pad[2] >= reach[0] || pad[1] >= reach[1] || pad[3] >= reach[1]) {
+  const window = [dilation[0] * (kernel[0] - 1) + 1, dilation[1] * (kernel[1] - 1) + 1] as const;
+  if (pad[0] >= window[0] || pad[2] >= window[0] || pad[1] >= window[1] || pad[3] >= window[1]) {
     throw new ShapeError(
-      `${op}: padding [${pad}] must be smaller than the ${reach[0]}×${reach[1]} window, or a window would see padding alone`,
+      `${op}: padding [${pad}] must be smaller than the ${window[0]}×${window[1]} window, so that every window covers an element of the input`,
     );
   }
   const oh = windowCount(h, kernel[0], stride[0], pad[0], pad[2], dilation[0], options.ceilMode);
   const ow = windowCount(w, kernel[1], stride[1], pad[1], pad[3], dilation[1], options.ceilMode);
   if (oh < 1 || ow < 1) {
     throw new ShapeError(
-      `${op}: input of ${h}×${w} with padding [${pad}] is smaller than the ${reach[0]}×${reach[1]} window; use a larger input or a smaller kernel`,
+      `${op}: input of ${h}×${w} with padding [${pad}] is smaller than the ${window[0]}×${window[1]} window; use a larger input or a smaller kernel`,
     );
   }
   return {

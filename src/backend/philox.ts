@@ -1,8 +1,8 @@
 /**
- * Philox 4x32-10, the counter-based random generator behind every random number here: (seed, counter) → four 32-bit words.
+ * Philox 4x32-10, the counter-based random number generator of this package: a function from (seed, counter) to four 32-bit words.
  *
- * Salmon, Moraes, Dror & Shaw, "Parallel random numbers: as easy as 1, 2, 3" (2011). A number depends on its seed and its
- * place alone, so backends, threads and repeated runs all draw the same ones.
+ * Salmon, Moraes, Dror & Shaw, "Parallel random numbers: as easy as 1, 2, 3" (2011). A random number depends only on its seed and its
+ * counter, and is therefore the same on all backends and with any number of threads.
  */
 
 const MULTIPLIER_0 = 0xd2511f53;
@@ -12,7 +12,7 @@ const WEYL_1 = 0xbb67ae85;
 const ROUNDS = 10;
 const TWO_32 = 2 ** 32;
 
-/** The upper 32 bits of a · b. In 16-bit halves, since the whole product does not fit a JavaScript number. */
+/** Returns the upper 32 bits of a · b. Uses 16-bit halves, since a float64 cannot represent the 64-bit product exactly. */
 function multiplyHigh(a: number, b: number): number {
   const aLow = a & 0xffff;
   const aHigh = a >>> 16;
@@ -23,7 +23,7 @@ function multiplyHigh(a: number, b: number): number {
   return aHigh * bHigh + (middle >>> 16) + (carry >>> 16);
 }
 
-/** The generator itself: four counter words and two key words, all unsigned, give four words in `out`. */
+/** The generator: computes four words in `out` from four counter words and two key words, all unsigned 32-bit integers. */
 export function philox4x32(c0: number, c1: number, c2: number, c3: number, key0: number, key1: number, out: Uint32Array): void {
   for (let round = 0; round < ROUNDS; round++) {
     const high0 = multiplyHigh(MULTIPLIER_0, c0);
@@ -43,7 +43,7 @@ export function philox4x32(c0: number, c1: number, c2: number, c3: number, key0:
   out[3] = c3;
 }
 
-/** Four random words at (seed, counter), both non-negative safe integers: their low and high halves fill key and counter. */
+/** Computes the four random words at (seed, counter). Both are safe integers of at least 0, split into a low and a high word. */
 export function philox(seed: number, counter: number, out: Uint32Array): void {
   philox4x32(counter >>> 0, Math.floor(counter / TWO_32), 0, 0, seed >>> 0, Math.floor(seed / TWO_32), out);
 }

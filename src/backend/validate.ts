@@ -1,13 +1,15 @@
 /**
- * Validation of arguments and options, in one way for every public function: types, ranges, lengths and unknown names.
- * A rule is a test with the words for what it expects; `checkOptions` applies a table of rules to an options object.
+ * Validation of arguments and options for all public functions: types, ranges, lengths and unknown names.
+ *
+ * A rule is a test together with the text that an error message uses for the expected value. `checkOptions` applies a table of rules.
  */
 import { ValueError, type ZfnetError } from './errors.js';
 
-/** One rule for one value: the test and the words that the error message uses for what passes it. */
+/** A test for a value. */
 export interface Rule {
+  /** Description of the values that pass the test, for error messages: `a whole number of at least 1`. */
   readonly expected: string;
-  /** The strings that pass, where they are few: the nearest one is suggested. */
+  /** The strings that pass the test, if they are an enumeration. Error messages suggest the most similar one. */
   readonly known?: readonly string[];
   test(value: unknown): boolean;
 }
@@ -15,14 +17,15 @@ export interface Rule {
 /** Rules by option name. */
 export type Rules = Readonly<Record<string, Rule>>;
 
-/** A rule for every option of `T`: the compiler asks for a rule when an option is added to the type. */
+/** One rule for each option of `T`. Adding an option to the type without a rule is a compile error. */
 export type RulesFor<T> = { readonly [K in keyof Required<T>]: Rule };
 
 type ErrorClass = new (message: string) => ZfnetError;
 
+/** Creates a rule. */
 export const rule = (expected: string, test: (value: unknown) => boolean): Rule => ({ expected, test });
 
-/** A whole number from `least` to `most`, both included. */
+/** Rule for a whole number from `least` to `most`, both inclusive. */
 export const integer = (least = 0, most = Number.MAX_SAFE_INTEGER): Rule =>
   rule(
     most === Number.MAX_SAFE_INTEGER
@@ -33,7 +36,7 @@ export const integer = (least = 0, most = Number.MAX_SAFE_INTEGER): Rule =>
     (value) => Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most,
   );
 
-/** A finite number from `least` to `most`, both included. */
+/** Rule for a finite number from `least` to `most`, both inclusive. */
 export const finite = (least = -Infinity, most = Infinity): Rule =>
   rule(
     most === Infinity
@@ -46,10 +49,10 @@ export const finite = (least = -Infinity, most = Infinity): Rule =>
     (value) => Number.isFinite(value) && (value as number) >= least && (value as number) <= most,
   );
 
-/** A finite number above 0. */
+/** Rule for a finite number above 0. */
 export const positive: Rule = rule('a finite number above 0', (value) => Number.isFinite(value) && (value as number) > 0);
 
-/** Any number, infinities included, but not NaN. */
+/** Rule for any number, including infinities, except NaN. */
 export const numeric: Rule = rule('a number', (value) => typeof value === 'number' && !Number.isNaN(value));
 
 export const boolean: Rule = rule('true or false', (value) => typeof value === 'boolean');
@@ -60,20 +63,20 @@ export const func: Rule = rule('a function', (value) => typeof value === 'functi
 
 export const anything: Rule = rule('anything', () => true);
 
-/** One of the given strings or numbers. */
+/** Rule for one of the given strings or numbers. */
 export const oneOf = (...values: readonly (string | number)[]): Rule => ({
   expected: values.length > 3 ? `one of ${values.map(show).join(', ')}` : values.map(show).join(' or '),
   known: values.filter((value) => typeof value === 'string'),
   test: (value) => values.includes(value as string),
 });
 
-/** An array (or typed array) whose elements all pass `element`, of a length from `least` to `most`. */
+/** Rule for an array or typed array of `least` to `most` elements that all pass `element`. */
 export const arrayOf = (element: Rule, least = 0, most = Infinity): Rule =>
   rule(
     `an array of ${least === most ? `${least} elements` : least > 0 ? `at least ${least} elements` : 'elements'}, each ${element.expected}`,
     (value) => {
       if (!Array.isArray(value) && !isTypedArray(value)) return false;
-      // The buffer of an empty typed array may have been transferred away; reading such an array throws.
+      // Reading a typed array whose buffer was transferred to another thread would throw.
       if (isDetached(value)) return false;
       const items = value as ArrayLike<unknown>;
       if (items.length < least || items.length > most) return false;
@@ -82,35 +85,36 @@ export const arrayOf = (element: Rule, least = 0, most = Infinity): Rule =>
     },
   );
 
-/** `inner`, or null. */
+/** Rule for null, or a value that passes `inner`. */
 export const orNull = (inner: Rule): Rule => rule(`${inner.expected}, or null`, (value) => value === null || inner.test(value));
 
-/** Whatever passes one of the rules. */
+/** Rule for a value that passes at least one of the rules. */
 export const either = (...rules: readonly Rule[]): Rule =>
   rule(rules.map((each) => each.expected).join(', or '), (value) => rules.some((each) => each.test(value)));
 
-/** An instance of one of the classes. */
+/** Rule for an instance of one of the classes. */
 export const instanceOf = (...classes: readonly (abstract new (...args: never[]) => unknown)[]): Rule =>
   rule(`a ${classes.map(({ name }) => name).join(' or ')}`, (value) => classes.some((each) => value instanceof each));
 
-/** An object of any class whose fields pass their rules. */
+/** Rule for an object of any class whose fields pass their rules. */
 export const objectWith = (expected: string, fields: Rules): Rule =>
   rule(expected, (value) => {
     if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return false;
     return Object.entries(fields).every(([name, field]) => field.test((value as Record<string, unknown>)[name]));
   });
 
-/** A plain object whose values all pass `element`. */
+/** Rule for a plain object whose values all pass `element`. */
 export const recordOf = (element: Rule): Rule =>
   rule(`an object of names with ${element.expected} each`, (value) => isPlainObject(value) && Object.values(value).every(element.test));
 
-/** What cancels work: the signal of an `AbortController`. */
+/** Rule for the signal of an `AbortController`. */
 export const abortSignal: Rule = objectWith('an AbortSignal', { aborted: boolean, throwIfAborted: func });
 
-/** Any typed array of numbers, `BigInt64Array` and the like not among them. */
+/** Returns whether a value is a typed array of numbers; `BigInt64Array` and `BigUint64Array` are not. */
 export const isTypedArray = (value: unknown): value is ArrayLike<number> =>
   ArrayBuffer.isView(value) && !(value instanceof DataView) && !(value instanceof BigInt64Array) && !(value instanceof BigUint64Array);
 
+/** Returns whether a value is a typed array whose buffer was transferred to another thread. */
 function isDetached(value: unknown): boolean {
   if (!isTypedArray(value) || value.length > 0) return false;
   try {
@@ -121,21 +125,21 @@ function isDetached(value: unknown): boolean {
   }
 }
 
-/** The place of the first NaN or infinity, or -1. */
+/** Returns the index of the first NaN or infinity, or -1. */
 export function indexOfNonFinite(data: ArrayLike<number>): number {
   if (data instanceof Int32Array || data instanceof Uint8Array) return -1;
   for (let i = 0; i < data.length; i++) if (!Number.isFinite(data[i])) return i;
   return -1;
 }
 
-/** A plain object: not null, not an array, not a class instance. */
+/** Returns whether a value is a plain object: not null, an array or an instance of a class. */
 export function isPlainObject(value: unknown): value is Record<string, unknown> {
   if (typeof value !== 'object' || value === null) return false;
   const prototype = Object.getPrototypeOf(value);
   return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
-/** A value as it is shown in an error: short, on one line, with control characters escaped. */
+/** Returns a value as text for an error message: short, on one line, with control characters escaped. */
 export function show(value: unknown): string {
   if (typeof value === 'string') return quote(value.length > 60 ? `${value.slice(0, 60)}…` : value);
   if (typeof value === 'bigint') return `${value}n`;
@@ -155,6 +159,7 @@ export function show(value: unknown): string {
   }
 }
 
+/** Returns the kind of an object as text: `an array of 3`, `a Tensor`. */
 function kindOf(value: unknown): string {
   if (value === null) return 'null';
   if (Array.isArray(value)) return `an array of ${value.length}`;
@@ -162,23 +167,23 @@ function kindOf(value: unknown): string {
   return typeof name === 'string' && name !== '' && name !== 'Object' ? `a ${name}` : 'an object';
 }
 
-/** The text in single quotes, with control characters and characters that reorder text written as `\u…`. */
+/** Returns the text in single quotes, escaped as by `visible`. */
 export function quote(value: string): string {
   return `'${visible(value)}'`;
 }
 
-/** The text with control characters and characters that reorder or hide text written as `\u…`, safe to print in a terminal. */
+/** Returns the text with control characters and characters that reorder or hide text escaped as `\u…`, safe to print in a terminal. */
 export function visible(value: string): string {
   if (typeof value !== 'string') throw new ValueError(`visible: got ${show(value)}, expected a string`);
   return value.replace(
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for.
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: the expression searches for control characters.
     /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g,
     (character) =>
       character === '\n' ? '\\n' : character === '\t' ? '\\t' : `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
 }
 
-/** @throws ValueError (or the class given) unless the value passes the rule */
+/** Checks one argument. @throws ValueError, or the given class, unless the value passes the rule */
 export function checkArgument(op: string, name: string, value: unknown, expected: Rule, error: ErrorClass = ValueError): void {
   if (expected.test(value)) return;
   const nearest = typeof value === 'string' && expected.known ? nearestName(value, expected.known) : null;
@@ -186,14 +191,14 @@ export function checkArgument(op: string, name: string, value: unknown, expected
   throw new error(`${op}: ${name} is ${show(value)}, expected ${expected.expected}${hint}`);
 }
 
-/** What to do about a promise where its value is expected. */
+/** Returns the advice for a promise that was passed instead of its value. */
 const awaitHint = (value: unknown): string => (value instanceof Promise ? '; await it first' : '');
 
 /**
- * Checks an options object against a table of rules. An option that is `undefined` counts as absent.
+ * Checks an options object against a table of rules. An option with the value `undefined` counts as absent.
  *
- * @throws ValueError for something that is not an options object, for an unknown name (with the nearest known one), and for a
- * value that fails its rule
+ * @throws ValueError, or the given class, for anything but an options object, for an unknown option (with the most similar known name)
+ *   and for a value that fails its rule
  */
 export function checkOptions(op: string, options: unknown, rules: Rules, error: ErrorClass = ValueError): void {
   if (options === undefined) return;
@@ -228,9 +233,9 @@ export function renamedOption<T>(op: string, options: object, name: string, oldN
 }
 
 /**
- * As `checkOptions`, for an object that is an argument of its own and has fields that must be there.
+ * Checks an object with required fields against a table of rules.
  *
- * @throws ValueError naming the first field that is missing
+ * @throws ValueError, or the given class, as `checkOptions`, and for the first missing field
  */
 export function checkFields(op: string, value: unknown, rules: Rules, required: readonly string[], error: ErrorClass = ValueError): void {
   if (!isPlainObject(value)) throw new error(`${op}: got ${show(value)}, expected an object { ${required.join(', ')} }${awaitHint(value)}`);
@@ -240,13 +245,13 @@ export function checkFields(op: string, value: unknown, rules: Rules, required: 
 }
 
 /**
- * Runs a function whose input is deep and only partly checked. An error of the language (a property read of undefined, an invalid
- * length) becomes a `ValueError` that says what to pass; other errors are thrown as they are.
+ * Runs a function whose nested input was only partly checked. A `TypeError` or `RangeError` of the language, such as reading a property
+ * of undefined, becomes a `ValueError` that says what to pass; other errors are rethrown.
  */
 export function explained<T>(op: string, expected: string, fn: () => T): T {
   const translate = (error: unknown): unknown =>
     error instanceof TypeError || error instanceof RangeError
-      ? new ValueError(`${op}: the input is incomplete or of another kind (${error.message}); pass ${expected}`, { cause: error })
+      ? new ValueError(`${op}: the input is incomplete or of the wrong type (${error.message}); pass ${expected}`, { cause: error })
       : error;
   try {
     const result = fn();
@@ -256,13 +261,13 @@ export function explained<T>(op: string, expected: string, fn: () => T): T {
   }
 }
 
-/** `op: unknown option 'strides', expected one of …; did you mean 'stride'?` */
+/** Returns the message for an unknown name: `op: unknown option 'strides', expected one of …; did you mean 'stride'?` */
 export function unknownName(op: string, kind: string, name: unknown, known: readonly string[]): string {
   const nearest = typeof name === 'string' ? nearestName(name, known) : null;
   return `${op}: unknown ${kind} ${show(name)}, expected one of ${known.join(', ')}${nearest ? `; did you mean ${quote(nearest)}?` : ''}`;
 }
 
-/** The known name that is nearest to `name` by edit distance, if it is near enough to be a misspelling. */
+/** Returns the known name with the smallest edit distance to `name`, or null if none is similar enough to be a misspelling. */
 export function nearestName(name: string, known: readonly string[]): string | null {
   const plain = (value: string) => value.toLowerCase().replace(/[_-]/g, '');
   let best: string | null = null;
@@ -275,6 +280,7 @@ export function nearestName(name: string, known: readonly string[]): string | nu
   return best;
 }
 
+/** Levenshtein distance. */
 function editDistance(a: string, b: string): number {
   let previous = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i++) {

@@ -367,7 +367,7 @@ describe('out of memory', () => {
         const before = held(backend);
         // The error itself is let go: its stack holds what the failed calls held.
         const { op, message, limitBytes: limit, requestedBytes, liveBytes } = caught(() => run(() => train(model)));
-        expect(message).toContain(`${op}: out of memory: asked for`);
+        expect(message).toContain(`${op}: out of memory: requested`);
         expect(limit).toBe(limitBytes);
         expect(requestedBytes + liveBytes).toBeGreaterThan(limitBytes);
         expect(model.parameters().every(({ grad }) => grad === null)).toBe(true);
@@ -406,7 +406,7 @@ describe('out of memory', () => {
       expect(caught(() => randn([1024, 1024, 4096])).op).toBe('randn');
       const x = ones([1, 2 ** 20]);
       expect(caught(() => x.expand([2 ** 12, 2 ** 20])).op).toBe('expand');
-      expect(caught(() => x.matmul(x, { transposeA: true })).message).toMatch(/^matmul: out of memory: asked for 4194304\.0 MiB with/);
+      expect(caught(() => x.matmul(x, { transposeA: true })).message).toMatch(/^matmul: out of memory: requested 4194304\.0 MiB with/);
       expect(x.sum().itemSync()).toBe(2 ** 20);
       x.dispose();
       const model = smallNet();

@@ -5,12 +5,12 @@ import { values } from './storage.js';
 export const channel: Pick<Backend, 'channelSum' | 'channelAdd'> = {
   channelSum(db, dy, n, channels, inner) {
     const out = values(db);
-    const signal = values(dy);
+    const gradient = values(dy);
     for (let c = 0; c < channels; c++) {
       let sum = 0;
       for (let item = 0; item < n; item++) {
         const start = (item * channels + c) * inner;
-        for (let i = 0; i < inner; i++) sum += signal[start + i];
+        for (let i = 0; i < inner; i++) sum += gradient[start + i];
       }
       out[c] = sum;
     }

@@ -1,5 +1,5 @@
 /**
- * Convolution and its two gradients, straight from the definition (a cross-correlation, as everywhere in the field):
+ * Convolution (a cross-correlation) and its two gradients, directly from the definition:
  * y[n, o, oy, ox] = b[o] + Σ over c, ky, kx of x[n, c, oy·strideH − padTop + ky·dilationH, …] · w[o, c, ky, kx].
  */
 import type { Backend } from '../backend.js';
@@ -41,15 +41,15 @@ export const conv2d: Pick<Backend, 'conv2d' | 'conv2dInputGrad' | 'conv2dWeightG
     }
   },
 
-  /** Every output hands its gradient back to each input it was made of, times the weight between them. */
+  /** dx: adds the gradient of each output, times the weight, to every input that contributed to it. */
   conv2dInputGrad(dx, dy, w, p) {
     // dx [N, C, H, W]; dy [N, O, OH, OW]; w [O, C/groups, KH, KW]
     const out = values(dx);
-    const signal = values(dy);
+    const gradient = values(dy);
     const weight = values(w);
     const cPerGroup = p.c / p.groups;
     const oPerGroup = p.o / p.groups;
-    const image = new Float64Array(p.c * p.h * p.w); // sums in float64, whatever type dx has
+    const image = new Float64Array(p.c * p.h * p.w); // sums in float64, independent of the type of dx
     for (let n = 0; n < p.n; n++) {
       image.fill(0);
       for (let o = 0; o < p.o; o++) {
@@ -62,7 +62,7 @@ export const conv2d: Pick<Backend, 'conv2d' | 'conv2dInputGrad' | 'conv2dWeightG
             const left = ox * p.strideW - p.padLeft;
             const kxFrom = firstInside(left, p.dilationW);
             const kxEnd = endInside(left, p.dilationW, p.kw, p.w);
-            const g = signal[((n * p.o + o) * p.oh + oy) * p.ow + ox];
+            const g = gradient[((n * p.o + o) * p.oh + oy) * p.ow + ox];
             for (let c = 0; c < cPerGroup; c++) {
               for (let ky = kyFrom; ky < kyEnd; ky++) {
                 const xRow = ((firstChannel + c) * p.h + top + ky * p.dilationH) * p.w + left;
@@ -77,12 +77,12 @@ export const conv2d: Pick<Backend, 'conv2d' | 'conv2dInputGrad' | 'conv2dWeightG
     }
   },
 
-  /** A weight's gradient: the sum over every output it took part in of the output's gradient times the input it met there. */
+  /** dw: for each weight, the sum over all outputs of the output's gradient times the input that the weight was multiplied by. */
   conv2dWeightGrad(dw, x, dy, p) {
     // dw [O, C/groups, KH, KW]; x [N, C, H, W]; dy [N, O, OH, OW]
     const out = values(dw);
     const input = values(x);
-    const signal = values(dy);
+    const gradient = values(dy);
     const cPerGroup = p.c / p.groups;
     const oPerGroup = p.o / p.groups;
     for (let o = 0; o < p.o; o++) {
@@ -101,7 +101,7 @@ export const conv2d: Pick<Backend, 'conv2d' | 'conv2dInputGrad' | 'conv2dWeightG
               for (let oy = oyFrom; oy < oyEnd; oy++) {
                 const xRow = ((n * p.c + firstChannel + c) * p.h + top + oy * p.strideH) * p.w + left;
                 const yRow = ((n * p.o + o) * p.oh + oy) * p.ow;
-                for (let ox = oxFrom; ox < oxEnd; ox++) sum += input[xRow + ox * p.strideW] * signal[yRow + ox];
+                for (let ox = oxFrom; ox < oxEnd; ox++) sum += input[xRow + ox * p.strideW] * gradient[yRow + ox];
               }
             }
             out[((o * cPerGroup + c) * p.kh + ky) * p.kw + kx] = sum;

@@ -1,4 +1,4 @@
-/** Cross-entropy of logits [rows, columns] against one class a row, the mean over the rows, and its gradient. */
+/** Cross-entropy loss of logits [rows, columns] with one label per row, averaged over the rows, and its gradient. */
 import type { Backend } from '../backend.js';
 import { ValueError } from '../errors.js';
 import { logSumExp } from './row.js';

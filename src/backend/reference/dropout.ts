@@ -1,4 +1,4 @@
-/** Dropout: each element is kept or zeroed by its own word of Philox, so that the gradient can draw the same mask again. */
+/** Dropout. The mask is a function of the Philox word of each element, so that the backward step can compute it again. */
 import type { Backend } from '../backend.js';
 import { philox } from '../philox.js';
 import { values } from './storage.js';

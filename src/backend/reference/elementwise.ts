@@ -1,4 +1,4 @@
-/** Kernels that treat each element alone: arithmetic, activations and their gradients, type conversion. */
+/** Elementwise kernels: arithmetic, activations and their gradients, and type conversion. */
 import type { Backend, BinaryOp, DType, UnaryOp } from '../backend.js';
 import { values } from './storage.js';
 import { rowLength, rowOffsets, rowStride } from './strided.js';
@@ -32,7 +32,7 @@ const UNARY: Record<UnaryOp, (x: number) => number> = {
   sign: Math.sign,
 };
 
-/** `max` and `min` give NaN where either operand is NaN. */
+/** `max` and `min` return NaN if either operand is NaN. */
 const BINARY: Record<BinaryOp, (a: number, b: number) => number> = {
   add: (a, b) => a + b,
   sub: (a, b) => a - b,
@@ -45,7 +45,7 @@ const BINARY: Record<BinaryOp, (a: number, b: number) => number> = {
   equal: (a, b) => (a === b ? 1 : 0),
 };
 
-/** Range of the whole-number types: conversion cuts the fraction off and stops at the ends, NaN becomes 0. */
+/** Ranges of the integer types. Conversion truncates the fraction, clamps to the range and turns NaN into 0. */
 const RANGE: Partial<Record<DType, readonly [number, number]>> = { int32: [-(2 ** 31), 2 ** 31 - 1], uint8: [0, 255] };
 
 export const elementwise: ElementwiseKernels = {
@@ -101,12 +101,12 @@ export const elementwise: ElementwiseKernels = {
 
   reluGrad(dx, dy, y, rule) {
     const out = values(dx);
-    const signal = values(dy);
+    const gradient = values(dy);
     const output = values(y);
     const mask = rule !== 'rectify';
     const rectify = rule !== 'mask';
     for (let i = 0; i < out.length; i++) {
-      const passed = mask && !(output[i] > 0) ? 0 : signal[i];
+      const passed = mask && !(output[i] > 0) ? 0 : gradient[i];
       out[i] = rectify ? Math.max(passed, 0) : passed;
     }
   },
@@ -119,9 +119,9 @@ export const elementwise: ElementwiseKernels = {
 
   leakyReluGrad(dx, dy, x, slope) {
     const out = values(dx);
-    const signal = values(dy);
+    const gradient = values(dy);
     const input = values(x);
-    for (let i = 0; i < out.length; i++) out[i] = input[i] > 0 ? signal[i] : slope * signal[i];
+    for (let i = 0; i < out.length; i++) out[i] = input[i] > 0 ? gradient[i] : slope * gradient[i];
   },
 
   clamp(y, x, low, high) {
@@ -132,9 +132,9 @@ export const elementwise: ElementwiseKernels = {
 
   clampGrad(dx, dy, x, low, high) {
     const out = values(dx);
-    const signal = values(dy);
+    const gradient = values(dy);
     const input = values(x);
-    for (let i = 0; i < out.length; i++) out[i] = input[i] >= low && input[i] <= high ? signal[i] : 0;
+    for (let i = 0; i < out.length; i++) out[i] = input[i] >= low && input[i] <= high ? gradient[i] : 0;
   },
 
   countNonFinite(count, x) {

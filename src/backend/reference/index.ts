@@ -1,6 +1,6 @@
 /**
- * The reference backend: plain loops over typed arrays that follow each kernel's definition, computed in float64 and
- * rounded only when stored. It is what every other backend is proved equal to, and the fallback where there is no WASM SIMD.
+ * The reference backend: each kernel as plain loops that follow its definition, computed in float64 and rounded only when stored. All
+ * other backends are tested against it. It is also the fallback for runtimes without WebAssembly SIMD.
  */
 import type { Backend } from '../backend.js';
 import { channel } from './channel.js';
@@ -19,13 +19,15 @@ import { softmax } from './softmax.js';
 import { createStoragePart } from './storage.js';
 import { stridedCopy } from './strided_copy.js';
 
+/** Options of the reference backend. */
 export interface ReferenceOptions {
-  /** Why this backend stands in for the one asked for; shown by `info()`. */
+  /** The reason why this backend replaces the requested one; part of `info()`. */
   fallbackBecause?: string;
-  /** The most bytes that tensors may hold at once; none by default. */
+  /** Maximum number of bytes allocated for tensors. Default: no limit. */
   limitBytes?: number;
 }
 
+/** Creates a reference backend with its own memory statistics. */
 export function createReferenceBackend(options: ReferenceOptions = {}): Backend {
   return {
     name: 'reference',

@@ -1,4 +1,4 @@
-/** Fully connected layer: every output feature is a dot product with a row of the weight. */
+/** Fully connected layer: each output feature is the dot product of the input with a row of the weights. */
 import type { Backend } from '../backend.js';
 import { values } from './storage.js';
 

@@ -1,4 +1,4 @@
-/** Matrix product, per batch item, of row-major matrices that may be stored transposed. */
+/** Batched matrix product of row-major matrices, each of which may be stored transposed. */
 import type { Backend } from '../backend.js';
 import { values } from './storage.js';
 

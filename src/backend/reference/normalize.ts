@@ -1,14 +1,14 @@
 /**
  * Local response normalisation, y = x / s^beta with s = k + alphaOverSize · Σ x² over a window, and its exact gradient.
  *
- * The window reaches `before` places back and `after` places ahead, over channels or over both axes of the image, cut off at
- * the border.
+ * The window contains `before` elements before and `after` elements after its centre, along the channels or along both axes of the image,
+ * and is cut off at the border.
  */
 import type { Backend, TypedArray } from '../backend.js';
 import type { LrnParams } from '../params.js';
 import { values } from './storage.js';
 
-/** Sum over each element's window of one image [C, H, W], `back` places before it to `ahead` places after it. */
+/** Sums one image [C, H, W] over the window of each element: from `back` elements before it to `ahead` elements after it. */
 function windowSum(image: Float64Array, back: number, ahead: number, p: LrnParams): Float64Array {
   return p.region === 'across' ? sumAcross(image, back, ahead, p) : sumWithin(image, back, ahead, p);
 }
@@ -45,7 +45,7 @@ function sumWithin(image: Float64Array, back: number, ahead: number, p: LrnParam
   return sums;
 }
 
-/** s = k + alphaOverSize · Σ x² of the image that begins at `start`. */
+/** Computes s = k + alphaOverSize · Σ x² for the image that begins at index `start`. */
 function scales(input: TypedArray, start: number, p: LrnParams): Float64Array {
   const squares = new Float64Array(p.c * p.h * p.w);
   for (let i = 0; i < squares.length; i++) squares[i] = input[start + i] ** 2;
@@ -67,22 +67,22 @@ export const normalize: Pick<Backend, 'localResponseNorm' | 'localResponseNormGr
   },
 
   /**
-   * dx[j] = dy[j] / s[j]^beta − 2 · alphaOverSize · beta · x[j] · Σ of dy[i] · x[i] / s[i]^(beta + 1) over the i whose
-   * window holds j: a window that reaches as far back as theirs reaches ahead.
+   * dx[j] = dy[j] / s[j]^beta − 2 · alphaOverSize · beta · x[j] · Σ of dy[i] · x[i] / s[i]^(beta + 1) over all i whose
+   * window contains j. These i form a window around j with `before` and `after` exchanged.
    */
   localResponseNormGrad(dx, dy, x, p) {
     const out = values(dx);
-    const signal = values(dy);
+    const gradient = values(dy);
     const input = values(x);
     const size = p.c * p.h * p.w;
     const terms = new Float64Array(size);
     for (let n = 0; n < p.n; n++) {
       const start = n * size;
       const s = scales(input, start, p);
-      for (let i = 0; i < size; i++) terms[i] = (signal[start + i] * input[start + i]) / s[i] ** (p.beta + 1);
+      for (let i = 0; i < size; i++) terms[i] = (gradient[start + i] * input[start + i]) / s[i] ** (p.beta + 1);
       const sums = windowSum(terms, p.after, p.before, p);
       const factor = 2 * p.alphaOverSize * p.beta;
-      for (let i = 0; i < size; i++) out[start + i] = signal[start + i] / s[i] ** p.beta - factor * input[start + i] * sums[i];
+      for (let i = 0; i < size; i++) out[start + i] = gradient[start + i] / s[i] ** p.beta - factor * input[start + i] * sums[i];
     }
   },
 };

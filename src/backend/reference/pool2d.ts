@@ -1,4 +1,4 @@
-/** Max pooling with its switches, unpooling by them, and average pooling. */
+/** Max pooling with switches, unpooling, average pooling and its gradient. */
 import type { Backend } from '../backend.js';
 import { values } from './storage.js';
 import { endInside, firstInside } from './window.js';
@@ -7,8 +7,8 @@ type PoolKernels = Pick<Backend, 'maxPool2d' | 'maxUnpool2d' | 'maxUnpool2dGrad'
 
 export const pool2d: PoolKernels = {
   /**
-   * Padding never wins, and the first of equal values does. NaN passes through; the last of several is the switch, as in
-   * PyTorch. A dilated window can miss a very small image altogether: it gives −∞ and the switch −1.
+   * Padding is never the maximum; of equal values, the first is. If a window contains NaN, the result is NaN and the switch is the last
+   * NaN, as in PyTorch. A dilated window may contain no element of a very small image: the result is −∞ and the switch −1.
    */
   maxPool2d(y, switches, x, p) {
     // y, switches [planes, OH, OW]; x [planes, H, W]
@@ -46,12 +46,12 @@ export const pool2d: PoolKernels = {
     }
   },
 
-  /** A switch outside its plane, such as the −1 of a window that saw nothing, takes its value nowhere. */
+  /** Ignores values whose switch is outside the plane, such as the −1 of a window without elements. */
   maxUnpool2d(x, y, switches, planes, inner, outer, overlap) {
     const out = values(x);
     const pooled = values(y);
     const places = values(switches);
-    const sums = new Float64Array(outer); // one plane, summed in float64 whatever type x has
+    const sums = new Float64Array(outer); // one plane, summed in float64 independent of the type of x
     for (let plane = 0; plane < planes; plane++) {
       sums.fill(0);
       for (let i = 0; i < inner; i++) {
@@ -67,19 +67,19 @@ export const pool2d: PoolKernels = {
 
   maxUnpool2dGrad(dy, dx, switches, planes, inner, outer) {
     const out = values(dy);
-    const signal = values(dx);
+    const gradient = values(dx);
     const places = values(switches);
     for (let plane = 0; plane < planes; plane++) {
       for (let i = 0; i < inner; i++) {
         const place = places[plane * inner + i];
-        out[plane * inner + i] = place < 0 || place >= outer ? 0 : signal[plane * outer + place];
+        out[plane * inner + i] = place < 0 || place >= outer ? 0 : gradient[plane * outer + place];
       }
     }
   },
 
   /**
-   * The divisor is PyTorch's: the places of the window within input and padding, or within the input alone. A window that
-   * hangs out beyond the padding, as ceil mode makes them, does not count what hangs out.
+   * The divisor is the number of elements of the window within input and padding, or, without `countIncludePad`, within the input. The
+   * part of a window beyond the padding, which `ceilMode` allows, is never counted. Both are as in PyTorch.
    */
   avgPool2d(y, x, p) {
     // y [planes, OH, OW]; x [planes, H, W]
@@ -102,7 +102,7 @@ export const pool2d: PoolKernels = {
             const row = origin + (top + ky * p.dilationH) * p.w + left;
             for (let kx = kxFrom; kx < kxEnd; kx++) sum += input[row + kx * p.dilationW];
           }
-          // A window that saw nothing gives 0, not 0 / 0.
+          // A window without elements gives 0 instead of 0 / 0.
           out[(plane * p.oh + oy) * p.ow + ox] = countY > 0 && countX > 0 ? sum / (countY * countX) : 0;
         }
       }
@@ -112,8 +112,8 @@ export const pool2d: PoolKernels = {
   avgPool2dGrad(dx, dy, p) {
     // dx [planes, H, W]; dy [planes, OH, OW]
     const out = values(dx);
-    const signal = values(dy);
-    const sums = new Float64Array(p.h * p.w); // one plane, summed in float64 whatever type dx has
+    const gradient = values(dy);
+    const sums = new Float64Array(p.h * p.w); // one plane, summed in float64 independent of the type of dx
     for (let plane = 0; plane < p.planes; plane++) {
       sums.fill(0);
       for (let oy = 0; oy < p.oh; oy++) {
@@ -126,7 +126,7 @@ export const pool2d: PoolKernels = {
           const kxFrom = firstInside(left, p.dilationW);
           const kxEnd = endInside(left, p.dilationW, p.kw, p.w);
           const countX = p.countIncludePad ? endInside(left, p.dilationW, p.kw, p.w + p.padRight) : kxEnd - kxFrom;
-          const share = signal[(plane * p.oh + oy) * p.ow + ox] / (countY * countX);
+          const share = gradient[(plane * p.oh + oy) * p.ow + ox] / (countY * countX);
           for (let ky = kyFrom; ky < kyEnd; ky++) {
             const row = (top + ky * p.dilationH) * p.w + left;
             for (let kx = kxFrom; kx < kxEnd; kx++) sums[row + kx * p.dilationW] += share;

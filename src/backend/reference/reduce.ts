@@ -1,10 +1,10 @@
-/** Sum, mean, extremes and the place of the maximum, over the reduced axes of a strided view. */
+/** Reductions over axes of a strided view: sum, mean, maximum, minimum and argmax. */
 import type { Backend } from '../backend.js';
 import type { ReduceParams } from '../params.js';
 import { values } from './storage.js';
 import { rowLength, rowOffsets, rowStride } from './strided.js';
 
-/** Offset of each kept position, in row-major order. */
+/** Returns the offset of each position of the kept axes, in row-major order. */
 function keptOffsets(p: ReduceParams): number[] {
   const length = rowLength(p.keptShape);
   const step = rowStride(p.keptStrides);
@@ -12,7 +12,7 @@ function keptOffsets(p: ReduceParams): number[] {
 }
 
 export const reduce: Pick<Backend, 'reduce' | 'argmax'> = {
-  /** A NaN among the elements makes the result NaN. */
+  /** The result is NaN if one of the elements is NaN. */
   reduce(y, x, op, p) {
     const out = values(y);
     const input = values(x);
@@ -37,7 +37,7 @@ export const reduce: Pick<Backend, 'reduce' | 'argmax'> = {
     }
   },
 
-  /** NaN counts as the greatest of all, as in PyTorch, so the first NaN is the maximum. */
+  /** NaN counts as larger than all numbers, as in PyTorch: the result is the index of the first NaN. */
   argmax(y, x, p) {
     const out = values(y);
     const input = values(x);

@@ -1,7 +1,7 @@
-/** Log-sum-exp of a row: what softmax, log-softmax and cross-entropy all rest on. */
+/** Log-sum-exp of a row, used by softmax, log-softmax and cross-entropy. */
 import type { TypedArray } from '../backend.js';
 
-/** log Σ exp(x) over `length` elements from `start`, with the maximum taken out first, so that nothing overflows. */
+/** Returns log Σ exp(x) over `length` elements from `start`; subtracts the maximum first to avoid overflow. */
 export function logSumExp(x: TypedArray, start: number, length: number): number {
   let max = Number.NEGATIVE_INFINITY;
   for (let i = 0; i < length; i++) max = Math.max(max, x[start + i]);

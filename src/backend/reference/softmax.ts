@@ -16,13 +16,13 @@ export const softmax: Pick<Backend, 'softmax' | 'softmaxGrad' | 'logSoftmax' | '
 
   softmaxGrad(dx, dy, y, { rows, columns }) {
     const out = values(dx);
-    const signal = values(dy);
+    const gradient = values(dy);
     const output = values(y);
     for (let row = 0; row < rows; row++) {
       const start = row * columns;
       let dot = 0;
-      for (let i = 0; i < columns; i++) dot += signal[start + i] * output[start + i];
-      for (let i = 0; i < columns; i++) out[start + i] = output[start + i] * (signal[start + i] - dot);
+      for (let i = 0; i < columns; i++) dot += gradient[start + i] * output[start + i];
+      for (let i = 0; i < columns; i++) out[start + i] = output[start + i] * (gradient[start + i] - dot);
     }
   },
 
@@ -38,13 +38,13 @@ export const softmax: Pick<Backend, 'softmax' | 'softmaxGrad' | 'logSoftmax' | '
 
   logSoftmaxGrad(dx, dy, y, { rows, columns }) {
     const out = values(dx);
-    const signal = values(dy);
+    const gradient = values(dy);
     const output = values(y);
     for (let row = 0; row < rows; row++) {
       const start = row * columns;
       let sum = 0;
-      for (let i = 0; i < columns; i++) sum += signal[start + i];
-      for (let i = 0; i < columns; i++) out[start + i] = signal[start + i] - Math.exp(output[start + i]) * sum;
+      for (let i = 0; i < columns; i++) sum += gradient[start + i];
+      for (let i = 0; i < columns; i++) out[start + i] = gradient[start + i] - Math.exp(output[start + i]) * sum;
     }
   },
 };

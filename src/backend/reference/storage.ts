@@ -1,4 +1,4 @@
-/** Where the reference backend keeps numbers: one typed array a storage, counted, with an optional limit. */
+/** Memory of the reference backend: one typed array per storage, with statistics and an optional limit. */
 import type { Backend, DType, MemoryUse, Storage, TypedArray } from '../backend.js';
 import { BackendError, DisposedError, OutOfMemoryError, ShapeError } from '../errors.js';
 
@@ -18,10 +18,10 @@ class ReferenceStorage implements Storage {
   }
 }
 
-/** The numbers of a storage, for a kernel to work on. */
+/** Returns the array of a storage. @throws BackendError for a storage of another backend; DisposedError if it was released */
 export function values(storage: Storage): TypedArray {
   if (!(storage instanceof ReferenceStorage)) {
-    throw new BackendError(`reference: got a tensor of another backend, expected one of its own; copy it over first`);
+    throw new BackendError(`reference: got a tensor of another backend, expected one of this backend; copy it first`);
   }
   if (storage.data === null)
     throw new DisposedError(`reference: ${storage.dtype} storage of ${storage.size} elements was already released`);
@@ -31,7 +31,7 @@ export function values(storage: Storage): TypedArray {
 type StoragePart = Pick<Backend, 'allocate' | 'release' | 'write' | 'read' | 'memory' | 'resetPeak' | 'dispose'> &
   Required<Pick<Backend, 'readSync'>>;
 
-/** The storage functions of one backend, with its own counters. */
+/** Creates the memory functions of one backend, with its own statistics. */
 export function createStoragePart(limitBytes = Number.POSITIVE_INFINITY): StoragePart {
   const live = new Set<Storage>();
   let bytes = 0;
@@ -58,9 +58,10 @@ export function createStoragePart(limitBytes = Number.POSITIVE_INFINITY): Storag
     },
 
     release(storage) {
-      if (disposed) return; // what is forgotten and collected later is released here too
+      if (disposed) return; // tensors that are garbage-collected after the backend was disposed of are released here too
       const data = values(storage);
-      if (!live.delete(storage)) throw new BackendError('reference: release of a tensor that another reference backend owns');
+      if (!live.delete(storage))
+        throw new BackendError('reference: got a tensor of another reference backend, expected one of this backend');
       bytes -= data.byteLength;
       (storage as ReferenceStorage).data = null;
     },

@@ -1,12 +1,12 @@
-/** Walking over strided views: kernels loop over the rows found here and, inside, along the last axis themselves. */
+/** Iteration over strided views: the offsets of the rows. Kernels loop over the rows and over the last axis. */
 
-/** Length of the last axis; a scalar has one row of one element. */
+/** Returns the length of the last axis; 1 for a scalar. */
 export const rowLength = (shape: readonly number[]): number => shape.at(-1) ?? 1;
 
-/** Elements from one to the next along the last axis. */
+/** Returns the stride of the last axis; 0 for a scalar. */
 export const rowStride = (strides: readonly number[]): number => strides.at(-1) ?? 0;
 
-/** Where each row begins: the offset of every position of all axes but the last, in row-major order. */
+/** Returns the offset of each row, that is, of each position of all axes except the last, in row-major order. */
 export function rowOffsets(shape: readonly number[], strides: readonly number[], start = 0): number[] {
   let offsets = [start];
   for (let axis = 0; axis < shape.length - 1; axis++) {

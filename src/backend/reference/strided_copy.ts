@@ -1,4 +1,4 @@
-/** Copying a strided block into a strided block. */
+/** Copy of a strided block to a strided block. */
 import type { Backend } from '../backend.js';
 import { values } from './storage.js';
 import { rowLength, rowOffsets, rowStride } from './strided.js';

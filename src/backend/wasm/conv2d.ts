@@ -1,6 +1,6 @@
 /**
- * Convolution and its two gradients, each the way that its plan says. Here: describing them to the kernels of assembly/conv2d.ts,
- * which pack matrices straight from images.
+ * Convolution and its two gradients, each with the algorithm that `conv2dPlan` chooses. This file computes the arguments of the kernels
+ * in assembly/conv2d.ts, which pack matrices directly from the images.
  */
 import type { Backend } from '../backend.js';
 import type { ConvParams } from '../params.js';
@@ -10,7 +10,7 @@ import { addUp } from './reduce.js';
 import type { WasmEngine } from './runtime/engine.js';
 import { winogradForward, winogradInputGrad, winogradWeightGrad } from './winograd.js';
 
-/** `ConvShape` of assembly/conv2d.ts, field by field. */
+/** The class `ConvShape` of assembly/conv2d.ts. */
 interface ConvShape {
   n: number;
   groups: number;
@@ -31,6 +31,7 @@ interface ConvShape {
   unitColumns: number;
 }
 
+/** The fields in their order in memory. */
 const SHAPE_FIELDS = [
   'n',
   'groups',
@@ -51,17 +52,17 @@ const SHAPE_FIELDS = [
   'unitColumns',
 ] as const satisfies readonly (keyof ConvShape)[];
 
-/** Rows of output channels that one unit computes at most: its tiles should stay in the second cache. */
+/** Maximum number of output channels per unit, so that its tiles stay in the second-level cache. */
 const UNIT_ROWS = 512;
-/** A weight gradient of fewer products than this is summed in slices to make as many, of at least so many pixels. */
+/** A weight gradient with fewer units than this is cut into slices (partial sums) of at least `SLICE_PIXELS` pixels. */
 const SLICES = 8;
 const SLICE_PIXELS = 4 * KC;
-/** With fewer pixels than this, the pixels of all images are lined up before weight gradients are summed over them. */
+/** With fewer pixels per plane than this, the weight gradient first gathers the pixels of all images channel by channel. */
 const SHORT_PLANE = 192;
-/** Channels in a unit of `conv2dFlip`. */
+/** Channels per unit of `conv2dFlip`. */
 const FLIP_CHANNELS = 8;
 
-/** `plan` is there for tests, which prove every variant on every shape that it fits. */
+/** Creates the convolution kernels. Tests pass their own `plan`, to test every algorithm on every shape that it supports. */
 export const conv2d = (
   engine: WasmEngine,
   plan = conv2dPlan,
@@ -144,15 +145,15 @@ export const conv2d = (
 });
 
 /**
- * A weight gradient of few numbers, each a sum over many pixels, is summed in slices: there would be little else to share out among
- * threads, and each would read all of dy. They show in how a sum is rounded, so they depend on the shape alone.
+ * Returns the number of slices of a weight gradient. A gradient of few weights, each a sum over many pixels, would give too few units for
+ * the threads, each of which would read all of dy. The number of slices affects rounding and therefore depends on the shape alone.
  */
 function slicesOf(outputs: number, taps: number, groups: number, pixels: number): number {
   const products = groups * Math.ceil(outputs / UNIT_ROWS) * Math.ceil(taps / UNIT_COLUMNS);
   return Math.max(1, Math.min(Math.ceil(SLICES / products), Math.floor(pixels / SLICE_PIXELS)));
 }
 
-/** Shape of the forward convolution over images with their padding, `h` × `w`. */
+/** Returns the shape of the forward convolution over padded images of `h` × `w` pixels. */
 function forwardShape(p: ConvParams, h: number, w: number): ConvShape {
   const outputs = p.o / p.groups;
   const channels = p.c / p.groups;
@@ -177,7 +178,7 @@ function forwardShape(p: ConvParams, h: number, w: number): ConvShape {
   };
 }
 
-/** Cuts a convolution into units and runs it. */
+/** Divides a convolution into units and runs it. */
 function run(engine: WasmEngine, y: number, x: number, w: number, b: number, relu: boolean, shape: ConvShape): void {
   const taps = shape.channels * shape.kh * shape.kw;
   const split = splitProduct(engine, shape.outputs, shape.n * shape.gridH * shape.gridW, taps, shape.groups, UNIT_ROWS);
@@ -187,13 +188,13 @@ function run(engine: WasmEngine, y: number, x: number, w: number, b: number, rel
   engine.parallel('conv2d', split.units, split.grain, kernel, y, x, w, b, relu ? 1 : 0, describe(engine, shape));
 }
 
-/** Scratch for so many addresses, a block of B and the tiles of C. */
+/** Reserves scratch memory for addresses, a block of B and the tiles of C. */
 function reserve(engine: WasmEngine, addresses: number, shape: ConvShape): void {
   const numbers = addresses + shape.unitColumns / 16 + KC / 16 + (KC + shape.unitRows) * shape.unitColumns;
   engine.reserveScratch(numbers * 4 + 8 * 64);
 }
 
-/** The result of no inputs: the bias, or 0. */
+/** Writes the result for an input without elements: the bias, or 0. */
 function biasAlone(engine: WasmEngine, y: number, size: number, bias: number, relu: boolean, p: ConvParams): void {
   const { kernels } = engine;
   kernels.zeroFill(y, size);
@@ -201,12 +202,12 @@ function biasAlone(engine: WasmEngine, y: number, size: number, bias: number, re
   if (relu) kernels.relu(y, y, 0, size);
 }
 
-/** Puts the shape where kernels can read it. */
+/** Writes the shape to memory and returns its address. */
 function describe(engine: WasmEngine, shape: ConvShape): number {
   return engine.parameters(SHAPE_FIELDS.map((field) => shape[field]));
 }
 
-/** Hands over planes with a border of zeros: the planes themselves where there is none. */
+/** Calls `use` with planes padded by zeros; without padding, with the planes themselves. */
 function padded(
   engine: WasmEngine,
   x: number,
@@ -231,11 +232,11 @@ function padded(
   });
 }
 
-/** dx = conv(dy with a border, weights [groups, channels, outputs, kh, kw] turned around), at stride 1. */
+/** Input gradient at stride 1: dx is the convolution of padded dy with the weights [groups, channels, outputs, kh, kw], flipped. */
 function gradByConvolution(engine: WasmEngine, dx: number, dy: number, w: number, p: ConvParams): void {
   const outputs = p.c / p.groups;
   const channels = p.o / p.groups;
-  // Where in dy the window of the first input pixel begins, and that of the last one ends.
+  // Position in dy where the window of the first input pixel begins. It determines the padding on each side.
   const beginH = p.padTop - (p.kh - 1) * p.dilationH;
   const beginW = p.padLeft - (p.kw - 1) * p.dilationW;
   const top = Math.max(0, -beginH);
@@ -270,12 +271,13 @@ function gradByConvolution(engine: WasmEngine, dx: number, dy: number, w: number
   });
 }
 
+/** Input gradient by col2im: a matrix product whose columns are added to the input pixels that their taps read. */
 function gradByColumns(engine: WasmEngine, dx: number, dy: number, w: number, p: ConvParams): void {
   const outputs = p.o / p.groups;
   const channels = p.c / p.groups;
   const taps = p.kh * p.kw;
   const plane = p.oh * p.ow;
-  // These two decide in which order sums are taken, so they depend on the shape alone.
+  // These two determine the order of summation and therefore depend on the shape alone.
   const unitImages = Math.min(p.n, Math.ceil(96 / plane));
   const unitColumns = Math.min(192, roundUp(unitImages * plane, 16));
   const most = Math.max(1, Math.floor(512 / taps));

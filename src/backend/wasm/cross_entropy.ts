@@ -1,11 +1,11 @@
-/** Cross-entropy of logits [rows, columns] against one class a row, the mean over the rows, and its gradient. */
+/** Cross-entropy loss of logits [rows, columns] with one label per row, averaged over the rows, and its gradient. */
 import type { Backend, Storage } from '../backend.js';
 import { ValueError } from '../errors.js';
 import { HEAVY_GRAIN } from './elementwise.js';
 import type { WasmEngine } from './runtime/engine.js';
 
 export function crossEntropy(engine: WasmEngine): Pick<Backend, 'crossEntropy' | 'crossEntropyGrad'> {
-  /** The kernels read at the labels unchecked. */
+  /** Checks the labels, since the kernels use them as indices without a check. */
   function checkLabels(labels: Storage, rows: number, columns: number): void {
     const classes = engine.int32(engine.pointer(labels), rows);
     for (let row = 0; row < rows; row++) {

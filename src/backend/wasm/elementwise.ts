@@ -1,4 +1,4 @@
-/** Kernels that treat each element alone: arithmetic, activations and their gradients, type conversion. */
+/** Elementwise kernels: arithmetic, activations and their gradients, and type conversion. */
 import type { Backend, BinaryOp, DType, ReluRule, Storage, UnaryOp } from '../backend.js';
 import { DTypeError } from '../errors.js';
 import { axesOf, countOf, mergeAxes, tableOf } from './rows.js';
@@ -20,13 +20,14 @@ type ElementwiseKernels = Pick<
   | 'countNonFinite'
 >;
 
-/** Elements in a chunk: 128 KiB an operand, a multiple of 16, so that chunks begin on 64 bytes. */
+/** Elements per chunk: 128 KiB per operand; a multiple of 16, so that chunks are aligned to 64 bytes. */
 export const GRAIN = 32768;
-/** The same for operations that compute a lot for each element. */
+/** Elements per chunk for operations with much arithmetic per element. */
 export const HEAVY_GRAIN = 8192;
 
-/** In the order of the numbers in assembly/elementwise.ts. */
+/** In the order of the operation codes in assembly/elementwise.ts. */
 const BINARY_OPS: readonly BinaryOp[] = ['add', 'sub', 'mul', 'div', 'pow', 'max', 'min', 'greater', 'equal'];
+/** Added to the code of an operation on int32. */
 const INT = 16;
 const INT_OPS: readonly BinaryOp[] = ['add', 'sub', 'mul', 'max', 'min', 'greater', 'equal'];
 
@@ -44,7 +45,7 @@ const CASTS: Partial<Record<`${DType} ${DType}`, CastName>> = {
 
 const bits = new DataView(new ArrayBuffer(4));
 
-/** The 32 bits that `value` has in storage of this type, repeated to fill a word. */
+/** Returns the bits of `value` in this type, repeated to fill a 32-bit word. */
 function pattern(dtype: DType, value: number): number {
   if (dtype === 'float32') bits.setFloat32(0, value);
   else if (dtype === 'int32') bits.setInt32(0, value);

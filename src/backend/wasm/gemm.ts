@@ -1,26 +1,28 @@
-/** How matrix products are cut into units of work, and which micro-kernel computes them. */
+/** Division of matrix products into units of work, and choice of the micro-kernel. */
 import type { WasmEngine } from './runtime/engine.js';
 
 /** Rows of B in a packed block: `KC` of assembly/gemm/tiles.ts. */
 export const KC = 256;
 
-/** Columns of C that a unit computes at most: the packed block of B and its tiles of C share the second cache with A. */
+/** Maximum columns of C per unit, so that the packed block of B, tiles of C and A fit into the second-level cache. */
 export const UNIT_COLUMNS = 192;
-/** Rows of C that a unit computes at most and, when rows are split to keep all threads busy, at least: each unit packs B anew. */
+/** Maximum rows of C per unit, and minimum when rows are divided among threads, since each unit packs B again. */
 const UNIT_ROWS_MOST = 768;
 const UNIT_ROWS_LEAST = 48;
-/** With so many rows, packing B for each unit costs next to nothing. */
+/** From this number of rows on, the cost of packing B again for each unit is negligible. */
 const UNIT_ROWS_TALL = 128;
-/** Less work than this is not worth waking a thread for, or a chunk of its own, in floating-point operations. */
+/** Minimum work, in floating-point operations, for using several threads, and for a chunk. */
 const PARALLEL_FLOP = 5e6;
 const CHUNK_FLOP = 2e6;
-/** Numbers in a packed block of B at most: `BLOCK` of assembly/gemm/gemm.ts. */
+/** Maximum elements of a packed block of B: `BLOCK` of assembly/gemm/gemm.ts. */
 const BLOCK = KC * 128;
-/** What moving a number costs, in such operations. */
+/** Cost of moving one element, in floating-point operations. */
 export const MOVE_FLOP = 32;
 
+/** Rounds up to a multiple. */
 export const roundUp = (value: number, multiple: number) => Math.ceil(value / multiple) * multiple;
 
+/** Division of a product into units. */
 export interface Split {
   unitRows: number;
   /** A multiple of 16. */
@@ -29,15 +31,15 @@ export interface Split {
   grain: number;
 }
 
-/** The number of units that one thread takes at a time. */
+/** Returns the number of units per chunk. */
 export function grainOf(units: number, flop: number): number {
   if (flop < PARALLEL_FLOP) return units;
   return Math.max(1, Math.round((units * CHUNK_FLOP) / flop));
 }
 
 /**
- * Cuts `times` products C [rows, columns] over k into units. How it is cut does not show in the result, since every
- * number of C is summed in the same order; so it may depend on the number of threads.
+ * Divides `times` products C [rows, columns] with inner size k into units. The division does not affect the result, since the order of
+ * summation of each element stays the same. It may therefore depend on the number of threads.
  */
 export function splitProduct(
   engine: WasmEngine,
@@ -53,7 +55,7 @@ export function splitProduct(
   let across = Math.ceil(columns / mostColumns);
   let down = Math.ceil(rows / mostRows);
   const few = () => across * down * times < wanted;
-  // Tall units first: whole tiles of columns leave an uneven rest more often than rows do.
+  // Divides rows first, since a division of columns into whole tiles more often leaves uneven remainders.
   while (few() && rows / (down + 1) >= UNIT_ROWS_TALL) down++;
   if (few()) across = Math.min(Math.ceil(wanted / (down * times)), Math.max(across, Math.ceil(columns / 96)));
   while (few() && rows / (down + 1) >= UNIT_ROWS_LEAST) down++;
@@ -65,14 +67,14 @@ export function splitProduct(
   return { unitRows, unitColumns, units, grain: grainOf(units, flop) };
 }
 
-/** Scratch that the kernel `gemm` takes for units of so many columns, in bytes: a block of B, and its edge. */
+/** Returns the scratch memory of the kernel `gemm` in bytes: a block of B and its edge. */
 export const gemmScratch = (unitColumns: number) => (Math.min(KC * unitColumns, BLOCK) + 2 * Math.min(unitColumns, BLOCK) + 64 * 16) * 4;
 
 /** The micro-kernels, by the names and numbers of assembly/gemm/tiles.ts. */
 export const GEMM_KERNELS = ['f32_gemm_2x16', 'f32_gemm_fma_2x16', 'f32_gemm_fma_6x8'] as const;
-/** They are timed once an engine's products have come to so much work. */
+/** Work, in floating-point operations, after which the micro-kernels are timed. */
 const WORTH_TIMING_FLOP = 300e6;
-/** How long each runs before it is timed, for the runtime's optimising compiler to be done with it; and how often it is timed. */
+/** Warm-up time of each micro-kernel, so that the runtime's optimising compiler has finished, and number of timings. */
 const WARM_UP_MS = 10;
 const ROUNDS = 5;
 
@@ -80,9 +82,9 @@ const chosen = new WeakMap<WasmEngine, number>();
 const doneFlop = new WeakMap<WasmEngine, number>();
 
 /**
- * The micro-kernel that this engine's products use: the first argument of every kernel that computes one. In strict mode it is
- * mul + add, which rounds the same everywhere. In fast mode, the others are timed as soon as it pays: which one is the
- * fastest depends on how many registers the runtime's compiler makes do with.
+ * Returns the number of the micro-kernel for matrix products, the first argument of all kernels that compute them. Strict mode uses
+ * separate multiplication and addition, which rounds the same on every machine. Fast mode times all micro-kernels once enough work has
+ * been done, since the fastest one depends on the runtime's register allocation.
  */
 export function gemmKernel(engine: WasmEngine, flop = 0): number {
   const known = chosen.get(engine);
@@ -96,16 +98,17 @@ export function gemmKernel(engine: WasmEngine, flop = 0): number {
   return fastest;
 }
 
+/** Returns the name of the micro-kernel in use. */
 export function gemmKernelName(engine: WasmEngine): string {
   return GEMM_KERNELS[gemmKernel(engine)];
 }
 
-/** Takes one micro-kernel by its number, whatever its speed: tests prove each of them where timing would choose but one. */
+/** Sets the micro-kernel by its number, so that tests can cover all of them. */
 export function useGemmKernel(engine: WasmEngine, kernel: number): void {
   chosen.set(engine, kernel);
 }
 
-/** Times the micro-kernels on a product that fits in the first caches; about 40 ms in all. */
+/** Times the micro-kernels on a product that fits into the caches and returns the fastest; takes about 40 ms. */
 function chooseGemmKernel(engine: WasmEngine): number {
   const [m, n, k] = [48, 96, KC];
   engine.reserveScratch(gemmScratch(n));

@@ -1,5 +1,5 @@
 /**
- * The WASM backend: chooses a build for this runtime and this mode, sets the engine up and puts the groups of kernels together.
+ * The wasm backend: chooses the build of the kernels for the runtime and mode, creates the engine and combines the kernels to a backend.
  */
 import type { Backend } from '../backend.js';
 import { BackendError, ValueError } from '../errors.js';
@@ -24,34 +24,39 @@ import { softmax } from './softmax.js';
 import { stridedCopy } from './strided_copy.js';
 import { unpool } from './unpool.js';
 
+/** Options of the wasm backend. */
 export interface WasmOptions {
-  /** Threads that work is split over; `auto` (the default) is one for each processor, 16 at most. */
+  /** Number of threads. Default `auto`: one per processor, at most 16. */
   threads?: number | 'auto';
-  /** `strict` (the default) gives the same bits everywhere; `fast` allows relaxed instructions. */
+  /** `strict` (default) gives the same bits on every machine; `fast` allows relaxed instructions and coarser algorithms. */
   mode?: 'strict' | 'fast';
-  /** A compiled build of the kernels, for runtimes that may not compile; with single memory unless they share memory too. */
+  /** A compiled build of the kernels, for runtimes that cannot compile WebAssembly. Threads need a build with shared memory. */
   wasm?: WebAssembly.Module;
 }
 
 const MOST_THREADS = 16;
 const PAGE = 65536;
 const MOST_PAGES = 65536;
-/** 256 MiB: where even that much address space is missing, there is no going on. */
+/** 256 MiB: with less address space, creating the backend fails. */
 const LEAST_PAGES = 4096;
-/** Room for the module's constants and a start; the heap grows it. */
+/** Initial size: the module's constants and a first part of the heap, which grows on demand. */
 const FIRST_PAGES = 32;
 
-/** A memory that can grow as far as this runtime lets it: the address space of a shared one may be taken at once. */
+/** Creates a memory with the largest limit that the runtime allows; runtimes may reserve the address space of a shared one at once. */
 function createMemory(shared: boolean): { memory: WebAssembly.Memory; limitBytes: number } {
   for (let maximum = MOST_PAGES; ; maximum /= 2) {
     try {
       return { memory: new WebAssembly.Memory({ initial: FIRST_PAGES, maximum, shared }), limitBytes: maximum * PAGE };
     } catch {
-      if (maximum <= LEAST_PAGES) throw new BackendError('wasm: this runtime gives no memory to WebAssembly');
+      if (maximum <= LEAST_PAGES)
+        throw new BackendError(
+          'wasm: the runtime refused 256 MiB of WebAssembly memory; free memory, or use init({ backend: "reference" })',
+        );
     }
   }
 }
 
+/** Number of threads, and the reason if it is 1. */
 interface Threading {
   threads: number;
   spawn: Spawn | null;
@@ -60,6 +65,7 @@ interface Threading {
 
 const single = (because?: string): Threading => ({ threads: 1, spawn: null, because });
 
+/** Decides how many threads can be used. */
 async function planThreads(asked: number | 'auto'): Promise<Threading> {
   if (asked !== 'auto' && (!Number.isInteger(asked) || asked < 1)) {
     throw new ValueError(`init: threads is ${asked}, expected 'auto' or a whole number of at least 1`);
@@ -73,7 +79,7 @@ async function planThreads(asked: number | 'auto'): Promise<Threading> {
   return spawn === null ? single('this runtime has no workers') : { threads, spawn };
 }
 
-/** @param internals for tests: how workers are started, and how long the caller waits for one that does nothing */
+/** Creates the engine below the backend. @param internals for tests: how workers are started, and the timeout of an idle worker */
 export async function createWasmEngine(
   options: WasmOptions = {},
   internals: { spawn?: Spawn; patienceMs?: number } = {},
@@ -92,7 +98,7 @@ export async function createWasmEngine(
   };
 
   if (options.wasm !== undefined) {
-    // Whether a module shares its memory shows only when it is given one.
+    // Instantiating the module is the only way to find out whether it needs shared memory.
     const wanted = plan.threads > 1;
     try {
       return await start(options.wasm, 'given module', wanted);
@@ -107,18 +113,19 @@ export async function createWasmEngine(
       const build = chooseBuild(mode, true);
       return await start(await compileBuild(build), build, true);
     } catch (error) {
-      plan = single(`shared memory could not be had: ${error instanceof Error ? error.message : error}`);
+      plan = single(`shared memory could not be created: ${error instanceof Error ? error.message : error}`);
     }
   }
   const build = chooseBuild(mode, false);
   return start(await compileBuild(build), build, false);
 }
 
+/** Creates a wasm backend. @throws BackendError if the runtime lacks WebAssembly SIMD */
 export async function createWasmBackend(options: WasmOptions = {}): Promise<Backend> {
   return wasmBackend(await createWasmEngine(options));
 }
 
-/** The backend over an engine; `plan` as for `conv2d`. */
+/** Creates the backend for an engine; `plan` as for `conv2d`. */
 export function wasmBackend(engine: WasmEngine, plan = conv2dPlan): Backend {
   return {
     name: 'wasm',

@@ -1,13 +1,13 @@
-/** Linear layer: y = x · wᵀ + b, with the weights read straight from memory, once. */
+/** Fully connected layer: y = x · wᵀ + b. Reads the weights once, directly from memory. */
 import type { Backend } from '../backend.js';
 import { gemmKernel, grainOf, KC, MOVE_FLOP, roundUp } from './gemm.js';
 import type { WasmEngine } from './runtime/engine.js';
 
-/** With no more rows of x than this, nothing is packed: dot products of whole rows. */
+/** Up to this number of rows of x, the product is computed as dot products without packing. */
 const FEW_ROWS = 8;
-/** Rows of x that are packed at once. */
+/** Maximum rows of x that are packed together. */
 const PACKED_ROWS = 192;
-/** Rows of w that one unit takes. */
+/** Rows of w per unit. */
 const UNIT_ROWS = 48;
 
 export const linear = (engine: WasmEngine): Pick<Backend, 'linear'> => ({
@@ -30,10 +30,10 @@ export function linearForward(
   relu: boolean,
 ): void {
   if (n === 0 || outFeatures === 0) return;
-  // The kernel for few rows also writes the result of no features: the bias alone.
+  // The kernel for few rows also handles zero features, whose result is the bias.
   if (n <= FEW_ROWS || inFeatures === 0) {
     const units = Math.ceil(outFeatures / 4);
-    // Memory sets the pace here, about eight times slower than arithmetic would.
+    // Memory-bound: about eight times slower than the arithmetic alone.
     const grain = grainOf(units, 16 * n * inFeatures * outFeatures);
     engine.parallel('linearFewRows', units, grain, y, x, w, b, n, inFeatures, outFeatures, relu ? 1 : 0);
     return;

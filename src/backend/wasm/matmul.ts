@@ -1,22 +1,22 @@
-/** Matrix product: picks the kernel by shape, and brings a transposed A into rows. */
+/** Matrix product: chooses the kernel by shape and transposes a transposed A to row-major order. */
 import type { Backend } from '../backend.js';
 import type { MatmulParams } from '../params.js';
 import { gemmKernel, gemmScratch, grainOf, KC, MOVE_FLOP, roundUp, splitProduct } from './gemm.js';
 import { linearForward } from './linear.js';
 import type { WasmEngine } from './runtime/engine.js';
 
-/** With no more rows than this, no packed number of B would be used often enough: the product runs without packing. */
+/** Up to this number of rows, packing B does not pay, since each packed element would be used too rarely. */
 const FEW_ROWS = 4;
-/** The same where B is at least of this many numbers: packing it would move it through memory once more. */
+/** The same limit if B has at least `LARGE` elements, since packing would move it through memory once more. */
 const FEW_ROWS_LARGE = 8;
 const LARGE = 2 ** 20;
-/** Columns that a unit of such a product covers at most: long stretches of rows read fastest, while those of C stay in the cache. */
+/** Maximum columns per unit of such a product: long rows are read fastest, while the rows of C stay in the cache. */
 const FEW_ROWS_COLUMNS = 8192;
-/** With no more rows than this and B transposed, B is read straight from its rows, as a linear layer reads its weights. */
+/** Up to this number of rows, a transposed B is read directly from its rows, as the weights of a fully connected layer. */
 const LINEAR_ROWS = 96;
-/** With no more rows than this, or all of k in one block, C need not stay in the cache, and units are wide: B and C pass in long runs. */
+/** Up to this number of rows, or with all of k in one block, units are as wide as C, since C need not stay in the cache. */
 const WIDE_ROWS = 192;
-/** The most memory that a transposed A may take while it is brought into rows. */
+/** Maximum temporary memory for the row-major copy of a transposed A. */
 const TRANSPOSED_BYTES = 32 * 2 ** 20;
 
 export const matmul = (engine: WasmEngine): Pick<Backend, 'matmul'> => ({
@@ -30,7 +30,7 @@ export const matmul = (engine: WasmEngine): Pick<Backend, 'matmul'> => ({
     }
     const fewRows = !p.transposeB && m <= (k * n < LARGE ? FEW_ROWS : FEW_ROWS_LARGE) && n >= 64;
     const asLinear = p.transposeB && !p.transposeA && m <= LINEAR_ROWS && n >= 64;
-    // A matrix times a vector: the vector is a row as well as a column.
+    // A matrix times a vector; the memory of the vector is the same as a row and as a column.
     const asVector = n === 1 && !p.transposeA;
     if (!fewRows && !asLinear && !asVector) {
       packed(engine, at.c, at.a, at.b, p);
@@ -47,7 +47,7 @@ export const matmul = (engine: WasmEngine): Pick<Backend, 'matmul'> => ({
         const columns = roundUp(n / parts, 16);
         const units = Math.ceil(n / columns);
         const [rowA, stepA] = p.transposeA ? [1, m] : [k, 1];
-        // Memory sets the pace here, about eight times slower than arithmetic would.
+        // Memory-bound: about eight times slower than the arithmetic alone.
         engine.parallel('gemmFewRows', units, grainOf(units, 16 * m * n * k), ci, ai, bi, m, n, k, rowA, stepA, columns);
       }
     }
@@ -60,7 +60,7 @@ function packed(engine: WasmEngine, c: number, a: number, b: number, p: MatmulPa
     product(engine, c, a, b, p.strideA, p.strideB, batch, m, n, k, p.transposeB);
     return;
   }
-  // A is [k, m]: as many of its columns at a time as the memory lent to them holds.
+  // A is [k, m]: transposes as many columns at a time as fit into TRANSPOSED_BYTES.
   const rows = Math.min(m, Math.max(48, roundUp(Math.floor(TRANSPOSED_BYTES / 4 / k), 48) - 48));
   if (rows === m && (batch === 1 || p.strideA === 0)) {
     engine.temporary(m * k * 4, (turned) => {
@@ -80,13 +80,13 @@ function packed(engine: WasmEngine, c: number, a: number, b: number, p: MatmulPa
   });
 }
 
-/** to [rows, k] = columns of from [k, ld], transposed. */
+/** Writes the first `rows` columns of `from` [k, ld], transposed, to `to` [rows, k]. */
 function transpose(engine: WasmEngine, to: number, from: number, rows: number, k: number, ld: number): void {
   const units = Math.ceil(rows / 4);
   engine.parallel('transpose', units, grainOf(units, MOVE_FLOP * rows * k), to, k, from, ld, k, rows);
 }
 
-/** A [m, k] by rows. */
+/** The product for a row-major A [m, k]. */
 function product(
   engine: WasmEngine,
   c: number,

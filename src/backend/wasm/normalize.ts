@@ -4,7 +4,7 @@ import type { LrnParams } from '../params.js';
 import { HEAVY_GRAIN } from './elementwise.js';
 import type { WasmEngine } from './runtime/engine.js';
 
-/** Most pixels of a tile, as in assembly/normalize.ts. */
+/** Maximum pixels per tile, as in assembly/normalize.ts. */
 const TILE = 512;
 
 const window = (p: LrnParams) => [p.before, p.after, p.alphaOverSize, p.beta, p.k] as const;

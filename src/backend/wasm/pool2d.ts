@@ -1,11 +1,11 @@
-/** Max pooling with its switches, and average pooling. */
+/** Max pooling with switches, average pooling and its gradient. */
 import type { Backend } from '../backend.js';
 import type { PoolParams } from '../params.js';
 import type { WasmEngine } from './runtime/engine.js';
 
 type PoolKernels = Pick<Backend, 'maxPool2d' | 'avgPool2d' | 'avgPool2dGrad'>;
 
-/** Window places looked at in a chunk. */
+/** Elements of windows per chunk. */
 const PLACES = 65536;
 
 const sizes = (p: PoolParams) => [p.h, p.w, p.kh, p.kw, p.oh, p.ow, p.strideH, p.strideW] as const;
@@ -13,13 +13,13 @@ const allPads = (p: PoolParams) => [p.padTop, p.padLeft, p.padBottom, p.padRight
 
 const vectors = (count: number) => Math.ceil(count / 4) * 4;
 
-/** A row of the image, padded so that no window of a whole vector of outputs leaves it. See assembly/pool2d.ts, also for what follows. */
+/** Length of a padded image row, such that the windows of a whole vector of outputs stay inside: see assembly/pool2d.ts. */
 const paddedRow = (p: PoolParams) => vectors(Math.max(p.padLeft + p.w, vectors(p.ow) * p.strideW + p.dilationW * (p.kw - 1)) + 8);
 
-/** Scratch of max pooling, in bytes: a padded row, and a window's rows of maxima and places. */
+/** Scratch memory of max pooling in bytes: a padded row, and a window's rows of maxima and their positions. */
 const maxScratch = (p: PoolParams) => (paddedRow(p) + 2 * (p.dilationH * (p.kh - 1) + 1) * vectors(p.ow)) * 4;
 
-/** Of the gradient of average pooling: three padded rows, and zeros before one of them. */
+/** Scratch memory of the gradient of average pooling in bytes: three padded rows, with zeros before one of them. */
 const avgGradScratch = (p: PoolParams) => (3 * paddedRow(p) + vectors(p.dilationW * (p.kw - 1) + 1)) * 4;
 
 export function pool2d(engine: WasmEngine): PoolKernels {

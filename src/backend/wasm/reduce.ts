@@ -1,21 +1,22 @@
-/** Sum, mean, extremes and the place of the maximum, over the reduced axes of a strided view. */
+/** Reductions over axes of a strided view: sum, mean, maximum, minimum and argmax. */
 import type { Backend, ReduceOp, Storage } from '../backend.js';
 import type { ReduceParams } from '../params.js';
 import { elementwise, GRAIN } from './elementwise.js';
 import { axesOf, countOf, mergeAxes, tableOf } from './rows.js';
 import type { WasmEngine } from './runtime/engine.js';
 
-/** In the order of the numbers in assembly/reduce.ts. */
+/** In the order of the operation codes in assembly/reduce.ts. */
 const REDUCE_OPS: readonly ReduceOp[] = ['sum', 'mean', 'max', 'min'];
 
-/** What comes of no elements at all. */
-const OF_NOTHING: Record<ReduceOp, number> = { sum: 0, mean: Number.NaN, max: Number.NEGATIVE_INFINITY, min: Number.POSITIVE_INFINITY };
+/** Result of a reduction over no elements. */
+const EMPTY_RESULT: Record<ReduceOp, number> = { sum: 0, mean: Number.NaN, max: Number.NEGATIVE_INFINITY, min: Number.POSITIVE_INFINITY };
 
-/** A single long run is reduced in blocks of this many elements, whatever the number of threads: the bits depend on it. */
+/** Block size of the reduction of all elements to one. It affects rounding and is therefore independent of the number of threads. */
 const BLOCK = 16384;
+/** Adjacent outputs that `reduceColumns` computes together. */
 const COLUMNS = 16;
 
-/** y [size] = the sum of x [count, size] over its first axis, by pointers. */
+/** Sums x [count, size] over its first axis into y [size]; `y` and `x` are addresses. */
 export function addUp(engine: WasmEngine, y: number, x: number, size: number, count: number): void {
   const [kept, reduced] = [engine.parameters(tableOf([])), engine.parameters(tableOf([[count, size, size]]))];
   const grain = GRAIN / (count * COLUMNS);
@@ -25,7 +26,7 @@ export function addUp(engine: WasmEngine, y: number, x: number, size: number, co
 export function reduce(engine: WasmEngine): Pick<Backend, 'reduce' | 'argmax'> {
   const { fill } = elementwise(engine);
 
-  /** One output from `length` adjacent elements, by way of one partial result a block. */
+  /** Reduces `length` adjacent elements to one output, with one partial result per block. */
   function reduceRun(op: number, y: Storage, x: Storage, length: number): void {
     const blocks = Math.ceil(length / BLOCK);
     engine.temporary(blocks * 8, (partials) => {
@@ -43,7 +44,7 @@ export function reduce(engine: WasmEngine): Pick<Backend, 'reduce' | 'argmax'> {
       const outputs = countOf(kept);
       const count = countOf(reduced);
       if (count === 0) {
-        fill(y, OF_NOTHING[op]);
+        fill(y, EMPTY_RESULT[op]);
         return;
       }
       if (outputs === 1 && reduced.length === 1 && reduced[0][1] === 1 && count > 2 * BLOCK) {
@@ -52,7 +53,7 @@ export function reduce(engine: WasmEngine): Pick<Backend, 'reduce' | 'argmax'> {
       }
       const last = kept.at(-1)!;
       if (last[1] === 1 && last[0] > 1 && reduced.at(-1)![1] !== 1) {
-        // The outputs are what lies side by side: 16 of them at a time.
+        // The outputs are adjacent in memory and the reduced elements are not: computes 16 outputs at a time.
         const width = last[0];
         const rows = engine.parameters(tableOf(kept.slice(0, -1)));
         const table = engine.parameters(tableOf(reduced));
@@ -83,7 +84,7 @@ export function reduce(engine: WasmEngine): Pick<Backend, 'reduce' | 'argmax'> {
     },
   };
 
-  /** Tables of the kept and of the outer reduced axes, number of reduced rows, their length and stride. */
+  /** Returns the tables of the kept and of the outer reduced axes, the number of reduced rows, their length and stride. */
   function rowArguments(p: ReduceParams): [kept: number, reduced: number, rows: number, length: number, stride: number] {
     const kept = engine.parameters(tableOf(mergeAxes(axesOf(p.keptShape, p.keptStrides))));
     const outer = mergeAxes(axesOf(p.reducedShape, p.reducedStrides));

@@ -1,12 +1,12 @@
 /**
- * Strided views for kernels: axes merged where memory allows, the last one split off as the row that a kernel loops over,
- * the others as a table for assembly/odometer.ts.
+ * Strided views as arguments of kernels. Adjacent axes are merged where possible; the last axis is the row over which a kernel loops, and
+ * the others become a table for assembly/odometer.ts.
  */
 
 /** One axis of two views: size and strides in elements. */
 export type Axis = readonly [size: number, strideA: number, strideB: number];
 
-/** Leaves out axes of size 1 and merges neighbours that one step crosses in both views. At least one axis comes back. */
+/** Removes axes of size 1 and merges adjacent axes that are contiguous in both views. Returns at least one axis. */
 export function mergeAxes(axes: readonly Axis[]): Axis[] {
   const merged: Axis[] = [];
   for (const axis of axes) {
@@ -21,10 +21,12 @@ export function mergeAxes(axes: readonly Axis[]): Axis[] {
   return merged.length > 0 ? merged : [[1, 1, 1]];
 }
 
+/** Returns the axes of one or two views of equal shape. */
 export const axesOf = (shape: readonly number[], stridesA: readonly number[], stridesB: readonly number[] = stridesA): Axis[] =>
   shape.map((size, axis) => [size, stridesA[axis], stridesB[axis]]);
 
+/** Returns the number of positions of the axes. */
 export const countOf = (axes: readonly Axis[]): number => axes.reduce((count, [size]) => count * size, 1);
 
-/** The words of assembly/odometer.ts: rank, then size and strides of each axis. */
+/** Returns the table for assembly/odometer.ts: rank, then size and strides of each axis. */
 export const tableOf = (axes: readonly Axis[]): number[] => [axes.length, ...axes.flat()];

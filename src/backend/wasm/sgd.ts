@@ -1,4 +1,4 @@
-/** What changes weights in place: a step of SGD, and the paper's limit on a filter's root mean square. */
+/** Kernels that update weights in place: a step of SGD, and the limit on the root mean square of filters (paper, section 3). */
 import type { Backend } from '../backend.js';
 import { GRAIN } from './elementwise.js';
 import type { WasmEngine } from './runtime/engine.js';

@@ -1,13 +1,13 @@
-/** Copying a strided block into a strided block. */
+/** Copy of a strided block to a strided block. */
 import type { Backend } from '../backend.js';
 import { GRAIN } from './elementwise.js';
 import { type Axis, axesOf, countOf, mergeAxes, tableOf } from './rows.js';
 import type { WasmEngine } from './runtime/engine.js';
 
-/** From this size of both axes on, a transposition is done in blocks. */
+/** Minimum size of both axes for the blocked transposition. */
 const BLOCK = 8;
 
-/** Every position of some axes, as offsets into both views. */
+/** Yields the offsets of every position of the axes in both views. */
 function* positions(axes: readonly Axis[], offsetA = 0, offsetB = 0): Generator<readonly [number, number]> {
   if (axes.length === 0) {
     yield [offsetA, offsetB];
@@ -21,7 +21,7 @@ export const stridedCopy = (engine: WasmEngine): Pick<Backend, 'stridedCopy'> =>
   stridedCopy(y, x, { shape, yOffset, yStrides, xOffset, xStrides }) {
     engine.expect('stridedCopy', x.dtype, y);
     if (y.size === 0 || shape.includes(0)) return;
-    // Written in the order of y's memory, so that its rows are as long as can be.
+    // Iterates in the order of y's memory, so that the rows written are as long as possible.
     const order = axesOf(shape, yStrides, xStrides).sort((a, b) => Math.abs(b[1]) - Math.abs(a[1]));
     const axes = mergeAxes(order);
     const [length, strideY, strideX] = axes.pop()!;
@@ -31,7 +31,7 @@ export const stridedCopy = (engine: WasmEngine): Pick<Backend, 'stridedCopy'> =>
 
     const adjacent = axes.findIndex(([size, , stride]) => stride === 1 && size >= BLOCK);
     if (bytes === 4 && strideY === 1 && strideX !== 1 && length >= BLOCK && adjacent >= 0) {
-      // What lies side by side in x lies in a column of y.
+      // Adjacent elements of x are in one column of y: a transposition.
       const [[columns, columnStep]] = axes.splice(adjacent, 1);
       for (const [a, b] of positions(axes)) {
         const grain = GRAIN / 4 / length;

@@ -1,4 +1,4 @@
-/** Unpooling by switches, pooling's gradient, and its own gradient. */
+/** Unpooling by switches (the gradient of max pooling) and its gradient. */
 import type { Backend } from '../backend.js';
 import { GRAIN } from './elementwise.js';
 import type { WasmEngine } from './runtime/engine.js';

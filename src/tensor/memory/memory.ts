@@ -233,7 +233,7 @@ export function runScope<T>(by: string, fn: () => T, isMember: (value: unknown) 
   }
 }
 
-/** Collects the tensors in the result of a scope: the result itself, or elements of arrays, maps, sets and plain objects up to 4 levels deep. */
+/** Collects the tensors in the result of a scope, also in arrays, maps, sets and plain objects up to 4 levels deep. */
 function collect(value: unknown, into: Set<Disposable>, isMember: (value: unknown) => value is Disposable, depth: number): void {
   if (value === null || typeof value !== 'object' || depth > 4) return;
   if (isMember(value)) into.add(value);

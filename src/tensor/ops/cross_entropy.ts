@@ -4,7 +4,8 @@ import { record } from '../graph/autograd.js';
 import { checkFloat, checkSameBackend, empty, type Tensor } from '../tensor.js';
 
 /**
- * Cross-entropy loss: returns the mean over the batch of −log softmax(logits)[label]. ONNX `SoftmaxCrossEntropyLoss`, PyTorch `cross_entropy`.
+ * Cross-entropy loss: returns the mean over the batch of −log softmax(logits)[label]. ONNX `SoftmaxCrossEntropyLoss`, PyTorch
+ * `cross_entropy`.
  *
  * @param logits [N, classes]
  * @param labels [N] int32, each from 0 to classes − 1

@@ -34,7 +34,8 @@ export function maxPool2d(x: Tensor, options: MaxPool2dOptions | Omit<OldPoolOpt
 
 /**
  * Max pooling that also returns the position of each maximum (the *switch*). If several elements are equal, the first in row-major
- * order is the maximum; a window of zeros has a switch too. ONNX `MaxPool` with indices per plane, PyTorch `max_pool2d(return_indices=True)`.
+ * order is the maximum; a window of zeros has a switch too. ONNX `MaxPool` with indices per plane, PyTorch
+ * `max_pool2d(return_indices=True)`.
  *
  * @param x [N, C, H, W]
  * @returns output [N, C, OH, OW]; switches of the same shape, int32: y · W + x within the input plane

@@ -23,7 +23,10 @@ export function softmax(x: Tensor): Tensor {
   });
 }
 
-/** Logarithm of softmax: returns x − log Σ exp(x) along the last axis, without overflow. ONNX `LogSoftmax` (axis −1), PyTorch `log_softmax(dim=-1)`. */
+/**
+ * Logarithm of softmax: returns x − log Σ exp(x) along the last axis, without overflow. ONNX `LogSoftmax` (axis −1), PyTorch
+ * `log_softmax(dim=-1)`.
+ */
 export function logSoftmax(x: Tensor): Tensor {
   checkFloat('logSoftmax', x);
   const p = rows('logSoftmax', x);

@@ -1,6 +1,6 @@
 /**
- * The builds of the kernels, {simd, relaxed} × {single, shared memory}, and which of them this runtime can run.
- * Only the chosen one is inflated and compiled.
+ * The builds of the kernels, {simd, relaxed} × {single, shared memory}, and the detection of what this runtime supports. Only the chosen
+ * build is loaded, inflated and compiled.
  */
 import type { Kernels } from '../../../../build/kernels.js';
 import { BackendError } from '../../errors.js';
@@ -15,7 +15,7 @@ const BUILDS = {
 
 export type BuildName = keyof typeof BUILDS;
 
-/** A module with one function without parameters or results, made of these instructions. */
+/** Returns whether the runtime accepts a module with one function that consists of these instructions. */
 function accepts(instructions: readonly number[]): boolean {
   const body = [0, ...instructions, 0x0b]; // no locals, …, end
   const header = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
@@ -34,7 +34,7 @@ const hasSimd = () => accepts([...vector, DROP]);
 /** `f32x4.relaxed_madd`. */
 const hasRelaxedSimd = () => accepts([...vector, ...vector, ...vector, 0xfd, 0x85, 0x02, DROP]);
 
-/** Throws a `BackendError` that says what is missing where the kernels cannot run at all. */
+/** @throws BackendError if the runtime lacks WebAssembly or SIMD */
 export function checkRuntime(): void {
   if (typeof WebAssembly === 'undefined') {
     throw new BackendError('wasm: this runtime has no WebAssembly; use init({ backend: "reference" })');
@@ -42,7 +42,7 @@ export function checkRuntime(): void {
   if (!hasSimd()) throw new BackendError('wasm: this runtime has no WebAssembly SIMD; use init({ backend: "reference" })');
 }
 
-/** Why memory cannot be shared with other threads here, or undefined where it can. */
+/** Returns the reason why memory cannot be shared with other threads, or undefined if it can. */
 export function sharingOffBecause(): string | undefined {
   if (globalThis.crossOriginIsolated === false) {
     return 'this page is not cross-origin isolated, so memory cannot be shared; serve it with the headers Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp';
@@ -50,13 +50,13 @@ export function sharingOffBecause(): string | undefined {
   return typeof SharedArrayBuffer === 'undefined' ? 'this runtime has no SharedArrayBuffer' : undefined;
 }
 
-/** Relaxed instructions are for fast mode alone: they may round differently from one machine to the next. */
+/** Returns the build for a mode. Only fast mode uses relaxed instructions, since they may round differently on different machines. */
 export const chooseBuild = (mode: 'strict' | 'fast', shared: boolean): BuildName => {
   const base = mode === 'fast' && hasRelaxedSimd() ? 'relaxed' : 'simd';
   return shared ? `${base}-shared` : base;
 };
 
-/** By zlib where there is one: in Node, setting up the streams of the web takes longer than all else that `init()` does. */
+/** Inflates a build, with zlib if available: in Node, creating web streams takes longer than the rest of `init()`. */
 async function inflate(deflated: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
   const zlib = await nodeModule<typeof import('node:zlib')>('node:zlib');
   if (zlib) return new Uint8Array(zlib.inflateRawSync(deflated));
@@ -81,7 +81,7 @@ export async function compileBuild(name: BuildName): Promise<WebAssembly.Module>
   }
 }
 
-/** The kernels of a compiled build over `memory`. Throws unless both share their memory, or neither does. */
+/** Returns the kernels of a compiled build with `memory`. Throws unless both use shared memory, or neither does. */
 export async function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): Promise<Kernels> {
   const { exports } = await WebAssembly.instantiate(module, { env: { memory } });
   return exports as unknown as Kernels;

@@ -1,30 +1,31 @@
-/** The speed that one thread's arithmetic allows, by a loop that does nothing else: other speeds are given as a share of it. */
+/** Measures the peak arithmetic speed of one thread with a loop of arithmetic alone. Benchmarks give speeds as a share of it. */
 import type { Kernels } from '../../../../build/kernels.js';
 import type { BackendInfo } from '../../backend.js';
 import { checkArgument, rule } from '../../validate.js';
 import { type BuildName, checkRuntime, chooseBuild, compileBuild, instantiate } from './builds.js';
 
+/** Peak arithmetic speed of one thread. */
 export interface Ceiling {
-  /** GFLOP/s of one thread, by multiplication, then addition. */
+  /** GFLOP/s with separate multiplication and addition. */
   mulAdd: number;
-  /** By both in one instruction; undefined where the runtime has no relaxed SIMD. */
+  /** GFLOP/s with fused multiply-add; undefined if the runtime lacks relaxed SIMD. */
   fma?: number;
 }
 
 /** Operations of one round of assembly/gemm/ceiling.ts: 8 vectors of 4, each multiplied and added. */
 const ROUND_FLOP = 64;
 const ROUNDS = 1 << 18;
-/** Until the runtime has optimised the loop, and past what else the machine does. */
+/** Enough runs for the runtime to optimise the loop, and to find a moment without other load. */
 const FIRST_RUNS = 500;
 const MORE_RUNS = 12;
-/** A build's constants and its stack; it is never given a tensor. */
+/** Memory for the build's constants and stack. */
 const PAGES = 4;
 
 /**
- * Prepares the loops and measures them, in about a quarter of a second each. What it returns measures them again, briefly, and gives
- * the best so far: other work on the machine slows them now and then, nothing makes them too fast.
+ * Measures the peak arithmetic speed, in about half a second, and returns a function that measures it again briefly and returns the
+ * maximum so far. The maximum is used since other load on the machine can only slow the loop down.
  *
- * @throws BackendError where there is no WebAssembly SIMD
+ * @throws BackendError if the runtime lacks WebAssembly SIMD
  */
 export async function createCeiling(): Promise<() => Ceiling> {
   checkRuntime();
@@ -42,7 +43,7 @@ export async function createCeiling(): Promise<() => Ceiling> {
   return () => update(MORE_RUNS);
 }
 
-/** What a backend's threads can reach together, in GFLOP/s, by the arithmetic that its kernels use. */
+/** Returns the peak speed of all threads of a backend together, in GFLOP/s, for the instructions that its kernels use. */
 export function ceilingFor(info: BackendInfo, ceiling: Ceiling): number {
   checkArgument('ceilingFor', 'the info', info, infoRule);
   checkArgument('ceilingFor', 'the ceiling', ceiling, ceilingRule);
@@ -57,7 +58,7 @@ const infoRule = rule('what backendInfo() returns', (value) => {
 });
 const ceilingRule = rule('what createCeiling measured', (value) => typeof (value as Ceiling | null)?.mulAdd === 'number');
 
-/** The fastest of so many runs, in GFLOP/s. */
+/** Returns the speed of the fastest of `runs` runs, in GFLOP/s. */
 function measure({ ceiling }: Kernels, runs: number): number {
   let least = Number.POSITIVE_INFINITY;
   for (let i = 0; i < runs; i++) {

@@ -1,5 +1,5 @@
 /**
- * The engine below the kernels' host files: memory, arguments, scratch areas and threads of one instance of the module.
+ * The engine of the wasm backend: memory, kernel arguments, scratch areas and threads of one instance of the WebAssembly module.
  */
 import type { Kernels } from '../../../../build/kernels.js';
 import type { BackendInfo, DType, MemoryUse, Storage, TypedArray } from '../../backend.js';
@@ -10,24 +10,24 @@ import { CONTROL_BYTES, type Spawn } from './worker.js';
 
 const BYTES: Record<string, number> = { float32: 4, int32: 4, uint8: 1 };
 
-/** int32 words that hold geometry for kernels: a ring, of which each call writes a new part. */
+/** Size of the ring buffer of int32 words in which the host writes geometry for kernels. */
 const PARAMETER_BYTES = 16384;
-/** Scratch memory that every thread has from the start: see assembly/scratch.ts. */
+/** Initial scratch memory per thread: see assembly/scratch.ts. */
 const LEAST_SCRATCH = 4096;
 
-/** Kernels that work can be split over: their last two arguments are `begin` and `end`. */
+/** Arguments of a kernel without the last two, `begin` and `end`. */
 type Leading<T> = T extends (...args: infer A) => void ? (A extends [...infer L, number, number] ? L : never) : never;
 type KernelName = keyof Kernels;
 
 const MOST_ELEMENTS = 2 ** 31 - 1;
 
-/** Memory for what is computed from weights and kept, all storages together: four networks of ZFNet's size. */
+/** Maximum memory of the cache of values derived from weights; enough for four networks of ZFNet's size. */
 const DERIVED_BYTES = 256 * 2 ** 20;
 
 class WasmStorage implements Storage {
   /** Null once released. */
   block: Block | null;
-  /** Whether the engine keeps something that was computed from these numbers. */
+  /** Whether the cache contains values derived from this storage. */
   hasDerived = false;
   constructor(
     readonly engine: WasmEngine,
@@ -39,16 +39,17 @@ class WasmStorage implements Storage {
   }
 }
 
+/** What an engine is made of. */
 export interface EngineParts {
   kernels: Kernels;
   module: WebAssembly.Module;
   memory: WebAssembly.Memory;
-  /** The most bytes that the memory can grow to. */
+  /** Maximum size of the memory. */
   limitBytes: number;
   mode: 'strict' | 'fast';
   /** Name of the build. */
   build: string;
-  /** Threads in all; above 1 the memory is shared and `spawn` given. */
+  /** Number of threads, including the caller's. Above 1, the memory is shared and `spawn` is not null. */
   threads: number;
   spawn: Spawn | null;
   threadsOffBecause?: string;
@@ -57,21 +58,21 @@ export interface EngineParts {
 }
 
 export class WasmEngine {
-  /** Of the caller's thread. */
+  /** The kernels of the caller's thread. */
   kernels: Kernels;
   readonly mode: 'strict' | 'fast';
 
   readonly #build: string;
   readonly #plannedThreads: number;
   readonly #threadsOffBecause: string | undefined;
-  /** Null once the backend was disposed of. */
+  /** Null after the backend was disposed of. */
   #heap: Heap | null;
   #pool: Pool | null;
   readonly #parameters: number;
   #parameterEnd = 0;
   #scratch: Block;
   #scratchBytes = LEAST_SCRATCH;
-  /** What is kept of storages' numbers, the least recently used first. */
+  /** Cache of values derived from weights (transformed filters), least recently used first. */
   readonly #derived = new Map<WasmStorage, { name: string; bytes: number; block: Block }>();
   #derivedBytes = 0;
   #u8: Uint8Array;
@@ -114,7 +115,7 @@ export class WasmEngine {
         : null;
   }
 
-  /** Threads that work is split over, the caller's among them. */
+  /** Number of threads in use, including the caller's. */
   get threads(): number {
     return this.#pool === null || this.#pool.failure !== undefined ? 1 : this.#plannedThreads;
   }
@@ -137,7 +138,7 @@ export class WasmEngine {
     const width = BYTES[dtype];
     if (width === undefined) throw new DTypeError(`allocate: the wasm backend has no ${dtype}; use float32, or the reference backend`);
     if (!Number.isInteger(size) || size < 0) throw new ShapeError(`allocate: size is ${size}, expected a whole number of at least 0`);
-    // Kernels count elements in 32 bits, of which only uint8 could have more.
+    // Kernels count elements in 32 bits; only uint8 storages could have more elements.
     if (size > MOST_ELEMENTS) throw new OutOfMemoryError(size * width, this.memory().bytes, this.#live().limitBytes);
     const storage = new WasmStorage(this, dtype, size, this.#take(size * width));
     this.#live().count(size * width, 1);
@@ -154,8 +155,8 @@ export class WasmEngine {
   }
 
   /**
-   * Where the storage's numbers begin, in bytes; above 2 GiB too. Whoever asks may write there, so what was derived from the
-   * numbers is dropped: nobody who writes needs to know that such a thing exists.
+   * Returns the address of a storage in bytes, which may exceed 2 GiB. The caller may write to it, so values derived from the storage are
+   * evicted from the cache.
    */
   pointer(storage: Storage): number {
     const { pointer } = this.#block(storage);
@@ -163,14 +164,14 @@ export class WasmEngine {
     return pointer;
   }
 
-  /** As `pointer`, for those who promise to read alone. */
+  /** Returns the address of a storage for reading only; keeps the values derived from it. */
   readingPointer(storage: Storage): number {
     return this.#block(storage).pointer;
   }
 
   /**
-   * Where `bytes` computed from the storage's numbers stand: by `compute` now, or by an earlier call of the same `name` if the
-   * numbers have not changed since. Null if there is no room for them. Good until the next call that takes or gives memory.
+   * Returns the address of values derived from a storage: cached from an earlier call with the same `name`, or computed now by `compute`.
+   * Returns null if there is no memory for them. The address is valid until the next call that allocates or frees memory.
    */
   derived(storage: Storage, name: string, bytes: number, compute: (pointer: number) => void): number | null {
     const owner = storage as WasmStorage;
@@ -178,7 +179,7 @@ export class WasmEngine {
     const known = this.#derived.get(owner);
     if (known?.name === name) {
       this.#derived.delete(owner);
-      this.#derived.set(owner, known); // behind all others
+      this.#derived.set(owner, known); // most recently used
       return known.block.pointer;
     }
     this.#dropDerived(owner);
@@ -215,7 +216,7 @@ export class WasmEngine {
     this.#heap?.give(known.block);
   }
 
-  /** A block of the heap, for which what is kept makes room where nothing else does. */
+  /** Allocates a block; if memory is exhausted, evicts the cache and tries again. */
   #take(bytes: number): Block {
     const heap = this.#live();
     try {
@@ -247,7 +248,7 @@ export class WasmEngine {
     if (this.#heap !== null) this.#heap.peakBytes = this.#heap.bytes;
   }
 
-  /** Ends the workers and lets go of everything that holds the memory. */
+  /** Terminates the workers and drops all references to the memory. */
   dispose(): void {
     this.#pool?.dispose();
     this.#pool = null;
@@ -265,7 +266,7 @@ export class WasmEngine {
     return this.#heap;
   }
 
-  /** The numbers themselves, until the memory grows. */
+  /** Returns a view of a storage, valid until the memory grows. */
   #view(storage: Storage): TypedArray {
     const { pointer } = this.#block(storage);
     if (storage.dtype === 'uint8') return this.#u8.subarray(pointer, pointer + storage.size);
@@ -275,7 +276,7 @@ export class WasmEngine {
 
   #block(storage: Storage): Block {
     const { engine, block } = storage as WasmStorage;
-    if (engine !== this) throw new BackendError('wasm: got a tensor of another backend, expected one of its own; copy it over first');
+    if (engine !== this) throw new BackendError('wasm: got a tensor of another backend, expected one of this backend; copy it first');
     if (block === null) throw new DisposedError(`wasm: ${storage.dtype} storage of ${storage.size} elements was already released`);
     this.#live();
     return block;
@@ -283,7 +284,7 @@ export class WasmEngine {
 
   // Work ------------------------------------------------------------------------------------------
 
-  /** Writes int32 words where kernels can read them, and returns where: good until a few hundred more have been written. */
+  /** Writes int32 words to the ring buffer and returns their address, valid until the ring has been filled once more. */
   parameters(words: readonly number[]): number {
     const bytes = words.length * 4;
     if (this.#parameterEnd + bytes > PARAMETER_BYTES) this.#parameterEnd = 0;
@@ -293,14 +294,14 @@ export class WasmEngine {
     return pointer;
   }
 
-  /** A view of `count` int32 at a pointer, until the memory grows. */
+  /** Returns a view of `count` int32 words at an address, valid until the memory grows. */
   int32(pointer: number, count: number): Int32Array {
     return this.#i32.subarray(pointer / 4, pointer / 4 + count);
   }
 
   /**
-   * Runs kernel `name(...args, begin, end)` over all `units` in chunks of `grain`, on all threads. Where there is but one
-   * thread, or one chunk, it is one plain call; so a kernel must give the same however it is split.
+   * Runs the kernel `name(...args, begin, end)` over all `units` in chunks of `grain` units, on all threads. With one thread or one chunk
+   * it is a single call; a kernel must therefore give the same result for any division.
    */
   parallel<K extends KernelName>(name: K, units: number, grain: number, ...args: Leading<Kernels[K]>): void {
     if (units <= 0) return;
@@ -313,7 +314,7 @@ export class WasmEngine {
     this.#pool.run(name, kernel, args as unknown as number[], units, step, this.#scratch.pointer, this.#scratchBytes);
   }
 
-  /** Makes sure that each thread's scratch area has at least this many bytes. */
+  /** Enlarges each thread's scratch area to at least this size. */
   reserveScratch(bytesPerThread: number): void {
     if (bytesPerThread <= this.#scratchBytes) return;
     const heap = this.#live();
@@ -323,14 +324,14 @@ export class WasmEngine {
       this.#scratch = this.#take(bytes * this.#plannedThreads);
       this.#scratchBytes = bytes;
     } catch (error) {
-      this.#scratch = heap.take(this.#scratchBytes * this.#plannedThreads); // what was just given back
+      this.#scratch = heap.take(this.#scratchBytes * this.#plannedThreads); // the memory just freed
       throw error;
     } finally {
       this.kernels.setScratch(this.#scratch.pointer);
     }
   }
 
-  /** Borrows memory for the time of `use`. */
+  /** Allocates temporary memory, calls `use` with its address, frees it and returns the result of `use`. */
   temporary<T>(bytes: number, use: (pointer: number) => T): T {
     const heap = this.#live();
     const block = this.#take(bytes);
@@ -341,7 +342,7 @@ export class WasmEngine {
     }
   }
 
-  /** Throws unless all have the type. */
+  /** @throws DTypeError unless all storages have the element type */
   expect(op: string, dtype: DType, ...storages: Storage[]): void {
     for (const storage of storages) {
       if (storage.dtype !== dtype) throw new DTypeError(`${op}: got ${storage.dtype} on the wasm backend, expected ${dtype}`);

@@ -1,22 +1,21 @@
 /**
- * The heap: hands out stretches of a WebAssembly.Memory, 64-byte aligned, and takes them back.
+ * The heap: a segregated free-list allocator for blocks of a WebAssembly.Memory, aligned to 64 bytes.
  *
- * What is free and what is not stands in JavaScript objects, not in the memory itself. Blocks lie side by side in address
- * order; free ones also stand in one of some 200 lists by size, eight to a power of two, with a bit each that says which lists
- * have any. Taking looks for the best fit among the first few of its own size's list, then at the next list that has any;
- * giving back joins free neighbours. Both take the same short time however many blocks there are, and in a loop that asks
- * for the same sizes again, every block finds its old place.
+ * The bookkeeping is in JavaScript objects, not in the memory itself. All blocks form a list in address order. Free blocks are also in one
+ * of about 200 lists by size, eight per power of two, with a bitmap of the lists that are not empty. `take` searches the first blocks of
+ * the list of its own size for the best fit, then uses the next list that is not empty; `give` merges adjacent free blocks. Both take
+ * constant time. A loop that allocates the same sizes again gets the same addresses.
  */
 import { OutOfMemoryError } from '../../errors.js';
 
 /** All sizes and offsets below count units of this many bytes. */
 const UNIT = 64;
 const PAGE = 65536;
-/** A growing heap takes at least this much at a time. */
+/** Minimum number of bytes by which the memory grows. */
 const GROW_BYTES = 8 * 2 ** 20;
 /**
- * Never handed out: the last bytes of the memory. Kernels may read up to a vector or two beyond their operands, and an end
- * pointer must stay below 2^32.
+ * The last bytes of the memory are never allocated: kernels may read up to two vectors beyond their operands, and an end address must be
+ * below 2^32.
  */
 const GUARD_BYTES = 256;
 
@@ -36,7 +35,7 @@ export interface Block {
   next: Block | null;
 }
 
-/** Sizes below 8 have a list each; above, the three bits behind the leading one count. */
+/** Returns the list for a size: one list per size below 8; above, one per value of the three bits after the leading one. */
 function listOf(units: number): number {
   if (units < LISTS_PER_POWER) return units;
   const power = 31 - Math.clz32(units);
@@ -46,13 +45,13 @@ function listOf(units: number): number {
 export class Heap {
   readonly memory: WebAssembly.Memory;
   readonly limitBytes: number;
-  /** Bytes handed out, as asked for; buffers, and the most bytes so far. */
+  /** Statistics of tensors: requested bytes, number of buffers, and maximum of `bytes`. */
   bytes = 0;
   buffers = 0;
   peakBytes = 0;
 
   readonly #lists: (Block | null)[] = new Array(POWERS * LISTS_PER_POWER).fill(null);
-  /** A bit for each list that has a block. */
+  /** Bitmap of the lists that are not empty. */
   readonly #filled = new Int32Array((POWERS * LISTS_PER_POWER) / 32 + 1);
   readonly #onGrow: () => void;
   #last: Block;
@@ -72,7 +71,7 @@ export class Heap {
     return this.memory.buffer.byteLength;
   }
 
-  /** A block of at least `bytes`. Throws `OutOfMemoryError` and changes nothing. */
+  /** Allocates a block of at least `bytes`. Throws `OutOfMemoryError` without changing the heap. */
   take(bytes: number): Block {
     if (bytes > this.limitBytes) throw new OutOfMemoryError(bytes, this.bytes, this.limitBytes);
     const units = Math.max(1, Math.ceil(bytes / UNIT));
@@ -82,6 +81,7 @@ export class Heap {
     return block;
   }
 
+  /** Frees a block. */
   give(block: Block): void {
     const { before, after } = block;
     if (after?.free) {
@@ -97,7 +97,7 @@ export class Heap {
     }
   }
 
-  /** Counts `bytes` as held by a tensor, or with a minus sign as given back. */
+  /** Adds to the statistics of tensors; negative values for freed ones. */
   count(bytes: number, buffers: number): void {
     this.bytes += bytes;
     this.buffers += buffers;
@@ -122,7 +122,7 @@ export class Heap {
     return null;
   }
 
-  /** Makes the last block large enough by growing the memory. */
+  /** Grows the memory until its last block is large enough, and returns that block. */
   #grow(units: number, requested: number): Block {
     const last = this.#last;
     const missing = (units - (last.free ? last.units : 0)) * UNIT;
@@ -181,7 +181,7 @@ export class Heap {
     this.#insert(rest);
   }
 
-  /** `block` swallows its neighbour `after`; neither stands in a list. */
+  /** Merges `block` with the adjacent block `after`. Neither is in a list. */
   #join(block: Block, after: Block): void {
     block.units += after.units;
     block.after = after.after;

@@ -1,6 +1,6 @@
-/** Node's own modules, in the runtimes that have them: Node, Bun and Deno. */
+/** Access to Node's built-in modules in the runtimes that have them: Node, Bun and Deno. */
 
-/** A module of Node's, where there is one, out of bundlers' sight. */
+/** Returns a built-in module of Node, or null in other runtimes. Written so that bundlers do not try to resolve the import. */
 export async function nodeModule<T>(name: string): Promise<T | null> {
   if (typeof process === 'undefined' || !process.versions?.node) return null;
   try {

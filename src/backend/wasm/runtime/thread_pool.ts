@@ -1,9 +1,9 @@
 /**
- * The pool of threads: one task at a time is forked into chunks, which the workers and the caller take from a shared ticket
- * until none is left; then the caller waits for those still being worked on.
+ * The thread pool. It runs one task at a time. Workers and the caller take the task's chunks from a shared counter (the ticket) until none
+ * is left; then the caller waits for the chunks that are still being computed.
  *
- * A worker that is not up yet, or asleep, or slow to wake, takes no chunk, and nobody waits for it: the caller does the work.
- * So starting workers need not be awaited, and one that fails to start can hang nothing.
+ * The caller never waits for a worker that has not taken a chunk, such as one that is starting or asleep: it computes the chunks itself.
+ * Starting workers need not be awaited, therefore, and a worker that fails to start cannot block a task.
  */
 import { BackendError } from '../../errors.js';
 import { FIELDS as F, SPIN_MS, type Spawn, type SpawnedWorker } from './worker.js';
@@ -13,7 +13,7 @@ type Kernel = (...args: number[]) => void;
 export interface PoolParts {
   module: WebAssembly.Module;
   memory: WebAssembly.Memory;
-  /** Where the `CONTROL_BYTES` shared with the workers are. */
+  /** Address of the `CONTROL_BYTES` shared with the workers. */
   control: number;
   workers: number;
   spawn: Spawn;
@@ -23,12 +23,12 @@ export interface PoolParts {
   patienceMs?: number;
 }
 
-/** A worker of a heavily loaded machine may take seconds for a chunk; one that takes this long will not finish it. */
+/** Default of `patienceMs`. On a heavily loaded machine, a chunk may take seconds. */
 const PATIENCE_MS = 30_000;
-/** The caller sleeps in slices, so that it can see that nothing happens. */
+/** The caller sleeps for at most this long at a time, so that it notices when no chunk is being finished. */
 const SLICE_MS = 1000;
 
-/** A browser's main thread may not sleep. */
+/** Returns whether this thread may call `Atomics.wait`; the main thread of a browser may not. */
 function maySleep(words: Int32Array): boolean {
   try {
     return Atomics.wait(words, F.failed, -1, 0) === 'not-equal';
@@ -38,14 +38,14 @@ function maySleep(words: Int32Array): boolean {
 }
 
 export class Pool {
-  /** Why the workers are gone, once they are. */
+  /** The reason why the workers were terminated; undefined while they work. */
   failure: string | undefined;
 
   readonly #parts: PoolParts;
   readonly #words: Int32Array;
   readonly #numbers: Float64Array;
   readonly #maySleep: boolean;
-  /** Each kernel's place among the module's exports, which is how workers know it. */
+  /** Index of each kernel among the module's exports, by which workers identify it. */
   readonly #indices: Map<string, number>;
   #workers: SpawnedWorker[] | null = null;
   #disposed = false;
@@ -96,7 +96,7 @@ export class Pool {
       try {
         kernel(...args, begin, Math.min(begin + grain, units));
       } catch (thrown) {
-        error = thrown; // the chunks must all be taken all the same
+        error = thrown; // the remaining chunks must still be taken
       }
     }
     if (Atomics.add(words, F.done, mine) + mine < chunks && !this.#join(chunks)) throw this.#giveUp(name);
@@ -134,8 +134,8 @@ export class Pool {
   }
 
   /**
-   * Waits for the chunks that workers took. False if none was finished for so long that a worker must be dead. Time counts slice by slice,
-   * so that a process that was stopped for a while, with all its threads, does not take its workers for dead.
+   * Waits for the chunks that workers have taken. Returns false if none was finished within `patienceMs`, that is, if a worker must be
+   * dead. The time is counted in slices of limited length, so that a process that was suspended with all its threads does not give up.
    */
   #join(chunks: number): boolean {
     const words = this.#words;
@@ -162,7 +162,7 @@ export class Pool {
     }
   }
 
-  /** From here on the caller works alone: what the worker left undone is lost, and so is the result of this call. */
+  /** Terminates the workers, so that later calls use one thread, and returns the error for this call, whose result is lost. */
   #giveUp(name: string): BackendError {
     const seconds = (this.#parts.patienceMs ?? PATIENCE_MS) / 1000;
     this.#fail(`it finished no work for ${seconds} s`);

@@ -1,18 +1,18 @@
 /**
- * What runs in a worker thread, and how each runtime starts one: `worker_threads` in Node, Bun and Deno, `Worker` elsewhere.
- * The program is text, so that it needs no file of its own wherever zfnet is bundled into.
+ * The program of a worker thread, and how each runtime starts it: `worker_threads` in Node, Bun and Deno, `Worker` elsewhere. The program
+ * is a string, so that it works in every bundle without a file of its own.
  */
 import { nodeModule } from './node_module.js';
 
-/** Places in the memory that threads share, in 32-bit words; what different threads write lies on different cache lines. */
+/** Offsets of the fields shared by the threads, in 32-bit words. Fields written by different threads are on different cache lines. */
 export const FIELDS = {
-  /** Number of the current task: workers sleep on it. Negative: the end. */
+  /** Number of the current task; workers sleep on it. Negative: workers exit. */
   task: 0,
   /** Task number and chunks left, 64 bits: see `takeChunk` in assembly/engine.ts. */
   ticket: 16,
-  /** Chunks done: the caller sleeps on it. */
+  /** Number of finished chunks; the caller sleeps on it. */
   done: 32,
-  /** How many workers sleep, and whether the caller does. */
+  /** Number of sleeping workers, and whether the caller sleeps. */
   sleepers: 48,
   callerSleeps: 64,
   /** Set when a kernel threw. */
@@ -22,24 +22,24 @@ export const FIELDS = {
   grain: 98,
   units: 99,
   argumentCount: 100,
-  /** From here on places count 64-bit floats: the workers' scratch areas, then the arguments. */
+  /** The following offsets are in 64-bit floats: address and size of the scratch areas, then the arguments. */
   scratch: 56,
   scratchBytes: 57,
   arguments: 58,
-  /** Words in all. */
+  /** Total number of 32-bit words. */
   words: 256,
 } as const;
 
 export const CONTROL_BYTES = FIELDS.words * 4;
 
-/** How long a thread looks for work before it goes to sleep: waking takes a few tens of microseconds. */
+/** How long a thread polls for work before it sleeps; waking it takes some tens of microseconds. */
 export const SPIN_MS = 0.05;
 
 export interface WorkerData {
   module: WebAssembly.Module;
   memory: WebAssembly.Memory;
   control: number;
-  /** Which scratch area is this worker's; the caller has number 0. */
+  /** Number of this worker's scratch area; the caller uses number 0. */
   index: number;
 }
 
@@ -47,7 +47,7 @@ export interface SpawnedWorker {
   terminate(): void;
 }
 
-/** `onFail` is called if the worker cannot start or breaks. */
+/** Starts a worker. `onFail` is called if it cannot start or fails later. */
 export type Spawn = (data: WorkerData, onFail: (reason: string) => void) => SpawnedWorker;
 
 const F = FIELDS;
@@ -97,13 +97,13 @@ export const PROGRAM = `({ module, memory, control, index }) => {
   }
 }`;
 
-/** How many threads this machine runs at once. */
+/** Returns the number of processors of this machine. */
 export async function availableThreads(): Promise<number> {
   const os = await nodeModule<typeof import('node:os')>('node:os');
   return os?.availableParallelism?.() ?? globalThis.navigator?.hardwareConcurrency ?? 1;
 }
 
-/** What starts a worker here, or null. */
+/** Returns the function that starts a worker in this runtime, or null if it has no workers. */
 export async function findSpawn(): Promise<Spawn | null> {
   const threads = await nodeModule<typeof import('node:worker_threads')>('node:worker_threads');
   if (threads?.Worker) return spawnNode(threads);
@@ -113,7 +113,7 @@ export async function findSpawn(): Promise<Spawn | null> {
 const spawnNode =
   (threads: typeof import('node:worker_threads')): Spawn =>
   (workerData, onFail) => {
-    // Flags of the main thread, such as loaders of TypeScript, are of no use to the worker.
+    // The worker does not inherit flags of the main thread, such as TypeScript loaders.
     const worker = new threads.Worker(`(${PROGRAM})(require('node:worker_threads').workerData)`, { eval: true, workerData, execArgv: [] });
     worker.on('error', (error) => onFail(error instanceof Error ? error.message : String(error)));
     worker.on('exit', () => onFail('it ended'));
