@@ -1,35 +1,35 @@
 /**
- * Winograd's convolution and its gradients: lays images out for the kernels of assembly/winograd.ts, and cuts them into units.
- * Everything that decides about the order of a sum depends on the shape alone.
+ * Winograd's convolution and its gradients: prepares the images for the kernels of assembly/winograd.ts and divides the work into units.
+ * Everything that affects the order of summation depends on the shape alone.
  */
 import type { Storage } from '../backend.js';
 import type { ConvParams } from '../params.js';
 import { gemmKernel, grainOf, MOVE_FLOP, roundUp } from './gemm.js';
 import type { WasmEngine } from './runtime/engine.js';
 
-/** Numbers of transformed tiles that one unit holds, and of products. More tiles read the filters less often; fewer stay in a nearer cache. */
+/** Maximum elements of transformed tiles and of products per unit: larger units read the filters less often, smaller ones fit the cache. */
 const TILE_NUMBERS = 768 * 1024;
 const PRODUCT_NUMBERS = 128 * 1024;
-/** Tiles, or for the weight gradient channels, in a unit at most. */
+/** Maximum tiles per unit. */
 const UNIT_COLUMNS = 96;
-/** Images are laid out in groups of about this size. */
+/** Approximate size of the groups of images that are prepared together. */
 const IMAGE_BYTES = 16 * 2 ** 20;
-/** Scratch memory that does not depend on the shape, and what one tile's place takes: see assembly/winograd.ts. */
+/** Scratch memory independent of the shape, and per tile position: see assembly/winograd.ts. */
 const FIXED_SCRATCH = 2048 + 256;
 const PLACE_BYTES = 16;
-/** Tiles that one block of the weight gradient's sums covers at most. */
+/** Maximum tiles per block of the weight gradient's sums. */
 const SUMMED_TILES = 512;
-/** Rows in a unit of `winogradWeights`. */
+/** Rows per unit of `winogradWeights`. */
 const WEIGHT_ROWS = 8;
 
-/** One of a strided convolution's phases: its first row and column of taps. */
+/** A phase of a strided convolution: the row and column of its first tap. */
 interface Phase {
   a: number;
   b: number;
 }
 
 const ONE_PHASE: readonly Phase[] = [{ a: 0, b: 0 }];
-/** In the order of `phases2d`: those with a = 0, and those with b = 0, are neighbours. */
+/** In the order of the kernel `phases2d`: phases with a = 0, and phases with b = 0, are adjacent. */
 const FOUR_PHASES: readonly Phase[] = [
   { a: 0, b: 1 },
   { a: 0, b: 0 },
@@ -39,7 +39,7 @@ const FOUR_PHASES: readonly Phase[] = [
 
 const phasesOf = (p: ConvParams) => (p.strideH === 1 ? ONE_PHASE : FOUR_PHASES);
 
-/** How images lie in memory, and how many tiles there are. */
+/** Layout of the images in memory, and number of tiles. */
 interface Layout {
   tile: 2 | 4;
   tilesH: number;
@@ -55,10 +55,10 @@ function layoutOf(tile: 2 | 4, outH: number, outW: number, depth: number): Layou
   return { tile, tilesH, tilesW, depth, rows: tile * tilesH + 2, columns: tile * tilesW + 2 };
 }
 
-/** Images at once, so that their copy stays of a bounded size. */
+/** Returns the number of images per group, which bounds the size of their copy. */
 const groupOf = (n: number, bytesOfOne: number) => Math.max(1, Math.min(n, Math.floor(IMAGE_BYTES / bytesOfOne)));
 
-/** Where the 3×3 taps of a phase stand in a filter; -1 where there is none. `turned`: in reverse, for the input gradient. */
+/** Returns the index in the filter of each of the 3×3 taps of a phase, or -1. `turned`: flipped, for the input gradient. */
 function tapsOf(p: ConvParams, { a, b }: Phase, turned: boolean): number[] {
   return Array.from({ length: 9 }, (_, index) => {
     const [i, j] = [Math.floor(index / 3), index % 3].map((place) => (turned ? 2 - place : place));
@@ -67,13 +67,13 @@ function tapsOf(p: ConvParams, { a, b }: Phase, turned: boolean): number[] {
   });
 }
 
-/** Whether product (i, j) of a tile is always zero in a phase: one with two taps along an axis has nothing at one of its ends. */
+/** Returns whether product (i, j) of a tile is always zero, as at one end of a phase with two taps along an axis. */
 function isZero(p: ConvParams, { a, b }: Phase, i: number, j: number, end: number): boolean {
   const three = (kernel: number, first: number) => Math.ceil((kernel - first) / p.strideH) === 3;
   return (i === end && !three(p.kh, a)) || (j === end && !three(p.kw, b));
 }
 
-/** For every product of a tile, the part [begin, end) of the phases that is not zero, times `step`. */
+/** Returns, for each product of a tile, the range [begin, end) of phases where it is not zero, multiplied by `step`. */
 function partsOf(p: ConvParams, phases: readonly Phase[], side: number, end: number, step: number): number[] {
   const parts: number[] = [];
   for (let i = 0; i < side; i++) {
@@ -85,7 +85,7 @@ function partsOf(p: ConvParams, phases: readonly Phase[], side: number, end: num
   return parts;
 }
 
-/** Lays a group of images out, with their border and in their phases. */
+/** Copies a group of images to the layout, with padding and divided into phases. */
 function layOut(engine: WasmEngine, to: number, x: number, p: ConvParams, n: number, l: Layout): void {
   const planes = n * l.depth;
   const grain = grainOf(planes, MOVE_FLOP * planes * l.rows * l.columns);
@@ -93,16 +93,16 @@ function layOut(engine: WasmEngine, to: number, x: number, p: ConvParams, n: num
   else engine.parallel('phases2d', planes, grain, to, x, p.c, p.h, p.w, l.rows, l.columns, p.padTop, p.padLeft);
 }
 
-/** What a product writes to, besides the tiles' own layout. */
+/** The output of a product. */
 interface Output {
   h: number;
   w: number;
   stride: number;
   /** Channels. */
   rows: number;
-  /** Row and column of the first pixel of each phase. */
+  /** Row and column of each phase's first pixel. */
   places: readonly (readonly [number, number])[];
-  /** For each phase, the part of the depth that each product covers. */
+  /** For each phase, the range of the depth that each product covers. */
   parts: readonly number[];
 }
 
@@ -116,7 +116,7 @@ interface Weights {
 function weightsOf(engine: WasmEngine, w: number, p: ConvParams, tile: 2 | 4, turned: boolean): Weights {
   const phases = phasesOf(p);
   const taps = p.kh * p.kw;
-  // The skew keeps equal numbers of all planes from meeting in the same sets of the first cache.
+  // The extra 64 bytes keep the same element of all planes from mapping to the same cache sets.
   const planeBytes = roundUp(phases.length * p.o * p.c * 4, 64) + 64;
   const [rows, depth] = turned ? [p.c, p.o] : [p.o, p.c];
   const [rowStep, depthStep] = turned ? [taps, p.c * taps] : [p.c * taps, taps];
@@ -135,7 +135,7 @@ function weightsOf(engine: WasmEngine, w: number, p: ConvParams, tile: 2 | 4, tu
   };
 }
 
-/** Cuts `n` images' tiles into units. How they are cut does not show in the result. */
+/** Divides the tiles of `n` images into units. The division does not affect the result. */
 function cut(engine: WasmEngine, l: Layout, n: number, out: Output) {
   const square = (l.tile + 2) ** 2;
   const tiles = n * l.tilesH * l.tilesW;
@@ -145,7 +145,7 @@ function cut(engine: WasmEngine, l: Layout, n: number, out: Output) {
   const mostRows = Math.max(12, Math.floor(PRODUCT_NUMBERS / (square * unitColumns * 12)) * 12);
   const blockRows = Math.min(out.rows, roundUp(out.rows / Math.ceil(out.rows / mostRows), 12));
   const blocks = out.places.length * Math.ceil(out.rows / blockRows);
-  // Every unit transforms its tiles anew, so rows are split only as far as threads need it.
+  // Each unit transforms its tiles again, so rows are divided only as far as the threads need it.
   const down = engine.threads === 1 ? 1 : Math.min(blocks, Math.ceil((3 * engine.threads) / across));
   const unitBlocks = Math.ceil(blocks / down);
   return { blockRows, unitBlocks, unitColumns, units: across * Math.ceil(blocks / unitBlocks) };
@@ -153,7 +153,7 @@ function cut(engine: WasmEngine, l: Layout, n: number, out: Output) {
 
 type Cut = ReturnType<typeof cut>;
 
-/** Scratch memory for so many tiles' places, and in each plane so many numbers. */
+/** Reserves scratch memory for the positions of `tiles` tiles, and `numbers` elements in each plane. */
 function reserve(engine: WasmEngine, l: Layout, tiles: number, numbers: number): void {
   engine.reserveScratch(FIXED_SCRATCH + tiles * PLACE_BYTES + (l.tile + 2) ** 2 * (numbers * 4 + 128));
 }
@@ -172,7 +172,7 @@ function describe(
   return engine.parameters([l.tile, n, l.tilesH, l.tilesW, ...planes, ...outputs, c.blockRows, c.unitBlocks, c.unitColumns]);
 }
 
-/** The products of `n` images that are laid out. */
+/** Computes the products for `n` prepared images. */
 function multiply(
   engine: WasmEngine,
   y: number,
@@ -196,7 +196,7 @@ function multiply(
 }
 
 /**
- * y = conv(x, w) + b, and its ReLU. `keep` says that the weights will be met again as they are: their transform is kept with them.
+ * y = conv(x, w) + b, then ReLU if `relu`. With `keep`, the transformed weights are cached until the weights change.
  */
 export function winogradForward(
   engine: WasmEngine,
@@ -216,7 +216,7 @@ export function winogradForward(
   const imageBytes = l.depth * l.rows * l.columns * 4;
   const group = groupOf(p.n, imageBytes);
   const { planeBytes, bytes, compute } = weightsOf(engine, engine.readingPointer(w), p, tile, false);
-  // Whatever takes memory comes before the kept weights, which may have to make room for it.
+  // Allocates all other memory before looking up the cached weights, since an allocation may evict them.
   const c = cut(engine, l, group, out);
   reserve(engine, l, c.unitColumns, (l.depth + c.blockRows) * c.unitColumns);
   engine.temporary(group * imageBytes, (images) => {
@@ -237,11 +237,11 @@ export function winogradForward(
   });
 }
 
-/** dx: the convolution of dy with the filters turned around; at stride 2, of four such filters, each for every fourth pixel. */
+/** dx: the convolution of dy with the flipped filters; at stride 2, with four filters, each for a quarter of the pixels. */
 export function winogradInputGrad(engine: WasmEngine, dx: number, dy: number, w: number, p: ConvParams): void {
   const phases = phasesOf(p);
   const s = p.strideH;
-  // The first pixel of a phase, counted in steps of the stride from the corner of the padded image, that any phase needs.
+  // First pixel that any phase needs, in strides from the corner of the padded image.
   const [firstH, firstW] = [Math.floor(p.padTop / s), Math.floor(p.padLeft / s)];
   const countH = Math.floor((p.padTop + p.h - 1) / s) - firstH + 1;
   const countW = Math.floor((p.padLeft + p.w - 1) / s) - firstW + 1;
@@ -272,7 +272,7 @@ export function winogradInputGrad(engine: WasmEngine, dx: number, dy: number, w:
   );
 }
 
-/** dw, summed over blocks of tiles, one group of images after the other. */
+/** dw: summed over blocks of tiles, one group of images after another. */
 export function winogradWeightGrad(engine: WasmEngine, dw: number, x: number, dy: number, p: ConvParams): void {
   const phases = phasesOf(p);
   const l = layoutOf(2, p.oh, p.ow, phases.length * p.c);
@@ -330,12 +330,12 @@ export function winogradWeightGrad(engine: WasmEngine, dw: number, x: number, dy
   );
 }
 
-/** Tiles that the weight gradient sums over at once: even parts, of which the last one may be shorter. They decide about rounding. */
+/** Returns the number of tiles per block of the weight gradient: equal blocks, the last of which may be shorter. It affects rounding. */
 function blockOf(tiles: number): number {
   return roundUp(tiles / Math.ceil(tiles / SUMMED_TILES), 4);
 }
 
-/** Cuts the weight gradient's columns, channels within phases, into units. How they are cut does not show in the result. */
+/** Divides the columns of the weight gradient (channels within phases) into units. The division does not affect the result. */
 function cutChannels(engine: WasmEngine, channels: number, phases: number, room: number): Cut {
   const most = Math.max(16, Math.floor(TILE_NUMBERS / (16 * room * 16)) * 16);
   const wanted = engine.threads === 1 ? 1 : Math.ceil((4 * engine.threads) / phases);
