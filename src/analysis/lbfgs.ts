@@ -1,5 +1,6 @@
 /** L-BFGS: minimises a smooth function, given its values and gradients (Nocedal & Wright 2006, Algorithms 7.4 and 7.5). */
 
+/** Value and gradient of the function at a point. */
 export interface Evaluation {
   value: number;
   gradient: Float64Array;
@@ -13,6 +14,7 @@ export interface MinimizeOptions {
   maxIterations: number;
 }
 
+/** Result of `minimize`. */
 export interface Minimum {
   x: Float64Array;
   value: number;
@@ -115,12 +117,14 @@ async function lineSearch(
   return null;
 }
 
+/** Inner product. */
 export function dot(a: Float64Array, b: Float64Array): number {
   let sum = 0;
   for (let i = 0; i < a.length; i++) sum += a[i] * b[i];
   return sum;
 }
 
+/** L2 norm. */
 export const norm = (a: Float64Array): number => Math.sqrt(dot(a, a));
 
 const difference = (a: Float64Array, b: Float64Array): Float64Array => a.map((value, i) => value - b[i]);

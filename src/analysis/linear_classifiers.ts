@@ -19,6 +19,7 @@ export type ClassifierKind = (typeof CLASSIFIERS)[number];
 /** Strengths that are tried, from the strongest penalty on. If several have equally few errors, the first is chosen. */
 export const STRENGTHS = [0.1, 1, 10] as const;
 
+/** A trained linear classifier, as `fitLinear` returns. */
 export interface LinearClassifier {
   kind: ClassifierKind;
   strength: number;
@@ -54,6 +55,7 @@ interface Standard {
   factor: Float64Array;
 }
 
+/** Options of `fitLinear`. */
 export interface FitOptions {
   kind: ClassifierKind;
   /** C. Default: the value of `STRENGTHS` with the fewest errors on a held-out fifth of the examples. */

@@ -14,6 +14,7 @@ import { epochOrder } from '../data/loader.js';
 import { ValueError } from '../tensor/index.js';
 import { type Matrix, matrix } from './matrix.js';
 
+/** Options of `solveSvm`. */
 export interface SvmOptions {
   /** C, the weight of the hinge loss against the penalty ½ w·w; larger values fit the examples more closely. Default 1. */
   c?: number;
@@ -25,6 +26,7 @@ export interface SvmOptions {
   seed?: number;
 }
 
+/** Result of `solveSvm`. */
 export interface SvmSolution {
   /** [columns] */
   weights: Float64Array;

@@ -13,6 +13,7 @@ import { fromHost, matmul, noGrad, type Tensor, ValueError } from '../tensor/ind
 import { type Evaluation, minimize, norm } from './lbfgs.js';
 import { type Matrix, matrix } from './matrix.js';
 
+/** Options of `solveSoftmax`. */
 export interface SoftmaxOptions {
   /** C, the weight of the loss against the penalty ½ Σ W²; larger values fit the examples more closely. Default 1. */
   c?: number;
@@ -24,6 +25,7 @@ export interface SoftmaxOptions {
   start?: Float64Array;
 }
 
+/** Result of `solveSoftmax`. */
 export interface SoftmaxSolution {
   /** [classes, columns] */
   weights: Float64Array;

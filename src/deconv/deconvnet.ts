@@ -13,11 +13,13 @@ import { type BackwardRules, backward, RULES, ShapeError, scope, type Tensor, te
 import type { ActivationPlace, ProjectionRules } from './options.js';
 import { checkLayer, checkMap, placeRules, projectionRules } from './rules.js';
 
+/** Options of a projection: the activation and the rules. */
 export interface ProjectOptions extends ActivationPlace, ProjectionRules {
   /** Layer name, such as `conv5`. For a convolution or linear layer followed by a ReLU, the activations after the ReLU are used. */
   layer: string;
 }
 
+/** Projection of one activation of an image. */
 export interface Projection {
   /** [C, H, W], in the units of the network's input, signed. */
   picture: Tensor;
@@ -26,6 +28,7 @@ export interface Projection {
   position: [number, number];
 }
 
+/** Result of `projectBatch`. */
 export interface BatchProjection {
   /** [N, C, H, W]: the projection of one activation per image. */
   pictures: Tensor;
@@ -33,6 +36,7 @@ export interface BatchProjection {
   activations: { map: number; value: number; position: [number, number] }[];
 }
 
+/** The deconvnet of a model, as `deconvnet` returns. */
 export interface Deconvnet {
   /** The projection of one activation of an image, [C, H, W]. `projectActivation` also returns its position and value. */
   project(image: Tensor, options: ProjectOptions): Promise<Tensor>;

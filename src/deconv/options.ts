@@ -3,8 +3,10 @@ import type { Example } from '../data/dataset.js';
 import type { DataError } from '../data/errors.js';
 import type { OverlapRule, RulesName, Tensor } from '../tensor/index.js';
 
+/** Name of a set of projection rules. */
 export type DeconvMode = RulesName;
 
+/** Rules by which an activation is projected. */
 export interface ProjectionRules {
   /** Rules of the backward pass: `deconvnet` (default), `gradient` (Simonyan 2013) or `guided` (Springenberg 2014). */
   mode?: DeconvMode;
@@ -20,6 +22,7 @@ export interface ActivationPlace {
   position?: readonly [number, number];
 }
 
+/** Options of experiments that run a split through a model and record the strongest activations. */
 export interface MapMaximaOptions {
   /** Layer names, as `ProjectOptions.layer`. */
   layers: readonly string[];

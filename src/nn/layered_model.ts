@@ -15,6 +15,7 @@ export interface FieldAxis {
 /** Receptive field [vertical, horizontal]; null if it is the whole input. */
 export type ReceptiveField = readonly [FieldAxis, FieldAxis] | null;
 
+/** Summary of one layer, as `summarize` returns. */
 export interface LayerSummary {
   name: string;
   kind: string;

@@ -1,4 +1,4 @@
-/** ZFNet: the network, its training and its evaluation. */
+/** Exports of ZFNet: the network, preprocessing, training, runs, evaluation and the experiments that train. */
 
 export {
   CLASSIFIERS,

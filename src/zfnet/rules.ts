@@ -1,4 +1,4 @@
-/** Rules for classifiers, preprocessing and stores where they arrive as arguments. */
+/** Checks for arguments that are classifiers, preprocessing or stores. */
 import { arrayOf, func, isPlainObject, objectWith, oneOf, type Rule, rule, text } from '../backend/validate.js';
 import { network } from '../nn/rules.js';
 
@@ -12,8 +12,8 @@ export const preprocessing: Rule = objectWith('a Preprocess, such as run.preproc
   training: func,
 });
 
-/** A network with its preparation: what features are taken from. */
-export const preparedNetwork: Rule = objectWith('a network with its preparation { model, preprocess }, such as await openRun(store)', {
+/** Rule for a network with its preprocessing. */
+export const preparedNetwork: Rule = objectWith('a network with its preprocessing { model, preprocess }, such as await openRun(store)', {
   model: network,
   preprocess: preprocessing,
 });

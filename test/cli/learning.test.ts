@@ -47,7 +47,7 @@ describe('experiments that train', () => {
   it.each([
     [['--freeze', 'fc7'], /--freeze keeps trained layers: name the run/],
     [['--from', 'first', '--width', '0.5'], /leave out --width/],
-    [['--from', 'first', '--freeze', 'fc8'], /leaves no layer to learn/],
+    [['--from', 'first', '--freeze', 'fc8'], /leaves no layer to train/],
     [['--from', 'nowhere'], /nowhere is not a run/],
   ])('train refuses %j as wrong usage', async (args, message) => {
     const { status, stderr } = await zfnet(place.path, 'train', '--data', 'bars', '--out', 'third', ...args, ...QUICK);

@@ -55,7 +55,7 @@ describe('a run that goes on', () => {
     change(folder);
     const changed = await jobOn(folder);
     await expect(train({ ...changed, store, resume: true, options: { epochs: 2 } })).rejects.toThrow(
-      /cannot go on with what it was given now: the data have changed \(fingerprint/,
+      /cannot resume, because its settings differ: the data have changed \(fingerprint/,
     );
     expect(await Promise.all((await store.list()).map((path) => store.read(path)))).toEqual(before);
   });

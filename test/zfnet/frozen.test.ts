@@ -97,8 +97,8 @@ describe('frozen layers', () => {
   });
 
   it.each([
-    ['fc8', /leaves no layer to learn/],
-    ['conv3-fc7', /begins at conv3; .*: conv1-fc7/],
+    ['fc8', /leaves no layer to train/],
+    ['conv3-fc7', /begins at conv3, expected .*such as conv1-fc7/],
     ['conv9', /expected a layer or a range such as conv1-LAYER; the layers are conv1/],
   ])('refuse %s', (range, message) => {
     expect(() => lastFrozenLayer(tinyNet(), range)).toThrow(message);

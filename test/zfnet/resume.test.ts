@@ -107,7 +107,7 @@ describe('metrics', () => {
     const [first, , third] = text(store, PATHS.metrics).split('\n');
     put(store, PATHS.metrics, `${third}\n${first}\n${first}\n`);
     const { warnings, metrics } = await resume(store, { epochs: 4 });
-    expect(warnings).toMatch(/metrics\.jsonl has lines of 2 of the 3 epochs/);
+    expect(warnings).toMatch(/metrics\.jsonl has lines for only 2 of the 3 epochs/);
     expect(metrics.map(({ epoch }) => epoch)).toEqual([1, 3, 4]);
   });
 
@@ -207,7 +207,7 @@ describe('training state that cannot have been', () => {
   it('a model without training state is refused', async () => {
     const { store } = await run();
     rewrite(store, ({ info: { training: _, ...info }, ...rest }) => ({ ...rest, info }));
-    await expect(resume(store)).rejects.toThrow(/holds a model but no training/);
+    await expect(resume(store)).rejects.toThrow(/it contains a model but no training state/);
   });
 });
 

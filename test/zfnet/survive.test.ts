@@ -84,7 +84,7 @@ describe('an image', () => {
     );
     expect(failed).toBeInstanceOf(TrainingError);
     expect(failed.message).toMatch(
-      /^train: epoch 2, .*images are lost: bars\/4\.png.* it holds step 6, after 1 epoch\. Put them back and resume/,
+      /^train: epoch 2, .*images are lost: bars\/4\.png.* it holds step 6, after 1 epoch\. Restore them and resume/,
     );
     expect(await resumed(store)).toEqual(await straight());
   });
@@ -95,7 +95,7 @@ describe('an image', () => {
     expect((await train(tinyJob({ dataset: bars({ broken: [3] }), isLost, onWarning, options: { epochs: 1 } }))).status).toBe('done');
     expect(warnings.join()).toContain('left out: image 3 is broken');
     const none = train(tinyJob({ dataset: vanishing(24, 'all') }));
-    await expect(none).rejects.toThrow(/epoch 1, .*none of the last 24 images can be read.* it holds step 0, .*Put them back/);
+    await expect(none).rejects.toThrow(/epoch 1, .*none of the last 24 images can be read.* it holds step 0, .*Restore them/);
   });
 });
 
@@ -107,7 +107,7 @@ describe('memory that does not suffice', () => {
     };
     const failed = await train(tinyJob({ model })).catch((thrown) => thrown);
     expect(failed).toBeInstanceOf(TrainingError);
-    expect(failed.message).toMatch(/conv2d: out of memory.* microBatch 2 \(--micro-batch\) adds the gradients of a mini-batch of 4 up/);
+    expect(failed.message).toMatch(/conv2d: out of memory.* microBatch 2 \(--micro-batch\) sums the gradients of a mini-batch of 4 over/);
     expect(failed.cause).toBeInstanceOf(OutOfMemoryError);
   });
 });

@@ -111,7 +111,7 @@ describe('a run', () => {
     await train(
       tinyJob({ onWarning, dataset: bars({ classes: ['only'], train: 8 }), model: tinyNet({ classes: 1 }), options: { epochs: 1 } }),
     );
-    expect(warnings.join()).toContain('one class alone, only');
+    expect(warnings.join()).toContain('only one class, only');
     const { metrics, best } = await train(tinyJob({ dataset: bars({ val: 0 }), options: { epochs: 1 } }));
     expect(metrics[0]).toMatchObject({ valTop1Error: null, valTop5Error: null });
     expect(best).toEqual({ epoch: 1, top1Error: metrics[0].trainTop1Error });

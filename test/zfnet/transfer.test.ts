@@ -47,8 +47,8 @@ describe('rows of a transfer', () => {
       fold('from scratch', 7, 0, 0.9),
     ]);
     expect(rows).toMatchObject([
-      { name: 'kept layers, 15 a class', perClass: 15, folds: 3, paper: { caltech101: 83.8, caltech256: 65.7 } },
-      { name: 'from scratch, 7 a class', perClass: 7, folds: 1, deviation: 0 },
+      { name: 'kept layers, 15 per class', perClass: 15, folds: 3, paper: { caltech101: 83.8, caltech256: 65.7 } },
+      { name: 'from scratch, 7 per class', perClass: 7, folds: 1, deviation: 0 },
     ]);
     expect(rows[0].mean).toBeCloseTo(0.6, 12);
     expect(rows[0].deviation).toBeCloseTo(0.2, 12);
@@ -71,8 +71,8 @@ describe('transfer', () => {
     const counting = { ...pool, get };
     const rows = await transfer({ ...counted, pool: counting });
     expect(rows.map(({ name, folds }) => [name, folds])).toEqual([
-      ['kept layers, 2 a class', 2],
-      ['kept layers, 4 a class', 2],
+      ['kept layers, 2 per class', 2],
+      ['kept layers, 4 per class', 2],
     ]);
     // Images learnt from in one fold are tested on in the other: two passes at most.
     expect(Math.max(...seen.values())).toBeLessThanOrEqual(2);
@@ -107,10 +107,10 @@ describe('transfer', () => {
       }),
     );
     expect(rows.map(({ name }) => name)).toEqual([
-      'kept layers, 1 a class',
-      'kept layers, 3 a class',
-      'from scratch, 1 a class',
-      'from scratch, 3 a class',
+      'kept layers, 1 per class',
+      'kept layers, 3 per class',
+      'from scratch, 1 per class',
+      'from scratch, 3 per class',
     ]);
     expect(steps.filter((step) => step === 1)).toHaveLength(2);
     // Batches of 3 (all there are) and of 4.
@@ -119,7 +119,7 @@ describe('transfer', () => {
 
   it('says which class has too few images', async () => {
     await expect(transfer(job({ perClass: [11] }))).rejects.toThrow(/class horizontal has 10 images here, expected at least 11/);
-    await expect(transfer(job({ perClass: [10] }))).rejects.toThrow(/class horizontal has no images left to test on: all 10/);
+    await expect(transfer(job({ perClass: [10] }))).rejects.toThrow(/class horizontal has no images left for testing: all 10/);
   });
 });
 

@@ -19,6 +19,7 @@ export interface LayerMaxima {
   shape: readonly number[];
 }
 
+/** The strongest activations in a batch of images. */
 export interface BatchMaxima {
   /** Indices of the images in the split. */
   indices: number[];

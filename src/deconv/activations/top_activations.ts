@@ -32,6 +32,7 @@ export interface StrongActivation {
   patch: Patch;
 }
 
+/** The strongest activations of one map over a split. */
 export interface MapActivations {
   map: number;
   /** One activation per image, in descending order; equal ones in the order of the split. */
@@ -59,6 +60,7 @@ interface LayerState {
   maps: { map: number; sum: number; active: number; strongest: [index: number, value: number, y: number, x: number][] }[];
 }
 
+/** Options of `topActivations`. */
 export interface TopActivationsOptions extends MapMaximaOptions {
   /** Maps to consider; maps that a layer does not have are ignored. Default: all maps. */
   maps?: readonly number[];

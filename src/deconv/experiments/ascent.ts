@@ -23,6 +23,7 @@ import { checkModel } from '../../nn/rules.js';
 import { backward, Generator, noGrad, randn, scope, type Tensor, tensor, uniform, zeros } from '../../tensor/index.js';
 import { checkLayer, checkMap } from '../rules.js';
 
+/** Options of `ascend`. */
 export interface AscentOptions {
   /** Layer name. Its activations after the ReLU are maximised, or those before the ReLU while all activations are zero (no gradient). */
   layer: string;
@@ -65,6 +66,7 @@ export interface AscentOptions {
   signal?: AbortSignal;
 }
 
+/** The picture that maximises one map. */
 export interface AscendedMap {
   map: number;
   /** Maximum activation of the map for the picture, after the ReLU; 0 if no start has raised it above zero. */

@@ -45,6 +45,7 @@ export interface MarkedImages {
   objects?: readonly Patch[];
 }
 
+/** Options of `correspondence`. */
 export interface CorrespondenceOptions {
   /** Layer names, as `ProjectOptions.layer`. Default: the last convolution and the last hidden layer, the paper's layers 5 and 7. */
   layers?: readonly string[];
@@ -61,12 +62,14 @@ export interface CorrespondenceOptions {
 /** Name of the entry for random masks. */
 export const RANDOM_PART = 'random';
 
+/** Δ of one part. */
 export interface PartCorrespondence {
   part: string;
   /** Δ by layer: mean and standard deviation over all pairs of images of all groups and, for random masks, over all samples. */
   delta: Record<string, Spread>;
 }
 
+/** Result of `correspondence`. */
 export interface Correspondence {
   layers: string[];
   /** One entry per part, and a last one for masks of the sizes of the parts at random positions in the objects. */

@@ -20,12 +20,14 @@ export interface EpochModel {
   open(): Promise<LayeredModel & { dispose(): void }>;
 }
 
+/** The strongest activations of one map over the epochs. */
 export interface EvolvedMap {
   map: number;
   /** The strongest activation after each epoch, in rising order of epochs. */
   strongest: (StrongActivation & { epoch: number })[];
 }
 
+/** Evolution of one layer. */
 export interface LayerEvolution {
   layer: string;
   maps: EvolvedMap[];
@@ -40,6 +42,7 @@ export interface LayerEvolution {
   settled: number;
 }
 
+/** Result of `evolution`. */
 export interface Evolution {
   epochs: number[];
   /** Number of images used. */
@@ -47,6 +50,7 @@ export interface Evolution {
   layers: LayerEvolution[];
 }
 
+/** Options of `evolution`. */
 export interface EvolutionOptions extends MapMaximaOptions {
   onProgress?: (epoch: number, done: number, total: number) => void;
 }
@@ -204,6 +208,7 @@ function layerEvolution(layer: string, epochs: readonly number[], passes: readon
   };
 }
 
+/** Projections of one map over the epochs, as `projectEvolution` returns. */
 export interface EvolutionPictures {
   layer: string;
   map: number;

@@ -10,6 +10,7 @@ export interface Bands {
   high: number;
 }
 
+/** Measures of one filter. */
 export interface FilterMeasures {
   map: number;
   /** Root mean square of the filter's weights. */

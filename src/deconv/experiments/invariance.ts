@@ -30,9 +30,11 @@ import { aTensor, checkModel } from '../../nn/rules.js';
 import { noGrad, type Tensor, ValueError } from '../../tensor/index.js';
 import { checkLayer } from '../rules.js';
 
+/** Transformations that `invariance` applies. */
 export const TRANSFORMATIONS = ['translation', 'scale', 'rotation'] as const;
 export type Transformation = (typeof TRANSFORMATIONS)[number];
 
+/** Options of `invariance`. */
 export interface InvarianceOptions {
   /** Layer names, as `ProjectOptions.layer`. Default: the first convolution and the last hidden layer, the paper's layers 1 and 7. */
   layers?: readonly string[];
@@ -56,6 +58,7 @@ export interface TransformedFeatures {
   probability: number[];
 }
 
+/** Result of `invariance`: one entry per amount of each transformation. */
 export interface Invariance extends Record<Transformation, TransformedFeatures[]> {
   layers: string[];
 }

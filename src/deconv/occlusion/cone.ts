@@ -51,6 +51,7 @@ export interface SweptBatch {
   windows: readonly Patch[] | null;
 }
 
+/** Options of `ReceptiveCone`. */
 export interface ConeOptions {
   /** Names of the layers whose outputs are passed on. */
   watch: readonly string[];

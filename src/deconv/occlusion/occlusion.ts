@@ -14,6 +14,7 @@ import { strongestMaps } from '../activations/strongest_maps.js';
 import { checkLayer, checkMap } from '../rules.js';
 import { type ConeOptions, ReceptiveCone, type SweptBatch } from './cone.js';
 
+/** Size and stride of the square. */
 export interface OcclusionGrid {
   /** Side of the square in pixels. */
   square: number;
@@ -21,6 +22,7 @@ export interface OcclusionGrid {
   stride: number;
 }
 
+/** Options of an occlusion sweep. */
 export interface SweepOptions extends OcclusionGrid {
   /** Network input under the square, [1, C, H, W]. Default 0, which is the mean image for inputs that had it subtracted. */
   grey?: Tensor;
@@ -35,6 +37,7 @@ export interface SweepOptions extends OcclusionGrid {
   signal?: AbortSignal;
 }
 
+/** Options of `occlude`. */
 export interface OcclusionOptions extends SweepOptions {
   /** Layer of the map whose activation is recorded; as `ProjectOptions.layer`. */
   layer: string;
@@ -52,6 +55,7 @@ export interface OcclusionAnswer {
   activation: number;
 }
 
+/** Predictions for every position of the square. */
 export interface ProbabilitySweep {
   /** [y, x] of the square's top left corner, row by row. */
   places: [number, number][];
@@ -69,6 +73,7 @@ export interface ProbabilitySweep {
   incremental: boolean;
 }
 
+/** Result of `occlude`. */
 export interface Occlusion extends ProbabilitySweep {
   layer: string;
   map: number;

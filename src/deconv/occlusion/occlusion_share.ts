@@ -53,6 +53,7 @@ export function dropInside(sweep: ProbabilitySweep, square: number, box: Patch):
   return { drop: all > 0 ? inside / all : null, area: covered / places.length };
 }
 
+/** Options of `occludeSplit`. */
 export interface OccludeSplitOptions extends Omit<SweepOptions, 'label' | 'onProgress'> {
   /** Converts images to the network's input [N, C, H, W], as in evaluation. */
   preprocess: (examples: Example[]) => Tensor;
@@ -65,6 +66,7 @@ export interface OccludeSplitOptions extends Omit<SweepOptions, 'label' | 'onPro
   onBroken?: (error: DataError) => void;
 }
 
+/** Result of `occludeSplit`. */
 export interface SplitOcclusion {
   /** Number of images with a box. */
   images: number;

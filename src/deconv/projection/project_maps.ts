@@ -8,6 +8,7 @@ import type { ActivationPlace, ProjectionRules } from '../options.js';
 import { checkLayer, projectionRules } from '../rules.js';
 import { LocalWalk } from './local_walk.js';
 
+/** Projection of one activation, as `projectMaps` returns. */
 export interface MapProjection {
   map: number;
   /** The activation that was projected. */
@@ -17,6 +18,7 @@ export interface MapProjection {
   projection: Float32Array;
 }
 
+/** Options of `projectMaps`. */
 export interface ProjectMapsOptions extends ProjectionRules {
   /** Number of activations projected at once, which bounds the memory. Default 16. */
   chunk?: number;

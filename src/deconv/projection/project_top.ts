@@ -10,6 +10,7 @@ import { projectBatch } from '../deconvnet.js';
 import type { ProjectionRules } from '../options.js';
 import { checkLayer, mapActivations, projectionRules } from '../rules.js';
 
+/** A strong activation with its projection and its image. */
 export interface ProjectedActivation extends StrongActivation {
   /** [C, H, W], with the size and in the units of the network's input, signed. */
   projection: Float32Array;
@@ -17,10 +18,12 @@ export interface ProjectedActivation extends StrongActivation {
   example: Example;
 }
 
+/** A map with the projections of its strongest activations. */
 export interface ProjectedMap extends Omit<MapActivations, 'strongest'> {
   strongest: ProjectedActivation[];
 }
 
+/** Options of `projectTop`. */
 export interface ProjectTopOptions extends ProjectionRules {
   /** The layer that `maps` are from. */
   layer: string;

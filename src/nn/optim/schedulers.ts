@@ -102,6 +102,7 @@ export class CosineLR {
   }
 }
 
+/** Options of `ReduceLROnPlateau`. */
 export interface PlateauOptions {
   /** Factor by which the learning rate is multiplied. Default 0.1. */
   factor?: number;

@@ -13,6 +13,7 @@ import {
 } from '../../backend/validate.js';
 import { span, Tensor, type TypedArray, ValueError, zeros } from '../../tensor/index.js';
 
+/** Options of `SGD`. */
 export interface SgdOptions {
   /** Learning rate. The paper starts at 10⁻². */
   lr: number;

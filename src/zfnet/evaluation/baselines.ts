@@ -1,4 +1,4 @@
-/** What a network is measured against, both on pixels: looking for the training image that differs least, and a linear classifier. */
+/** Baselines on raw pixels to compare a network with: the nearest neighbour among the training images, and a linear classifier. */
 
 import { type ClassifierErrors, type FitReport, fitLinear, linearErrors } from '../../analysis/linear_classifiers.js';
 import { arrayOf, checkArgument, checkOptions, func, integer, type RulesFor } from '../../backend/validate.js';
@@ -9,12 +9,13 @@ import { split as splitRule } from '../../data/rules.js';
 import { samplePlaces } from '../../data/subset.js';
 import { noGrad, type Tensor, tensor } from '../../tensor/index.js';
 
+/** Options of `nearestNeighbour`. */
 export interface NearestNeighbourOptions {
-  /** Images are compared at about this side in pixels, each pixel the mean of a block. Default 32. */
+  /** Approximate side in pixels to which images are reduced, by averaging blocks. Default 32. */
   side?: number;
-  /** Compare with at most this many training images, sampled at random. Default all. */
+  /** Largest number of training images to compare with, sampled at random. Default: all of them. */
   trainExamples?: number;
-  /** Test images compared at once. Default 256. */
+  /** Test images per batch. Default 256. */
   batchSize?: number;
   onProgress?: (done: number, total: number) => void;
   onBroken?: (error: DataError) => void;
@@ -30,22 +31,22 @@ const NEAREST_OPTIONS: RulesFor<NearestNeighbourOptions> = {
 
 const LINEAR_OPTIONS: RulesFor<LinearOnPixelsOptions> = { side: integer(1), onFit: func, onProgress: func, onBroken: func };
 
-/** Training images held by the engine in one piece. */
+/** Number of training images per tensor. */
 const PIECE = 2048;
 
 interface Piece {
   /** [count, pixels] */
   pixels: Tensor;
-  /** −½ Σ x² of each, [1, count]. */
+  /** −½ Σ x² of each image, [1, count]. */
   halfNorms: Tensor;
   labels: number[];
 }
 
 /**
- * Top-1 error of the nearest neighbour in pixels (k = 1, Euclidean) on each of some splits, as fractions in their order.
+ * Top-1 error of the nearest-neighbour classifier on pixels (k = 1, Euclidean distance) for each of some splits, as fractions.
  *
- * Of a test image x the nearest training image t is the one with the largest x·t − ½ t·t, so the work is one matrix product.
- * Of several as near, the first in the training split answers.
+ * The training image t nearest to a test image x maximises x·t − ½ t·t, so most of the work is one matrix product. If several are equally
+ * near, the first in the training split is used.
  */
 export async function nearestNeighbour(train: Split, tests: readonly Split[], options: NearestNeighbourOptions = {}): Promise<number[]> {
   checkArgument('nearestNeighbour', 'train', train, splitRule);
@@ -94,17 +95,18 @@ export async function nearestNeighbour(train: Split, tests: readonly Split[], op
   }
 }
 
+/** Options of `linearOnPixels`. */
 export interface LinearOnPixelsOptions {
-  /** The classifier sees images at about this side in pixels, each pixel the mean of a block. Default 16: it finds nothing in finer ones. */
+  /** Approximate side in pixels to which images are reduced, by averaging blocks. Default 16; a finer grid does not help the classifier. */
   side?: number;
-  /** Called when the classifier is fitted, with how far its solver came. */
+  /** Called after the classifier is trained, with the accuracy that its solver has reached. */
   onFit?: (fit: FitReport) => void;
-  /** Images read so far; the classifier is found when those of `train` are. */
+  /** Called with the number of images read, and their total. The classifier is trained after the images of `train`. */
   onProgress?: (done: number, total: number) => void;
   onBroken?: (error: DataError) => void;
 }
 
-/** Errors of a linear classifier on pixels (softmax regression with C = 10) on each of some splits, in their order. */
+/** Errors of a linear classifier on pixels (softmax regression with C = 10) for each of some splits, as fractions. */
 export async function linearOnPixels(
   train: Split,
   tests: readonly Split[],
@@ -178,8 +180,8 @@ function joined(rows: readonly Float32Array[]): Float32Array {
 }
 
 /**
- * Means over blocks, about `side` a side, less mid grey and divided by it: [side · side · channels]. What is left at the right
- * and bottom edge of an image that does not divide falls away.
+ * Reduces an image to about `side` × `side` block means and maps 0 … 255 to −1 … 1: [height · width · channels]. Incomplete blocks at the
+ * right and bottom edges are dropped.
  */
 function shrink({ width, height, channels, data }: Image, side: number): Float32Array {
   const block = Math.max(1, Math.floor(Math.min(width, height) / side));

@@ -1,4 +1,4 @@
-/** Errors of a network, or of several whose softmax outputs are averaged (paper, section 4 and Table 2), and predictions. */
+/** Evaluation and prediction, by one network or by an ensemble whose softmax outputs are averaged (paper, section 4 and Table 2). */
 import { abortSignal, boolean, checkArgument, checkOptions, func, integer, oneOf, type RulesFor, show } from '../../backend/validate.js';
 import type { Example, Image, Split } from '../../data/dataset.js';
 import type { DataError } from '../../data/errors.js';
@@ -11,30 +11,32 @@ import { fromHost, noGrad, softmax, type Tensor, ValueError } from '../../tensor
 import type { Preprocess } from '../input/preprocess.js';
 import { classifier } from '../rules.js';
 
-/** A network with what its input must look like and what its outputs mean. */
+/** A network together with its preprocessing and the names of its classes. */
 export interface Classifier {
   model: Network;
   preprocess: Preprocess;
   classes: readonly string[];
 }
 
+/** Options of `evaluate`. */
 export interface EvaluateOptions {
-  /** 1: the centre crop (default); 10: softmax outputs averaged over `tenCrops`. */
+  /** Crops per image: 1 for the centre crop (default), 10 to average the softmax outputs over `tenCrops`. */
   crops?: 1 | 10;
-  /** Rows a forward pass. Default 128. */
+  /** Crops per forward pass. Default 128. */
   batchSize?: number;
-  /** Batches read ahead. Default 2. */
+  /** Number of batches to read ahead. Default 2. */
   readAhead?: number;
-  /** Count which class was taken for which: classes² numbers. Default false. */
+  /** Whether to compute the confusion matrix (classes² counts). Default false. */
   confusion?: boolean;
-  /** What a single network is given for some examples, [N, …], where that is not their centre crops. It is disposed of after use. */
+  /** Computes the network's input [N, …] for some examples, instead of their crops; for a single network. It is disposed of after use. */
   inputs?: (examples: readonly Example[]) => Promise<Tensor>;
   onProgress?: (done: number, total: number) => void;
-  /** Called with examples that cannot be read, which are left out; without it the error is thrown. */
+  /** Called for each example that cannot be read; the example is then skipped. Without it, the error is thrown. */
   onBroken?: (error: DataError) => void;
   signal?: AbortSignal;
 }
 
+/** Errors of one class, as fractions. */
 export interface ClassEvaluation {
   class: string;
   examples: number;
@@ -42,17 +44,18 @@ export interface ClassEvaluation {
   top5Error: number;
 }
 
+/** Result of `evaluate`. */
 export interface Evaluation {
   examples: number;
-  /** Fraction whose label is not the most probable class. */
+  /** Fraction of the examples whose label is not the most probable class. */
   top1Error: number;
-  /** Fraction whose label is not among the five most probable; 0 with five classes or fewer. */
+  /** Fraction of the examples whose label is not among the five most probable classes; 0 with five classes or fewer. */
   top5Error: number;
-  /** Mean of −log probability of the label. */
+  /** Mean cross-entropy: the mean of −log(probability of the label). */
   loss: number;
-  /** Of the classes that have examples. */
+  /** Errors per class, for the classes that have examples. */
   perClass: ClassEvaluation[];
-  /** [label][answer]: how often, where it was asked for. */
+  /** Confusion matrix: number of examples by [label][predicted class], if requested. */
   confusion?: number[][];
 }
 
@@ -70,10 +73,15 @@ const EVALUATE_OPTIONS: RulesFor<EvaluateOptions> = {
 const PREDICT_OPTIONS = { top: integer(1), crops: oneOf(1, 10) };
 
 /**
- * Evaluates one classifier, or the mean of several, on a split.
+ * Top-1 and top-5 errors and the loss of a classifier, or of the average of several classifiers, on a split.
  *
- * @param split images as the classifiers' `preprocess.options.side` asks; where the sides differ, one split for each of them, of the same examples
- * @throws StateError where ensemble members have other classes
+ * ```ts
+ * const { top1Error } = await evaluate(await openRun(store), dataset.splits.val);
+ * ```
+ *
+ * @param split images of `preprocess.options.side` pixels. If the members of an ensemble have different sides, pass an array with one split
+ *   for each member, with the same examples
+ * @throws StateError if the members of an ensemble have different classes
  */
 export async function evaluate(
   classifiers: Classifier | readonly Classifier[],
@@ -110,16 +118,18 @@ export async function evaluate(
   return tally.result();
 }
 
+/** A class and its probability, as `predict` returns. */
 export interface Prediction {
   class: string;
   probability: number;
 }
 
 /**
- * The most probable classes of each image.
+ * The most probable classes of each image, with their probabilities.
  *
- * @param images squares of `preprocess.options.side` pixels; for an ensemble, a list for each member
- * @param options.top how many classes (default 5)
+ * @param images squares of `preprocess.options.side` pixels; for an ensemble, optionally one list for each member
+ * @param options.top number of classes per image, default 5
+ * @param options.crops as in `EvaluateOptions`, default 1
  */
 export async function predict(
   classifiers: Classifier | readonly Classifier[],
@@ -163,7 +173,7 @@ function checkMembers(op: string, classifiers: Classifier | readonly Classifier[
   return members;
 }
 
-/** Labels come from outside: each must be a class that the network knows. */
+/** @throws ValueError unless every label is the index of a class */
 export function checkLabels(labels: Int32Array, classes: readonly string[]): void {
   const bad = labels.findIndex((label) => !(Number.isInteger(label) && label >= 0 && label < classes.length));
   if (bad >= 0)
@@ -179,8 +189,10 @@ function cropsOf({ preprocess }: Classifier, images: readonly Image[], crops: 1 
 }
 
 /**
- * @param inputs of each member, [N · crops, …]; disposed of after use
- * @returns [N, classes], summing to 1 over the classes
+ * Class probabilities, averaged over the members and the crops.
+ *
+ * @param inputs computes the input of a member, [N · crops, …], which is disposed of after use
+ * @returns [N, classes], row-major
  */
 async function meanProbabilities(
   members: readonly Classifier[],
@@ -215,7 +227,7 @@ function probabilitiesOf(model: Network, scores: Tensor): Tensor {
   return result;
 }
 
-/** Counts hits and misses batch by batch. */
+/** Accumulates errors, loss and the confusion matrix over batches. */
 class Tally {
   private readonly counts: { examples: number; top1: number; top5: number }[];
   private readonly confusion: number[][] | undefined;
@@ -239,7 +251,7 @@ class Tally {
       count.top1 += countErrors(own, [label], width, 1);
       count.top5 += countErrors(own, [label], width, 5);
       if (this.confusion) this.confusion[label][topK(own, 1)[0]]++;
-      // A probability that underflowed counts as the smallest there is.
+      // A probability that has underflowed to 0 counts as the smallest positive number.
       this.loss -= Math.log(Math.max(own[label], Number.MIN_VALUE));
     });
   }

@@ -1,6 +1,6 @@
 /**
- * What the layers are good for (paper, section 5, Table 3): networks without some of them, or with other sizes, trained by the
- * same recipe on the same images.
+ * Ablation study (paper, section 5, Table 3): trains networks without some layers, or with other layer sizes, by the same recipe on the
+ * same images.
  */
 import {
   abortSignal,
@@ -31,17 +31,18 @@ import { type RunStore, readText, writeText } from '../run/run_store.js';
 import { type TrainingListener, train } from '../training/train.js';
 import { type TrainingOptions, trainingOptions } from '../training/training_options.js';
 
-/** Errors that the paper publishes, in per cent: ImageNet 2012, training and validation. */
+/** Errors published in the paper for ImageNet 2012, in per cent: training top-1, validation top-1 and validation top-5. */
 export interface PublishedAblation {
   train: number;
   val1: number;
   val5: number;
 }
 
+/** One network of the ablation study: a preset and its differences from it. */
 export interface Ablation {
-  /** For folders and options: `alexnet-without-fc7`. */
+  /** Name for folders and options, such as `alexnet-without-7`. */
   name: string;
-  /** In words. */
+  /** Description for tables. */
   title: string;
   preset: PresetName;
   variant: Variant;
@@ -59,7 +60,7 @@ const row = (name: string, title: string, preset: PresetName, variant: Variant, 
 
 const WIDER = [96, 256, 512, 1024, 512];
 
-/** The rows of Table 3. The figures of the full networks are those of the paper's own training. */
+/** The rows of Table 3. For the full networks, the errors of the paper's own training. */
 export const ABLATIONS: readonly Ablation[] = [
   row('alexnet', 'AlexNet as the paper trained it', 'alexnet', {}, paper(35.1, 40.5, 18.1)),
   row('alexnet-without-3-4', 'without layers 3 and 4', 'alexnet', { without: ['conv3', 'conv4'] }, paper(41.8, 45.4, 22.1)),
@@ -81,33 +82,36 @@ export const ABLATIONS: readonly Ablation[] = [
   row('zfnet-fc-8192-maps', '8192 units and 512, 1024, 512 maps', 'a', { units: [8192, 8192], maps: WIDER }, paper(10.0, 38.3, 16.9)),
 ];
 
+/** Result for one network of the ablation study. Errors are fractions. */
 export interface AblationRow {
   name: string;
   title: string;
   preset: PresetName;
   parameters: number;
   epochs: number;
-  /** Of some training images, seen as test images are: centre crop, no dropout. The validation errors are of the same weights. */
+  /** Error on a sample of training images in evaluation mode (centre crop, no dropout), with the same weights as the validation errors. */
   trainTop1Error: number;
   valTop1Error: number;
   valTop5Error: number;
   paper: PublishedAblation;
 }
 
+/** Arguments of `ablate`. */
 export interface AblationJob {
   /** Default: all of `ABLATIONS`. */
   ablations?: readonly Ablation[];
   dataset: Dataset;
-  /** Of every network: what the variants share. */
+  /** Network options that all variants share. */
   network: { inputSize: number; width: number; dropout?: number; init?: InitScheme };
-  /** Of every training. */
+  /** Training options for all variants. */
   training: Partial<TrainingOptions>;
-  /** Where a variant's run is kept; the same name gives the same place, so that a later call goes on there. */
+  /** Returns the store for the run of a variant. The same name must return the same store, so that a later call can resume the run. */
   store: (name: string) => RunStore;
-  /** At most so many training images for the error in training. Default 2000. */
+  /** Largest number of training images for the training error. Default 2000. */
   trainExamples?: number;
+  /** Called before each variant with its index and the number of variants. */
   onVariant?: (ablation: Ablation, at: number, total: number) => void;
-  /** Behind each variant: its row, and whether it was there already. */
+  /** Called after each variant with its row, and whether the row was found from an earlier call. */
   onRow?: (row: AblationRow, found: boolean) => void | Promise<void>;
   listener?: TrainingListener;
   signal?: AbortSignal;
@@ -132,14 +136,14 @@ const JOB: RulesFor<AblationJob> = {
 
 const NETWORK: RulesFor<AblationJob['network']> = { inputSize: integer(1), width: positive, dropout: finite(0, 1), init: initScheme };
 
-/** What a variant came to, beside its run's files: with it nothing need be opened again. */
+/** File in a variant's store with its row, so that a finished variant is not evaluated again. */
 const ROW = 'ablation.json';
 
 /**
- * Trains the variants in turn. What an earlier call has finished is taken as it is, what it began is gone on with.
+ * Trains the variants one after the other. Variants that an earlier call has finished are not trained again; unfinished ones are resumed.
  *
- * @returns the rows that there are; fewer than the variants where the signal stopped it
- * @throws StateError where a run of another recipe or of other data is in a variant's place
+ * @returns one row per variant; fewer if the signal stopped it
+ * @throws StateError if a store contains a run with another recipe or other data
  */
 export async function ablate(job: AblationJob): Promise<AblationRow[]> {
   checkFields('ablate', job, JOB, ['dataset', 'network', 'training', 'store']);
@@ -160,7 +164,7 @@ export async function ablate(job: AblationJob): Promise<AblationRow[]> {
   return rows;
 }
 
-/** The row of a run that is done, if it is the same network by the same recipe; what differs, `train` will say. */
+/** The row of a finished run with the same network, data and recipe, else null. `train` reports the differences. */
 async function finishedRow(store: RunStore, ablation: Ablation, job: AblationJob): Promise<AblationRow | null> {
   const text = await readText(store, ROW);
   if (text === null) return null;

@@ -1,4 +1,4 @@
-/** What each layer knows (paper, section 5.2 and Table 7): linear classifiers on the features of one layer after the other. */
+/** Feature analysis (paper, section 5.2 and Table 7): the errors of linear classifiers that are trained on the features of each layer. */
 
 import { CLASSIFIERS, type ClassifierKind, type FitReport, fitLinear, linearErrors } from '../../analysis/linear_classifiers.js';
 import {
@@ -19,27 +19,30 @@ import type { Classifier } from '../evaluation/evaluate.js';
 import { classifier as classifierRule } from '../rules.js';
 import { type ExtractOptions, extractFeatures, type Stage, stages } from './features.js';
 
-/** Accuracies that the paper publishes, in per cent. */
+/** Accuracies published in the paper, in per cent. */
 export interface PublishedFeatures {
   caltech101: number;
   caltech256: number;
 }
 
+/** Result for one stage and one classifier. Errors are fractions. */
 export interface FeatureRow {
-  /** The classifier and the layer: `svm conv3`. */
+  /** Classifier and stage, such as `svm conv3`. */
   name: string;
   classifier: ClassifierKind;
-  /** The stage, and the layer whose outputs are the features. */
+  /** The stage, see `Stage.name`. */
   stage: string;
+  /** The layer whose outputs are the features. */
   layer: string;
-  /** Features that the classifier is given, and how many the layer has. */
+  /** Number of features that the classifier is trained on. */
   features: number;
+  /** Number of features of the layer before averaging. */
   of: number;
-  /** [h, w] of the grid that feature maps were averaged over, where they were. */
+  /** Grid [h, w] to which feature maps were reduced by averaging blocks, if they were. */
   grid?: readonly [number, number];
   /** C, chosen on held-out training examples. */
   strength: number;
-  /** How far the solver came; absent in results of earlier versions. */
+  /** Accuracy that the solver has reached; absent in results of earlier versions. */
   fit?: FitReport;
   trainTop1Error: number;
   valTop1Error: number;
@@ -47,7 +50,7 @@ export interface FeatureRow {
   paper?: PublishedFeatures;
 }
 
-/** Table 7: by layer of the paper's network and classifier. */
+/** Table 7 of the paper, by classifier and layer. */
 const PUBLISHED: Readonly<Record<ClassifierKind, Readonly<Record<string, PublishedFeatures>>>> = {
   svm: {
     conv1: { caltech101: 44.8, caltech256: 24.6 },
@@ -63,14 +66,15 @@ const PUBLISHED: Readonly<Record<ClassifierKind, Readonly<Record<string, Publish
   },
 };
 
+/** Options of `analyseFeatures`. */
 export interface FeatureAnalysisOptions extends ExtractOptions {
-  /** Default: the paper's, both. */
+  /** Default: both, as in the paper. */
   classifiers?: readonly ClassifierKind[];
   /** Default: all stages of the network. */
   stages?: readonly Stage[];
-  /** Of the splits' labels. Default: as many as the network has. */
+  /** Number of classes of the splits. Default: that of the network. */
   classes?: number;
-  /** Classifiers done, and all of them. */
+  /** Called after each classifier with the number of classifiers that are trained, and their total. */
   onFit?: (done: number, total: number) => void;
 }
 
@@ -87,10 +91,11 @@ const OPTIONS: RulesFor<FeatureAnalysisOptions> = {
 };
 
 /**
- * Trains a linear classifier on each layer's features of `train` and measures it on `val`. The network stays as it is; its own
- * classes play no part.
+ * Trains linear classifiers on each layer's features of `train` and evaluates them on `val`. The network is not changed, and its own
+ * classes do not matter.
  *
- * @param train a few dozen images a class: linear machines take memory for the square of their number
+ * @param train a few dozen images per class; support vector machines need memory for the square of the number of images
+ * @returns one row per stage and classifier
  */
 export async function analyseFeatures(
   network: Classifier,

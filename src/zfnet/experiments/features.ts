@@ -1,4 +1,4 @@
-/** The outputs of layers as rows of numbers, one row an image: what linear classifiers are trained on to see what a layer knows. */
+/** Extracts the outputs of layers as feature matrices, on which linear classifiers are trained. */
 
 import type { Matrix } from '../../analysis/matrix.js';
 import { abortSignal, arrayOf, checkArgument, checkOptions, func, integer, type RulesFor, text } from '../../backend/validate.js';
@@ -14,41 +14,43 @@ import { fromHost, noGrad, type Shape } from '../../tensor/index.js';
 import type { Classifier } from '../evaluation/evaluate.js';
 import { preparedNetwork } from '../rules.js';
 
-/** A layer's features of some images. */
+/** Features of some images from one layer. */
 export interface LayerFeatures {
   matrix: Matrix;
-  /** Of the layer's output, without the batch: [C, H, W] or [F]. */
+  /** Shape of the layer's output without the batch: [C, H, W] or [F]. */
   shape: Shape;
-  /** Where a feature map was averaged over blocks to bound the features: the grid that is left, [h, w]. */
+  /** Grid [h, w] to which feature maps were reduced by averaging blocks, if they were. */
   grid?: readonly [number, number];
 }
 
+/** Features of some layers, as `extractFeatures` returns. */
 export interface Features {
   layers: Record<string, LayerFeatures>;
-  /** Of the rows. */
+  /** Labels of the rows. */
   labels: Int32Array;
 }
 
+/** Options of `extractFeatures`. */
 export interface ExtractOptions {
-  /** At most so many features an image: larger feature maps are averaged over the blocks of a grid that is coarse enough. Default 2048. */
+  /** Largest number of features per image. Larger feature maps are averaged over the blocks of a coarser grid. Default 2048. */
   maxFeatures?: number;
-  /** Default 128. */
+  /** Images per forward pass. Default 128. */
   batchSize?: number;
   onProgress?: (done: number, total: number) => void;
-  /** Called with examples that cannot be read, which are left out; without it the error is thrown. */
+  /** Called for each example that cannot be read; the example is then skipped. Without it, the error is thrown. */
   onBroken?: (error: DataError) => void;
   signal?: AbortSignal;
 }
 
-/** A convolution or a linear layer by name, and the layer whose output is taken as its features. */
+/** A convolution or linear layer (`name`), and the layer whose output serves as its features (`layer`). */
 export interface Stage {
   name: string;
   layer: string;
 }
 
 /**
- * The stages of a network, from the pixels up: each convolution and each linear layer, with the ReLU, pooling and
- * normalisation behind it where the layers stand in a row; but for the last one, whose outputs are the classes.
+ * The stages of a network in the order of computation: each convolution and linear layer except the last, which outputs the class scores.
+ * In a `Sequential`, the features of a stage are taken after its ReLU, pooling and normalisation.
  */
 export function stages(model: Network): Stage[] {
   checkModel('stages', model);
@@ -84,10 +86,10 @@ const OPTIONS: RulesFor<ExtractOptions> = {
 };
 
 /**
- * What some layers make of the centre crops of a split, dropout off.
+ * Features of some layers for the centre crops of a split, in evaluation mode.
  *
  * @param layers names, as in `Stage.layer`
- * @throws ValueError where there is no such layer
+ * @throws ValueError for a layer that does not exist
  */
 export async function extractFeatures(
   network: Pick<Classifier, 'model' | 'preprocess'>,
@@ -135,7 +137,7 @@ export async function extractFeatures(
   return { layers: Object.fromEntries(found), labels: Int32Array.from(labels) };
 }
 
-/** The finest grid that keeps [C, H, W] within a number of features, one place a map at least; undefined where nothing need be averaged. */
+/** The finest grid that reduces [C, H, W] to at most `maxFeatures`, but at least one cell per map; undefined if it fits already. */
 export function gridFor(shape: Shape, maxFeatures: number): readonly [number, number] | undefined {
   const [maps, height, width] = shape;
   if (shape.length !== 3 || maps * height * width <= maxFeatures) return undefined;
@@ -145,7 +147,7 @@ export function gridFor(shape: Shape, maxFeatures: number): readonly [number, nu
   return gridOf(side);
 }
 
-/** Means over the blocks of a grid; where the grid does not divide a map, neighbouring blocks share a row or a column. [N, C · h · w] */
+/** Means over the blocks of a grid, [N, C · h · w]. If the grid does not divide the map, adjacent blocks overlap by a row or a column. */
 export function averageBlocks(values: Float32Array, [n, maps, height, width]: Shape, [h, w]: readonly [number, number]): Float32Array {
   const out = new Float32Array(n * maps * h * w);
   const bounds = (i: number, of: number, extent: number) => [Math.floor((i * extent) / of), Math.ceil(((i + 1) * extent) / of)];

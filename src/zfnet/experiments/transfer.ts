@@ -1,6 +1,7 @@
 /**
- * How well what a network has learnt serves for other images (paper, section 5.1, Tables 4 and 5, Fig. 9): a layer and all below
- * it are kept, a new softmax learns from k images a class, and the same network learns from scratch from the same images.
+ * Transfer learning (paper, section 5.1, Tables 4 and 5, Fig. 9): how well the features of a trained network serve on another data set. A
+ * new softmax is trained on the features of a kept layer with k images per class, and the same network is trained from scratch on the same
+ * images.
  */
 
 import { fitLinear, linearErrors } from '../../analysis/linear_classifiers.js';
@@ -33,43 +34,44 @@ import { type TrainingListener, train } from '../training/train.js';
 import { type TrainingOptions, trainingOptions } from '../training/training_options.js';
 import { type ExtractOptions, extractFeatures } from './features.js';
 
+/** Methods that transfer learning compares: a new softmax on kept layers, and a network trained from scratch. */
 export const METHODS = ['kept layers', 'from scratch'] as const;
 export type TransferMethod = (typeof METHODS)[number];
 
-/** One training: a method, images a class, and which draw of them. */
+/** Result of one training: a method, a number of images per class, and one random sample of them. */
 export interface TransferFold {
   method: TransferMethod;
   perClass: number;
-  /** From 0. */
+  /** Index of the random sample, from 0. */
   fold: number;
   trainTop1Error: number;
   valTop1Error: number;
   valTop5Error: number;
-  /** Of the classifier on kept layers: whether its solver converged. Absent for networks from scratch. */
+  /** Whether the solver of the classifier on kept layers has converged. Absent for networks trained from scratch. */
   converged?: boolean;
 }
 
-/** Accuracies that the paper publishes for so many images a class, in per cent. */
+/** Accuracies published in the paper for a number of images per class, in per cent. */
 export interface PublishedTransfer {
   caltech101?: number;
   caltech256?: number;
 }
 
-/** A method at a number of images a class, over the folds. */
+/** Results of a method for a number of images per class, over the folds. */
 export interface TransferRow {
-  /** `kept layers, 10 a class` */
+  /** Description such as `kept layers, 10 per class`. */
   name: string;
   method: TransferMethod;
   perClass: number;
   folds: number;
-  /** Of the accuracy on test images (1 − top-1 error), as fractions: its mean over the folds and their standard deviation (n − 1). */
+  /** Accuracy on test images (1 − top-1 error) as a fraction: mean over the folds and sample standard deviation (n − 1). */
   mean: number;
   deviation: number;
   /** Means over the folds. */
   trainTop1Error: number;
   valTop1Error: number;
   valTop5Error: number;
-  /** Folds whose classifier has not converged; absent if there are none. */
+  /** Number of folds whose classifier has not converged; absent if all have. */
   unconverged?: number;
   paper?: PublishedTransfer;
 }
@@ -89,49 +91,52 @@ const PUBLISHED: Readonly<Record<TransferMethod, Readonly<Record<number, Publish
   },
 };
 
-/** How the network that begins from scratch is built and trained. */
+/** Options of the networks that are trained from scratch. */
 export interface ScratchOptions {
   architecture: Architecture;
-  /** Default: what `zfnet` does by itself. */
+  /** Scheme of the initial weights. Default: the default of `zfnet`. */
   init?: InitScheme;
-  /** Of the recipe; `epochs` and `seed` are chosen here. */
+  /** Training options, except `epochs` and `seed`, which the experiment sets. */
   training?: Partial<TrainingOptions>;
-  /** Updates, whatever the number of images. Default 400. */
+  /** Number of training steps, for any number of images. Default 400. */
   steps?: number;
 }
 
+/** Arguments of `transfer`. */
 export interface TransferJob {
   /** The network whose layers are kept. */
   network: Pick<Classifier, 'model' | 'preprocess'>;
-  /** The last layer that is kept, as a layer of features: `relu7`. See `stages`. */
+  /** The last layer that is kept, whose outputs are the features: `relu7`. See `stages`. */
   layer: string;
-  /** What is learnt now: classes, channels and credits; images at `preprocess.options.side`. */
+  /** The other data set: its classes and channels. Its images have `preprocess.options.side` pixels. */
   dataset: Dataset;
-  /** Images to learn from are drawn here. */
+  /** Split from which training images are sampled. */
   pool: Split;
-  /** Images to test on; what is left of the pool where it is left out or the pool itself. */
+  /** Split from which test images are sampled. Default: the images of `pool` that are not used for training. */
   test?: Split;
-  /** Images a class to learn from. */
+  /** Numbers of training images per class. */
   perClass: readonly number[];
-  /** Draws of the images. */
+  /** Number of random samples of the images. */
   folds: number;
-  /** At most so many test images a class; the paper's 50. */
+  /** Largest number of test images per class. Default 50, as in the paper. */
   testPerClass?: number;
-  /** Left out: no network is trained from scratch. */
+  /** Networks trained from scratch for comparison. Default: none. */
   scratch?: ScratchOptions;
-  /** Default 0. */
+  /** Seed of the samples and of the networks from scratch. Default 0. */
   seed?: number;
-  /** Folds that are done already, of an earlier call with the same job; they are not computed again. */
+  /** Folds from an earlier call with the same job, which are not computed again. */
   done?: readonly TransferFold[];
+  /** Called after each fold with its result, the number of folds that are done, and their total. */
   onFold?: (fold: TransferFold, done: number, total: number) => void | Promise<void>;
-  /** While features are computed, and of each training from scratch. */
+  /** Called while features are computed. */
   onProgress?: (phase: 'features', done: number, total: number) => void;
+  /** Called after each step of a training from scratch. */
   onStep?: TrainingListener['onStep'];
   onBroken?: ExtractOptions['onBroken'];
   signal?: AbortSignal;
 }
 
-const foldRule = objectWith('a fold of transfer(), as onFold is given it', {
+const foldRule = objectWith('a fold of transfer(), as onFold receives it', {
   method: oneOf(...METHODS),
   perClass: integer(1),
   fold: integer(),
@@ -173,10 +178,11 @@ function checkScratch(scratch: ScratchOptions): void {
 }
 
 /**
- * Learns from few images, several times, with kept layers and from scratch, on the same draws: more images a class contain the
- * fewer ones, and a fold's test images are the same for all.
+ * Trains on few images per class, with kept layers and from scratch, on the same random samples. Within a fold, a larger training sample
+ * contains the smaller ones, and all methods use the same test images.
  *
- * @throws DataError where a class has too few images
+ * @returns one row per method and number of images per class
+ * @throws DataError if a class has too few images
  */
 export async function transfer(job: TransferJob): Promise<TransferRow[]> {
   checkFields('transfer', job, JOB, ['network', 'layer', 'dataset', 'pool', 'perClass', 'folds']);
@@ -185,7 +191,7 @@ export async function transfer(job: TransferJob): Promise<TransferRow[]> {
   const folds = planned(job);
   const finished = (job.done ?? []).filter((fold) => folds.some((plan) => sameFold(fold, plan)));
   const todo = folds.filter((plan) => !finished.some((fold) => sameFold(fold, plan)));
-  // All draws are checked before anything is computed.
+  // All samples are checked before anything is computed.
   const draws = Array.from({ length: job.folds }, (_, fold) => drawFold(job, fold));
   const features = todo.some(({ method }) => method === 'kept layers') ? await featuresOf(job, draws) : null;
   for (const plan of todo) {
@@ -199,7 +205,7 @@ export async function transfer(job: TransferJob): Promise<TransferRow[]> {
   return transferRows(folds.map((plan) => finished.find((fold) => sameFold(fold, plan))!));
 }
 
-/** Means and deviations over the folds, a row a method and number of images, in the order of their first fold. */
+/** Means and standard deviations over the folds: one row per method and number of images per class, in the order of their first fold. */
 export function transferRows(folds: readonly TransferFold[]): TransferRow[] {
   checkArgument('transferRows', 'folds', folds, arrayOf(foldRule));
   return [...groupBy(folds, keyOf).values()].map((group) => {
@@ -210,7 +216,7 @@ export function transferRows(folds: readonly TransferFold[]): TransferRow[] {
     const paper = PUBLISHED[method][perClass];
     const unconverged = group.filter(({ converged }) => converged === false).length;
     return {
-      name: `${method}, ${perClass} a class`,
+      name: `${method}, ${perClass} per class`,
       method,
       perClass,
       folds: group.length,
@@ -228,7 +234,7 @@ export function transferRows(folds: readonly TransferFold[]): TransferRow[] {
 type Planned = Pick<TransferFold, 'method' | 'perClass' | 'fold'>;
 type FoldErrors = Omit<TransferFold, keyof Planned>;
 
-/** Places of a fold, class by class: of the pool to learn from, the first of them, and of the test images. */
+/** Random sample of a fold: indices into the pool by class, of which training uses the first ones, and indices of the test images. */
 interface Draw {
   learn: number[][];
   test: number[];
@@ -263,12 +269,12 @@ function drawFold(job: TransferJob, fold: number): Draw {
   const empty = rest.findIndex((own) => own.length === 0);
   if (empty >= 0)
     throw new DataError(
-      `class ${names[empty]} has no images left to test on${apart ? '' : `: all ${most} of them are learnt from; take fewer images a class`}`,
+      `class ${names[empty]} has no images left for testing${apart ? '' : `: all ${most} of them are used for training; use fewer images per class`}`,
     );
   return { learn, test: rest.flatMap((own) => own.slice(0, testPerClass)) };
 }
 
-/** Rows of features by place, of all images that any fold needs. */
+/** Features of all images that any fold needs. */
 interface TransferFeatures {
   learn: Rows;
   test: Rows;
@@ -277,6 +283,7 @@ interface TransferFeatures {
 interface Rows {
   matrix: Parameters<typeof selectRows>[0];
   labels: Int32Array;
+  /** Row of the matrix by index of the image in its split. */
   at: Map<number, number>;
 }
 
@@ -309,7 +316,7 @@ async function withKeptLayers(job: TransferJob, draw: Draw, { perClass }: Planne
   return { trainTop1Error: trained.top1Error, valTop1Error: top1Error, valTop5Error: top5Error, converged: classifier.fit.converged };
 }
 
-/** Epochs that the updates are cut into: few, since each leaves a checkpoint. */
+/** Number of epochs that the steps are divided into. It is small, because every epoch writes a checkpoint. */
 const SCRATCH_EPOCHS = 4;
 
 async function fromScratch(job: TransferJob, draw: Draw, { perClass, fold }: Planned): Promise<FoldErrors> {
@@ -317,7 +324,7 @@ async function fromScratch(job: TransferJob, draw: Draw, { perClass, fold }: Pla
   const { architecture, init, training = {}, steps = 400 } = scratch!;
   const learn = takeByClass(draw.learn, perClass, dataset.classes);
   const batchSize = Math.min(training.batchSize ?? 32, learn.length);
-  // The images again and again, each time cut anew, so that few images get as many updates as many.
+  // The images are repeated, each time with a new crop, so that the number of steps does not depend on the number of images.
   const images = Array.from({ length: Math.ceil((steps * batchSize) / SCRATCH_EPOCHS) }, (_, i) => learn[i % learn.length]);
   const model = zfnet(architecture.preset, { ...architecture, classes: dataset.classes.length, init, seed: seed + fold });
   try {
@@ -326,7 +333,7 @@ async function fromScratch(job: TransferJob, draw: Draw, { perClass, fold }: Pla
       dataset: { ...dataset, splits: { train: subset(pool, images) } },
       options: { lr: 0.01, schedule: { kind: 'cosine' }, ...training, batchSize, epochs: SCRATCH_EPOCHS, seed: seed + fold },
       init,
-      // Each image once, not the repeated list, so that the mean is exact.
+      // The mean image is computed from each image once, not from the repeated list.
       meanSplit: subset(pool, learn),
       onStep: job.onStep,
       signal: job.signal,

@@ -1,9 +1,9 @@
-/** Where crops are cut, and which one an example gets in an epoch: drawn from (seed, epoch, example) alone. */
+/** Crops for training and evaluation. The random crop of an example depends only on the seed, the epoch and the index of the example. */
 import { philox } from '../../backend/philox.js';
 import { boolean, checkArgument, integer, oneOf } from '../../backend/validate.js';
 import { Generator } from '../../tensor/index.js';
 
-/** A square cut out at (y, x) of the larger image, mirrored left to right or not. */
+/** A square crop with its top left corner at (y, x) of the larger image, mirrored left to right if `flip` is true. */
 export interface Crop {
   readonly y: number;
   readonly x: number;
@@ -11,17 +11,19 @@ export interface Crop {
 }
 
 /**
- * - `paper`: one of ten: four corners and the centre, each with and without a flip (paper, section 3.1)
- * - `random`: any place, with and without a flip
- * - `shift`: any place without a flip, for digits and letters, whose mirror image is another sign
- * - `none`: the centre
+ * Random crops of training images.
+ * - `paper`: one of ten crops: four corners and the centre, each with and without a flip (paper, section 3.1)
+ * - `random`: any position, with and without a flip
+ * - `shift`: any position without a flip, for digits and letters, whose mirror images are other characters
+ * - `none`: the centre crop
  */
 export const AUGMENTATIONS = ['paper', 'random', 'shift', 'none'] as const;
 export type Augmentation = (typeof AUGMENTATIONS)[number];
 
-/** Examples an epoch that have draws of their own, and epochs that a seed has; beyond any use here. */
+/** Number of random words reserved per epoch, one block per example; larger than any data set. */
 const EXAMPLES = 2 ** 32;
 
+/** The centre crop. `slack` is the side of the image minus the side of the crop, in pixels. */
 export function centreCrop(slack: number): Crop {
   checkArgument('centreCrop', 'slack', slack, integer());
   const middle = Math.floor(slack / 2);
@@ -29,9 +31,11 @@ export function centreCrop(slack: number): Crop {
 }
 
 /**
- * The paper's ten: corners and centre, then the same mirrored. `slack` is the larger side minus the crop's.
+ * The ten crops of the paper: the four corners and the centre, then the same crops mirrored.
  *
- * @param mirror false for images whose mirror image is something else: the corners, the centre twice, the middles of the edges
+ * @param slack side of the image minus the side of the crop, in pixels
+ * @param mirror false for images whose mirror images have another meaning: the second five are then the middles of the edges and the
+ *   centre again, without mirroring
  */
 export function tenCrops(slack: number, mirror = true): Crop[] {
   checkArgument('tenCrops', 'mirror', mirror, boolean);
@@ -56,7 +60,12 @@ export function tenCrops(slack: number, mirror = true): Crop[] {
 /** Whether training with an augmentation sees mirror images. */
 export const mirrors = (augment: Augmentation): boolean => augment === 'paper' || augment === 'random';
 
-/** The crop of one example in one epoch. The same for the same arguments, whatever was drawn before. */
+/**
+ * The random crop of one example in one epoch. It depends on the arguments only.
+ *
+ * @param slack side of the image minus the side of the crop, in pixels
+ * @param index of the example in its split
+ */
 export function drawCrop(augment: Augmentation, slack: number, seed: number, epoch: number, index: number): Crop {
   checkArgument('drawCrop', 'augment', augment, oneOf(...AUGMENTATIONS));
   for (const [name, value] of Object.entries({ slack, seed, epoch, index })) checkArgument('drawCrop', name, value, integer());

@@ -1,14 +1,14 @@
-/** What images are covered with, and where things of an image lie in what the network sees of it. */
+/** Shade and geometry for occlusion: the grey that covers images, and boxes in coordinates of the centre crop. */
 import { arrayOf, checkArgument, finite, integer, objectWith, oneOf } from '../../backend/validate.js';
 import type { Image } from '../../data/dataset.js';
 import type { Preprocess, PreprocessOptions } from './preprocess.js';
 
 const MID_GREY = 128;
 
-/** Of a square image, in pixels. */
+/** Rule for the side of a square image in pixels. */
 const side = integer(1, 2 ** 14);
 
-/** The shade of the mean image as a whole, 0 to 255, which tells the network least; mid grey where there is no mean image. */
+/** Mean shade of the mean image, 0 to 255, which carries least information for the network; mid grey (128) without a mean image. */
 export function meanShade(preprocess: Pick<Preprocess, 'mean'>): number {
   checkArgument('meanShade', 'preprocess', preprocess, objectWith('a Preprocess', { mean: arrayOf(finite(), 1) }));
   const { mean } = preprocess;
@@ -16,7 +16,7 @@ export function meanShade(preprocess: Pick<Preprocess, 'mean'>): number {
   return shade > 0 ? shade : MID_GREY;
 }
 
-/** An image of one shade, of the size that a network's images have. */
+/** An image of uniform shade, with the size and channels of a network's images. */
 export function plainImage(options: Pick<PreprocessOptions, 'side' | 'channels'>, shade: number): Image {
   checkArgument('plainImage', 'the size', options, objectWith('{ side, channels }', { side, channels: oneOf(1, 3) }));
   checkArgument('plainImage', 'shade', shade, finite(0, 255));
@@ -25,10 +25,10 @@ export function plainImage(options: Pick<PreprocessOptions, 'side' | 'channels'>
 }
 
 /**
- * Where a box of an image of `side` pixels lies in its centre crop, which is what the network sees of it: whole pixels, cut at the
- * edge; null where nothing of it is seen.
+ * Converts a box of an image of `side` pixels to coordinates of its centre crop, which is the input of the network: whole pixels, clipped
+ * to the crop; null if the box is outside the crop.
  *
- * @param box [y0, x0, y1, x1], end exclusive
+ * @param box [y0, x0, y1, x1] in pixels of the image, end exclusive
  */
 export function inCentreCrop(
   options: Pick<PreprocessOptions, 'side' | 'inputSize'>,

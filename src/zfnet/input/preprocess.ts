@@ -1,10 +1,9 @@
 /**
- * From 8-bit images to what the network sees (paper, section 3.1): the mean image subtracted, a crop cut out.
+ * Preprocessing of 8-bit images for the network (paper, section 3.1): subtracts the mean image and cuts a crop.
  *
- * Images arrive as squares of `side` pixels, a little larger than the network's input (256 for 224); training cuts crops at
- * drawn places, evaluation the centre or all ten. `scale` then multiplies everything: 1 keeps the paper's range of about
- * [-128, 128], which its initial weights of 10⁻² expect; He's and Glorot's expect about unit variance and get 1/64; with the
- * paper's first layer before He's, 1/16.
+ * Images are squares of `side` pixels, somewhat larger than the network's input (256 for 224). Training cuts random crops, evaluation the
+ * centre crop or ten crops. The result is multiplied by `scale`: 1 keeps the paper's range of about [−128, 128], which its initial weights
+ * of 10⁻² expect; the schemes `he` and `glorot` expect about unit variance and use 1/64; the scheme `mixed` uses 1/16.
  */
 import {
   abortSignal,
@@ -32,27 +31,28 @@ import { ShapeError, ValueError } from '../../tensor/index.js';
 import { initScheme } from '../rules.js';
 import { AUGMENTATIONS, type Augmentation, type Crop, centreCrop, drawCrop, tenCrops } from './augment.js';
 
+/** Options of `Preprocess`. */
 export interface PreprocessOptions {
   /** Height and width of the network's input. */
   inputSize: number;
   /** Height and width of the images that crops are cut from. */
   side: number;
   channels: 1 | 3;
-  /** What pixels are multiplied by once the mean is subtracted. */
+  /** Factor by which pixels are multiplied after the mean is subtracted. */
   scale: number;
-  /** Whether ten crops may be mirrored; not where training saw no mirror images. Default true. */
+  /** Whether five of the ten crops are mirrored. Set to false if training used no mirror images. Default true. */
   mirror?: boolean;
-  /** What each channel is divided by, red first, on top of `scale`; for networks from elsewhere. Default 1 for all. */
+  /** Divisor per channel, red first, in addition to `scale`; for imported networks. Default 1. */
   deviation?: readonly number[];
 }
 
-/** The paper's 256 for its 224, in proportion. */
+/** Side in pixels of the images for a network's input size: 256 for 224 as in the paper, in proportion for other sizes. */
 export function sideFor(inputSize: number): number {
   checkArgument('sideFor', 'inputSize', inputSize, integer(1));
   return Math.round((inputSize * 256) / 224);
 }
 
-/** The scale that initial weights of a scheme expect. */
+/** The pixel scale that suits a scheme of initial weights: 1 for `paper`, 1/64 for `he` and `glorot`, 1/16 for `mixed`. */
 export function scaleFor(init: InitScheme): number {
   checkArgument('scaleFor', 'init', init, initScheme);
   return SCALES[init];
@@ -60,7 +60,7 @@ export function scaleFor(init: InitScheme): number {
 
 const SCALES: Readonly<Record<InitScheme, number>> = { paper: 1, he: 1 / 64, glorot: 1 / 64, mixed: 1 / 16 };
 
-/** No image here is larger on a side. */
+/** Largest side of an image. */
 const MOST_PIXELS = 2 ** 15;
 
 const OPTIONS: RulesFor<PreprocessOptions> = {
@@ -74,7 +74,7 @@ const OPTIONS: RulesFor<PreprocessOptions> = {
 
 const DRAW = { augment: oneOf(...AUGMENTATIONS), seed: integer(), epoch: integer() };
 
-/** A mean image: numbers with a shape. */
+/** Rule for a mean image. */
 const meanTensor = rule(
   'a mean image { shape: [channels, side, side], data }',
   (value) =>
@@ -84,15 +84,15 @@ const meanTensor = rule(
     arrayOf(finite()).test((value as HostTensor).data),
 );
 
-/** Turns images into batches for one network. Holds its mean image. */
+/** Converts images to input batches of one network, by its options and its mean image. */
 export class Preprocess {
-  /** [channels, side, side], 0 to 255. */
+  /** Mean image, [channels, side, side], 0 to 255. */
   readonly mean: Float32Array;
   private readonly slack: number;
-  /** What each channel is multiplied by. */
+  /** Factor per channel. */
   private readonly scales: readonly number[];
 
-  /** @param mean [channels, side, side]; zeros unless given */
+  /** @param mean mean image, [channels, side, side]. Default: zeros */
   constructor(
     readonly options: PreprocessOptions,
     mean?: HostTensor,
@@ -106,7 +106,7 @@ export class Preprocess {
       throw new StateError(`preprocess: the mean image has shape [${mean.shape}], expected [${expected}]`);
     if (mean && mean.data.length !== channels * side * side)
       throw new StateError(
-        `preprocess: the mean image has ${mean.data.length} numbers, its shape [${mean.shape}] holds ${channels * side * side}`,
+        `preprocess: the mean image has ${mean.data.length} values, its shape [${mean.shape}] has ${channels * side * side}`,
       );
     this.mean = mean ? Float32Array.from(mean.data) : new Float32Array(channels * side * side);
     this.slack = side - inputSize;
@@ -116,16 +116,16 @@ export class Preprocess {
     this.scales = Array.from({ length: channels }, (_, c) => (deviation ? scale / deviation[c] : scale));
   }
 
-  /** The mean image as checkpoints keep it. */
+  /** The mean image as checkpoints store it. */
   get meanTensor(): HostTensor {
     const { side, channels } = this.options;
     return { shape: [channels, side, side], data: this.mean };
   }
 
   /**
-   * One crop of each image, drawn from (seed, epoch, index) alone.
+   * One random crop of each image, as in training. It depends only on the seed, the epoch and the index of the image.
    *
-   * @param examples images of `side` pixels with their places in the split
+   * @param examples images of `side` pixels with their indices in the split
    * @returns [N, channels, inputSize, inputSize]
    */
   training(
@@ -148,7 +148,7 @@ export class Preprocess {
   }
 
   /**
-   * The centre of each image, or its ten crops one after the other: those of `tenCrops`.
+   * The centre crop of each image, or its ten crops in the order of `tenCrops`.
    *
    * @param images squares of `side` pixels
    * @returns [N · crops, channels, inputSize, inputSize]
@@ -160,10 +160,11 @@ export class Preprocess {
   }
 
   /**
-   * What the network's input looked like as pixels: scale and mean undone, clipped to 0…255.
+   * Converts a network input back to an image: undoes the scale and adds the mean image, clipped to 0 … 255.
    *
-   * @param input [channels, inputSize, inputSize], at the place of `crop` (the centre unless given)
-   * @returns [inputSize, inputSize, channels]
+   * @param input [channels, inputSize, inputSize]
+   * @param crop the crop that the input was cut from. Default: the centre crop
+   * @returns an image [inputSize, inputSize, channels]
    */
   toImage(input: ArrayLike<number>, crop: Crop = centreCrop(this.slack)): Image {
     const { inputSize, side, channels } = this.options;
@@ -171,7 +172,7 @@ export class Preprocess {
     const place = integer(0, this.slack);
     if (typeof input !== 'object' || input === null || input.length !== size)
       throw new ShapeError(
-        `preprocess: input is ${show(input)}, expected the ${size} numbers of [${channels}, ${inputSize}, ${inputSize}]`,
+        `preprocess: input is ${show(input)}, expected ${size} values of shape [${channels}, ${inputSize}, ${inputSize}]`,
       );
     checkFields('preprocess: crop', crop, { y: place, x: place, flip: boolean }, ['y', 'x', 'flip']);
     const data = new Uint8Array(inputSize * inputSize * channels);
@@ -215,7 +216,7 @@ export class Preprocess {
       );
   }
 
-  /** Writes one crop, [C, H, W], from pixels [H, W, C]. */
+  /** Writes one crop [C, H, W] to `out`, from pixels [H, W, C]. */
   private cut(out: Float32Array, at: number, pixels: Uint8Array, { y, x, flip }: Crop): void {
     const { inputSize, side, channels } = this.options;
     const { mean } = this;
@@ -239,13 +240,14 @@ export class Preprocess {
   }
 }
 
+/** Options of `meanImage`. */
 export interface MeanOptions {
-  /** At most this many examples, sampled at random from the split. Default: all of them. */
+  /** Largest number of examples, sampled at random from the split. Default: all of them. */
   examples?: number;
   /** Seed of the sample. Default 0. */
   seed?: number;
   onProgress?: (done: number, total: number) => void;
-  /** Called with examples that cannot be read, which are left out; without it the error is thrown. */
+  /** Called for each example that cannot be read; the example is then skipped. Without it, the error is thrown. */
   onBroken?: (error: DataError) => void;
   signal?: AbortSignal;
 }
@@ -258,7 +260,11 @@ const MEAN_OPTIONS: RulesFor<MeanOptions> = {
   signal: abortSignal,
 };
 
-/** The mean of each pixel over a split whose images are squares of `side` pixels: [channels, side, side], 0 to 255. */
+/**
+ * Mean image of a split: the mean of each pixel over the images, [channels, side, side], 0 to 255.
+ *
+ * @param side of the images in pixels
+ */
 export async function meanImage(split: Split, side: number, channels: 1 | 3, options: MeanOptions = {}): Promise<HostTensor> {
   checkArgument('meanImage', 'split', split, splitRule);
   checkArgument('meanImage', 'side', side, integer(1, MOST_PIXELS));
@@ -281,7 +287,7 @@ export async function meanImage(split: Split, side: number, channels: 1 | 3, opt
       for (let i = 0; i < sums.length; i++) sums[i] += image.data[i];
       counted++;
     }
-    if (counted === 0) throw new DataError(`none of ${images.length} images can be read: there is nothing to take the mean of`);
+    if (counted === 0) throw new DataError(`none of ${images.length} images can be read; there is no image to compute the mean from`);
     options.onProgress?.(Math.min(start + READ_AHEAD, total), total);
   }
   const data = new Float32Array(sums.length);

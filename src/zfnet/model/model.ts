@@ -1,4 +1,4 @@
-/** ZFNet by its table (Zeiler & Fergus 2013, Fig. 3), its variants, and the network it was compared with. */
+/** Builds ZFNet (Zeiler & Fergus 2013, Fig. 3), its variants and the AlexNet it was compared with, from presets. */
 import { arrayOf, checkOptions, finite, integer, oneOf, positive, type RulesFor, rule, show, unknownName } from '../../backend/validate.js';
 import {
   Conv2d,
@@ -30,16 +30,16 @@ interface PoolSpec {
   ceil: boolean;
 }
 
-/** What a preset fixes. Every map and unit count is multiplied by `width`. */
+/** Geometry of a network. The option `width` multiplies all numbers of maps and units. */
 interface Preset {
   description: string;
   inputSize: number;
   conv: readonly [ConvSpec, ConvSpec, ConvSpec, ConvSpec, ConvSpec];
-  /** After conv1, conv2 and conv5. */
+  /** Max pooling after conv1, conv2 and conv5. */
   pool: readonly [PoolSpec, PoolSpec, PoolSpec | null];
-  /** After conv1 and conv2. */
+  /** Local response normalisation after conv1 and conv2. */
   norm: { options: LrnOptions; place: 'after pool' | 'before pool' };
-  /** Units of fc6 and fc7; none where the preset ends with conv5. */
+  /** Units of fc6 and fc7; empty if the network ends with conv5. */
   units: readonly number[];
   dropout: number;
 }
@@ -60,6 +60,7 @@ const A: Preset = {
   dropout: 0.5,
 };
 
+/** Networks that `zfnet` can build, by name. */
 export const PRESETS = {
   a: A,
   b: {
@@ -102,40 +103,45 @@ export const PRESETS = {
   },
 } as const satisfies Record<string, Preset>;
 
+/** Name of a preset. */
 export type PresetName = keyof typeof PRESETS;
 
-/** Layers that a network can do without, each with its ReLU and its dropout: those that the paper's Table 3 takes out, and conv5. */
+/** Layers that can be removed, together with their ReLU and dropout: those that Table 3 of the paper removes, and conv5. */
 export const REMOVABLE_LAYERS = ['conv3', 'conv4', 'conv5', 'fc6', 'fc7'] as const;
 export type RemovableLayer = (typeof REMOVABLE_LAYERS)[number];
 
-/** What differs from the preset, as in the paper's Table 3. */
+/** Differences from the preset, as in Table 3 of the paper. */
 export interface Variant {
-  /** Layers that are left out; what is around them keeps its name. */
+  /** Layers that are removed. The other layers keep their names. */
   without?: readonly RemovableLayer[];
-  /** Maps of conv1 to conv5, before `width`. */
+  /** Maps of conv1 to conv5, before multiplication by `width`. */
   maps?: readonly number[];
-  /** Units of fc6 and fc7, before `width`. */
+  /** Units of fc6 and fc7, before multiplication by `width`. */
   units?: readonly number[];
 }
 
+/** Options of `zfnet`. */
 export interface ZfnetOptions extends Variant {
   /** Number of classes. Default 1000. */
   classes?: number;
-  /** Height and width of the input in pixels. Default: the preset's. */
+  /** Height and width of the input in pixels. Default: the preset's (224, or 28 for `small`). */
   inputSize?: number;
   /** Channels of the input. Default 3. */
   channels?: number;
-  /** A factor on every map and unit count. Default 1. */
+  /** Factor on all numbers of maps and units. Default 1. */
   width?: number;
-  /** Probability on fc6 and fc7. Default: the preset's, 0.5 in the paper. */
+  /** Dropout probability on fc6 and fc7. Default: the preset's, 0.5 in the paper. */
   dropout?: number;
-  /** Initial weights. Default: the paper's N(0, 10⁻²) at full size (width 1 and at least the preset's input), else He's, which small networks need. fc8 always gets the paper's. */
+  /**
+   * Scheme of the initial weights. Default: `paper` at full size (width of at least 1 and at least the input size of the preset), otherwise
+   * `he`, which small networks need. fc8 is always initialised by `paper`.
+   */
   init?: InitScheme;
-  /** Default 0. The same seed gives the same weights, on every backend and runtime. */
+  /** Seed of the initial weights. The same seed gives the same weights on every backend and runtime. Default 0. */
   seed?: number;
 }
 
-/** Everything needed to build the same network again; what checkpoints record. Of a variant, only what is not the preset's. */
+/** Everything needed to build the same network again. Checkpoints record it. Fields of `Variant` are present only if they differ. */
 export interface Architecture extends Variant {
   preset: PresetName;
   classes: number;
@@ -145,7 +151,7 @@ export interface Architecture extends Variant {
   dropout: number;
 }
 
-/** A network with the record of how it was built. */
+/** A `Sequential` that records the architecture from which it was built. */
 export class ZfNet extends Sequential {
   constructor(
     layers: Record<string, Module>,
@@ -154,7 +160,7 @@ export class ZfNet extends Sequential {
     super(layers);
   }
 
-  /** [1, channels, size, size]. */
+  /** Shape of the input for one image: [1, channels, size, size]. */
   get inputShape(): Shape {
     const { channels, inputSize } = this.architecture;
     return [1, channels, inputSize, inputSize];
@@ -172,11 +178,15 @@ const OPTIONS: RulesFor<ZfnetOptions & Pick<Architecture, 'preset'>> = {
   without: arrayOf(oneOf(...REMOVABLE_LAYERS)),
   maps: arrayOf(integer(1)),
   units: arrayOf(integer(1)),
-  // An `Architecture` names its preset, and can be passed as it is.
+  // Accepted so that an `Architecture` can be passed as options.
   preset: oneOf(...Object.keys(PRESETS)),
 };
 
-/** The architecture that options mean for a preset. Throws `ValueError` for values outside their range. */
+/**
+ * The architecture of a preset with the given options, without building the network.
+ *
+ * @throws ValueError for an unknown preset, and for options out of range
+ */
 export function architectureOf(preset: PresetName, options: ZfnetOptions = {}): Architecture {
   if (typeof preset !== 'string')
     throw new ValueError(`zfnet: preset is ${show(preset)}, expected one of ${Object.keys(PRESETS).join(', ')}`);
@@ -187,7 +197,7 @@ export function architectureOf(preset: PresetName, options: ZfnetOptions = {}): 
   return { preset, classes, inputSize, channels, width, dropout, ...variantOf(spec, options) };
 }
 
-/** The checked differences to a preset; empty for the preset itself. */
+/** The checked differences from a preset; empty for the preset itself. */
 function variantOf(spec: Preset, { without = [], maps, units }: Variant): Variant {
   checkCounts('maps', maps, spec.conv.length);
   checkCounts('units', units, spec.units.length);
@@ -203,15 +213,21 @@ function checkCounts(name: string, counts: readonly number[] | undefined, length
     throw new ValueError(`zfnet: ${name} is ${show(counts)}, expected ${length} whole numbers of at least 1`);
 }
 
-/** The initial weights of a network that is not told otherwise: the paper's at full size, He's below. */
+/** Default scheme of initial weights: `paper` at full size, `he` for smaller networks. See `ZfnetOptions.init`. */
 export function defaultInit({ preset, width, inputSize }: Architecture): InitScheme {
   return width >= 1 && inputSize >= PRESETS[preset].inputSize && preset !== 'small' ? 'paper' : 'he';
 }
 
 /**
- * A ZFNet with layers named as in the paper: conv1, relu1, pool1, norm1, … fc8 (logits; the softmax belongs to the loss).
+ * Builds a ZFNet, with its layers named after the paper: conv1, relu1, pool1, norm1, … fc8. Its outputs are logits; the loss applies the
+ * softmax.
  *
- * @throws ShapeError naming the layer that an input size is too small for
+ * ```ts
+ * const model = zfnet('a', { classes: 10, inputSize: 112, width: 0.25 });
+ * ```
+ *
+ * @throws ValueError for an unknown preset, and for options out of range
+ * @throws ShapeError naming the first layer for which the input size is too small
  */
 export function zfnet(preset: PresetName, options: ZfnetOptions = {}): ZfNet {
   const architecture = architectureOf(preset, options);
@@ -224,21 +240,21 @@ export function zfnet(preset: PresetName, options: ZfnetOptions = {}): ZfNet {
       const generator = new Generator(options.seed ?? 0, 'init');
       const scheme = options.init ?? defaultInit(architecture);
       initialize(model, scheme, generator);
-      // Logits of several times unity would throw the first steps of SGD far enough to kill units for good.
+      // With larger weights, logits of several units would make the first SGD steps so large that units die.
       if (scheme !== 'paper' && spec.units.length > 0) initialize(model.layer('fc8'), 'paper', generator);
       return model;
     } catch (error) {
-      // Memory may have run out: parameters outlive the scope, so they are given back here.
+      // For example out of memory. Scopes do not free parameters, so they are disposed of here.
       for (const built of Object.values(layers)) built.dispose();
       throw error;
     }
   });
 }
 
-/** Puts the layers of a preset, or of a variant of it, into `layers`, as far as they fit. */
+/** Adds the layers of an architecture to `layers`. After an error, `layers` contains those that were built. */
 function buildLayers(spec: Preset, architecture: Architecture, layers: Record<string, Module>): void {
   const { without = [], maps = spec.conv.map((c) => c.maps), units = spec.units } = architecture;
-  const left = (name: string) => !without.some((each) => each === name);
+  const isKept = (name: string) => !without.some((each) => each === name);
   const scaled = (count: number) => Math.max(1, Math.round(count * architecture.width));
   let shape: Shape = [1, architecture.channels, architecture.inputSize, architecture.inputSize];
   const add = (name: string, layer: Module) => {
@@ -248,7 +264,7 @@ function buildLayers(spec: Preset, architecture: Architecture, layers: Record<st
     } catch (error) {
       if (!(error instanceof ShapeError)) throw error;
       throw new ShapeError(
-        `zfnet: an input of ${architecture.inputSize} pixels is too small for layer ${name} of preset '${architecture.preset}': ${error.message}. Take a larger input size${architecture.preset === 'small' ? '' : ", or the preset 'small'"}`,
+        `zfnet: an input of ${architecture.inputSize} pixels is too small for layer ${name} of preset '${architecture.preset}': ${error.message}. Use a larger input size${architecture.preset === 'small' ? '' : ", or the preset 'small'"}`,
         { cause: error },
       );
     }
@@ -260,7 +276,7 @@ function buildLayers(spec: Preset, architecture: Architecture, layers: Record<st
 
   spec.conv.forEach((c, i) => {
     const block = i + 1;
-    if (left(`conv${block}`)) {
+    if (isKept(`conv${block}`)) {
       add(`conv${block}`, new Conv2d(shape[1], scaled(maps[i]), c.kernel, { stride: c.stride, padding: c.padding }));
       add(`relu${block}`, new ReLU());
     }
@@ -275,7 +291,7 @@ function buildLayers(spec: Preset, architecture: Architecture, layers: Record<st
   add('flatten', new Flatten());
   units.forEach((count, i) => {
     const block = 6 + i;
-    if (!left(`fc${block}`)) return;
+    if (!isKept(`fc${block}`)) return;
     add(`fc${block}`, new Linear(shape[1], scaled(count)));
     add(`relu${block}`, new ReLU());
     if (architecture.dropout > 0) add(`drop${block}`, new Dropout(architecture.dropout));

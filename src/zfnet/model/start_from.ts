@@ -1,4 +1,4 @@
-/** Beginning with what another network has learnt. */
+/** Transfer of weights: starts a network from the weights of another one. */
 import { boolean, checkArgument, checkFields, objectWith } from '../../backend/validate.js';
 import { StateError } from '../../nn/index.js';
 import { network } from '../../nn/rules.js';
@@ -6,11 +6,11 @@ import type { LoadedModel } from '../run/run.js';
 import type { ZfNet } from './model.js';
 
 /**
- * Gives a network the weights of another one, layer by layer where the shapes agree. The last layer keeps its own initial
- * weights unless `sameClasses`: its outputs mean something else.
+ * Copies the weights of another network, for each layer whose shapes agree. The last layer keeps its initial weights unless
+ * `sameClasses` is set, because its outputs stand for other classes.
  *
- * @returns the layers that were taken, in their order
- * @throws StateError where not even the first layer fits
+ * @returns names of the layers that were copied, in the order of computation
+ * @throws StateError if the shapes of the first layer differ
  */
 export function startFrom(model: ZfNet, source: Pick<LoadedModel, 'model'>, options: { sameClasses: boolean }): string[] {
   checkArgument('startFrom', 'model', model, network);
@@ -24,7 +24,7 @@ export function startFrom(model: ZfNet, source: Pick<LoadedModel, 'model'>, opti
   };
   const taken = names.filter((name, i) => fits(name) && (options.sameClasses || i < names.length - 1));
   if (taken[0] !== names[0])
-    throw new StateError(`startFrom: ${names[0]} of the other network has another shape; take the same preset, width and channels`);
+    throw new StateError(`startFrom: ${names[0]} of the other network has another shape; use the same preset, width and channels`);
   const isTaken = (key: string) => taken.some((name) => key.startsWith(`${name}.`));
   model.loadStateDict(Object.fromEntries(Object.entries(state).filter(([key]) => isTaken(key))), { strict: false });
   return taken;

@@ -1,4 +1,4 @@
-/** What a checkpoint's metadata say of its network, checked before anything is built from it. */
+/** Reads and checks the description of a network in a checkpoint's metadata, before the network is built. */
 import { arrayOf, checkArgument, isPlainObject, objectWith, rule, text } from '../../backend/validate.js';
 import type { Checkpoint } from '../../formats/checkpoint.js';
 import { FormatError } from '../../formats/errors.js';
@@ -11,23 +11,24 @@ import { initScheme } from '../rules.js';
 import { checkArchitecture } from './run_config.js';
 import { checkedBy, checkField, checkFields, PREPROCESS_RULES } from './run_rules.js';
 
+/** Description of the network in a checkpoint. */
 export interface CheckpointInfo {
   architecture: Architecture;
   init: InitScheme;
   classes: string[];
-  /** Of the data that the network was trained on. */
+  /** Fingerprint of the training data. */
   fingerprint: string;
   preprocess: PreprocessOptions;
 }
 
 /**
- * The description of the network in a checkpoint. Nothing is allocated for the network.
+ * The description of the network in a checkpoint. The network itself is not allocated.
  *
- * @param name what to call the file in errors
- * @throws FormatError where a part is missing or of the wrong kind, or where the parts or the weights do not fit each other
+ * @param name of the file, for errors
+ * @throws FormatError if a part is missing or has the wrong type, or if the parts or the weights are inconsistent
  */
 export function checkpointInfo(checkpoint: Checkpoint, name: string): CheckpointInfo {
-  const expected = objectWith('a checkpoint, such as decodeCheckpoint() gives', { info: rule('an object', isPlainObject) });
+  const expected = objectWith('a checkpoint, as decodeCheckpoint() returns', { info: rule('an object', isPlainObject) });
   checkArgument('checkpointInfo', 'checkpoint', checkpoint, expected);
   checkArgument('checkpointInfo', 'name', name, text);
   const { architecture, init, classes, fingerprint = '', preprocess } = checkpoint.info;
@@ -66,7 +67,7 @@ function checkFit({ architecture, classes, preprocess }: CheckpointInfo, { weigh
   if (surplus.length > 0) fail(`its network has no parameter '${surplus[0]}'`);
 }
 
-/** Shapes of the parameters by name, from a network that is built without its numbers. */
+/** Shapes of the parameters by name, from a network that is built on a backend without memory. */
 function parameterShapes(architecture: Architecture, name: string): Map<string, readonly number[]> {
   return checkedBy(`${name}: its metadata 'architecture'`, () =>
     withBackend(shapesOnly(), () => {

@@ -1,4 +1,4 @@
-/** `metrics.jsonl`: one line an epoch. */
+/** Reads and truncates `metrics.jsonl`, which has one line per epoch. */
 import { checkArgument } from '../../backend/validate.js';
 import { FormatError } from '../../formats/errors.js';
 import { parseJson } from '../../formats/json.js';
@@ -6,30 +6,31 @@ import { runStore } from '../rules.js';
 import { checkFields, METRICS_RULES } from './run_rules.js';
 import { PATHS, type RunStore, readText, writeText } from './run_store.js';
 
+/** Metrics of one epoch. */
 export interface EpochMetrics {
-  /** From 1. */
+  /** Number of the epoch, from 1. */
   epoch: number;
   /** Steps since the start of training. */
   step: number;
   /** The learning rate of this epoch. */
   lr: number;
-  /** Mean cross-entropy over the epoch, as the steps saw it, with dropout. */
+  /** Mean cross-entropy over the steps of the epoch, in training mode. */
   trainLoss: number;
-  /** Fraction missed over the epoch, as the steps saw it, with dropout. */
+  /** Top-1 error over the steps of the epoch, in training mode, as a fraction. */
   trainTop1Error: number;
-  /** Fraction missed, centre crop; null where there is no validation set. */
+  /** Top-1 error on the validation set (centre crop) as a fraction; null without a validation set. */
   valTop1Error: number | null;
   valTop5Error: number | null;
-  /** Of training, without validation. */
+  /** Training throughput, without validation. */
   imagesPerSecond: number;
-  /** The most bytes that the engine's tensors held since it started. Absent in runs of earlier versions. */
+  /** Peak memory of tensors since the start of the engine, in bytes. Absent in runs of earlier versions. */
   peakBytes?: number;
 }
 
 /**
- * The epochs so far. A last line that was cut off while it was written is left out.
+ * Metrics of the epochs that are done. An incomplete last line, from an interrupted write, is ignored.
  *
- * @throws FormatError naming another line that is not what an epoch leaves
+ * @throws FormatError naming any other line that is not valid
  */
 export async function readMetrics(store: RunStore): Promise<EpochMetrics[]> {
   checkArgument('readMetrics', 'store', store, runStore);
@@ -49,7 +50,7 @@ export async function readMetrics(store: RunStore): Promise<EpochMetrics[]> {
   });
 }
 
-/** Drops what was written beyond an epoch that training resumes from, so that no epoch stands there twice. */
+/** Removes the lines after the epoch that training resumes from, and returns the remaining metrics. */
 export async function truncateMetrics(store: RunStore, epoch: number): Promise<EpochMetrics[]> {
   const text = await readText(store, PATHS.metrics);
   const byEpoch = new Map((await readMetrics(store)).map((line) => [line.epoch, line]));

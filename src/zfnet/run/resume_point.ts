@@ -1,4 +1,4 @@
-/** The checkpoint that a run resumes from: its last one, or the newest whole one where that is missing or damaged. */
+/** Finds the checkpoint that a run resumes from: the last one, or the newest intact one if the last is missing or damaged. */
 import { type Checkpoint, decodeCheckpoint } from '../../formats/checkpoint.js';
 import { FormatError } from '../../formats/errors.js';
 import type { TrainingState } from '../training/training_state.js';
@@ -11,12 +11,12 @@ interface ResumePoint {
 }
 
 /**
- * Finds the checkpoint to resume from, and says in a warning if it is not the last one. A damaged `last.safetensors` is kept as
- * `last.safetensors.damaged`, because training writes a new one in its place.
+ * The checkpoint to resume from. If it is not the last one, a warning is issued. A damaged `last.safetensors` is copied to
+ * `last.safetensors.damaged`, because training overwrites it.
  *
  * @param check throws FormatError for a checkpoint that the run cannot resume from
  * @returns null for a run that was stopped before its first checkpoint
- * @throws FormatError where no checkpoint is whole
+ * @throws FormatError if no checkpoint is intact
  */
 export async function findResumePoint(
   store: RunStore,
@@ -50,7 +50,7 @@ export async function findResumePoint(
   return found;
 }
 
-/** The newest of the checkpoints of epochs and the best one that `open` accepts. */
+/** The newest checkpoint that `open` accepts, among those of the epochs and the best one. */
 async function newest(store: RunStore, open: (path: string) => Promise<ResumePoint | null>): Promise<ResumePoint | null> {
   const steps = (point: ResumePoint | null) => (point ? (point.checkpoint.info.training as TrainingState).step : -1);
   let found = (await store.read(PATHS.best)) ? await open(PATHS.best) : null;
@@ -63,7 +63,7 @@ async function newest(store: RunStore, open: (path: string) => Promise<ResumePoi
   return found;
 }
 
-/** A run without any checkpoint and without an epoch behind it begins anew; from any other, nothing may be overwritten. */
+/** Without any checkpoint and any finished epoch, the run starts from the beginning (null); otherwise throws, to overwrite nothing. */
 async function nothingWhole(store: RunStore, reasons: readonly string[], onWarning: (message: string) => void): Promise<null> {
   const files = (await store.list()).filter((path) => path.endsWith('.safetensors'));
   const { length } = await readMetrics(store);

@@ -1,4 +1,4 @@
-/** Opening what training left: the network with its weights, what its input looks like and what its outputs mean. */
+/** Opens runs and checkpoints: the network with its weights, its preprocessing and its classes. */
 import { checkArgument, checkOptions, func, objectWith, type RulesFor, text } from '../../backend/validate.js';
 import { bytes as bytesRule } from '../../data/rules.js';
 import { decodeCheckpoint } from '../../formats/checkpoint.js';
@@ -15,46 +15,46 @@ import { type EpochMetrics, readMetrics } from './metrics.js';
 import { type ImportedConfig, type ImportedNetwork, isImported, type RunConfig, readRunConfig } from './run_config.js';
 import { PATHS, type RunStore } from './run_store.js';
 
-/** A network out of a checkpoint, in evaluation mode. */
+/** A network from a checkpoint, in evaluation mode. */
 export interface LoadedModel extends Classifier {
   model: ZfNet;
   classes: string[];
-  /** The initial weights' scheme. */
+  /** Scheme of the initial weights. */
   init: InitScheme;
-  /** Of the data that it learnt from. */
+  /** Fingerprint of the training data. */
   fingerprint: string;
-  /** Where training was when it was written, if it was training. */
+  /** State of training when the checkpoint was written; absent if it has none. */
   training?: TrainingState;
 }
 
-/** What can be looked into, evaluated and reported on: a run trained here, or of a network from elsewhere. */
+/** An opened run: a network trained by `train`, or an imported one, with everything needed to evaluate and visualise it. */
 export interface Run extends Classifier {
   classes: string[];
   config: RunConfig | ImportedConfig;
-  /** Of the data that it learnt from. */
+  /** Fingerprint of the training data. */
   fingerprint: string;
   metrics: EpochMetrics[];
-  /** The file that the weights are from: `best.safetensors`, or `last.safetensors` where there is no best yet, or `model.onnx`. */
+  /** Path of the file with the weights: `best.safetensors`, `last.safetensors` if there is no best yet, or `model.onnx`. */
   checkpoint: string;
 }
 
-/** A run trained here. */
+/** A run trained by `train`. */
 export interface TrainedRun extends Run, LoadedModel {
   model: ZfNet;
   classes: string[];
   config: RunConfig;
 }
 
-/** Whether a run was trained here, so that it has an architecture of ours, a recipe and checkpoints. */
+/** Whether a run was trained by `train`, so that it has an architecture, a recipe and checkpoints. False for imported networks. */
 export function isTrained(run: Run): run is TrainedRun {
   checkArgument('isTrained', 'run', run, objectWith('a run, such as await openRun(store)', {}));
   return !isImported(run.config);
 }
 
 /**
- * Makes a network of an imported model's bytes, as `OnnxClassifier` of 'zfnet/onnx' does.
+ * Creates a network from the bytes of an imported model, as `OnnxClassifier` of 'zfnet/onnx' does.
  *
- * @param read gives a file beside the model: external data
+ * @param read reads a file of external data next to the model
  */
 export type ModelLoader = (
   bytes: Uint8Array,
@@ -62,19 +62,26 @@ export type ModelLoader = (
   read: (path: string) => Promise<Uint8Array>,
 ) => Promise<Network>;
 
+/** Options of `openRun`. */
 export interface OpenRunOptions {
-  /** Another file of the run: `last.safetensors`, `checkpoints/epoch-0003.safetensors`. */
+  /** Path of the checkpoint to open, such as `checkpoints/epoch-0003.safetensors`. Default: the best one, else the last one. */
   checkpoint?: string;
-  /** Needed for runs of imported networks; kept out of the engine so that who does not import does not load it. */
+  /** Required for runs of imported networks. It is an option so that programs without imported networks do not load the ONNX code. */
   loadModel?: ModelLoader;
 }
 
 const OPEN_OPTIONS: RulesFor<OpenRunOptions> = { checkpoint: text, loadModel: func };
 
 /**
- * Opens a run: its best weights, or its last where no epoch has ended yet; or its imported network. The model is the caller's to dispose.
+ * Opens a run: its network with the best weights (the last ones if no epoch has ended yet), or its imported network. The caller disposes of
+ * the model.
  *
- * @throws FormatError where there is no run, or it is damaged
+ * ```ts
+ * const run = await openRun(store);
+ * const { top1Error } = await evaluate(run, dataset.splits.val);
+ * ```
+ *
+ * @throws FormatError if there is no run, or if it is damaged
  * @throws StateError for an imported network without `loadModel`
  */
 export async function openRun(store: RunStore, options: OpenRunOptions = {}): Promise<Run> {
@@ -91,11 +98,15 @@ export async function openRun(store: RunStore, options: OpenRunOptions = {}): Pr
   throw new FormatError(`this run has no ${candidates.join(' and no ')}`);
 }
 
-/** As `openRun`, for runs that were trained here alone. Throws `StateError` for the run of an imported network. */
+/**
+ * As `openRun`, but only for runs trained by `train`.
+ *
+ * @throws StateError for the run of an imported network
+ */
 export async function openTrainedRun(store: RunStore, options: Pick<OpenRunOptions, 'checkpoint'> = {}): Promise<TrainedRun> {
   const run = await openRun(store, options);
   if (isTrained(run)) return run;
-  throw new StateError('this run holds an imported network, where one is wanted that was trained here');
+  throw new StateError('this run holds an imported network, expected a run that was trained by train()');
 }
 
 async function openImported(store: RunStore, config: ImportedConfig, { checkpoint, loadModel }: OpenRunOptions): Promise<Run> {
@@ -117,14 +128,15 @@ async function openImported(store: RunStore, config: ImportedConfig, { checkpoin
 }
 
 function meanPlanes(mean: readonly number[], { channels, side }: PreprocessOptions): Float32Array {
-  if (mean.length !== channels) throw new FormatError(`${PATHS.config}: network.mean has ${mean.length} numbers, expected ${channels}`);
+  if (mean.length !== channels) throw new FormatError(`${PATHS.config}: network.mean has ${mean.length} values, expected ${channels}`);
   return Float32Array.from({ length: channels * side * side }, (_, i) => mean[Math.floor(i / (side * side))]);
 }
 
 /**
- * The network in a checkpoint's bytes, in evaluation mode.
+ * The network of a checkpoint, in evaluation mode, with its preprocessing and classes.
  *
- * @param name what to call the file in errors
+ * @param bytes of the checkpoint file
+ * @param name of the file, for errors
  */
 export function loadModel(bytes: Uint8Array, name: string): LoadedModel {
   checkArgument('loadModel', 'bytes', bytes, bytesRule);

@@ -1,4 +1,4 @@
-/** `config.json`: everything needed to repeat a run, and the comparison that keeps a run from going on with something else. */
+/** `config.json`: everything needed to repeat a run, and the check that a run resumes with the same network, data and recipe. */
 import { anything, arrayOf, checkArgument, isPlainObject, rule, show, text } from '../../backend/validate.js';
 import type { Dataset } from '../../data/dataset.js';
 import { FormatError } from '../../formats/errors.js';
@@ -24,11 +24,11 @@ import { PATHS, type RunStore, readText, writeText } from './run_store.js';
 
 const VERSION = 1;
 
-/** Where the examples come from, and how to tell that they are the same again. */
+/** Source of the examples, and the fingerprint that identifies them. */
 export interface DataRecord {
-  /** As it was asked for: `mnist`, `idx:DIR`, a folder. */
+  /** The source as the user named it: `mnist`, `idx:DIR` or a folder. */
   source: string;
-  /** The source with absolute paths, where it has a path: the same name may lead elsewhere from another folder. */
+  /** The source with absolute paths, if it has a path, because a relative path depends on the working directory. */
   location?: string;
   fingerprint: string;
   classes: string[];
@@ -43,54 +43,59 @@ export interface DataRecord {
   pixelLimit?: number;
 }
 
-/** Something that was changed by hand when training went on. */
+/** An option that was changed on a resume. */
 export interface Change {
-  /** Epochs that were done. */
+  /** Number of epochs that were done at the time of the change. */
   epoch: number;
   option: string;
   from: unknown;
   to: unknown;
 }
 
+/** Configuration of a trained run, as in `config.json`. */
 export interface RunConfig {
   architecture: Architecture;
-  /** Initial weights: their scheme; their seed is the training's. */
+  /** Scheme of the initial weights. Their seed is that of the training options. */
   init: InitScheme;
   data: DataRecord;
   preprocess: PreprocessOptions;
-  /** The run that it began from, as it was named, if it did. */
+  /** Name of the run from whose weights this one was started, if any. */
   from?: string;
-  /** The layers that stayed as they were: `conv1-fc7`. */
+  /** Range of frozen layers, if any: `conv1-fc7`. */
   freeze?: string;
   training: TrainingOptions;
-  /** What computed it: other backends and the mode `fast` give other bits. */
+  /** Backend and mode of the run. Results of other backends and of the mode `fast` differ in rounding. */
   engine: EngineRecord;
   changes: Change[];
 }
 
-/** What a run records of a network that came from an ONNX file. It is looked into and evaluated here; it was trained elsewhere. */
+/** Configuration of the run of an imported ONNX network, which can be evaluated and visualised but not trained further. */
 export interface ImportedConfig {
   network: ImportedNetwork;
-  /** What its outputs mean; `source` is the file that it came from. */
+  /** Classes of the outputs; `source` is the imported file. */
   data: DataRecord;
   preprocess: PreprocessOptions;
 }
 
+/** How an imported model is read and run. */
 export interface ImportedNetwork {
-  /** The model's file within the run. */
+  /** Path of the model within the run. */
   file: string;
+  /** Order of the colour channels of the input. */
   channelOrder: 'rgb' | 'bgr';
-  /** The axes of its input, where they do not follow from its shape. */
+  /** Order of the input's axes, if it does not follow from the shape. */
   layout?: 'nchw' | 'nhwc';
-  /** The output with the class scores, and how it becomes probabilities; without them both follow from the graph. */
+  /** Name of the output with the class scores. Default: inferred from the graph. */
   output?: string;
+  /** Function that converts the scores to probabilities. Default: inferred from the graph. */
   scores?: 'softmax' | 'log-softmax' | 'sigmoid' | 'none' | 'sigmoid-logits';
-  /** The only batch that it computes right, where its shapes do not tell. */
+  /** The only batch size that the model supports, if its shapes do not tell. */
   batch?: number;
-  /** What is subtracted from each channel of 0 to 255, red first. */
+  /** Value subtracted from each channel (0 to 255), red first. */
   mean: readonly number[];
 }
 
+/** Whether a configuration is that of an imported network. */
 export function isImported(config: RunConfig | ImportedConfig): config is ImportedConfig {
   checkArgument('isImported', 'config', config, runConfig);
   return 'network' in config;
@@ -98,14 +103,16 @@ export function isImported(config: RunConfig | ImportedConfig): config is Import
 
 const runConfig = rule('the configuration of a run, such as await readRunConfig(store)', isPlainObject);
 
+/** Backend and mode that a run was computed with. */
 export interface EngineRecord {
   backend: string;
   mode: string;
 }
 
-/** What of `openDataset`'s options belongs into the record. */
+/** Options of `openDataset` that the record contains. */
 export type DataOptions = Pick<DataRecord, 'seed' | 'sizes' | 'valFraction' | 'imageColumn' | 'labelColumn' | 'pixelLimit'>;
 
+/** The record of a data set for `config.json`. */
 export function recordOf(dataset: Dataset, options: DataOptions = {}): DataRecord {
   return {
     source: dataset.name,
@@ -118,6 +125,7 @@ export function recordOf(dataset: Dataset, options: DataOptions = {}): DataRecor
   };
 }
 
+/** Writes the `config.json` of a run. */
 export async function writeConfig(store: RunStore, config: RunConfig | ImportedConfig): Promise<void> {
   checkArgument('writeConfig', 'store', store, runStore);
   checkArgument('writeConfig', 'config', config, runConfig);
@@ -125,21 +133,25 @@ export async function writeConfig(store: RunStore, config: RunConfig | ImportedC
 }
 
 /**
- * Reads the `config.json` of a run that was trained; null where there is none.
+ * Reads the `config.json` of a trained run; null if there is none.
  *
- * @throws FormatError for one that is damaged or of another version
+ * @throws FormatError for a file that is damaged or of another version
  * @throws StateError for the run of an imported network, which only `readRunConfig` reads
  */
 export async function readConfig(store: RunStore): Promise<RunConfig | null> {
   const config = await readRunConfig(store);
   if (config && isImported(config))
     throw new StateError(
-      `this run holds an imported network (${config.network.file}), which was trained elsewhere and cannot go on here; train it further with the library: loadOnnx() of 'zfnet/onnx'`,
+      `this run holds an imported network (${config.network.file}), which cannot be resumed; to train it further, use loadOnnx() of 'zfnet/onnx'`,
     );
   return config;
 }
 
-/** Reads a run's `config.json`, of a network trained here or imported; null where there is none. Throws `FormatError` as `readConfig`. */
+/**
+ * Reads the `config.json` of a trained run or of an imported network; null if there is none.
+ *
+ * @throws FormatError for a file that is damaged or of another version
+ */
 export async function readRunConfig(store: RunStore): Promise<RunConfig | ImportedConfig | null> {
   checkArgument('readConfig', 'store', store, runStore);
   const written = await readText(store, PATHS.config);
@@ -188,13 +200,13 @@ function checkImported(config: Record<string, unknown>): ImportedConfig {
   return config as unknown as ImportedConfig;
 }
 
-/** The checks that an architecture from a file must pass. Throws `FormatError`. */
+/** @throws FormatError unless the value from a file is a valid architecture */
 export function checkArchitecture(where: string, value: unknown): asserts value is Architecture {
   checkFields(where, value, ARCHITECTURE_RULES);
   checkedBy(where, () => architectureOf(value.preset as Architecture['preset'], value as unknown as Architecture));
 }
 
-/** Throws `StateError` naming every difference that forbids going on: another network, other data, other preparation. */
+/** @throws StateError naming every difference in the network, the data or the preprocessing that prevents a resume */
 export function checkSameRun(recorded: RunConfig, now: Pick<RunConfig, 'architecture' | 'data' | 'preprocess'>): void {
   const differences = [
     ...fieldDifferences('architecture', recorded.architecture, now.architecture),
@@ -203,11 +215,11 @@ export function checkSameRun(recorded: RunConfig, now: Pick<RunConfig, 'architec
   ];
   if (differences.length > 0)
     throw new StateError(
-      `train: this run cannot go on with what it was given now: ${differences.join('; ')}. Give it what it began with, or start a new run`,
+      `train: this run cannot resume, because its settings differ: ${differences.join('; ')}. Use the recorded settings, or start a new run`,
     );
 }
 
-/** Throws `StateError` naming every option that differs, but for those that may: `epochs` and `lr`. */
+/** @throws StateError naming every option that differs, except `epochs` and `lr`, which may change */
 export function checkSameRecipe(recorded: TrainingOptions, given: Partial<TrainingOptions>): void {
   const { epochs: _, lr: __, ...recipe } = given;
   const before = new Map<string, unknown>(Object.entries(recorded));
@@ -216,7 +228,7 @@ export function checkSameRecipe(recorded: TrainingOptions, given: Partial<Traini
     .map(([key, value]) => `${key} was ${JSON.stringify(before.get(key))} and is ${JSON.stringify(value)}`);
   if (differences.length > 0)
     throw new StateError(
-      `train: a run goes on with its own recipe; only epochs and lr may change: ${differences.join('; ')}. Leave them out, or start a new run`,
+      `train: a run resumes with its recorded options; only epochs and lr may change: ${differences.join('; ')}. Omit them, or start a new run`,
     );
 }
 

@@ -1,4 +1,4 @@
-/** The rules that values read from a run's files must pass before anything is computed from them. JSON from a file may hold anything. */
+/** Checks for values that are read from the files of a run, since JSON from a file may contain anything. */
 import {
   arrayOf,
   boolean,
@@ -17,18 +17,18 @@ import { FormatError } from '../../formats/errors.js';
 import { ZfnetError } from '../../tensor/index.js';
 import { PRESETS, REMOVABLE_LAYERS } from '../model/model.js';
 
-/** Also passes a field that is absent. */
+/** Rule for a field that may be absent. */
 export const optional = (inner: Rule): Rule => rule(inner.expected, (value) => value === undefined || inner.test(value));
 
-/** An object whose own values all pass `inner`. */
+/** Rule for an object whose own values all pass `inner`. */
 const recordOf = (inner: Rule): Rule =>
   rule(`an object whose values are each ${inner.expected}`, (value) => isPlainObject(value) && Object.values(value).every(inner.test));
 
-/** Larger images, and networks of more classes, maps or units, are a damaged file rather than a network. */
+/** Plausible limits: larger image sides or counts of classes, maps or units are taken for a damaged file. */
 const SIDE = integer(1, 8192);
 const COUNT = integer(1, 10_000_000);
 
-/** A path below the run's folder, with forward slashes. */
+/** Rule for a path below the run's folder, with forward slashes. */
 const innerPath = rule(
   'a path below the folder of the run',
   (value) =>
@@ -101,7 +101,7 @@ export const METRICS_RULES: Rules = {
   peakBytes: optional(finite(0)),
 };
 
-/** The advice at the end of each message about a value in a file. */
+/** Advice at the end of each message about a value in a file. */
 const REMEDY = 'restore the file from a copy';
 
 /** @throws FormatError unless the value passes the rule. `where` names the file and the place in it: `config.json: training.seed`. */
@@ -115,9 +115,9 @@ export function checkField(where: string, value: unknown, expected: Rule): void 
 }
 
 /**
- * Checks the fields of an object by a table of rules; fields without a rule may hold anything.
+ * Checks the fields of an object by a table of rules. Fields without a rule are not checked.
  *
- * @throws FormatError for something that is not an object, and for a field that fails its rule
+ * @throws FormatError for a value that is not an object, and for a field that fails its rule
  */
 export function checkFields(where: string, value: unknown, rules: Rules): asserts value is Record<string, unknown> {
   if (!isPlainObject(value))
@@ -131,7 +131,7 @@ export function checkFields(where: string, value: unknown, rules: Rules): assert
     checkField(`${where}${where.endsWith(':') ? ' ' : '.'}${name}`, Object.hasOwn(fields, name) ? fields[name] : undefined, expected);
 }
 
-/** Runs a check of the library on values from a file: what it throws becomes a FormatError that names the place in the file. */
+/** Runs a check of the library on values from a file. Its errors become `FormatError`s that name the place in the file. */
 export function checkedBy<T>(where: string, check: () => T): T {
   try {
     return check();

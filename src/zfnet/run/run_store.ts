@@ -1,21 +1,21 @@
-/** Where a run keeps its files. Training knows this interface alone; the command line fills it with a folder. */
+/** Storage for the files of a run: the interface, an implementation in memory, and the paths. The command line stores them in a folder. */
 import { checkArgument, text } from '../../backend/validate.js';
 import { bytes as bytesRule } from '../../data/rules.js';
 import { runStore } from '../rules.js';
 
 /** Files by relative path with forward slashes: `config.json`, `checkpoints/epoch-0001.safetensors`. */
 export interface RunStore {
-  /** The whole file, or null where there is none. */
+  /** Content of a file, or null if there is no such file. */
   read(path: string): Promise<Uint8Array | null>;
-  /** Replaces the file so that whoever looks, at any time, sees the old bytes or the new ones, whole. */
+  /** Writes or replaces a file atomically: a reader sees either the old or the new content, never a part. */
   write(path: string, bytes: Uint8Array): Promise<void>;
-  /** Adds a line to the file, and its line break. */
+  /** Appends a line and a line break to a file. */
   append(path: string, line: string): Promise<void>;
   /** Paths of all files, in any order. */
   list(): Promise<string[]>;
 }
 
-/** Keeps a run in memory, for tests and for runtimes without files. */
+/** A store in memory, for tests and for runtimes without files. */
 export class MemoryStore implements RunStore {
   readonly files = new Map<string, Uint8Array>();
 
@@ -46,26 +46,28 @@ export class MemoryStore implements RunStore {
   }
 }
 
-/** The files of a run. */
+/** Paths of the files of a run. */
 export const PATHS = {
   config: 'config.json',
   metrics: 'metrics.jsonl',
   last: 'last.safetensors',
   best: 'best.safetensors',
-  /** Of an imported network, instead of checkpoints. */
+  /** The model of an imported network, which has no checkpoints. */
   imported: 'model.onnx',
   /** @param epoch from 1 */
   epoch: (epoch: number): string => `checkpoints/epoch-${String(epoch).padStart(4, '0')}.safetensors`,
 } as const;
 
+/** Content of a text file, or null if there is no such file. */
 export async function readText(store: RunStore, path: string): Promise<string | null> {
   const bytes = await store.read(path);
   return bytes && new TextDecoder().decode(bytes);
 }
 
+/** Writes or replaces a text file. */
 export const writeText = (store: RunStore, path: string, text: string): Promise<void> => store.write(path, new TextEncoder().encode(text));
 
-/** The checkpoints that a run keeps of its epochs, in order. */
+/** The checkpoints of the epochs of a run, in order. */
 export async function epochCheckpoints(store: RunStore): Promise<{ epoch: number; path: string }[]> {
   checkArgument('epochCheckpoints', 'store', store, runStore);
   const paths = await store.list();

@@ -1,4 +1,4 @@
-/** Checks every file that a run needs: configuration, metrics and checkpoints, each by itself and against the others. */
+/** Verifies the files of a run: configuration, metrics and checkpoints, each alone and against the others. */
 import { checkArgument } from '../../backend/validate.js';
 import { decodeCheckpoint } from '../../formats/checkpoint.js';
 import { ZfnetError } from '../../tensor/index.js';
@@ -10,21 +10,21 @@ import { readMetrics } from './metrics.js';
 import { isImported, type RunConfig, readRunConfig } from './run_config.js';
 import { PATHS, type RunStore } from './run_store.js';
 
-/** What was found out about one file of a run. */
+/** Result of the verification of one file. */
 export interface VerifiedFile {
   path: string;
-  /** `unchecked`: readable, but without a checksum, so that changed numbers in it would not be noticed. */
+  /** `unchecked` means that the file is readable but has no checksum, so that changed values would not be noticed. */
   state: 'whole' | 'damaged' | 'missing' | 'unchecked';
-  /** The epoch of a checkpoint, what is wrong with a damaged file, or an empty text. */
+  /** Epoch of a checkpoint, problem of a damaged file, or an empty text. */
   detail: string;
 }
 
 const CHECKPOINT = /^((last|best)|checkpoints\/epoch-(\d+))\.safetensors$/;
 
 /**
- * Verifies a run: `config.json`, `metrics.jsonl` and every checkpoint, whose bytes are compared with their checksums. Nothing is changed.
+ * Verifies `config.json`, `metrics.jsonl` and every checkpoint of a run. Checkpoints are compared with their checksums. No file is changed.
  *
- * @returns one entry per file; a run is in order if none of them is `damaged` or `missing`
+ * @returns one entry per file; the run is intact if no entry is `damaged` or `missing`
  */
 export async function verifyRun(store: RunStore): Promise<VerifiedFile[]> {
   checkArgument('verifyRun', 'store', store, runStore);
@@ -50,7 +50,7 @@ type Finding = Pick<VerifiedFile, 'state' | 'detail'>;
 
 const whole = (detail: string): Finding => ({ state: 'whole', detail });
 
-/** An error of the library means a damaged file; others, such as a disk that cannot be read, are thrown. */
+/** Runs the check of one file. Errors of the library mean a damaged file; other errors, such as an unreadable disk, are thrown. */
 async function attempt(path: string, check: () => Promise<Finding>): Promise<VerifiedFile> {
   try {
     return { path, ...(await check()) };
@@ -99,8 +99,8 @@ async function verifyMetrics(store: RunStore, epochs: number): Promise<Finding> 
   return whole(`${lines.length} ${lines.length === 1 ? 'epoch' : 'epochs'}`);
 }
 
-/** A trained run resumes from its last checkpoint, one that was imported has a best one alone. */
+/** An entry if the checkpoint that the run needs is missing: the last one, or the best one of a run that was imported with 0 epochs. */
 function absent(paths: readonly string[], config: Awaited<ReturnType<typeof readRunConfig>>): VerifiedFile[] {
   const needed = config && !isImported(config) && config.training.epochs === 0 && paths.includes(PATHS.best) ? PATHS.best : PATHS.last;
-  return paths.includes(needed) ? [] : [{ path: needed, state: 'missing', detail: 'a resume takes the newest whole checkpoint instead' }];
+  return paths.includes(needed) ? [] : [{ path: needed, state: 'missing', detail: 'a resume uses the newest whole checkpoint instead' }];
 }

@@ -1,4 +1,4 @@
-/** Finding out what goes wrong: the operation that made a NaN, a loss on its way there, filters that never respond or outgrow the rest. */
+/** Diagnosis of training problems: the operation that produced a NaN, an exploding loss, dead filters and dominating filters. */
 import { checkArgument } from '../../backend/validate.js';
 import type { Network } from '../../nn/index.js';
 import { aTensor, checkModel, network } from '../../nn/rules.js';
@@ -6,14 +6,17 @@ import { crossEntropy, NonFiniteError, noGrad, setNanCheck, setRandomState, type
 import type { ZfNet } from '../model/model.js';
 import { firstNonFinite, type TrainingState } from './training_state.js';
 
-/** Training cannot go on: its numbers went bad, or what it needs is gone. The last checkpoint is from before that. */
+/**
+ * Thrown when training cannot continue: a loss or a weight is NaN or infinite, images are lost, memory does not suffice, or a file cannot
+ * be written. The last checkpoint is from before the failure.
+ */
 export class TrainingError extends ZfnetError {
   override name = 'TrainingError';
   constructor(
     message: string,
-    /** Where it happened: epoch from 1, step from 1. */
+    /** Epoch and step of the failure, both counted from 1. */
     readonly at: { epoch: number; step: number },
-    /** The layer and the operation that made the first NaN or infinity, as far as known. */
+    /** Layer and operation that produced the first NaN or infinity, as far as known. */
     readonly culprit: { layer?: string; op?: string },
     cause?: unknown,
   ) {
@@ -21,23 +24,25 @@ export class TrainingError extends ZfnetError {
   }
 }
 
+/** Origin of the first NaN or infinity. */
 export interface Culprit {
   layer?: string;
   op?: string;
-  /** As a part of a sentence. */
+  /** Description for an error message. */
   text: string;
 }
 
 /**
- * Runs a batch again from the same weights and the same dropout, layer by layer, looking at every operation's output.
+ * Finds the operation that produced the first NaN or infinity: runs a batch again with the same weights and dropout masks, layer by layer,
+ * and checks the output of every operation.
  *
- * @param random the generators' state from before the batch
+ * @param random state of the random generators before the batch
  */
 export function findNonFinite(model: Network, images: Tensor, labels: Tensor, random: TrainingState['random']): Culprit {
   const parameter = firstNonFinite(
     Object.fromEntries(model.namedParameters().map(([name, tensor]) => [name, { shape: tensor.shape, data: tensor.dataSync() }])),
   );
-  if (parameter) return { layer: parameter.split('.')[0], op: 'sgd', text: `the step before made ${parameter} infinite or NaN (op sgd)` };
+  if (parameter) return { layer: parameter.split('.')[0], op: 'sgd', text: `the previous step made ${parameter} NaN or infinite (op sgd)` };
   let layer = 'input';
   setRandomState(random);
   setNanCheck(true);
@@ -48,11 +53,11 @@ export function findNonFinite(model: Network, images: Tensor, labels: Tensor, ra
       layer = 'loss';
       crossEntropy(value, labels);
     });
-    return { text: 'running the batch again gave finite numbers, so it was made on the way back' };
+    return { text: 'a second forward pass of the batch has finite values, so the backward pass produced it' };
   } catch (error) {
     if (!(error instanceof NonFiniteError)) throw error;
     const { op, count, total } = error;
-    return { layer, op, text: `op ${op} in layer ${layer} made the first one (${count} of ${total} values)` };
+    return { layer, op, text: `op ${op} in layer ${layer} produced the first one (${count} of ${total} values)` };
   } finally {
     setNanCheck(false);
     setRandomState(random);
@@ -60,10 +65,11 @@ export function findNonFinite(model: Network, images: Tensor, labels: Tensor, ra
 }
 
 /**
- * The maps of the first convolution that respond nowhere in a batch: dead filters. The paper's remedies are lower rates and
- * the limit on the filters' size.
+ * Dead filters of the first convolution: those whose maps are nowhere above zero in a batch. A lower learning rate and the limit on the
+ * filters' root mean square help against them.
  *
- * @param images [N, C, H, W]
+ * @param images input of the network, [N, C, H, W]
+ * @returns the indices of the dead maps, and the number `of` all maps
  */
 export function deadFilters(model: ZfNet, images: Tensor): { layer: string; maps: number[]; of: number } {
   checkModel('deadFilters', model);
@@ -86,22 +92,23 @@ export function deadFilters(model: ZfNet, images: Tensor): { layer: string; maps
   return { layer: model.layerNames()[0], maps: dead, of };
 }
 
-/** A filter this many times as large as the median of its layer dominates. */
+/** A filter dominates if its root mean square exceeds this multiple of the median of its layer. */
 const DOMINATING = 4;
 
+/** Dominating filters of one layer, as `dominatingFilters` returns. */
 export interface DominatingFilters {
   layer: string;
   maps: number[];
-  /** Filters of the layer in all. */
+  /** Number of filters of the layer. */
   of: number;
-  /** Root mean squares: of the median filter, and of the largest. */
+  /** Root mean square of the weights: the median over the filters, and the largest. */
   median: number;
   largest: number;
 }
 
 /**
- * The layers in which a few convolution filters have grown far beyond the others. The paper met this in its first layer and
- * holds filters to a root mean square of 0.1 for it (section 3.1).
+ * Dominating filters: per layer, the convolution filters whose root mean square exceeds four times the median. The paper observed this in
+ * its first layer and therefore limits the root mean square of each filter to 0.1 (section 3.1).
  */
 export function dominatingFilters(model: ZfNet): DominatingFilters[] {
   checkArgument('dominatingFilters', 'model', model, network);
@@ -126,8 +133,8 @@ function filterRms(weights: ArrayLike<number>, filters: number): number[] {
 }
 
 /**
- * Sees a loss explode before it is infinite. Two running means are compared, one over a few steps and one over many: the short
- * one far above the lowest that the long one has been, and worse than the answers of somebody who guesses.
+ * Detects an exploding loss before it becomes infinite. It compares two exponential moving averages of the loss: the fast one must exceed
+ * both three times the lowest value of the slow one and twice the loss of uniform guessing, log(classes).
  */
 export class LossWatch {
   private short: number | null = null;
@@ -139,13 +146,13 @@ export class LossWatch {
     this.guessing = Math.log(Math.max(classes, 2));
   }
 
-  /** The loss of the next step; returns what to say about it, or null. */
+  /** Adds the loss of the next step. Returns a warning if the loss explodes, else null. */
   see(loss: number): string | null {
     const [few, many] = [0.2, 0.02];
     this.short = this.short === null ? loss : this.short + few * (loss - this.short);
     this.long = this.lowest === Number.POSITIVE_INFINITY ? loss : this.long + many * (loss - this.long);
     this.lowest = Math.min(this.lowest, this.long);
     if (!(this.short > 2 * this.guessing && this.short > 3 * this.lowest)) return null;
-    return `the loss explodes: it is ${this.short.toPrecision(3)} over the last steps, was ${this.lowest.toPrecision(3)}, and guessing gives ${this.guessing.toPrecision(3)}; it may soon be NaN. Stop, and go on from a checkpoint with a lower learning rate or a limit on the filters' size`;
+    return `the loss explodes: it is ${this.short.toPrecision(3)} over the last steps, was ${this.lowest.toPrecision(3)}, and uniform guessing gives ${this.guessing.toPrecision(3)}; it may soon be NaN. Stop, and resume from a checkpoint with a lower learning rate, or train anew with a limit on the filters' root mean square`;
   }
 }

@@ -1,7 +1,7 @@
 /**
- * Layers that stay as they are while those above them learn (paper, section 4.2: layers 1 to 7 kept, a new softmax on top).
- * What they make of an image never changes, so it is computed once an image and kept, as far as memory allows: an epoch then
- * costs what the layers above cost.
+ * Frozen layers: lower layers whose weights stay fixed while the layers above are trained (in the paper, layers 1 to 7 below a new
+ * softmax on top). Their output for an image never changes, so it is computed once and cached as far as memory allows; an epoch then costs
+ * only as much as the layers above.
  */
 import { arrayOf, checkArgument, checkOptions, func, integer, numeric, objectWith, type RulesFor, text } from '../../backend/validate.js';
 import type { Example, Image, Split } from '../../data/dataset.js';
@@ -16,20 +16,21 @@ import { preprocessing } from '../rules.js';
 /** 1 GiB: the seventh layer of 260,000 images in the paper's network. */
 const KEEP_BYTES = 2 ** 30;
 
-/** Stands where an image was not read since nothing needs it any more. */
+/** Placeholder for an image that was not read because its output is cached. */
 const UNREAD: Image = { width: 0, height: 0, channels: 1, data: new Uint8Array() };
 
+/** Options of `FrozenLayers`. */
 export interface FrozenOptions {
-  /** Bytes of outputs that are kept in memory; what is beyond is computed again whenever it is needed. Default 1 GiB. */
+  /** Size of the cache in bytes. Outputs that do not fit are computed again whenever they are needed. Default 1 GiB. */
   keepBytes?: number;
-  /** Called once, when the first output finds no room. */
+  /** Called once, when the first output does not fit into the cache. */
   onFull?: () => void;
 }
 
 /**
- * The last layer of a range that begins with the network's first: `conv1-fc7`, or `fc7` for short.
+ * Name of the last layer of a range of frozen layers: `conv1-fc7`, or `fc7` for short.
  *
- * @throws ValueError where there are no such layers, the range begins elsewhere, or leaves nothing to learn
+ * @throws ValueError if a layer does not exist, if the range does not begin with the first layer, or if no layer remains to be trained
  */
 export function lastFrozenLayer(model: Network, range: string): string {
   checkModel('lastFrozenLayer', model);
@@ -38,15 +39,15 @@ export function lastFrozenLayer(model: Network, range: string): string {
   const [first, last] = names.includes(range) ? [names[0], range] : splitRange(range, names);
   if (first !== names[0])
     throw new ValueError(
-      `freeze is '${range}', which begins at ${first}; what stays fixed begins with the first layer, since whatever is below a fixed layer would change what that one is given: ${names[0]}-${last}`,
+      `freeze is '${range}', which begins at ${first}, expected a range from the first layer on, such as ${names[0]}-${last}; a layer below a frozen one would change its input`,
     );
   if (!names.slice(names.indexOf(last) + 1).some((name) => model.layer(name).parameters().length > 0))
-    throw new ValueError(`freeze is '${range}', which leaves no layer to learn; end it before ${names.at(-1)}`);
+    throw new ValueError(`freeze is '${range}', which leaves no layer to train; end it before ${names.at(-1)}`);
   return last;
 }
 
 function splitRange(range: string, names: readonly string[]): [first: string, last: string] {
-  // Names may have hyphens of their own.
+  // Layer names may contain hyphens.
   for (let at = range.indexOf('-'); at >= 0; at = range.indexOf('-', at + 1)) {
     const ends: [string, string] = [range.slice(0, at), range.slice(at + 1)];
     if (ends.every((name) => names.includes(name))) return ends;
@@ -56,8 +57,9 @@ function splitRange(range: string, names: readonly string[]): [first: string, la
 
 const OPTIONS: RulesFor<FrozenOptions> = { keepBytes: numeric, onFull: func };
 
+/** Splits a network into frozen layers, whose outputs it caches, and the layers above, which are trained. */
 export class FrozenLayers {
-  /** The layers that learn, as a network of their own that shares its parameters with the whole one. */
+  /** The layers that are trained, as a network that shares its parameters with the whole one. */
   readonly head: Sequential;
   private readonly trunk: Sequential;
   private readonly outputShape: Shape;
@@ -67,8 +69,8 @@ export class FrozenLayers {
   private full = false;
 
   /**
-   * @param model layers in a row
-   * @param range as `lastFrozenLayer` takes it; what follows without weights and without chance (ReLU, pooling, normalisation) belongs to it
+   * @param model a network whose layers run one after the other
+   * @param range as in `lastFrozenLayer`; following layers without parameters, except dropout, are frozen too
    */
   constructor(
     model: Network,
@@ -91,7 +93,7 @@ export class FrozenLayers {
     this.keepBytes = options.keepBytes ?? KEEP_BYTES;
   }
 
-  /** The split, its images left unread where their outputs are kept. Hand what it gives to `outputs`. */
+  /** A view of a split that does not read images whose outputs are cached. Pass its examples to `outputs`. */
   skim(split: Split): Split {
     checkArgument('FrozenLayers.skim', 'split', split, splitRule);
     return {
@@ -103,9 +105,9 @@ export class FrozenLayers {
   }
 
   /**
-   * What the layers that learn are given for the centres of some images of a split: [N, …], the caller's to dispose.
+   * Outputs of the frozen layers for the centre crops of some images: [N, …]. The caller disposes of them.
    *
-   * @param examples of `split`, or of `skim(split)`
+   * @param examples from `split` or from `skim(split)`
    */
   async outputs(split: Split, examples: readonly Example[]): Promise<Tensor> {
     checkArgument('FrozenLayers.outputs', 'split', split, splitRule);
@@ -132,7 +134,7 @@ export class FrozenLayers {
     return fromHost(rows, [examples.length, ...this.outputShape]);
   }
 
-  /** As `outputs`, for crops drawn as `Preprocess.training` does: kept where they are always the centre, else computed anew. */
+  /** As `outputs`, for the training crops of `Preprocess.training`. Only the outputs of centre crops (augmentation `none`) are cached. */
   async trainingOutputs(
     split: Split,
     examples: readonly Example[],

@@ -1,18 +1,20 @@
-/** The learning rate of each epoch, by one of the schedules of `training_options.ts`. */
+/** Creates the learning-rate schedule for `TrainingOptions.schedule`. */
 import { CosineLR, ReduceLROnPlateau, StepLR } from '../../nn/index.js';
 import type { ScheduleOptions } from './training_options.js';
 
-/** What training asks of a schedule. */
+/** Interface of a schedule in training. */
 export interface Schedule {
-  /** Call once an epoch, with the measure that should fall. Changes `optimizer.lr`. */
+  /** Ends an epoch with the measure that should fall, and updates `optimizer.lr`. Call it once per epoch. */
   step(measure: number): void;
+  /** State for a checkpoint. */
   state(): Record<string, number | null>;
-  /** Call it after the optimizer's own state is back. */
+  /** Loads a saved state. Call it after the state of the optimiser is restored. */
   restore(state: Record<string, number | null>): void;
-  /** Changes the rate by hand. */
+  /** Sets the learning rate by hand. */
   setLr(lr: number): void;
 }
 
+/** Returns a schedule that sets the learning rate of `optimizer`. */
 export function makeSchedule(optimizer: { lr: number }, options: ScheduleOptions, epochs: number): Schedule {
   const setLr = (lr: number) => {
     optimizer.lr = lr;

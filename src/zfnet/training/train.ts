@@ -1,9 +1,9 @@
 /**
- * The paper's training (section 3.1): mini-batches, SGD with momentum, filters held to a size, the rate lowered when the
- * validation error stops falling. Every epoch leaves a line in `metrics.jsonl` and a checkpoint.
+ * Training as in the paper (section 3.1): mini-batches, SGD with momentum, a limit on the root mean square of each filter, and a learning
+ * rate that is lowered when the validation error stops falling. Every epoch appends a line to `metrics.jsonl` and writes a checkpoint.
  *
- * What a run computes depends on its configuration alone. It may be stopped anywhere, even killed, and goes on from its last
- * checkpoint to the same bits.
+ * The result of a run depends only on its configuration. A run may be stopped or killed at any time and resumes from its last checkpoint
+ * to the same bits.
  */
 
 import {
@@ -67,74 +67,78 @@ import { type TrainingOptions, trainingOptions } from './training_options.js';
 import { type Best, capture, firstNonFinite, freshProgress, noSums, type Progress, restore } from './training_state.js';
 import { checkResumable } from './training_state_check.js';
 
-/** Where training is, after each step. */
+/** Progress of training after a step. */
 export interface StepReport {
-  /** From 1. */
+  /** Current epoch, from 1. */
   epoch: number;
+  /** Number of epochs of the run. */
   epochs: number;
-  /** Steps done since the start of training. */
+  /** Number of steps since the start of training. */
   step: number;
-  /** Examples of this epoch that are done, and all of them. */
+  /** Number of examples of this epoch that are done, and their total. */
   done: number;
   total: number;
+  /** Mean loss of the mini-batch. */
   loss: number;
   lr: number;
 }
 
-/** What training tells while it works. */
+/** Callbacks of training. */
 export interface TrainingListener {
   onStep?: (report: StepReport) => void;
-  /** Behind each epoch, when its files are written. */
+  /** Called after each epoch, when its files are written. */
   onEpoch?: (metrics: EpochMetrics, best: Best | null) => void;
-  /** The two long stretches without steps. */
+  /** Called during the two long phases without steps: computing the mean image, and validation. */
   onProgress?: (phase: 'mean' | 'validation', done: number, total: number) => void;
-  /** Once, when the first step is about to begin or to follow. */
+  /** Called once before the first step; `resumedAt` is the position of a resumed run. */
   onStart?: (config: RunConfig, resumedAt: Readonly<Progress> | null) => void;
   onWarning?: (message: string) => void;
 }
 
+/** Arguments of `train`. */
 export interface TrainJob extends TrainingListener {
-  /** With its initial weights. On `resume` they are overwritten. */
+  /** The network with its initial weights. On `resume`, the weights are overwritten. */
   model: ZfNet;
-  /** Opened with `imageSize: sideFor(inputSize)`. Its split `train` is learnt from, `val` measured on. */
+  /** Data set, opened with `imageSize: sideFor(inputSize)`. Split `train` is for training, `val`, if present, for validation. */
   dataset: Dataset;
-  /** What opened the data set, for the record: seed, sizes, share of validation. */
+  /** Options with which the data set was opened, to record them in `config.json`. */
   dataOptions?: DataOptions;
-  /** Where the run's files go. Default: memory. */
+  /** Store for the files of the run. Default: in memory. */
   store?: RunStore;
-  /** The recipe; what is left out is the paper's. On `resume`, the run's own. */
+  /** Training options; defaults are those of the paper. On `resume`, the recorded options apply. */
   options?: Partial<TrainingOptions>;
-  /** How the model was initialised, for the record. Default: what `zfnet` does by itself. */
+  /** Scheme with which the model was initialised, to record it in `config.json`. Default: the default of `zfnet`. */
   init?: InitScheme;
-  /** What pixels are multiplied by. Default: `scaleFor(init)`. */
+  /** Factor by which pixels are multiplied. Default: `scaleFor(init)`. */
   scale?: number;
   /** Number of examples that the mean image is computed from, sampled at random. Default: all of them. */
   meanExamples?: number;
-  /** The examples that the mean image is computed from. Default: the split `train`; another if that one repeats its images. */
+  /** Split that the mean image is computed from, if not `train`, for example because `train` repeats images. */
   meanSplit?: Split;
-  /** The run that the model's weights come from, by `startFrom`: how it prepares images holds here too. Default: the model begins by itself. */
+  /** The run whose weights the model has received by `startFrom`, and its preprocessing, which is used here too. */
   from?: { run: string; preprocess: Preprocess };
   /**
-   * Layers that stay as they are, from the first on: `conv1-fc7`, or `fc7` for short. What they make of an image is computed once
-   * where `augment` is `none`, and in every epoch otherwise. On `resume`, the run's own.
+   * Frozen layers, a range from the first layer on: `conv1-fc7`, or `fc7` for short. If `augment` is `none`, their outputs are computed
+   * once per image, otherwise in every epoch. On `resume`, the recorded value applies.
    */
   freeze?: string;
-  /** Bytes of frozen layers' outputs that are kept in memory. Default 1 GiB. */
+  /** Size in bytes of the cache for the outputs of frozen layers. Default 1 GiB. */
   keepBytes?: number;
-  /** Go on with the run in `store` where it stopped. Of `options`, `epochs` and `lr` may then differ from before. Default false. */
+  /** Whether to resume the run in `store`. Only the options `epochs` and `lr` may then differ from the recorded ones. Default false. */
   resume?: boolean;
-  /** Write the configuration, the mean image and the initial weights, and take no step: for a run that is trained elsewhere. Default false. */
+  /** Whether to write only the configuration, the mean image and the initial weights, to train the run elsewhere. Default false. */
   prepareOnly?: boolean;
-  /** Stops after the step under way and leaves a checkpoint. */
+  /** Stops training after the current step and writes a checkpoint. */
   signal?: AbortSignal;
-  /** A checkpoint within the epoch every so many minutes (default 5), and every so many steps (default: never). */
+  /** Minutes between checkpoints within an epoch (default 5). */
   checkpointMinutes?: number;
+  /** Steps between checkpoints within an epoch (default: no limit). */
   checkpointSteps?: number;
-  /** Batches read ahead of the engine. Default 2. */
+  /** Number of batches to read ahead. Default 2. */
   readAhead?: number;
   /**
-   * Whether an image that cannot be read is lost, such as a file that is gone, which ends training: the data are no longer those
-   * that it began with. Others are left out, with a warning. Default: none is.
+   * Decides whether an image that cannot be read counts as lost, for example because its file was removed. A lost image ends training,
+   * because the data differ from those at the start. Other unreadable images are skipped with a warning. Default: no image counts as lost.
    */
   isLost?: (error: DataError) => boolean;
 }
@@ -168,13 +172,14 @@ const JOB: RulesFor<TrainJob> = {
   onWarning: func,
 };
 
+/** Result of `train`. */
 export interface TrainResult {
-  /** `stopped`: by the signal. `prepared`: as `prepareOnly` asks. */
+  /** `stopped` by the signal, or `prepared` with the option `prepareOnly`. */
   status: 'done' | 'stopped' | 'prepared';
-  /** Epochs and steps done in all. */
+  /** Number of epochs and steps since the start of training. */
   epoch: number;
   step: number;
-  /** Of all epochs, those before a resume included. */
+  /** Metrics of all epochs, including those before a resume. */
   metrics: EpochMetrics[];
   best: Best | null;
   config: RunConfig;
@@ -182,12 +187,16 @@ export interface TrainResult {
 }
 
 /**
- * Trains a network.
+ * Trains a network, or resumes its training. The model has the trained weights afterwards.
  *
- * @throws TrainingError when training cannot go on: the loss became NaN or infinite (names the operation), an image is lost, memory
- * does not suffice, the store does not take a file. The last checkpoint is whole and from before
- * @throws StateError when a run is resumed with another network or other data, or a store holds a run and `resume` is off
- * @throws FormatError when the checkpoint to go on from is damaged
+ * ```ts
+ * const { best } = await train({ model, dataset, store, options: { epochs: 10 }, onEpoch: console.log });
+ * ```
+ *
+ * @throws TrainingError if training cannot continue: the loss became NaN or infinite (the message names the operation), an image is lost,
+ *   memory does not suffice, or the store cannot write a file. The last checkpoint is intact and from before the failure
+ * @throws StateError if a run is resumed with another network or other data, or if the store contains a run and `resume` is false
+ * @throws FormatError if the checkpoint to resume from is damaged
  */
 export async function train(job: TrainJob): Promise<TrainResult> {
   checkFields('train', job, JOB, ['model', 'dataset']);
@@ -200,13 +209,13 @@ export async function train(job: TrainJob): Promise<TrainResult> {
   for (const each of [split, dataset.splits.val]) if (each) checkLabels(each.labels, dataset.classes);
   warnAboutClasses(job, split);
   const recorded = await readConfig(store);
-  if (recorded && !job.resume) throw new StateError('train: the store holds a run already; resume it, or take another place');
+  if (recorded && !job.resume) throw new StateError('train: the store contains a run already; resume it, or use another store');
   if (!recorded && job.resume) throw new StateError(`train: there is no run to resume: ${PATHS.config} is missing`);
   const trainer = recorded ? await resumed(job, store, recorded) : await begun(job, store);
   return trainer.run();
 }
 
-/** A run from the start: its configuration, its mean image, and a checkpoint of step 0 to go back to. */
+/** Starts a new run: writes its configuration, computes the mean image and writes a checkpoint of step 0. */
 async function begun(job: TrainJob, store: RunStore): Promise<Trainer> {
   const { architecture } = job.model;
   const init = job.init ?? defaultInit(architecture);
@@ -254,7 +263,7 @@ async function meanOfTraining(job: TrainJob, { preprocess: { side, channels } }:
   });
 }
 
-/** A run that goes on: the same network on the same data, from its last checkpoint. */
+/** Resumes a run from its last checkpoint, after checking that the network and the data are the same. */
 async function resumed(job: TrainJob, store: RunStore, recorded: RunConfig): Promise<Trainer> {
   const { model, dataset, options = {} } = job;
   checkSameRun(recorded, {
@@ -265,7 +274,7 @@ async function resumed(job: TrainJob, store: RunStore, recorded: RunConfig): Pro
   const engine = engineRecord(model);
   if (engine.backend !== recorded.engine.backend || engine.mode !== recorded.engine.mode)
     job.onWarning?.(
-      `this run began on ${recorded.engine.backend} in mode ${recorded.engine.mode} and goes on on ${engine.backend} in mode ${engine.mode}: other bits than without the stop`,
+      `this run began on ${recorded.engine.backend} in mode ${recorded.engine.mode} and resumes on ${engine.backend} in mode ${engine.mode}: its results differ in rounding from an uninterrupted run`,
     );
   checkSameRecipe(recorded.training, options);
   const training = trainingOptions({ ...recorded.training, epochs: options.epochs ?? recorded.training.epochs });
@@ -283,7 +292,7 @@ async function resumed(job: TrainJob, store: RunStore, recorded: RunConfig): Pro
     if (from !== to) changes.push({ epoch: progress.epoch, option, from, to });
   };
   note('epochs', recorded.training.epochs, training.epochs);
-  // The rate that was asked for last is no news: a schedule may have lowered it since.
+  // Records a change only if the requested rate differs from the last requested one; the schedule may have lowered the rate since.
   const asked = recorded.changes.findLast(({ option }) => option === 'lr')?.to ?? recorded.training.lr;
   if (options.lr !== undefined && options.lr !== asked) {
     note('lr', trainer.lr, trainingOptions({ lr: options.lr }).lr);
@@ -296,25 +305,26 @@ async function resumed(job: TrainJob, store: RunStore, recorded: RunConfig): Pro
   trainer.metrics = await truncateMetrics(store, progress.epoch);
   if (trainer.metrics.length < progress.epoch)
     job.onWarning?.(
-      `${PATHS.metrics} has lines of ${trainer.metrics.length} of the ${progress.epoch} epochs that are done; the others are lost`,
+      `${PATHS.metrics} has lines for only ${trainer.metrics.length} of the ${progress.epoch} epochs that are done; the others are lost`,
     );
   job.onStart?.(config, progress);
   return trainer;
 }
 
-/** The loop, and the state that it keeps. */
+/** The training loop and its state. */
 class Trainer {
   metrics: EpochMetrics[] = [];
   private readonly optimizer: SGD;
   private readonly schedule: Schedule;
   private readonly preprocess: Preprocess;
   private readonly frozen: FrozenLayers | null;
-  /** The layers that learn: all of them unless some are frozen. */
+  /** The layers that are trained: the whole network, or those above the frozen layers. */
   private readonly learning: Network;
   private progress: Progress = freshProgress();
   private saved: { epoch: number; step: number; at: number } | null = null;
+  /** Number of dead filters at the last check. */
   private dead = 0;
-  /** What has been warned of, which once is enough for. */
+  /** Warnings already shown. */
   private readonly warned = new Set<string>();
   private readonly losses: LossWatch;
 
@@ -338,11 +348,11 @@ class Trainer {
     const { augment } = this.config.training;
     if (augment !== 'none')
       onWarning?.(
-        `augment is '${augment}', so the frozen layers work in every epoch; with 'none' they see each image once, and epochs are much faster`,
+        `augment is '${augment}', so the frozen layers run in every epoch; with 'none' they run once per image, and epochs are much faster`,
       );
     const onFull = () =>
       onWarning?.(
-        'the outputs of the frozen layers do not all fit into the memory that they may take; those of the other images are computed in every epoch',
+        'the outputs of the frozen layers do not all fit into their cache (keepBytes); those of the other images are computed in every epoch',
       );
     return new FrozenLayers(model, range, this.preprocess, { keepBytes, onFull });
   }
@@ -376,7 +386,7 @@ class Trainer {
       if (error instanceof DataError)
         this.fail(`images are lost: ${error.message}`, {
           cause: error,
-          advice: 'Put them back and resume; or start a new run without them, for a run goes on with the data that it began with',
+          advice: 'Restore them and resume, or start a new run without them; a run resumes only with the data with which it began',
         });
       throw error;
     } finally {
@@ -387,7 +397,7 @@ class Trainer {
     return { status, epoch, step, metrics: this.metrics, best, config: this.config, preprocess: this.preprocess };
   }
 
-  /** The steps that the epoch under way still lacks. False when the signal stopped it. */
+  /** Takes the remaining steps of the current epoch. Returns false if the signal stopped it. */
   private async trainEpoch(): Promise<boolean> {
     const { job, progress } = this;
     const { seed, batchSize } = this.config.training;
@@ -409,7 +419,7 @@ class Trainer {
     return true;
   }
 
-  /** The update by the mean over the mini-batch, whose parts go through the network one after the other. */
+  /** One update by the gradient of the mini-batch's mean loss. The parts of the mini-batch run one after the other. */
   private async step({ examples, cursor }: Batch): Promise<void> {
     const { job, config, progress, optimizer } = this;
     const { microBatch, epochs } = config.training;
@@ -441,8 +451,8 @@ class Trainer {
   }
 
   /**
-   * Forward, and backward with a share of the mini-batch's mean. Gradients add up until the update, which happens only if every loss is
-   * a number.
+   * Forward and backward pass of a part of the mini-batch. The loss is weighted by `share`, the fraction of the mini-batch in this part, so
+   * that the accumulated gradients are those of the mean loss. A non-finite loss throws before the update.
    */
   private async learn(examples: readonly Example[], share: number): Promise<{ loss: number; errors: number }> {
     const inputs = await this.inputs(examples);
@@ -471,12 +481,12 @@ class Trainer {
     }
   }
 
-  /** The training images as far as they are needed. */
+  /** The training split; images whose frozen outputs are cached are not read. */
   private source(split: Split): Split {
     return this.frozen && this.config.training.augment === 'none' ? this.frozen.skim(split) : split;
   }
 
-  /** What the layers that learn are given: crops, or what the frozen layers make of them. */
+  /** Input of the layers that are trained: crops, or the outputs of the frozen layers for them. */
   private async inputs(examples: readonly Example[]): Promise<Tensor> {
     const { seed, augment } = this.config.training;
     const { inputSize, channels } = this.config.preprocess;
@@ -494,14 +504,14 @@ class Trainer {
     const { batchSize } = this.config.training;
     const advice =
       images > 1
-        ? `Let fewer images through at once: microBatch ${Math.ceil(images / 2)} (--micro-batch) adds the gradients of a mini-batch of ${batchSize} up part by part`
-        : 'Take a smaller network or smaller images';
+        ? `Run fewer images at once: microBatch ${Math.ceil(images / 2)} (--micro-batch) sums the gradients of a mini-batch of ${batchSize} over smaller parts`
+        : 'Use a smaller network or smaller images';
     this.fail(cause.message, { cause, advice });
   }
 
-  /** Advice where numbers have grown too large. */
+  /** Advice for values that have grown too large. */
   private calmer(): string {
-    return `Try a lower learning rate (it is ${this.optimizer.lr}), a limit on the filters' size, or look at the images`;
+    return `Try a lower learning rate (it is ${this.optimizer.lr}), a limit on the filters' root mean square (maxFilterRms), or check the images`;
   }
 
   private fail(what: string, { advice, culprit = {}, cause }: { advice: string; culprit?: Omit<Culprit, 'text'>; cause?: unknown }): never {
@@ -517,14 +527,17 @@ class Trainer {
     );
   }
 
-  /** Validation, the line in the metrics, the checkpoints. False when the signal stopped it; it is then done again on resume. */
+  /**
+   * Validates, updates the schedule, and writes the line of metrics and the checkpoints. Returns false if the signal stopped validation,
+   * which is then repeated on resume.
+   */
   private async finishEpoch(): Promise<boolean> {
     const { job, progress, optimizer, store } = this;
     const val = job.dataset.splits.val;
     const validation = val && val.length > 0 ? await this.validate(val) : null;
     if (validation === 'stopped') return false;
     if (validation && !Number.isFinite(validation.loss)) this.fail('the validation loss is NaN or infinite', { advice: this.calmer() });
-    // Frozen filters stay as they are.
+    // Frozen filters do not change, so they are not checked.
     if (!this.frozen) await this.warnAboutFilters();
 
     const { loss, errors, examples, seconds } = progress.sums;
@@ -549,7 +562,7 @@ class Trainer {
       sums: noSums(),
       best: better ? { epoch: metrics.epoch, top1Error } : progress.best,
     };
-    // The line comes first: a resume drops lines beyond its checkpoint, but could not write one that is missing.
+    // The line is written before the checkpoints: a resume drops surplus lines, but could not restore a missing one.
     const bytes = this.checkpoint();
     await this.keep(() => store.append(PATHS.metrics, JSON.stringify(metrics)));
     await this.keep(() => store.write(PATHS.epoch(metrics.epoch), bytes));
@@ -583,20 +596,20 @@ class Trainer {
     this.saved = { epoch: this.progress.epoch, step: this.progress.step, at: performance.now() };
   }
 
-  /** Writes; where that fails, says what is safe. */
+  /** Runs a write. A failure becomes a `TrainingError` that names the last intact checkpoint. */
   private async keep(write: () => Promise<void>): Promise<void> {
     try {
       await write();
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
-      this.fail(reason, { cause, advice: 'When that is put right, resume: the steps since are computed again, to the same bits' });
+      this.fail(reason, { cause, advice: 'Fix the cause and resume: the steps since then are computed again, to the same bits' });
     }
   }
 
   private checkpoint(): Uint8Array {
     const { config, optimizer, schedule, preprocess, progress } = this;
     const captured = capture({ config, model: this.job.model, optimizer, schedule, preprocess, progress });
-    // The numbers of the step just taken have met no loss yet.
+    // The last step may have produced non-finite weights that no loss has revealed yet.
     const bad = firstNonFinite(captured.weights) ?? firstNonFinite(captured.velocities);
     if (bad)
       this.fail(`${bad} became NaN or infinite (op sgd)`, { culprit: { layer: bad.split('.')[0], op: 'sgd' }, advice: this.calmer() });
@@ -610,7 +623,7 @@ class Trainer {
     return progress.step - saved.step >= checkpointSteps || performance.now() - saved.at >= checkpointMinutes * 60_000;
   }
 
-  /** Images that go through the network at once. */
+  /** Images per forward pass. */
   private get rows(): number {
     const { batchSize, microBatch } = this.config.training;
     return microBatch ?? batchSize;
@@ -622,8 +635,8 @@ class Trainer {
     for (const { layer, maps, of, median, largest } of dominatingFilters(this.job.model)) {
       const remedy =
         maxFilterRms === null
-          ? 'hold each filter to 0.1 after every step (maxFilterRms, --max-filter-rms)'
-          : `the limit of ${maxFilterRms} holds them; a lower one would hold them closer`;
+          ? 'limit the root mean square of each filter to 0.1 (maxFilterRms, --max-filter-rms)'
+          : `the limit of ${maxFilterRms} is active; a lower one would restrict them further`;
       this.warnOnce(
         `dominating ${layer}`,
         `${layer}: ${maps.length} of ${of} filters (${some(maps)}) dominate: their root mean square reaches ${largest.toPrecision(2)}, that of the others ${median.toPrecision(2)}. The paper's remedy (section 3.1): ${remedy}`,
@@ -631,7 +644,7 @@ class Trainer {
     }
   }
 
-  /** Looks for dead filters with a random sample of images, prepared as for evaluation. */
+  /** Warns if more filters than before respond to none of 64 randomly sampled images (validation images if there are any). */
   private async warnAboutDeadFilters(): Promise<void> {
     const { splits } = this.job.dataset;
     const split = splits.val && splits.val.length > 0 ? splits.val : splits.train;
@@ -674,7 +687,7 @@ const some = (maps: readonly number[]): string => `${maps.slice(0, 8).join(', ')
 
 const epochs = (count: number): string => `${count} epoch${count === 1 ? '' : 's'}`;
 
-/** The parameters tell where the network runs. */
+/** Backend and mode of the network, read from its parameters. */
 function engineRecord(model: ZfNet): EngineRecord {
   const { backend, mode } = model.parameters()[0].backend.info();
   return { backend, mode };
@@ -696,5 +709,5 @@ function warnAboutClasses({ dataset, onWarning }: TrainJob, split: Split): void 
     onWarning?.(
       `no training examples of ${missing.length === 1 ? 'class' : `${missing.length} classes:`} ${missing.slice(0, 8).join(', ')}${missing.length > 8 ? ', …' : ''}`,
     );
-  if (dataset.classes.length === 1) onWarning?.(`there is one class alone, ${dataset.classes[0]}: every answer will be right`);
+  if (dataset.classes.length === 1) onWarning?.(`there is only one class, ${dataset.classes[0]}: every prediction will be correct`);
 }

@@ -1,4 +1,4 @@
-/** The training recipe: the paper's values (section 3.1) where it gives them, and the checks that each may be. */
+/** The options of training (the recipe), their defaults from the paper (section 3.1), and their checks. */
 import {
   checkArgument,
   checkFields,
@@ -16,11 +16,11 @@ import {
 import { AUGMENTATIONS, type Augmentation } from '../input/augment.js';
 
 /**
- * How the learning rate falls.
- * - `plateau`: times `factor` after `patience` epochs without a lower validation error; the paper's annealing by hand
- * - `step`: times `factor` every `every` epochs
- * - `cosine`: from the first rate down towards 0 along half a cosine over all epochs
- * - `constant`: never
+ * Schedule of the learning rate.
+ * - `plateau`: multiplied by `factor` after more than `patience` epochs without a lower validation error, as the paper does by hand
+ * - `step`: multiplied by `factor` every `every` epochs
+ * - `cosine`: lowered from the initial rate to 0 along half a cosine over all epochs
+ * - `constant`: not changed
  */
 export type ScheduleOptions =
   | { kind: 'plateau'; factor: number; patience: number }
@@ -28,34 +28,38 @@ export type ScheduleOptions =
   | { kind: 'cosine' }
   | { kind: 'constant' };
 
+/** Kinds of learning-rate schedules. */
 export const SCHEDULES = ['plateau', 'step', 'cosine', 'constant'] as const satisfies readonly ScheduleOptions['kind'][];
 
+/** Options of training (the recipe). The defaults are in `DEFAULT_TRAINING`. */
 export interface TrainingOptions {
-  /** Passes over the training set. The paper's 70. */
+  /** Number of passes over the training set. Default 70, as in the paper. */
   epochs: number;
-  /** Images a step. 128 in the paper. */
+  /** Images per step (mini-batch). Default 128, as in the paper. */
   batchSize: number;
   /**
-   * Images that go through the network at once: gradients add up over the parts of a mini-batch to those of its mean, in the memory
-   * of one part. `null` for the whole mini-batch. Sums are rounded in another order and dropout draws part by part, so other
-   * sizes give other bits; the same size gives the same.
+   * Images per forward and backward pass; `null` (default) for the whole mini-batch. Smaller values need less memory: the gradients of the
+   * parts of a mini-batch are summed to the gradient of its mean loss. The result depends on this value in its rounding and its dropout
+   * masks, but is the same in every run with the same value.
    */
   microBatch: number | null;
-  /** Learning rate at the start. 0.01 in the paper. */
+  /** Initial learning rate. Default 0.01, as in the paper. */
   lr: number;
-  /** 0.9 in the paper. */
+  /** Momentum of SGD. Default 0.9, as in the paper. */
   momentum: number;
-  /** 0: the paper states none. */
+  /** L2 penalty on the weights. Default 0, as the paper states none. */
   weightDecay: number;
-  /** Root mean square that a convolution filter is held to after each step; 0.1 in the paper, `null` for no limit. */
+  /** Limit on the root mean square of each convolution filter after each step; `null` for no limit. Default 0.1, as in the paper. */
   maxFilterRms: number | null;
+  /** Schedule of the learning rate. Default: `plateau` with a factor of 0.1 and a patience of 3. */
   schedule: ScheduleOptions;
-  /** Which crops training sees. */
+  /** Augmentation of the training images. Default `paper`. */
   augment: Augmentation;
-  /** Of the order of the data, dropout and augmentation; the model has its own. */
+  /** Seed of the order of the examples, dropout and augmentation. Default 0. The initial weights have a seed of their own. */
   seed: number;
 }
 
+/** Default options of training, from section 3.1 of the paper where it states them. */
 export const DEFAULT_TRAINING: Readonly<TrainingOptions> = {
   epochs: 70,
   batchSize: 128,
@@ -88,7 +92,7 @@ const OPTIONS: RulesFor<TrainingOptions> = {
 const factor = below1('above 0', (value) => value > 0);
 const kind = oneOf(...SCHEDULES);
 
-/** The fields of each kind of schedule, all of which must be there. */
+/** The fields of each kind of schedule, all of which are required. */
 const SCHEDULE_FIELDS: Readonly<Record<ScheduleOptions['kind'], Rules>> = {
   plateau: { kind, factor, patience: integer() },
   step: { kind, factor, every: integer(1) },
@@ -96,7 +100,11 @@ const SCHEDULE_FIELDS: Readonly<Record<ScheduleOptions['kind'], Rules>> = {
   constant: { kind },
 };
 
-/** Fills in the defaults. Throws `ValueError` naming the option that is out of its range. */
+/**
+ * Training options with the defaults filled in.
+ *
+ * @throws ValueError naming the option that is unknown or out of range
+ */
 export function trainingOptions(given: Partial<TrainingOptions> = {}): TrainingOptions {
   checkOptions('train', given, OPTIONS);
   const defined = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));

@@ -1,4 +1,4 @@
-/** What must be kept so that training goes on as if it had never stopped, and how it becomes a checkpoint. */
+/** The state of training: everything a checkpoint must contain so that a run resumes to the same bits. */
 import { indexOfNonFinite } from '../../backend/validate.js';
 import type { Checkpoint } from '../../formats/checkpoint.js';
 import type { HostTensor } from '../../formats/safetensors.js';
@@ -10,7 +10,7 @@ import type { RunConfig } from '../run/run_config.js';
 import type { Schedule } from './schedule.js';
 import type { TrainingOptions } from './training_options.js';
 
-/** Sums over the epoch so far. */
+/** Sums over the examples of the current epoch. */
 export interface RunningSums {
   loss: number;
   errors: number;
@@ -20,25 +20,26 @@ export interface RunningSums {
 
 export const noSums = (): RunningSums => ({ loss: 0, errors: 0, examples: 0, seconds: 0 });
 
+/** The epoch with the lowest error so far. */
 export interface Best {
   epoch: number;
-  /** Fraction; of the training set where there is no validation set. */
+  /** Top-1 error on the validation set, or on the training set if there is none, as a fraction. */
   top1Error: number;
 }
 
-/** Place in training. Everything in it is JSON. */
+/** Position in training. It consists of JSON values only. */
 export interface Progress {
-  /** Epochs done, their validation included. */
+  /** Number of epochs that are done, including their validation. */
   epoch: number;
-  /** Steps done in all. */
+  /** Number of steps since the start of training. */
   step: number;
-  /** How far the epoch under way has got in its order. */
+  /** Number of examples of the current epoch that are done. */
   cursor: number;
   sums: RunningSums;
   best: Best | null;
 }
 
-/** A checkpoint's `training` metadata. */
+/** The metadata `training` of a checkpoint. */
 export interface TrainingState extends Progress {
   lr: number;
   schedule: Record<string, number | null>;
@@ -56,7 +57,7 @@ interface Parts {
   progress: Progress;
 }
 
-/** Everything of a training under way, numbers copied to the host. */
+/** The current state of training as a checkpoint, with weights and velocities copied to the host. */
 export function capture({ config, model, optimizer, schedule, preprocess, progress }: Parts): Checkpoint {
   const named = model.namedParameters();
   const { lr, velocities } = optimizer.stateDict();
@@ -85,20 +86,20 @@ export function capture({ config, model, optimizer, schedule, preprocess, progre
   };
 }
 
-/** The settings that a training state belongs to: what a resume must find unchanged in `config.json`. */
+/** The settings of a run that must not change on a resume. Checkpoints record them. */
 export interface Recipe {
   training: Omit<TrainingOptions, 'epochs'>;
   init: InitScheme;
   freeze?: string;
 }
 
-/** The recipe of a run's configuration. The number of epochs is left out, because a resume may change it. */
+/** The recipe of a run's configuration, without the number of epochs, which a resume may change. */
 export function recipeOf({ training, init, freeze }: Pick<RunConfig, 'training' | 'init' | 'freeze'>): Recipe {
   const { epochs: _, ...rest } = training;
   return { training: rest, init, ...(freeze !== undefined && { freeze }) };
 }
 
-/** Puts a captured training back into its parts and returns its place. Nothing is changed unless everything fits. */
+/** Loads a checkpoint into the model, the optimiser and the schedule, and returns the position in training. */
 export function restore(checkpoint: Checkpoint, parts: Omit<Parts, 'progress' | 'config' | 'preprocess'>): Progress {
   const state = checkpoint.info.training as TrainingState;
   parts.model.loadStateDict(checkpoint.weights);
@@ -110,7 +111,7 @@ export function restore(checkpoint: Checkpoint, parts: Omit<Parts, 'progress' | 
   return { epoch, step, cursor, sums: { ...sums }, best };
 }
 
-/** The first tensor that holds a NaN or an infinity, or undefined. */
+/** Name of the first tensor with a NaN or an infinity, or undefined. */
 export function firstNonFinite(tensors: Readonly<Record<string, HostTensor>>): string | undefined {
   return Object.entries(tensors).find(([, { data }]) => indexOfNonFinite(data) >= 0)?.[0];
 }

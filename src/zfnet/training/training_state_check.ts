@@ -1,4 +1,4 @@
-/** The checks that training state from a checkpoint must pass before a run resumes from it: types, ranges, and that its parts agree. */
+/** Checks the training state of a checkpoint before a run resumes from it: types, ranges and consistency. */
 import { finite, integer, isPlainObject, type Rules, rule, show } from '../../backend/validate.js';
 import type { Checkpoint } from '../../formats/checkpoint.js';
 import { FormatError } from '../../formats/errors.js';
@@ -28,13 +28,13 @@ const SCHEDULE_STATE: Readonly<Record<ScheduleOptions['kind'], Rules>> = {
   constant: {},
 };
 
-/** Counts of random numbers that lie in one stream of a seed. */
+/** Number of random words in one stream of a seed. */
 const STREAM_LENGTH = 2 ** 48;
 
 /**
- * Checks what can be told without the run's configuration.
+ * Checks the types and ranges of a training state, as far as possible without the configuration of its run.
  *
- * @throws FormatError naming the value that is of the wrong type or out of its range
+ * @throws FormatError naming the value that has the wrong type or is out of range
  */
 export function checkTrainingState(value: unknown, where: string): asserts value is TrainingState {
   checkFields(where, value, STATE_RULES);
@@ -53,13 +53,14 @@ export function checkTrainingState(value: unknown, where: string): asserts value
 /**
  * Checks that a run can resume from a checkpoint.
  *
- * @param name what to call the file in errors
- * @throws FormatError for a checkpoint without training state, or with one whose values are not possible for this run
- * @throws StateError where `config.json` differs from the settings that the checkpoint was written with
+ * @param examples number of training examples
+ * @param name of the file, for errors
+ * @throws FormatError for a checkpoint without training state, or with a state that is impossible for this run
+ * @throws StateError if `config.json` differs from the settings with which the checkpoint was written
  */
 export function checkResumable(checkpoint: Checkpoint, config: RunConfig, examples: number, name: string): void {
   const { training: state, recipe } = checkpoint.info;
-  if (state === undefined) throw new FormatError(`${name}: holds a model but no training to go on with`);
+  if (state === undefined) throw new FormatError(`${name}: it contains a model but no training state to resume from`);
   const info = checkpointInfo(checkpoint, name);
   const { architecture, preprocess, data } = config;
   const recorded = { architecture, preprocess, classes: data.classes, fingerprint: data.fingerprint };
@@ -73,7 +74,7 @@ export function checkResumable(checkpoint: Checkpoint, config: RunConfig, exampl
   checkVelocities(checkpoint, config, state, name);
 }
 
-/** The recipe of a checkpoint with the defaults of options that its version did not have. */
+/** The recipe of a checkpoint, completed by the defaults of options that its version did not have. */
 function completeRecipe(recipe: unknown, where: string): object {
   checkFields(where, recipe, {});
   checkFields(`${where}.training`, recipe.training, {});
@@ -81,7 +82,7 @@ function completeRecipe(recipe: unknown, where: string): object {
   return { ...recipe, training };
 }
 
-/** Throws `StateError` naming every value in which `config.json` differs from the checkpoint. */
+/** @throws StateError naming every value in which `config.json` differs from the checkpoint */
 function checkSame(config: object, recorded: unknown, name: string): void {
   const differences = [...differencesOf('', config, recorded)];
   if (differences.length === 0) return;
@@ -104,7 +105,7 @@ const own = (object: Record<string, unknown>, key: string): unknown => (Object.h
 
 const brief = (value: unknown): string => (value === undefined ? 'absent' : show(value));
 
-/** The place in training must be one that this run passes. */
+/** @throws FormatError if the run cannot have been at this position (epoch, step, cursor) */
 function checkPlace(state: TrainingState, config: RunConfig, examples: number, where: string): void {
   const { epoch, step, cursor, sums, best, random, schedule } = state;
   const { batchSize, seed } = config.training;
@@ -125,7 +126,7 @@ function checkPlace(state: TrainingState, config: RunConfig, examples: number, w
   if ('epoch' in schedule && Number(schedule.epoch) > epoch) fail(`schedule.epoch is ${schedule.epoch}, but ${epoch} epochs are done`);
 }
 
-/** Momentum needs a velocity for every parameter that is trained; velocities without a parameter are left over from another network. */
+/** @throws FormatError for a velocity without a parameter, and for a trained parameter without the velocity that momentum needs */
 function checkVelocities({ weights, velocities }: Checkpoint, config: RunConfig, { step }: TrainingState, name: string): void {
   for (const [key, { shape }] of Object.entries(velocities)) {
     const weight = Object.hasOwn(weights, key) ? weights[key] : undefined;
