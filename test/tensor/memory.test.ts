@@ -454,8 +454,10 @@ describe('the safety net', () => {
           .sum()
           .backward();
     });
-    collect();
-    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(10 * MIB);
+    // V8 frees array buffers in a background thread; the next collection waits for it.
+    const held = () => process.memoryUsage().arrayBuffers - before;
+    for (let i = 0; i < 20 && !(held() < 10 * MIB); i++) collect();
+    expect(held()).toBeLessThan(10 * MIB);
   });
 
   it('lets inputs go though their losses are kept', async () => {
