@@ -1,5 +1,17 @@
 /** ZFNet by its table (Zeiler & Fergus 2013, Fig. 3), its variants, and the network it was compared with. */
-import { arrayOf, checkOptions, finite, integer, oneOf, positive, type RulesFor, rule, show, unknownName } from '../../backend/validate.js';
+import {
+  arrayOf,
+  checkFields,
+  checkOptions,
+  finite,
+  integer,
+  oneOf,
+  positive,
+  type RulesFor,
+  rule,
+  show,
+  unknownName,
+} from '../../backend/validate.js';
 import {
   Conv2d,
   Dropout,
@@ -152,6 +164,7 @@ export class ZfNet extends Sequential {
     readonly architecture: Architecture,
   ) {
     super(layers);
+    checkFields('ZfNet', architecture, OPTIONS, ['preset', 'classes', 'inputSize', 'channels', 'width', 'dropout']);
   }
 
   /** [1, channels, size, size]. */
@@ -204,7 +217,9 @@ function checkCounts(name: string, counts: readonly number[] | undefined, length
 }
 
 /** The initial weights of a network that is not told otherwise: the paper's at full size, He's below. */
-export function defaultInit({ preset, width, inputSize }: Architecture): InitScheme {
+export function defaultInit(architecture: Architecture): InitScheme {
+  checkFields('defaultInit', architecture, OPTIONS, ['preset', 'width', 'inputSize']);
+  const { preset, width, inputSize } = architecture;
   return width >= 1 && inputSize >= PRESETS[preset].inputSize && preset !== 'small' ? 'paper' : 'he';
 }
 
