@@ -6,7 +6,20 @@
 import type * as FastCheck from 'fast-check';
 import type { ConvOptions, PoolOptions } from './backend/params.js';
 import { createReferenceBackend } from './backend/reference/index.js';
-import { arrayOf, checkArgument, checkOptions, instanceOf, integer, positive, rule } from './backend/validate.js';
+import {
+  arrayOf,
+  boolean,
+  checkArgument,
+  checkOptions,
+  finite,
+  func,
+  instanceOf,
+  integer,
+  objectWith,
+  positive,
+  type RulesFor,
+  rule,
+} from './backend/validate.js';
 import { Module } from './nn/index.js';
 import {
   backward,
@@ -26,6 +39,7 @@ import {
   withBackend,
   ZfnetError,
 } from './tensor/index.js';
+import { TENSOR_RULES } from './tensor/tensor.js';
 
 // Gradient checks ---------------------------------------------------------------------------------
 
@@ -175,6 +189,7 @@ function compare(evaluate: () => Tensor, leaves: readonly { name: string; leaf: 
 
   const [op, projection, gradients] = scope(() => {
     const y = again();
+    checkArgument('gradcheck', 'what the function gave', y, instanceOf(Tensor));
     if (y.dtype !== 'float64')
       throw new DTypeError(
         `gradcheck: the function returned a ${y.dtype} tensor for float64 inputs, expected float64; create its constants with the dtype of its inputs`,
@@ -278,6 +293,33 @@ export interface ValueRange {
   distinct?: boolean;
 }
 
+/** The ranges that shapes are taken from, both ends included. */
+export interface ShapeRange {
+  /** Default 0. */
+  minRank?: number;
+  /** Default 4. */
+  maxRank?: number;
+  /** Default 1. */
+  minExtent?: number;
+  /** Default 5. */
+  maxExtent?: number;
+}
+
+const rank = integer(0, 64);
+const extent = integer(0, 2 ** 31 - 1);
+const SHAPE_RANGE: RulesFor<ShapeRange> = { minRank: rank, maxRank: rank, minExtent: extent, maxExtent: extent };
+const VALUE_RANGE: RulesFor<ValueRange> = { min: finite(), max: finite(), distinct: boolean };
+/** fast-check takes every number by itself: more of them are no test that ends. */
+const MOST_VALUES = 2 ** 20;
+
+/** @throws ValueError unless the first of two named numbers is at most the second */
+function checkOrder(op: string, range: Readonly<Record<string, number>>): void {
+  const [[low, least], [high, most]] = Object.entries(range);
+  if (least > most) throw new ValueError(`${op}: ${low} is ${least} and ${high} is ${most}, expected ${low} to be at most ${high}`);
+}
+
+const fastCheck = objectWith("fast-check: import fc from 'fast-check'", { integer: func, array: func, tuple: func, record: func });
+
 /**
  * Returns generators (arbitraries) for property tests with fast-check. fast-check is an argument, so that users of `gradcheck` need not
  * install it.
@@ -285,15 +327,21 @@ export interface ValueRange {
  * @example const { conv, tensorOf } = arbitraries(fc);
  */
 export function arbitraries(fc: typeof FastCheck.default) {
+  checkArgument('arbitraries', 'fc', fc, fastCheck);
   type Arbitrary<T> = FastCheck.Arbitrary<T>;
   const whole = (min: number, max: number) => fc.integer({ min, max });
 
   /** Shapes. Default: rank 0 to 4, extents 1 to 5. */
-  const shape = ({ minRank = 0, maxRank = 4, minExtent = 1, maxExtent = 5 } = {}): Arbitrary<number[]> =>
-    fc.array(whole(minExtent, maxExtent), { minLength: minRank, maxLength: maxRank });
+  const shape = (options: ShapeRange = {}): Arbitrary<number[]> => {
+    checkOptions('shape', options, SHAPE_RANGE);
+    const { minRank = 0, maxRank = 4, minExtent = 1, maxExtent = 5 } = options;
+    checkOrder('shape', { minRank, maxRank });
+    checkOrder('shape', { minExtent, maxExtent });
+    return fc.array(whole(minExtent, maxExtent), { minLength: minRank, maxLength: maxRank });
+  };
 
   /** Pairs of shapes that can be broadcast. */
-  const broadcastShapes = (options: Parameters<typeof shape>[0] = {}): Arbitrary<[number[], number[]]> =>
+  const broadcastShapes = (options: ShapeRange = {}): Arbitrary<[number[], number[]]> =>
     shape(options).chain((full) => {
       const side = fc
         .tuple(fc.array(fc.boolean(), { minLength: full.length, maxLength: full.length }), whole(0, full.length))
@@ -341,7 +389,11 @@ export function arbitraries(fc: typeof FastCheck.default) {
   };
 
   /** Values of a tensor, exact in float32. */
-  const values = (size: number, { min = -1, max = 1, distinct = false }: ValueRange = {}): Arbitrary<Float32Array> => {
+  const values = (size: number, options: ValueRange = {}): Arbitrary<Float32Array> => {
+    checkArgument('values', 'size', size, integer(0, MOST_VALUES));
+    checkOptions('values', options, VALUE_RANGE);
+    const { min = -1, max = 1, distinct = false } = options;
+    checkOrder('values', { min, max });
     const steps = distinct ? Math.max(1, size - 1) : 4096;
     const at = (step: number) => min + ((max - min) * step) / steps;
     const picked = distinct
@@ -354,8 +406,11 @@ export function arbitraries(fc: typeof FastCheck.default) {
   };
 
   /** Tensors of a given shape, on the default backend or the one in `options`. */
-  const tensorOf = (extents: Shape, options: ValueRange & TensorOptions = {}): Arbitrary<Tensor> =>
-    values(sizeOf(extents), options).map((data) => tensor(data, extents, options));
+  const tensorOf = (extents: Shape, options: ValueRange & TensorOptions = {}): Arbitrary<Tensor> => {
+    checkOptions('tensorOf', options, { ...VALUE_RANGE, ...TENSOR_RULES });
+    const { min, max, distinct, ...forTensor } = options;
+    return values(sizeOf(extents), { min, max, distinct }).map((data) => tensor(data, extents, forTensor));
+  };
 
   return { shape, broadcastShapes, conv, pool, values, tensorOf };
 }

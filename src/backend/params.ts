@@ -4,7 +4,7 @@
  * Sizes are in elements. All functions throw a `ShapeError` for invalid geometry.
  */
 import { ShapeError } from './errors.js';
-import { boolean, checkArgument, checkOptions, finite, integer, type Rule, type Rules, renamedOption, rule } from './validate.js';
+import { boolean, checkArgument, checkOptions, finite, integer, type Rule, type Rules, renamedOption, rule, text } from './validate.js';
 
 /** One value for both axes, or [vertical, horizontal]. */
 export type Pair = number | readonly [number, number];
@@ -192,6 +192,7 @@ const shapeRule: Rule = rule(
 );
 
 function checkImages(op: string, name: string, shape: readonly number[], expected: string): void {
+  checkArgument('geometry', "the operation's name", op, text);
   checkArgument(op, `the shape of ${name}`, shape, shapeRule, ShapeError);
   if (shape.length !== 4) throw new ShapeError(`${op}: ${name} has shape [${shape}], expected ${expected}`);
 }

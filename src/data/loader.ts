@@ -3,7 +3,7 @@ import { arrayOf, boolean, checkArgument, checkFields, checkOptions, func, integ
 import type { Example, Split } from './dataset.js';
 import { DataError } from './errors.js';
 import { Draws } from './random.js';
-import { split as splitRule } from './rules.js';
+import { exampleAt, split as splitRule } from './rules.js';
 
 /** Options of `batches`. */
 export interface BatchOptions {
@@ -61,7 +61,7 @@ export async function* batches(split: Split, options: BatchOptions): AsyncGenera
     : Int32Array.from(indices ?? { length: split.length }, (value, i) => (indices ? (value as number) : i));
   const fetch = async (index: number): Promise<Example | undefined> => {
     try {
-      return await split.get(index);
+      return await exampleAt(split, index);
     } catch (error) {
       if (!onBroken || !(error instanceof DataError)) throw error;
       onBroken(error);

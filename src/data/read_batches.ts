@@ -1,6 +1,7 @@
 /** Reads examples in a given order in batches, several batches ahead of the training step. */
 import type { Example, Split } from './dataset.js';
 import { DataError } from './errors.js';
+import { exampleAt } from './rules.js';
 
 /** One batch of `readBatches`. */
 export interface Batch {
@@ -72,7 +73,7 @@ async function fetchAll(split: Split, places: readonly number[], cursor: number,
   const fetched = await Promise.all(
     places.map(async (place) => {
       try {
-        return await split.get(place);
+        return await exampleAt(split, place);
       } catch (error) {
         if (!onBroken || !(error instanceof DataError)) throw error;
         onBroken(error);

@@ -1,6 +1,7 @@
 /** Validation rules for images, examples, splits and data sets that users pass as arguments. */
+import { ValueError } from '../backend/errors.js';
 import { abortSignal, func, integer, objectWith, oneOf, type Rule, rule, show, text } from '../backend/validate.js';
-import type { Image } from './dataset.js';
+import type { Example, Image, Split } from './dataset.js';
 
 const isBytes = (value: unknown): value is Uint8Array => value instanceof Uint8Array || value instanceof Uint8ClampedArray;
 
@@ -26,13 +27,37 @@ export const image: Rule = rule(
 
 export const example: Rule = objectWith('an example { image, label, index, name }', { image, label: integer(), index: integer() });
 
-const labels: Rule = rule('an Int32Array', (value) => value instanceof Int32Array || Array.isArray(value));
+const labels: Rule = rule(
+  'an Int32Array',
+  (value) => value instanceof Int32Array || (Array.isArray(value) && value.every((label) => Number.isInteger(label))),
+);
 
-export const split: Rule = objectWith("a split { length, labels, get }, such as dataset.splits.train of openDataset('…')", {
-  length: integer(),
-  labels,
-  get: func,
-});
+const splitFields = objectWith('a split', { length: integer(), labels, get: func });
+
+export const split: Rule = rule(
+  "a split { length, labels, get } with a label for each of its examples, such as dataset.splits.train of openDataset('…')",
+  (value) => splitFields.test(value) && (value as Split).labels.length === (value as Split).length,
+);
+
+/**
+ * The example at a place of a split, which may be the caller's own.
+ *
+ * @throws ValueError unless what the split's `get` gives is an example; and whatever `get` throws
+ */
+export async function exampleAt(source: Split, place: number): Promise<Example> {
+  const given = await source.get(place);
+  if (example.test(given)) return given;
+  const { image: picture, label, index } = (given ?? {}) as Example;
+  const wrong =
+    typeof given !== 'object' || given === null
+      ? show(given)
+      : image.test(picture)
+        ? `an object with label ${show(label)} and index ${show(index)}`
+        : `an object with the image ${describeImage(picture)}`;
+  throw new ValueError(
+    `split: get(${place}) gave ${wrong}, expected an example { image: { width, height, channels: 1 or 3, data: Uint8Array }, label, index, name }`,
+  );
+}
 
 export const dataset: Rule = objectWith("a data set, such as await openDataset('…')", {
   name: text,

@@ -3,7 +3,7 @@ import { arrayOf, checkArgument, integer, oneOf } from '../backend/validate.js';
 import { checkIndex, type Dataset, type Image, type Split } from './dataset.js';
 import { Draws } from './random.js';
 import { greyOf } from './reading/image_pixels.js';
-import { dataset as datasetRule, split as splitRule } from './rules.js';
+import { dataset as datasetRule, exampleAt, split as splitRule } from './rules.js';
 
 /**
  * Returns a split with the examples at the indices `places`, in that order (PyTorch: `Subset`). `Example.index` is the index in the
@@ -21,7 +21,7 @@ export function subset(split: Split, places: ArrayLike<number>): Split {
     labels: chosen.map((place) => split.labels[place]),
     get: async (index) => {
       checkIndex(index, chosen.length, 'subset');
-      return { ...(await split.get(chosen[index])), index };
+      return { ...(await exampleAt(split, chosen[index])), index };
     },
   };
 }
@@ -79,7 +79,7 @@ export function inChannels(dataset: Dataset, channels: 1 | 3): Dataset {
       length: split.length,
       labels: split.labels,
       get: async (index) => {
-        const example = await split.get(index);
+        const example = await exampleAt(split, index);
         return { ...example, image: channels === 3 ? inColours(example.image) : inGrey(example.image) };
       },
     },

@@ -1,6 +1,6 @@
 /** Initial weights of networks, by one of four schemes. */
 import { checkArgument, instanceOf, oneOf } from '../backend/validate.js';
-import { type Generator, randn, type Tensor, uniform } from '../tensor/index.js';
+import { type Generator, randn, scope, type Tensor, uniform, zeros } from '../tensor/index.js';
 import { generatorRule } from '../tensor/random.js';
 import { Module, parameter } from './module.js';
 
@@ -58,8 +58,15 @@ export function initialize(module: Module, scheme: InitScheme, generator?: Gener
   }
 }
 
-/** A parameter with values sampled uniformly within ±1 / √(fan in), as PyTorch initialises its layers. */
-export function uniformWeight(shape: readonly number[]): Tensor {
+/**
+ * Parameters of a layer as PyTorch starts them: weights uniform within ±1 / √(fan in); biases of 0, or null without a bias. Should
+ * memory run out on the way, the scope frees the weights.
+ */
+export function weightAndBias(shape: readonly number[], outputs: number, withBias = true): { weight: Tensor; bias: Tensor | null } {
   const bound = 1 / Math.sqrt(Math.max(fans(shape).fanIn, 1));
-  return parameter(uniform(shape, { low: -bound, high: bound }));
+  const made = scope(() => ({
+    weight: uniform(shape, { low: -bound, high: bound }),
+    bias: withBias ? zeros([outputs]) : null,
+  }));
+  return { weight: parameter(made.weight), bias: made.bias && parameter(made.bias) };
 }

@@ -1,5 +1,5 @@
 /** `Sequential`, a network of named layers that run one after the other. ZFNet and the torchvision networks are built from it. */
-import { arrayOf, checkArgument, show, text } from '../backend/validate.js';
+import { arrayOf, checkArgument, recordOf, rule, text } from '../backend/validate.js';
 import { type Shape, type Tensor, ValueError } from '../tensor/index.js';
 import { checkShape } from '../tensor/shape.js';
 import { checkSameBackend } from '../tensor/tensor.js';
@@ -8,7 +8,7 @@ import { ReLU } from './layers/activation.js';
 import { Conv2d } from './layers/conv2d.js';
 import { Linear } from './layers/linear.js';
 import { Module, namingLayer, type Reach } from './module.js';
-import { unknownLayer } from './rules.js';
+import { aModule, unknownLayer } from './rules.js';
 import { fieldOfRow, reachOfField, summarizeRow } from './summary.js';
 
 /**
@@ -27,8 +27,7 @@ export class Sequential extends Module implements LayeredModel {
   /** @param layers in order of computation; the layers of an array get the names '0', '1', … */
   constructor(layers: readonly Module[] | Readonly<Record<string, Module>>) {
     super();
-    if (typeof layers !== 'object' || layers === null || !Object.values(layers).every((layer) => layer instanceof Module))
-      throw new ValueError(`Sequential: layers are ${show(layers)}, expected an array or an object of modules`);
+    checkArgument('Sequential', 'layers', layers, LAYERS);
     this.names = Array.isArray(layers) ? layers.map((_, i) => String(i)) : Object.keys(layers);
     this.layers = Array.isArray(layers) ? [...layers] : Object.values(layers);
   }
@@ -136,6 +135,10 @@ export class Sequential extends Module implements LayeredModel {
     return place;
   }
 }
+
+const LAYERS = rule('an array or a plain object of modules, such as { conv1: new Conv2d(…), relu1: new ReLU() }', (value) =>
+  (Array.isArray(value) ? arrayOf(aModule) : recordOf(aModule)).test(value),
+);
 
 /** Whether a following ReLU can run inside the layer's kernel. A subclass with its own `forward` is not fused. */
 const isFusable = (layer: Module): boolean => layer.forward === Conv2d.prototype.forward || layer.forward === Linear.prototype.forward;

@@ -59,7 +59,8 @@ export const backendRule: Rule = rule('a backend, made by createBackend', (value
 });
 /** @internal Any number, including NaN and infinities. */
 export const anyNumber: Rule = rule('a number', (value) => typeof value === 'number');
-const TENSOR_RULES: Rules = { requiresGrad: boolean, dtype: anything, backend: backendRule };
+/** @internal Rules of `TensorOptions`. */
+export const TENSOR_RULES: Rules = { requiresGrad: boolean, dtype: anything, backend: backendRule };
 const RANDOM_RULES: Rules = { ...TENSOR_RULES, generator: generatorRule };
 
 let fallbackBackend: Backend | null = null;
@@ -102,6 +103,7 @@ export class Tensor implements Disposable {
   /** @internal Whether `keep()` was called. */
   kept = false;
   private freedBy: string | null = null;
+  private wantsGradient = false;
   private readonly claim: Claim;
 
   /** @internal Use `tensor`, `zeros`, … */
@@ -110,17 +112,28 @@ export class Tensor implements Disposable {
     readonly shape: readonly number[],
     /** @internal */
     readonly buffer: Buffer,
-    /** Whether the backward pass computes a gradient for this tensor. */
-    public requiresGrad = false,
+    requiresGrad = false,
     scoped = true,
   ) {
     if (!(buffer instanceof Buffer))
       throw new ValueError(
         'Tensor: the constructor is internal; use tensor(data, shape), zeros(shape) or another function that creates tensors',
       );
+    if (requiresGrad) this.requiresGrad = true;
     this.claim = claimFor(this, buffer);
     if (scoped) enterScope(this);
     else enterStep(this);
+  }
+
+  /** Whether the backward pass computes a gradient for this tensor. Setting it throws a `DTypeError` for whole numbers. */
+  get requiresGrad(): boolean {
+    return this.wantsGradient;
+  }
+
+  set requiresGrad(value: boolean) {
+    checkArgument('requiresGrad', 'the value', value, boolean);
+    checkGradient('requiresGrad', this.dtype, value);
+    this.wantsGradient = value;
   }
 
   /** Element type. */
@@ -276,7 +289,7 @@ export function tensor(data: TypedArray | Nested, shape?: Shape, options: Tensor
   if (flat.length !== sizeOf(dims))
     throw new ShapeError(`tensor: got ${flat.length} elements, expected ${sizeOf(dims)} for shape [${dims}]`);
   const dtype = options.dtype ?? (isTypedArray(data) ? dtypeOf(data as TypedArray) : 'float32');
-  checkGradient('tensor', dtype, options);
+  checkGradient('tensor', dtype, options.requiresGrad);
   const host = toTypedArray(flat, dtype);
   return fromHost(host === (data as unknown) ? host.slice() : host, dims, options);
 }
@@ -304,7 +317,7 @@ function filled(op: string, shape: Shape, options: TensorOptions, rules: Rules, 
   checkOptions(op, options, rules);
   checkShape(op, shape);
   const { dtype = 'float32', backend = defaultBackend(), requiresGrad = false } = options;
-  checkGradient(op, dtype, options);
+  checkGradient(op, dtype, requiresGrad);
   const result = empty(op, [...shape], dtype, backend);
   try {
     fill(result, dtype);
@@ -470,7 +483,7 @@ export function checkScalar(op: string, value: number, dtype: DType): void {
     );
 }
 
-function checkGradient(op: string, dtype: DType, { requiresGrad }: TensorOptions): void {
+function checkGradient(op: string, dtype: DType, requiresGrad = false): void {
   checkDtype(op, dtype);
   if (requiresGrad && !isFloat(dtype))
     throw new DTypeError(`${op}: got requiresGrad for a ${dtype} tensor, expected float32; integer tensors have no gradient`);

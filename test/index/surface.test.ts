@@ -1,19 +1,56 @@
 /** Junk at every export of every entry point: results or typed errors, nothing else. ZFNET_JUNK_RUNS and ZFNET_JUNK_SEED ask for more, or others. */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { createReferenceBackend } from '../../src/backend/reference/index.js';
-import { setDefaultBackend } from '../../src/tensor/index.js';
+import { BatchNorm2d, Conv2d, Linear } from '../../src/nn/index.js';
+import { DTypeError, OutOfMemoryError, setDefaultBackend, tensor, ValueError, withBackend } from '../../src/tensor/index.js';
 import { ENTRIES, EXCLUDED, throwJunk } from '../support/junk_targets.js';
 
 const runs = Number(process.env.ZFNET_JUNK_RUNS ?? 12);
 const seed = Number(process.env.ZFNET_JUNK_SEED ?? 20140906);
 const only = process.env.ZFNET_JUNK_ONLY;
 
-beforeAll(() => setDefaultBackend(createReferenceBackend()));
+beforeAll(() => setDefaultBackend(createReferenceBackend({ limitBytes: 2 ** 28 })));
 
 describe('junk', () => {
   it('never brings an error that is not typed', async () => {
     expect(await throwJunk({ runs, seed, ...(only && { only: new RegExp(only) }) })).toEqual([]);
   }, 600_000);
+
+  it('finds a split whose images are none', async () => {
+    const { nearestNeighbour } = ENTRIES.zfnet as unknown as typeof import('../../src/index.js');
+    for (const junk of [
+      null,
+      1,
+      {},
+      { image: null, label: 0, index: 0 },
+      { image: { width: 2, height: 2, channels: 1, data: [] }, label: 0, index: 0 },
+    ]) {
+      const split = { length: 1, labels: Int32Array.of(0), get: async () => junk as never };
+      await expect(nearestNeighbour(split, [split])).rejects.toThrow(/split: get\(0\) gave .*expected an example/);
+    }
+  });
+
+  it('refuses a gradient of whole numbers where it is set', () => {
+    const whole = tensor(new Int32Array([1, 2]), [2]);
+    expect(() => {
+      whole.requiresGrad = true;
+    }).toThrow(DTypeError);
+    expect(() => {
+      (whole as { requiresGrad: unknown }).requiresGrad = 'yes';
+    }).toThrow(ValueError);
+    expect(whole.requiresGrad).toBe(false);
+  });
+
+  it('holds no memory of a layer that did not fit, and bounds what the reference backend takes', () => {
+    const small = createReferenceBackend({ limitBytes: 1000 });
+    withBackend(small, () => {
+      expect(() => new BatchNorm2d(100)).toThrow(OutOfMemoryError);
+      expect(() => new Linear(1, 200)).toThrow(OutOfMemoryError);
+      expect(() => new Conv2d(1, 200, 1)).toThrow(OutOfMemoryError);
+    });
+    expect(small.memory().bytes).toBe(0);
+    withBackend(createReferenceBackend(), () => expect(() => new BatchNorm2d(2 ** 31 - 1)).toThrow(OutOfMemoryError));
+  });
 
   it('leaves out no more exports than are named, all of which are there', () => {
     for (const full of Object.keys(EXCLUDED)) {

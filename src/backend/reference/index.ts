@@ -23,7 +23,7 @@ import { stridedCopy } from './strided_copy.js';
 export interface ReferenceOptions {
   /** The reason why this backend replaces the requested one; part of `info()`. */
   fallbackBecause?: string;
-  /** Maximum number of bytes allocated for tensors. Default: no limit. */
+  /** Maximum number of bytes allocated for tensors. Default: 4 GiB, the limit of a WebAssembly memory. */
   limitBytes?: number;
 }
 

@@ -32,7 +32,7 @@ type StoragePart = Pick<Backend, 'allocate' | 'release' | 'write' | 'read' | 'me
   Required<Pick<Backend, 'readSync'>>;
 
 /** Creates the memory functions of one backend, with its own statistics. */
-export function createStoragePart(limitBytes = Number.POSITIVE_INFINITY): StoragePart {
+export function createStoragePart(limitBytes = 2 ** 32): StoragePart {
   const live = new Set<Storage>();
   let bytes = 0;
   let peakBytes = 0;

@@ -13,10 +13,9 @@ import {
   type Shape,
   ShapeError,
   type Tensor,
-  zeros,
 } from '../../tensor/index.js';
-import { uniformWeight } from '../init.js';
-import { Module, parameter, type Reach, type WindowGeometry } from '../module.js';
+import { weightAndBias } from '../init.js';
+import { Module, type Reach, type WindowGeometry } from '../module.js';
 
 const CONV2D_RULES = { ...CONV_RULES, bias: boolean };
 const CONV_TRANSPOSE2D_RULES = { ...CONV2D_RULES, outputPadding: pairOf(0) };
@@ -52,8 +51,8 @@ export class Conv2d extends Module {
     super();
     checkOptions('Conv2d', options, CONV2D_RULES);
     checkChannels('Conv2d', inChannels, outChannels, options.groups);
-    this.weight = uniformWeight([outChannels, inChannels / (options.groups ?? 1), ...pair('Conv2d', 'kernel', kernel, 1)]);
-    this.bias = options.bias === false ? null : parameter(zeros([outChannels]));
+    const shape = [outChannels, inChannels / (options.groups ?? 1), ...pair('Conv2d', 'kernel', kernel, 1)];
+    ({ weight: this.weight, bias: this.bias } = weightAndBias(shape, outChannels, options.bias));
   }
 
   /** @param x [N, inChannels, H, W] */
@@ -101,8 +100,8 @@ export class ConvTranspose2d extends Module {
     super();
     checkOptions('ConvTranspose2d', options, CONV_TRANSPOSE2D_RULES);
     checkChannels('ConvTranspose2d', inChannels, outChannels, options.groups);
-    this.weight = uniformWeight([inChannels, outChannels / (options.groups ?? 1), ...pair('ConvTranspose2d', 'kernel', kernel, 1)]);
-    this.bias = options.bias === false ? null : parameter(zeros([outChannels]));
+    const shape = [inChannels, outChannels / (options.groups ?? 1), ...pair('ConvTranspose2d', 'kernel', kernel, 1)];
+    ({ weight: this.weight, bias: this.bias } = weightAndBias(shape, outChannels, options.bias));
   }
 
   /** @param x [N, inChannels, H, W] */

@@ -1,9 +1,9 @@
 /** Fully connected layer, and the layer that flattens feature maps for it. */
 import { boolean, checkArgument, checkOptions, integer } from '../../backend/validate.js';
-import { flatten, linear, type Shape, ShapeError, sizeOf, type Tensor, zeros } from '../../tensor/index.js';
+import { flatten, linear, type Shape, ShapeError, sizeOf, type Tensor } from '../../tensor/index.js';
 import { checkShape } from '../../tensor/shape.js';
-import { uniformWeight } from '../init.js';
-import { Module, parameter, type Reach } from '../module.js';
+import { weightAndBias } from '../init.js';
+import { Module, type Reach } from '../module.js';
 
 /**
  * Fully connected layer: x · weightᵀ + bias, with weight [out, in] and bias [out]. PyTorch `Linear`. Initial weights are uniform within
@@ -24,8 +24,7 @@ export class Linear extends Module {
     checkArgument('Linear', 'inFeatures', inFeatures, integer());
     checkArgument('Linear', 'outFeatures', outFeatures, integer());
     checkOptions('Linear', options, { bias: boolean });
-    this.weight = uniformWeight([outFeatures, inFeatures]);
-    this.bias = options.bias === false ? null : parameter(zeros([outFeatures]));
+    ({ weight: this.weight, bias: this.bias } = weightAndBias([outFeatures, inFeatures], outFeatures, options.bias));
   }
 
   /** @param x [N, inFeatures] */

@@ -11,6 +11,7 @@ import {
   ones,
   type Shape,
   ShapeError,
+  scope,
   square,
   sub,
   type Tensor,
@@ -62,12 +63,14 @@ export class BatchNorm2d extends Module {
     readonly options: { epsilon?: number; momentum?: number } = {},
   ) {
     super();
-    checkArgument('BatchNorm2d', 'channels', channels, integer());
+    checkArgument('BatchNorm2d', 'channels', channels, integer(0, 2 ** 31 - 1));
     checkOptions('BatchNorm2d', options, { epsilon: finite(0), momentum: finite(0, 1) });
-    this.weight = parameter(ones([channels]));
-    this.bias = parameter(zeros([channels]));
-    this.running_mean = zeros([channels]).keep();
-    this.running_var = ones([channels]).keep();
+    // Should memory run out on the way, the scope frees what there is.
+    const [weight, bias, average, variance] = scope(() => [ones, zeros, zeros, ones].map((make) => make([channels])));
+    this.weight = parameter(weight);
+    this.bias = parameter(bias);
+    this.running_mean = average.keep();
+    this.running_var = variance.keep();
   }
 
   get epsilon(): number {

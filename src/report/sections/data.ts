@@ -1,5 +1,6 @@
 /** What the network was shown: an image or a few of every class. */
 import type { Dataset, Example } from '../../data/dataset.js';
+import { exampleAt } from '../../data/rules.js';
 import type { ReportContext, Section } from '../input.js';
 import { seen, sheet } from '../page/components.js';
 import { type Html, html } from '../page/html.js';
@@ -44,14 +45,14 @@ async function samplesOf(dataset: Dataset, label: number): Promise<{ split: stri
   const first = dataset.splits.train ? 'train' : Object.keys(dataset.splits)[0];
   for (let i = 0; i < train.length && found.length < (unseen ? EACH - 1 : EACH); i++) {
     if (train.labels[i] !== label) continue;
-    const example = await train.get(i);
+    const example = await exampleAt(train, i);
     const style = example.details?.style;
     if (style !== undefined && styles.has(style)) continue;
     styles.add(style);
     found.push({ split: first, example });
   }
   const index = unseen ? unseen.labels.indexOf(label) : -1;
-  if (index >= 0) found.push({ split: 'unseen-style', example: await unseen.get(index) });
+  if (index >= 0) found.push({ split: 'unseen-style', example: await exampleAt(unseen, index) });
   return found;
 }
 

@@ -1,4 +1,5 @@
 /** Where the network goes wrong: which classes it takes for which, and the wrong answers it was surest of. */
+import { exampleAt } from '../../data/rules.js';
 import { confusion } from '../charts/charts.js';
 import type { ReportContext, Section } from '../input.js';
 import { picture, seen } from '../page/components.js';
@@ -57,7 +58,7 @@ async function surest({ dataset, preprocess, ownData }: ReportContext, split: st
   if (worst.length === 0) return html`<h3>${title}: no mistakes</h3><p>All ${count(found.predictions.length)} answers were right.</p>`;
   const figures = await Promise.all(
     worst.map(async (prediction) => {
-      const { image } = await dataset.splits[split].get(prediction.index);
+      const { image } = await exampleAt(dataset.splits[split], prediction.index);
       const [truth, answer] = [prediction.label, prediction.top[0]].map((k) => className(dataset.classes[k]));
       return html`<figure>${picture(seen(preprocess, image), `${truth}, taken for ${answer}`, SIDE)}
 <figcaption>${truth}, taken for <em>${answer}</em> (${sureness(prediction)} sure)</figcaption></figure>`;

@@ -7,7 +7,7 @@ import type { DataError } from '../../data/errors.js';
 import { batches } from '../../data/loader.js';
 import { split as splitRule } from '../../data/rules.js';
 import { samplePlaces } from '../../data/subset.js';
-import { noGrad, type Tensor, tensor } from '../../tensor/index.js';
+import { noGrad, ShapeError, type Tensor, tensor } from '../../tensor/index.js';
 
 /** Options of `nearestNeighbour`. */
 export interface NearestNeighbourOptions {
@@ -174,8 +174,15 @@ async function answer(pieces: readonly Piece[], rows: readonly Float32Array[]): 
 const stack = (rows: readonly Float32Array[]): Tensor => tensor(joined(rows), [rows.length, rows[0].length]);
 
 function joined(rows: readonly Float32Array[]): Float32Array {
-  const all = new Float32Array(rows.length * (rows[0]?.length ?? 0));
-  for (const [i, row] of rows.entries()) all.set(row, i * row.length);
+  const columns = rows[0]?.length ?? 0;
+  const all = new Float32Array(rows.length * columns);
+  for (const [i, row] of rows.entries()) {
+    if (row.length !== columns)
+      throw new ShapeError(
+        `pixels: got images of ${columns} and of ${row.length} numbers at this side, expected images of one size; open the data set with imageSize`,
+      );
+    all.set(row, i * columns);
+  }
   return all;
 }
 

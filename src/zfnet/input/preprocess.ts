@@ -23,7 +23,7 @@ import {
 } from '../../backend/validate.js';
 import type { Image, Split } from '../../data/dataset.js';
 import { DataError } from '../../data/errors.js';
-import { describeImage, image as imageRule, split as splitRule } from '../../data/rules.js';
+import { describeImage, exampleAt, image as imageRule, split as splitRule } from '../../data/rules.js';
 import { samplePlaces } from '../../data/subset.js';
 import type { HostTensor } from '../../formats/safetensors.js';
 import { type InitScheme, StateError } from '../../nn/index.js';
@@ -299,7 +299,7 @@ export async function meanImage(split: Split, side: number, channels: 1 | 3, opt
 
 async function readOrReport(split: Split, place: number, onBroken?: (error: DataError) => void): Promise<Image | undefined> {
   try {
-    return (await split.get(place)).image;
+    return (await exampleAt(split, place)).image;
   } catch (error) {
     if (!onBroken || !(error instanceof DataError)) throw error;
     onBroken(error);

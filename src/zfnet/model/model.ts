@@ -1,5 +1,17 @@
 /** Builds ZFNet (Zeiler & Fergus 2013, Fig. 3), its variants and the AlexNet it was compared with, from presets. */
-import { arrayOf, checkOptions, finite, integer, oneOf, positive, type RulesFor, rule, show, unknownName } from '../../backend/validate.js';
+import {
+  arrayOf,
+  checkFields,
+  checkOptions,
+  finite,
+  integer,
+  oneOf,
+  positive,
+  type RulesFor,
+  rule,
+  show,
+  unknownName,
+} from '../../backend/validate.js';
 import {
   Conv2d,
   Dropout,
@@ -158,6 +170,7 @@ export class ZfNet extends Sequential {
     readonly architecture: Architecture,
   ) {
     super(layers);
+    checkFields('ZfNet', architecture, OPTIONS, ['preset', 'classes', 'inputSize', 'channels', 'width', 'dropout']);
   }
 
   /** Shape of the input for one image: [1, channels, size, size]. */
@@ -214,7 +227,9 @@ function checkCounts(name: string, counts: readonly number[] | undefined, length
 }
 
 /** Default scheme of initial weights: `paper` at full size, `he` for smaller networks. See `ZfnetOptions.init`. */
-export function defaultInit({ preset, width, inputSize }: Architecture): InitScheme {
+export function defaultInit(architecture: Architecture): InitScheme {
+  checkFields('defaultInit', architecture, OPTIONS, ['preset', 'width', 'inputSize']);
+  const { preset, width, inputSize } = architecture;
   return width >= 1 && inputSize >= PRESETS[preset].inputSize && preset !== 'small' ? 'paper' : 'he';
 }
 

@@ -5,7 +5,7 @@
  */
 import { arrayOf, checkArgument, checkOptions, func, integer, numeric, objectWith, type RulesFor, text } from '../../backend/validate.js';
 import type { Example, Image, Split } from '../../data/dataset.js';
-import { split as splitRule } from '../../data/rules.js';
+import { exampleAt, split as splitRule } from '../../data/rules.js';
 import { Dropout, type Network, Sequential } from '../../nn/index.js';
 import { checkModel, network } from '../../nn/rules.js';
 import { fromHost, noGrad, type Shape, sizeOf, type Tensor, ValueError } from '../../tensor/index.js';
@@ -17,7 +17,7 @@ import { preprocessing } from '../rules.js';
 const KEEP_BYTES = 2 ** 30;
 
 /** Placeholder for an image that was not read because its output is cached. */
-const UNREAD: Image = { width: 0, height: 0, channels: 1, data: new Uint8Array() };
+const UNREAD: Image = { width: 1, height: 1, channels: 1, data: new Uint8Array(1) };
 
 /** Options of `FrozenLayers`. */
 export interface FrozenOptions {
@@ -100,7 +100,7 @@ export class FrozenLayers {
       length: split.length,
       labels: split.labels,
       get: async (index) =>
-        this.kept.get(split)?.has(index) ? { image: UNREAD, label: split.labels[index], index, name: '' } : await split.get(index),
+        this.kept.get(split)?.has(index) ? { image: UNREAD, label: split.labels[index], index, name: '' } : await exampleAt(split, index),
     };
   }
 

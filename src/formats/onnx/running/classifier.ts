@@ -1,10 +1,10 @@
 /** Wraps an imported model as a classifier, which maps images to class scores and probabilities. */
 import {
+  arrayOf,
   checkArgument,
   checkOptions,
-  func,
+  instanceOf,
   integer,
-  objectWith,
   oneOf,
   orNull,
   quote,
@@ -13,11 +13,13 @@ import {
 } from '../../../backend/validate.js';
 import { type LayeredModel, type LayerSummary, Module, type ReceptiveField } from '../../../nn/index.js';
 import { concat, permute, type Shape, ShapeError, scope, sigmoid, slice, softmax, sub, type Tensor } from '../../../tensor/index.js';
+import { checkShape } from '../../../tensor/shape.js';
+import { checkFloat, checkSameBackend } from '../../../tensor/tensor.js';
 import { isFloat } from '../decoding/element_types.js';
 import { OnnxError, UnsupportedError } from '../errors.js';
 import { neededFor } from '../graph/nodes.js';
 import { filledShape } from '../graph/shape_pass.js';
-import type { OnnxModel } from './model.js';
+import { OnnxModel } from './model.js';
 import { chooseOutput, type OutputCandidate, outputCandidates } from './outputs.js';
 import { type Ending, endingOf, type GraphView, SCORES, type Scores } from './scores.js';
 
@@ -45,6 +47,8 @@ const RULES = {
   scores: oneOf(...SCORES),
   batch: orNull(integer(1)),
 };
+
+const onnxModel = instanceOf(OnnxModel);
 
 /** The function that converts the output of the last layer to probabilities. */
 type Transform = 'softmax' | 'sigmoid' | 'none';
@@ -88,6 +92,7 @@ export class OnnxClassifier extends Module implements LayeredModel {
     private readonly options: OnnxClassifierOptions = {},
   ) {
     super();
+    checkArgument('OnnxClassifier', 'the model', model, onnxModel);
     checkOptions('OnnxClassifier', options, RULES);
     checkInput(model);
     this.layout = options.layout ?? layoutOf(model);
@@ -123,6 +128,7 @@ export class OnnxClassifier extends Module implements LayeredModel {
 
   /** Returns the scores of the last layer, [N, classes] (or [N, 1] for two classes), the input of `probabilities`. */
   forward(x: Tensor): Tensor {
+    checkSameBackend('forward', x);
     return this.rows(this.activations(x, [this.last])[this.last], x.shape[0]);
   }
 
@@ -133,6 +139,8 @@ export class OnnxClassifier extends Module implements LayeredModel {
    * @returns [N, classes]
    */
   probabilities(output: Tensor): Tensor {
+    checkFloat('probabilities', output);
+    if (output.rank === 0) throw new ShapeError('probabilities: output has shape [], expected [N, classes]');
     return scope(() => {
       const rows = output.reshape([output.shape[0], -1]);
       const single = rows.shape[1] === 1;
@@ -193,6 +201,7 @@ export class OnnxClassifier extends Module implements LayeredModel {
 
   summarize(input: Shape): LayerSummary[] {
     const own = new Set(this.names);
+    checkShape('summarize', input);
     const [n, c, h, w] = input;
     return this.model.summarize(this.layout === 'nhwc' ? [n, h, w, c] : input).filter(({ name }) => own.has(name));
   }
@@ -205,6 +214,9 @@ export class OnnxClassifier extends Module implements LayeredModel {
   /** Runs the model with its own batch size, and concatenates the results along the first axis. */
   private batched(x: Tensor, names: readonly string[], run: (feed: Tensor) => Record<string, Tensor>): Record<string, Tensor> {
     const { batch } = this;
+    checkArgument('activations', 'the names', names, arrayOf(text));
+    checkSameBackend('activations', x);
+    if (x.rank !== 4) throw new ShapeError(`onnx: the image has shape [${x.shape}], expected [N, C, H, W]`);
     if (names.length === 0) return {};
     return scope(() => {
       const feed = this.ordered(x);
@@ -244,12 +256,7 @@ export class OnnxClassifier extends Module implements LayeredModel {
 
 /** Returns the outputs of a model that could be class scores, with their number of values per image. */
 export function classOutputs(model: OnnxModel): readonly OutputCandidate[] {
-  checkArgument(
-    'classOutputs',
-    'the model',
-    model,
-    objectWith('an OnnxModel, such as await loadOnnx(bytes)', { layerNames: func, activations: func }),
-  );
+  checkArgument('classOutputs', 'the model', model, onnxModel);
   checkInput(model);
   const batch = ownBatch(model);
   return outputCandidates(model, viewOf(model, batch), batch);

@@ -10,6 +10,18 @@
  * and a concatenation splits it.
  */
 import {
+  anything,
+  arrayOf,
+  checkArgument,
+  checkOptions,
+  instanceOf,
+  objectWith,
+  oneOf,
+  recordOf,
+  rule,
+  text,
+} from '../../../backend/validate.js';
+import {
   countParameters,
   type LayeredModel,
   type LayerSummary,
@@ -37,6 +49,7 @@ import {
   ValueError,
   zeros,
 } from '../../../tensor/index.js';
+import { backendRule, checkSameBackend } from '../../../tensor/tensor.js';
 import { isFloat } from '../decoding/element_types.js';
 import { HostBudget, HostValue, isHost, toTensor, type Value } from '../decoding/host_value.js';
 import { OnnxError } from '../errors.js';
@@ -49,6 +62,9 @@ import { receptiveFields } from './receptive_field.js';
 /** Operators that may be between a convolution and the ReLU of its feature map. */
 const BETWEEN = ['BatchNormalization', 'Add', 'Identity'];
 const FEATURES = ['Conv', 'ConvTranspose', 'Gemm', 'MatMul', 'BatchNormalization'];
+
+const feedsRule = rule('an object with a Tensor for each input, by name', recordOf(instanceOf(Tensor)).test);
+const ownGraph = objectWith('a graph', { constants: instanceOf(Map), consumers: instanceOf(Map), nodes: arrayOf(anything) });
 
 /** An imported ONNX model; `loadOnnx` creates it. */
 export class OnnxModel extends Module implements LayeredModel {
@@ -64,10 +80,13 @@ export class OnnxModel extends Module implements LayeredModel {
 
   /** @internal Use `loadOnnx`. */
   constructor(
-    { constants, ...graph }: Graph,
+    given: Graph,
     private backend: Backend,
   ) {
     super();
+    if (!ownGraph.test(given) || !backendRule.test(backend))
+      throw new ValueError('OnnxModel: the constructor is internal; use await loadOnnx(bytes)');
+    const { constants, ...graph } = given;
     this.graph = graph;
     this.training = false;
     this.byName = new Map(graph.nodes.map((node) => [node.name, node]));
@@ -116,6 +135,7 @@ export class OnnxModel extends Module implements LayeredModel {
    * @throws ValueError for names that are missing or unknown, DTypeError and ShapeError naming the node
    */
   async run(feeds: Readonly<Record<string, Tensor>>): Promise<Record<string, Tensor>> {
+    checkArgument('run', 'feeds', feeds, feedsRule);
     const known = new Set(this.inputs.map(({ name }) => name));
     const unknown = Object.keys(feeds).find((name) => !known.has(name));
     if (unknown !== undefined) throw new ValueError(`run: there is no input '${unknown}'; the inputs are ${this.inputNames()}`);
@@ -159,6 +179,7 @@ export class OnnxModel extends Module implements LayeredModel {
   }
 
   activations(x: Tensor, names: readonly string[]): Record<string, Tensor> {
+    checkArgument('activations', 'the names', names, arrayOf(text));
     if (names.length === 0) return {};
     const outputs = names.map((name) => firstOutput(this.node(name)));
     const results = this.values(x, outputs);
@@ -249,6 +270,7 @@ export class OnnxModel extends Module implements LayeredModel {
   }
 
   override to(where: { backend?: Backend; dtype?: DType }): this {
+    checkOptions('to', where ?? null, { backend: backendRule, dtype: oneOf('float32', 'float64') });
     this.backend = where.backend ?? defaultBackend();
     for (const [name, value] of this.learned) {
       const data = value.dataSync();
@@ -282,6 +304,7 @@ export class OnnxModel extends Module implements LayeredModel {
   private single(x: Tensor): Map<string, Value> {
     if (this.inputs.length !== 1) throw new ValueError(`this model has ${this.inputs.length} inputs, ${this.inputNames()}: use run()`);
     const [info] = this.inputs;
+    checkSameBackend('forward', x);
     const pixels = this.takesPixels(x);
     this.check(pixels ? { ...info, type: 'float32' } : info, x);
     return new Map([[info.name, pixels || isFloat(info.type) ? x : new HostValue(info.type, x.shape, x.dataSync())]]);
