@@ -2,6 +2,7 @@
  * Shared by the commands that analyse a network: choice of layers and maps, and the cached search for the strongest activations of a split.
  */
 import { createHash } from 'node:crypto';
+import { join } from 'node:path';
 import { InvalidArgumentError } from 'commander';
 import {
   isConvolution,
@@ -119,12 +120,14 @@ export async function strongestOf(job: TopJob, context: Context): Promise<Record
   const indices = samplePlaces(split.length, job.examples);
   const store = new FolderStore(experimentsFolder(path), CACHE);
   const file = `${keyOf(job, indices)}.json`;
-  const from = parse(await store.read(file));
+  const kept = await store.read(file);
+  const from = kept && (unsealed(kept) as TopActivationsState | undefined);
+  if (kept && !from) context.reporter.warn(`${join(CACHE, file)} is damaged; the strongest activations are computed again`);
   let keeping = true;
   const keep = async (state: TopActivationsState) => {
     if (!keeping) return;
     try {
-      await store.write(file, new TextEncoder().encode(JSON.stringify(state)));
+      await store.write(file, new TextEncoder().encode(sealed(state)));
     } catch (error) {
       // The folder may be read-only. The result does not depend on the cache.
       keeping = false;
@@ -164,13 +167,18 @@ function keyOf({ model, preprocess, dataset, split, layers, maps, count }: TopJo
 
 const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array => new Uint8Array(buffer, byteOffset, byteLength);
 
-/** Parses a cached state. Returns null if there is none or if it is damaged; the search then starts anew. */
-function parse(bytes: Uint8Array | null): TopActivationsState | null {
-  if (!bytes) return null;
+/** A kept state as a file: the state as text, with the text's hash, so that damage is found whatever it hits. */
+export function sealed(state: unknown): string {
+  const text = JSON.stringify(state);
+  return JSON.stringify({ sha256: createHash('sha256').update(text).digest('hex'), text });
+}
+
+/** @returns what `sealed` was given; undefined for a damaged file */
+export function unsealed(bytes: Uint8Array): unknown {
   try {
-    const state = JSON.parse(new TextDecoder().decode(bytes)) as TopActivationsState | null;
-    return state && Number.isSafeInteger(state.done) && state.done >= 0 ? state : null;
+    const { sha256, text } = JSON.parse(new TextDecoder().decode(bytes)) as Record<string, string>;
+    return createHash('sha256').update(text).digest('hex') === sha256 ? JSON.parse(text) : undefined;
   } catch {
-    return null;
+    return undefined;
   }
 }

@@ -43,6 +43,7 @@ export {
   stages,
 } from './experiments/features.js';
 export {
+  isTransferFold,
   METHODS,
   type PublishedTransfer,
   type ScratchOptions,

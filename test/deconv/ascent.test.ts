@@ -5,6 +5,7 @@ import { type AscentOptions, ascend, standingOut } from '../../src/deconv/index.
 import { memory } from '../../src/index.js';
 import { Conv2d, MaxPool2d, ReLU, Sequential } from '../../src/nn/index.js';
 import { setDefaultBackend } from '../../src/tensor/index.js';
+import { collectGarbage } from '../support/gc.js';
 import { convWith, fillWithNoise, noise } from './support.js';
 
 beforeAll(() => setDefaultBackend(createReferenceBackend()));
@@ -143,6 +144,7 @@ describe('ascend', () => {
 
   it('gives its memory back, keeps the model in its mode, stops when told to', async () => {
     const model = withDeadMaps().train();
+    await collectGarbage(); // Tensors that earlier tests left behind would be freed in between.
     const before = memory().bytes;
     const controller = new AbortController();
     const done: number[] = [];

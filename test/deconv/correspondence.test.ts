@@ -6,6 +6,7 @@ import { memory } from '../../src/index.js';
 import { AvgPool2d, Flatten, Linear, Sequential } from '../../src/nn/index.js';
 import { ShapeError, setDefaultBackend, tensor, ValueError } from '../../src/tensor/index.js';
 import { zfnet } from '../../src/zfnet/index.js';
+import { collectGarbage } from '../support/gc.js';
 import { convWith, fillWithNoise, noise } from './support.js';
 
 beforeAll(() => setDefaultBackend(createReferenceBackend()));
@@ -40,6 +41,7 @@ describe('planted parts', () => {
     const model = finder();
     const groups = [planted(1), planted(2), planted(3)];
     for (const { images } of groups) expect(images.storage).toBeDefined();
+    await collectGarbage(); // Tensors that earlier tests left behind would be freed in between.
     const before = memory().bytes;
     const { layers, parts, ...rest } = await correspondence(model, groups, { draws: 12 });
     expect(memory().bytes).toBe(before);

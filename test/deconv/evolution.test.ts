@@ -7,6 +7,7 @@ import { memory } from '../../src/index.js';
 import { Conv2d, type LayeredModel, MaxPool2d, type Module, ReLU, Sequential } from '../../src/nn/index.js';
 import { setDefaultBackend, tensor } from '../../src/tensor/index.js';
 import { epochCheckpoints, loadModel, MemoryStore, train, zfnet } from '../../src/zfnet/index.js';
+import { collectGarbage } from '../support/gc.js';
 import { bars, INPUT } from '../zfnet/support.js';
 import { fillWithNoise, noiseSplit, toInput } from './support.js';
 
@@ -61,6 +62,7 @@ describe('a history that was made up', () => {
 
   it('projects through the network of each epoch, and gives its memory back', async () => {
     const split = noiseSplit(12, 11, 14);
+    await collectGarbage(); // Tensors that earlier tests left behind would be freed in between.
     const before = memory().bytes;
     const found = await evolution(checkpoints, split, { ...options, indices: [0, 3, 6, 9] });
     expect(found.images).toBe(4);

@@ -7,6 +7,7 @@ import { memory } from '../../src/index.js';
 import { AvgPool2d, Flatten, Linear, ReLU, Sequential } from '../../src/nn/index.js';
 import { setDefaultBackend, ValueError } from '../../src/tensor/index.js';
 import { zfnet } from '../../src/zfnet/index.js';
+import { collectGarbage } from '../support/gc.js';
 import { convWith, noiseSplit, toInput } from './support.js';
 
 beforeAll(() => setDefaultBackend(createReferenceBackend()));
@@ -36,6 +37,7 @@ const amounts = { translation: [-2, 0, 1, 2], scale: [1], rotation: [0, 90, 180,
 describe('a network that ignores position', () => {
   it('has a flat curve behind the pool, and none before it', async () => {
     const model = blind();
+    await collectGarbage(); // Tensors that earlier tests left behind would be freed in between.
     const before = memory().bytes;
     const result = await invariance(model, examples, { layers: ['conv', 'pool'], amounts, preprocess: toInput });
     expect(memory().bytes).toBe(before);

@@ -6,6 +6,7 @@ import { LocalWalk } from '../../src/deconv/projection/local_walk.js';
 import { memory } from '../../src/index.js';
 import { Conv2d, Dropout, Flatten, Linear, LocalResponseNorm, MaxPool2d, ReLU, Sequential } from '../../src/nn/index.js';
 import { RULES, setDefaultBackend, type Tensor, tensor } from '../../src/tensor/index.js';
+import { collectGarbage } from '../support/gc.js';
 import { fillWithNoise, noise } from './support.js';
 
 beforeAll(() => setDefaultBackend(createReferenceBackend()));
@@ -118,6 +119,7 @@ describe('projectMaps', () => {
   it('gives its memory back, and holds no more for more maps', async () => {
     const model = network(47, 60);
     const image = imageOf(47, 60);
+    await collectGarbage(); // Tensors that earlier tests left behind would be freed in between.
     const before = memory().bytes;
     const peak = async (times: number) => {
       const backend = image.backend;

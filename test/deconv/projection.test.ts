@@ -8,6 +8,7 @@ import { deconvnet, projectBatch } from '../../src/deconv/index.js';
 import { memory } from '../../src/index.js';
 import { Conv2d, Dropout, Flatten, Linear, LocalResponseNorm, MaxPool2d, ReLU, Sequential, summarize } from '../../src/nn/index.js';
 import { ShapeError, setDefaultBackend, tensor, ValueError } from '../../src/tensor/index.js';
+import { collectGarbage } from '../support/gc.js';
 import { conv, type DenseLayer, type Dims, dense, lrn, type Mode, pool, projectDense, relu } from './dense.js';
 import { convWith, fillWithNoise, noise } from './support.js';
 
@@ -238,6 +239,7 @@ describe('projectBatch', () => {
   it('gives its memory back but for the pictures', async () => {
     const { model } = twins([3, 9, 12], 11);
     const images = tensor(noise(2 * 324, 12), [2, 3, 9, 12], { dtype: 'float64' });
+    await collectGarbage(); // Tensors that earlier tests left behind would be freed in between.
     const before = memory().bytes;
     const { pictures } = await projectBatch(model, images, 'conv2', [{ map: 0 }, { map: 1 }]);
     expect(memory().bytes - before).toBe(pictures.size * 8);

@@ -6,6 +6,7 @@ import { deconvnet, evaluating, type MapActivations, patchFinder, projectTop, to
 import { memory } from '../../src/index.js';
 import { Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU, Sequential } from '../../src/nn/index.js';
 import { noGrad, setDefaultBackend, tensor } from '../../src/tensor/index.js';
+import { collectGarbage } from '../support/gc.js';
 import { convWith, fillWithNoise, noiseSplit, toInput } from './support.js';
 
 beforeAll(() => setDefaultBackend(createReferenceBackend()));
@@ -122,6 +123,7 @@ describe('topActivations', () => {
 
   it('gives all its memory back, reports progress, keeps the model in its mode', async () => {
     const model = network().train();
+    await collectGarbage(); // Tensors that earlier tests left behind would be freed in between.
     const before = memory().bytes;
     const seen: string[] = [];
     await topActivations(model, noiseSplit(10, 11, 14), {
@@ -346,6 +348,7 @@ describe('projectTop', () => {
     const model = network();
     const split = noiseSplit(12, 11, 14);
     const { conv2 } = await topActivations(model, split, { layers: ['conv2'], maps: [0, 2, 3], count: 4, preprocess: toInput });
+    await collectGarbage(); // Tensors that earlier tests left behind would be freed in between.
     const before = memory().bytes;
     const done: number[] = [];
     const maps = await projectTop(model, split, conv2, {

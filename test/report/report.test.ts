@@ -11,6 +11,7 @@ import { composition, percent } from '../../src/report/page/words.js';
 import { setDefaultBackend } from '../../src/tensor/index.js';
 import { Preprocess, zfnet } from '../../src/zfnet/index.js';
 import { noiseSplit } from '../deconv/support.js';
+import { collectGarbage } from '../support/gc.js';
 
 const CLASSES = ['alarm-clock', 'dog <face>', 'cat'];
 
@@ -61,6 +62,7 @@ describe('the page', () => {
   beforeAll(async () => {
     setDefaultBackend(createReferenceBackend());
     const given = await input();
+    await collectGarbage(); // Tensors that earlier tests left behind would be freed in between.
     const before = memory().bytes;
     text = await buildReport(given);
     held = memory().bytes - before;

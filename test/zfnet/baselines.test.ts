@@ -6,6 +6,7 @@ import { memory } from '../../src/index.js';
 import { setDefaultBackend } from '../../src/tensor/index.js';
 import { linearOnPixels, nearestNeighbour } from '../../src/zfnet/index.js';
 import { noise, noiseSplit } from '../deconv/support.js';
+import { collectGarbage } from '../support/gc.js';
 
 beforeAll(() => setDefaultBackend(createReferenceBackend()));
 
@@ -49,6 +50,7 @@ describe('nearestNeighbour', () => {
   });
 
   it('never errs on what it has seen, and frees what it held', async () => {
+    await collectGarbage(); // Tensors that earlier tests left behind would be freed in between.
     const before = memory().bytes;
     const seen: number[] = [];
     expect(await nearestNeighbour(train, [train], { side: 8, onProgress: (done) => seen.push(done) })).toEqual([0]);
@@ -70,6 +72,7 @@ describe('linearOnPixels', () => {
   }
 
   it('finds what a weighted sum of pixels tells, and no more', async () => {
+    await collectGarbage(); // Tensors that earlier tests left behind would be freed in between.
     const before = memory().bytes;
     const seen: number[] = [];
     const [known, fresh, none] = await linearOnPixels(sided(60, 1, 20), [sided(60, 1, 20), sided(60, 2, 20), sided(60, 3, 0)], 2, {

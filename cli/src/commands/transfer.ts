@@ -1,6 +1,6 @@
 /** `zfnet transfer`: learns new classes from few images, with the kept layers of a run and from scratch (paper, Tables 4 and 5, Fig. 9). */
 import { type Command, InvalidArgumentError } from 'commander';
-import { isTrained, METHODS, type Run, type TransferFold, type TransferRow, transfer } from 'zfnet';
+import { isTrained, isTransferFold, type Run, type TransferFold, type TransferRow, transfer } from 'zfnet';
 import type { Dataset, Split } from 'zfnet/data';
 import { type TransferNumbers, transferExperiment } from 'zfnet/report';
 import { type Context, defineCommand, handler, UsageError, whole } from '../command.js';
@@ -86,7 +86,7 @@ async function transferRun(context: Context, path: string, run: Run, store: Fold
     seed: common.seed,
     method: METHOD,
   };
-  const log = await openLog(store, settings);
+  const log = await openLog(store, settings, (message) => reporter.warn(message));
   if (log.done.length > 0) reporter.detail(`${log.done.length} folds are finished already`);
   let bar: ReturnType<typeof reporter.bar> | null = null;
   const rows = await asUsage(() =>
@@ -198,12 +198,19 @@ const LOG = 'transfer-folds.jsonl';
 async function openLog(
   store: FolderStore,
   settings: unknown,
+  warn: (message: string) => void,
 ): Promise<{ done: TransferFold[]; add: (fold: TransferFold) => Promise<void> }> {
   const head = JSON.stringify(settings);
   const bytes = await store.read(LOG);
   const [first, ...lines] = bytes ? new TextDecoder().decode(bytes).split('\n') : [];
   // `parseFold` skips a line that was cut off while it was written.
-  const done = first === head ? lines.flatMap(parseFold) : [];
+  const written = first === head ? lines.filter((line) => line !== '') : [];
+  const found = new Map(written.flatMap(parseFold).map((fold) => [`${fold.method} ${fold.perClass} ${fold.fold}`, fold]));
+  const done = [...found.values()];
+  if (done.length < written.length)
+    warn(
+      `${LOG}: ${written.length - done.length} of ${written.length} lines are damaged or repeated; what they stood for is computed again`,
+    );
   const kept = [head, ...done.map((fold) => JSON.stringify(fold))].map((line) => `${line}\n`).join('');
   await store.write(LOG, new TextEncoder().encode(kept));
   return { done, add: (fold) => store.append(LOG, JSON.stringify(fold)) };
@@ -211,8 +218,8 @@ async function openLog(
 
 function parseFold(line: string): TransferFold[] {
   try {
-    const fold = JSON.parse(line) as TransferFold;
-    return METHODS.includes(fold.method) ? [fold] : [];
+    const fold: unknown = JSON.parse(line);
+    return isTransferFold(fold) ? [fold] : [];
   } catch {
     return [];
   }

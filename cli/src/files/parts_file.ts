@@ -3,11 +3,11 @@
  * the upright image.
  */
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { inCentreCrop, type PreprocessOptions } from 'zfnet';
 import { type Image, readImage } from 'zfnet/data';
 import { UsageError } from '../command.js';
+import { readRegular } from './confined_path.js';
 
 type Box = [number, number, number, number];
 
@@ -46,9 +46,10 @@ export async function readParts(path: string, options: PreprocessOptions): Promi
 async function parse(path: string): Promise<{ file: string; parts: Record<string, Box> }[]> {
   const wrong = (what: string) =>
     new UsageError(`${path}: ${what}; expected { "images": [{ "file": "a.jpg", "parts": { "nose": [y0, x0, y1, x1] } }] }`);
-  const text = await readFile(path, 'utf8').catch((error) => {
+  const bytes = await readRegular(path).catch((error) => {
     throw new UsageError(`${path}: cannot be read (${error.code ?? error.message})`);
   });
+  const text = new TextDecoder().decode(bytes);
   let content: unknown;
   try {
     content = JSON.parse(text);
@@ -58,7 +59,7 @@ async function parse(path: string): Promise<{ file: string; parts: Record<string
   const { images } = (content ?? {}) as { images?: unknown };
   if (!Array.isArray(images) || images.length < 2) throw wrong('has no list of at least two images');
   for (const [i, image] of images.entries()) {
-    if (typeof image?.file !== 'string' || typeof image.parts !== 'object' || image.parts === null)
+    if (typeof image?.file !== 'string' || typeof image.parts !== 'object' || image.parts === null || Array.isArray(image.parts))
       throw wrong(`image ${i} has no "file" or no "parts"`);
     for (const [part, box] of Object.entries(image.parts))
       if (!Array.isArray(box) || box.length !== 4 || !box.every(Number.isFinite) || box[2] <= box[0] || box[3] <= box[1])

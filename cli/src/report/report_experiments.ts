@@ -106,12 +106,17 @@ async function correspond(context: Context, { run, dataset }: ExperimentsJob): P
 }
 
 /** Reads the stored results of `features`, `transfer` and `ablate`. */
-async function stored(_: Context, { path }: ExperimentsJob): Promise<Experiment[]> {
+async function stored({ reporter }: Context, { path }: ExperimentsJob): Promise<Experiment[]> {
   const store = new FolderStore(experimentsFolder(path));
   const found: Experiment[] = [];
   const take = async <T>(name: string, present: (numbers: T) => Experiment) => {
     const bytes = await store.read(`${name}.json`);
-    if (bytes) found.push(present(JSON.parse(new TextDecoder().decode(bytes)) as T));
+    if (!bytes) return;
+    try {
+      found.push(present(JSON.parse(new TextDecoder().decode(bytes)) as T));
+    } catch (error) {
+      reporter.warn(`experiments/${name}.json is damaged and left out; run zfnet ${name} again (${(error as Error).message})`);
+    }
   };
   await take<FeaturesNumbers>('features', featuresExperiment);
   await take<TransferNumbers>('transfer', transferExperiment);

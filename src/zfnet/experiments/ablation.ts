@@ -168,11 +168,33 @@ export async function ablate(job: AblationJob): Promise<AblationRow[]> {
 async function finishedRow(store: RunStore, ablation: Ablation, job: AblationJob): Promise<AblationRow | null> {
   const text = await readText(store, ROW);
   if (text === null) return null;
-  const row = JSON.parse(text) as AblationRow;
+  const row = parseRow(text);
+  if (!row) {
+    job.listener?.onWarning?.(`${ablation.name}: ${ROW} is damaged; the errors are measured again`);
+    return null;
+  }
   const config = await readConfig(store);
   const wanted = [architectureFor(ablation, job), job.dataset.fingerprint, trainingOptions(job.training), row.epochs];
   const there = [config?.architecture, config?.data.fingerprint, config?.training, config?.training.epochs];
   return JSON.stringify(wanted) === JSON.stringify(there) ? { ...row, title: ablation.title, paper: ablation.paper } : null;
+}
+
+const rowRule = objectWith('a row of ablate()', {
+  name: text,
+  parameters: integer(1),
+  epochs: integer(),
+  trainTop1Error: finite(0, 1),
+  valTop1Error: finite(0, 1),
+  valTop5Error: finite(0, 1),
+});
+
+function parseRow(content: string): AblationRow | null {
+  try {
+    const row: unknown = JSON.parse(content);
+    return rowRule.test(row) ? (row as AblationRow) : null;
+  } catch {
+    return null;
+  }
 }
 
 function architectureFor({ preset, variant }: Ablation, { network, dataset }: AblationJob): Architecture {

@@ -145,6 +145,9 @@ const foldRule = objectWith('a fold of transfer(), as onFold receives it', {
   valTop5Error: finite(0, 1),
 });
 
+/** Whether a value, such as one read back from a file, is a fold as `onFold` is given it. */
+export const isTransferFold = (value: unknown): value is TransferFold => foldRule.test(value);
+
 const JOB: RulesFor<TransferJob> = {
   network: preparedNetwork,
   layer: text,
