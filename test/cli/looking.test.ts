@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { decodePng } from '../../src/report/index.js';
+import { expectSafePage } from '../support/pages.js';
 import { CLASSES } from '../zfnet/support.js';
 import { TINY, workplace, zfnet } from './support.js';
 
@@ -27,6 +28,7 @@ async function experiment(name: string, command: string, ...args: string[]) {
   const [picture, page, json] = await Promise.all((files as string[]).map((file) => readFile(join(place.path, file))));
   expect(JSON.parse(json.toString())).toEqual(numbers);
   expect(decodePng(picture).width).toBeGreaterThan(300);
+  expectSafePage(page.toString());
   expect(page.toString()).toContain(`npx zfnet ${command} run`);
   return numbers;
 }
@@ -134,6 +136,7 @@ describe('correspond', () => {
     const { status, stdout } = await run('correspond', IMAGE, OTHERS[0], '--mark', '--out', 'marked');
     expect([JSON.parse(stdout), status]).toEqual([{ files: ['marked/correspond-mark.html'] }, 0]);
     const page = await readFile(join(place.path, 'marked/correspond-mark.html'), 'utf8');
+    expectSafePage(page);
     expect(page).toContain(`data-file="${IMAGE}"`);
     expect(page).toContain('data:image/webp;base64,');
   });

@@ -1,8 +1,9 @@
 /** What maps look for, on the command line: `top9`, `evolve`, `filters` and `ascend`. */
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { decodePng } from '../../src/report/index.js';
+import { expectSafePage } from '../support/pages.js';
 import { TINY, workplace, zfnet } from './support.js';
 
 const place = workplace();
@@ -46,7 +47,25 @@ describe('top9', () => {
     expect(files).toHaveLength(7);
     const sheet = await pixels('run/experiments/top9-conv5.png');
     expect(new Set(sheet.data).size).toBeGreaterThan(20);
-    expect(await readFile(fileOf('run/experiments/top9.html'), 'utf8')).toContain('<h3>conv5</h3>');
+    const page = await readFile(fileOf('run/experiments/top9.html'), 'utf8');
+    expectSafePage(page);
+    expect(page).toContain('<h3>conv5</h3>');
+  });
+
+  it('warns of a damaged cache and computes the strongest activations again', async () => {
+    const question = ['top9', 'run', '--json', '--layer', 'conv2', '--maps', '0-3', '--out'];
+    expect((await run(...question, 'sound')).status).toBe(0);
+    const cache = fileOf('run/experiments/top9-cache');
+    for (const name of await readdir(cache)) {
+      const bytes = await readFile(join(cache, name));
+      // A digit of a value is still JSON, so only the checksum can tell.
+      const at = bytes.lastIndexOf('1');
+      bytes[at] = '2'.charCodeAt(0);
+      await writeFile(join(cache, name), bytes);
+    }
+    const again = await run(...question, 'again');
+    expect([again.status, again.stderr]).toEqual([0, expect.stringContaining('is damaged')]);
+    expect(await json('again/top9.json')).toEqual(await json('sound/top9.json'));
   });
 
   it('knows the answer the second time, and asks anew where the question is another', async () => {

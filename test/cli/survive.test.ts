@@ -4,6 +4,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { expectSafePage } from '../support/pages.js';
 import { start, TINY, workplace, zfnet } from './support.js';
 
 const place = workplace();
@@ -70,6 +71,7 @@ describe('a run in parts of a mini-batch', () => {
     const page = await readFile(new URL(url), 'utf8');
     expect(page).toContain('Training parts');
     expect(page).toContain('2 epochs of 2 done');
+    expectSafePage(page);
     expect(page).not.toContain('http-equiv="refresh"');
     const other = await zfnet(place.path, 'train', '--out', 'parts', '--resume', '--micro-batch', '4', '--epochs', '3');
     expect(other.stderr).toMatch(/microBatch is 3 in parts, not 4/);
