@@ -106,7 +106,7 @@ export const partsFiles: Format = {
     );
     const parts = { eye: [4, 10, 12, 18], nose: [14, 14, 20, 22] };
     const text = JSON.stringify({ images: ['a.png', 'b.png'].map((file) => ({ file, parts })) });
-    const { readParts } = await source('parts_file.ts');
+    const { readParts } = await source('files/parts_file.ts');
     return {
       make: (random) => ({ 'a.png': image, 'b.png': image, 'parts.json': mutateJson(text, random) }),
       async attempt(files, folder) {
@@ -129,7 +129,7 @@ export const partsFiles: Format = {
 /** A run's lock that an earlier process left, or that is none. */
 export const locks: Format = {
   async open() {
-    const { lockRun } = await source('run_lock.ts');
+    const { lockRun } = await source('run/run_lock.ts');
     const { mkdtempSync, readFileSync, rmSync } = await import('node:fs');
     const { tmpdir } = await import('node:os');
     const own = mkdtempSync(join(tmpdir(), 'zfnet-lock-'));
