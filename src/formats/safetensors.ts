@@ -5,10 +5,12 @@
  * each tensor, and the elements of the tensors, row-major and little-endian. Files are not trusted: every length is checked against
  * the length of the file before memory is allocated for it.
  */
+
 import { arrayOf, checkArgument, either, instanceOf, integer, objectWith, recordOf, text as textRule } from '../backend/validate.js';
 import { fromHost, type Shape, sizeOf, Tensor, type TypedArray } from '../tensor/index.js';
 import { CHECKSUM, NO_CHECKSUM, setChecksum, verifyChecksum } from './checksum.js';
 import { FormatError } from './errors.js';
+import { brainToNumber, halfToNumber } from './half_floats.js';
 import { parseJson } from './json.js';
 
 export { FormatError } from './errors.js';
@@ -61,8 +63,8 @@ const ENCODINGS: Readonly<Record<string, Encoding>> = {
   I32: { bytes: 4, decode: (bytes) => new Int32Array(bytes.buffer) },
   U8: { bytes: 1, decode: (bytes) => bytes },
   BOOL: { bytes: 1, decode: (bytes) => bytes },
-  F16: each(2, Float32Array, (v, at) => float16(v.getUint16(at, true))),
-  BF16: each(2, Float32Array, (v, at) => bfloat16(v.getUint16(at, true))),
+  F16: each(2, Float32Array, (v, at) => halfToNumber(v.getUint16(at, true))),
+  BF16: each(2, Float32Array, (v, at) => brainToNumber(v.getUint16(at, true))),
   I8: each(1, Int32Array, (v, at) => v.getInt8(at)),
   I16: each(2, Int32Array, (v, at) => v.getInt16(at, true)),
   U16: each(2, Int32Array, (v, at) => v.getUint16(at, true)),
@@ -254,22 +256,4 @@ function int32(value: bigint, name: string): number {
   if (BigInt(small) !== value)
     throw new FormatError(`safetensors: tensor ${JSON.stringify(name)} has the value ${value}, which does not fit into int32`);
   return small;
-}
-
-/** Converts IEEE 754 half precision (1 sign, 5 exponent and 10 fraction bits) to a number. */
-function float16(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 0x1f;
-  const fraction = bits & 0x3ff;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  if (exponent === 0x1f) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
-}
-
-const word = new DataView(new ArrayBuffer(4));
-
-/** Converts bfloat16, the upper half of a float32, to a number. */
-function bfloat16(bits: number): number {
-  word.setUint32(0, bits << 16);
-  return word.getFloat32(0);
 }

@@ -1,7 +1,8 @@
 /** Reads and writes the elements of ONNX tensors: stored in typed lists, as raw bytes, or in external files. */
 import { sizeOf, type TypedArray } from '../../../tensor/index.js';
+import { brainToNumber, halfToNumber } from '../../half_floats.js';
 import { OnnxError, UnsupportedError } from '../errors.js';
-import { BYTES, brainToNumber, type ElementType, elementType, halfToNumber, hostArray, TYPE_NUMBERS } from './element_types.js';
+import { BYTES, type ElementType, elementType, hostArray, TYPE_NUMBERS } from './element_types.js';
 import { HostValue, MAX_RANK } from './host_value.js';
 import type { TensorProto, Written } from './schema.js';
 
