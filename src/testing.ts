@@ -309,7 +309,7 @@ const rank = integer(0, 64);
 const extent = integer(0, 2 ** 31 - 1);
 const SHAPE_RANGE: RulesFor<ShapeRange> = { minRank: rank, maxRank: rank, minExtent: extent, maxExtent: extent };
 const VALUE_RANGE: RulesFor<ValueRange> = { min: finite(), max: finite(), distinct: boolean };
-/** fast-check takes every number by itself: more of them are no test that ends. */
+/** fast-check generates elements one by one, so a larger tensor would make a test that does not end in reasonable time. */
 const MOST_VALUES = 2 ** 20;
 
 /** @throws ValueError unless the first of two named numbers is at most the second */

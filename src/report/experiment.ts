@@ -14,7 +14,7 @@ export interface Experiment {
   name: string;
   /** What `NAME.json` holds. */
   numbers: unknown;
-  /** By what comes behind the name, such as a layer's: see `pictureFile`. */
+  /** Suffix of the file name, such as a layer's name; see `pictureFile`. */
   pictures: Readonly<Record<string, ExperimentPicture>>;
   /** For the report, and for a page of its own. */
   section: Section;

@@ -134,7 +134,7 @@ describe('signals', () => {
     expect(existsSync(at('hung-up/lock.json'))).toBe(false);
   });
 
-  /** A process that hangs: in a FIFO that nobody opens, or in synchronous code once the first signal has arrived. */
+  /** A process that hangs, either while it opens a FIFO without a writer or in synchronous code after the first signal. */
   const hanging = (how: string) => `
     import { open } from 'node:fs/promises';
     import { catchSignals } from ${JSON.stringify(join(import.meta.dirname, '../../cli/src/terminal/signals.ts'))};

@@ -28,7 +28,7 @@ const fresh = async (name: string) => {
   return folder;
 };
 
-/** A lock left behind, last written so many seconds ago. */
+/** Writes the lock of a dead process, last written `secondsAgo` seconds ago. */
 async function leave(folder: string, holder: object, secondsAgo: number): Promise<string> {
   const path = join(folder, 'lock.json');
   await writeFile(

@@ -162,7 +162,7 @@ describe('the limit of pixels', () => {
   });
 
   it('are refused where one side is longer than decoders hold rows of, however few pixels there are', async () => {
-    // The header of a PNG alone: rows of so many pixels would take gigabytes to reduce.
+    // Only the header of a PNG: reducing rows of this many pixels would need gigabytes.
     const png = await sharp({ create: { width: 4, height: 4, channels: 3, background: 'red' } })
       .png()
       .toBuffer();

@@ -19,7 +19,7 @@ const PATIENCE_MILLISECONDS = 1000;
 
 type Engine = Awaited<ReturnType<typeof createWasmEngine>>;
 
-/** Starts an engine whose worker ends before the chunk with this number, or after so many milliseconds. */
+/** Starts an engine whose worker ends before the chunk with the given number, or after the given number of milliseconds. */
 async function start(chunk: number, milliseconds: number): Promise<{ engine: Engine; worker: () => Worker | undefined }> {
   expect(PROGRAM.split(KERNEL)).toHaveLength(2);
   const program = PROGRAM.replace(KERNEL, `if (++globalThis.chunks === ${chunk}) process.exit(1); ${KERNEL}`);
