@@ -21,6 +21,9 @@ import type {
 /** Element types. Only the reference backend supports `float64`, which gradient checks need. */
 export type DType = 'float32' | 'float64' | 'int32' | 'uint8';
 
+/** Bytes per element of each element type. */
+export const ELEMENT_BYTES: Readonly<Record<DType, number>> = { float32: 4, float64: 8, int32: 4, uint8: 1 };
+
 /** Typed arrays for the element types. */
 export type TypedArray = Float32Array | Float64Array | Int32Array | Uint8Array;
 

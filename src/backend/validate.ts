@@ -267,6 +267,16 @@ export function unknownName(op: string, kind: string, name: unknown, known: read
   return `${op}: unknown ${kind} ${show(name)}, expected one of ${known.join(', ')}${nearest ? `; did you mean ${quote(nearest)}?` : ''}`;
 }
 
+/**
+ * Returns a list for an error message: the first `count` names, and the total number if there are more.
+ *
+ *     firstNames(['a', 'b', 'c'], 2) // 'a, b, … (3 in all)'
+ */
+export function firstNames(names: readonly (string | number)[], count: number): string {
+  const shown = names.slice(0, count).join(', ');
+  return names.length > count ? `${shown}, … (${names.length} in all)` : shown;
+}
+
 /** Returns the known name with the smallest edit distance to `name`, or null if none is similar enough to be a misspelling. */
 export function nearestName(name: string, known: readonly string[]): string | null {
   const plain = (value: string) => value.toLowerCase().replace(/[_-]/g, '');

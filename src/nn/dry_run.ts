@@ -1,11 +1,10 @@
 /** Dry runs: a network runs with shapes only, without computing values, to find the memory that training will need. */
+import { ELEMENT_BYTES } from '../backend/backend.js';
 import { anything, checkArgument, checkOptions, func, integer, show } from '../backend/validate.js';
-import { type Backend, crossEntropy, type DType, type Shape, ValueError, withBackend, zeros } from '../tensor/index.js';
+import { type Backend, crossEntropy, type Shape, ValueError, withBackend, zeros } from '../tensor/index.js';
 import { checkShape } from '../tensor/shape.js';
 import { Module } from './module.js';
 import { SGD, type SgdOptions } from './optim/sgd.js';
-
-const BYTES: Record<DType, number> = { float64: 8, float32: 4, int32: 4, uint8: 1 };
 
 /**
  * A backend that computes no values: storages have an element type and a size, kernels do nothing, and memory is only counted. It makes
@@ -21,10 +20,10 @@ export function shapesOnly(): Backend {
   const own: Partial<Backend> = {
     name: 'shapes only',
     allocate(dtype, size) {
-      count(BYTES[dtype] * size, 1);
+      count(ELEMENT_BYTES[dtype] * size, 1);
       return { dtype, size };
     },
-    release: ({ dtype, size }) => count(-BYTES[dtype] * size, -1),
+    release: ({ dtype, size }) => count(-ELEMENT_BYTES[dtype] * size, -1),
     memory: () => ({ ...use }),
     resetPeak() {
       use.peakBytes = use.bytes;

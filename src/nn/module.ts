@@ -3,6 +3,7 @@ import {
   boolean,
   checkArgument,
   checkOptions,
+  firstNames,
   indexOfNonFinite,
   isPlainObject,
   isTypedArray,
@@ -164,8 +165,7 @@ export abstract class Module {
         problems.push(`${name} has shape [${source.shape}] but ${source.data.length} values`);
     }
     const surplus = Object.keys(state).filter((name) => !own.has(name) && !UNUSED_STATE.test(name));
-    if (surplus.length > 0)
-      problems.push(`unknown: ${surplus.slice(0, 6).join(', ')}${surplus.length > 6 ? `, … (${surplus.length} in all)` : ''}`);
+    if (surplus.length > 0) problems.push(`unknown: ${firstNames(surplus, 6)}`);
     const fatal = options.strict === false ? problems.filter((problem) => problem.includes(' has shape ')) : problems;
     if (fatal.length > 0)
       throw new StateError(

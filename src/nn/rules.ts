@@ -1,5 +1,17 @@
 /** Checks for arguments that are tensors, modules or networks. */
-import { checkArgument, func, instanceOf, nearestName, objectWith, quote, type Rule, rule, show, visible } from '../backend/validate.js';
+import {
+  checkArgument,
+  firstNames,
+  func,
+  instanceOf,
+  nearestName,
+  objectWith,
+  quote,
+  type Rule,
+  rule,
+  show,
+  visible,
+} from '../backend/validate.js';
 import { ShapeError, Tensor, ValueError } from '../tensor/index.js';
 import { Module } from './module.js';
 
@@ -40,7 +52,6 @@ export function checkImageTensor(op: string, value: unknown): asserts value is T
 
 /** Error message for an unknown layer name: `there is no layer 'conv9'; the layers are conv1, …; did you mean 'conv1'?` */
 export function unknownLayer(name: unknown, names: readonly string[]): string {
-  const listed = names.length > 40 ? `${names.slice(0, 40).join(', ')}, … (${names.length} in all)` : names.join(', ');
   const nearest = typeof name === 'string' ? nearestName(name, names) : null;
-  return `there is no layer ${show(name)}; the layers are ${visible(listed)}${nearest ? `; did you mean ${quote(nearest)}?` : ''}`;
+  return `there is no layer ${show(name)}; the layers are ${visible(firstNames(names, 40))}${nearest ? `; did you mean ${quote(nearest)}?` : ''}`;
 }

@@ -1,5 +1,5 @@
 /** Computes the cost of a kernel call from its arguments: floating-point operations, bytes and a description of the shapes. */
-import type { Backend, ConvPass, DType, Storage } from '../backend/backend.js';
+import { type Backend, type ConvPass, ELEMENT_BYTES, type Storage } from '../backend/backend.js';
 import type { ConvParams, MatmulParams, PoolParams, RowParams } from '../backend/params.js';
 
 export interface Cost {
@@ -86,8 +86,6 @@ const DESCRIBED: Described = {
   crossEntropyGrad: (_dx, _dloss, _x, _labels, p) => rows(p),
 };
 
-const BYTES: Readonly<Record<DType, number>> = { float32: 4, float64: 8, int32: 4, uint8: 1 };
-
 const isStorage = (value: unknown): value is Storage =>
   typeof value === 'object' && value !== null && 'dtype' in value && !ArrayBuffer.isView(value);
 
@@ -99,7 +97,7 @@ export function costOf(backend: Backend, kernel: string, args: readonly unknown[
   return {
     shape,
     flop,
-    bytes: operands.reduce((sum, { size, dtype }) => sum + size * BYTES[dtype], 0),
+    bytes: operands.reduce((sum, { size, dtype }) => sum + size * ELEMENT_BYTES[dtype], 0),
     plan: (convolution && backend.conv2dPlan?.(...convolution)) ?? '',
   };
 }

@@ -2,13 +2,11 @@
  * The engine of the wasm backend: memory, kernel arguments, scratch areas and threads of one instance of the WebAssembly module.
  */
 import type { Kernels } from '../../../../build/kernels.js';
-import type { BackendInfo, DType, MemoryUse, Storage, TypedArray } from '../../backend.js';
+import { type BackendInfo, type DType, ELEMENT_BYTES, type MemoryUse, type Storage, type TypedArray } from '../../backend.js';
 import { BackendError, DisposedError, DTypeError, OutOfMemoryError, ShapeError } from '../../errors.js';
 import { type Block, Heap } from './heap.js';
 import { Pool } from './thread_pool.js';
 import { CONTROL_BYTES, type Spawn } from './worker.js';
-
-const BYTES: Record<string, number> = { float32: 4, int32: 4, uint8: 1 };
 
 /** Size of the ring buffer of int32 words in which the host writes geometry for kernels. */
 const PARAMETER_BYTES = 16384;
@@ -135,8 +133,9 @@ export class WasmEngine {
 
   allocate(dtype: DType, size: number): Storage {
     this.#live();
-    const width = BYTES[dtype];
-    if (width === undefined) throw new DTypeError(`allocate: the wasm backend has no ${dtype}; use float32, or the reference backend`);
+    const width = ELEMENT_BYTES[dtype];
+    if (width === undefined || dtype === 'float64')
+      throw new DTypeError(`allocate: the wasm backend has no ${dtype}; use float32, or the reference backend`);
     if (!Number.isInteger(size) || size < 0) throw new ShapeError(`allocate: size is ${size}, expected a whole number of at least 0`);
     // Kernels count elements in 32 bits; only uint8 storages could have more elements.
     if (size > MOST_ELEMENTS) throw new OutOfMemoryError(size * width, this.memory().bytes, this.#live().limitBytes);
@@ -150,7 +149,7 @@ export class WasmEngine {
     const block = this.#block(storage);
     this.#dropDerived(storage as WasmStorage);
     this.#heap.give(block);
-    this.#heap.count(-storage.size * BYTES[storage.dtype], -1);
+    this.#heap.count(-storage.size * ELEMENT_BYTES[storage.dtype], -1);
     (storage as WasmStorage).block = null;
   }
 

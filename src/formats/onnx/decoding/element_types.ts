@@ -2,6 +2,7 @@
  * The element types of ONNX and their representation in this library. Floating-point types of up to 32 bits become float32 tensors; all
  * other types are host values, with integers as JavaScript numbers (exact up to 2^53).
  */
+import { ELEMENT_BYTES } from '../../../backend/backend.js';
 import { UnsupportedError } from '../errors.js';
 
 export type ElementType =
@@ -69,16 +70,13 @@ export const isFloat = (type: ElementType): boolean =>
 
 /** Bytes per element in `raw_data`. */
 export const BYTES: Readonly<Record<ElementType, number>> = {
-  float32: 4,
-  uint8: 1,
+  ...ELEMENT_BYTES,
   int8: 1,
   uint16: 2,
   int16: 2,
-  int32: 4,
   int64: 8,
   bool: 1,
   float16: 2,
-  float64: 8,
   uint32: 4,
   uint64: 8,
   bfloat16: 2,

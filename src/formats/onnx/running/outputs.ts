@@ -1,5 +1,5 @@
 /** Chooses the output with the class scores among the outputs of a model. */
-import { arrayOf, checkArgument, objectWith, quote, text } from '../../../backend/validate.js';
+import { arrayOf, checkArgument, firstNames, objectWith, quote, text } from '../../../backend/validate.js';
 import { OnnxError } from '../errors.js';
 import { type Node, neededFor } from '../graph/nodes.js';
 import type { OnnxModel } from './model.js';
@@ -59,6 +59,8 @@ export function chooseOutput(candidates: readonly OutputCandidate[], view: Graph
 /** Formats candidates for messages: `'prob' (5 values), 'embedding' (7 values)`. */
 export function listOutputs(candidates: readonly OutputCandidate[]): string {
   checkArgument('listOutputs', 'candidates', candidates, arrayOf(objectWith('an output { name, count }', { name: text })));
-  const shown = candidates.slice(0, 20).map(({ name, count }) => `${quote(name)}${count === null ? '' : ` (${count} values)`}`);
-  return `${shown.join(', ')}${candidates.length > 20 ? `, … ${candidates.length} in all` : ''}`;
+  return firstNames(
+    candidates.map(({ name, count }) => `${quote(name)}${count === null ? '' : ` (${count} values)`}`),
+    20,
+  );
 }
