@@ -2,7 +2,7 @@
 import { arrayOf, boolean, checkArgument, checkFields, checkOptions, func, integer, type RulesFor, rule } from '../backend/validate.js';
 import type { Example, Split } from './dataset.js';
 import { DataError } from './errors.js';
-import { Draws } from './random.js';
+import { RandomStream } from './random.js';
 import { exampleAt, split as splitRule } from './rules.js';
 
 /** Options of `batches`. */
@@ -43,7 +43,7 @@ export function epochOrder(length: number, options: { seed?: number; epoch?: num
   checkOptions('epochOrder', options, ORDER_OPTIONS);
   const { seed = 0, epoch = 0, indices } = options;
   const order = indices ? Int32Array.from(indices) : Int32Array.from({ length }, (_, i) => i);
-  return new Draws(seed, 'order', epoch).shuffle(order);
+  return new RandomStream(seed, 'order', epoch).shuffle(order);
 }
 
 /**

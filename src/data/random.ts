@@ -13,7 +13,7 @@ const ITEM_LENGTH = { order: 2 ** 28, sceneLabels: 2 ** 5, scenes: 2 ** 5, masks
 const PART_LENGTH = 2 ** 44;
 
 /** A random number generator whose sequence depends only on seed, stream, part and item. */
-export class Draws {
+export class RandomStream {
   private readonly block = new Uint32Array(4);
   private used = this.block.length;
   private counter: number;

@@ -1,7 +1,7 @@
 /** Subsets of a split, and data sets converted to another number of channels. All of them are views: no image is copied in advance. */
 import { arrayOf, checkArgument, integer, oneOf } from '../backend/validate.js';
 import { checkIndex, type Dataset, type Image, type Split } from './dataset.js';
-import { Draws } from './random.js';
+import { RandomStream } from './random.js';
 import { greyOf } from './reading/image_pixels.js';
 import { dataset as datasetRule, exampleAt, split as splitRule } from './rules.js';
 
@@ -47,7 +47,7 @@ export function samplePlaces(length: number, count = length, seed = 0): number[]
 export function shuffledPlaces(length: number, seed = 0): number[] {
   checkArgument('shuffledPlaces', 'length', length, integer(0, 2 ** 31 - 1));
   checkArgument('shuffledPlaces', 'seed', seed, integer());
-  return [...new Draws(seed, 'samples', 0).shuffle(Int32Array.from({ length }, (_, i) => i))];
+  return [...new RandomStream(seed, 'samples', 0).shuffle(Int32Array.from({ length }, (_, i) => i))];
 }
 
 /** Returns a split with at most `count` random examples, chosen by `seed`. */

@@ -43,7 +43,10 @@ export interface WindowGeometry {
  * Inputs that one output activation of a layer depends on: `'point'` for the input at the same position, `'global'` for the whole
  * input, otherwise a sliding window.
  */
-export type Reach = 'point' | 'global' | WindowGeometry;
+export type ReceptiveWindow = 'point' | 'global' | WindowGeometry;
+
+/** @deprecated The name of `ReceptiveWindow` before version 0.2. */
+export type Reach = ReceptiveWindow;
 
 /** Makes a tensor a parameter and returns it: it requires a gradient, and scopes do not free it. PyTorch `Parameter`. */
 export function parameter(tensor: Tensor): Tensor {
@@ -84,8 +87,13 @@ export abstract class Module {
   }
 
   /** Window of the input that one output activation depends on. */
-  reach(): Reach {
-    return 'point';
+  receptiveWindow(): ReceptiveWindow {
+    return this.reach === Module.prototype.reach ? 'point' : this.reach();
+  }
+
+  /** @deprecated The name of `receptiveWindow` before version 0.2. A layer that overrides it is still understood. */
+  reach(): ReceptiveWindow {
+    return this.receptiveWindow === Module.prototype.receptiveWindow ? 'point' : this.receptiveWindow();
   }
 
   /** Number of multiply-adds of one forward pass for an input shape. */

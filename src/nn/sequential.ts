@@ -7,9 +7,9 @@ import type { LayeredModel, LayerSummary, ReceptiveField } from './layered_model
 import { ReLU } from './layers/activation.js';
 import { Conv2d } from './layers/conv2d.js';
 import { Linear } from './layers/linear.js';
-import { Module, namingLayer, type Reach } from './module.js';
+import { Module, namingLayer, type ReceptiveWindow } from './module.js';
 import { aModule, unknownLayer } from './rules.js';
-import { fieldOfRow, reachOfField, summarizeRow } from './summary.js';
+import { fieldOfRow, summarizeRow, windowOfField } from './summary.js';
 
 /**
  * A network of named layers that run one after the other. PyTorch `Sequential`. Intermediate activations are freed as soon as the next
@@ -67,8 +67,8 @@ export class Sequential extends Module implements LayeredModel {
   }
 
   /** Window of all layers combined. */
-  override reach(): Reach {
-    return reachOfField(fieldOfRow(this.layers));
+  override receptiveWindow(): ReceptiveWindow {
+    return windowOfField(fieldOfRow(this.layers));
   }
 
   receptiveField(name: string): ReceptiveField {

@@ -3,14 +3,14 @@ import { arrayOf, checkArgument, finite, instanceOf, orNull, rule } from '../bac
 import { type Shape, sizeOf } from '../tensor/index.js';
 import { checkShape } from '../tensor/shape.js';
 import type { FieldAxis, LayeredModel, LayerSummary, ReceptiveField } from './layered_model.js';
-import { Module, type Reach, StateError, type WindowGeometry } from './module.js';
+import { Module, type ReceptiveWindow, StateError, type WindowGeometry } from './module.js';
 
 const axisRule = rule('an axis', (value) => {
   const { size, jump, start } = (value ?? {}) as FieldAxis;
   return [size, jump, start].every(Number.isFinite);
 });
 const fieldRule = orNull(rule('a receptive field: two axes { size, jump, start }', arrayOf(axisRule, 2, 2).test));
-const reachRule = rule("'point', 'global' or a window { kernel, stride, padding, dilation }", (value) => {
+const windowRule = rule("'point', 'global' or a window { kernel, stride, padding, dilation }", (value) => {
   if (value === 'point' || value === 'global') return true;
   const { kernel, stride, padding, dilation } = (value ?? {}) as WindowGeometry;
   return [kernel, stride, padding, dilation].every((each) => arrayOf(finite(), 2, 2).test(each));
@@ -22,21 +22,21 @@ const PIXEL: FieldAxis = { size: 1, jump: 1, start: 0 };
 export const PIXEL_FIELD: ReceptiveField = [PIXEL, PIXEL];
 
 /** Receptive field of a layer's output, from the receptive field of its input and the window of the layer. */
-export function growField(field: ReceptiveField, reach: Reach): ReceptiveField {
+export function growField(field: ReceptiveField, window: ReceptiveWindow): ReceptiveField {
   checkArgument('growField', 'the field', field, fieldRule);
-  checkArgument('growField', 'the reach', reach, reachRule);
-  if (field === null || reach === 'global') return null;
-  if (reach === 'point') return field;
+  checkArgument('growField', 'the window', window, windowRule);
+  if (field === null || window === 'global') return null;
+  if (window === 'point') return field;
   const axis = (i: 0 | 1): FieldAxis => ({
-    size: field[i].size + (reach.kernel[i] - 1) * reach.dilation[i] * field[i].jump,
-    jump: field[i].jump * reach.stride[i],
-    start: field[i].start - reach.padding[i] * field[i].jump,
+    size: field[i].size + (window.kernel[i] - 1) * window.dilation[i] * field[i].jump,
+    jump: field[i].jump * window.stride[i],
+    start: field[i].start - window.padding[i] * field[i].jump,
   });
   return [axis(0), axis(1)];
 }
 
 /** The single window that has the given receptive field. */
-export function reachOfField(field: ReceptiveField): Reach {
+export function windowOfField(field: ReceptiveField): ReceptiveWindow {
   if (field === null) return 'global';
   const [y, x] = field;
   return { kernel: [y.size, x.size], stride: [y.jump, x.jump], padding: [-y.start, -x.start], dilation: [1, 1] };
@@ -44,7 +44,7 @@ export function reachOfField(field: ReceptiveField): Reach {
 
 /** Receptive field of the output of consecutive layers in the input of the first of them. */
 export const fieldOfRow = (layers: readonly Module[]): ReceptiveField =>
-  layers.reduce((field: ReceptiveField, layer) => growField(field, layer.reach()), PIXEL_FIELD);
+  layers.reduce((field: ReceptiveField, layer) => growField(field, layer.receptiveWindow()), PIXEL_FIELD);
 
 /**
  * Receptive field of a layer: the window of the input image that one activation depends on. It does not depend on the input size.
@@ -92,7 +92,7 @@ export function summarize(model: LayeredModel, input: Shape): LayerSummary[] {
 export function summarizeRow(row: readonly { name: string; layer: Module; input: Shape; output: Shape }[]): LayerSummary[] {
   let field: ReceptiveField = PIXEL_FIELD;
   return row.map(({ name, layer, input, output }) => {
-    field = growField(field, layer.reach());
+    field = growField(field, layer.receptiveWindow());
     return {
       name,
       kind: layer.kind,

@@ -35,11 +35,16 @@ export class Generator {
   }
 
   /** Reserves the next `count` words of the stream and returns the counter of the first one. */
-  take(count: number): number {
+  next(count: number): number {
     checkArgument('Generator', 'count', count, integer());
     const start = this.counter;
     this.counter += Math.ceil(count / 4);
     return start;
+  }
+
+  /** @deprecated The name of `next` before version 0.2. */
+  take(count: number): number {
+    return this.next(count);
   }
 
   /** Returns the state, from which `Generator.fromState` continues the stream. */

@@ -360,7 +360,7 @@ export function randn(shape: Shape, options: RandomOptions & { mean?: number; st
   return filled('randn', shape, options, NORMAL_RULES, (result) => {
     checkFloat('randn', result);
     const { generator = defaultGenerator(), mean = 0, std = 1 } = options;
-    result.backend.normal(result.storage, generator.seed, generator.take(result.size), mean, std);
+    result.backend.normal(result.storage, generator.seed, generator.next(result.size), mean, std);
   });
 }
 
@@ -370,7 +370,7 @@ export function uniform(shape: Shape, options: RandomOptions & { low?: number; h
     checkFloat('uniform', result);
     const { generator = defaultGenerator(), low = 0, high = 1 } = options;
     if (low > high) throw new ValueError(`uniform: low is ${low} and high is ${high}, expected low to be at most high`);
-    result.backend.uniform(result.storage, generator.seed, generator.take(result.size), low, high);
+    result.backend.uniform(result.storage, generator.seed, generator.next(result.size), low, high);
   });
 }
 

@@ -54,7 +54,7 @@ export {
   transfer,
   transferRows,
 } from './experiments/transfer.js';
-export { AUGMENTATIONS, type Augmentation, type Crop, centreCrop, drawCrop, tenCrops } from './input/augment.js';
+export { AUGMENTATIONS, type Augmentation, type Crop, centreCrop, drawCrop, sampleCrop, tenCrops } from './input/augment.js';
 export { inCentreCrop, meanShade, plainImage } from './input/occluder.js';
 export { type MeanOptions, meanImage, Preprocess, type PreprocessOptions, scaleFor, sideFor } from './input/preprocess.js';
 export {

@@ -1,11 +1,11 @@
 /** `scenes` as it is drawn from the installed packages: its splits, what an item depends on, and what is in every image. */
 import { beforeAll, describe, expect, it } from 'vitest';
 import {
-  drawScene,
   type Example,
   loadSceneAssets,
   type OpenOptions,
   openDataset,
+  renderScene,
   SCENE_CLASSES,
   SCENE_PHOTOGRAPHS,
   SCENE_SPLITS,
@@ -131,7 +131,7 @@ describe('an image', () => {
     const { splits } = await open({ imageSize, sizes: sizes(30) });
     for (const split of [splits.train, splits['unseen-style']]) {
       for (const { image, details } of await everything(split)) {
-        const again = drawScene(assets, details!, imageSize, { mask: true });
+        const again = renderScene(assets, details!, imageSize, { mask: true });
         expect(Buffer.compare(again.image.data, image.data)).toBe(0);
         expect(details!.box).toEqual(boxOf(again.mask!, imageSize));
         const [y0, x0, y1, x1] = details!.box;

@@ -33,8 +33,29 @@ describe('names', () => {
   });
 });
 
+describe('the receptive window', () => {
+  class Single extends Module {
+    forward(x: Tensor): Tensor {
+      return x;
+    }
+  }
+  const window = { kernel: [3, 3], stride: [2, 2], padding: [1, 1], dilation: [1, 1] } as const;
+
+  it('is the position itself unless a layer says otherwise, and may be given and asked for under its old name', () => {
+    class Older extends Single {
+      override reach() {
+        return super.reach() === 'point' ? window : 'global';
+      }
+    }
+    expect(new Single().receptiveWindow()).toBe('point');
+    expect(new Older().receptiveWindow()).toEqual(window);
+    expect(new Sequential([new Older()]).receptiveWindow()).toEqual(window);
+    expect(new Conv2d(1, 1, 3, { stride: 2, padding: 1 }).reach()).toEqual(window);
+  });
+});
+
 describe('modes', () => {
-  it('reach all parts and come back', () => {
+  it('apply to all submodules and can be switched back', () => {
     const own = new Own();
     const all = (module: Module): boolean[] => [module.training, ...module.children().flatMap(([, child]) => all(child))];
     expect(all(own)).toEqual(new Array(6).fill(true));

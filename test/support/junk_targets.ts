@@ -244,6 +244,7 @@ const VALID: Readonly<Record<string, (f: Fixtures) => unknown[]>> = {
   subset: ({ val }) => [val, [0, 1]],
   batches: ({ val }) => [val, { batchSize: 2, shuffle: true, seed: 0, epoch: 0, indices: [0, 1], dropLast: false }],
   drawByClass: ({ val }) => [val, 3, { seed: 0, draw: 0 }],
+  sampleByClass: ({ val }) => [val, 3, { seed: 0, sample: 0 }],
   inChannels: ({ dataset }) => [dataset, 3],
   warpImage: ({ picture }) => [picture, { shift: [1, 0], scale: 1, rotation: 2 }],
   resizeImage: ({ picture }) => [picture, 2],

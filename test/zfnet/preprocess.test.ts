@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Image } from '../../src/data/dataset.js';
 import { samplePlaces } from '../../src/data/index.js';
-import { drawCrop, meanImage, Preprocess, scaleFor, sideFor, tenCrops } from '../../src/zfnet/index.js';
+import { meanImage, Preprocess, sampleCrop, scaleFor, sideFor, tenCrops } from '../../src/zfnet/index.js';
 import { bars } from './support.js';
 
 const SIDE = 7;
@@ -71,7 +71,7 @@ describe('Preprocess', () => {
     );
     const alone = preprocess.training([{ image, index: 9 }], draw);
     expect([...both.subarray(alone.length)]).toEqual([...alone]);
-    const crop = drawCrop('paper', SIDE - SIZE, 3, 2, 9);
+    const crop = sampleCrop('paper', SIDE - SIZE, 3, 2, 9);
     expect([...alone]).toEqual(expected(crop.y, crop.x, crop.flip));
   });
 
@@ -100,9 +100,9 @@ describe('the sides of the paper', () => {
   ])('%i pixels are cut from %i', (input, side) => expect(sideFor(input)).toBe(side));
 });
 
-describe('drawCrop', () => {
-  const draws = (augment: Parameters<typeof drawCrop>[0], slack: number, count = 2000) =>
-    Array.from({ length: count }, (_, i) => drawCrop(augment, slack, 1, 4, i));
+describe('sampleCrop', () => {
+  const draws = (augment: Parameters<typeof sampleCrop>[0], slack: number, count = 2000) =>
+    Array.from({ length: count }, (_, i) => sampleCrop(augment, slack, 1, 4, i));
   const kinds = (crops: ReturnType<typeof draws>) => new Set(crops.map(({ y, x, flip }) => `${y} ${x} ${flip}`));
 
   it('takes each of the ten crops about equally often', () => {
@@ -123,7 +123,7 @@ describe('drawCrop', () => {
   });
 
   it('differs between epochs and seeds', () => {
-    const list = (seed: number, epoch: number) => Array.from({ length: 50 }, (_, i) => drawCrop('paper', 5, seed, epoch, i));
+    const list = (seed: number, epoch: number) => Array.from({ length: 50 }, (_, i) => sampleCrop('paper', 5, seed, epoch, i));
     expect(list(1, 1)).toEqual(list(1, 1));
     expect(list(1, 1)).not.toEqual(list(1, 2));
     expect(list(1, 1)).not.toEqual(list(2, 1));

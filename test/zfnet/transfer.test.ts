@@ -1,7 +1,7 @@
 /** Learning from few images: the arithmetic of the folds, what is drawn, what is kept between calls; and the features behind it. */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { DataError } from '../../src/data/errors.js';
-import { drawByClass, inChannels, subset, takeByClass } from '../../src/data/index.js';
+import { inChannels, sampleByClass, subset, takeByClass } from '../../src/data/index.js';
 import { init } from '../../src/index.js';
 import { fromHost, noGrad } from '../../src/tensor/index.js';
 import { averageBlocks, gridFor } from '../../src/zfnet/experiments/features.js';
@@ -124,9 +124,10 @@ describe('transfer', () => {
 });
 
 describe('images of each class', () => {
-  it('are drawn by seed and draw, the fewer within the more', () => {
+  it('are sampled by seed and number of the sample; a smaller sample is contained in a larger one', () => {
     const split = bars({ train: 30 }).splits.train;
-    const [a, again, other] = [0, 0, 1].map((draw) => drawByClass(split, 3, { draw }));
+    const [a, again, other] = [0, 0, 1].map((sample) => sampleByClass(split, 3, { sample }));
+    expect(sampleByClass(split, 3, { draw: 1 })).toEqual(other);
     expect(a).toEqual(again);
     expect(a).not.toEqual(other);
     for (const [label, own] of a.entries()) expect(own.map((place) => split.labels[place])).toEqual(own.map(() => label));

@@ -1,6 +1,6 @@
 /** The mean image of the networks that `transfer` trains from scratch: over every image learnt from, each once. */
 import { beforeAll, beforeEach, expect, it, vi } from 'vitest';
-import { drawByClass, takeByClass } from '../../src/data/index.js';
+import { sampleByClass, takeByClass } from '../../src/data/index.js';
 import { init } from '../../src/index.js';
 import { Preprocess, type TrainJob, type TrainResult, transfer } from '../../src/zfnet/index.js';
 import { bars, CLASSES, tinyNet } from './support.js';
@@ -32,7 +32,7 @@ it.each([3, 5, 8])('is the mean of the %i images of each class', async (perClass
     folds: 1,
     scratch: { architecture: tinyNet().architecture, training: { batchSize: 8, augment: 'none' }, steps: 8 },
   });
-  const learn = takeByClass(drawByClass(pool, 3, { seed: 0, draw: 0 }), perClass, CLASSES);
+  const learn = takeByClass(sampleByClass(pool, 3, { seed: 0, sample: 0 }), perClass, CLASSES);
   const images = await Promise.all(learn.map(async (place) => (await pool.get(place)).image.data));
   const { mean } = trained[0].preprocess;
   for (let i = 0; i < mean.length; i += 37) expect(mean[i]).toBeCloseTo(images.reduce((sum, data) => sum + data[i], 0) / learn.length, 3);

@@ -1,7 +1,7 @@
 /** `zfnet features`: trains linear classifiers on the features of each layer (paper, Table 7). */
 import type { Command } from 'commander';
 import { analyseFeatures, CLASSIFIERS, type ClassifierKind, type FeatureRow, type Run, type Stage, stages } from 'zfnet';
-import { type Dataset, drawByClass, type Split, subset } from 'zfnet/data';
+import { type Dataset, type Split, sampleByClass, subset } from 'zfnet/data';
 import { type FeaturesNumbers, featuresExperiment } from 'zfnet/report';
 import { type Context, defineCommand, handler, oneOf, UsageError, whole } from '../command.js';
 import { asUsage, collect, stoppable } from '../look.js';
@@ -118,7 +118,7 @@ export function stagesOf({ model }: Pick<Run, 'model'>, named: readonly string[]
 /** At most `perClass` training images per class, sampled with the seed. */
 function someOfEach(dataset: Dataset, perClass: number, seed: number | undefined): Split {
   const split = pickSplit(dataset, 'train');
-  const places = drawByClass(split, dataset.classes.length, { seed });
+  const places = sampleByClass(split, dataset.classes.length, { seed });
   return subset(
     split,
     places.flatMap((own) => own.slice(0, perClass)),

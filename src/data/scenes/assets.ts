@@ -8,7 +8,7 @@ import { loadSharp } from '../reading/sharp.js';
 import { photographPackage, SCENE_CLASSES, SCENE_PHOTOGRAPHS, SCENE_STYLES, stylePackage } from './names.js';
 import { makePhotograph, makeSprite, type Photograph, type Sprite } from './pictures.js';
 
-/** The emoji and photographs that `drawScene` renders from. */
+/** The emoji and photographs that `renderScene` renders from. */
 export interface SceneAssets {
   /** Emoji by style, then by class. */
   readonly sprites: Readonly<Record<string, Readonly<Record<string, Sprite>>>>;

@@ -2,10 +2,10 @@
 import { arrayOf, checkArgument, checkOptions, integer, oneOf } from '../../backend/validate.js';
 import type { Image } from '../dataset.js';
 import { type SceneAssets, sceneAssets, texelOf } from './assets.js';
-import { drawScene, SMALLEST_SCENE } from './draw.js';
 import { SCENE_CLASSES, SCENE_PHOTOGRAPHS, SCENE_STYLES } from './names.js';
 import { FACE_BOXES, FACE_CLASSES, FACE_PARTS, type FaceClass, type FacePart, type PartBox } from './parts.js';
 import { planScene } from './plan.js';
+import { renderScene, SMALLEST_SCENE } from './render.js';
 import type { Scene } from './scene.js';
 
 /** A bounding box in pixels, [y0, x0, y1, x1]; y1 and x1 are exclusive. */
@@ -70,7 +70,7 @@ export function sceneFaces(
         const toPixels = pixelsOf(assets, scene, side);
         const boxes = FACE_BOXES[style][name].map(toPixels);
         const parts = Object.fromEntries(FACE_PARTS.map((part, k) => [part, boxes[k]])) as Record<FacePart, PixelBox>;
-        const { image, details } = drawScene(assets, scene, side);
+        const { image, details } = renderScene(assets, scene, side);
         return { class: name, style, photograph, image, box: details.box, parts };
       }),
     ),

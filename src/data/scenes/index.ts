@@ -5,9 +5,9 @@ import { DataError } from '../errors.js';
 import { ByteCache } from '../files/cache.js';
 import { Hash } from '../files/hash.js';
 import { assetsFingerprint, loadSceneAssets, type SceneAssets } from './assets.js';
-import { drawScene, SMALLEST_SCENE } from './draw.js';
 import { SCENE_CLASSES, SCENE_CREDITS, SCENE_SPLITS, type SceneSplit } from './names.js';
 import { planScene, sceneLabels } from './plan.js';
+import { renderScene, SMALLEST_SCENE } from './render.js';
 
 /** Version of the data set; increase it with every change that alters the images of a seed. */
 const VERSION = 1;
@@ -65,7 +65,7 @@ function sceneSplit(assets: SceneAssets, seed: number, split: SceneSplit, length
       const name = `${split}/${index}`;
       const kept = cache.get(name);
       if (kept) return kept;
-      const { image, details } = drawScene(assets, planScene(assets, seed, split, index, labels[index]), side);
+      const { image, details } = renderScene(assets, planScene(assets, seed, split, index, labels[index]), side);
       const example = { image, label: labels[index], index, name, details };
       cache.set(name, example, image.data.length);
       return example;

@@ -1,8 +1,8 @@
 /** Chooses the random parameters of each item of `scenes`; they depend only on seed, split and index. */
-import { Draws } from '../random.js';
+import { RandomStream } from '../random.js';
 import type { SceneAssets } from './assets.js';
-import { cosine, sine } from './draw.js';
 import { SCENE_CLASSES, SCENE_SPLITS, type SceneSplit } from './names.js';
+import { cosine, sine } from './render.js';
 import type { Backdrop, Scene, Tone } from './scene.js';
 
 const PARTS: Readonly<Record<SceneSplit, number>> = { train: 0, val: 1, 'unseen-style': 2 };
@@ -16,7 +16,7 @@ export function sceneLabels(seed: number, split: SceneSplit, length: number): In
   const labels = new Int32Array(length);
   for (let start = 0; start < length; start += count) {
     const order = Array.from(SCENE_CLASSES, (_, label) => label);
-    new Draws(seed, 'sceneLabels', start / count, PARTS[split]).shuffle(order);
+    new RandomStream(seed, 'sceneLabels', start / count, PARTS[split]).shuffle(order);
     for (let i = start; i < Math.min(length, start + count); i++) labels[i] = order[i - start];
   }
   return labels;
@@ -27,19 +27,19 @@ export function sceneLabels(seed: number, split: SceneSplit, length: number): In
  * the end.
  */
 export function planScene(assets: SceneAssets, seed: number, split: SceneSplit, index: number, label: number): Scene {
-  const draws = new Draws(seed, 'scenes', index, PARTS[split]);
+  const random = new RandomStream(seed, 'scenes', index, PARTS[split]);
   const { styles, photographs } = SCENE_SPLITS[split];
-  const style = styles[draws.below(styles.length)];
-  const photograph = photographs[draws.below(photographs.length)];
-  const scale = draws.between(0.45, 0.85);
-  const rotation = draws.between(-25, 25);
-  const mirror = draws.coin();
+  const style = styles[random.below(styles.length)];
+  const photograph = photographs[random.below(photographs.length)];
+  const scale = random.between(0.45, 0.85);
+  const rotation = random.between(-25, 25);
+  const mirror = random.coin();
   const name = SCENE_CLASSES[label];
   const [halfHeight, halfWidth] = halfExtent(assets, style, name, scale, rotation);
-  const centre = [place(draws, halfHeight), place(draws, halfWidth)] as const;
-  const hue = draws.between(-180, 180);
-  const saturation = draws.between(0.7, 1.4);
-  const brightness = draws.between(0.75, 1.25);
+  const centre = [place(random, halfHeight), place(random, halfWidth)] as const;
+  const hue = random.between(-180, 180);
+  const saturation = random.between(0.7, 1.4);
+  const brightness = random.between(0.75, 1.25);
   return {
     class: name,
     style,
@@ -51,21 +51,21 @@ export function planScene(assets: SceneAssets, seed: number, split: SceneSplit, 
     hue,
     saturation,
     brightness,
-    backdrop: planBackdrop(draws),
+    backdrop: planBackdrop(random),
   };
 }
 
-function planBackdrop(draws: Draws): Backdrop {
-  const side = draws.between(0.35, 1);
-  const place = [draws.between(0, 1), draws.between(0, 1)] as const;
-  const mirror = draws.coin();
-  const contrast = draws.between(0.5, 1.1);
-  const brightness = draws.between(-0.2, 0.2);
+function planBackdrop(random: RandomStream): Backdrop {
+  const side = random.between(0.35, 1);
+  const place = [random.between(0, 1), random.between(0, 1)] as const;
+  const mirror = random.coin();
+  const contrast = random.between(0.5, 1.1);
+  const brightness = random.between(-0.2, 0.2);
   const tone = (): Tone => {
-    const shadows = draws.between(0, 360);
-    return { shadows, lights: shadows + draws.between(-90, 90), saturation: draws.between(0.05, 0.6) };
+    const shadows = random.between(0, 360);
+    return { shadows, lights: shadows + random.between(-90, 90), saturation: random.between(0.05, 0.6) };
   };
-  return { side, place, mirror, contrast, brightness, tones: [tone(), tone()], direction: draws.between(0, 360) };
+  return { side, place, mirror, contrast, brightness, tones: [tone(), tone()], direction: random.between(0, 360) };
 }
 
 /** Returns half the height and half the width of the rotated emoji's bounding box, as fractions of the image's side. */
@@ -83,7 +83,7 @@ function halfExtent(assets: SceneAssets, style: string, name: string, scale: num
 const OVERHANG = 0.15;
 
 /** Returns a random centre coordinate at which an emoji of this half extent is inside the image, except for the overhang. */
-function place(draws: Draws, half: number): number {
+function place(random: RandomStream, half: number): number {
   const room = Math.max(0, 0.5 - half * (1 - OVERHANG));
-  return draws.between(0.5 - room, 0.5 + room);
+  return random.between(0.5 - room, 0.5 + room);
 }

@@ -165,15 +165,15 @@ async function plan(
   const std = NOISE[Math.min(start, NOISE.length - 1)] * limit;
   // Skips the random numbers of earlier starts.
   for (let earlier = 0; earlier < start; earlier++) noGrad(() => randn(input, { generator })).dispose();
-  const [noise, draws] = noGrad(() => [randn(input, { generator, std }), uniform([2 * Math.max(1, steps)], { generator })]);
-  const numbers = await draws.data();
+  const [noise, shiftNumbers] = noGrad(() => [randn(input, { generator, std }), uniform([2 * Math.max(1, steps)], { generator })]);
+  const numbers = await shiftNumbers.data();
   const shifts = Array.from({ length: steps }, (_, step): [number, number] => {
     const along = (i: number) => Math.floor(numbers[2 * step + i] * (2 * jitter + 1)) - jitter;
     return [along(0), along(1)];
   });
   const pixels = Float32Array.from(await noise.data(), (value) => Math.min(Math.max(value, -limit), limit));
   noise.dispose();
-  draws.dispose();
+  shiftNumbers.dispose();
   return { noise: pixels, shifts };
 }
 

@@ -24,7 +24,7 @@ import {
   show,
   text,
 } from '../../backend/validate.js';
-import { Draws } from '../../data/random.js';
+import { RandomStream } from '../../data/random.js';
 import { yieldToEvents } from '../../data/turn.js';
 import { evaluating } from '../../nn/evaluating.js';
 import type { LayeredModel } from '../../nn/index.js';
@@ -124,9 +124,9 @@ export async function correspondence(
   const total = groups.length * (names.length + draws);
   let done = 0;
   for (const [g, group] of groups.entries()) {
-    const drawn = new Draws(seed, 'masks', g);
+    const random = new RandomStream(seed, 'masks', g);
     const masks: [part: string, boxes: Patch[]][] = names.map((part) => [part, group.parts.map((boxes) => boxes[part])]);
-    for (let draw = 0; draw < draws; draw++) masks.push([RANDOM_PART, randomBoxes(group, names, drawn)]);
+    for (let draw = 0; draw < draws; draw++) masks.push([RANDOM_PART, randomBoxes(group, names, random)]);
     const clean = featuresOf(model, features, group.images);
     try {
       for (const [part, boxes] of masks) {
@@ -184,14 +184,14 @@ function sharedParts(groups: readonly MarkedImages[]): string[] {
 }
 
 /** For each image, a box of the size of one of its parts, centred at a random position in the object. */
-function randomBoxes({ images, parts, objects }: MarkedImages, names: readonly string[], draws: Draws): Patch[] {
+function randomBoxes({ images, parts, objects }: MarkedImages, names: readonly string[], random: RandomStream): Patch[] {
   const [height, width] = images.shape.slice(2);
   return parts.map((boxes, image) => {
-    const [y0, x0, y1, x1] = boxes[names[draws.below(names.length)]];
+    const [y0, x0, y1, x1] = boxes[names[random.below(names.length)]];
     const [h, w] = [y1 - y0, x1 - x0];
     const [top, left, bottom, right] = objects?.[image] ?? around(Object.values(boxes));
-    const y = Math.min(Math.max(top + draws.below(bottom - top) - Math.floor(h / 2), 0), height - h);
-    const x = Math.min(Math.max(left + draws.below(right - left) - Math.floor(w / 2), 0), width - w);
+    const y = Math.min(Math.max(top + random.below(bottom - top) - Math.floor(h / 2), 0), height - h);
+    const x = Math.min(Math.max(left + random.below(right - left) - Math.floor(w / 2), 0), width - w);
     return [y, x, y + h, x + w];
   });
 }

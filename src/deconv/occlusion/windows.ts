@@ -40,7 +40,7 @@ export const IDENTITY: WindowLayer = { geometry: POINT, padding: 0, run: (x) => 
 
 /** Returns how a layer is computed on windows; null for a layer with a global receptive field or of an unknown kind. */
 export function windowLayer(layer: Module): WindowLayer | null {
-  const geometry = layer.reach();
+  const geometry = layer.receptiveWindow();
   if (typeof geometry === 'string') return null;
   // A subclass with its own `forward` may compute something else.
   const isPlain = (kind: typeof Conv2d | typeof MaxPool2d | typeof AvgPool2d | typeof LocalResponseNorm) =>
@@ -73,7 +73,7 @@ const POINTWISE = [ReLU, LeakyReLU, Sigmoid, Tanh, Dropout, BatchNorm2d];
 /** Whether each output of a layer in evaluation mode depends only on the inputs at the same position. */
 export const isPointwise = (layer: Module): boolean =>
   POINTWISE.some((kind) => layer.forward === kind.prototype.forward) ||
-  (layer.forward === LocalResponseNorm.prototype.forward && layer.reach() === 'point');
+  (layer.forward === LocalResponseNorm.prototype.forward && layer.receptiveWindow() === 'point');
 
 function withoutRim(x: Tensor, before: number, after: number): Tensor {
   const [n, c, h, w] = x.shape;

@@ -74,7 +74,7 @@ function localLayers(model: LayeredModel, feature: string, rules: BackwardRules)
 const PLAIN = [Conv2d, ReLU, MaxPool2d, Dropout];
 
 function isLocal(layer: Module, { normalization }: BackwardRules): boolean {
-  if (layer.forward === LocalResponseNorm.prototype.forward) return normalization === 'pass' || layer.reach() === 'point';
+  if (layer.forward === LocalResponseNorm.prototype.forward) return normalization === 'pass' || layer.receptiveWindow() === 'point';
   // A subclass with its own `forward` may compute something else.
   return PLAIN.some((kind) => layer.forward === kind.prototype.forward);
 }
@@ -148,7 +148,7 @@ export class LocalWalk {
 
   /** Replaces windows by whole maps before a layer at which they would grow as large as the maps. */
   private async settled(signal: Signal, { layer, input, output }: Passage): Promise<Signal> {
-    const geometry = layer.reach();
+    const geometry = layer.receptiveWindow();
     if (!signal.corners || typeof geometry === 'string') return signal;
     const [height, width] = grown(extentOf(signal.values.shape), geometry);
     if (height * width < input[0] * input[1]) return signal;
@@ -195,7 +195,7 @@ function forward(layer: Module, x: Tensor, { relu, normalization }: BackwardRule
 function filtered({ values, corners }: Signal, layer: Conv2d, { input }: Passage): Signal {
   const { stride, dilation, groups } = layer.options;
   const windows = convTranspose2d(values, layer.weight, null, { stride, dilation, groups });
-  const geometry = layer.reach();
+  const geometry = layer.receptiveWindow();
   if (!corners) return { values: ontoMap(windows, geometry.padding, input), corners };
   const below = lowered(corners, geometry);
   return { values: withoutPadding(windows, below, input), corners: below };
@@ -205,7 +205,7 @@ function unpooled(signal: Signal, passage: Passage): Signal {
   const { values, corners } = signal;
   const { input, recorded } = passage;
   if (!corners) return { values: maxUnpool2d(values, recordedWindows(signal, passage), { outputSize: input }), corners };
-  const geometry = passage.layer.reach() as WindowGeometry;
+  const geometry = passage.layer.receptiveWindow() as WindowGeometry;
   const below = lowered(corners, geometry);
   const outputSize = grown(extentOf(values.shape), geometry);
   // The switch y · W + x of the map becomes (y − top) · w + x − left in a window of w columns.

@@ -1,5 +1,5 @@
 /** The interface of an operator (computation, trainable inputs, receptive window), and the arguments of one execution. */
-import type { Reach } from '../../nn/index.js';
+import type { ReceptiveWindow } from '../../nn/index.js';
 import { type Backend, type DType, fromHost, type Shape, ShapeError, sizeOf, Tensor } from '../../tensor/index.js';
 import type { Attributes } from './decoding/attributes.js';
 import { isFloat } from './decoding/element_types.js';
@@ -12,7 +12,7 @@ export interface Operator {
   /** Indices of the inputs whose floating-point constants are trainable parameters. */
   weights?: readonly number[];
   /** Receptive window of one output element. Default `global`. `weight` is the shape of the second input, if known. */
-  reach?: Reach | ((attributes: Attributes, weight: Shape | undefined) => Reach);
+  receptiveWindow?: ReceptiveWindow | ((attributes: Attributes, weight: Shape | undefined) => ReceptiveWindow);
   /** Whether a following ReLU can be fused into the kernel; `run` applies it if `call.relu` is set. */
   fusesRelu?: boolean;
   /** Whether the operator is stochastic, or otherwise different in training mode. */

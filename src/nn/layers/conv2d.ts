@@ -15,7 +15,7 @@ import {
   type Tensor,
 } from '../../tensor/index.js';
 import { weightAndBias } from '../init.js';
-import { Module, type Reach, type WindowGeometry } from '../module.js';
+import { Module, type ReceptiveWindow, type WindowGeometry } from '../module.js';
 
 const CONV2D_RULES = { ...CONV_RULES, bias: boolean };
 const CONV_TRANSPOSE2D_RULES = { ...CONV2D_RULES, outputPadding: pairOf(0) };
@@ -65,7 +65,7 @@ export class Conv2d extends Module {
     return [p.n, p.o, p.oh, p.ow];
   }
 
-  override reach(): WindowGeometry {
+  override receptiveWindow(): WindowGeometry {
     const padding = this.options.padding ?? 0;
     return {
       kernel: [this.weight.shape[2], this.weight.shape[3]],
@@ -115,7 +115,7 @@ export class ConvTranspose2d extends Module {
   }
 
   /** The receptive field of an output depends on its position, so it is counted as the whole input. */
-  override reach(): Reach {
+  override receptiveWindow(): ReceptiveWindow {
     return 'global';
   }
 

@@ -3,7 +3,7 @@ import { boolean, checkArgument, checkOptions, integer } from '../../backend/val
 import { flatten, linear, type Shape, ShapeError, sizeOf, type Tensor } from '../../tensor/index.js';
 import { checkShape } from '../../tensor/shape.js';
 import { weightAndBias } from '../init.js';
-import { Module, type Reach } from '../module.js';
+import { Module, type ReceptiveWindow } from '../module.js';
 
 /**
  * Fully connected layer: x · weightᵀ + bias, with weight [out, in] and bias [out]. PyTorch `Linear`. Initial weights are uniform within
@@ -39,7 +39,7 @@ export class Linear extends Module {
     return [input[0], this.outFeatures];
   }
 
-  override reach(): Reach {
+  override receptiveWindow(): ReceptiveWindow {
     return 'global';
   }
 
@@ -61,7 +61,7 @@ export class Flatten extends Module {
   }
 
   /** A unit has no position in the image any more, so its receptive field is counted as the whole input. */
-  override reach(): Reach {
+  override receptiveWindow(): ReceptiveWindow {
     return 'global';
   }
 }

@@ -20,7 +20,7 @@ import {
 import { LRN_RULES, lrnBefore } from '../../tensor/ops/local_response_norm.js';
 import { checkShape } from '../../tensor/shape.js';
 import { checkFloat } from '../../tensor/tensor.js';
-import { Module, parameter, type Reach } from '../module.js';
+import { Module, parameter, type ReceptiveWindow } from '../module.js';
 
 /**
  * Local response (contrast) normalisation, see `localResponseNorm`. alpha is divided by the window size. PyTorch `LocalResponseNorm`
@@ -36,7 +36,7 @@ export class LocalResponseNorm extends Module {
     return localResponseNorm(x, this.options);
   }
 
-  override reach(): Reach {
+  override receptiveWindow(): ReceptiveWindow {
     if (this.options.region !== 'within') return 'point';
     const size = this.options.size ?? 5;
     const before = lrnBefore(this.options);

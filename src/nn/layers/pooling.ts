@@ -14,7 +14,7 @@ import {
 } from '../../tensor/index.js';
 import { checkShape } from '../../tensor/shape.js';
 import { checkFloat } from '../../tensor/tensor.js';
-import { Module, type Reach, type WindowGeometry } from '../module.js';
+import { Module, type ReceptiveWindow, type WindowGeometry } from '../module.js';
 
 function windowOf(options: PoolOptions): WindowGeometry {
   const padding = options.padding ?? 0;
@@ -54,7 +54,7 @@ export class MaxPool2d extends Module {
     return pooledShape('maxPool2d', input, this.options);
   }
 
-  override reach(): WindowGeometry {
+  override receptiveWindow(): WindowGeometry {
     return windowOf(this.options);
   }
 }
@@ -76,7 +76,7 @@ export class AvgPool2d extends Module {
     return pooledShape('avgPool2d', input, this.options);
   }
 
-  override reach(): WindowGeometry {
+  override receptiveWindow(): WindowGeometry {
     return windowOf(this.options);
   }
 }
@@ -103,7 +103,7 @@ export class AdaptiveAvgPool2d extends Module {
   }
 
   /** The window depends on the input size, so the receptive field is counted as the whole input. */
-  override reach(): Reach {
+  override receptiveWindow(): ReceptiveWindow {
     return 'global';
   }
 

@@ -7,7 +7,7 @@ import { Conv2d } from '../layers/conv2d.js';
 import { Flatten, Linear } from '../layers/linear.js';
 import { BatchNorm2d } from '../layers/normalization.js';
 import { AdaptiveAvgPool2d, MaxPool2d } from '../layers/pooling.js';
-import { Module, type Reach } from '../module.js';
+import { Module, type ReceptiveWindow } from '../module.js';
 import { Sequential } from '../sequential.js';
 import { RESNET_RULES } from './options.js';
 
@@ -48,8 +48,8 @@ export class Residual extends Module {
     return this.branch.outputShape(input);
   }
 
-  override reach(): Reach {
-    return this.branch.reach();
+  override receptiveWindow(): ReceptiveWindow {
+    return this.branch.receptiveWindow();
   }
 
   override multiplyAdds(input: Shape): number {

@@ -20,7 +20,7 @@ export function dropout(x: Tensor, probability = 0.5, generator: Generator = dro
   checkFloat('dropout', x);
   checkArgument('dropout', 'probability', probability, probabilityRule);
   checkArgument('dropout', 'generator', generator, generatorRule);
-  const p = { probability, seed: generator.seed, counter: generator.take(x.size) };
+  const p = { probability, seed: generator.seed, counter: generator.next(x.size) };
   const y = empty('dropout', x.shape, x.dtype, x.backend);
   x.backend.dropout(y.storage, x.storage, p);
   return record('dropout', y, [x], [], (dy) => {

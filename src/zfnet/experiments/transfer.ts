@@ -22,9 +22,9 @@ import {
   text,
 } from '../../backend/validate.js';
 import type { Dataset, Split } from '../../data/dataset.js';
-import { drawByClass, takeByClass } from '../../data/draw.js';
 import { DataError } from '../../data/errors.js';
 import { dataset as datasetRule, split as splitRule } from '../../data/rules.js';
+import { sampleByClass, takeByClass } from '../../data/sample.js';
 import { subset } from '../../data/subset.js';
 import type { InitScheme } from '../../nn/index.js';
 import { type Classifier, evaluate } from '../evaluation/evaluate.js';
@@ -195,12 +195,13 @@ export async function transfer(job: TransferJob): Promise<TransferRow[]> {
   const finished = (job.done ?? []).filter((fold) => folds.some((plan) => sameFold(fold, plan)));
   const todo = folds.filter((plan) => !finished.some((fold) => sameFold(fold, plan)));
   // All samples are checked before anything is computed.
-  const draws = Array.from({ length: job.folds }, (_, fold) => drawFold(job, fold));
-  const features = todo.some(({ method }) => method === 'kept layers') ? await featuresOf(job, draws) : null;
+  const samples = Array.from({ length: job.folds }, (_, fold) => sampleFold(job, fold));
+  const features = todo.some(({ method }) => method === 'kept layers') ? await featuresOf(job, samples) : null;
   for (const plan of todo) {
     job.signal?.throwIfAborted();
-    const draw = draws[plan.fold];
-    const errors = plan.method === 'kept layers' ? await withKeptLayers(job, draw, plan, features!) : await fromScratch(job, draw, plan);
+    const sample = samples[plan.fold];
+    const errors =
+      plan.method === 'kept layers' ? await withKeptLayers(job, sample, plan, features!) : await fromScratch(job, sample, plan);
     const fold = { ...plan, ...errors };
     finished.push(fold);
     await job.onFold?.(fold, finished.length, folds.length);
@@ -238,7 +239,7 @@ type Planned = Pick<TransferFold, 'method' | 'perClass' | 'fold'>;
 type FoldErrors = Omit<TransferFold, keyof Planned>;
 
 /** Random sample of a fold: indices into the pool by class, of which training uses the first ones, and indices of the test images. */
-interface Draw {
+interface FoldSample {
   learn: number[][];
   test: number[];
 }
@@ -261,14 +262,14 @@ function planned({ perClass, folds, scratch }: TransferJob): Planned[] {
 
 const testSplit = ({ pool, test }: TransferJob): Split => test ?? pool;
 
-function drawFold(job: TransferJob, fold: number): Draw {
+function sampleFold(job: TransferJob, fold: number): FoldSample {
   const { dataset, pool, perClass, testPerClass = 50, seed = 0 } = job;
   const names = dataset.classes;
   const most = Math.max(...perClass);
-  const learn = drawByClass(pool, names.length, { seed, draw: fold });
+  const learn = sampleByClass(pool, names.length, { seed, sample: fold });
   takeByClass(learn, most, names);
   const apart = testSplit(job) !== pool;
-  const rest = apart ? drawByClass(testSplit(job), names.length, { seed, draw: fold }) : learn.map((own) => own.slice(most));
+  const rest = apart ? sampleByClass(testSplit(job), names.length, { seed, sample: fold }) : learn.map((own) => own.slice(most));
   const empty = rest.findIndex((own) => own.length === 0);
   if (empty >= 0)
     throw new DataError(
@@ -290,10 +291,10 @@ interface Rows {
   at: Map<number, number>;
 }
 
-async function featuresOf(job: TransferJob, draws: readonly Draw[]): Promise<TransferFeatures> {
+async function featuresOf(job: TransferJob, samples: readonly FoldSample[]): Promise<TransferFeatures> {
   const most = Math.max(...job.perClass);
-  const learning = new Set(draws.flatMap(({ learn }) => learn.flatMap((own) => own.slice(0, most))));
-  const testing = new Set(draws.flatMap(({ test }) => test));
+  const learning = new Set(samples.flatMap(({ learn }) => learn.flatMap((own) => own.slice(0, most))));
+  const testing = new Set(samples.flatMap(({ test }) => test));
   const total = learning.size + testing.size;
   const rowsOf = async (split: Split, places: ReadonlySet<number>, before: number): Promise<Rows> => {
     const order = [...places].sort((a, b) => a - b);
@@ -306,13 +307,18 @@ async function featuresOf(job: TransferJob, draws: readonly Draw[]): Promise<Tra
   return { learn: await rowsOf(job.pool, learning, 0), test: await rowsOf(testSplit(job), testing, learning.size) };
 }
 
-async function withKeptLayers(job: TransferJob, draw: Draw, { perClass }: Planned, features: TransferFeatures): Promise<FoldErrors> {
+async function withKeptLayers(
+  job: TransferJob,
+  sample: FoldSample,
+  { perClass }: Planned,
+  features: TransferFeatures,
+): Promise<FoldErrors> {
   const pick = ({ matrix, labels, at }: Rows, places: readonly number[]) => {
     const rows = places.map((place) => at.get(place)!);
     return { matrix: selectRows(matrix, rows), labels: rows.map((row) => labels[row]) };
   };
-  const known = pick(features.learn, takeByClass(draw.learn, perClass, job.dataset.classes));
-  const unknown = pick(features.test, draw.test);
+  const known = pick(features.learn, takeByClass(sample.learn, perClass, job.dataset.classes));
+  const unknown = pick(features.test, sample.test);
   const classifier = await fitLinear(known.matrix, known.labels, job.dataset.classes.length, { kind: 'softmax' });
   const trained = linearErrors(classifier, known.matrix, known.labels);
   const { top1Error, top5Error } = linearErrors(classifier, unknown.matrix, unknown.labels);
@@ -322,10 +328,10 @@ async function withKeptLayers(job: TransferJob, draw: Draw, { perClass }: Planne
 /** Number of epochs that the steps are divided into. It is small, because every epoch writes a checkpoint. */
 const SCRATCH_EPOCHS = 4;
 
-async function fromScratch(job: TransferJob, draw: Draw, { perClass, fold }: Planned): Promise<FoldErrors> {
+async function fromScratch(job: TransferJob, sample: FoldSample, { perClass, fold }: Planned): Promise<FoldErrors> {
   const { dataset, pool, seed = 0, scratch } = job;
   const { architecture, init, training = {}, steps = 400 } = scratch!;
-  const learn = takeByClass(draw.learn, perClass, dataset.classes);
+  const learn = takeByClass(sample.learn, perClass, dataset.classes);
   const batchSize = Math.min(training.batchSize ?? 32, learn.length);
   // The images are repeated, each time with a new crop, so that the number of steps does not depend on the number of images.
   const images = Array.from({ length: Math.ceil((steps * batchSize) / SCRATCH_EPOCHS) }, (_, i) => learn[i % learn.length]);
@@ -344,7 +350,7 @@ async function fromScratch(job: TransferJob, draw: Draw, { perClass, fold }: Pla
     job.signal?.throwIfAborted();
     const classifier = { model, preprocess: result.preprocess, classes: dataset.classes };
     const known = await evaluate(classifier, subset(pool, learn), { signal: job.signal });
-    const unknown = await evaluate(classifier, subset(testSplit(job), draw.test), { signal: job.signal });
+    const unknown = await evaluate(classifier, subset(testSplit(job), sample.test), { signal: job.signal });
     return { trainTop1Error: known.top1Error, valTop1Error: unknown.top1Error, valTop5Error: unknown.top5Error };
   } finally {
     model.dispose();

@@ -66,9 +66,9 @@ export const mirrors = (augment: Augmentation): boolean => augment === 'paper' |
  * @param slack side of the image minus the side of the crop, in pixels
  * @param index of the example in its split
  */
-export function drawCrop(augment: Augmentation, slack: number, seed: number, epoch: number, index: number): Crop {
-  checkArgument('drawCrop', 'augment', augment, oneOf(...AUGMENTATIONS));
-  for (const [name, value] of Object.entries({ slack, seed, epoch, index })) checkArgument('drawCrop', name, value, integer());
+export function sampleCrop(augment: Augmentation, slack: number, seed: number, epoch: number, index: number): Crop {
+  checkArgument('sampleCrop', 'augment', augment, oneOf(...AUGMENTATIONS));
+  for (const [name, value] of Object.entries({ slack, seed, epoch, index })) checkArgument('sampleCrop', name, value, integer());
   if (augment === 'none') return centreCrop(slack);
   const words = new Uint32Array(4);
   philox(seed, new Generator(seed, 'augment').getState().counter + epoch * EXAMPLES + index, words);
@@ -82,3 +82,6 @@ export function drawCrop(augment: Augmentation, slack: number, seed: number, epo
       return { y: below(0, slack + 1), x: below(1, slack + 1), flip: false };
   }
 }
+
+/** @deprecated The name of `sampleCrop` before version 0.2. */
+export const drawCrop = sampleCrop;

@@ -29,7 +29,7 @@ import type { HostTensor } from '../../formats/safetensors.js';
 import { type InitScheme, StateError } from '../../nn/index.js';
 import { ShapeError, ValueError } from '../../tensor/index.js';
 import { initScheme } from '../rules.js';
-import { AUGMENTATIONS, type Augmentation, type Crop, centreCrop, drawCrop, tenCrops } from './augment.js';
+import { AUGMENTATIONS, type Augmentation, type Crop, centreCrop, sampleCrop, tenCrops } from './augment.js';
 
 /** Options of `Preprocess`. */
 export interface PreprocessOptions {
@@ -72,7 +72,7 @@ const OPTIONS: RulesFor<PreprocessOptions> = {
   deviation: arrayOf(positive),
 };
 
-const DRAW = { augment: oneOf(...AUGMENTATIONS), seed: integer(), epoch: integer() };
+const SAMPLE = { augment: oneOf(...AUGMENTATIONS), seed: integer(), epoch: integer() };
 
 /** Rule for a mean image. */
 const meanTensor = rule(
@@ -130,16 +130,16 @@ export class Preprocess {
    */
   training(
     examples: readonly { image: Image; index: number }[],
-    draw: { augment: Augmentation; seed: number; epoch: number },
+    sample: { augment: Augmentation; seed: number; epoch: number },
   ): Float32Array {
     if (!Array.isArray(examples)) throw new ValueError(`preprocess: examples are ${show(examples)}, expected an array of { image, index }`);
-    checkFields('preprocess', draw, DRAW, ['augment', 'seed', 'epoch']);
+    checkFields('preprocess', sample, SAMPLE, ['augment', 'seed', 'epoch']);
     for (const example of examples) {
       if (typeof example !== 'object' || example === null)
         throw new ValueError(`preprocess: an example is ${show(example)}, expected { image, index }`);
       checkArgument('preprocess', 'index', example.index, integer());
     }
-    const crops = examples.map(({ index }) => drawCrop(draw.augment, this.slack, draw.seed, draw.epoch, index));
+    const crops = examples.map(({ index }) => sampleCrop(sample.augment, this.slack, sample.seed, sample.epoch, index));
     return this.batch(
       examples.map(({ image }) => image),
       (i) => [crops[i]],

@@ -29,7 +29,10 @@ import { isHost, makeHost, type Value } from '../decoding/host_value.js';
 import type { Call, Operator } from '../operator.js';
 import { hostMap } from '../running/host_ops.js';
 
-const activation = (fn: (x: Tensor, call: Call) => Tensor): Operator => ({ run: (call) => [fn(call.tensor(0), call)], reach: 'point' });
+const activation = (fn: (x: Tensor, call: Call) => Tensor): Operator => ({
+  run: (call) => [fn(call.tensor(0), call)],
+  receptiveWindow: 'point',
+});
 
 /** Elu and Selu: scale · (max(x, 0) + alpha · (exp(min(x, 0)) − 1)). */
 function exponential(x: Tensor, alpha: number, scale: number): Tensor {
@@ -77,7 +80,7 @@ const overRows = (fn: (x: Tensor) => Tensor): Operator => ({
     const order = x.shape.map((_, i) => (i === axis ? x.rank - 1 : i === x.rank - 1 ? axis : i));
     return [permute(fn(permute(x, order)), order)];
   },
-  reach: (attributes) => (attributes.int('axis', 1) === 1 ? 'point' : 'global'),
+  receptiveWindow: (attributes) => (attributes.int('axis', 1) === 1 ? 'point' : 'global'),
 });
 
 /**
@@ -101,7 +104,7 @@ const identity: Operator = {
     const x = call.value(0);
     return [isHost(x) ? x : reshape(x, x.shape)];
   },
-  reach: 'point',
+  receptiveWindow: 'point',
 };
 
 const relus: Operator = {
@@ -109,7 +112,7 @@ const relus: Operator = {
     const x = call.value(0);
     return [isHost(x) && !isFloat(x.type) ? hostMap(x, (value) => Math.max(value, 0)) : relu(call.tensor(0))];
   },
-  reach: 'point',
+  receptiveWindow: 'point',
 };
 
 export const activations = {
@@ -125,9 +128,9 @@ export const activations = {
   Tanh: activation(tanh),
   Softplus: activation(softplus),
   Softsign: activation((x) => div(x, add(abs(x), 1))),
-  Clip: { run: clip, reach: 'point' },
+  Clip: { run: clip, receptiveWindow: 'point' },
   Softmax: overRows(softmax),
   LogSoftmax: overRows(logSoftmax),
-  Dropout: { run: runDropout, reach: 'point', trains: true },
+  Dropout: { run: runDropout, receptiveWindow: 'point', trains: true },
   Identity: identity,
 } satisfies Record<string, Operator>;

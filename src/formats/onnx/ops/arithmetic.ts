@@ -46,7 +46,7 @@ const binary = (name: string, device: DeviceBinary, host: HostBinary): Operator 
     const [a, b] = legacyAligned(call);
     return [combine(call, name, a, b, device, host)];
   },
-  reach: 'point',
+  receptiveWindow: 'point',
 });
 
 /** Marks both inputs as trainable: a constant operand with more than one element is a bias or a scale. */
@@ -60,7 +60,7 @@ const variadic = (name: string, device: DeviceBinary, host: HostBinary, end?: (c
       .reduce<Value>((sum, _, i) => combine(call, name, sum, call.value(i + 1), device, host), call.value(0));
     return [end ? end(call, fold) : fold];
   },
-  reach: 'point',
+  receptiveWindow: 'point',
 });
 
 const unary = (device: (x: Tensor) => Tensor, host: (x: number) => number): Operator => ({
@@ -68,7 +68,7 @@ const unary = (device: (x: Tensor) => Tensor, host: (x: number) => number): Oper
     const x = call.value(0);
     return [isHost(x) ? hostMap(x, host) : device(call.tensor(0))];
   },
-  reach: 'point',
+  receptiveWindow: 'point',
 });
 
 /** Div. Integer division truncates towards zero. */

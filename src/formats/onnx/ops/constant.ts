@@ -43,5 +43,5 @@ function runCast(call: Call): readonly Value[] {
 export const constants = {
   Constant: { run: runConstant },
   ConstantOfShape: { run: runConstantOfShape },
-  Cast: { run: runCast, reach: 'point' },
+  Cast: { run: runCast, receptiveWindow: 'point' },
 } satisfies Record<string, Operator>;

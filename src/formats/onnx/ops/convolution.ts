@@ -1,7 +1,18 @@
 /** The operators Conv and ConvTranspose, in one and two dimensions. */
 import { conv2d, convTranspose2d, type Tensor } from '../../../tensor/index.js';
 import type { Call, Operator } from '../operator.js';
-import { AUTO_PADS, fromPlanes, padsOf, pairOf, reachOf, type Sides, spatialDims, splitPads, toPlanes, windowOf } from './window.js';
+import {
+  AUTO_PADS,
+  fromPlanes,
+  padsOf,
+  pairOf,
+  receptiveWindowOf,
+  type Sides,
+  spatialDims,
+  splitPads,
+  toPlanes,
+  windowOf,
+} from './window.js';
 
 function checkKernel(call: Call, w: Tensor, dims: number): void {
   const given = call.attributes.ints('kernel_shape');
@@ -69,7 +80,7 @@ export const convolution = {
     run: conv,
     weights: [1, 2],
     fusesRelu: true,
-    reach: (attributes, weight) => reachOf(attributes, attributes.ints('kernel_shape') ?? weight?.slice(2)),
+    receptiveWindow: (attributes, weight) => receptiveWindowOf(attributes, attributes.ints('kernel_shape') ?? weight?.slice(2)),
   },
   ConvTranspose: { run: convTranspose, weights: [1, 2] },
 } satisfies Record<string, Operator>;

@@ -40,6 +40,6 @@ function batchNormalization(call: Call): readonly Tensor[] {
 }
 
 export const normalization = {
-  LRN: { run: lrn, reach: 'point' },
-  BatchNormalization: { run: batchNormalization, weights: [1, 2], reach: 'point' },
+  LRN: { run: lrn, receptiveWindow: 'point' },
+  BatchNormalization: { run: batchNormalization, weights: [1, 2], receptiveWindow: 'point' },
 } satisfies Record<string, Operator>;

@@ -14,7 +14,7 @@ import { convert, isFloat } from '../decoding/element_types.js';
 import { type HostValue, isHost, makeHost, numbersOf, type Value } from '../decoding/host_value.js';
 import type { Call, Operator } from '../operator.js';
 import { hostMap } from '../running/host_ops.js';
-import { AUTO_PADS, fromPlanes, padsOf, pairOf, reachOf, spatialDims, toPlanes, windowOf } from './window.js';
+import { AUTO_PADS, fromPlanes, padsOf, pairOf, receptiveWindowOf, spatialDims, toPlanes, windowOf } from './window.js';
 
 function kernelOf(call: Call, dims: number): readonly [number, number] {
   const kernel = call.attributes.ints('kernel_shape');
@@ -157,12 +157,12 @@ function globalAveragePool(call: Call): readonly Tensor[] {
   return [mean(x, { axes: x.shape.map((_, axis) => axis).slice(2), keepDims: true })];
 }
 
-const window: Operator['reach'] = (attributes) => reachOf(attributes, attributes.ints('kernel_shape'));
+const window: Operator['receptiveWindow'] = (attributes) => receptiveWindowOf(attributes, attributes.ints('kernel_shape'));
 
 export const pooling = {
-  MaxPool: { run: maxPool, reach: window },
+  MaxPool: { run: maxPool, receptiveWindow: window },
   MaxUnpool: { run: maxUnpool },
-  AveragePool: { run: averagePool, reach: window },
+  AveragePool: { run: averagePool, receptiveWindow: window },
   GlobalMaxPool: { run: globalMaxPool },
   GlobalAveragePool: { run: globalAveragePool },
 } satisfies Record<string, Operator>;

@@ -1,5 +1,5 @@
 /** Operators that change or return shapes: Reshape, Flatten, Squeeze, Unsqueeze, Transpose, Expand, Concat, Split, Shape, Size. */
-import type { Reach } from '../../../nn/index.js';
+import type { ReceptiveWindow } from '../../../nn/index.js';
 import { concat, expand, permute, reshape, type Shape, ShapeError, sizeOf, slice } from '../../../tensor/index.js';
 import { broadcastShape, broadcastStrides, stridesOf } from '../../../tensor/shape.js';
 import type { Attributes } from '../decoding/attributes.js';
@@ -84,7 +84,7 @@ function runTranspose(call: Call): readonly Value[] {
 }
 
 /** A permutation between [N, H, W, C] and [N, C, H, W] does not enlarge the receptive field. */
-function transposeReach(attributes: Attributes): Reach {
+function transposeWindow(attributes: Attributes): ReceptiveWindow {
   const order = attributes.ints('perm')?.join();
   return order === '0,3,1,2' || order === '0,2,3,1' || order === '0,1,2,3' ? 'point' : 'global';
 }
@@ -157,10 +157,10 @@ export const shapes = {
   Flatten: { run: runFlatten },
   Squeeze: { run: runSqueeze },
   Unsqueeze: { run: runUnsqueeze },
-  Transpose: { run: runTranspose, reach: transposeReach },
+  Transpose: { run: runTranspose, receptiveWindow: transposeWindow },
   Expand: { run: runExpand },
-  Concat: { run: runConcat, reach: (attributes) => (attributes.int('axis', 1) === 1 ? 'point' : 'global') },
-  Split: { run: runSplit, reach: (attributes) => (attributes.int('axis', 0) === 1 ? 'point' : 'global') },
+  Concat: { run: runConcat, receptiveWindow: (attributes) => (attributes.int('axis', 1) === 1 ? 'point' : 'global') },
+  Split: { run: runSplit, receptiveWindow: (attributes) => (attributes.int('axis', 0) === 1 ? 'point' : 'global') },
   Shape: { run: runShape },
   Size: { run: (call) => [makeHost('int64', [], () => call.value(0).size)] },
 } satisfies Record<string, Operator>;

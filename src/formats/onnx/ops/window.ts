@@ -1,6 +1,6 @@
 /** Reads the window attributes (kernel, strides, dilations, pads) of Conv, ConvTranspose and pooling, in one or two dimensions. */
 
-import type { Reach, WindowGeometry } from '../../../nn/index.js';
+import type { ReceptiveWindow, WindowGeometry } from '../../../nn/index.js';
 import { type Padding, reshape, ShapeError, type Tensor } from '../../../tensor/index.js';
 import type { Attributes } from '../decoding/attributes.js';
 import type { Call } from '../operator.js';
@@ -79,7 +79,7 @@ export const fromPlanes = (y: Tensor, dims: number): Tensor => (dims === 1 ? res
  * Returns the receptive window of a node. SAME padding, which depends on the input size, is computed for sizes that are multiples of the
  * stride.
  */
-export function reachOf(attributes: Attributes, kernel: readonly number[] | undefined): Reach {
+export function receptiveWindowOf(attributes: Attributes, kernel: readonly number[] | undefined): ReceptiveWindow {
   if (kernel?.length !== 2) return 'global';
   const size = kernel as unknown as Pair;
   const stride = pairOf(attributes.ints('strides'), 1, 2);

@@ -27,8 +27,8 @@ import {
   type LayerSummary,
   Module,
   parameter,
-  type Reach,
   type ReceptiveField,
+  type ReceptiveWindow,
 } from '../../../nn/index.js';
 import { unknownLayer } from '../../../nn/rules.js';
 import { inLayer } from '../../../tensor/graph/spans.js';
@@ -479,8 +479,8 @@ class OnnxLayer extends Module {
     return this.node.inputs.filter((name) => this.learned.has(name)).map((name) => [name, this.learned.get(name)!]);
   }
 
-  override reach(): Reach {
-    const { reach = 'global' } = this.node.operator;
-    return typeof reach === 'function' ? reach(this.node.attributes, this.learned.get(this.node.inputs[1] ?? '')?.shape) : reach;
+  override receptiveWindow(): ReceptiveWindow {
+    const { receptiveWindow: window = 'global' } = this.node.operator;
+    return typeof window === 'function' ? window(this.node.attributes, this.learned.get(this.node.inputs[1] ?? '')?.shape) : window;
   }
 }

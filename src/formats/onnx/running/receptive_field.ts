@@ -10,15 +10,15 @@ export function receptiveFields(graph: Graph): Map<string, ReceptiveField> {
     if (node.type === 'Shape' || node.type === 'Size') continue;
     const arriving = node.inputs.filter((name) => fields.has(name)).map((name) => fields.get(name) as ReceptiveField);
     if (arriving.length === 0) continue;
-    const field = growField(arriving.reduce(union), reachOf(node, graph));
+    const field = growField(arriving.reduce(union), windowOf(node, graph));
     for (const output of node.outputs) if (output !== '') fields.set(output, field);
   }
   return fields;
 }
 
-function reachOf({ operator, attributes, inputs }: Node, graph: Graph) {
-  const { reach = 'global' } = operator;
-  return typeof reach === 'function' ? reach(attributes, graph.constants.get(inputs[1] ?? '')?.shape) : reach;
+function windowOf({ operator, attributes, inputs }: Node, graph: Graph) {
+  const { receptiveWindow: window = 'global' } = operator;
+  return typeof window === 'function' ? window(attributes, graph.constants.get(inputs[1] ?? '')?.shape) : window;
 }
 
 /** Returns the union of two receptive fields; null (the whole image) if their strides differ, because they have no common grid. */

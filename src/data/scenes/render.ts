@@ -20,8 +20,8 @@ import { type SceneAssets, sceneAssets } from './assets.js';
 import { type Photograph, pickLevel, type Sprite } from './pictures.js';
 import type { Backdrop, Scene, SceneDetails, Tone } from './scene.js';
 
-/** The result of `drawScene`. */
-export interface DrawnScene {
+/** The result of `renderScene`. */
+export interface RenderedScene {
   /** [size, size, 3] */
   readonly image: Image;
   readonly details: SceneDetails;
@@ -67,10 +67,10 @@ const LARGEST_SCENE = 2 ** 14;
  * @param options.mask whether to return the opacity of the emoji as well. Default false
  * @throws DataError for a class, style or photograph that is not in `assets`
  */
-export function drawScene(assets: SceneAssets, scene: Scene, size: number, options: { mask?: boolean } = {}): DrawnScene {
-  checkArgument('drawScene', 'assets', assets, sceneAssets, DataError);
-  checkFields('drawScene', { ...scene, box: undefined }, SCENE, Object.keys(SCENE), DataError);
-  checkOptions('drawScene', options, { mask: boolean }, DataError);
+export function renderScene(assets: SceneAssets, scene: Scene, size: number, options: { mask?: boolean } = {}): RenderedScene {
+  checkArgument('renderScene', 'assets', assets, sceneAssets, DataError);
+  checkFields('renderScene', { ...scene, box: undefined }, SCENE, Object.keys(SCENE), DataError);
+  checkOptions('renderScene', options, { mask: boolean }, DataError);
   if (!Number.isInteger(size) || size < SMALLEST_SCENE || size > LARGEST_SCENE) {
     throw new DataError(
       `scenes: the side is ${show(size)} pixels; expected a whole number, ${SMALLEST_SCENE} or more (${LARGEST_SCENE} at most)`,
@@ -86,16 +86,19 @@ export function drawScene(assets: SceneAssets, scene: Scene, size: number, optio
     );
   }
   const data = new Uint8Array(size * size * 3);
-  drawBackdrop(data, size, photograph, scene.backdrop);
+  renderBackdrop(data, size, photograph, scene.backdrop);
   const mask = options.mask ? new Uint8Array(size * size) : undefined;
-  const box = drawSprite(data, size, sprite, scene, mask);
+  const box = renderSprite(data, size, sprite, scene, mask);
   return { image: { width: size, height: size, channels: 3, data }, details: { ...scene, box }, mask };
 }
+
+/** @deprecated The name of `renderScene` before version 0.2. */
+export const drawScene = renderScene;
 
 /** Fraction of a photograph's width and height that is excluded at each edge, where prints have frames and stains. */
 const MARGIN = 0.03;
 
-function drawBackdrop(out: Uint8Array, size: number, photograph: Photograph, backdrop: Backdrop): void {
+function renderBackdrop(out: Uint8Array, size: number, photograph: Photograph, backdrop: Backdrop): void {
   const { width, height } = photograph.levels[0];
   const usable = 1 - 2 * MARGIN;
   const side = backdrop.side * usable * Math.min(width, height);
@@ -120,10 +123,10 @@ function drawBackdrop(out: Uint8Array, size: number, photograph: Photograph, bac
   // The second tone's weight in 256ths grows along the direction, from 0 at one corner to 256 at the opposite one.
   const dx = cosine(backdrop.direction);
   const dy = sine(backdrop.direction);
-  const reach = Math.abs(dx) + Math.abs(dy);
-  const weightX = (256 * dx) / (reach * size);
-  const weightY = (256 * dy) / (reach * size);
-  const weight0 = 128 * (1 - (dx + dy) / reach);
+  const extent = Math.abs(dx) + Math.abs(dy);
+  const weightX = (256 * dx) / (extent * size);
+  const weightY = (256 * dy) / (extent * size);
+  const weight0 = 128 * (1 - (dx + dy) / extent);
 
   let to = 0;
   for (let y = 0; y < size; y++) {
@@ -164,7 +167,7 @@ function toneTable(tone: Tone, { contrast, brightness }: Backdrop): Uint8Array {
 }
 
 /** Blends the emoji over `out`, writes its opacity to `mask`, and returns its bounding box. */
-function drawSprite(
+function renderSprite(
   out: Uint8Array,
   size: number,
   sprite: Sprite,

@@ -1,8 +1,8 @@
 /** Drawing one scene: where the emoji comes to lie, how it is coloured, and what is behind it; from hand-made pictures. */
 import { describe, expect, it } from 'vitest';
-import { drawScene, type Scene } from '../../src/data/index.js';
-import { cosine, sine } from '../../src/data/scenes/draw.js';
+import { renderScene, type Scene } from '../../src/data/index.js';
 import { pickLevel } from '../../src/data/scenes/pictures.js';
+import { cosine, sine } from '../../src/data/scenes/render.js';
 import { assetsOf, photograph, type Rgba, scene, sprite } from './drawn_assets.js';
 import { failure, farthest, pixel } from './support.js';
 
@@ -12,10 +12,10 @@ const BLUE: Rgba = [20, 50, 230, 255];
 
 /** 24 texels high (16 to 40), 40 wide (8 to 48): red on the left, blue on the right. */
 const flag = sprite((y, x) => (y < 16 || y >= 40 || x < 8 || x >= 48 ? NOTHING : x < 28 ? RED : BLUE));
-const draw = (changed: Partial<Scene>, size = 200) => drawScene(assetsOf(flag), scene(changed), size, { mask: true });
+const draw = (changed: Partial<Scene>, size = 200) => renderScene(assetsOf(flag), scene(changed), size, { mask: true });
 
 /** Which of the two colours is at a place. */
-function colourAt(drawn: ReturnType<typeof drawScene>, y: number, x: number): string {
+function colourAt(drawn: ReturnType<typeof renderScene>, y: number, x: number): string {
   const [red, , blue] = pixel(drawn.image, y, x);
   return red > 150 && blue < 100 ? 'red' : blue > 150 && red < 100 ? 'blue' : 'wall';
 }
@@ -110,7 +110,7 @@ describe('the emoji is coloured as the scene says', () => {
   const tile = (colour: readonly [number, number, number], alpha = 255) =>
     assetsOf(sprite((y, x) => (Math.min(y, x) < 16 || Math.max(y, x) >= 48 ? NOTHING : [...colour, alpha])));
   const middle = (colour: readonly [number, number, number], changed: Partial<Scene>, alpha?: number) =>
-    pixel(drawScene(tile(colour, alpha), scene(changed), 64).image, 32, 32);
+    pixel(renderScene(tile(colour, alpha), scene(changed), 64).image, 32, 32);
   const luma = ([red, green, blue]: readonly number[]) => 0.213 * red + 0.715 * green + 0.072 * blue;
   const colour = [140, 110, 90] as const;
 
@@ -149,7 +149,7 @@ describe('the emoji is coloured as the scene says', () => {
   });
 
   it('has an empty box where less than half opaque', () => {
-    const box = drawScene(tile([200, 50, 100], 100), scene(), 64).details.box;
+    const box = renderScene(tile([200, 50, 100], 100), scene(), 64).details.box;
     expect(box).toEqual([0, 0, 0, 0]);
   });
 });
@@ -158,7 +158,7 @@ describe('the photograph behind', () => {
   const blank = sprite(() => NOTHING);
   const ramp = photograph(200, 100, (_, x) => x);
   const at = (backdrop: Partial<Scene['backdrop']>, y: number, x: number, wall = ramp) =>
-    pixel(drawScene(assetsOf(blank, wall), scene({}, backdrop), 100).image, y, x);
+    pixel(renderScene(assetsOf(blank, wall), scene({}, backdrop), 100).image, y, x);
 
   it('is a square of the share and at the place asked for, within a margin of 3 in 100', () => {
     // The usable height is 94 of 100; at x the ramp is worth x.
@@ -215,7 +215,7 @@ describe('what cannot be drawn', () => {
   it('is refused by name', async () => {
     const assets = assetsOf(flag);
     const fault = async (changed: Partial<Scene>, size = 64) =>
-      (await failure((async () => drawScene(assets, scene(changed), size))())).message;
+      (await failure((async () => renderScene(assets, scene(changed), size))())).message;
     expect(await fault({ class: 'dragon' })).toBe('scenes: there is no dragon in the style plain');
     expect(await fault({ style: 'oil' })).toBe('scenes: there is no shape in the style oil');
     expect(await fault({ photograph: 'moon' })).toBe('scenes: there is no photograph moon; expected one of wall');

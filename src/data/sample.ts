@@ -6,29 +6,33 @@ import { DataError } from './errors.js';
 import { epochOrder } from './loader.js';
 import { split as splitRule } from './rules.js';
 
-const OPTIONS = { seed: integer(), draw: integer() };
+const OPTIONS = { seed: integer(), sample: integer(), draw: integer() };
 
 /**
  * Returns the indices of a split grouped by class, [classes][images of the class], each group in random order.
  *
  * @param options.seed seed of the random order. Default 0
- * @param options.draw number of the sample: each gives another order for the same seed. Default 0
+ * @param options.sample number of the sample: each gives another order for the same seed. Default 0
+ * @param options.draw deprecated: the name of `sample` before version 0.2
  */
-export function drawByClass(split: Split, classes: number, options: { seed?: number; draw?: number } = {}): number[][] {
-  checkArgument('drawByClass', 'split', split, splitRule);
-  checkArgument('drawByClass', 'classes', classes, integer(1, 2 ** 24));
-  checkOptions('drawByClass', options, OPTIONS);
-  checkArgument('drawByClass', 'split.labels', split.labels, arrayOf(integer(0, classes - 1)));
-  const { seed = 0, draw = 0 } = options;
+export function sampleByClass(split: Split, classes: number, options: { seed?: number; sample?: number; draw?: number } = {}): number[][] {
+  checkArgument('sampleByClass', 'split', split, splitRule);
+  checkArgument('sampleByClass', 'classes', classes, integer(1, 2 ** 24));
+  checkOptions('sampleByClass', options, OPTIONS);
+  checkArgument('sampleByClass', 'split.labels', split.labels, arrayOf(integer(0, classes - 1)));
+  const { seed = 0, draw = 0, sample = draw } = options;
   const places: number[][] = Array.from({ length: classes }, () => []);
-  for (const place of epochOrder(split.length, { seed, epoch: draw })) places[split.labels[place]].push(place);
+  for (const place of epochOrder(split.length, { seed, epoch: sample })) places[split.labels[place]].push(place);
   return places;
 }
+
+/** @deprecated The name of `sampleByClass` before version 0.2. */
+export const drawByClass = sampleByClass;
 
 /**
  * Returns the first `count` indices of each class, ordered by class.
  *
- * @param places indices grouped by class, as `drawByClass` returns them
+ * @param places indices grouped by class, as `sampleByClass` returns them
  * @param names class names, for the error message
  * @throws DataError for a class with fewer than `count` images
  */
