@@ -111,7 +111,7 @@ export class Sequential extends Module implements LayeredModel {
         return namingLayer(this.names[i], fn);
       } catch (error) {
         // Freeing the latest results also releases the values that only their graph refers to.
-        for (const made of [value, ...(taps?.values() ?? [])]) if (made !== x) made.free('a failed forward()');
+        for (const made of [value, ...(taps?.values() ?? [])]) if (made !== x) made.release('a failed forward()');
         throw error;
       }
     };
@@ -121,7 +121,7 @@ export class Sequential extends Module implements LayeredModel {
       const input = value;
       value = run(i, () => (fused ? (layer as Conv2d | Linear).forward(input, { relu: true }) : layer.forward(input)));
       if (fused) i++;
-      if (owned && value !== input) input.free('the next layer');
+      if (owned && value !== input) input.release('the next layer');
       const tapped = taps?.has(i) ?? false;
       if (tapped) taps?.set(i, value);
       owned = !tapped && (value !== input || owned);

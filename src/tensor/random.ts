@@ -1,19 +1,10 @@
 /** Seeded, counter-based random number generators. Their state is a seed and a counter, so it can be saved in a checkpoint. */
 import { anything, checkArgument, checkOptions, instanceOf, integer, oneOf } from '../backend/validate.js';
+import { context, firstState, type GeneratorState, STREAMS } from './context.js';
 
-/**
- * Independent streams of one seed: general use, initial weights, dropout masks, order of the data, augmentation. They start 2^48 counts
- * apart, so that they do not overlap.
- */
-export const STREAMS = { general: 0, init: 1, dropout: 2, order: 3, augment: 4 } as const;
-const STREAM_LENGTH = 2 ** 48;
+export { type GeneratorState, STREAMS };
+
 const STATE_RULES = { seed: integer(), counter: integer() };
-
-/** State of a generator: its seed and the counter of its next random number. */
-export interface GeneratorState {
-  seed: number;
-  counter: number;
-}
 
 /**
  * A random number generator: the stream of Philox 4x32-10 (Salmon et al. 2011) with four 32-bit words per count. A kernel computes its
@@ -23,22 +14,23 @@ export interface GeneratorState {
  * @example randn([2, 3], { generator: new Generator(42) });
  */
 export class Generator {
-  private counter: number;
+  private state: GeneratorState;
 
-  constructor(
-    readonly seed: number,
-    stream: keyof typeof STREAMS = 'general',
-  ) {
+  constructor(seed: number, stream: keyof typeof STREAMS = 'general') {
     checkArgument('Generator', 'seed', seed, integer());
     checkArgument('Generator', 'stream', stream, oneOf(...Object.keys(STREAMS)));
-    this.counter = STREAMS[stream] * STREAM_LENGTH;
+    this.state = firstState(seed, stream);
+  }
+
+  get seed(): number {
+    return this.state.seed;
   }
 
   /** Reserves the next `count` words of the stream and returns the counter of the first one. */
   next(count: number): number {
     checkArgument('Generator', 'count', count, integer());
-    const start = this.counter;
-    this.counter += Math.ceil(count / 4);
+    const start = this.state.counter;
+    this.state.counter += Math.ceil(count / 4);
     return start;
   }
 
@@ -49,46 +41,46 @@ export class Generator {
 
   /** Returns the state, from which `Generator.fromState` continues the stream. */
   getState(): GeneratorState {
-    return { seed: this.seed, counter: this.counter };
+    return { ...this.state };
   }
 
   /** Returns a generator that continues the stream of a saved state. */
   static fromState(state: GeneratorState): Generator {
     checkOptions('Generator.fromState', state ?? null, STATE_RULES);
     checkArgument('Generator.fromState', 'counter', state.counter, STATE_RULES.counter);
+    return Generator.over({ seed: state.seed, counter: state.counter });
+  }
+
+  /** @internal Returns a generator that advances the given state itself, not a copy of it. */
+  static over(state: GeneratorState): Generator {
     const generator = new Generator(state.seed);
-    generator.counter = state.counter;
+    generator.state = state;
     return generator;
   }
 }
 
-let general = new Generator(0);
-let dropoutMasks = new Generator(0, 'dropout');
-
 /** Seeds the global generators, which `randn`, `uniform` and dropout use by default. Their initial seed is 0. PyTorch `manual_seed`. */
 export function manualSeed(seed: number): void {
   checkArgument('manualSeed', 'seed', seed, integer());
-  general = new Generator(seed);
-  dropoutMasks = new Generator(seed, 'dropout');
+  context.random = { general: firstState(seed, 'general'), dropout: firstState(seed, 'dropout') };
 }
 
 /** Returns the state of the global generators, for saving in a checkpoint. */
 export function getRandomState(): { general: GeneratorState; dropout: GeneratorState } {
-  return { general: general.getState(), dropout: dropoutMasks.getState() };
+  return { general: { ...context.random.general }, dropout: { ...context.random.dropout } };
 }
 
 /** Restores the state of the global generators that `getRandomState` returned. */
 export function setRandomState(state: { general: GeneratorState; dropout: GeneratorState }): void {
   checkOptions('setRandomState', state ?? null, { general: anything, dropout: anything });
-  const [first, second] = [Generator.fromState(state.general), Generator.fromState(state.dropout)];
-  general = first;
-  dropoutMasks = second;
+  const [general, dropout] = [Generator.fromState(state.general).getState(), Generator.fromState(state.dropout).getState()];
+  context.random = { general, dropout };
 }
 
 /** @internal The rule for options that are a generator. */
 export const generatorRule = instanceOf(Generator);
 
 /** The global generator that `randn` and `uniform` use by default. */
-export const defaultGenerator = (): Generator => general;
+export const defaultGenerator = (): Generator => Generator.over(context.random.general);
 /** The global generator that dropout uses by default. */
-export const dropoutGenerator = (): Generator => dropoutMasks;
+export const dropoutGenerator = (): Generator => Generator.over(context.random.dropout);

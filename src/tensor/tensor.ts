@@ -19,18 +19,9 @@ import {
   show,
   unknownName,
 } from '../backend/validate.js';
+import { context, type Releasable } from './context.js';
 import type { TensorNode } from './graph/graph_node.js';
-import {
-  allocatingFor,
-  Buffer,
-  type Claim,
-  claimFor,
-  type Disposable,
-  enterScope,
-  enterStep,
-  freedMessage,
-  runScope,
-} from './memory/memory.js';
+import { allocatingFor, Buffer, type Claim, claimFor, enterScope, enterStep, freedMessage, runScope } from './memory/memory.js';
 import { defaultGenerator, type Generator, generatorRule } from './random.js';
 import { checkShape, type Shape, sizeOf } from './shape.js';
 
@@ -63,30 +54,28 @@ export const anyNumber: Rule = rule('a number', (value) => typeof value === 'num
 export const TENSOR_RULES: Rules = { requiresGrad: boolean, dtype: anything, backend: backendRule };
 const RANDOM_RULES: Rules = { ...TENSOR_RULES, generator: generatorRule };
 
-let fallbackBackend: Backend | null = null;
-
 /** Sets the backend on which new tensors are created; existing tensors keep theirs. `init()` calls it. */
 export function setDefaultBackend(backend: Backend | null): void {
   if (backend !== null) checkArgument('setDefaultBackend', 'backend', backend, backendRule);
-  fallbackBackend = backend;
+  context.backend = backend;
 }
 
 /** Returns the backend on which new tensors are created. @throws BackendError before `await init()` */
 export function defaultBackend(): Backend {
-  if (!fallbackBackend) throw new BackendError('the engine is not ready: call `await init()` first');
-  return fallbackBackend;
+  if (!context.backend) throw new BackendError('the engine is not ready: call `await init()` first');
+  return context.backend;
 }
 
 /** Runs a synchronous function with another default backend and returns its result. */
 export function withBackend<T>(backend: Backend, fn: () => T): T {
   checkArgument('withBackend', 'backend', backend, backendRule);
   checkArgument('withBackend', 'the function', fn, func);
-  const before = fallbackBackend;
-  fallbackBackend = backend;
+  const before = context.backend;
+  context.backend = backend;
   try {
     return fn();
   } finally {
-    fallbackBackend = before;
+    context.backend = before;
   }
 }
 
@@ -95,7 +84,7 @@ export function withBackend<T>(backend: Backend, fn: () => T): T {
  *
  * @example const y = tensor([[1, 2], [3, 4]]).mul(2).sum();
  */
-export class Tensor implements Disposable {
+export class Tensor implements Releasable {
   /** The gradient that `backward()` has accumulated in this leaf; null before the first backward pass. */
   grad: Tensor | null = null;
   /** @internal The recorded operation that computed this tensor; null for leaves and while nothing is recorded. */
@@ -229,7 +218,7 @@ export class Tensor implements Disposable {
    * from it can still run `backward()`, since the graph has references of its own.
    */
   dispose(): void {
-    this.free('dispose()');
+    this.release('dispose()');
     this.grad?.dispose();
     this.grad = null;
   }
@@ -239,11 +228,11 @@ export class Tensor implements Disposable {
   }
 
   /** @internal Releases the references to buffer and graph; `by` is named in the message of a later `DisposedError`. */
-  free(by: string): void {
+  release(by: string): void {
     if (this.freedBy) return;
     this.freedBy = by;
     this.claim.release(by);
-    this.buffer.dropHostIfFreed();
+    this.buffer.evictHostIfFreed();
     this.node?.releaseReference(by);
   }
 

@@ -6,6 +6,7 @@
 import type { OverlapRule, ReluRule } from '../../backend/backend.js';
 import { BackendError, DTypeError, NonFiniteError, ShapeError } from '../../backend/errors.js';
 import { arrayOf, boolean, checkArgument, checkOptions, either, oneOf, renamedOption, rule } from '../../backend/validate.js';
+import { context } from '../context.js';
 import { freedOnFailure, runScope } from '../memory/memory.js';
 import { sameShape } from '../shape.js';
 import { backendsDiffer, checkFloat, empty, isTensor, type Tensor } from '../tensor.js';
@@ -64,10 +65,10 @@ class GraphNode implements TensorNode {
   }
 
   /** Frees the saved tensors, evicts the backend's copies of tensors that also have their data on the host, and clears the references. */
-  free(by: string): void {
+  release(by: string): void {
     this.freedBy = by;
     for (const tensor of this.saved) {
-      tensor.free(by);
+      tensor.release(by);
       tensor.buffer.evict();
     }
     for (const input of this.inputs) if (!input.node) input.buffer.evict();
@@ -84,7 +85,7 @@ class GraphNode implements TensorNode {
         const inputNode = nodeOf(input);
         if (inputNode) stack.push(inputNode);
       }
-      node.free(by);
+      node.release(by);
     }
   }
 }
@@ -92,16 +93,13 @@ class GraphNode implements TensorNode {
 /** Returns the recorded operation that computed a tensor. Only `record` sets `Tensor.node`, always to a `GraphNode`. */
 const nodeOf = (tensor: Tensor): GraphNode | null => tensor.node as GraphNode | null;
 
-let recording = true;
-let nanCheck = false;
-
 /** Returns whether operations are being recorded, that is, whether this is not inside `noGrad`. */
-export const isRecording = (): boolean => recording;
+export const isRecording = (): boolean => context.recording;
 
 /** Makes every operation check its output and throw a `NonFiniteError` if it contains NaN or an infinity. Slow; for debugging. */
 export function setNanCheck(on: boolean): void {
   checkArgument('setNanCheck', 'the argument', on, boolean);
-  nanCheck = on;
+  context.nanCheck = on;
 }
 
 /**
@@ -111,12 +109,12 @@ export function setNanCheck(on: boolean): void {
  * @example const scores = noGrad(() => model.forward(images));
  */
 export function noGrad<T>(fn: () => T): T {
-  const before = recording;
-  recording = false;
+  const before = context.recording;
+  context.recording = false;
   try {
     return runScope('noGrad()', fn, isTensor);
   } finally {
-    recording = before;
+    context.recording = before;
   }
 }
 
@@ -126,8 +124,8 @@ export function noGrad<T>(fn: () => T): T {
  * @param saved tensors that the backward step needs; their data stays in memory until then
  */
 export function record(op: string, output: Tensor, inputs: readonly Tensor[], saved: readonly Tensor[], backward: BackwardFn): Tensor {
-  if (nanCheck) checkFinite(op, output);
-  if (!recording || !inputs.some((input) => input.requiresGrad)) return output;
+  if (context.nanCheck) checkFinite(op, output);
+  if (!context.recording || !inputs.some((input) => input.requiresGrad)) return output;
   output.requiresGrad = true;
   const kept = saved.map((tensor) => tensor.alias(tensor.shape, false));
   output.node = new GraphNode(op, inputs, output, kept, backward);
@@ -136,7 +134,7 @@ export function record(op: string, output: Tensor, inputs: readonly Tensor[], sa
 
 /** Returns whether an operation on these inputs will be recorded, for operations that compute something extra for their backward step. */
 export function willRecord(...inputs: (Tensor | null)[]): boolean {
-  return recording && inputs.some((input) => input?.requiresGrad);
+  return context.recording && inputs.some((input) => input?.requiresGrad);
 }
 
 function checkFinite(op: string, output: Tensor): void {
@@ -144,7 +142,7 @@ function checkFinite(op: string, output: Tensor): void {
   const count = empty('countNonFinite', [1], 'int32', output.backend, false);
   output.backend.countNonFinite(count.storage, output.storage);
   const bad = output.backend.readSync(count.storage)[0];
-  count.free('countNonFinite');
+  count.release('countNonFinite');
   if (bad > 0) throw new NonFiniteError(op, bad, output.size);
 }
 
@@ -260,7 +258,7 @@ function walk(output: Tensor, options: BackwardOptions): Tensor[] {
     return wrt ? collectGradients(wrt, gradients) : accumulateLeaves(gradients);
   } catch (error) {
     const by = 'a failed backward()';
-    for (const gradient of gradients.values()) gradient.free(by);
+    for (const gradient of gradients.values()) gradient.release(by);
     if (!retainGraph) for (const node of order) freeNode(node, output, by);
     throw error;
   }
@@ -276,14 +274,14 @@ function stepBack(node: GraphNode, dy: Tensor, isWanted: (input: Tensor) => bool
       const gradient = gradients[i];
       if (!gradient) return;
       if (!needs[i]) {
-        if (gradient !== dy) gradient.free('backward()');
+        if (gradient !== dy) gradient.release('backward()');
         return;
       }
-      if (nanCheck) checkFinite(`${node.op} backward`, gradient);
+      if (context.nanCheck) checkFinite(`${node.op} backward`, gradient);
       results.push([input, gradient === dy ? dy.alias(dy.shape, false) : gradient]);
     });
   }
-  dy.free('backward()');
+  dy.release('backward()');
   return results;
 }
 
@@ -338,16 +336,16 @@ function oneLike(output: Tensor): Tensor {
 function addGradients(a: Tensor, b: Tensor): Tensor {
   const sum = a.buffer.shared ? empty('backward', a.shape, a.dtype, a.backend, false) : a;
   a.backend.binary(sum.writable, a.storage, b.storage, 'add', { shape: [a.size], stridesA: [1], stridesB: [1] });
-  if (sum !== a) a.free('backward()');
-  b.free('backward()');
+  if (sum !== a) a.release('backward()');
+  b.release('backward()');
   return sum;
 }
 
 /** Frees a node and its output, unless the output is `root` or was exempted by `keep()`. */
 function freeNode(node: GraphNode, root: Tensor, by: string): void {
   if (node.freedBy) return;
-  node.free(by);
-  if (node.output !== root && !node.output.kept) node.output.free(by);
+  node.release(by);
+  if (node.output !== root && !node.output.kept) node.output.release(by);
 }
 
 /** Adds each gradient to `grad` of its leaf. */
@@ -371,7 +369,7 @@ function unshared(gradient: Tensor): Tensor {
   if (!gradient.buffer.shared) return gradient;
   const copy = empty('backward', gradient.shape, gradient.dtype, gradient.backend, false);
   copy.backend.affine(copy.storage, gradient.storage, 1, 0);
-  gradient.free('backward()');
+  gradient.release('backward()');
   return copy;
 }
 
@@ -384,6 +382,6 @@ function collectGradients(wrt: readonly Tensor[], gradients: Map<Tensor, Tensor>
     else result.backend.fill(result.storage, 0);
     return result;
   });
-  for (const gradient of gradients.values()) gradient.free('backward()');
+  for (const gradient of gradients.values()) gradient.release('backward()');
   return results;
 }

@@ -7,14 +7,7 @@
 import type { Backend, DType, Storage, TypedArray } from '../../backend/backend.js';
 import { DisposedError, OutOfMemoryError, ValueError } from '../../backend/errors.js';
 import { checkArgument, func } from '../../backend/validate.js';
-
-/** Anything that the end of a scope can free. */
-export interface Disposable {
-  /** @internal */
-  free(by: string): void;
-  /** @internal Exempt from being freed at the end of a scope. */
-  kept: boolean;
-}
+import { context, type Releasable, type Scope } from '../context.js';
 
 /**
  * The storage of a buffer on the backend and its reference count. The finalisation registry refers to this object alone, and not to the
@@ -63,7 +56,7 @@ export class Buffer {
     const made = allocate(this.backend, this.dtype, this.size);
     this.backend.write(made, this.host!);
     this.holding.storage = made;
-    currentScope?.uploads.push(this);
+    context.scope?.uploads.push(this);
     return made;
   }
 
@@ -89,8 +82,8 @@ export class Buffer {
     this.holding.count++;
   }
 
-  /** Drops the host's copy if the reference count has reached zero. */
-  dropHostIfFreed(): void {
+  /** Evicts the host's copy if the reference count has reached zero. */
+  evictHostIfFreed(): void {
     if (this.freed) this.host = null;
   }
 
@@ -99,7 +92,7 @@ export class Buffer {
     if (this.host) this.holding.releaseStorage();
   }
 
-  /** Returns the storage for a kernel that modifies it, and drops the host's copy, which would become outdated. */
+  /** Returns the storage for a kernel that modifies it, and evicts the host's copy, which would become outdated. */
   ownedByBackend(): Storage {
     const storage = this.device();
     this.host = null;
@@ -135,16 +128,15 @@ function allocate(backend: Backend, dtype: DType, size: number): Storage {
   try {
     return backend.allocate(dtype, size);
   } catch (error) {
-    if (error instanceof OutOfMemoryError) throw new OutOfMemoryError(error.requestedBytes, error.liveBytes, error.limitBytes, operation);
+    if (error instanceof OutOfMemoryError)
+      throw new OutOfMemoryError(error.requestedBytes, error.liveBytes, error.limitBytes, context.operation);
     throw error;
   }
 }
 
-let operation = 'allocate';
-
 /** Sets the name of the operation that allocates next, for the message of an `OutOfMemoryError`. */
 export function allocatingFor(op: string): void {
-  operation = op;
+  context.operation = op;
 }
 
 /**
@@ -158,60 +150,50 @@ export class Claim {
   release(by: string): void {
     if (!this.open) return;
     this.open = false;
-    forgotten?.unregister(this);
+    finalizers?.unregister(this);
     this.holding.release(by);
   }
 }
 
-const forgotten =
+const finalizers =
   typeof FinalizationRegistry === 'undefined' ? null : new FinalizationRegistry<Claim>((claim) => claim.release('garbage collection'));
 
 /** Creates a tensor's reference to a buffer and registers it for release after `owner` has been garbage-collected. */
 export function claimFor(owner: object, { holding }: Buffer): Claim {
   const claim = new Claim(holding);
-  forgotten?.register(owner, claim, claim);
+  finalizers?.register(owner, claim, claim);
   return claim;
 }
 
-class Scope {
-  readonly members: Disposable[] = [];
-  readonly uploads: Buffer[] = [];
-  constructor(readonly parent: Scope | null) {}
-}
-
-let currentScope: Scope | null = null;
-
 /** @internal Adds a new tensor to the innermost scope. */
-export function enterScope(member: Disposable): void {
-  currentScope?.members.push(member);
+export function enterScope(member: Releasable): void {
+  context.scope?.members.push(member);
 }
-
-let step: Disposable[] | null = null;
 
 /** @internal Adds a new tensor to the running backward step. Tensors that a backward step creates belong to no scope. */
-export function enterStep(member: Disposable): void {
-  step?.push(member);
+export function enterStep(member: Releasable): void {
+  context.step?.push(member);
 }
 
 /** Runs a backward step. If it throws, frees the tensors that it created and the tensors in `given`. */
-export function freedOnFailure<T>(fn: () => T, ...given: Disposable[]): T {
-  step = given;
+export function freedOnFailure<T>(fn: () => T, ...given: Releasable[]): T {
+  context.step = given;
   try {
     return fn();
   } catch (error) {
-    for (const member of step) member.free('a failed backward()');
+    for (const member of context.step) member.release('a failed backward()');
     throw error;
   } finally {
-    step = null;
+    context.step = null;
   }
 }
 
 /** Runs `fn` and frees every tensor created inside, except those that it returns and those marked by `keep()`. */
-export function runScope<T>(by: string, fn: () => T, isMember: (value: unknown) => value is Disposable): T {
+export function runScope<T>(by: string, fn: () => T, isMember: (value: unknown) => value is Releasable): T {
   checkArgument(by, 'the argument', fn, func);
-  const scope = new Scope(currentScope);
-  currentScope = scope;
-  const survivors = new Set<Disposable>();
+  const scope: Scope = { members: [], uploads: [], parent: context.scope };
+  context.scope = scope;
+  const survivors = new Set<Releasable>();
   try {
     const result = fn();
     if (result instanceof Promise) {
@@ -221,20 +203,20 @@ export function runScope<T>(by: string, fn: () => T, isMember: (value: unknown) 
     collect(result, survivors, isMember, 0);
     return result;
   } finally {
-    currentScope = scope.parent;
+    context.scope = scope.parent;
     for (const member of scope.members) {
       if (survivors.has(member)) enterScope(member);
-      else if (!member.kept) member.free(by);
+      else if (!member.kept) member.release(by);
     }
     for (const buffer of scope.uploads) {
-      if (!currentScope) buffer.evict();
-      else currentScope.uploads.push(buffer);
+      if (!context.scope) buffer.evict();
+      else context.scope.uploads.push(buffer);
     }
   }
 }
 
 /** Collects the tensors in the result of a scope, also in arrays, maps, sets and plain objects up to 4 levels deep. */
-function collect(value: unknown, into: Set<Disposable>, isMember: (value: unknown) => value is Disposable, depth: number): void {
+function collect(value: unknown, into: Set<Releasable>, isMember: (value: unknown) => value is Releasable, depth: number): void {
   if (value === null || typeof value !== 'object' || depth > 4) return;
   if (isMember(value)) into.add(value);
   else if (ArrayBuffer.isView(value)) return;

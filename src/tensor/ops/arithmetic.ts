@@ -51,7 +51,7 @@ const step = (op: BinaryOp, a: Tensor, b: Tensor) => compute(`${op} backward`, o
 /** Computes op(first, second) inside a backward step and frees `first`. */
 function through(first: Tensor, op: BinaryOp, second: Tensor): Tensor {
   const result = step(op, first, second);
-  first.free('backward()');
+  first.release('backward()');
   return result;
 }
 
@@ -62,8 +62,8 @@ function binary(name: string, op: BinaryOp, a: Operand, b: Operand, saves: boole
     const gradients = backward(dy, saved, needs, rules);
     return [gradients[0] && unbroadcast(gradients[0], x.shape), gradients[1] && unbroadcast(gradients[1], y.shape)];
   });
-  if (typeof a === 'number') x.free(name);
-  if (typeof b === 'number') y.free(name);
+  if (typeof a === 'number') x.release(name);
+  if (typeof b === 'number') y.release(name);
   return result;
 }
 
@@ -100,10 +100,10 @@ export const pow = (a: Operand, b: Operand): Tensor =>
 function powBaseGrad(dy: Tensor, a: Tensor, b: Tensor): Tensor {
   const none = constant(b, 0);
   const exponent = through(step('equal', b, none), 'add', b);
-  none.free('backward()');
+  none.release('backward()');
   b.backend.affine(exponent.storage, exponent.storage, 1, -1);
   const da = through(through(step('pow', a, exponent), 'mul', b), 'mul', dy);
-  exponent.free('backward()');
+  exponent.release('backward()');
   return da;
 }
 
@@ -116,7 +116,7 @@ function powExponentGrad(dy: Tensor, a: Tensor, b: Tensor): Tensor {
   const log = empty('pow backward', base.shape, base.dtype, base.backend, false);
   log.backend.unary(log.storage, base.storage, 'log');
   const db = through(through(step('pow', base, b), 'mul', log), 'mul', dy);
-  for (const made of [none, isZero, notNegative, base, log]) made.free('backward()');
+  for (const made of [none, isZero, notNegative, base, log]) made.release('backward()');
   return db;
 }
 
@@ -140,7 +140,7 @@ function pickSides(dy: Tensor, needs: readonly boolean[], a: Tensor, b: Tensor):
     const tie = step('equal', winner, loser);
     tie.backend.affine(tie.storage, tie.storage, 0.5, 0);
     const weight = through(step('greater', winner, loser), 'add', tie);
-    tie.free('backward()');
+    tie.release('backward()');
     return through(weight, 'mul', dy);
   };
   return [needs[0] ? share(a, b) : null, needs[1] ? share(b, a) : null];
@@ -159,8 +159,8 @@ export function equal(a: Operand, b: Operand): Tensor {
 function compare(op: 'greater' | 'equal', a: Operand, b: Operand): Tensor {
   const [x, y] = operands(op, op, a, b);
   const result = compute(op, op, x, y, true);
-  if (typeof a === 'number') x.free(op);
-  if (typeof b === 'number') y.free(op);
+  if (typeof a === 'number') x.release(op);
+  if (typeof b === 'number') y.release(op);
   return result;
 }
 

@@ -75,7 +75,7 @@ function matmulBackward(p: MatmulParams, dc: Tensor, a: Tensor, b: Tensor, needs
     });
     if (stack.size === like.size) {
       const result = stack.alias(like.shape, false);
-      stack.free('matmul backward');
+      stack.release('matmul backward');
       return result;
     }
     const sum = empty('matmul backward', like.shape, dc.dtype, backend, false);
@@ -86,7 +86,7 @@ function matmulBackward(p: MatmulParams, dc: Tensor, a: Tensor, b: Tensor, needs
       reducedShape: [batch],
       reducedStrides: [size],
     });
-    stack.free('matmul backward');
+    stack.release('matmul backward');
     return sum;
   };
   const da = !needs[0]

@@ -23,7 +23,7 @@ export function maxPool2d(x: Tensor, options: MaxPool2dOptions | Omit<OldPoolOpt
   checkFloat('maxPool2d', x);
   if (willRecord(x)) {
     const { output, switches } = maxPool2dWithSwitches(x, options);
-    switches.free('maxPool2d');
+    switches.release('maxPool2d');
     return output;
   }
   const p = poolParams('maxPool2d', x.shape, options, MAX_POOL_RULES);
@@ -114,5 +114,5 @@ function zeroOverwritten(dy: Tensor, switches: Tensor, planes: number, inner: nu
   backend.maxUnpool2dGrad(found.storage, last.storage, switches.storage, planes, inner, outer);
   backend.binary(found.storage, found.storage, own.storage, 'equal', flat);
   backend.binary(dy.storage, dy.storage, found.storage, 'mul', flat);
-  for (const made of [own, last, found]) made.free('backward()');
+  for (const made of [own, last, found]) made.release('backward()');
 }

@@ -86,7 +86,7 @@ function extreme(op: 'max' | 'min', x: Tensor, options: ReduceOptions): Tensor {
     backend.reduce(share.storage, mask.storage, 'sum', reduceParams(x.shape, axes));
     backend.binary(share.storage, dy.storage, share.storage, 'div', broadcastParams(y.shape, y.shape, y.shape));
     backend.binary(mask.storage, mask.storage, share.storage, 'mul', overKept);
-    share.free('backward()');
+    share.release('backward()');
     return [mask];
   });
 }
@@ -111,6 +111,6 @@ export function unbroadcast(dy: Tensor, shape: readonly number[]): Tensor {
   const result = empty('backward', shape, dy.dtype, dy.backend, false);
   if (dy.size === 0) dy.backend.fill(result.storage, 0);
   else dy.backend.reduce(result.storage, dy.storage, 'sum', reduceParams(dy.shape, axes));
-  dy.free('backward()');
+  dy.release('backward()');
   return result;
 }

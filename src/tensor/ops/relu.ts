@@ -16,7 +16,7 @@ export function relu(x: Tensor): Tensor {
 export function withReluBackward<T>(dy: Tensor, y: Tensor, rules: BackwardRules, step: (gradient: Tensor) => T): T {
   const gradient = reluBackward(dy, y, rules);
   const result = step(gradient);
-  if (gradient !== dy) gradient.free('backward()');
+  if (gradient !== dy) gradient.release('backward()');
   return result;
 }
 

@@ -394,7 +394,7 @@ export class OnnxModel extends Module implements LayeredModel {
           uses.set(name, left);
           const value = values.get(name);
           if (left > 0 || held.has(name) || !value || given.has(value)) continue;
-          if (value instanceof Tensor) value.free('the next node');
+          if (value instanceof Tensor) value.release('the next node');
           else budget.release(value);
           values.delete(name);
         }
