@@ -1,6 +1,7 @@
 /** Builds the library (dist/: ESM, CommonJS and types) and the command line (cli/dist/). */
-import { copyFileSync, existsSync, readFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { defineConfig, type Options } from 'tsup';
+import { writeNotices } from './interop/package/notices.mjs';
 
 const entries = {
   index: 'src/index.ts',
@@ -26,6 +27,12 @@ const readable: Options['esbuildOptions'] = (options) => {
   options.ignoreAnnotations = true;
 };
 
+/** Runtimes and bundlers give the module itself or, like Vite with `?url` and webpack, its address; `init` takes both. */
+const WASM_TYPES = `/** The compiled kernels, for \`init({ wasm })\`. */
+declare const kernels: object;
+export default kernels;
+`;
+
 const library: Options = {
   name: 'zfnet',
   entry: existing,
@@ -41,8 +48,15 @@ const library: Options = {
   external,
   clean: true,
   outDir: 'dist',
-  // For runtimes that may not compile: `import module from 'zfnet/simd.wasm'`, then `init({ wasm: module })`.
-  onSuccess: async () => copyFileSync('build/simd.wasm', 'dist/simd.wasm'),
+  metafile: true,
+  onSuccess: async () => {
+    // For runtimes that may not compile: `import module from 'zfnet/simd.wasm'`, then `init({ wasm: module })`.
+    copyFileSync('build/simd.wasm', 'dist/simd.wasm');
+    writeFileSync('dist/simd.wasm.d.ts', WASM_TYPES);
+    const metafiles = ['dist/metafile-esm.json', 'dist/metafile-cjs.json'];
+    writeFileSync('build/bundled.json', JSON.stringify(writeNotices(metafiles, 'dist/THIRD-PARTY-NOTICES.md')));
+    for (const file of metafiles) rmSync(file);
+  },
   esbuildOptions: readable,
 };
 

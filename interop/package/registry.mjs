@@ -1,0 +1,49 @@
+// A npm registry on this machine (verdaccio) that holds the packed packages and passes every other request on to the configured registry.
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+
+/** Returns a port that is free at this moment. */
+async function freePort() {
+  const server = createServer();
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** Starts the registry in `folder` and returns its address, the environment for npm commands, and a function that stops it. */
+export async function startRegistry(folder) {
+  mkdirSync(folder, { recursive: true });
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}/`;
+  const upstream = execFileSync('npm', ['config', 'get', 'registry'], { encoding: 'utf8' }).trim();
+  const local = { access: '$all', publish: '$all' };
+  const config = {
+    storage: join(folder, 'storage'),
+    auth: { htpasswd: { file: join(folder, 'htpasswd') } },
+    uplinks: { upstream: { url: upstream, timeout: '60s', maxage: '1h', cache: false } },
+    packages: { zfnet: local, '@zfnet/*': local, '**': { access: '$all', proxy: 'upstream' } },
+    log: { type: 'stdout', format: 'json', level: 'error' },
+  };
+  // YAML is a superset of JSON.
+  writeFileSync(join(folder, 'config.yaml'), JSON.stringify(config));
+  const bin = 'node_modules/verdaccio/bin/verdaccio';
+  const server = spawn(process.execPath, [bin, '--config', join(folder, 'config.yaml'), '--listen', `127.0.0.1:${port}`], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  const userconfig = join(folder, 'npmrc');
+  writeFileSync(userconfig, `registry=${url}\n//127.0.0.1:${port}/:_authToken=local\naudit=false\nfund=false\nupdate-notifier=false\n`);
+  const env = { ...process.env, npm_config_userconfig: userconfig, npm_config_registry: url };
+  for (let attempt = 0; ; attempt++) {
+    if (attempt > 120) throw new Error('the local registry did not start within 60 seconds');
+    const started = await fetch(`${url}-/ping`).then(
+      ({ ok }) => ok,
+      () => false,
+    );
+    if (started) break;
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+  return { url, env, stop: () => server.kill() };
+}

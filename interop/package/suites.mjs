@@ -1,0 +1,11 @@
+// The suites in the order in which they run: quick ones first.
+import { cli } from './suites/cli.mjs';
+import { jest } from './suites/jest.mjs';
+import { manifest } from './suites/manifest.mjs';
+import { next } from './suites/next.mjs';
+import { node } from './suites/node.mjs';
+import { pages } from './suites/pages.mjs';
+import { typescript } from './suites/typescript.mjs';
+import { vitest } from './suites/vitest.mjs';
+
+export const SUITES = [manifest, node, typescript, jest, vitest, cli, pages, next];
