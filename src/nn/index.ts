@@ -10,8 +10,7 @@ export { AdaptiveAvgPool2d, AvgPool2d, MaxPool2d } from './layers/pooling.js';
 export { batchErrors, countErrors, topK } from './loss.js';
 export * as torchvision from './models/index.js';
 export { Module, namingLayer, parameter, type Reach, type ReceptiveWindow, StateError, type WindowGeometry } from './module.js';
-export { CosineLR, type PlateauOptions, ReduceLROnPlateau, StepLR } from './optim/schedulers.js';
-export { SGD, type SgdOptions } from './optim/sgd.js';
+export * from './optim/index.js';
 export { Sequential } from './sequential.js';
 export {
   countParameters,

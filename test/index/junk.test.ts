@@ -137,7 +137,23 @@ function methodsOf(name: string, make: () => object, valid: Record<string, () =>
     for (const [key, { value }] of Object.entries(Object.getOwnPropertyDescriptors(p)))
       if (key !== 'constructor' && typeof value === 'function') names.add(key);
   // Marked internal, and not part of the published types.
-  for (const internal of ['free', 'alias', 'checkAlive', 'checkSingle', 'velocity', 'update', 'follow', 'run', 'share', 'apply'])
+  for (const internal of [
+    'free',
+    'alias',
+    'checkAlive',
+    'checkSingle',
+    'update',
+    'slot',
+    'hasSlot',
+    'fromV1',
+    'follow',
+    'run',
+    'share',
+    'apply',
+    'multiply',
+    'isBetter',
+    'between',
+  ])
     names.delete(internal);
   return [...names].map((key) => ({
     name: `${name}.${key}`,
@@ -206,6 +222,11 @@ describe('junk is answered with a result or a typed error', () => {
         ...methodsOf('Dropout', () => new nn.Dropout(0.5), { forward: () => [image()] }),
         ...methodsOf('SGD', () => new SGD(network().parameters(), { lr: 1, momentum: 0.9 })),
         ...methodsOf('StepLR', () => new nn.StepLR({ lr: 1 }, { stepSize: 1 })),
+        ...methodsOf('MultiStepLR', () => new nn.MultiStepLR({ lr: 1 }, { milestones: [1] })),
+        ...methodsOf('ExponentialLR', () => new nn.ExponentialLR({ lr: 1 }, { gamma: 0.5 })),
+        ...methodsOf('LinearWarmup', () => new nn.LinearWarmup({ lr: 1 })),
+        ...methodsOf('OneCycleLR', () => new nn.OneCycleLR({ lr: 1 }, { maxLr: 1, totalSteps: 9, cycleMomentum: false })),
+        ...methodsOf('CosineAnnealingLR', () => new nn.CosineAnnealingLR({ lr: 1 }, { tMax: 4 })),
         ...methodsOf('CosineLR', () => new nn.CosineLR({ lr: 1 }, { epochs: 2 })),
         ...methodsOf('ReduceLROnPlateau', () => new nn.ReduceLROnPlateau({ lr: 1 })),
         ...methodsOf('Generator', () => new Generator(1)),

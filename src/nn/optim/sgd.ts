@@ -5,13 +5,14 @@ import {
   checkArgument,
   checkOptions,
   finite,
+  isPlainObject,
   isTypedArray,
   positive,
-  type Rule,
   rule,
-  show,
 } from '../../backend/validate.js';
-import { span, Tensor, type TypedArray, ValueError, zeros } from '../../tensor/index.js';
+import { type Tensor, type TypedArray, ValueError } from '../../tensor/index.js';
+import { BaseOptimizer } from './base.js';
+import type { OptimizerState, ParameterGroup, Parameters } from './optimizer.js';
 
 /** Options of `SGD`. */
 export interface SgdOptions {
@@ -40,8 +41,21 @@ const SGD_RULES = {
   nesterov: boolean,
   maxFilterRms: positive,
 };
-const rateRule: Rule = finite(0);
 const velocitiesRule = arrayOf(rule('null or a typed array', (value) => value == null || isTypedArray(value)));
+const VELOCITY = 'velocity';
+
+/** State of `SGD`. */
+export interface SgdState extends OptimizerState {
+  /** The same arrays as `slots.velocity`. */
+  velocities: (TypedArray | null)[];
+}
+
+/** State of `SGD` as version 0.1 saved it, for a single group. */
+export interface SgdStateV1 {
+  lr: number;
+  /** One array per parameter; null for a parameter that was never updated with momentum. */
+  velocities: readonly (TypedArray | null)[];
+}
 
 /**
  * Stochastic gradient descent, as PyTorch `SGD`: v = momentum · v + (1 − dampening) · g, then w −= lr · v. The first step sets v = g.
@@ -52,84 +66,52 @@ const velocitiesRule = arrayOf(rule('null or a typed array', (value) => value ==
  * optimizer.step();
  * optimizer.zeroGrad();
  * ```
+ *
+ * @throws ValueError for invalid parameters or options
  */
-export class SGD {
-  /** Current learning rate. It may be changed between steps; schedulers do so. */
-  lr: number;
-  private readonly velocities = new Map<Tensor, Tensor>();
+export class SGD extends BaseOptimizer {
+  private readonly options: SgdOptions;
 
-  constructor(
-    readonly parameters: readonly Tensor[],
-    private readonly options: SgdOptions,
-  ) {
-    if (!Array.isArray(parameters) || !parameters.every((each) => each instanceof Tensor))
-      throw new ValueError(`SGD: parameters are ${show(parameters)}, expected an array of tensors; pass model.parameters()`);
+  constructor(params: Parameters, options: SgdOptions) {
     checkOptions('SGD', options ?? null, SGD_RULES);
     checkArgument('SGD', 'lr', options.lr, SGD_RULES.lr);
-    this.lr = options.lr;
-    if (options.nesterov && (!options.momentum || options.dampening))
-      throw new ValueError('SGD: nesterov needs a momentum and no dampening');
+    const { lr, momentum = 0, weightDecay = 0 } = options;
+    super('SGD', params, { lr, weightDecay, momentum }, [VELOCITY]);
+    if (options.nesterov && (!momentum || options.dampening)) throw new ValueError('SGD: nesterov needs a momentum and no dampening');
+    this.options = options;
   }
 
-  /** Updates every parameter that has a gradient. */
-  step(): void {
-    checkArgument('SGD', 'lr', this.lr, rateRule);
-    span('SGD', () => this.update());
+  override stateDict(): SgdState {
+    const state = super.stateDict();
+    return { ...state, velocities: state.slots[VELOCITY] };
   }
 
-  private update(): void {
-    const { momentum = 0, dampening = 0, weightDecay = 0, nesterov = false, maxFilterRms } = this.options;
-    for (const w of this.parameters) {
-      if (!w.grad) continue;
-      const first = !this.velocities.has(w);
-      const v = momentum > 0 ? this.velocity(w) : null;
-      w.backend.sgd(w.writable, v ? v.writable : null, w.grad.storage, { lr: this.lr, momentum, dampening, weightDecay, nesterov, first });
-      if (maxFilterRms !== undefined && w.rank === 4) w.backend.clipRms(w.writable, w.shape[0], w.size / w.shape[0], maxFilterRms);
-    }
+  override async stateDictData(): Promise<SgdState> {
+    const state = await super.stateDictData();
+    return { ...state, velocities: state.slots[VELOCITY] };
   }
 
-  /** Disposes of all gradients. */
-  zeroGrad(): void {
-    for (const w of this.parameters) {
-      w.grad?.dispose();
-      w.grad = null;
-    }
+  /** Restores a saved state; accepts the form `{ lr, velocities }` of version 0.1 too. */
+  override loadStateDict(state: OptimizerState | SgdStateV1): void {
+    super.loadStateDict(
+      isPlainObject(state) && !('slots' in state) ? this.fromV1(state as unknown as SgdStateV1) : (state as OptimizerState),
+    );
   }
 
-  /** The learning rate, and the velocities in the order of the parameters; null for a parameter that was never updated with momentum. */
-  stateDict(): { lr: number; velocities: (TypedArray | null)[] } {
-    return { lr: this.lr, velocities: this.parameters.map((w) => this.velocities.get(w)?.dataSync() ?? null) };
+  protected override update(w: Tensor, gradient: Tensor, { lr, weightDecay, momentum = 0 }: ParameterGroup): void {
+    const { dampening = 0, nesterov = false, maxFilterRms } = this.options;
+    const first = !this.hasSlot(VELOCITY, w);
+    const velocity = momentum > 0 ? this.slot(VELOCITY, w).writable : null;
+    w.backend.sgd(w.writable, velocity, gradient.storage, { lr, momentum, dampening, weightDecay, nesterov, first });
+    if (maxFilterRms !== undefined && w.rank === 4) w.backend.clipRms(w.writable, w.shape[0], w.size / w.shape[0], maxFilterRms);
   }
 
-  loadStateDict(state: { lr: number; velocities: readonly (TypedArray | null)[] }): void {
-    checkArgument('SGD.loadStateDict', 'lr', state?.lr, rateRule);
-    checkArgument('SGD.loadStateDict', 'velocities', state.velocities, velocitiesRule);
-    if (state.velocities.length !== this.parameters.length) {
-      throw new ValueError(`SGD: the state has ${state.velocities.length} velocities, expected ${this.parameters.length}`);
-    }
-    state.velocities.forEach((saved, i) => {
-      const { size } = this.parameters[i];
-      if (saved && saved.length !== size) throw new ValueError(`SGD: velocity ${i} has ${saved.length} values, expected ${size}`);
-    });
-    this.lr = state.lr;
-    this.parameters.forEach((w, i) => {
-      const saved = state.velocities[i];
-      if (saved) this.velocity(w).set(saved);
-    });
-  }
-
-  /** Frees the memory of the velocities. */
-  dispose(): void {
-    for (const v of this.velocities.values()) v.dispose();
-    this.velocities.clear();
-  }
-
-  private velocity(w: Tensor): Tensor {
-    let v = this.velocities.get(w);
-    if (!v) {
-      v = zeros(w.shape, { dtype: w.dtype, backend: w.backend }).keep();
-      this.velocities.set(w, v);
-    }
-    return v;
+  private fromV1({ lr, velocities }: SgdStateV1): OptimizerState {
+    checkArgument('SGD.loadStateDict', 'lr', lr, finite(0));
+    checkArgument('SGD.loadStateDict', 'velocities', velocities, velocitiesRule);
+    const count = this.parameters.length;
+    if (velocities.length !== count) throw new ValueError(`SGD: the state has ${velocities.length} velocities, expected ${count}`);
+    const groups = this.groups.map(({ params, ...numbers }) => ({ ...numbers, lr, size: params.length }));
+    return { kind: 'SGD', lr, groups, steps: this.parameters.map(() => 0), slots: { [VELOCITY]: [...velocities] } };
   }
 }
