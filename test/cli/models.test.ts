@@ -2,6 +2,7 @@
 import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { lockRun } from '../../cli/src/run/run_lock.js';
 import { toOnnx } from '../../src/formats/onnx/index.js';
 import { manualSeed, torchvision, withBackend, zfnet as zfnetModel } from '../../src/index.js';
 import { floats, ints, node, onnx } from '../formats/onnx/build.js';
@@ -146,5 +147,15 @@ describe('what cannot be imported', () => {
     expect(await fails(2, 'import', 'resnet.onnx', '--out', 'four', '--classes', 'four.txt')).toMatch(/names 4 classes, the network has 3/);
     expect(await readdir(place.path)).not.toContain('wide');
     expect(await readdir(place.path)).not.toContain('four');
+  });
+
+  it('is refused while another process holds the lock of the folder, and imported after that', async () => {
+    const folder = join(place.path, 'held');
+    const lock = await lockRun(folder);
+    expect(await fails(1, 'import', 'resnet.onnx', '--out', 'held')).toMatch(/process \d+/);
+    expect(await readdir(folder)).toEqual(['lock.json']);
+    await lock.release();
+    await run('import', 'resnet.onnx', '--out', 'held');
+    expect(await readdir(folder)).not.toContain('lock.json');
   });
 });

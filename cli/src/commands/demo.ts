@@ -6,7 +6,9 @@ import { PATHS, readConfig } from 'zfnet';
 import { defineCommand, handler, Interrupted, whole } from '../command.js';
 import { writeReport } from '../report/write_report.js';
 import { FolderStore } from '../run/run_folder.js';
-import { isRun, openRun, type TrainRunOptions, trainRun } from '../run/runs.js';
+import { isRun, openRun } from '../run/runs.js';
+import type { TrainRunOptions } from '../run/training/options.js';
+import { trainRun } from '../run/training/train_run.js';
 import { duration } from '../terminal/reporter.js';
 
 interface DemoOptions {

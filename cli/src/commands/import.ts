@@ -17,6 +17,7 @@ import {
   type Imported,
 } from '../importing/imported.js';
 import { FolderStore, isEmptyPlace } from '../run/run_folder.js';
+import { lockRun } from '../run/run_lock.js';
 
 interface ImportOptions extends ForeignOptions {
   out: string;
@@ -58,18 +59,21 @@ export function importCommand(program: Command): void {
     .action(
       handler(async (context, file: string, options: ImportOptions) => {
         const { out } = options;
-        if (!(await isEmptyPlace(out))) throw new UsageError(`${out} is not empty: use another folder for --out`);
+        await checkEmpty(out);
         const kind = extname(file).toLowerCase();
         if (kind !== '.onnx' && kind !== '.safetensors') throw new UsageError(`${file} is neither an .onnx nor a .safetensors file`);
         await context.engine();
         const names = await classNames(options.classes);
-        const store = new FolderStore(out);
         const bytes = await readRegular(file);
-        const made = await removingOnFailure(store, async () =>
-          kind === '.safetensors'
-            ? await writeOwn(store, named(fromSafetensors(bytes, file), names, options), file)
-            : await importOnnx(store, bytes, { file, names, options, context }),
-        );
+        const made = await locked(out, async (store) => {
+          // Another process may have written a run since the first look.
+          await checkEmpty(out);
+          return await removingOnFailure(store, async () =>
+            kind === '.safetensors'
+              ? await writeOwn(store, named(fromSafetensors(bytes, file), names, options), file)
+              : await importOnnx(store, bytes, { file, names, options, context }),
+          );
+        });
         const { preset, inputSize, channels, classes } = made;
         context.result({ run: out, ...made }, () => {
           const what = preset ? `preset ${preset}` : 'an imported network';
@@ -77,6 +81,22 @@ export function importCommand(program: Command): void {
         });
       }),
     );
+}
+
+/** Throws `UsageError` if the folder contains files; the lock of a run is none. */
+async function checkEmpty(folder: string): Promise<void> {
+  if (!(await isEmptyPlace(folder)) && (await new FolderStore(folder).list()).length > 0)
+    throw new UsageError(`${folder} is not empty: use another folder for --out`);
+}
+
+/** Runs `write` while this process holds the lock of the folder, as in training. */
+async function locked<T>(folder: string, write: (store: FolderStore) => Promise<T>): Promise<T> {
+  const lock = await lockRun(folder);
+  try {
+    return await write(new FolderStore(folder, '', lock.check));
+  } finally {
+    await lock.release();
+  }
 }
 
 /** Removes the files of a failed import; the folder was empty before. */

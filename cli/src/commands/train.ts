@@ -6,7 +6,9 @@ import { type Context, decimal, defineCommand, handler, Interrupted, oneOf, Usag
 import { measureBaselines, type TestedSplit, testSplits, testTable } from '../report/tested_splits.js';
 import { type DataChoice, dataOptionsOf } from '../run/data.js';
 import { INITS } from '../run/defaults.js';
-import { openRun, type TrainRunResult, trainRun } from '../run/runs.js';
+import { openRun } from '../run/runs.js';
+import type { TrainRunResult } from '../run/training/options.js';
+import { trainRun } from '../run/training/train_run.js';
 import { bytes, duration, percent } from '../terminal/reporter.js';
 
 interface TrainOptions extends DataChoice {

@@ -1,6 +1,6 @@
 /** `zfnet transfer`: learns new classes from few images, with the kept layers of a run and from scratch (paper, Tables 4 and 5, Fig. 9). */
 import { type Command, InvalidArgumentError } from 'commander';
-import { isTrained, isTransferFold, type Run, type TransferFold, type TransferRow, transfer } from 'zfnet';
+import { isTrained, isTransferFold, type Run, type TransferFold, type TransferJob, type TransferRow, transfer } from 'zfnet';
 import type { Dataset, Split } from 'zfnet/data';
 import { type TransferNumbers, transferExperiment } from 'zfnet/report';
 import { type Context, defineCommand, handler, UsageError, whole } from '../command.js';
@@ -10,7 +10,7 @@ import { type DataChoice, openRunData } from '../run/data.js';
 import { FolderStore } from '../run/run_folder.js';
 import { lockRun } from '../run/run_lock.js';
 import { openRun } from '../run/runs.js';
-import { percent } from '../terminal/reporter.js';
+import { type Bar, percent, type Reporter } from '../terminal/reporter.js';
 import { pickSplit } from './evaluate.js';
 import { stagesOf } from './features.js';
 
@@ -71,73 +71,86 @@ export function transferCommand(program: Command): void {
 async function transferRun(context: Context, path: string, run: Run, store: FolderStore, options: TransferOptions): Promise<void> {
   const { reporter, signal, common } = context;
   const { perClass, folds, testPerClass, steps } = options;
-  const [stage] = options.layer === undefined ? stagesOf(run, undefined).slice(-1) : stagesOf(run, [options.layer]);
-  if (!stage) throw new UsageError('this network has only one layer with weights, so no layer can be kept');
-  const { dataset, pool, test, names } = await openImages(context, run, options);
+  const stage = stageOf(run, options.layer);
+  const images = await openImages(context, run, options);
+  const { dataset, pool, test, names } = images;
   const scratch = options.scratch ? scratchOf(run, steps) : undefined;
   const settings = {
-    config: run.config,
-    checkpoint: run.checkpoint,
-    data: dataset.fingerprint,
-    names,
-    stage,
-    testPerClass,
-    scratch,
+    ...{ config: run.config, checkpoint: run.checkpoint, data: dataset.fingerprint, names, stage, testPerClass, scratch },
     seed: common.seed,
     method: METHOD,
   };
   const log = await openLog(store, settings, (message) => reporter.warn(message));
   if (log.done.length > 0) reporter.detail(`${log.done.length} folds are finished already`);
-  let bar: ReturnType<typeof reporter.bar> | null = null;
   const rows = await asUsage(() =>
     transfer({
-      network: run,
-      layer: stage.layer,
-      dataset,
-      pool,
-      test,
-      perClass,
-      folds,
-      testPerClass,
-      scratch,
+      ...{ network: run, layer: stage.layer, dataset, pool, test, perClass, folds, testPerClass, scratch, signal },
       seed: common.seed,
       done: log.done,
-      signal,
-      onProgress: (_, done, total) => {
-        bar ??= reporter.bar('features', total, 'images');
-        bar.update(done);
-      },
-      onStep: ({ step, loss }) => {
-        if (step === 1) bar = reporter.bar('from scratch', steps, 'steps');
-        bar?.update(step, `loss ${loss.toFixed(3)}`);
-      },
-      onFold: async (fold, done, total) => {
-        await log.add(fold);
-        reporter.say(
-          `${done}/${total} ${fold.method}, ${fold.perClass} per class, fold ${fold.fold + 1}: error ${percent(fold.valTop1Error)} (in training ${percent(fold.trainTop1Error)})`,
-        );
-      },
+      ...listener(reporter, steps, log.add),
     }),
   );
-  for (const { name, unconverged, folds: all } of rows)
-    if (unconverged)
-      reporter.warn(
-        `${name}: the classifier of ${unconverged} of ${all} folds has not converged; the errors are those of an unfinished fit`,
-      );
-  const numbers: TransferNumbers = {
-    rows,
-    measure: 'accuracy',
-    layer: stage.name,
-    source: dataset.name,
-    ...names,
-    classes: dataset.classes.length,
-    folds,
-    testPerClass,
-    learntFrom: { source: run.config.data.source, examples: run.config.data.trainExamples },
-    ...(scratch && { scratchSteps: steps }),
-  };
+  warnUnconverged(rows, reporter);
+  const numbers = numbersOf(run, stage.name, images, rows, options);
   const files = await writeExperiment(transferExperiment(numbers), store.folder, commandLine(path, options));
   context.result({ ...numbers, files }, () => table(rows, files));
+}
+
+/** The last stage whose layers are kept: that of `--layer`, otherwise the last one before the classes. */
+function stageOf(run: Run, layer: string | undefined): ReturnType<typeof stagesOf>[number] {
+  const [stage] = layer === undefined ? stagesOf(run, undefined).slice(-1) : stagesOf(run, [layer]);
+  if (!stage) throw new UsageError('this network has only one layer with weights, so no layer can be kept');
+  return stage;
+}
+
+/** Shows the progress, and adds each finished fold to the log. */
+function listener(
+  reporter: Reporter,
+  steps: number,
+  add: (fold: TransferFold) => Promise<void>,
+): Pick<TransferJob, 'onProgress' | 'onStep' | 'onFold'> {
+  let bar: Bar | null = null;
+  return {
+    onProgress: (_, done, total) => {
+      bar ??= reporter.bar('features', total, 'images');
+      bar.update(done);
+    },
+    onStep: ({ step, loss }) => {
+      if (step === 1) bar = reporter.bar('from scratch', steps, 'steps');
+      bar?.update(step, `loss ${loss.toFixed(3)}`);
+    },
+    onFold: async (fold, done, total) => {
+      await add(fold);
+      reporter.say(
+        `${done}/${total} ${fold.method}, ${fold.perClass} per class, fold ${fold.fold + 1}: error ${percent(fold.valTop1Error)} (in training ${percent(fold.trainTop1Error)})`,
+      );
+    },
+  };
+}
+
+function warnUnconverged(rows: readonly TransferRow[], reporter: Reporter): void {
+  for (const { name, unconverged, folds } of rows)
+    if (unconverged)
+      reporter.warn(
+        `${name}: the classifier of ${unconverged} of ${folds} folds has not converged; the errors are those of an unfinished fit`,
+      );
+}
+
+function numbersOf(
+  run: Run,
+  layer: string,
+  { dataset, names }: Images,
+  rows: TransferRow[],
+  { folds, testPerClass, scratch, steps }: TransferOptions,
+): TransferNumbers {
+  const { source, trainExamples } = run.config.data;
+  return {
+    ...{ rows, measure: 'accuracy', layer, source: dataset.name },
+    ...names,
+    ...{ classes: dataset.classes.length, folds, testPerClass },
+    learntFrom: { source, examples: trainExamples },
+    ...(scratch && { scratchSteps: steps }),
+  };
 }
 
 /** Parses a list such as `5,10,20`; returns the distinct numbers in ascending order. */
