@@ -3,7 +3,7 @@ import type { ReceptiveWindow } from '../../nn/index.js';
 import { type Backend, type DType, fromHost, type Shape, ShapeError, sizeOf, Tensor } from '../../tensor/index.js';
 import type { Attributes } from './decoding/attributes.js';
 import { isFloat } from './decoding/element_types.js';
-import { type HostValue, numbersOf, toTensor, type Value } from './decoding/host_value.js';
+import { type HostValue, toTensor, type Value } from './decoding/host_value.js';
 
 /** One ONNX operator. */
 export interface Operator {
@@ -13,10 +13,26 @@ export interface Operator {
   weights?: readonly number[];
   /** Receptive window of one output element. Default `global`. `weight` is the shape of the second input, if known. */
   receptiveWindow?: ReceptiveWindow | ((attributes: Attributes, weight: Shape | undefined) => ReceptiveWindow);
+  /**
+   * Indices of the inputs whose elements `run` needs on the host, such as axes and shapes. Integers are needed there too, unless
+   * `integers` names their input.
+   */
+  host?: readonly number[] | 'all' | ((attributes: Attributes, value: Tensor) => readonly number[]);
+  /** Indices of the inputs that may be integer or bool tensors on the backend. Default: none; integers are computed on the host. */
+  integers?: readonly number[] | 'all';
   /** Whether a following ReLU can be fused into the kernel; `run` applies it if `call.relu` is set. */
   fusesRelu?: boolean;
   /** Whether the operator is stochastic, or otherwise different in training mode. */
   trains?: boolean;
+}
+
+/** Returns whether an operator needs the elements of an input on the host. */
+export function needsHost({ operator, attributes }: { operator: Operator; attributes: Attributes }, slot: number, value: Value): boolean {
+  if (!(value instanceof Tensor)) return false;
+  const includes = (list: readonly number[] | 'all' | undefined): boolean => list === 'all' || (list?.includes(slot) ?? false);
+  const { host, integers } = operator;
+  if (includes(typeof host === 'function' ? host(attributes, value) : host)) return true;
+  return value.dtype !== 'float32' && value.dtype !== 'float64' && !includes(integers);
 }
 
 /** Longest accepted list of axes, sizes or parts in an input. */
@@ -83,6 +99,13 @@ export class Call {
     return value;
   }
 
+  /** Returns an input that the operator needs on the host; see `Operator.host`. */
+  host(slot: number): HostValue {
+    const value = this.value(slot);
+    if (value instanceof Tensor) throw this.error(`input ${slot} is a tensor, expected a value on the host`);
+    return value;
+  }
+
   /** Returns an input as a floating-point tensor. */
   tensor(slot: number): Tensor {
     return this.asTensor(this.value(slot), `input ${slot}`);
@@ -119,7 +142,7 @@ export class Call {
   ints(slot: number): number[] | undefined {
     const value = this.inputs[slot];
     if (value && value.size > MAX_LIST) throw this.error(`input ${slot} has ${value.size} elements, expected at most ${MAX_LIST}`);
-    return value && Array.from(numbersOf(value));
+    return value && Array.from(this.host(slot).data);
   }
 
   /** Returns an input as a number. */
@@ -127,7 +150,7 @@ export class Call {
     const value = this.inputs[slot];
     if (value === undefined) return undefined;
     if (value.size !== 1) throw this.error(`input ${slot} has ${value.size} elements, expected one`);
-    return numbersOf(value)[0];
+    return this.host(slot).data[0];
   }
 
   /** Returns a list that is an attribute in older operator sets and an input in newer ones. */

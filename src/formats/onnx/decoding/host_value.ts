@@ -129,12 +129,6 @@ export function typeOf(value: Value): ElementType {
   return value.dtype === 'uint8' ? 'uint8' : value.dtype;
 }
 
-/** Returns the elements of a value on the host. Reading back a tensor waits for its computation. */
-export const numbersOf = (value: Value): TypedArray => (isHost(value) ? value.data : value.dataSync());
-
-/** Converts any value to a host value. */
-export const toHost = (value: Value): HostValue => (isHost(value) ? value : new HostValue(typeOf(value), value.shape, value.dataSync()));
-
 const LEAST = -(2 ** 31);
 const MOST = 2 ** 31 - 1;
 

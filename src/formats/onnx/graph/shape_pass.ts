@@ -3,10 +3,10 @@
  * resolve `If` nodes while a model is loaded, and to find the shapes of values.
  */
 import { shapesOnly } from '../../../nn/index.js';
-import { noGrad, type Shape, Tensor, zeros } from '../../../tensor/index.js';
+import { noGrad, type Shape, zeros } from '../../../tensor/index.js';
 import { isFloat } from '../decoding/element_types.js';
 import { type HostValue, isHost, type Value } from '../decoding/host_value.js';
-import { Call } from '../operator.js';
+import { Call, needsHost } from '../operator.js';
 import type { Constants, Node, ValueInfo } from './nodes.js';
 
 /** Floating-point constants with more elements than this are weights, of which only the shape is used. */
@@ -60,13 +60,13 @@ export class ShapePass {
 
   private attempt(node: Node): readonly (Value | null)[] | null {
     const inputs = node.inputs.map((name) => (name === '' ? undefined : this.value(name)));
-    if (inputs.some((value) => value === null)) return null;
+    // Tensors have no elements here, so a node that needs them on the host has an unknown result.
+    if (inputs.some((value, slot) => value === null || (value && needsHost(node, slot, value)))) return null;
     try {
       const given = inputs.map((value) => value ?? undefined);
       const { backend } = this;
       const call = new Call({ node, inputs: given, backend, training: false, relu: false, constants: new Map() });
-      // An integer tensor has no elements here, but the next node would read them; so it counts as unknown.
-      return noGrad(() => node.operator.run(call)).map((value) => (value instanceof Tensor && value.dtype === 'int32' ? null : value));
+      return noGrad(() => node.operator.run(call));
     } catch {
       // Errors of the node are reported when the model runs.
       return null;

@@ -2,11 +2,13 @@
 import {
   abs,
   add,
+  cast,
   clamp,
   div,
   dropout,
   exp,
   flatten,
+  greater,
   leakyRelu,
   log,
   logSoftmax,
@@ -94,8 +96,7 @@ function runDropout(call: Call): readonly (Value | null)[] {
   if (!training || ratio === 0) return [reshape(x, x.shape), call.wants(1) ? makeHost('bool', x.shape, () => 1) : null];
   if (!call.wants(1)) return [dropout(x, ratio), null];
   const kept = dropout(ones(x.shape, { backend: x.backend, dtype: x.dtype }), ratio);
-  const scales = kept.dataSync();
-  return [mul(x, kept), makeHost('bool', x.shape, (i) => (scales[i] > 0 ? 1 : 0))];
+  return [mul(x, kept), cast(greater(kept, 0), 'uint8')];
 }
 
 /** Identity. Host values are passed on; for tensors, a new tensor with the same buffer is created. */
@@ -105,6 +106,7 @@ const identity: Operator = {
     return [isHost(x) ? x : reshape(x, x.shape)];
   },
   receptiveWindow: 'point',
+  integers: 'all',
 };
 
 const relus: Operator = {
@@ -128,9 +130,9 @@ export const activations = {
   Tanh: activation(tanh),
   Softplus: activation(softplus),
   Softsign: activation((x) => div(x, add(abs(x), 1))),
-  Clip: { run: clip, receptiveWindow: 'point' },
+  Clip: { run: clip, receptiveWindow: 'point', host: [1, 2] },
   Softmax: overRows(softmax),
   LogSoftmax: overRows(logSoftmax),
-  Dropout: { run: runDropout, receptiveWindow: 'point', trains: true },
+  Dropout: { run: runDropout, receptiveWindow: 'point', host: [1, 2], trains: true },
   Identity: identity,
 } satisfies Record<string, Operator>;

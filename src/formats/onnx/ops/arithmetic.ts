@@ -5,8 +5,11 @@
 import {
   abs,
   add,
+  cast,
   div,
+  equal,
   exp,
+  greater,
   log,
   maximum,
   minimum,
@@ -97,15 +100,14 @@ const mean = (call: Call, sum: Value): Value => {
   return isHost(sum) ? hostMap(sum, (value) => value / count) : div(sum, count);
 };
 
-/** A comparison. The result is a bool host value, because comparisons are used for shapes and masks, and have no gradient. */
-const comparison = (holds: (a: number, b: number) => boolean): Operator => ({
+/** A comparison. The result is bool: a host value if both inputs are host values, otherwise a uint8 tensor. It has no gradient. */
+const comparison = (name: string, device: DeviceBinary, holds: (a: number, b: number) => boolean): Operator => ({
   run: (call) => {
-    const host = (slot: number): HostValue => {
-      const value = call.value(slot);
-      return isHost(value) ? value : new HostValue('float32', value.shape, value.dataSync());
-    };
-    return [hostBinary('compare', host(0), host(1), (a, b) => (holds(a, b) ? 1 : 0), 'bool')];
+    const [a, b] = legacyAligned(call);
+    if (isHost(a) && isHost(b)) return [hostBinary(name, a, b, (x, y) => (holds(x, y) ? 1 : 0), 'bool')];
+    return [cast(device(call.asTensor(a, 'input 0'), call.asTensor(b, 'input 1')), 'uint8')];
   },
+  receptiveWindow: 'point',
 });
 
 export const arithmetic = {
@@ -124,7 +126,11 @@ export const arithmetic = {
   Neg: unary(neg, (x) => -x),
   Abs: unary(abs, Math.abs),
   Reciprocal: unary(reciprocal, (x) => 1 / x),
-  Equal: comparison((a, b) => a === b),
-  Greater: comparison((a, b) => a > b),
-  Less: comparison((a, b) => a < b),
+  Equal: comparison('Equal', equal, (a, b) => a === b),
+  Greater: comparison('Greater', greater, (a, b) => a > b),
+  Less: comparison(
+    'Less',
+    (a, b) => greater(b, a),
+    (a, b) => a < b,
+  ),
 } satisfies Record<string, Operator>;

@@ -1,5 +1,6 @@
 /** The operators Constant, ConstantOfShape and Cast. */
-import { cast, reshape } from '../../../tensor/index.js';
+import { cast, equal, sub, type Tensor } from '../../../tensor/index.js';
+import type { Attributes } from '../decoding/attributes.js';
 import { convert, elementType, isFloat } from '../decoding/element_types.js';
 import { HostValue, hostInts, isHost, makeHost, type Value } from '../decoding/host_value.js';
 import type { Call, Operator } from '../operator.js';
@@ -28,20 +29,26 @@ function runConstantOfShape(call: Call): readonly Value[] {
   return [makeHost(value?.type ?? 'float32', shape, () => number)];
 }
 
-/** Cast. A tensor that is cast to an integer type or to double becomes a host value; half precision is computed as float32. */
+/**
+ * Cast. Half precision is computed as float32. A tensor that is cast to an integer type or to double becomes a host value, because int32
+ * would not hold all results, and backends need not support double.
+ */
 function runCast(call: Call): readonly Value[] {
   const to = elementType(call.attributes.int('to', 0), 'the cast’s target');
   const x = call.value(0);
   if (isHost(x)) return [hostMap(x, (value) => convert(value, to), to)];
-  if (to === 'float64')
-    return [x.dtype === 'float64' ? reshape(x, x.shape) : new HostValue('float64', x.shape, Float64Array.from(x.dataSync()))];
-  if (isFloat(to)) return [x.dtype === 'float32' ? reshape(x, x.shape) : cast(x, 'float32')];
-  const data = x.dataSync();
-  return [makeHost(to, x.shape, (i) => convert(data[i], to))];
+  if (to === 'bool') return [cast(x.dtype === 'uint8' ? x : sub(1, equal(x, 0)), 'uint8')];
+  return [cast(x, to === 'float64' ? 'float64' : 'float32')];
+}
+
+/** Whether `Cast` computes its result on the host. */
+function castsOnHost(attributes: Attributes, x: Tensor): boolean {
+  const to = elementType(attributes.int('to', 0), 'the cast’s target');
+  return to === 'float64' ? x.dtype !== 'float64' : to !== 'bool' && !isFloat(to);
 }
 
 export const constants = {
   Constant: { run: runConstant },
-  ConstantOfShape: { run: runConstantOfShape },
-  Cast: { run: runCast, receptiveWindow: 'point' },
+  ConstantOfShape: { run: runConstantOfShape, host: [0] },
+  Cast: { run: runCast, receptiveWindow: 'point', host: (attributes, x) => (castsOnHost(attributes, x) ? [0] : []), integers: 'all' },
 } satisfies Record<string, Operator>;

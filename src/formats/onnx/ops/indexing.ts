@@ -1,7 +1,7 @@
 /** Operators that select elements: Slice, Gather, GatherElements, Pad. A selection that is not a block is computed by one index lookup. */
 import { fromHost, pad, type Shape, ShapeError, sizeOf, slice, take } from '../../../tensor/index.js';
 import { stridesOf } from '../../../tensor/shape.js';
-import { checkHostSize, isHost, makeHost, numbersOf, type Value } from '../decoding/host_value.js';
+import { checkHostSize, isHost, makeHost, type Value } from '../decoding/host_value.js';
 import { type Call, checkGrowth, type Operator } from '../operator.js';
 import { hostView, places } from '../running/host_ops.js';
 
@@ -58,7 +58,7 @@ function runSlice(call: Call): readonly Value[] {
 
 /** Returns a function that reads and checks the i-th index of an input; negative indices count from the end of the axis. */
 function indexReader(call: Call, extent: number, slot: number): (i: number) => number {
-  const indices = numbersOf(call.value(slot));
+  const indices = call.host(slot).data;
   return (i) => {
     const index = indices[i] < 0 ? indices[i] + extent : indices[i];
     if (!(index >= 0 && index < extent))
@@ -175,8 +175,8 @@ function runPad(call: Call): readonly Value[] {
 }
 
 export const indexing = {
-  Slice: { run: runSlice },
-  Gather: { run: runGather },
-  GatherElements: { run: runGatherElements },
-  Pad: { run: runPad },
+  Slice: { run: runSlice, host: [1, 2, 3, 4] },
+  Gather: { run: runGather, host: [1] },
+  GatherElements: { run: runGatherElements, host: [1] },
+  Pad: { run: runPad, host: [1, 2, 3] },
 } satisfies Record<string, Operator>;

@@ -3,7 +3,7 @@
  * Opsets 12, 13, 22.
  */
 import { div, fromHost, logSoftmax, mul, neg, permute, reshape, sum, type Tensor, take } from '../../../tensor/index.js';
-import { numbersOf, type Value } from '../decoding/host_value.js';
+import type { Value } from '../decoding/host_value.js';
 import type { Call, Operator } from '../operator.js';
 
 const REDUCTIONS = ['mean', 'sum', 'none'] as const;
@@ -20,16 +20,16 @@ function logProbabilities(x: Tensor): Tensor {
 /** The sum of −w[label] · logP[label], divided by Σ w[label] for the mean. Labels equal to `ignore_index` have the weight 0. */
 function likelihoodLoss(call: Call, logP: Tensor): Tensor {
   const { attributes, backend } = call;
-  const labels = call.value(1);
+  const labels = call.host(1);
   const [n, classes] = logP.shape;
   const places = logP.shape.slice(2).reduce((product, extent) => product * extent, 1);
   if (logP.rank < 2 || labels.shape.join() !== [n, ...logP.shape.slice(2)].join())
     throw call.error(`labels have shape [${labels.shape}], expected [${[n, ...logP.shape.slice(2)]}]`);
   const ignored = attributes.int('ignore_index');
-  const weights = call.has(2) ? numbersOf(call.value(2)) : null;
+  const weights = call.has(2) ? call.host(2).data : null;
   if (weights && weights.length !== classes)
     throw call.error(`it has ${weights.length} weights, expected one for each of the ${classes} classes`);
-  const targets = numbersOf(labels);
+  const targets = labels.data;
   const picked = new Int32Array(targets.length);
   const scales = new Float64Array(targets.length);
   let total = 0;
@@ -56,6 +56,6 @@ function softmaxCrossEntropy(call: Call): readonly (Value | null)[] {
 }
 
 export const losses = {
-  SoftmaxCrossEntropyLoss: { run: softmaxCrossEntropy },
-  NegativeLogLikelihoodLoss: { run: (call) => [likelihoodLoss(call, call.tensor(0))] },
+  SoftmaxCrossEntropyLoss: { run: softmaxCrossEntropy, host: [1, 2] },
+  NegativeLogLikelihoodLoss: { run: (call) => [likelihoodLoss(call, call.tensor(0))], host: [1, 2] },
 } satisfies Record<string, Operator>;

@@ -1,6 +1,8 @@
 /** The pooling operators MaxPool (with indices), MaxUnpool, AveragePool, GlobalMaxPool and GlobalAveragePool, in one and two dimensions. */
 import {
+  add,
   avgPool2d,
+  cast,
   fromHost,
   maxPool2d,
   maxPool2dWithSwitches,
@@ -9,9 +11,10 @@ import {
   type Pair,
   reshape,
   type Tensor,
+  take,
 } from '../../../tensor/index.js';
-import { convert, isFloat } from '../decoding/element_types.js';
-import { type HostValue, isHost, makeHost, numbersOf, type Value } from '../decoding/host_value.js';
+import { isFloat } from '../decoding/element_types.js';
+import { type HostValue, isHost, type Value } from '../decoding/host_value.js';
 import type { Call, Operator } from '../operator.js';
 import { hostMap } from '../running/host_ops.js';
 import { AUTO_PADS, fromPlanes, padsOf, pairOf, receptiveWindowOf, spatialDims, toPlanes, windowOf } from './window.js';
@@ -47,22 +50,22 @@ function maxPool(call: Call): readonly (Value | null)[] {
   };
   if (!call.wants(1)) return [back(maxPool2d(image, options)), null];
   const { output, switches } = maxPool2dWithSwitches(image, options);
-  const [, , h, w] = image.shape;
-  const perPlane = output.shape[2] * output.shape[3];
-  const places = switches.dataSync();
-  switches.dispose();
-  const byColumn = call.attributes.int('storage_order', 0) === 1;
-  const indices = makeHost('int64', fromPlanes(output, dims).shape, (i) => {
-    const place = places[i];
-    return Math.floor(i / perPlane) * h * w + (byColumn ? (place % w) * h + Math.floor(place / w) : place);
-  });
-  return [back(output), indices];
+  const [n, c, h, w] = image.shape;
+  const places = call.attributes.int('storage_order', 0) === 1 ? byColumn(switches, h, w) : switches;
+  // Adds the index of the first element of each plane.
+  const starts = Int32Array.from({ length: n * c }, (_, plane) => plane * h * w);
+  const indices = add(places, fromHost(starts, [n, c, 1, 1], { backend: x.backend }));
+  return [back(output), fromPlanes(indices, dims)];
 }
 
-function fromFloat(y: Tensor, like: HostValue): HostValue {
-  const data = y.dataSync();
-  return makeHost(like.type, y.shape, (i) => convert(data[i], like.type));
+/** Converts row-major indices into planes of h × w to column-major ones, by a table with one entry per pixel. */
+function byColumn(switches: Tensor, h: number, w: number): Tensor {
+  const table = Float32Array.from({ length: h * w }, (_, place) => (place % w) * h + Math.floor(place / w));
+  return cast(take(fromHost(table, [h * w], { backend: switches.backend }), switches), 'int32');
 }
+
+/** Converts the result of integers that were pooled as float32 back to an integer type. */
+const fromFloat = (y: Tensor, { type }: HostValue): Tensor => cast(y, type === 'uint8' || type === 'bool' ? 'uint8' : 'int32');
 
 /**
  * MaxUnpool. Inputs are X and Indices as MaxPool returns them, and optionally the output shape. Opsets 9, 11, 22.
@@ -80,7 +83,7 @@ function maxUnpool(call: Call): readonly Value[] {
   const natural = [0, 1].map((i) => (pooled.shape[2 + i] - 1) * stride[i] + kernel[i] - pads[i] - pads[i + 2]);
   const wanted = call.ints(2);
   const size = wanted ? [...(dims === 1 ? [1] : []), ...wanted.slice(2)] : natural;
-  const indices = numbersOf(call.value(1));
+  const indices = call.host(1).data;
   const [, , height, width] = pooled.shape;
   /** Returns [row, column] of an index for images of this size, or null if it is outside its window. */
   const placeIn = (image: readonly number[], i: number): readonly [number, number] | null => {
@@ -161,7 +164,7 @@ const window: Operator['receptiveWindow'] = (attributes) => receptiveWindowOf(at
 
 export const pooling = {
   MaxPool: { run: maxPool, receptiveWindow: window },
-  MaxUnpool: { run: maxUnpool },
+  MaxUnpool: { run: maxUnpool, host: [1, 2] },
   AveragePool: { run: averagePool, receptiveWindow: window },
   GlobalMaxPool: { run: globalMaxPool },
   GlobalAveragePool: { run: globalAveragePool },

@@ -1,6 +1,7 @@
 /** The reduction operators ReduceMean, ReduceSum, ReduceMax, ReduceMin, ReduceSumSquare and ArgMax. */
 import { argmax, max, mean, min, type ReduceOptions, reshape, square, sum, type Tensor } from '../../../tensor/index.js';
-import { isHost, makeHost, toHost, type Value } from '../decoding/host_value.js';
+import { hostArray } from '../decoding/element_types.js';
+import { HostValue, isHost, makeHost, typeOf, type Value } from '../decoding/host_value.js';
 import type { Call, Operator } from '../operator.js';
 import { hostReduce } from '../running/host_ops.js';
 
@@ -29,10 +30,14 @@ const reduction = (
       return [isHost(x) ? hostReduce(x, [], true, fold.start, fold.step, fold.end) : alone(reshape(x, x.shape))];
     }
     const axes = none ? x.shape.map((_, axis) => axis) : [...new Set(list.map((axis) => call.axis(axis, x.rank)))];
-    if (isHost(x) || x.size === 0) return [hostReduce(toHost(x), axes, keepDims, fold.start, fold.step, fold.end)];
+    if (isHost(x) || x.size === 0) return [hostReduce(isHost(x) ? x : emptyOf(x), axes, keepDims, fold.start, fold.step, fold.end)];
     return [axes.length === 0 ? alone(reshape(x, x.shape)) : device(x, { axes, keepDims })];
   },
+  host: [1],
 });
+
+/** Returns a tensor without elements as a host value. */
+const emptyOf = (x: Tensor): HostValue => new HostValue(typeOf(x), x.shape, hostArray(typeOf(x), 0));
 
 /** ArgMax. Index of the largest value along an axis: the first one, or the last one with `select_last_index` (from opset 12 on). */
 function runArgMax(call: Call): readonly Value[] {
@@ -40,15 +45,14 @@ function runArgMax(call: Call): readonly Value[] {
   const axis = call.axis(call.attributes.int('axis', 0), x.rank);
   const keepDims = call.attributes.int('keepdims', 1) !== 0;
   const last = call.attributes.int('select_last_index', 0) !== 0;
-  if (!isHost(x) && !last) return [argmax(x, { axis, keepDims })];
-  const host = toHost(x);
-  const count = host.shape[axis];
-  const inner = host.shape.slice(axis + 1).reduce((product, extent) => product * extent, 1);
-  const shape = keepDims ? host.shape.map((extent, i) => (i === axis ? 1 : extent)) : host.shape.filter((_, i) => i !== axis);
-  if (count === 0) throw call.error(`axis ${axis} of shape [${host.shape}] is empty, expected at least one element`);
+  if (!isHost(x)) return [argmax(x, { axis, keepDims })];
+  const count = x.shape[axis];
+  const inner = x.shape.slice(axis + 1).reduce((product, extent) => product * extent, 1);
+  const shape = keepDims ? x.shape.map((extent, i) => (i === axis ? 1 : extent)) : x.shape.filter((_, i) => i !== axis);
+  if (count === 0) throw call.error(`axis ${axis} of shape [${x.shape}] is empty, expected at least one element`);
   return [
     makeHost('int64', shape, (i) => {
-      const at = (k: number) => host.data[(Math.floor(i / inner) * count + k) * inner + (i % inner)];
+      const at = (k: number) => x.data[(Math.floor(i / inner) * count + k) * inner + (i % inner)];
       let best = 0;
       for (let k = 1; k < count; k++) if (at(k) > at(best) || (last && at(k) === at(best))) best = k;
       return best;
@@ -64,5 +68,5 @@ export const reductions = {
   ReduceMax: reduction(max, { start: Number.NEGATIVE_INFINITY, step: Math.max }),
   ReduceMin: reduction(min, { start: Number.POSITIVE_INFINITY, step: Math.min }),
   ReduceSumSquare: reduction((x, options) => sum(square(x), options), { start: 0, step: (total, value) => total + value * value }, square),
-  ArgMax: { run: runArgMax },
+  ArgMax: { run: runArgMax, host: (attributes) => (attributes.int('select_last_index', 0) !== 0 ? [0] : []) },
 } satisfies Record<string, Operator>;

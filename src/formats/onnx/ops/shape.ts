@@ -153,14 +153,14 @@ function runShape(call: Call): readonly Value[] {
 }
 
 export const shapes = {
-  Reshape: { run: runReshape },
-  Flatten: { run: runFlatten },
-  Squeeze: { run: runSqueeze },
-  Unsqueeze: { run: runUnsqueeze },
+  Reshape: { run: runReshape, host: [1], integers: [0] },
+  Flatten: { run: runFlatten, integers: 'all' },
+  Squeeze: { run: runSqueeze, host: [1], integers: [0] },
+  Unsqueeze: { run: runUnsqueeze, host: [1], integers: [0] },
   Transpose: { run: runTranspose, receptiveWindow: transposeWindow },
-  Expand: { run: runExpand },
+  Expand: { run: runExpand, host: [1] },
   Concat: { run: runConcat, receptiveWindow: (attributes) => (attributes.int('axis', 1) === 1 ? 'point' : 'global') },
-  Split: { run: runSplit, receptiveWindow: (attributes) => (attributes.int('axis', 0) === 1 ? 'point' : 'global') },
-  Shape: { run: runShape },
-  Size: { run: (call) => [makeHost('int64', [], () => call.value(0).size)] },
+  Split: { run: runSplit, host: [1], receptiveWindow: (attributes) => (attributes.int('axis', 0) === 1 ? 'point' : 'global') },
+  Shape: { run: runShape, integers: 'all' },
+  Size: { run: (call) => [makeHost('int64', [], () => call.value(0).size)], integers: 'all' },
 } satisfies Record<string, Operator>;

@@ -30,6 +30,7 @@ const optimiser = (states: number, update: (step: Step, call: Call) => readonly 
     });
     return Array.from({ length: 1 + states }, (_, output) => results.map((result) => result[output])).flat();
   },
+  host: [0, 1],
 });
 
 /** Momentum: V' = alpha · V + beta · G (beta is 1 in the first update); X' = X − R · V', or X − R · (G + alpha · V') in mode nesterov. */

@@ -1,7 +1,7 @@
 /** Computes the receptive fields of the values of a graph. Where branches join, the receptive field is their union. */
 import { type FieldAxis, growField, PIXEL_FIELD, type ReceptiveField } from '../../../nn/index.js';
-import type { Graph } from '../graph/graph.js';
-import type { Node } from '../graph/nodes.js';
+import type { Graph } from './graph.js';
+import type { Node } from './nodes.js';
 
 /** Returns the receptive fields by the name of the value. Values that depend at most on the shapes of the inputs are omitted. */
 export function receptiveFields(graph: Graph): Map<string, ReceptiveField> {
