@@ -10,8 +10,8 @@ import { parseArgs } from 'node:util';
 import sharp from 'sharp';
 import { openDataset, type Split } from '../src/data/index.js';
 import { readBatches } from '../src/data/read_batches.js';
-import { yieldToEvents } from '../src/data/turn.js';
 import { crossEntropy, init, SGD, tensor, zfnet } from '../src/index.js';
+import { yieldToEvents } from '../src/nn/yield_to_events.js';
 import { noise } from './harness.js';
 
 const { values } = parseArgs({

@@ -55,8 +55,9 @@ export {
   transferRows,
 } from './experiments/transfer.js';
 export { AUGMENTATIONS, type Augmentation, type Crop, centreCrop, drawCrop, sampleCrop, tenCrops } from './input/augment.js';
+export { type MeanOptions, meanImage } from './input/mean_image.js';
 export { inCentreCrop, meanShade, plainImage } from './input/occluder.js';
-export { type MeanOptions, meanImage, Preprocess, type PreprocessOptions, scaleFor, sideFor } from './input/preprocess.js';
+export { Preprocess, type PreprocessOptions, scaleFor, sideFor } from './input/preprocess.js';
 export {
   type Architecture,
   architectureOf,

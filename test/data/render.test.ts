@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { renderScene, type Scene } from '../../src/data/index.js';
 import { pickLevel } from '../../src/data/scenes/pictures.js';
-import { cosine, sine } from '../../src/data/scenes/render.js';
+import { cosine, sine } from '../../src/data/trigonometry.js';
 import { assetsOf, photograph, type Rgba, scene, sprite } from './drawn_assets.js';
 import { failure, farthest, pixel } from './support.js';
 

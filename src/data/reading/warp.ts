@@ -2,7 +2,7 @@
 import { arrayOf, checkArgument, checkOptions, finite, positive, type RulesFor } from '../../backend/validate.js';
 import type { Image } from '../dataset.js';
 import { image as imageRule } from '../rules.js';
-import { cosine, sine } from '../scenes/render.js';
+import { cosine, sine } from '../trigonometry.js';
 
 /** A geometric transformation of an image. */
 export interface Warp {

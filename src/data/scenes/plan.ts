@@ -1,8 +1,8 @@
 /** Chooses the random parameters of each item of `scenes`; they depend only on seed, split and index. */
 import { RandomStream } from '../random.js';
+import { cosine, sine } from '../trigonometry.js';
 import type { SceneAssets } from './assets.js';
 import { SCENE_CLASSES, SCENE_SPLITS, type SceneSplit } from './names.js';
-import { cosine, sine } from './render.js';
 import type { Backdrop, Scene, Tone } from './scene.js';
 
 const PARTS: Readonly<Record<SceneSplit, number>> = { train: 0, val: 1, 'unseen-style': 2 };

@@ -16,6 +16,7 @@ import {
 } from '../../backend/validate.js';
 import type { Image } from '../dataset.js';
 import { DataError } from '../errors.js';
+import { cosine, sine, wrap } from '../trigonometry.js';
 import { type SceneAssets, sceneAssets } from './assets.js';
 import { type Photograph, pickLevel, type Sprite } from './pictures.js';
 import type { Backdrop, Scene, SceneDetails, Tone } from './scene.js';
@@ -166,19 +167,24 @@ function toneTable(tone: Tone, { contrast, brightness }: Backdrop): Uint8Array {
   return table;
 }
 
-/** Blends the emoji over `out`, writes its opacity to `mask`, and returns its bounding box. */
-function renderSprite(
-  out: Uint8Array,
-  size: number,
-  sprite: Sprite,
-  scene: Scene,
-  mask: Uint8Array | undefined,
-): [number, number, number, number] {
+/** Affine map from pixels to texels of one level of a sprite: u = ux · x + uy · y + u0, and v likewise. */
+interface TexelMap {
+  readonly side: number;
+  /** Texels [side, side, 4], multiplied by their alpha. */
+  readonly rgba: Uint8Array;
+  readonly ux: number;
+  readonly uy: number;
+  readonly u0: number;
+  readonly vx: number;
+  readonly vy: number;
+  readonly v0: number;
+}
+
+/** Chooses the level of the sprite with the resolution of the image, and inverts the rotation, scale, mirror and translation. */
+function texelMap(size: number, sprite: Sprite, scene: Scene): TexelMap {
   const [top, left, bottom, right] = sprite.box;
   const texels = Math.max(bottom - top, right - left) / (scene.scale * size);
   const k = pickLevel(texels, sprite.levels.length);
-  const { side, rgba } = sprite.levels[k];
-  // Affine map from a pixel to a texel of level k (inverse rotation, scale, mirror): u = ux * x + uy * y + u0, and v likewise.
   const step = texels / (1 << k);
   const c = cosine(scene.rotation) * step;
   const s = sine(scene.rotation) * step;
@@ -188,9 +194,19 @@ function renderSprite(
   const cx = 0.5 - scene.centre[1] * size;
   const u0 = ux * cx + uy * cy + (left + right) / 2 / (1 << k) - 0.5;
   const v0 = vx * cx + vy * cy + (top + bottom) / 2 / (1 << k) - 0.5;
-  const colour = colourMatrix(scene);
-  const [rr, rg, rb, gr, gg, gb, br, bg, bb] = colour;
+  return { ...sprite.levels[k], ux, uy, u0, vx, vy, v0 };
+}
 
+/** Blends the emoji over `out`, writes its opacity to `mask`, and returns its bounding box. */
+function renderSprite(
+  out: Uint8Array,
+  size: number,
+  sprite: Sprite,
+  scene: Scene,
+  mask: Uint8Array | undefined,
+): [number, number, number, number] {
+  const { side, rgba, ux, uy, u0, vx, vy, v0 } = texelMap(size, sprite, scene);
+  const [rr, rg, rb, gr, gg, gb, br, bg, bb] = colourMatrix(scene);
   const last = side - 1.001;
   let [boxTop, boxLeft, boxBottom, boxRight] = [size, size, 0, 0];
   for (let y = 0; y < size; y++) {
@@ -279,24 +295,3 @@ function colourMatrix({ hue, saturation, brightness }: Scene): number[] {
 function clamp(value: number, low: number, high: number): number {
   return Math.min(Math.max(value, low), high);
 }
-
-/** Reduces an angle in degrees to [-180, 180). */
-function wrap(degrees: number): number {
-  return degrees - 360 * Math.floor((degrees + 180) / 360);
-}
-
-/**
- * Returns the sine of an angle in degrees from its Taylor series, with an error below 6e-8. Unlike `Math.sin` it gives the same bits in
- * every runtime.
- */
-export function sine(degrees: number): number {
-  let angle = wrap(degrees);
-  if (angle > 90) angle = 180 - angle;
-  else if (angle < -90) angle = -180 - angle;
-  const x = angle * (Math.PI / 180);
-  const x2 = x * x;
-  return x * (1 - (x2 / 6) * (1 - (x2 / 20) * (1 - (x2 / 42) * (1 - (x2 / 72) * (1 - x2 / 110)))));
-}
-
-/** Returns the cosine of an angle in degrees; see `sine`. */
-export const cosine = (degrees: number): number => sine(degrees + 90);

@@ -2,10 +2,10 @@
 import { checkArgument } from '../../backend/validate.js';
 import type { Split } from '../../data/dataset.js';
 import { batches } from '../../data/loader.js';
-import { yieldToEvents } from '../../data/turn.js';
 import { evaluating } from '../../nn/evaluating.js';
 import type { LayeredModel } from '../../nn/index.js';
 import { aTensor } from '../../nn/rules.js';
+import { yieldToEvents } from '../../nn/yield_to_events.js';
 import { noGrad, type Tensor, type TypedArray } from '../../tensor/index.js';
 import type { MapMaximaOptions } from '../options.js';
 

@@ -16,10 +16,10 @@ import {
   rule,
   text,
 } from '../../backend/validate.js';
-import { yieldToEvents } from '../../data/turn.js';
 import { evaluating } from '../../nn/evaluating.js';
 import type { LayeredModel } from '../../nn/index.js';
 import { checkModel } from '../../nn/rules.js';
+import { yieldToEvents } from '../../nn/yield_to_events.js';
 import { backward, Generator, noGrad, randn, scope, type Tensor, tensor, uniform, zeros } from '../../tensor/index.js';
 import { checkLayer, checkMap } from '../rules.js';
 

@@ -25,10 +25,10 @@ import {
   text,
 } from '../../backend/validate.js';
 import { RandomStream } from '../../data/random.js';
-import { yieldToEvents } from '../../data/turn.js';
 import { evaluating } from '../../nn/evaluating.js';
 import type { LayeredModel } from '../../nn/index.js';
 import { aTensor, checkModel } from '../../nn/rules.js';
+import { yieldToEvents } from '../../nn/yield_to_events.js';
 import { noGrad, ShapeError, type Tensor, ValueError, zeros } from '../../tensor/index.js';
 import { empty } from '../../tensor/tensor.js';
 import type { Patch } from '../activations/receptive_fields.js';

@@ -23,10 +23,10 @@ import type { Example, Split } from '../../data/dataset.js';
 import { type Warp, warpImage } from '../../data/reading/warp.js';
 import { example as exampleRule, split as splitRule } from '../../data/rules.js';
 import { shuffledPlaces } from '../../data/subset.js';
-import { yieldToEvents } from '../../data/turn.js';
 import { evaluating } from '../../nn/evaluating.js';
 import type { LayeredModel } from '../../nn/index.js';
 import { aTensor, checkModel } from '../../nn/rules.js';
+import { yieldToEvents } from '../../nn/yield_to_events.js';
 import { noGrad, type Tensor, ValueError } from '../../tensor/index.js';
 import { checkLayer } from '../rules.js';
 

@@ -6,31 +6,14 @@
  * pasted in. Changes with windows of equal size go through a layer as one batch. At the first layer whose outputs depend on the whole
  * input, such as the first linear layer, the changed windows are pasted into whole maps, and the rest of the network runs on those.
  */
-import { yieldToEvents } from '../../data/turn.js';
 import { evaluating } from '../../nn/evaluating.js';
-import { type LayeredModel, type Module, Sequential } from '../../nn/index.js';
-import { noGrad, type Shape, type Tensor } from '../../tensor/index.js';
+import { type LayeredModel, Sequential } from '../../nn/index.js';
+import { yieldToEvents } from '../../nn/yield_to_events.js';
+import { noGrad, type Tensor } from '../../tensor/index.js';
 import { empty } from '../../tensor/tensor.js';
 import type { Patch } from '../activations/receptive_fields.js';
-import { copyBlock, IDENTITY, isPointwise, padded, reachedOutputs, seenInputs, type WindowLayer, windowLayer } from './windows.js';
-
-/** A layer that runs on windows, together with the pointwise layers that follow it. */
-interface Stage {
-  /** Name of the last layer of the stage, whose output is that of the stage. */
-  name: string;
-  window: WindowLayer;
-  pointwise: Module[];
-  /** [height, width] of the stage's output for an input [1, C, H, W]. */
-  outputs(input: Shape): readonly [number, number];
-}
-
-/** Activations of the unchanged image at one stage. */
-interface Clean {
-  /** Input of the stage with its padding, [1, C, H, W]. */
-  input: Tensor;
-  /** [height, width] of the stage's output. */
-  outputs: readonly [number, number];
-}
+import { type Clean, changesAtOnce, runClean, runStage, type Stage, splitStages } from './stages.js';
+import { copyBlock, reachedOutputs, seenInputs } from './windows.js';
 
 /** A changed window of a map: its position in the map, and its values within a batch. */
 interface Changed {
@@ -61,8 +44,14 @@ export interface ConeOptions {
   incremental?: boolean;
 }
 
-/** Limit on the bytes of windows that are held between two layers. */
-const HELD_BYTES = 2 ** 28;
+/** Changes that run through the network together, and the functions that receive their outputs and their progress. */
+interface Pass {
+  /** Indices of the changes in the list of boxes. */
+  ids: readonly number[];
+  take: (batch: SweptBatch) => Promise<void>;
+  /** Reports the number of changes that have passed one more stage. */
+  step: (changes: number) => Promise<void>;
+}
 
 /** A network and the activations of one image, to run on changes of that image. `dispose()` leaves the model and the image alone. */
 export class ReceptiveCone {
@@ -85,7 +74,7 @@ export class ReceptiveCone {
   ) {
     for (const name of options.watch) model.layer(name);
     const { stages, rest } =
-      (options.incremental ?? true) && model instanceof Sequential ? split(model, options.watch) : { stages: [], rest: model };
+      (options.incremental ?? true) && model instanceof Sequential ? splitStages(model, options.watch) : { stages: [], rest: model };
     this.stages = stages;
     this.rest = rest;
     this.windowed = stages.map(({ name }) => name);
@@ -117,41 +106,43 @@ export class ReceptiveCone {
       await yieldToEvents();
       signal?.throwIfAborted();
     };
-    const atOnce = this.changesAtOnce(boxes);
+    const atOnce = changesAtOnce(this.stages, this.clean, this.last, boxes);
     for (let start = 0; start < boxes.length; start += atOnce) {
       const part = boxes.slice(start, start + atOnce);
       const ids = part.map((_, i) => start + i);
-      let changed = part.map((box): Changed => ({ box, of: over, image: 0, at: [box[0], box[1]] }));
-      let held: Tensor[] = [];
-      try {
-        for (const [i, stage] of this.stages.entries()) {
-          const next: { changed: Changed[]; held: Tensor[] } = { changed: [], held: [] };
-          try {
-            await this.passStage(i, changed, next, async (members, output) => {
-              if (this.options.watch.includes(stage.name))
-                await take({
-                  changes: members.map((m) => ids[m]),
-                  outputs: { [stage.name]: output },
-                  windows: members.map((m) => next.changed[m].box),
-                });
-              await step(members.length);
-            });
-          } finally {
-            for (const tensor of held) tensor.dispose();
-            held = next.held;
-          }
-          changed = next.changed;
-        }
-        await this.runRest(changed, ids, take, step);
-      } finally {
-        for (const tensor of held) tensor.dispose();
-      }
+      const changed = part.map((box): Changed => ({ box, of: over, image: 0, at: [box[0], box[1]] }));
+      await this.passAll({ ids, take, step }, changed);
     }
   }
 
   dispose(): void {
     for (const { input } of this.clean) input.dispose();
     this.last.dispose();
+  }
+
+  /** Runs all stages and the rest of the network for some changes. The windows between two stages are freed after the later one. */
+  private async passAll(pass: Pass, changed: readonly Changed[]): Promise<void> {
+    let held: Tensor[] = [];
+    try {
+      for (const [i, { name }] of this.stages.entries()) {
+        const next: { changed: Changed[]; held: Tensor[] } = { changed: [], held: [] };
+        try {
+          await this.passStage(i, changed, next, async (members, output) => {
+            const changes = members.map((m) => pass.ids[m]);
+            const windows = members.map((m) => next.changed[m].box);
+            if (this.options.watch.includes(name)) await pass.take({ changes, outputs: { [name]: output }, windows });
+            await pass.step(members.length);
+          });
+        } finally {
+          for (const tensor of held) tensor.dispose();
+          held = next.held;
+        }
+        changed = next.changed;
+      }
+      await this.runRest(pass, changed);
+    } finally {
+      for (const tensor of held) tensor.dispose();
+    }
   }
 
   /** Runs one stage for all changes. Changes with windows of equal size form a batch. */
@@ -166,20 +157,9 @@ export class ReceptiveCone {
     const { geometry } = stage.window;
     const reached = changed.map(({ box }) => reachedOutputs(box, geometry, outputs));
     for (const members of inBatches(bySize(reached), this.options.batchSize)) {
-      const output = evaluating(this.model, () =>
-        noGrad(() => {
-          const pieces = members.map((m) => seenInputs(reached[m], geometry));
-          return runStage(
-            stage,
-            gather(
-              input,
-              geometry.padding,
-              pieces,
-              members.map((m) => changed[m]),
-            ),
-          );
-        }),
-      );
+      const parts = members.map((m) => changed[m]);
+      const pieces = members.map((m) => seenInputs(reached[m], geometry));
+      const output = evaluating(this.model, () => noGrad(() => runStage(stage, gather(input, geometry.padding, pieces, parts))));
       next.held.push(output);
       members.forEach((m, image) => {
         next.changed[m] = { box: reached[m], of: output, image, at: [0, 0] };
@@ -189,27 +169,14 @@ export class ReceptiveCone {
   }
 
   /** Runs the layers after the last stage on whole maps. */
-  private async runRest(
-    changed: readonly Changed[],
-    ids: readonly number[],
-    take: (batch: SweptBatch) => Promise<void>,
-    step: (changes: number) => Promise<void>,
-  ): Promise<void> {
+  private async runRest({ ids, take, step }: Pass, changed: readonly Changed[]): Promise<void> {
     const names = this.options.watch.filter((name) => !this.windowed.includes(name));
     const [, , height, width] = this.last.shape;
     const everything: Patch = [0, 0, height, width];
     for (const members of inBatches([changed.map((_, m) => m)], this.options.batchSize)) {
-      const outputs = evaluating(this.model, () =>
-        noGrad(() => {
-          const maps = gather(
-            this.last,
-            [0, 0],
-            members.map(() => everything),
-            members.map((m) => changed[m]),
-          );
-          return this.rest.activations(maps, names);
-        }),
-      );
+      const parts = members.map((m) => changed[m]);
+      const pieces = members.map(() => everything);
+      const outputs = evaluating(this.model, () => noGrad(() => this.rest.activations(gather(this.last, [0, 0], pieces, parts), names)));
       try {
         await take({ changes: members.map((m) => ids[m]), outputs, windows: null });
       } finally {
@@ -218,67 +185,7 @@ export class ReceptiveCone {
       await step(members.length);
     }
   }
-
-  /** Number of changes whose windows fit into `HELD_BYTES`. */
-  private changesAtOnce(boxes: readonly Patch[]): number {
-    const largest: Patch[] = boxes.map((box) => box);
-    let most = 0;
-    let before = 0;
-    for (const [i, { window }] of this.stages.entries()) {
-      const { outputs } = this.clean[i];
-      let area = 0;
-      for (const [m, box] of largest.entries()) {
-        largest[m] = reachedOutputs(box, window.geometry, outputs);
-        const [y0, x0, y1, x1] = largest[m];
-        area = Math.max(area, (y1 - y0) * (x1 - x0));
-      }
-      const next = this.clean[i + 1]?.input ?? this.last;
-      const bytes = 4 * next.shape[1] * area;
-      most = Math.max(most, before + bytes);
-      before = bytes;
-    }
-    return most > 0 ? Math.max(1, Math.floor(HELD_BYTES / most)) : Math.max(1, boxes.length);
-  }
 }
-
-/** Splits a network before the first layer that cannot run on windows: one with a global receptive field or of an unknown kind. */
-function split(model: Sequential, watch: readonly string[]): { stages: Stage[]; rest: LayeredModel } {
-  const names = model.layerNames();
-  const stages: Stage[] = [];
-  let at = 0;
-  // The last layer outputs one row of class scores per image, so it always runs whole.
-  for (; at < names.length - 1; at++) {
-    const name = names[at];
-    const layer = model.layer(name);
-    const window = windowLayer(layer);
-    const before = stages.at(-1);
-    if (window) stages.push({ name, window, pointwise: [], outputs: (input) => sidesOf(layer.outputShape(input)) });
-    else if (!isPointwise(layer)) break;
-    else if (before && !watch.includes(before.name)) {
-      before.name = name;
-      before.pointwise.push(layer);
-    } else stages.push({ name, window: IDENTITY, pointwise: [layer], outputs: sidesOf });
-  }
-  const rest = at === 0 ? model : new Sequential(Object.fromEntries(names.slice(at).map((name) => [name, model.layer(name)])));
-  return { stages, rest };
-}
-
-const sidesOf = (shape: Shape): readonly [number, number] => [shape[2], shape[3]];
-
-/** Activations of the unchanged image at every stage, and the output of the last stage. */
-function runClean(stages: readonly Stage[], image: Tensor): { clean: Clean[]; last: Tensor } {
-  let map = image.detach();
-  const clean = stages.map((stage): Clean => {
-    const outputs = stage.outputs(map.shape);
-    const input = padded(map, stage.window, outputs);
-    map = runStage(stage, input);
-    return { input, outputs };
-  });
-  return { clean, last: map };
-}
-
-const runStage = ({ window, pointwise }: Stage, piece: Tensor): Tensor =>
-  pointwise.reduce((x, layer) => layer.forward(x), window.run(piece));
 
 /** Pieces of equal size of the unchanged map, each with its changed window pasted in: [N, C, height, width]. */
 function gather(map: Tensor, padding: readonly [number, number], pieces: readonly Patch[], changed: readonly Changed[]): Tensor {

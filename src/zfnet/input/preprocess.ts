@@ -6,14 +6,11 @@
  * of 10⁻² expect; the schemes `he` and `glorot` expect about unit variance and use 1/64; the scheme `mixed` uses 1/16.
  */
 import {
-  abortSignal,
   arrayOf,
   boolean,
   checkArgument,
   checkFields,
-  checkOptions,
   finite,
-  func,
   integer,
   oneOf,
   positive,
@@ -21,13 +18,11 @@ import {
   rule,
   show,
 } from '../../backend/validate.js';
-import type { Image, Split } from '../../data/dataset.js';
-import { DataError } from '../../data/errors.js';
-import { describeImage, exampleAt, image as imageRule, split as splitRule } from '../../data/rules.js';
-import { samplePlaces } from '../../data/subset.js';
+import type { Image } from '../../data/dataset.js';
+import { describeImage, image as imageRule } from '../../data/rules.js';
 import type { HostTensor } from '../../formats/safetensors.js';
 import { type InitScheme, StateError } from '../../nn/index.js';
-import { ShapeError, ValueError } from '../../tensor/index.js';
+import { ShapeError, sizeOf, ValueError } from '../../tensor/index.js';
 import { initScheme } from '../rules.js';
 import { AUGMENTATIONS, type Augmentation, type Crop, centreCrop, sampleCrop, tenCrops } from './augment.js';
 
@@ -60,8 +55,8 @@ export function scaleFor(init: InitScheme): number {
 
 const SCALES: Readonly<Record<InitScheme, number>> = { paper: 1, he: 1 / 64, glorot: 1 / 64, mixed: 1 / 16 };
 
-/** Largest side of an image. */
-const MOST_PIXELS = 2 ** 15;
+/** Largest side of an image in pixels. */
+export const MOST_PIXELS = 2 ** 15;
 
 const OPTIONS: RulesFor<PreprocessOptions> = {
   inputSize: integer(1, MOST_PIXELS),
@@ -84,6 +79,15 @@ const meanTensor = rule(
     arrayOf(finite()).test((value as HostTensor).data),
 );
 
+/** @throws StateError for a mean image of another shape */
+function checkMean(mean: HostTensor, expected: readonly number[]): void {
+  checkArgument('preprocess', 'mean', mean, meanTensor);
+  if (mean.shape.join() !== expected.join())
+    throw new StateError(`preprocess: the mean image has shape [${mean.shape}], expected [${expected}]`);
+  if (mean.data.length !== sizeOf(expected))
+    throw new StateError(`preprocess: the mean image has ${mean.data.length} values, its shape [${mean.shape}] has ${sizeOf(expected)}`);
+}
+
 /** Converts images to input batches of one network, by its options and its mean image. */
 export class Preprocess {
   /** Mean image, [channels, side, side], 0 to 255. */
@@ -98,16 +102,9 @@ export class Preprocess {
     mean?: HostTensor,
   ) {
     checkFields('preprocess', options, OPTIONS, ['inputSize', 'side', 'channels', 'scale']);
-    if (mean !== undefined) checkArgument('preprocess', 'mean', mean, meanTensor);
     const { inputSize, side, channels } = options;
-    const expected = [channels, side, side];
     if (side < inputSize) throw new ShapeError(`preprocess: images of ${side} pixels are too small for an input of ${inputSize}`);
-    if (mean && mean.shape.join() !== expected.join())
-      throw new StateError(`preprocess: the mean image has shape [${mean.shape}], expected [${expected}]`);
-    if (mean && mean.data.length !== channels * side * side)
-      throw new StateError(
-        `preprocess: the mean image has ${mean.data.length} values, its shape [${mean.shape}] has ${channels * side * side}`,
-      );
+    if (mean !== undefined) checkMean(mean, [channels, side, side]);
     this.mean = mean ? Float32Array.from(mean.data) : new Float32Array(channels * side * side);
     this.slack = side - inputSize;
     const { scale, deviation } = options;
@@ -237,72 +234,5 @@ export class Preprocess {
         at += inputSize;
       }
     }
-  }
-}
-
-/** Options of `meanImage`. */
-export interface MeanOptions {
-  /** Largest number of examples, sampled at random from the split. Default: all of them. */
-  examples?: number;
-  /** Seed of the sample. Default 0. */
-  seed?: number;
-  onProgress?: (done: number, total: number) => void;
-  /** Called for each example that cannot be read; the example is then skipped. Without it, the error is thrown. */
-  onBroken?: (error: DataError) => void;
-  signal?: AbortSignal;
-}
-
-const MEAN_OPTIONS: RulesFor<MeanOptions> = {
-  examples: integer(1),
-  seed: integer(),
-  onProgress: func,
-  onBroken: func,
-  signal: abortSignal,
-};
-
-/**
- * Mean image of a split: the mean of each pixel over the images, [channels, side, side], 0 to 255.
- *
- * @param side of the images in pixels
- */
-export async function meanImage(split: Split, side: number, channels: 1 | 3, options: MeanOptions = {}): Promise<HostTensor> {
-  checkArgument('meanImage', 'split', split, splitRule);
-  checkArgument('meanImage', 'side', side, integer(1, MOST_PIXELS));
-  checkArgument('meanImage', 'channels', channels, oneOf(1, 3));
-  checkOptions('meanImage', options, MEAN_OPTIONS);
-  const order = samplePlaces(split.length, options.examples, options.seed);
-  const total = order.length;
-  const sums = new Float64Array(side * side * channels);
-  const READ_AHEAD = 64;
-  let counted = 0;
-  for (let start = 0; start < total; start += READ_AHEAD) {
-    options.signal?.throwIfAborted();
-    const images = await Promise.all(order.slice(start, start + READ_AHEAD).map((place) => readOrReport(split, place, options.onBroken)));
-    for (const image of images) {
-      if (!image) continue;
-      if (image.data.length !== sums.length)
-        throw new ShapeError(
-          `meanImage: got an image of ${image.width}×${image.height} pixels in ${image.channels} channels, expected ${side}×${side} in ${channels}`,
-        );
-      for (let i = 0; i < sums.length; i++) sums[i] += image.data[i];
-      counted++;
-    }
-    if (counted === 0) throw new DataError(`none of ${images.length} images can be read; there is no image to compute the mean from`);
-    options.onProgress?.(Math.min(start + READ_AHEAD, total), total);
-  }
-  const data = new Float32Array(sums.length);
-  const plane = side * side;
-  for (let place = 0; place < plane; place++)
-    for (let c = 0; c < channels; c++) data[c * plane + place] = sums[place * channels + c] / Math.max(counted, 1);
-  return { shape: [channels, side, side], data };
-}
-
-async function readOrReport(split: Split, place: number, onBroken?: (error: DataError) => void): Promise<Image | undefined> {
-  try {
-    return (await exampleAt(split, place)).image;
-  } catch (error) {
-    if (!onBroken || !(error instanceof DataError)) throw error;
-    onBroken(error);
-    return undefined;
   }
 }

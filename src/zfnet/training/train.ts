@@ -27,10 +27,10 @@ import { epochOrder } from '../../data/loader.js';
 import { type Batch, readBatches } from '../../data/read_batches.js';
 import { dataset as datasetRule, split as splitRule } from '../../data/rules.js';
 import { samplePlaces } from '../../data/subset.js';
-import { yieldToEvents } from '../../data/turn.js';
 import { encodeCheckpoint } from '../../formats/checkpoint.js';
 import type { HostTensor } from '../../formats/safetensors.js';
 import { countErrors, type InitScheme, type Network, SGD, StateError } from '../../nn/index.js';
+import { yieldToEvents } from '../../nn/yield_to_events.js';
 import {
   crossEntropy,
   fromHost,
@@ -43,7 +43,8 @@ import {
 } from '../../tensor/index.js';
 import { checkLabels, type Evaluation, evaluate } from '../evaluation/evaluate.js';
 import { mirrors } from '../input/augment.js';
-import { meanImage, Preprocess, scaleFor, sideFor } from '../input/preprocess.js';
+import { meanImage } from '../input/mean_image.js';
+import { Preprocess, scaleFor, sideFor } from '../input/preprocess.js';
 import { defaultInit, ZfNet } from '../model/model.js';
 import { initScheme, preprocessing, runStore } from '../rules.js';
 import { type EpochMetrics, truncateMetrics } from '../run/metrics.js';

@@ -29,7 +29,7 @@ export async function featuresOf(file: string, options: OpenOptions, warnings: W
   const described = describedFeatures(shard);
   const image = imageColumn(shard, described, options.imageColumn, warnings);
   const label = labelColumn(shard, described, image, options.labelColumn, warnings);
-  const unpacked = await shard.bytesAnImage(image);
+  const unpacked = await shard.bytesPerImage(image);
   if (unpacked > LARGE_PAGE) {
     warnings.add(
       `${file}: every image read in random order decompresses ${Math.round(unpacked / 2 ** 20)} MiB, which is slow; write the file in row groups of 100 rows, as Hugging Face does, to read it many times faster`,
