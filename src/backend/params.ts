@@ -143,6 +143,7 @@ const areCounts = (value: unknown, least: number, lengths: readonly number[]) =>
   Array.isArray(value) && lengths.includes(value.length) && [...value].every((each) => isCount(each, least));
 
 /** Rule for a `Pair` of whole numbers of at least `least`. */
+/* @__NO_SIDE_EFFECTS__ */
 export const pairOf = (least: number): Rule =>
   rule(`a whole number of at least ${least}, or [vertical, horizontal]`, (value) => isCount(value, least) || areCounts(value, least, [2]));
 

@@ -27,6 +27,7 @@ export {
   type RulesName,
   setNanCheck,
 } from './graph/autograd.js';
+export { type DefinedOp, defineOp, type OpContext, type OpDefinition } from './graph/define_op.js';
 export { span } from './graph/spans.js';
 export * from './ops/index.js';
 export { Generator, type GeneratorState, getRandomState, manualSeed, STREAMS, setRandomState } from './random.js';

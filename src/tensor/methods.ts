@@ -23,8 +23,8 @@ declare module './tensor.js' {
     relu(): Tensor;
     clamp(low: number, high: number): Tensor;
     matmul(other: Tensor, options?: ops.MatmulOptions): Tensor;
-    softmax(): Tensor;
-    logSoftmax(): Tensor;
+    softmax(options?: { axis?: number }): Tensor;
+    logSoftmax(options?: { axis?: number }): Tensor;
     sum(options?: ops.ReduceOptions): Tensor;
     mean(options?: ops.ReduceOptions): Tensor;
     max(options?: ops.ReduceOptions): Tensor;

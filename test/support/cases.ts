@@ -40,6 +40,7 @@ import {
   relu,
   reshape,
   sigmoid,
+  sign,
   slice,
   softmax,
   sqrt,
@@ -47,12 +48,14 @@ import {
   squeeze,
   sub,
   sum,
-  take,
   tanh,
   transpose,
   unsqueeze,
 } from '../../src/tensor/index.js';
 import { A, B, bytes, type Case, D, floats, L, N, P, type Row, S, table, W, X } from './case.js';
+import { resizingCases } from './cases/resizing.js';
+import { selectionCases } from './cases/selection.js';
+import { statisticsCases } from './cases/statistics.js';
 import * as formula from './formula.js';
 import {
   avgPool,
@@ -411,16 +414,6 @@ export const cases: readonly Case[] = [
   ...extremes({ 'maxPool2d by 2': (x) => maxPool2d(x, { kernelSize: 2 }) }, [X(2, 3, 7, 11)]),
   ...extremes({ cast: (x) => cast(x, 'int32') }, [X(67)], 'none'),
 
-  ...table('take', {}, [
-    [
-      'a permutation of rows',
-      [N(4, 5), { ...L(20, 4, 5), values: (size) => Array.from({ length: size }, (_, i) => (7 * i + 3) % size) }],
-      ([x, indices]) => take(x, indices),
-    ],
-    ['repeated, into another shape', [N(3, 4), L(12, 5, 7)], ([x, indices]) => take(x, indices)],
-    ['a few', [N(40), L(40, 6)], ([x, indices]) => take(x, indices)],
-    ['none', [N(3), L(3, 0)], ([x, indices]) => take(x, indices)],
-  ]),
   ...table('concat', {}, [
     ['rows', [N(2, 3), N(1, 3), N(4, 3)], (all) => concat(all)],
     ['columns', [N(2, 3, 2), N(2, 1, 2)], (all) => concat(all, 1)],
@@ -451,4 +444,8 @@ export const cases: readonly Case[] = [
     ['uint8 to int32', [bytes(37)], ([x]) => cast(x, 'int32')],
     ['int32 to uint8', [L(1000, 37)], ([x]) => cast(x, 'uint8')],
   ]),
+  ...selectionCases,
+  ...statisticsCases,
+  ...resizingCases,
+  ...table('sign', {}, [...unary(sign, A), ['zeros', [S(9)], ([x]) => sign(x), { gradient: 'compared' }]]),
 ];

@@ -13,8 +13,8 @@ export interface ReduceOptions {
   keepDims?: boolean;
 }
 
-/** Axes are checked later, against the shape. */
-const REDUCE_RULES = { axes: anything, keepDims: boolean };
+/** @internal Rules of `ReduceOptions`. Axes are checked later, against the shape. */
+export const reduceRules = { axes: anything, keepDims: boolean };
 const ARGMAX_RULES = { axis: anything, keepDims: boolean };
 
 function layout(op: string, x: Tensor, options: ReduceOptions) {
@@ -26,7 +26,7 @@ function layout(op: string, x: Tensor, options: ReduceOptions) {
 
 function reduceForward(op: ReduceOp, x: Tensor, options: ReduceOptions) {
   checkFloat(op, x);
-  checkOptions(op, options, REDUCE_RULES);
+  checkOptions(op, options, reduceRules);
   const plan = layout(op, x, options);
   if (plan.count === 0 && (op === 'max' || op === 'min'))
     throw new ShapeError(`${op}: got no elements on axes [${plan.axes}] of shape [${x.shape}], expected at least one`);

@@ -36,6 +36,8 @@ const times = (dy: Tensor, factor: Tensor) => combine('mul', factor, dy, factor)
 export const neg = (x: Tensor): Tensor => unary('neg', x, 'none', (dy) => mapped(null, dy, -1));
 /** Returns |x|; the gradient at 0 is 0. ONNX `Abs`. */
 export const abs = (x: Tensor): Tensor => unary('abs', x, 'x', (dy, x) => times(dy, mapped('sign', x)));
+/** Returns −1, 0 or 1 by the sign of x, NaN for NaN. Its gradient is 0. ONNX `Sign`. */
+export const sign = (x: Tensor): Tensor => unary('sign', x, 'none', (dy) => mapped(null, dy, 0));
 /** Returns eˣ. ONNX `Exp`. */
 export const exp = (x: Tensor): Tensor => unary('exp', x, 'y', (dy, y) => combine('mul', dy, y));
 /** Returns the natural logarithm. ONNX `Log`. */
