@@ -120,7 +120,7 @@ export function defineOp<Options extends object = Record<string, unknown>>(defin
         }
       };
       const result = isFloat(output.dtype) ? record(name, output, inputs, saved, backward) : output;
-      for (const each of saved) each.free(name);
+      for (const each of saved) each.release(name);
       return result;
     });
   };

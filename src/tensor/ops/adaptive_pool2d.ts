@@ -80,6 +80,6 @@ export function adaptiveMaxPool2d(x: Tensor, outputSize: Pair): Tensor {
   const tall = indexSelect(x, steps[0], { axis: 2 });
   const wide = indexSelect(tall, steps[1], { axis: 3 });
   const y = maxPool2d(wide, { kernelSize: [rows.size, columns.size] });
-  for (const made of [...steps, tall, wide]) made.free('adaptiveMaxPool2d');
+  for (const made of [...steps, tall, wide]) made.release('adaptiveMaxPool2d');
   return y;
 }

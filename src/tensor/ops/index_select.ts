@@ -112,7 +112,7 @@ function withIndices(op: string, x: Tensor, given: unknown, fn: (indices: Tensor
 
 /** Frees a tensor of which the graph holds what it needs, and returns the result. */
 function freeing(made: Tensor, result: Tensor): Tensor {
-  made.free('indexSelect');
+  made.release('indexSelect');
   return result;
 }
 

@@ -36,7 +36,7 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
   const shape = [...batch, ...(a.rank > 1 ? [c.shape.at(-2)!] : []), ...(b.rank > 1 ? [c.shape.at(-1)!] : [])];
   const result = sameShape(shape, c.shape) ? c : reshape(c, shape);
   const made = [stackA === left ? null : stackA, stackB === right ? null : stackB, left === a ? null : left, right === b ? null : right];
-  for (const each of [...made, result === c ? null : c]) each?.free('matmul');
+  for (const each of [...made, result === c ? null : c]) each?.release('matmul');
   return result;
 }
 
@@ -52,7 +52,7 @@ function stacked(x: Tensor, batch: readonly number[]): Tensor {
   if (own === sizeOf(batch)) return reshape(x, [own, ...matrix]);
   const full = expand(x, [...batch, ...matrix]);
   const result = reshape(full, [sizeOf(batch), ...matrix]);
-  full.free('matmul');
+  full.release('matmul');
   return result;
 }
 

@@ -34,7 +34,7 @@ function along(op: string, x: Tensor, options: SoftmaxOptions, run: (x: Tensor) 
   const swapped = transpose(x, place, -1);
   const y = run(swapped);
   const result = transpose(y, place, -1);
-  for (const made of [swapped, y]) made.free(op);
+  for (const made of [swapped, y]) made.release(op);
   return result;
 }
 

@@ -21,7 +21,7 @@ export function stack(tensors: readonly Tensor[], axis = 0): Tensor {
   const along = normalizeAxis('stack', axis, rank + 1);
   const lifted = tensors.map((each) => unsqueeze(each, along));
   const result = concat(lifted, along);
-  for (const each of lifted) each.free('stack');
+  for (const each of lifted) each.release('stack');
   return result;
 }
 
