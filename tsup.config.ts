@@ -1,7 +1,7 @@
 /** Builds the library (dist/: ESM, CommonJS and types) and the command line (cli/dist/). */
 import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { defineConfig, type Options } from 'tsup';
-import { writeNotices } from './interop/package/notices.mjs';
+import { writeNotices } from './interop/package/notices.js';
 
 const entries = {
   index: 'src/index.ts',

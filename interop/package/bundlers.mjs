@@ -71,7 +71,8 @@ await build({ logLevel: 'warn', base: './', build: { modulePreload: false, rolld
     name: 'parcel',
     packages: ['parcel'],
     output: 'dist',
-    build: (project) => project.runBoth(project.bin('parcel'), ['build', 'index.html', '--no-source-maps', '--public-url', './', '--dist-dir', 'dist']),
+    build: (project) =>
+      project.runBoth(project.bin('parcel'), ['build', 'index.html', '--no-source-maps', '--public-url', './', '--dist-dir', 'dist']),
     keepsHtml: true,
   },
 ];

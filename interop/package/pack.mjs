@@ -13,7 +13,11 @@ const PACKAGES = [PROJECT, join(PROJECT, 'cli')];
 export function publishAll(folder, { env, url }) {
   mkdirSync(folder, { recursive: true });
   return PACKAGES.map((cwd) => {
-    const output = execFileSync('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], { cwd, encoding: 'utf8', env });
+    const output = execFileSync('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], {
+      cwd,
+      encoding: 'utf8',
+      env,
+    });
     const [{ name, filename, files, size }] = JSON.parse(output);
     const file = join(folder, filename);
     execFileSync('npm', ['publish', file, '--ignore-scripts', '--registry', url, '--provenance=false'], { env, stdio: 'pipe' });

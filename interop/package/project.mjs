@@ -48,8 +48,11 @@ export class Project {
   /** Runs a command and returns `{ stdout, stderr }`. */
   runBoth(command, args, { timeout = 300_000 } = {}) {
     return new Promise((resolve, reject) => {
-      execFile(command, args, { cwd: this.folder, env: this.env, encoding: 'utf8', timeout, maxBuffer: 1 << 26 }, (error, stdout, stderr) =>
-        error ? reject(Object.assign(error, { stdout, stderr })) : resolve({ stdout, stderr }),
+      execFile(
+        command,
+        args,
+        { cwd: this.folder, env: this.env, encoding: 'utf8', timeout, maxBuffer: 1 << 26 },
+        (error, stdout, stderr) => (error ? reject(Object.assign(error, { stdout, stderr })) : resolve({ stdout, stderr })),
       );
     });
   }
@@ -74,6 +77,8 @@ export const lastLine = (output) => JSON.parse(output.trim().split('\n').at(-1))
 
 /** Throws if the output of a tool contains a warning. */
 export function refuseWarnings(output) {
-  const line = output.split('\n').find((text) => /\bwarn(ing)?\b|critical dependency|deprecat/i.test(text) && !/\b0 warnings?\b/i.test(text));
+  const line = output
+    .split('\n')
+    .find((text) => /\bwarn(ing)?\b|critical dependency|deprecat/i.test(text) && !/\b0 warnings?\b/i.test(text));
   if (line !== undefined) throw new Error(`a warning: ${line.trim()}\n${output.slice(-2000)}`);
 }

@@ -11,7 +11,8 @@ const DIGITS = 64;
 /** Value of the entry while the digest is computed. */
 export const NO_CHECKSUM = '0'.repeat(DIGITS);
 
-const zeros = new TextEncoder().encode(NO_CHECKSUM);
+/** The encoded value; computed when it is needed, since some test environments lack `TextEncoder`. */
+const encodedZeros = () => new TextEncoder().encode(NO_CHECKSUM);
 
 /**
  * Computes the digest of an encoded file and writes it into the checksum entry, in place.
@@ -30,7 +31,7 @@ export function setChecksum(file: Uint8Array): void {
  */
 export function verifyChecksum(file: Uint8Array, recorded: string): void {
   const at = placeOfDigits(file);
-  const computed = sha256(file.subarray(0, at), zeros, file.subarray(at + DIGITS));
+  const computed = sha256(file.subarray(0, at), encodedZeros(), file.subarray(at + DIGITS));
   if (computed === recorded) return;
   throw new FormatError(
     `safetensors: the checksum of the file is ${computed.slice(0, 12)}…, its metadata records ${recorded.slice(0, 12)}…: the file was damaged or changed after it was written; restore it from a copy`,

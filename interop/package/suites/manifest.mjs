@@ -1,7 +1,6 @@
 // The packed files themselves: manifest and types by the tools of the field, licences of bundled code, and files that must be there.
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 
 const extract = (file, path) => execFileSync('tar', ['-xzOf', file, `package/${path}`], { encoding: 'utf8', maxBuffer: 1 << 26 });
 
@@ -21,7 +20,14 @@ export const manifest = {
     }
     await check('manifest: types of every entry point (attw)', () => {
       // `node10` cannot read `exports`; the README says that TypeScript needs node16, nodenext or bundler resolution.
-      const attw = ['node_modules/@arethetypeswrong/cli/dist/index.js', engine.file, '--profile', 'node16', '--exclude-entrypoints', 'simd.wasm'];
+      const attw = [
+        'node_modules/@arethetypeswrong/cli/dist/index.js',
+        engine.file,
+        '--profile',
+        'node16',
+        '--exclude-entrypoints',
+        'simd.wasm',
+      ];
       execFileSync(process.execPath, attw, { stdio: 'pipe', encoding: 'utf8' });
     });
     await check('manifest: notices name every bundled package', () => {

@@ -39,7 +39,13 @@ export const next = {
       try {
         const url = `http://localhost:${port}/`;
         for (let attempt = 0; attempt < 120; attempt++) {
-          if (await fetch(url).then(({ ok }) => ok, () => false)) break;
+          if (
+            await fetch(url).then(
+              ({ ok }) => ok,
+              () => false,
+            )
+          )
+            break;
           await new Promise((resolve) => setTimeout(resolve, 500));
         }
         const product = await (await fetch(`${url}route-of-ours`)).json();

@@ -47,7 +47,8 @@ function* blocks() {
   const docs = existsSync(join(ROOT, 'docs')) ? readdirSync(join(ROOT, 'docs')).map((name) => `docs/${name}`) : [];
   for (const file of ['README.md', ...docs.filter((name) => name.endsWith('.md'))]) {
     let index = 0;
-    for (const [, code] of readFileSync(join(ROOT, file), 'utf8').matchAll(/^```ts\n([^]*?)^```/gm)) yield [`${file}, block ${++index}`, code];
+    for (const [, code] of readFileSync(join(ROOT, file), 'utf8').matchAll(/^```ts\n([\s\S]*?)^```/gm))
+      yield [`${file}, block ${++index}`, code];
   }
 }
 
@@ -83,7 +84,16 @@ export const typescript = {
     await check('typescript: CommonJS under node16', () => {
       project.write('cjs/package.json', '{ "type": "commonjs" }');
       project.write('cjs/main.ts', "import { tensor } from 'zfnet';\nexport const y = tensor([1]).mul(2);\n");
-      const compilerOptions = { module: 'node16', moduleResolution: 'node16', target: 'es2022', lib: ['ES2022'], types: [], strict: true, skipLibCheck: false, noEmit: true };
+      const compilerOptions = {
+        module: 'node16',
+        moduleResolution: 'node16',
+        target: 'es2022',
+        lib: ['ES2022'],
+        types: [],
+        strict: true,
+        skipLibCheck: false,
+        noEmit: true,
+      };
       project.write('cjs/tsconfig.json', JSON.stringify({ compilerOptions, include: ['*.ts'] }));
       project.run(project.bin('tsc'), ['-p', 'cjs']);
     });

@@ -2,6 +2,7 @@
 
 import type { Stats } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
+import { neededNodeModule } from '../../backend/node_module.js';
 import type { Hash } from './hash.js';
 import { onDisk } from './paths.js';
 
@@ -18,7 +19,7 @@ export function kindOfEntry(entry: Pick<Stats, 'isDirectory' | 'isFIFO' | 'isSoc
  * device may never end.
  */
 async function openRegular(file: string): Promise<{ handle: FileHandle; size: number }> {
-  const { open, constants } = await import('node:fs/promises');
+  const { open, constants } = await neededNodeModule('node:fs/promises');
   const handle = await open(onDisk(file), constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
   try {
     const found = await handle.stat();

@@ -3,17 +3,18 @@
  * installs them. They are resolved from this module, from the main program, and from the working directory, so that they are found
  * in the layout of every package manager.
  */
+import { neededNodeModule } from '../../backend/node_module.js';
 import { DataError, reasonOf } from '../errors.js';
 
 async function bases(): Promise<string[]> {
-  const { pathToFileURL } = await import('node:url');
+  const { pathToFileURL } = await neededNodeModule('node:url');
   const starts = [import.meta.url, process.argv[1], `${process.cwd()}/package.json`];
   return starts.filter((start) => !!start).map((start) => (start.includes('://') ? start : pathToFileURL(start).href));
 }
 
 /** Returns the path of `file` in an installed package (of its main module if `file` is empty), or undefined if it is not installed. */
 export async function findInPackage(name: string, file = ''): Promise<string | undefined> {
-  const { createRequire } = await import('node:module');
+  const { createRequire } = await neededNodeModule('node:module');
   for (const base of await bases()) {
     if (!base.startsWith('file:')) continue;
     try {
@@ -44,7 +45,7 @@ export async function importOptional<T>(name: string, neededFor: string): Promis
   const path = await findInPackage(name);
   if (path === undefined) throw missing([name], neededFor);
   try {
-    const { pathToFileURL } = await import('node:url');
+    const { pathToFileURL } = await neededNodeModule('node:url');
     return (await import(/* @vite-ignore */ /* webpackIgnore: true */ pathToFileURL(path).href)) as T;
   } catch (error) {
     throw new DataError(`${neededFor} needs the package ${name}, which is installed but does not load: ${reasonOf(error)}`, path, error);

@@ -7,6 +7,7 @@
  * workers. The caller limits the number of concurrent requests, and with it the memory in use.
  */
 import type { Worker } from 'node:worker_threads';
+import { neededNodeModule } from '../../backend/node_module.js';
 import type { Image, OpenOptions, Warnings } from '../dataset.js';
 import { DataError, reasonOf } from '../errors.js';
 import type { ReadImageOptions } from './image.js';
@@ -93,11 +94,12 @@ export class WorkerReader implements ImageReader {
 
   private async start(): Promise<Member[]> {
     try {
-      const { Worker } = await import('node:worker_threads');
+      const { Worker } = await neededNodeModule('node:worker_threads');
       const workerData: WorkerStart = { program: process.argv[1] };
       // In the repository (not the published package) the worker is a TypeScript file, which needs tsx.
       const source = import.meta.url.endsWith('.ts');
-      const url = new URL(source ? './image_worker.ts' : './image_worker.js', import.meta.url);
+      // The name is computed, so that bundlers do not look for both files.
+      const url = new URL(`./image_worker.${source ? 'ts' : 'js'}`, String(import.meta.url));
       const program = source ? `import('tsx/esm/api').then((tsx) => { tsx.register(); return import('${url}'); })` : url;
       // Do not pass on the Node flags of the main thread, such as TypeScript loaders.
       const how = { workerData, eval: source, execArgv: [] };

@@ -1,4 +1,5 @@
 /** Loads the pictures that scenes are rendered from: the emoji of every class and style, rasterised once, and the photographs. */
+import { neededNodeModule } from '../../backend/node_module.js';
 import { checkArgument, func, isPlainObject, objectWith, type Rule, rule } from '../../backend/validate.js';
 import type { OpenProgress } from '../dataset.js';
 import { DataError, reasonOf } from '../errors.js';
@@ -110,7 +111,7 @@ async function readPhotograph(path: string): Promise<Photograph> {
 
 /** Reads the SVG of each class from an icon set. */
 async function readIcons(path: string): Promise<[name: string, svg: string][]> {
-  const { readFile } = await import('node:fs/promises');
+  const { readFile } = await neededNodeModule('node:fs/promises');
   let set: IconSet;
   try {
     set = JSON.parse(await readFile(path, 'utf8'));

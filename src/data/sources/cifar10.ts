@@ -1,4 +1,5 @@
 /** Reads `cifar10:DIR`, the binary version of CIFAR-10; `test_batch` becomes the split `val`. */
+import { neededNodeModule } from '../../backend/node_module.js';
 import { type Dataset, type OpenOptions, Warnings } from '../dataset.js';
 import { DataError, reasonOf } from '../errors.js';
 import { readWhole } from '../files/file_bytes.js';
@@ -19,7 +20,7 @@ const CLASSES = ['airplane', 'automobile', 'bird', 'cat', 'deer', 'dog', 'frog',
  * @throws DataError naming the file that is missing or damaged
  */
 export async function openCifar10(folder: string, options: OpenOptions = {}): Promise<Dataset> {
-  const { readdir } = await import('node:fs/promises');
+  const { readdir } = await neededNodeModule('node:fs/promises');
   const warnings = new Warnings(options.onWarning);
   let names: string[];
   try {
@@ -57,7 +58,7 @@ export async function openCifar10(folder: string, options: OpenOptions = {}): Pr
 
 /** Reads batch files. A record is a label byte followed by the red, green and blue planes, which become interleaved pixels. */
 async function readBatches(folder: string, names: readonly string[]): Promise<PixelSplit> {
-  const { join } = await import('node:path');
+  const { join } = await neededNodeModule('node:path');
   const read = async (file: string) => {
     try {
       return { file, bytes: await readWhole(file, MOST_BYTES) };

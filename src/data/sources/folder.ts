@@ -1,5 +1,6 @@
 /** Reads a folder of images with one folder per class: `DIR/CLASS/…`, or `DIR/train/CLASS/…` and `DIR/val/CLASS/…`. */
 
+import { neededNodeModule } from '../../backend/node_module.js';
 import { type Dataset, DEFAULT_CACHE_BYTES, type Example, type OpenOptions, type Split, Warnings } from '../dataset.js';
 import { DataError } from '../errors.js';
 import { ByteCache } from '../files/cache.js';
@@ -31,7 +32,7 @@ export async function openFolder(source: string, options: OpenOptions = {}): Pro
   }
   const classes = classesOf(source, splits, divide, warnings);
 
-  const { join } = await import('node:path');
+  const { join } = await neededNodeModule('node:path');
   const hash = new Hash().add('folder');
   for (const [name, entries] of Object.entries(splits)) {
     hash.add(name);
@@ -113,7 +114,7 @@ function classesOf(source: string, splits: Readonly<Record<string, readonly Entr
 
 /** Returns the entries that can be read. */
 async function readable(source: string, entries: readonly Entry[], options: OpenOptions, warnings: Warnings): Promise<Entry[]> {
-  const { join } = await import('node:path');
+  const { join } = await neededNodeModule('node:path');
   const places = entries.map(({ path }) => ({ file: join(source, path) }));
   const good = await verified(source, places, verifiesAll(options, entries.length), options, warnings);
   return entries.filter((_, i) => good[i]);
@@ -126,7 +127,7 @@ async function readable(source: string, entries: readonly Entry[], options: Open
  * reliably in small folders and when all files change; one replaced file among a million may go undetected.
  */
 async function addContents(hash: Hash, source: string, entries: readonly Entry[]): Promise<void> {
-  const { join } = await import('node:path');
+  const { join } = await neededNodeModule('node:path');
   const count = Math.min(SAMPLED_FILES, entries.length);
   for (let i = 0; i < count; i++) {
     const { path, bytes } = entries[Math.floor((i * entries.length) / count)];

@@ -1,4 +1,5 @@
 /** Lists the items of a folder, without hidden files and the files that operating systems and tools create. */
+import { neededNodeModule } from '../../backend/node_module.js';
 import { mapBounded } from '../bounded.js';
 import { kindOfEntry, readWhole } from '../files/file_bytes.js';
 import { onDisk, pathOf } from '../files/paths.js';
@@ -23,8 +24,8 @@ export interface Item {
 
 /** Lists a folder sorted by name, without hidden and system files. Throws the errors of the file system. */
 export async function itemsIn(path: string): Promise<Item[]> {
-  const { readdir, stat } = await import('node:fs/promises');
-  const { join } = await import('node:path');
+  const { readdir, stat } = await neededNodeModule('node:fs/promises');
+  const { join } = await neededNodeModule('node:path');
   if (!(await stat(onDisk(path))).isDirectory()) throw new Error('it is a file');
   const read = await readdir(onDisk(path), { withFileTypes: true });
   // Node replaces invalid UTF-8 in names by U+FFFD; in that case list the folder again with names as bytes.
@@ -41,14 +42,14 @@ export async function itemsIn(path: string): Promise<Item[]> {
 
 /** Returns the device and inode of a folder, which identify it by any path. Used to detect cycles of links. */
 export async function identityOf(path: string): Promise<string> {
-  const { stat } = await import('node:fs/promises');
+  const { stat } = await neededNodeModule('node:fs/promises');
   const { dev, ino } = await stat(onDisk(path), { bigint: true });
   return `${dev}:${ino}`;
 }
 
 /** Returns the length of a file in bytes, or 0 if it cannot be determined (reading the file will report the error). */
 export async function sizeOf(file: string): Promise<number> {
-  const { stat } = await import('node:fs/promises');
+  const { stat } = await neededNodeModule('node:fs/promises');
   return stat(onDisk(file)).then(
     ({ size }) => size,
     () => 0,
@@ -61,7 +62,7 @@ const MOST_CONFIG_BYTES = 2 ** 20;
 export async function isRunFolder(path: string, items: readonly Item[]): Promise<boolean> {
   if (!items.some(({ name, kind }) => name === 'config.json' && kind === 'file')) return false;
   try {
-    const { join } = await import('node:path');
+    const { join } = await neededNodeModule('node:path');
     const bytes = await readWhole(join(path, 'config.json'), MOST_CONFIG_BYTES);
     const config = JSON.parse(new TextDecoder().decode(bytes)) as Record<string, unknown> | null;
     return !!config && 'data' in config && ('architecture' in config || 'network' in config);

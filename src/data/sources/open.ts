@@ -1,4 +1,5 @@
 /** Opens a data source with the reader for its format. */
+import { neededNodeModule } from '../../backend/node_module.js';
 import { checkArgument, text } from '../../backend/validate.js';
 import { checkOptions, type Dataset, type OpenOptions } from '../dataset.js';
 import { DataError } from '../errors.js';
@@ -60,7 +61,7 @@ function open(source: string, scheme: string, rest: string, options: OpenOptions
 export async function locate(source: string): Promise<string | undefined> {
   checkArgument('locate', 'source', source, text, DataError);
   if (source === 'scenes' || source === 'mnist') return undefined;
-  const { resolve } = await import('node:path');
+  const { resolve } = await neededNodeModule('node:path');
   const [scheme, rest] = split(source);
   if (scheme === 'parquet') {
     const parts = rest.split(',').map((part) => part.trim());

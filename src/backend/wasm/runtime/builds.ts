@@ -4,7 +4,7 @@
  */
 import type { Kernels } from '../../../../build/kernels.js';
 import { BackendError } from '../../errors.js';
-import { nodeModule } from './node_module.js';
+import { nodeModule } from '../../node_module.js';
 
 const BUILDS = {
   simd: () => import('../../../../build/simd.js'),
@@ -58,7 +58,7 @@ export const chooseBuild = (mode: 'strict' | 'fast', shared: boolean): BuildName
 
 /** Inflates a build, with zlib if available: in Node, creating web streams takes longer than the rest of `init()`. */
 async function inflate(deflated: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
-  const zlib = await nodeModule<typeof import('node:zlib')>('node:zlib');
+  const zlib = await nodeModule('node:zlib');
   if (zlib) return new Uint8Array(zlib.inflateRawSync(deflated));
   if (typeof DecompressionStream === 'undefined') {
     throw new BackendError(

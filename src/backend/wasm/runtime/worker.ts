@@ -2,7 +2,7 @@
  * The program of a worker thread, and how each runtime starts it: `worker_threads` in Node, Bun and Deno, `Worker` elsewhere. The program
  * is a string, so that it works in every bundle without a file of its own.
  */
-import { nodeModule } from './node_module.js';
+import { nodeModule } from '../../node_module.js';
 
 /** Offsets of the fields shared by the threads, in 32-bit words. Fields written by different threads are on different cache lines. */
 export const FIELDS = {
@@ -99,13 +99,13 @@ export const PROGRAM = `({ module, memory, control, index }) => {
 
 /** Returns the number of processors of this machine. */
 export async function availableThreads(): Promise<number> {
-  const os = await nodeModule<typeof import('node:os')>('node:os');
+  const os = await nodeModule('node:os');
   return os?.availableParallelism?.() ?? globalThis.navigator?.hardwareConcurrency ?? 1;
 }
 
 /** Returns the function that starts a worker in this runtime, or null if it has no workers. */
 export async function findSpawn(): Promise<Spawn | null> {
-  const threads = await nodeModule<typeof import('node:worker_threads')>('node:worker_threads');
+  const threads = await nodeModule('node:worker_threads');
   if (threads?.Worker) return spawnNode(threads);
   return typeof Worker === 'undefined' ? null : spawnWeb;
 }

@@ -1,5 +1,6 @@
 /** Finds and reads the files of an idx folder: with the names of MNIST, EMNIST or Kaggle's archives, optionally gzipped. */
 import type { Gunzip } from 'node:zlib';
+import { neededNodeModule } from '../../../backend/node_module.js';
 import { DataError, reasonOf } from '../../errors.js';
 import { readRange, readWhole, sizeOfFile } from '../../files/file_bytes.js';
 
@@ -30,7 +31,7 @@ export interface IdxFiles {
  * @throws DataError if the folder contains the files of several data sets
  */
 export async function findIdxFiles(source: string): Promise<IdxFiles> {
-  const { basename, dirname, join } = await import('node:path');
+  const { basename, dirname, join } = await neededNodeModule('node:path');
   let folder = source;
   let names = await filesIn(folder);
   let wanted: string | undefined;
@@ -60,8 +61,8 @@ export async function findIdxFiles(source: string): Promise<IdxFiles> {
  * undefined if there is no such folder.
  */
 async function filesIn(folder: string): Promise<{ name: string; file: string }[] | undefined> {
-  const { readdir, stat } = await import('node:fs/promises');
-  const { join } = await import('node:path');
+  const { readdir, stat } = await neededNodeModule('node:fs/promises');
+  const { join } = await neededNodeModule('node:path');
   const names = await readdir(folder).catch(() => undefined);
   const plain: { name: string; file: string }[] = [];
   const inner: { name: string; file: string }[] = [];
@@ -113,8 +114,8 @@ export async function readIdx(file: string): Promise<IdxArray> {
 
 /** Decompresses at most the first `most` bytes of gzipped data. */
 async function inflated(file: string, zipped: Uint8Array, most: number): Promise<Uint8Array> {
-  const { createGunzip } = await import('node:zlib');
-  const { Readable } = await import('node:stream');
+  const { createGunzip } = await neededNodeModule('node:zlib');
+  const { Readable } = await neededNodeModule('node:stream');
   const parts: Uint8Array[] = [];
   let length = 0;
   const unpacking: Gunzip = Readable.from(piecesOf(zipped)).pipe(createGunzip());

@@ -1,4 +1,5 @@
 /** Finds the parquet files of a source, and the split of each file. */
+import { neededNodeModule } from '../../../backend/node_module.js';
 import { mapBounded } from '../../bounded.js';
 import { DataError, reasonOf } from '../../errors.js';
 import { kindOfEntry } from '../../files/file_bytes.js';
@@ -58,8 +59,8 @@ function splitOf(path: string): SplitName | undefined {
 }
 
 async function expand(part: string, leftOut: string[]): Promise<ShardFile[]> {
-  const { readdir, stat } = await import('node:fs/promises');
-  const { basename, dirname, join } = await import('node:path');
+  const { readdir, stat } = await neededNodeModule('node:fs/promises');
+  const { basename, dirname, join } = await neededNodeModule('node:path');
   const pattern = basename(part);
   try {
     if (/[*?]/.test(pattern)) {
@@ -98,8 +99,8 @@ async function expand(part: string, leftOut: string[]): Promise<ShardFile[]> {
 
 /** Returns the names that are regular files, and adds the other entries with their kind to `leftOut`. */
 async function regular(folder: string, names: readonly string[], leftOut: string[]): Promise<string[]> {
-  const { stat } = await import('node:fs/promises');
-  const { join } = await import('node:path');
+  const { stat } = await neededNodeModule('node:fs/promises');
+  const { join } = await neededNodeModule('node:path');
   const kinds = await mapBounded(names, AT_ONCE, async (name) => {
     const found = await stat(join(folder, name)).catch(() => undefined);
     // A missing file is kept here: opening it reports the error.

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** Folder of the package that a bundled file belongs to; undefined for the project's own files. */
-function packageFolder(file) {
+function packageFolder(file: string): string | undefined {
   const at = file.lastIndexOf('node_modules/');
   if (at < 0) return undefined;
   const parts = file.slice(at + 'node_modules/'.length).split('/');
@@ -16,7 +16,7 @@ function packageFolder(file) {
  *
  * @throws if the package has neither a licence file nor a licence identifier
  */
-function noticeOf(folder) {
+function noticeOf(folder: string): { name: string; text: string } {
   const { name, version, license, author } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
   const file = readdirSync(folder).find((each) => /^(licen[sc]e|copying)/i.test(each));
   if (!file && !license) throw new Error(`${name} is bundled but names no licence`);
@@ -27,22 +27,22 @@ function noticeOf(folder) {
   return { name, text: `## ${name} ${version} (${license ?? 'see below'})\n\n${text.replace(/\r/g, '')}\n` };
 }
 
-/**
- * Writes `file` from the metafiles of esbuild, and returns the names of the bundled packages.
- *
- * @param {readonly string[]} metafiles
- * @param {string} file
- */
-export function writeNotices(metafiles, file) {
-  const folders = new Set();
+/** Writes `file` from the metafiles of esbuild, and returns the names of the bundled packages. */
+export function writeNotices(metafiles: readonly string[], file: string): string[] {
+  const folders = new Set<string>();
   for (const path of metafiles) {
     if (!existsSync(path)) throw new Error(`there is no ${path}`);
-    const { outputs } = JSON.parse(readFileSync(path, 'utf8'));
-    for (const { inputs } of Object.values(outputs)) for (const input of Object.keys(inputs)) folders.add(packageFolder(input));
+    const { outputs } = JSON.parse(readFileSync(path, 'utf8')) as { outputs: Record<string, { inputs: object }> };
+    for (const { inputs } of Object.values(outputs)) {
+      for (const input of Object.keys(inputs)) {
+        const folder = packageFolder(input);
+        if (folder) folders.add(folder);
+      }
+    }
   }
-  folders.delete(undefined);
   const notices = [...folders].map(noticeOf).sort((a, b) => (a.name < b.name ? -1 : 1));
-  const head = '# Third-party notices\n\nThe files of this package contain code of the packages below, under the licences given with each.\n';
+  const head =
+    '# Third-party notices\n\nThe files of this package contain code of the packages below, under the licences given with each.\n';
   writeFileSync(file, [head, ...notices.map(({ text }) => text)].join('\n'));
   return notices.map(({ name }) => name);
 }
