@@ -23,6 +23,7 @@ import {
   tensor,
   ZfnetError,
 } from '../tensor/index.js';
+import { addDisposeMethod, type DisposeMethod } from '../tensor/memory/using.js';
 import { backendRule, checkFloat } from '../tensor/tensor.js';
 
 /** Thrown when a saved state does not fit: names are missing or unknown, shapes differ, or values are not finite. */
@@ -70,6 +71,7 @@ const UNUSED_STATE = /(^|\.)num_batches_tracked$/;
  * }
  * ```
  */
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: `addDisposeMethod` adds the method that the interface declares.
 export abstract class Module {
   /** Whether the module is in training mode, in which dropout is active. Set by `train()` and `eval()`. */
   training = true;
@@ -211,11 +213,11 @@ export abstract class Module {
   dispose(): void {
     for (const value of Object.values(this.stateDict())) value.dispose();
   }
-
-  [Symbol.dispose](): void {
-    this.dispose();
-  }
 }
+
+export interface Module extends DisposeMethod {}
+
+addDisposeMethod(Module.prototype);
 
 const sourceRule = rule('a tensor or { shape, data }', (value) => {
   if (value instanceof Tensor) return true;

@@ -1,53 +1,19 @@
 /** Adds the operations to `Tensor` as methods, so that calls can be chained: `x.mul(2).add(y).relu()`. */
 import type { DType } from '../backend/backend.js';
 import { type BackwardOptions, backward } from './graph/autograd.js';
-import type { Operand } from './ops/index.js';
 import * as ops from './ops/index.js';
 import { Tensor } from './tensor.js';
+import type { TensorMethods } from './tensor_methods.js';
 
-declare module './tensor.js' {
-  interface Tensor {
-    add(other: Operand): Tensor;
-    sub(other: Operand): Tensor;
-    mul(other: Operand): Tensor;
-    div(other: Operand): Tensor;
-    pow(exponent: Operand): Tensor;
-    neg(): Tensor;
-    abs(): Tensor;
-    exp(): Tensor;
-    log(): Tensor;
-    sqrt(): Tensor;
-    square(): Tensor;
-    sigmoid(): Tensor;
-    tanh(): Tensor;
-    relu(): Tensor;
-    clamp(low: number, high: number): Tensor;
-    matmul(other: Tensor, options?: ops.MatmulOptions): Tensor;
-    softmax(options?: { axis?: number }): Tensor;
-    logSoftmax(options?: { axis?: number }): Tensor;
-    sum(options?: ops.ReduceOptions): Tensor;
-    mean(options?: ops.ReduceOptions): Tensor;
-    max(options?: ops.ReduceOptions): Tensor;
-    min(options?: ops.ReduceOptions): Tensor;
-    argmax(options?: { axis?: number; keepDims?: boolean }): Tensor;
-    reshape(shape: readonly number[]): Tensor;
-    flatten(start?: number): Tensor;
-    squeeze(axes?: number | readonly number[]): Tensor;
-    unsqueeze(axis: number): Tensor;
-    permute(order?: readonly number[]): Tensor;
-    transpose(a?: number, b?: number): Tensor;
-    slice(start: readonly number[], end: readonly number[], step?: readonly number[]): Tensor;
-    expand(shape: readonly number[]): Tensor;
-    cast(dtype: DType): Tensor;
-    /**
-     * Computes the gradients of this tensor and adds them to `grad` of every leaf that requires a gradient. Frees the graph unless
-     * `retainGraph` is set. A tensor of more than one element needs `gradient`. See the function `backward` for all options.
-     */
-    backward(options?: Omit<BackwardOptions, 'wrt'>): void;
-  }
-}
+/** The methods without `this`: functions whose first argument is the tensor. `cast` has a type of its own in `tensor.ts`. */
+type Functions = {
+  [Name in keyof TensorMethods<Tensor, Tensor, Tensor>]: (
+    self: Tensor,
+    ...rest: Parameters<TensorMethods<Tensor, Tensor, Tensor>[Name]>
+  ) => ReturnType<TensorMethods<Tensor, Tensor, Tensor>[Name]>;
+} & { cast(self: Tensor, dtype: DType): Tensor };
 
-const methods = {
+const methods: Functions = {
   add: ops.add,
   sub: ops.sub,
   mul: ops.mul,
@@ -83,7 +49,7 @@ const methods = {
   backward: (output: Tensor, options?: BackwardOptions) => {
     backward(output, options);
   },
-} as const;
+};
 
 for (const [name, fn] of Object.entries(methods)) {
   const run = fn as (self: Tensor, ...rest: unknown[]) => unknown;

@@ -22,17 +22,22 @@ import {
 import { context, type Releasable } from './context.js';
 import type { TensorNode } from './graph/graph_node.js';
 import { allocatingFor, Buffer, type Claim, claimFor, enterScope, enterStep, freedMessage, runScope } from './memory/memory.js';
+import { addDisposeMethod, type DisposeMethod } from './memory/using.js';
 import { defaultGenerator, type Generator, generatorRule } from './random.js';
 import { checkShape, type Shape, sizeOf } from './shape.js';
+import type { TensorMethods } from './tensor_methods.js';
 
-export interface TensorOptions {
+export interface TensorOptions<D extends DType = DType> {
   /** Whether `backward()` accumulates the tensor's gradient in `grad`. Default false. */
   requiresGrad?: boolean;
   /** Element type. Default `float32`, or the type of the typed array given. */
-  dtype?: DType;
+  dtype?: D;
   /** Default: the backend that `init()` or `withBackend` set. */
   backend?: Backend;
 }
+
+/** Typed array of an element type. */
+export type ArrayOf<D extends DType> = { float32: Float32Array; float64: Float64Array; int32: Int32Array; uint8: Uint8Array }[D];
 
 const ARRAYS = { float32: Float32Array, float64: Float64Array, int32: Int32Array, uint8: Uint8Array } as const;
 /** Smallest and largest value of the integer types. */
@@ -84,7 +89,8 @@ export function withBackend<T>(backend: Backend, fn: () => T): T {
  *
  * @example const y = tensor([[1, 2], [3, 4]]).mul(2).sum();
  */
-export class Tensor implements Releasable {
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: `methods.ts` adds the methods that the interface declares.
+export class Tensor<D extends DType = DType> implements Releasable {
   /** The gradient that `backward()` has accumulated in this leaf; null before the first backward pass. */
   grad: Tensor | null = null;
   /** @internal The recorded operation that computed this tensor; null for leaves and while nothing is recorded. */
@@ -162,21 +168,21 @@ export class Tensor implements Releasable {
     return this.buffer.ownedByBackend();
   }
 
-  /** Returns a copy of the elements in row-major order. */
-  async data(): Promise<TypedArray> {
+  /** Returns a copy of the elements in row-major order, as a typed array of the element type. */
+  async data<A extends TypedArray = ArrayOf<D>>(): Promise<A> {
     this.checkAlive();
     const host = this.buffer.onHost();
-    return host ? host.slice() : this.backend.read(this.buffer.device());
+    return (host ? host.slice() : await this.backend.read(this.buffer.device())) as A;
   }
 
   /** Returns a copy of the elements synchronously. @throws BackendError on backends that only read asynchronously (WebGPU) */
-  dataSync(): TypedArray {
+  dataSync<A extends TypedArray = ArrayOf<D>>(): A {
     this.checkAlive();
     const host = this.buffer.onHost();
-    if (host) return host.slice();
+    if (host) return host.slice() as A;
     if (!this.backend.readSync)
       throw new BackendError(`dataSync: the ${this.backend.name} backend cannot read synchronously; use \`await tensor.data()\``);
-    return this.backend.readSync(this.buffer.device());
+    return this.backend.readSync(this.buffer.device()) as A;
   }
 
   /** Returns the value of a tensor of one element. @throws ShapeError for any other number of elements */
@@ -203,7 +209,7 @@ export class Tensor implements Releasable {
   }
 
   /** Returns a tensor over the same memory that is not part of the graph: no gradient passes through it. PyTorch `detach`. */
-  detach(): Tensor {
+  detach(): Tensor<D> {
     return this.alias(this.shape, true);
   }
 
@@ -223,10 +229,6 @@ export class Tensor implements Releasable {
     this.grad = null;
   }
 
-  [Symbol.dispose](): void {
-    this.dispose();
-  }
-
   /** @internal Releases the references to buffer and graph; `by` is named in the message of a later `DisposedError`. */
   release(by: string): void {
     if (this.freedBy) return;
@@ -237,7 +239,7 @@ export class Tensor implements Releasable {
   }
 
   /** @internal Returns a new tensor over the same buffer. */
-  alias(shape: Shape, scoped: boolean): Tensor {
+  alias(shape: Shape, scoped: boolean): Tensor<D> {
     this.checkAlive();
     this.buffer.retain();
     return new Tensor(shape, this.buffer, false, scoped);
@@ -257,9 +259,19 @@ export class Tensor implements Releasable {
   }
 }
 
+export interface Tensor<D extends DType = DType> extends TensorMethods<Tensor<D>, Tensor, Tensor<'int32'>>, DisposeMethod {
+  /** Converts to another element type. See the function `cast`. */
+  cast<E extends DType>(dtype: E): Tensor<E>;
+}
+
+addDisposeMethod(Tensor.prototype);
+
 // Creating tensors ------------------------------------------------------------------------------
 
 type Nested = number | readonly Nested[];
+
+/** Element type of a tensor made from an array of this type. */
+type DTypeOf<A> = A extends Int32Array ? 'int32' : A extends Uint8Array ? 'uint8' : A extends Float64Array ? 'float64' : 'float32';
 
 /**
  * Creates a tensor from a typed array and a shape, or from nested arrays. The data is copied and stays on the host. The backend's copy
@@ -269,9 +281,13 @@ type Nested = number | readonly Nested[];
  * @throws ShapeError if the number of elements does not match the shape; ValueError or DTypeError for values that the type cannot
  *   represent
  */
-export function tensor(data: TypedArray | Nested, shape?: Shape, options: TensorOptions = {}): Tensor {
+export function tensor<A extends TypedArray | Nested, D extends DType = DTypeOf<A>>(
+  data: A,
+  shape?: Shape,
+  options: TensorOptions<D> = {},
+): Tensor<D> {
   checkOptions('tensor', options, TENSOR_RULES);
-  const given = isTypedArray(data) ? { flat: data as TypedArray, shape: [data.length] } : read('tensor', data);
+  const given = isTypedArray(data) ? { flat: data as TypedArray, shape: [(data as TypedArray).length] } : read('tensor', data);
   const { flat } = given;
   const dims = shape === undefined ? given.shape : shape;
   checkShape('tensor', dims);
@@ -323,7 +339,7 @@ function filled(op: string, shape: Shape, options: TensorOptions, rules: Rules, 
  *
  * @throws ShapeError or ValueError for invalid arguments; DTypeError for a value that the type cannot represent
  */
-export function full(shape: Shape, value: number, options: TensorOptions = {}): Tensor {
+export function full<D extends DType = 'float32'>(shape: Shape, value: number, options: TensorOptions<D> = {}): Tensor<D> {
   checkArgument('full', 'value', value, anyNumber);
   return filled('full', shape, options, TENSOR_RULES, (result, dtype) => {
     checkScalar('full', value, dtype);
@@ -332,11 +348,11 @@ export function full(shape: Shape, value: number, options: TensorOptions = {}): 
 }
 
 /** Creates a tensor of zeros. */
-export const zeros = (shape: Shape, options?: TensorOptions): Tensor => full(shape, 0, options);
+export const zeros = <D extends DType = 'float32'>(shape: Shape, options?: TensorOptions<D>): Tensor<D> => full(shape, 0, options);
 /** Creates a tensor of ones. */
-export const ones = (shape: Shape, options?: TensorOptions): Tensor => full(shape, 1, options);
+export const ones = <D extends DType = 'float32'>(shape: Shape, options?: TensorOptions<D>): Tensor<D> => full(shape, 1, options);
 
-export interface RandomOptions extends TensorOptions {
+export interface RandomOptions<D extends DType = DType> extends TensorOptions<D> {
   /** Generator of the random numbers. Default: the global one that `manualSeed` seeds. */
   generator?: Generator;
 }
@@ -345,7 +361,10 @@ const NORMAL_RULES: Rules = { ...RANDOM_RULES, mean: finite(), std: finite(0) };
 const UNIFORM_RULES: Rules = { ...RANDOM_RULES, low: finite(), high: finite() };
 
 /** Creates a tensor of normally distributed random numbers; mean 0 and standard deviation 1 by default. */
-export function randn(shape: Shape, options: RandomOptions & { mean?: number; std?: number } = {}): Tensor {
+export function randn<D extends DType = 'float32'>(
+  shape: Shape,
+  options: RandomOptions<D> & { mean?: number; std?: number } = {},
+): Tensor<D> {
   return filled('randn', shape, options, NORMAL_RULES, (result) => {
     checkFloat('randn', result);
     const { generator = defaultGenerator(), mean = 0, std = 1 } = options;
@@ -354,7 +373,10 @@ export function randn(shape: Shape, options: RandomOptions & { mean?: number; st
 }
 
 /** Creates a tensor of random numbers distributed uniformly over [low, high); [0, 1) by default. */
-export function uniform(shape: Shape, options: RandomOptions & { low?: number; high?: number } = {}): Tensor {
+export function uniform<D extends DType = 'float32'>(
+  shape: Shape,
+  options: RandomOptions<D> & { low?: number; high?: number } = {},
+): Tensor<D> {
   return filled('uniform', shape, options, UNIFORM_RULES, (result) => {
     checkFloat('uniform', result);
     const { generator = defaultGenerator(), low = 0, high = 1 } = options;

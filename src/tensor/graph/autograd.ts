@@ -3,28 +3,17 @@
  *
  * Training, gradient saliency, guided backpropagation and the deconvnet are the same backward pass. They differ only in three `rules`.
  */
-import type { OverlapRule, ReluRule } from '../../backend/backend.js';
 import { BackendError, DTypeError, NonFiniteError, ShapeError } from '../../backend/errors.js';
 import { arrayOf, boolean, checkArgument, checkOptions, either, oneOf, renamedOption, rule } from '../../backend/validate.js';
 import { context } from '../context.js';
 import { freedOnFailure, runScope } from '../memory/memory.js';
 import { sameShape } from '../shape.js';
 import { backendsDiffer, checkFloat, empty, isTensor, type Tensor } from '../tensor.js';
+import type { BackwardOptionsOf, BackwardRules, RulesName } from './backward_options.js';
 import type { TensorNode } from './graph_node.js';
 import { currentLayer, span, withLayer } from './spans.js';
 
-/** The operations whose backward step differs between the methods. Every other operation uses its gradient in all of them. */
-export interface BackwardRules {
-  /** Backward step of ReLU. */
-  relu: ReluRule;
-  /** Backward step of local response normalisation: its gradient, or the identity. */
-  normalization: 'gradient' | 'pass';
-  /** Backward step of max pooling where two windows have the same maximum: add (the gradient) or overwrite (PyTorch's unpooling). */
-  overlap: OverlapRule;
-}
-
-/** Names of the predefined rules in `RULES`. */
-export type RulesName = 'gradient' | 'guided' | 'deconvnet';
+export type { BackwardRules, RulesName };
 
 /** The predefined rules by name. */
 export const RULES: Readonly<Record<RulesName, BackwardRules>> = {
@@ -146,23 +135,7 @@ function checkFinite(op: string, output: Tensor): void {
   if (bad > 0) throw new NonFiniteError(op, bad, output.size);
 }
 
-export interface BackwardOptions {
-  /** Gradient with respect to the output, of the output's shape. Default: 1 for an output of one element. */
-  gradient?: Tensor;
-  /** Rules of the backward pass: a name in `RULES`, or an object. Default `gradient`. */
-  rules?: RulesName | BackwardRules;
-  /**
-   * Computes and returns the gradients with respect to these tensors, instead of adding to `grad` of every leaf that requires a
-   * gradient. The tensors must have `requiresGrad`.
-   */
-  wrt?: readonly Tensor[];
-  /** Keeps the graph and its tensors in memory for another backward pass. Default false. */
-  retainGraph?: boolean;
-  /** @deprecated The name of `gradient` before version 0.2. */
-  seed?: Tensor;
-  /** @deprecated The name of `retainGraph` before version 0.2. */
-  keepGraph?: boolean;
-}
+export interface BackwardOptions extends BackwardOptionsOf<Tensor> {}
 
 /**
  * Runs the backward pass from `output`: computes the gradients of everything that it was computed from. PyTorch `Tensor.backward` and,

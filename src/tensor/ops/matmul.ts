@@ -5,14 +5,10 @@ import { boolean, checkOptions } from '../../backend/validate.js';
 import { record } from '../graph/autograd.js';
 import { broadcastShape, sameShape, sizeOf } from '../shape.js';
 import { checkFloat, empty, type Tensor } from '../tensor.js';
+import type { MatmulOptions } from '../tensor_methods.js';
 import { expand, reshape, unsqueeze } from './movement.js';
 
-export interface MatmulOptions {
-  /** Transposes `a`, which is stored as [..., K, M]. Default false. */
-  transposeA?: boolean;
-  /** Transposes `b`, which is stored as [..., N, K]. Default false. */
-  transposeB?: boolean;
-}
+export type { MatmulOptions };
 
 const MATMUL_RULES = { transposeA: boolean, transposeB: boolean };
 

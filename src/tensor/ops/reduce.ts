@@ -5,13 +5,9 @@ import { anything, boolean, checkOptions } from '../../backend/validate.js';
 import { record } from '../graph/autograd.js';
 import { broadcastParams, broadcastStrides, normalizeAxis, reducedAxes, reduceParams, sameShape, sizeOf, stridesOf } from '../shape.js';
 import { checkFloat, empty, type Tensor } from '../tensor.js';
+import type { ReduceOptions } from '../tensor_methods.js';
 
-export interface ReduceOptions {
-  /** The axes to reduce; negative ones count from the end. Default all. */
-  axes?: number | readonly number[];
-  /** Keeps the reduced axes with extent 1. Default false. */
-  keepDims?: boolean;
-}
+export type { ReduceOptions };
 
 /** @internal Rules of `ReduceOptions`. Axes are checked later, against the shape. */
 export const reduceRules = { axes: anything, keepDims: boolean };
