@@ -1,5 +1,5 @@
 /** Builds the library (dist/: ESM, CommonJS and types) and the command line (cli/dist/). */
-import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { defineConfig, type Options } from 'tsup';
 import { writeNotices } from './interop/package/notices.js';
 
@@ -16,7 +16,7 @@ const entries = {
 const existing = Object.fromEntries(Object.entries(entries).filter(([, path]) => existsSync(path)));
 
 /** Needed by some entry points alone, and installed by those who use them. */
-const external = ['sharp', 'mnist', /^hyparquet/, 'fast-check', /^@iconify-json\//, /^@stdlib\//];
+const external = [/^node:/, 'sharp', 'mnist', /^hyparquet/, 'fast-check', /^@iconify-json\//, /^@stdlib\//];
 
 const readable: Options['esbuildOptions'] = (options) => {
   options.minifyWhitespace = true;
@@ -32,6 +32,21 @@ const WASM_TYPES = `/** The compiled kernels, for \`init({ wasm })\`. */
 declare const kernels: object;
 export default kernels;
 `;
+
+/**
+ * Finishes the written files. In CommonJS, an `import()` of our own files becomes a `require`, since Jest offers no other way. An
+ * `import()` of a computed name gets the comments that keep bundlers from resolving it, which minification had removed.
+ */
+function finish(): void {
+  for (const name of readdirSync('dist')) {
+    if (!/\.c?js$/.test(name)) continue;
+    const path = `dist/${name}`;
+    let code = readFileSync(path, 'utf8');
+    if (name.endsWith('.cjs')) code = code.replace(/\bimport\((['"]\.[^'"]+['"])\)/g, 'Promise.resolve().then(()=>require($1))');
+    code = code.replace(/\bimport\((?=[A-Za-z])/g, 'import(/*webpackIgnore:true*//*@vite-ignore*/');
+    writeFileSync(path, code);
+  }
+}
 
 const library: Options = {
   name: 'zfnet',
@@ -56,8 +71,15 @@ const library: Options = {
     const metafiles = ['dist/metafile-esm.json', 'dist/metafile-cjs.json'];
     writeFileSync('build/bundled.json', JSON.stringify(writeNotices(metafiles, 'dist/THIRD-PARTY-NOTICES.md')));
     for (const file of metafiles) rmSync(file);
+    finish();
   },
-  esbuildOptions: readable,
+  // Keeps the prefix of `node:fs`, by which bundlers and Deno recognise built-in modules.
+  removeNodeProtocol: false,
+  esbuildOptions: (options, context) => {
+    readable(options, context);
+    // The CSS parser of linkedom contains an `eval`, and charts have no style sheets.
+    options.alias = { '@acemir/cssom': './src/report/charts/no_style_sheets.ts' };
+  },
 };
 
 const cli: Options = {
