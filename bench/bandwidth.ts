@@ -95,7 +95,7 @@ function pooling(name: string, channels: number, size: number, kernel: number, s
       name: `${name} unpooling`,
       operands: [room(p.planes * outer), given(noise(p.planes * inner, 2)), given(places)],
       outputs: [0],
-      run: (backend, x, y, switches) => backend.maxUnpool2d(x, y, switches, p.planes, inner, outer, 'sum'),
+      run: (backend, x, y, switches) => backend.maxUnpool2d(x, y, switches, { planes: p.planes, inner, outer, overlap: 'sum', window: p }),
     },
   ];
 }

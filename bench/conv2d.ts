@@ -72,7 +72,7 @@ function cases({ name, batch, channels, size, outputs, kernel, stride, padding }
         return Math.max(sum, 0);
       };
       return {
-        run: () => backend.conv2d(y, x, w, b, p, true, inference),
+        run: () => backend.conv2d(y, x, w, b, { ...p, relu: true, inference }),
         check: () => checkSome(backend, y, expected, channels * taps),
         release: () => [x, w, b, y].forEach((storage) => void backend.release(storage)),
       };

@@ -65,7 +65,7 @@ function linearLayer(name: string, n: number, inFeatures: number, outFeatures: n
           return Math.max(sum, 0);
         };
         return {
-          run: () => backend.linear(y, x, w, b, n, inFeatures, outFeatures, true),
+          run: () => backend.linear(y, x, w, b, { n, inFeatures, outFeatures, relu: true }),
           check: () => checkSome(backend, y, expected, inFeatures),
           release: () => [x, w, b, y].forEach((storage) => void backend.release(storage)),
         };

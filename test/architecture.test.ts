@@ -21,14 +21,7 @@ const UPPER = ['nn', 'data', 'formats', ...MIDDLE];
 
 const ROOMS: Record<string, Room> = {
   low: {
-    holds: [
-      'src/backend/backend.ts',
-      'src/backend/params.ts',
-      'src/backend/errors.ts',
-      'src/backend/philox.ts',
-      'src/backend/validate.ts',
-      'src/backend/node_module.ts',
-    ],
+    holds: ['backend', 'params', 'errors', 'philox', 'profiling', 'validate', 'node_module'].map((name) => `src/backend/${name}.ts`),
     may: [],
   },
   reference: { holds: ['src/backend/reference/'], may: ['low'] },

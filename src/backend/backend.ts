@@ -1,14 +1,34 @@
 /**
- * The interface of a backend: allocation of memory, and the kernels that compute on it.
+ * The interface of a backend: allocation of memory, and the kernels that compute on it. It fits a CPU, which computes at once, and a GPU,
+ * which queues work and computes later. Only the backend knows the layout of its storage. The rules of the contract:
  *
- * Only the backend knows the layout of its storage. A kernel's arguments are outputs, inputs and sizes, in this order. A kernel
- * overwrites its outputs and returns nothing, so that a backend may queue the work. Geometry is computed in advance by `params.ts`.
- * Reading is asynchronous; backends that can read synchronously also have `readSync`.
+ * 1. **Queues.** A kernel overwrites its outputs and returns nothing. The work may run later, in the order of the calls. `read` and
+ *    `synchronize` wait for it.
+ * 2. **Errors.** A kernel throws at once for arguments that it can check at once, such as element types. An error that depends on
+ *    elements (`checkFinite`, `checkIndices`, labels) or on the device may come later: the next `read` or `synchronize` rejects with the
+ *    first error since the last one.
+ * 3. **Capabilities.** `capabilities` tells what the backend can do. Nothing above the backends needs a synchronous read.
+ * 4. **Aliasing.** The storages of one call are different, except that inputs which are only read may be the same. A kernel that shall
+ *    overwrite its input gets `IN_PLACE` instead of that input; only arguments of the type `Input` accept it.
+ * 5. **Running out of memory, losing the device.** `allocate` may throw an `OutOfMemoryError` at once, or `read` and `synchronize`
+ *    reject with it later; the backend is still usable. After a device was lost, every call throws or rejects with a `DeviceLostError`,
+ *    except `release`, `memory`, `info` and `dispose`; create another backend and resume from a checkpoint.
+ * 6. **Lifetime.** `release` may be called while queued work still uses the storage: its memory is not given to other storages in a way
+ *    that changes the result of that work. `write` copies the data before it returns; `read` returns the contents at the time of the
+ *    call, also if the storage is written or released before the promise resolves.
+ * 7. **Windows.** Where a caller unpools from a known pooling, `maxUnpool2d` gets its window, so that a backend may gather instead of
+ *    scattering.
+ * 8. **Profiling.** `profileKernels` reports the duration of each kernel by the backend's own clock.
+ * 9. **Order of arguments.** Outputs, inputs, sizes. More than five arguments become an object.
+ *
+ * Geometry is computed in advance by `params.ts`.
  */
 import type {
   BroadcastParams,
+  ConvForwardParams,
   ConvParams,
   DropoutParams,
+  LinearParams,
   LrnParams,
   MatmulParams,
   PoolParams,
@@ -16,6 +36,8 @@ import type {
   RowParams,
   SgdParams,
   StridedCopyParams,
+  SwitchParams,
+  UnpoolParams,
 } from './params.js';
 
 /** Element types. Only the reference backend supports `float64`, which gradient checks need. */
@@ -32,6 +54,37 @@ export interface Storage {
   readonly dtype: DType;
   /** Number of elements. */
   readonly size: number;
+}
+
+/** Stands for the output of a kernel in the place of an input: the kernel overwrites its input. */
+export const IN_PLACE: unique symbol = Symbol('in place');
+
+/** An input of a kernel, or `IN_PLACE` if the output already holds the input. */
+export type Input = Storage | typeof IN_PLACE;
+
+/** What a backend can do. */
+export interface Capabilities {
+  /** Whether `readSync` works. If not, elements are only read by `read`. */
+  readonly syncRead: boolean;
+  /** Element types that `allocate` accepts. */
+  readonly dtypes: readonly DType[];
+  /** Maximum size of one storage in bytes. */
+  readonly maxBufferBytes: number;
+  /** Whether the same calls give the same bits whenever they run on this device. */
+  readonly deterministic: boolean;
+}
+
+/**
+ * Is told of every kernel that a profiled backend runs: its name in this interface and its arguments. It is called when the kernel is
+ * called. The function that it returns is called once with the beginning and the end of the kernel in milliseconds, on a clock of the
+ * backend (`performance.now()` on a CPU), at the latest before the profile ends.
+ */
+export type KernelListener = (kernel: string, args: readonly unknown[]) => (start: number, end: number) => void;
+
+/** Time that one thread, or one queue of a device, spent computing. */
+export interface ThreadTime {
+  name: string;
+  busyMs: number;
 }
 
 /** Memory statistics of a backend. */
@@ -83,38 +136,47 @@ export type ConvPass = 'forward' | 'inputGrad' | 'weightGrad';
 export interface Backend {
   /** Name of the backend, for messages. */
   readonly name: string;
+  readonly capabilities: Capabilities;
   info(): BackendInfo;
 
   // Storage -------------------------------------------------------------------------------------
-  /** Allocates uninitialised memory. Throws `OutOfMemoryError`, after which the backend is still usable. */
+  /** Allocates uninitialised memory. @throws OutOfMemoryError, after which the backend is still usable (rule 5) */
   allocate(dtype: DType, size: number): Storage;
+  /** Frees a storage, which cannot be used afterwards. Work that was queued before is not affected (rule 6). */
   release(storage: Storage): void;
   /** Copies data of equal size and any type into the storage. */
   write(storage: Storage, data: TypedArray): void;
-  /** Returns a copy of the contents. */
+  /** Returns a copy of the contents at the time of the call. Rejects with the first error of the queued work, like `synchronize`. */
   read(storage: Storage): Promise<TypedArray>;
-  /** Returns a copy of the contents synchronously; absent on backends that cannot. */
-  readSync?(storage: Storage): TypedArray;
+  /** Returns a copy of the contents synchronously. @throws BackendError unless `capabilities.syncRead` */
+  readSync(storage: Storage): TypedArray;
+  /** Waits for all queued work. Rejects with the first error since the last call of `synchronize` or `read` (rule 2). */
+  synchronize(): Promise<void>;
   memory(): MemoryUse;
   /** Sets `memory().peakBytes` to the current value. */
   resetPeak(): void;
   /** Terminates worker threads and frees all memory. The backend cannot be used afterwards. */
   dispose(): void;
+  /**
+   * Reports every kernel from now on to the listener. The returned function ends the profile: it waits for the durations of all kernels
+   * and returns the time of each thread.
+   */
+  profileKernels(listener: KernelListener): () => Promise<ThreadTime[]>;
 
   // Elementwise ---------------------------------------------------------------------------------
   fill(y: Storage, value: number): void;
   /** y = x, converting the type. */
   cast(y: Storage, x: Storage): void;
-  /** y[i] = op(x[i]). `y` may be `x`. */
-  unary(y: Storage, x: Storage, op: UnaryOp): void;
-  /** y = op(a, b), with broadcasting. `y` may be an operand that has the shape of the output. Comparisons return 1 or 0. */
-  binary(y: Storage, a: Storage, b: Storage, op: BinaryOp, p: BroadcastParams): void;
-  /** y = scale · x + shift. `y` may be `x`. */
-  affine(y: Storage, x: Storage, scale: number, shift: number): void;
-  /** y = max(x, 0). `y` may be `x`. */
-  relu(y: Storage, x: Storage): void;
-  /** Backward step of a ReLU with output `y`, by one of three rules. `dx` may be `dy`. */
-  reluGrad(dx: Storage, dy: Storage, y: Storage, rule: ReluRule): void;
+  /** y[i] = op(x[i]). */
+  unary(y: Storage, x: Input, op: UnaryOp): void;
+  /** y = op(a, b), with broadcasting. An operand that is `IN_PLACE` has the shape of the output. Comparisons return 1 or 0. */
+  binary(y: Storage, a: Input, b: Input, op: BinaryOp, p: BroadcastParams): void;
+  /** y = scale · x + shift. */
+  affine(y: Storage, x: Input, scale: number, shift: number): void;
+  /** y = max(x, 0). */
+  relu(y: Storage, x: Input): void;
+  /** Backward step of a ReLU with output `y`, by one of three rules. */
+  reluGrad(dx: Storage, dy: Input, y: Storage, rule: ReluRule): void;
   /** y = x > 0 ? x : slope · x. The derivative at 0 is `slope`, as in PyTorch. */
   leakyRelu(y: Storage, x: Storage, slope: number): void;
   leakyReluGrad(dx: Storage, dy: Storage, x: Storage, slope: number): void;
@@ -125,7 +187,7 @@ export interface Backend {
    * y[i] = keep(i) ? x[i] / (1 - p) : 0, where keep(i) depends on word i mod 4 of Philox at (seed, counter + ⌊i / 4⌋). The gradient is
    * the same function.
    */
-  dropout(y: Storage, x: Storage, p: DropoutParams): void;
+  dropout(y: Storage, x: Input, p: DropoutParams): void;
 
   // Movement ------------------------------------------------------------------------------------
   /** Copies a strided block into a strided block. Implements permute, slice, concat, pad and expand. */
@@ -141,14 +203,10 @@ export interface Backend {
   /** c = op(a) · op(b), per batch. All row-major. */
   matmul(c: Storage, a: Storage, b: Storage, p: MatmulParams): void;
   /** y[n, out] = x[n, in] · w[out, in]ᵀ + b, then max(·, 0) if `relu`. */
-  linear(y: Storage, x: Storage, w: Storage, b: Storage | null, n: number, inFeatures: number, outFeatures: number, relu: boolean): void;
+  linear(y: Storage, x: Storage, w: Storage, b: Storage | null, p: LinearParams): void;
 
   // Convolution: x [N, C, H, W], w [O, C/groups, KH, KW], b [O], y [N, O, OH, OW] ------------------
-  /**
-   * `inference`: no gradient will be computed, and the same weights will probably be used again. The backend may cache values derived
-   * from the weights until they change, and in fast mode use algorithms that round more coarsely.
-   */
-  conv2d(y: Storage, x: Storage, w: Storage, b: Storage | null, p: ConvParams, relu: boolean, inference?: boolean): void;
+  conv2d(y: Storage, x: Storage, w: Storage, b: Storage | null, p: ConvForwardParams): void;
   conv2dInputGrad(dx: Storage, dy: Storage, w: Storage, p: ConvParams): void;
   conv2dWeightGrad(dw: Storage, x: Storage, dy: Storage, p: ConvParams): void;
   /** Returns the name of the convolution algorithm chosen for a shape, for profiles; absent on backends with one algorithm. */
@@ -162,9 +220,9 @@ export interface Backend {
   /** `switches` (int32): position y·W + x of each window's first maximum, in row-major order, within the input plane. */
   maxPool2d(y: Storage, switches: Storage | null, x: Storage, p: PoolParams): void;
   /** Writes each value of `y` [planes, inner] to its switch in `x` [planes, outer], zeros elsewhere. The gradient of max pooling. */
-  maxUnpool2d(x: Storage, y: Storage, switches: Storage, planes: number, inner: number, outer: number, overlap: OverlapRule): void;
+  maxUnpool2d(x: Storage, y: Storage, switches: Storage, p: UnpoolParams): void;
   /** dy[p, i] = dx[p, switches[p, i]]. The gradient of unpooling, that is, pooling by given switches. */
-  maxUnpool2dGrad(dy: Storage, dx: Storage, switches: Storage, planes: number, inner: number, outer: number): void;
+  maxUnpool2dGrad(dy: Storage, dx: Storage, switches: Storage, p: SwitchParams): void;
   avgPool2d(y: Storage, x: Storage, p: PoolParams): void;
   avgPool2dGrad(dx: Storage, dy: Storage, p: PoolParams): void;
 
@@ -185,7 +243,10 @@ export interface Backend {
   logSoftmax(y: Storage, x: Storage, p: RowParams): void;
   /** dx = dy − exp(y) · Σ dy. */
   logSoftmaxGrad(dx: Storage, dy: Storage, y: Storage, p: RowParams): void;
-  /** loss[0] = mean over rows of −log softmax(x)[row, labels[row]]. */
+  /**
+   * loss[0] = mean over rows of −log softmax(x)[row, labels[row]]. A label outside the columns never reads outside of `x`; the callers
+   * report it, by `checkIndices` or on the host.
+   */
   crossEntropy(loss: Storage, x: Storage, labels: Storage, p: RowParams): void;
   /** dx = dloss[0] · (softmax(x) − onehot(labels)) / rows. */
   crossEntropyGrad(dx: Storage, dloss: Storage, x: Storage, labels: Storage, p: RowParams): void;
@@ -196,7 +257,9 @@ export interface Backend {
   /** Rescales every row of w [rows, columns] whose root mean square exceeds `max` to exactly `max` (paper, section 3). */
   clipRms(w: Storage, rows: number, columns: number, max: number): void;
 
-  // NaN check -------------------------------------------------------------------------------------
-  /** count[0] (int32) = number of NaN or infinite elements in x. */
-  countNonFinite(count: Storage, x: Storage): void;
+  // Checks, whose errors are thrown at once or reported later (rule 2) ------------------------------
+  /** Checks that all elements are finite. @throws NonFiniteError that names the operation `op` */
+  checkFinite(x: Storage, op: string): void;
+  /** Checks that all elements of `indices` (int32) are from 0 to size − 1. @throws ValueError with the message of `describe` */
+  checkIndices(indices: Storage, size: number, describe: (index: number, position: number) => string): void;
 }

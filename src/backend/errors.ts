@@ -33,6 +33,11 @@ export class BackendError extends ZfnetError {
   override name = 'BackendError';
 }
 
+/** The device of a backend was lost, such as a GPU after a reset of its driver. All tensors on it are lost; resume from a checkpoint. */
+export class DeviceLostError extends BackendError {
+  override name = 'DeviceLostError';
+}
+
 /** With `init({ check: 'nan' })`: the output of an operation contains NaN or an infinity. */
 export class NonFiniteError extends ZfnetError {
   override name = 'NonFiniteError';

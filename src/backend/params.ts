@@ -33,6 +33,40 @@ export interface ConvParams {
   groups: number;
 }
 
+/** A forward convolution: its geometry, and how it is computed. */
+export interface ConvForwardParams extends ConvParams {
+  /** Whether to apply ReLU to the output. */
+  relu: boolean;
+  /**
+   * Whether no gradient will be computed and the same weights will probably be used again. The backend may cache values derived from the
+   * weights until they change, and in fast mode use algorithms that round more coarsely.
+   */
+  inference: boolean;
+}
+
+/** Geometry of a fully connected layer from x [n, inFeatures] to y [n, outFeatures], and whether to apply ReLU to the output. */
+export interface LinearParams {
+  n: number;
+  inFeatures: number;
+  outFeatures: number;
+  relu: boolean;
+}
+
+/** Sizes of values [planes, inner] with switches into [planes, outer]. */
+export interface SwitchParams {
+  planes: number;
+  inner: number;
+  outer: number;
+}
+
+/** Sizes of unpooling. */
+export interface UnpoolParams extends SwitchParams {
+  /** What happens where several windows share a switch: add their values, or keep the last one. */
+  overlap: 'sum' | 'last';
+  /** Geometry of the pooling that gave the switches; null if the caller does not know it. Every switch is then inside its window. */
+  window: PoolParams | null;
+}
+
 /** Geometry of pooling from [planes, h, w] to [planes, oh, ow]. */
 export interface PoolParams {
   /** Number of planes: batch × channels. */

@@ -1,7 +1,7 @@
 /** Dry runs: a network runs with shapes only, without computing values, to find the memory that training will need. */
 import { ELEMENT_BYTES } from '../backend/backend.js';
 import { anything, checkArgument, checkOptions, func, integer, show } from '../backend/validate.js';
-import { type Backend, crossEntropy, type Shape, ValueError, withBackend, zeros } from '../tensor/index.js';
+import { type Backend, crossEntropy, type DType, type Shape, ValueError, withBackend, zeros } from '../tensor/index.js';
 import { checkShape } from '../tensor/shape.js';
 import { Module } from './module.js';
 import { SGD, type SgdOptions } from './optim/sgd.js';
@@ -19,6 +19,7 @@ export function shapesOnly(): Backend {
   };
   const own: Partial<Backend> = {
     name: 'shapes only',
+    capabilities: { syncRead: false, dtypes: Object.keys(ELEMENT_BYTES) as DType[], maxBufferBytes: Infinity, deterministic: true },
     allocate(dtype, size) {
       count(ELEMENT_BYTES[dtype] * size, 1);
       return { dtype, size };
@@ -31,7 +32,7 @@ export function shapesOnly(): Backend {
   };
   return new Proxy(own as Backend, {
     // Without this exception, `await` would treat the backend as a promise that never resolves.
-    get: (target, name) => Reflect.get(target, name) ?? (name === 'readSync' || name === 'then' ? undefined : () => undefined),
+    get: (target, name) => Reflect.get(target, name) ?? (name === 'then' ? undefined : () => undefined),
   });
 }
 

@@ -61,19 +61,19 @@ const rows = (p: RowParams) => ({ shape: times([p.rows, p.columns]) });
 
 /** Descriptions of kernels by their geometry. The description of other kernels is the number of their outputs. */
 const DESCRIBED: Described = {
-  conv2d: (_y, _x, _w, _b, p, _relu, inference) => convolution(p, 'forward', inference),
+  conv2d: (_y, _x, _w, _b, p) => convolution(p, 'forward', p.inference),
   conv2dInputGrad: (_dx, _dy, _w, p) => convolution(p, 'inputGrad'),
   conv2dWeightGrad: (_dw, _x, _dy, p) => convolution(p, 'weightGrad'),
   matmul: (_c, _a, _b, p) => product(p),
-  linear: (_y, _x, _w, _b, n, inFeatures, outFeatures) => ({
+  linear: (_y, _x, _w, _b, { n, inFeatures, outFeatures }) => ({
     shape: `${times([n, inFeatures])} → ${outFeatures}`,
     flop: 2 * n * inFeatures * outFeatures,
   }),
   channelSum: (_db, _dy, n, channels, inner) => ({ shape: times([n, channels, inner]) }),
   channelAdd: (_y, _b, n, channels, inner) => ({ shape: times([n, channels, inner]) }),
   maxPool2d: (_y, _switches, _x, p) => pooling(p),
-  maxUnpool2d: (_x, _y, _switches, planes, inner, outer) => ({ shape: `${times([planes, inner])} → ${outer}` }),
-  maxUnpool2dGrad: (_dy, _dx, _switches, planes, inner, outer) => ({ shape: `${times([planes, outer])} → ${inner}` }),
+  maxUnpool2d: (_x, _y, _switches, { planes, inner, outer }) => ({ shape: `${times([planes, inner])} → ${outer}` }),
+  maxUnpool2dGrad: (_dy, _dx, _switches, { planes, inner, outer }) => ({ shape: `${times([planes, outer])} → ${inner}` }),
   avgPool2d: (_y, _x, p) => pooling(p),
   avgPool2dGrad: (_dx, _dy, p) => pooling(p),
   localResponseNorm: (_y, _x, p) => ({ shape: times([p.n, p.c, p.h, p.w]) }),

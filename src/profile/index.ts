@@ -1,4 +1,4 @@
 /** Profiling of kernel calls: what the package exports. */
 export { profile } from './profile.js';
 export type { Trace, TraceEvent } from './trace.js';
-export type { Profile, ProfileRow, TableOptions } from './types.js';
+export type { Profile, ProfileRow, TableOptions, ThreadRow } from './types.js';

@@ -11,11 +11,9 @@ import type { Profile, ProfileRow } from './types.js';
 /**
  * Runs a function and measures the time, arithmetic and memory traffic of each kernel that it calls.
  *
- * The kernels of the backend are wrapped with timers for the duration of the call and restored afterwards, also when the function
- * throws. Code that is not being profiled runs at full speed.
- *
- * Durations are measured on the calling thread with `performance.now()`, whose resolution browsers reduce. For a backend that
- * executes kernels asynchronously they would be the time to enqueue them.
+ * The backend reports the duration of each kernel. A backend on the CPU wraps its kernels with timers (`performance.now()`, whose
+ * resolution browsers reduce) for the duration of the call and restores them afterwards, also when the function throws. Code that is not
+ * being profiled runs at full speed. The profile ends when the function's promise and the work that it queued on the backend are done.
  *
  * @example console.log((await profile(() => model.forward(images))).text());
  * @param options.backend the backend to profile; default: the one that `init()` set
@@ -26,7 +24,7 @@ export async function profile(fn: () => unknown, options: { backend?: Backend } 
   checkOptions('profile', options, { backend: backendRule });
   const { backend = defaultBackend() } = options;
   const recording = await record(backend, fn);
-  const { calls, wallMs } = recording;
+  const { calls, wallMs, threads } = recording;
   const rows = rowsOf(recording);
   const kernelMs = rows.reduce((sum, { ms }) => sum + ms, 0);
   const result: Omit<Profile, 'text'> = {
@@ -34,6 +32,7 @@ export async function profile(fn: () => unknown, options: { backend?: Backend } 
     wallMs,
     kernelMs,
     outsideMs: wallMs - kernelMs,
+    threads: threads.map(({ name, busyMs }) => ({ name, busyMs, idleMs: wallMs - busyMs, share: busyMs / wallMs })),
     peakBytes: calls.reduce((most, { heldBytes }) => Math.max(most, heldBytes), 0),
     reservedBytes: backend.memory().reservedBytes,
     info: backend.info(),

@@ -1,17 +1,16 @@
-/** Records the kernel calls of a backend and their durations, by wrapping its methods with timers. */
-import type { Backend } from '../backend/backend.js';
-import { BackendError } from '../backend/errors.js';
+/** Records the kernel calls of a backend, with the durations that the backend reports. */
+import type { Backend, ThreadTime } from '../backend/backend.js';
 import { currentLayer, listenToSpans, type SpanListener } from '../tensor/graph/spans.js';
 import { type Cost, costOf } from './costs.js';
 
-/** One call of a kernel. Times are in milliseconds since the start of the recording. */
+/** One call of a kernel. Times are in milliseconds since the start of the recording, as the backend reports them. */
 export interface KernelCall {
   kernel: string;
   /** Path of the layer that called the kernel, or ''. */
   layer: string;
   start: number;
   end: number;
-  /** Bytes allocated for tensors at the end of the call. */
+  /** Bytes allocated for tensors at the beginning of the call. */
   heldBytes: number;
   cost: Cost;
 }
@@ -31,66 +30,43 @@ export interface Recording {
   calls: readonly KernelCall[];
   spans: readonly RecordedSpan[];
   wallMs: number;
+  /** Time that each thread of the backend spent computing. */
+  threads: readonly ThreadTime[];
 }
-
-type Method = (...args: unknown[]) => unknown;
-
-/** Methods of a backend that are not kernels. */
-const UNTIMED: readonly string[] = [
-  'info',
-  'allocate',
-  'release',
-  'memory',
-  'resetPeak',
-  'dispose',
-  'conv2dPlan',
-] satisfies (keyof Backend)[];
-
-const recorded = new WeakSet<Backend>();
-
 /**
- * Runs `fn` and records all kernel calls of `backend` until it has finished.
+ * Runs `fn` and records all kernel calls of `backend` until it and the work that it queued have finished.
  *
  * @throws BackendError if another recording of this backend is running
  */
 export async function record(backend: Backend, fn: () => unknown): Promise<Recording> {
-  if (recorded.has(backend)) throw new BackendError('profile: got a backend that is already being profiled; await the other profile first');
   const calls: NotedCall[] = [];
   const spans: RecordedSpan[] = [];
+  const end = backend.profileKernels((kernel, args) => {
+    const call = { kernel, layer: currentLayer(), start: Number.NaN, end: Number.NaN, args, heldBytes: backend.memory().bytes };
+    calls.push(call);
+    return (start, end) => {
+      call.start = start;
+      call.end = end;
+    };
+  });
   const started = performance.now();
-  const now = () => performance.now() - started;
-  recorded.add(backend);
-  const unwrap = wrapKernels(backend, now, calls);
-  const before = listenToSpans(spanRecorder(now, spans));
+  const before = listenToSpans(spanRecorder(() => performance.now() - started, spans));
+  let threads: ThreadTime[] = [];
+  let wallMs = 0;
   try {
     await fn();
-    const wallMs = now();
-    return { calls: calls.map(({ args, ...call }) => ({ ...call, cost: costOf(backend, call.kernel, args) })), spans, wallMs };
+    await backend.synchronize();
+    wallMs = performance.now() - started;
   } finally {
     listenToSpans(before);
-    unwrap();
-    recorded.delete(backend);
+    threads = await end();
   }
+  return { calls: calls.map((call) => finished(backend, call, started)), spans, wallMs, threads };
 }
 
-/** Wraps every kernel of a backend with a timer and returns a function that restores the kernels. */
-function wrapKernels(backend: Backend, now: () => number, calls: NotedCall[]): () => void {
-  const methods = backend as unknown as Record<string, unknown>;
-  const originals = Object.entries(methods).filter(
-    (entry): entry is [string, Method] => typeof entry[1] === 'function' && !UNTIMED.includes(entry[0]),
-  );
-  for (const [kernel, original] of originals) {
-    methods[kernel] = (...args: unknown[]): unknown => {
-      const start = now();
-      const result = original.apply(backend, args);
-      const end = now();
-      calls.push({ kernel, layer: currentLayer(), start, end, args, heldBytes: backend.memory().bytes });
-      return result;
-    };
-  }
-  return () => {
-    for (const [kernel, original] of originals) methods[kernel] = original;
-  };
+/** Returns a recorded call with its cost and with times since `origin`. */
+function finished(backend: Backend, { args, ...call }: NotedCall, origin: number): KernelCall {
+  return { ...call, start: call.start - origin, end: call.end - origin, cost: costOf(backend, call.kernel, args) };
 }
 
 /** Returns a listener that appends each span to `spans`. */

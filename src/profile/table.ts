@@ -2,7 +2,7 @@
 import { checkOptions, integer, positive } from '../backend/validate.js';
 import type { Profile, ProfileRow, TableOptions } from './types.js';
 
-type Measured = Pick<Profile, 'rows' | 'wallMs' | 'kernelMs' | 'outsideMs' | 'peakBytes' | 'reservedBytes' | 'info'>;
+type Measured = Pick<Profile, 'rows' | 'wallMs' | 'kernelMs' | 'outsideMs' | 'threads' | 'peakBytes' | 'reservedBytes' | 'info'>;
 
 /** Length of the longest bar, in characters. */
 const BAR = 16;
@@ -21,7 +21,7 @@ const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} Mi
 
 /** Returns the text table of a profile: one row per kernel, shape and layer. @throws ValueError for unknown or invalid options */
 export function tableOf(
-  { rows, wallMs, kernelMs, outsideMs, peakBytes, reservedBytes, info }: Measured,
+  { rows, wallMs, kernelMs, outsideMs, threads, peakBytes, reservedBytes, info }: Measured,
   options: TableOptions = {},
 ): string {
   checkOptions('profile.text', options, { ceiling: positive, limit: integer() });
@@ -70,6 +70,7 @@ export function tableOf(
   );
   return [
     ...aligned,
+    `busy: ${threads.map(({ name, share }) => `${name} ${percent(share)}`).join(', ')}; the rest of the time each thread is idle`,
     `${milliseconds(wallMs)} ms, ${percent(kernelMs / wallMs)} of it in kernels; peak memory of tensors ${mebibytes(peakBytes)}, reserved from the system ${mebibytes(reservedBytes)}; ` +
       `${info.variant}, ${info.threads} thread${info.threads === 1 ? '' : 's'}, ${info.mode}${ceiling === undefined ? '' : `; ceiling ${ceiling.toFixed(1)} GFLOP/s`}`,
   ].join('\n');

@@ -55,7 +55,7 @@ export function traceOf({ calls, spans }: Recording): Trace {
         const speed: TraceEvent['args'] = flop > 0 ? { 'GFLOP/s': flop / (end - start) / 1e6 } : {};
         return [
           spanEvent(kernel, 'kernel', start, end, { shape, bytes, ...speed, ...(plan && { plan }), ...(layer && { layer }) }),
-          { name: 'tensors', ph: 'C', ...PLACE, ts: 1e3 * end, args: { bytes: heldBytes } },
+          { name: 'tensors', ph: 'C', ...PLACE, ts: 1e3 * start, args: { bytes: heldBytes } },
         ];
       }),
     ],

@@ -33,6 +33,18 @@ export interface ProfileRow {
   gbs: number;
 }
 
+/** Time of one thread during the profiled function. */
+export interface ThreadRow {
+  /** `main thread` for the thread that calls the kernels, `worker 1` and so on for the threads of the thread pool. */
+  name: string;
+  /** Time spent computing in kernels, in milliseconds. */
+  busyMs: number;
+  /** The rest of the wall time, in milliseconds: waiting for other threads or for work. */
+  idleMs: number;
+  /** Busy share of the wall time, from 0 to 1. */
+  share: number;
+}
+
 /** Timings and memory of one profiled function. */
 export interface Profile {
   /** One row per kernel, shape and layer, the longest first. */
@@ -43,7 +55,9 @@ export interface Profile {
   kernelMs: number;
   /** Time outside kernels, in milliseconds: TypeScript code, and anything the function awaits. */
   outsideMs: number;
-  /** Maximum of the bytes allocated for tensors, sampled at the end of each kernel call. */
+  /** Busy and idle time of each thread of the backend, or of each queue of a device. */
+  threads: ThreadRow[];
+  /** Maximum of the bytes allocated for tensors, sampled at each kernel call. */
   peakBytes: number;
   /** Bytes that the backend had reserved from the system at the end. */
   reservedBytes: number;

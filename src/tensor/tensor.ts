@@ -180,7 +180,7 @@ export class Tensor<D extends DType = DType> implements Releasable {
     this.checkAlive();
     const host = this.buffer.onHost();
     if (host) return host.slice() as A;
-    if (!this.backend.readSync)
+    if (!this.backend.capabilities.syncRead)
       throw new BackendError(`dataSync: the ${this.backend.name} backend cannot read synchronously; use \`await tensor.data()\``);
     return this.backend.readSync(this.buffer.device()) as A;
   }

@@ -3,10 +3,12 @@
  * forward kernel in float64. Outputs are filled with NaN beforehand, so that a kernel that leaves an element out is caught.
  */
 import { describe, expect, it } from 'vitest';
-import type { DType, Storage } from '../../src/backend/backend.js';
-import { BackendError, DisposedError, OutOfMemoryError, ShapeError, ValueError } from '../../src/backend/errors.js';
+import { type DType, IN_PLACE, type Storage } from '../../src/backend/backend.js';
+import { BackendError, DisposedError, NonFiniteError, OutOfMemoryError, ShapeError, ValueError } from '../../src/backend/errors.js';
 import {
+  type ConvForwardParams,
   type ConvOptions,
+  type ConvParams,
   convParams,
   type LrnParams,
   type PoolOptions,
@@ -33,7 +35,10 @@ function blank(size: number, dtype: DType = 'float64'): Storage {
   return storage;
 }
 
-const get = (storage: Storage): number[] => [...backend.readSync!(storage)];
+const get = (storage: Storage): number[] => [...backend.readSync(storage)];
+
+/** A convolution without ReLU. */
+const plain = (p: ConvParams): ConvForwardParams => ({ ...p, relu: false, inference: false });
 
 /** Runs `kernel` on a blank output and gives what it wrote. */
 function output(size: number, kernel: (y: Storage) => void, dtype: DType = 'float64'): number[] {
@@ -183,7 +188,7 @@ describe('elementwise', () => {
       y,
     );
     const inPlace = put(x);
-    backend.unary(inPlace, inPlace, op);
+    backend.unary(inPlace, IN_PLACE, op);
     expectClose(get(inPlace), y);
   });
 
@@ -201,7 +206,7 @@ describe('elementwise', () => {
     const p = { shape: [3], stridesA: [1], stridesB: [1] };
     expect(output(3, (out) => backend.binary(out, put(a), put(b), op, p))).toEqual(y);
     const inPlace = put(a);
-    backend.binary(inPlace, inPlace, put(b), op, p);
+    backend.binary(inPlace, IN_PLACE, put(b), op, p);
     expect(get(inPlace)).toEqual(y);
   });
 
@@ -221,7 +226,7 @@ describe('elementwise', () => {
 
   it('affine, in place too', () => {
     const x = put([1, -2]);
-    backend.affine(x, x, 3, 0.5);
+    backend.affine(x, IN_PLACE, 3, 0.5);
     expect(get(x)).toEqual([3.5, -5.5]);
   });
 
@@ -247,7 +252,7 @@ describe('elementwise', () => {
     const dy = put([5, -5, 5, -5]);
     const y = put([0, 0, 2, 2]);
     expect(output(4, (out) => backend.reluGrad(out, dy, y, rule))).toEqual(dx);
-    backend.reluGrad(dy, dy, y, rule);
+    backend.reluGrad(dy, IN_PLACE, y, rule);
     expect(get(dy)).toEqual(dx);
   });
 
@@ -277,9 +282,17 @@ describe('elementwise', () => {
     );
   });
 
-  it('counts NaN and infinities', () => {
+  it('finds NaN and infinities', () => {
     const x = put([1, Number.NaN, Number.POSITIVE_INFINITY, -2, Number.NEGATIVE_INFINITY]);
-    expect(output(1, (count) => backend.countNonFinite(count, x), 'int32')).toEqual([3]);
+    expect(() => backend.checkFinite(x, 'exp')).toThrow(new NonFiniteError('exp', 3, 5));
+    expect(() => backend.checkFinite(put([1, -2, 0]), 'exp')).not.toThrow();
+  });
+
+  it('finds the first index outside a range', () => {
+    const describe = (index: number, position: number) => `take: ${index} at ${position}`;
+    expect(() => backend.checkIndices(put([0, 3, -1, 4], 'int32'), 4, describe)).toThrow(new ValueError('take: -1 at 2'));
+    expect(() => backend.checkIndices(put([0, 3, 4], 'int32'), 4, describe)).toThrow(new ValueError('take: 4 at 2'));
+    expect(() => backend.checkIndices(put([0, 3], 'int32'), 4, describe)).not.toThrow();
   });
 });
 
@@ -406,9 +419,13 @@ describe('matmul and linear', () => {
     const x = put([1, 2, 3, 4]); // [2, 2]
     const w = put([1, -1, 2, 0, -3, 1]); // [3, 2]
     const b = put([0.5, -1, 0]);
-    expect(output(6, (y) => backend.linear(y, x, w, null, 2, 2, 3, false))).toEqual([-1, 2, -1, -1, 6, -5]);
-    expect(output(6, (y) => backend.linear(y, x, w, b, 2, 2, 3, false))).toEqual([-0.5, 1, -1, -0.5, 5, -5]);
-    expect(output(6, (y) => backend.linear(y, x, w, b, 2, 2, 3, true))).toEqual([0, 1, 0, 0, 5, 0]);
+    expect(output(6, (y) => backend.linear(y, x, w, null, { n: 2, inFeatures: 2, outFeatures: 3, relu: false }))).toEqual([
+      -1, 2, -1, -1, 6, -5,
+    ]);
+    expect(output(6, (y) => backend.linear(y, x, w, b, { n: 2, inFeatures: 2, outFeatures: 3, relu: false }))).toEqual([
+      -0.5, 1, -1, -0.5, 5, -5,
+    ]);
+    expect(output(6, (y) => backend.linear(y, x, w, b, { n: 2, inFeatures: 2, outFeatures: 3, relu: true }))).toEqual([0, 1, 0, 0, 5, 0]);
   });
 });
 
@@ -432,33 +449,35 @@ describe('conv2d', () => {
       6 + 14 + 24 - 11 + 120 + 1300, // [6 7 8; 11 12 13]
       8 + 18 + 30 - 13 + 140 + 1500, // [8 9 10; 13 14 15]
     ];
-    expect(output(6, (out) => backend.conv2d(out, x, w, null, p, false))).toEqual(y);
+    expect(output(6, (out) => backend.conv2d(out, x, w, null, plain(p)))).toEqual(y);
     const bias = put([-330]);
     const biased = y.map((value) => value - 330);
-    expect(output(6, (out) => backend.conv2d(out, x, w, bias, p, false))).toEqual(biased);
-    expect(output(6, (out) => backend.conv2d(out, x, w, bias, p, true))).toEqual(biased.map((value) => Math.max(value, 0)));
+    expect(output(6, (out) => backend.conv2d(out, x, w, bias, plain(p)))).toEqual(biased);
+    expect(output(6, (out) => backend.conv2d(out, x, w, bias, { ...plain(p), relu: true }))).toEqual(
+      biased.map((value) => Math.max(value, 0)),
+    );
   });
 
   it('sums over channels and images, one output channel after the other', () => {
     const p = convParams('conv2d', [2, 2, 1, 2], [2, 2, 1, 1]);
     const x = put([1, 2, 3, 4, 5, 6, 7, 8]);
     const w = put([1, 10, 2, -1]);
-    expect(output(8, (y) => backend.conv2d(y, x, w, put([0, 100]), p, false))).toEqual([31, 42, 99, 100, 75, 86, 103, 104]);
+    expect(output(8, (y) => backend.conv2d(y, x, w, put([0, 100]), plain(p)))).toEqual([31, 42, 99, 100, 75, 86, 103, 104]);
   });
 
   it('dilation spreads the taps, groups keep channels apart', () => {
     const dilated = convParams('conv2d', [1, 1, 1, 5], [1, 1, 1, 2], { dilation: [1, 3] });
-    expect(output(2, (y) => backend.conv2d(y, put([1, 2, 3, 4, 5]), put([1, 10]), null, dilated, false))).toEqual([41, 52]);
+    expect(output(2, (y) => backend.conv2d(y, put([1, 2, 3, 4, 5]), put([1, 10]), null, plain(dilated)))).toEqual([41, 52]);
 
     const grouped = convParams('conv2d', [1, 4, 1, 1], [2, 2, 1, 1], { groups: 2 });
-    expect(output(2, (y) => backend.conv2d(y, put([1, 2, 3, 4]), put([1, 10, 100, 1000]), null, grouped, false))).toEqual([21, 4300]);
+    expect(output(2, (y) => backend.conv2d(y, put([1, 2, 3, 4]), put([1, 10, 100, 1000]), null, plain(grouped)))).toEqual([21, 4300]);
   });
 
   it('a dilated kernel in padding on all sides', () => {
     // Taps at oy − 2 and oy: only one of them ever meets the single pixel.
     const p = convParams('conv2d', [1, 1, 1, 1], [1, 1, 2, 2], { dilation: 2, padding: 2 });
     expect([p.oh, p.ow]).toEqual([3, 3]);
-    const y = output(9, (out) => backend.conv2d(out, put([2]), put([1, 2, 3, 4]), null, p, false));
+    const y = output(9, (out) => backend.conv2d(out, put([2]), put([1, 2, 3, 4]), null, plain(p)));
     expect(y).toEqual([8, 0, 6, 0, 0, 0, 4, 0, 2]);
   });
 
@@ -478,15 +497,15 @@ describe('conv2d', () => {
     const dy = noise(p.n * p.o * p.oh * p.ow, 4);
     expectGrad(
       output(x.length, (dx) => backend.conv2dInputGrad(dx, put(dy), put(w), p)),
-      numericGrad(x, dy, (input, y) => backend.conv2d(y, input, put(w), put(b), p, false)),
+      numericGrad(x, dy, (input, y) => backend.conv2d(y, input, put(w), put(b), plain(p))),
     );
     expectGrad(
       output(w.length, (dw) => backend.conv2dWeightGrad(dw, put(x), put(dy), p)),
-      numericGrad(w, dy, (weight, y) => backend.conv2d(y, put(x), weight, put(b), p, false)),
+      numericGrad(w, dy, (weight, y) => backend.conv2d(y, put(x), weight, put(b), plain(p))),
     );
     expectGrad(
       output(p.o, (db) => backend.channelSum(db, put(dy), p.n, p.o, p.oh * p.ow)),
-      numericGrad(b, dy, (bias, y) => backend.conv2d(y, put(x), put(w), bias, p, false)),
+      numericGrad(b, dy, (bias, y) => backend.conv2d(y, put(x), put(w), bias, plain(p))),
     );
   });
 
@@ -496,7 +515,7 @@ describe('conv2d', () => {
     const w = noise(4, 2);
     const dy = noise(9, 3);
     const wrong = output(16, (dx) => backend.conv2dInputGrad(dx, put(dy), put(w.toReversed()), p));
-    const numeric = numericGrad(x, dy, (input, y) => backend.conv2d(y, input, put(w), null, p, false));
+    const numeric = numericGrad(x, dy, (input, y) => backend.conv2d(y, input, put(w), null, plain(p)));
     expect(() => expectGrad(wrong, numeric)).toThrow();
   });
 
@@ -565,8 +584,12 @@ describe('maxPool2d', () => {
   it('a dilated window may miss the image: −∞, no switch, no gradient', () => {
     const p = poolParams('maxPool2d', [1, 1, 1, 1], { kernelSize: [1, 2], dilation: 2, padding: [0, 1] });
     expect(pooled([3], p)).toEqual({ y: [Number.NEGATIVE_INFINITY], switches: [-1] });
-    expect(output(1, (x) => backend.maxUnpool2d(x, put([5]), put([-1], 'int32'), 1, 1, 1, 'sum'))).toEqual([0]);
-    expect(output(1, (dy) => backend.maxUnpool2dGrad(dy, put([5]), put([-1], 'int32'), 1, 1, 1))).toEqual([0]);
+    expect(
+      output(1, (x) =>
+        backend.maxUnpool2d(x, put([5]), put([-1], 'int32'), { planes: 1, inner: 1, outer: 1, overlap: 'sum', window: null }),
+      ),
+    ).toEqual([0]);
+    expect(output(1, (dy) => backend.maxUnpool2dGrad(dy, put([5]), put([-1], 'int32'), { planes: 1, inner: 1, outer: 1 }))).toEqual([0]);
   });
 
   it('works without switches', () => {
@@ -579,14 +602,18 @@ describe('maxUnpool2d', () => {
   it('puts values at their switches, zeros elsewhere; shared switches add up or keep the last', () => {
     const y = put([1, 2, 4, 8, 16, 32]); // two planes of three
     const switches = put([3, 0, 3, 1, 1, 1], 'int32');
-    expect(output(8, (x) => backend.maxUnpool2d(x, y, switches, 2, 3, 4, 'sum'))).toEqual([2, 0, 0, 5, 0, 56, 0, 0]);
-    expect(output(8, (x) => backend.maxUnpool2d(x, y, switches, 2, 3, 4, 'last'))).toEqual([2, 0, 0, 4, 0, 32, 0, 0]);
+    expect(output(8, (x) => backend.maxUnpool2d(x, y, switches, { planes: 2, inner: 3, outer: 4, overlap: 'sum', window: null }))).toEqual([
+      2, 0, 0, 5, 0, 56, 0, 0,
+    ]);
+    expect(output(8, (x) => backend.maxUnpool2d(x, y, switches, { planes: 2, inner: 3, outer: 4, overlap: 'last', window: null }))).toEqual(
+      [2, 0, 0, 4, 0, 32, 0, 0],
+    );
   });
 
   it('its gradient gathers at the switches', () => {
     const dx = put([1, 2, 3, 4, 5, 6, 7, 8]);
     const switches = put([3, 0, 3, 1, 1, 2], 'int32');
-    expect(output(6, (dy) => backend.maxUnpool2dGrad(dy, dx, switches, 2, 3, 4))).toEqual([4, 1, 4, 6, 6, 7]);
+    expect(output(6, (dy) => backend.maxUnpool2dGrad(dy, dx, switches, { planes: 2, inner: 3, outer: 4 }))).toEqual([4, 1, 4, 6, 6, 7]);
   });
 
   const cases: { name: string; x: number[]; options: PoolOptions }[] = [
@@ -603,19 +630,23 @@ describe('maxUnpool2d', () => {
     const dy = noise(p.planes * inner, 2);
     const switches = blank(p.planes * inner, 'int32');
     const y = output(p.planes * inner, (out) => backend.maxPool2d(out, switches, put(x), p));
-    const unpooled = output(x.length, (out) => backend.maxUnpool2d(out, put(dy), switches, p.planes, inner, outer, 'sum'));
+    const unpooled = output(x.length, (out) =>
+      backend.maxUnpool2d(out, put(dy), switches, { planes: p.planes, inner, outer, overlap: 'sum', window: null }),
+    );
     expectGrad(
       unpooled,
       numericGrad(x, dy, (input, out) => backend.maxPool2d(out, null, input, p)),
     );
     // ⟨pool(x), dy⟩ = ⟨x, unpool(dy)⟩, and pooling by the switches gives what pooling gave.
     expect(dot(y, dy)).toBeCloseTo(dot(x, unpooled), 10);
-    expect(output(y.length, (out) => backend.maxUnpool2dGrad(out, put(x), switches, p.planes, inner, outer))).toEqual(y);
+    expect(output(y.length, (out) => backend.maxUnpool2dGrad(out, put(x), switches, { planes: p.planes, inner, outer }))).toEqual(y);
     // The same of unpooling's own gradient, by differences.
     const dx = noise(x.length, 3);
     expectGrad(
-      output(y.length, (out) => backend.maxUnpool2dGrad(out, put(dx), switches, p.planes, inner, outer)),
-      numericGrad(dy, dx, (input, out) => backend.maxUnpool2d(out, input, switches, p.planes, inner, outer, 'sum')),
+      output(y.length, (out) => backend.maxUnpool2dGrad(out, put(dx), switches, { planes: p.planes, inner, outer })),
+      numericGrad(dy, dx, (input, out) =>
+        backend.maxUnpool2d(out, input, switches, { planes: p.planes, inner, outer, overlap: 'sum', window: null }),
+      ),
     );
   });
 });

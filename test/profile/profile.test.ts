@@ -94,6 +94,30 @@ describe.each(backends)('on $name', ({ backend }) => {
   });
 });
 
+it('tells how long each thread of the thread pool was busy and idle', async () => {
+  const a = randn([256, 256], { backend: strictThreads.backend });
+  const step = () => {
+    for (let i = 0; i < 8; i++) matmul(a, a).dispose();
+  };
+  let found = await profile(step, { backend: strictThreads.backend });
+  // On a loaded machine, the worker may start late, and the main thread then does all of the work.
+  for (let i = 0; i < 100 && found.threads[1].busyMs === 0; i++) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    found = await profile(step, { backend: strictThreads.backend });
+  }
+  expect(found.threads.map(({ name }) => name)).toEqual(['main thread', 'worker 1']);
+  for (const { busyMs, idleMs, share } of found.threads) {
+    expect(busyMs).toBeGreaterThan(0);
+    expect(busyMs).toBeLessThan(1.1 * found.wallMs);
+    expect(busyMs + idleMs).toBeCloseTo(found.wallMs, 9);
+    expect(share).toBeCloseTo(busyMs / found.wallMs, 9);
+  }
+  // A second profile starts from zero.
+  const [, worker] = (await profile(() => {}, { backend: strictThreads.backend })).threads;
+  expect(worker.busyMs).toBe(0);
+  a.dispose();
+});
+
 it('tells which way a backend that has several takes to a convolution', async () => {
   setDefaultBackend(strict.backend);
   const found = await profile(trainingStep());
@@ -209,12 +233,13 @@ describe('the table', () => {
     const found = await profile(trainingStep());
     const lines = found.text({ ceiling: 50, limit: 3 }).split('\n');
     expect(lines[0]).toMatch(/^layer +kernel +shape +calls +ms +share +GFLOP\/s +of ceiling +GB\/s/);
-    expect(lines).toHaveLength(1 + 3 + 1 + 1 + 1);
+    expect(lines).toHaveLength(1 + 3 + 1 + 1 + 1 + 1);
     expect(lines[1]).toContain(found.rows[0].kernel);
     const rest = found.rows.slice(3);
     expect(lines[4]).toMatch(new RegExp(`^ *${rest.length} more +${rest.reduce((sum, { calls }) => sum + calls, 0)} `));
     expect(lines[5]).toMatch(/^ *outside kernels +[\d.]+ +[\d.]+ %/);
-    expect(lines[6]).toMatch(/% of it in kernels; peak memory of tensors .* MiB, reserved .*1 thread, strict; ceiling 50\.0 GFLOP\/s$/);
+    expect(lines[6]).toMatch(/^busy: main thread [\d.]+ %; the rest of the time each thread is idle$/);
+    expect(lines[7]).toMatch(/% of it in kernels; peak memory of tensors .* MiB, reserved .*1 thread, strict; ceiling 50\.0 GFLOP\/s$/);
     expect(found.text()).not.toContain('ceiling');
     const conv = row(found, 'conv2d');
     const line = found

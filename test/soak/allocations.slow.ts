@@ -12,7 +12,7 @@ import { defaultBackend } from '../../src/tensor/index.js';
 import { noise } from '../support/formula.js';
 import { collectGarbage } from '../support/gc.js';
 
-const take = Heap.prototype.take;
+const take = Heap.prototype.allocate;
 let count = 0;
 /** Which allocation fails, counted from 1; 0 for none. */
 let failing = 0;
@@ -20,7 +20,7 @@ let failing = 0;
 function watch(n: number): void {
   count = 0;
   failing = n;
-  Heap.prototype.take = function (bytes) {
+  Heap.prototype.allocate = function (bytes) {
     count++;
     if (count === failing) throw new OutOfMemoryError(bytes, this.bytes, this.limitBytes);
     return take.call(this, bytes);
@@ -28,7 +28,7 @@ function watch(n: number): void {
 }
 
 const unwatch = (): void => {
-  Heap.prototype.take = take;
+  Heap.prototype.allocate = take;
 };
 
 afterEach(() => {

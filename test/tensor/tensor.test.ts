@@ -97,7 +97,7 @@ describe('reading', () => {
   });
 
   it('at once is refused where the backend cannot, and says what to do', async () => {
-    const slow: Backend = { ...reference, name: 'slow', readSync: undefined };
+    const slow: Backend = { ...reference, name: 'slow', capabilities: { ...reference.capabilities, syncRead: false } };
     const x = withBackend(slow, () => ones([2]).mul(3));
     expect(() => x.dataSync()).toThrow(BackendError);
     expect(() => x.dataSync()).toThrow('dataSync: the slow backend cannot read synchronously; use `await tensor.data()`');

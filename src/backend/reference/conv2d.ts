@@ -7,7 +7,7 @@ import { values } from './storage.js';
 import { endInside, firstInside } from './window.js';
 
 export const conv2d: Pick<Backend, 'conv2d' | 'conv2dInputGrad' | 'conv2dWeightGrad'> = {
-  conv2d(y, x, w, b, p, relu) {
+  conv2d(y, x, w, b, p) {
     // y [N, O, OH, OW]; x [N, C, H, W]; w [O, C/groups, KH, KW]; b [O]
     const out = values(y);
     const input = values(x);
@@ -34,7 +34,7 @@ export const conv2d: Pick<Backend, 'conv2d' | 'conv2dInputGrad' | 'conv2dWeightG
                 for (let kx = kxFrom; kx < kxEnd; kx++) sum += input[xRow + kx * p.dilationW] * weight[wRow + kx];
               }
             }
-            out[((n * p.o + o) * p.oh + oy) * p.ow + ox] = relu ? Math.max(sum, 0) : sum;
+            out[((n * p.o + o) * p.oh + oy) * p.ow + ox] = p.relu ? Math.max(sum, 0) : sum;
           }
         }
       }

@@ -1,22 +1,11 @@
 /** Elementwise kernels: arithmetic, activations and their gradients, and type conversion. */
 import type { Backend, BinaryOp, DType, UnaryOp } from '../backend.js';
-import { values } from './storage.js';
+import { inputValues, values } from './storage.js';
 import { rowLength, rowOffsets, rowStride } from './strided.js';
 
 type ElementwiseKernels = Pick<
   Backend,
-  | 'fill'
-  | 'cast'
-  | 'unary'
-  | 'binary'
-  | 'affine'
-  | 'relu'
-  | 'reluGrad'
-  | 'leakyRelu'
-  | 'leakyReluGrad'
-  | 'clamp'
-  | 'clampGrad'
-  | 'countNonFinite'
+  'fill' | 'cast' | 'unary' | 'binary' | 'affine' | 'relu' | 'reluGrad' | 'leakyRelu' | 'leakyReluGrad' | 'clamp' | 'clampGrad'
 >;
 
 const UNARY: Record<UnaryOp, (x: number) => number> = {
@@ -67,15 +56,15 @@ export const elementwise: ElementwiseKernels = {
 
   unary(y, x, op) {
     const out = values(y);
-    const input = values(x);
+    const input = inputValues(x, y);
     const f = UNARY[op];
     for (let i = 0; i < out.length; i++) out[i] = f(input[i]);
   },
 
   binary(y, a, b, op, p) {
     const out = values(y);
-    const left = values(a);
-    const right = values(b);
+    const left = inputValues(a, y);
+    const right = inputValues(b, y);
     const f = BINARY[op];
     const length = rowLength(p.shape);
     const stepA = rowStride(p.stridesA);
@@ -89,19 +78,19 @@ export const elementwise: ElementwiseKernels = {
 
   affine(y, x, scale, shift) {
     const out = values(y);
-    const input = values(x);
+    const input = inputValues(x, y);
     for (let i = 0; i < out.length; i++) out[i] = scale * input[i] + shift;
   },
 
   relu(y, x) {
     const out = values(y);
-    const input = values(x);
+    const input = inputValues(x, y);
     for (let i = 0; i < out.length; i++) out[i] = Math.max(input[i], 0);
   },
 
   reluGrad(dx, dy, y, rule) {
     const out = values(dx);
-    const gradient = values(dy);
+    const gradient = inputValues(dy, dx);
     const output = values(y);
     const mask = rule !== 'rectify';
     const rectify = rule !== 'mask';
@@ -135,14 +124,5 @@ export const elementwise: ElementwiseKernels = {
     const gradient = values(dy);
     const input = values(x);
     for (let i = 0; i < out.length; i++) out[i] = input[i] >= low && input[i] <= high ? gradient[i] : 0;
-  },
-
-  countNonFinite(count, x) {
-    const input = values(x);
-    let found = 0;
-    for (let i = 0; i < input.length; i++) {
-      if (!Number.isFinite(input[i])) found++;
-    }
-    values(count)[0] = found;
   },
 };

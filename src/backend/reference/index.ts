@@ -3,7 +3,9 @@
  * other backends are tested against it. It is also the fallback for runtimes without WebAssembly SIMD.
  */
 import type { Backend } from '../backend.js';
+import { profileKernels } from '../profiling.js';
 import { channel } from './channel.js';
+import { checks } from './checks.js';
 import { conv2d } from './conv2d.js';
 import { crossEntropy } from './cross_entropy.js';
 import { dropout } from './dropout.js';
@@ -29,7 +31,7 @@ export interface ReferenceOptions {
 
 /** Creates a reference backend with its own memory statistics. */
 export function createReferenceBackend(options: ReferenceOptions = {}): Backend {
-  return {
+  const backend: Backend = {
     name: 'reference',
     info: () => ({
       backend: 'reference',
@@ -40,6 +42,11 @@ export function createReferenceBackend(options: ReferenceOptions = {}): Backend 
       mode: 'strict',
     }),
     ...createStoragePart(options.limitBytes),
+    profileKernels: (listener) => {
+      const end = profileKernels(backend, listener);
+      return async () => [{ name: 'main thread', busyMs: end() }];
+    },
+    ...checks,
     ...elementwise,
     ...dropout,
     ...stridedCopy,
@@ -55,4 +62,5 @@ export function createReferenceBackend(options: ReferenceOptions = {}): Backend 
     ...crossEntropy,
     ...sgd,
   };
+  return backend;
 }

@@ -3,7 +3,7 @@ import type { Backend } from '../backend.js';
 import { values } from './storage.js';
 
 export const linear: Pick<Backend, 'linear'> = {
-  linear(y, x, w, b, n, inFeatures, outFeatures, relu) {
+  linear(y, x, w, b, { n, inFeatures, outFeatures, relu }) {
     // y [n, out]; x [n, in]; w [out, in]; b [out]
     const out = values(y);
     const input = values(x);

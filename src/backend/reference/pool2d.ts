@@ -47,7 +47,7 @@ export const pool2d: PoolKernels = {
   },
 
   /** Ignores values whose switch is outside the plane, such as the −1 of a window without elements. */
-  maxUnpool2d(x, y, switches, planes, inner, outer, overlap) {
+  maxUnpool2d(x, y, switches, { planes, inner, outer, overlap }) {
     const out = values(x);
     const pooled = values(y);
     const places = values(switches);
@@ -65,7 +65,7 @@ export const pool2d: PoolKernels = {
     }
   },
 
-  maxUnpool2dGrad(dy, dx, switches, planes, inner, outer) {
+  maxUnpool2dGrad(dy, dx, switches, { planes, inner, outer }) {
     const out = values(dy);
     const gradient = values(dx);
     const places = values(switches);

@@ -1,5 +1,5 @@
 /** Memory of the reference backend: one typed array per storage, with statistics and an optional limit. */
-import type { Backend, DType, MemoryUse, Storage, TypedArray } from '../backend.js';
+import { type Backend, type DType, IN_PLACE, type Input, type MemoryUse, type Storage, type TypedArray } from '../backend.js';
 import { BackendError, DisposedError, OutOfMemoryError, ShapeError } from '../errors.js';
 
 const ARRAYS = { float32: Float32Array, float64: Float64Array, int32: Int32Array, uint8: Uint8Array } as const;
@@ -28,8 +28,13 @@ export function values(storage: Storage): TypedArray {
   return storage.data;
 }
 
-type StoragePart = Pick<Backend, 'allocate' | 'release' | 'write' | 'read' | 'memory' | 'resetPeak' | 'dispose'> &
-  Required<Pick<Backend, 'readSync'>>;
+/** Returns the array of an input, which is that of the output `y` for `IN_PLACE`. */
+export const inputValues = (x: Input, y: Storage): TypedArray => values(x === IN_PLACE ? y : x);
+
+type StoragePart = Pick<
+  Backend,
+  'capabilities' | 'allocate' | 'release' | 'write' | 'read' | 'readSync' | 'synchronize' | 'memory' | 'resetPeak' | 'dispose'
+>;
 
 /** Creates the memory functions of one backend, with its own statistics. */
 export function createStoragePart(limitBytes = 2 ** 32): StoragePart {
@@ -39,6 +44,8 @@ export function createStoragePart(limitBytes = 2 ** 32): StoragePart {
   let disposed = false;
 
   const part: StoragePart = {
+    capabilities: { syncRead: true, dtypes: Object.keys(ARRAYS) as DType[], maxBufferBytes: limitBytes, deterministic: true },
+
     allocate(dtype, size) {
       if (disposed) throw new BackendError('reference: the backend was disposed of; create another one');
       if (!Number.isInteger(size) || size < 0) throw new ShapeError(`allocate: size is ${size}, expected a whole number of at least 0`);
@@ -74,6 +81,7 @@ export function createStoragePart(limitBytes = 2 ** 32): StoragePart {
 
     read: async (storage) => values(storage).slice(),
     readSync: (storage) => values(storage).slice(),
+    synchronize: async () => undefined,
 
     memory: (): MemoryUse => ({ bytes, buffers: live.size, peakBytes, reservedBytes: bytes }),
 

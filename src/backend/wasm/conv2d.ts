@@ -69,8 +69,9 @@ export const conv2d = (
 ): Pick<Backend, 'conv2d' | 'conv2dInputGrad' | 'conv2dWeightGrad' | 'conv2dPlan'> => ({
   conv2dPlan: (pass, p, inference = false) => plan(pass, p, { mode: engine.mode, inference }).variant,
 
-  conv2d(y, x, w, b, p, relu, inference = false) {
+  conv2d(y, x, w, b, p) {
     if (y.size === 0) return;
+    const { relu, inference } = p;
     const [to, from, bias] = [engine.pointer(y), engine.readingPointer(x), b === null ? 0 : engine.readingPointer(b)];
     if (x.size === 0) {
       biasAlone(engine, to, y.size, bias, relu, p);

@@ -1,23 +1,12 @@
 /** Elementwise kernels: arithmetic, activations and their gradients, and type conversion. */
-import type { Backend, BinaryOp, DType, ReluRule, Storage, UnaryOp } from '../backend.js';
+import { type Backend, type BinaryOp, type DType, IN_PLACE, type Input, type ReluRule, type Storage, type UnaryOp } from '../backend.js';
 import { DTypeError } from '../errors.js';
 import { axesOf, countOf, mergeAxes, tableOf } from './rows.js';
 import type { WasmEngine } from './runtime/engine.js';
 
 type ElementwiseKernels = Pick<
   Backend,
-  | 'fill'
-  | 'cast'
-  | 'unary'
-  | 'binary'
-  | 'affine'
-  | 'relu'
-  | 'reluGrad'
-  | 'leakyRelu'
-  | 'leakyReluGrad'
-  | 'clamp'
-  | 'clampGrad'
-  | 'countNonFinite'
+  'fill' | 'cast' | 'unary' | 'binary' | 'affine' | 'relu' | 'reluGrad' | 'leakyRelu' | 'leakyReluGrad' | 'clamp' | 'clampGrad'
 >;
 
 /** Elements per chunk: 128 KiB per operand; a multiple of 16, so that chunks are aligned to 64 bytes. */
@@ -53,6 +42,9 @@ function pattern(dtype: DType, value: number): number {
   return bits.getInt32(0);
 }
 
+/** Returns the storage of an input, which is the output `y` for `IN_PLACE`. */
+export const inputOf = (x: Input, y: Storage): Storage => (x === IN_PLACE ? y : x);
+
 export function elementwise(engine: WasmEngine): ElementwiseKernels {
   const at = (storage: Storage) => engine.pointer(storage);
 
@@ -72,12 +64,14 @@ export function elementwise(engine: WasmEngine): ElementwiseKernels {
       engine.parallel(name, y.size, GRAIN, at(y), at(x));
     },
 
-    unary(y, x, op) {
+    unary(y, input, op) {
+      const x = inputOf(input, y);
       engine.expect(op, 'float32', y, x);
       engine.parallel(op, y.size, HEAVY.includes(op) ? HEAVY_GRAIN : GRAIN, at(y), at(x));
     },
 
-    binary(y, a, b, op, { shape, stridesA, stridesB }) {
+    binary(y, left, right, op, { shape, stridesA, stridesB }) {
+      const [a, b] = [inputOf(left, y), inputOf(right, y)];
       engine.expect(op, a.dtype, y, b);
       if (a.dtype !== 'float32' && !(a.dtype === 'int32' && INT_OPS.includes(op))) {
         throw new DTypeError(`${op}: got ${a.dtype} on the wasm backend, expected float32${INT_OPS.includes(op) ? ' or int32' : ''}`);
@@ -94,17 +88,20 @@ export function elementwise(engine: WasmEngine): ElementwiseKernels {
       engine.parallel('binaryRows', countOf(axes), grain / length, code, at(y), at(a), strideA, at(b), strideB, table, length);
     },
 
-    affine(y, x, scale, shift) {
+    affine(y, input, scale, shift) {
+      const x = inputOf(input, y);
       engine.expect('affine', 'float32', y, x);
       engine.parallel('affine', y.size, GRAIN, at(y), at(x), scale, shift);
     },
 
-    relu(y, x) {
+    relu(y, input) {
+      const x = inputOf(input, y);
       engine.expect('relu', 'float32', y, x);
       engine.parallel('relu', y.size, GRAIN, at(y), at(x));
     },
 
-    reluGrad(dx, dy, y, rule: ReluRule) {
+    reluGrad(dx, gradient, y, rule: ReluRule) {
+      const dy = inputOf(gradient, dx);
       engine.expect('reluGrad', 'float32', dx, dy, y);
       if (rule === 'rectify') engine.parallel('relu', dx.size, GRAIN, at(dx), at(dy));
       else engine.parallel(rule === 'mask' ? 'reluGradMask' : 'reluGradMaskAndRectify', dx.size, GRAIN, at(dx), at(dy), at(y));
@@ -128,12 +125,6 @@ export function elementwise(engine: WasmEngine): ElementwiseKernels {
     clampGrad(dx, dy, x, low, high) {
       engine.expect('clampGrad', 'float32', dx, dy, x);
       engine.parallel('clampGrad', dx.size, GRAIN, at(dx), at(dy), at(x), low, high);
-    },
-
-    countNonFinite(count, x) {
-      engine.expect('countNonFinite', 'int32', count);
-      engine.int32(at(count), 1)[0] = 0;
-      if (x.dtype === 'float32') engine.parallel('countNonFinite', x.size, GRAIN, at(count), at(x));
     },
   };
 }

@@ -3,7 +3,9 @@
  */
 import type { Backend } from '../backend.js';
 import { BackendError, ValueError } from '../errors.js';
+import { profileKernels } from '../profiling.js';
 import { channel } from './channel.js';
+import { checks } from './checks.js';
 import { conv2d } from './conv2d.js';
 import { conv2dPlan } from './conv2d_plan.js';
 import { crossEntropy } from './cross_entropy.js';
@@ -127,17 +129,29 @@ export async function createWasmBackend(options: WasmOptions = {}): Promise<Back
 
 /** Creates the backend for an engine; `plan` as for `conv2d`. */
 export function wasmBackend(engine: WasmEngine, plan = conv2dPlan): Backend {
-  return {
+  const backend: Backend = {
     name: 'wasm',
+    capabilities: engine.capabilities,
     info: () => ({ ...engine.info(), variant: `${engine.info().variant} ${gemmKernelName(engine)}` }),
     allocate: (dtype, size) => engine.allocate(dtype, size),
     release: (storage) => engine.release(storage),
     write: (storage, data) => engine.write(storage, data),
     read: async (storage) => engine.readSync(storage),
     readSync: (storage) => engine.readSync(storage),
+    synchronize: async () => undefined,
     memory: () => engine.memory(),
     resetPeak: () => engine.resetPeak(),
     dispose: () => engine.dispose(),
+    profileKernels(listener) {
+      const end = profileKernels(backend, listener);
+      engine.timeThreads(true);
+      return async () => {
+        const threads = engine.threadTimes(end());
+        engine.timeThreads(false);
+        return threads;
+      };
+    },
+    ...checks(engine),
     ...elementwise(engine),
     ...dropout(engine),
     ...stridedCopy(engine),
@@ -154,4 +168,5 @@ export function wasmBackend(engine: WasmEngine, plan = conv2dPlan): Backend {
     ...crossEntropy(engine),
     ...sgd(engine),
   };
+  return backend;
 }

@@ -1,5 +1,6 @@
 /** Fully connected layer: y = x · wᵀ + b. Reads the weights once, directly from memory. */
 import type { Backend } from '../backend.js';
+import type { LinearParams } from '../params.js';
 import { gemmKernel, grainOf, KC, MOVE_FLOP, roundUp } from './gemm.js';
 import type { WasmEngine } from './runtime/engine.js';
 
@@ -11,24 +12,23 @@ const PACKED_ROWS = 192;
 const UNIT_ROWS = 48;
 
 export const linear = (engine: WasmEngine): Pick<Backend, 'linear'> => ({
-  linear(y, x, w, b, n, inFeatures, outFeatures, relu) {
-    const bias = b === null ? 0 : engine.pointer(b);
-    linearForward(engine, engine.pointer(y), engine.pointer(x), engine.pointer(w), bias, n, inFeatures, outFeatures, relu);
+  linear(y, x, w, b, p) {
+    const at = { y: engine.pointer(y), x: engine.pointer(x), w: engine.pointer(w), b: b === null ? 0 : engine.pointer(b) };
+    linearForward(engine, at, p);
   },
 });
 
-/** y [n, out] = x [n, in] · w [out, in]ᵀ + b, by pointers; `b` may be 0. */
-export function linearForward(
-  engine: WasmEngine,
-  y: number,
-  x: number,
-  w: number,
-  b: number,
-  n: number,
-  inFeatures: number,
-  outFeatures: number,
-  relu: boolean,
-): void {
+/** Pointers to the operands of a fully connected layer; `b` is 0 without a bias. */
+interface LinearPointers {
+  y: number;
+  x: number;
+  w: number;
+  b: number;
+}
+
+/** y [n, out] = x [n, in] · w [out, in]ᵀ + b, by pointers. */
+export function linearForward(engine: WasmEngine, { y, x, w, b }: LinearPointers, p: LinearParams): void {
+  const { n, inFeatures, outFeatures, relu } = p;
   if (n === 0 || outFeatures === 0) return;
   // The kernel for few rows also handles zero features, whose result is the bias.
   if (n <= FEW_ROWS || inFeatures === 0) {

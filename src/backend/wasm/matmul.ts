@@ -40,8 +40,8 @@ export const matmul = (engine: WasmEngine): Pick<Backend, 'matmul'> => ({
       const ci = at.c + i * m * n * 4;
       const ai = at.a + i * p.strideA * 4;
       const bi = at.b + i * p.strideB * 4;
-      if (asVector) linearForward(engine, ci, bi, ai, 0, 1, k, m, false);
-      else if (asLinear) linearForward(engine, ci, ai, bi, 0, m, k, n, false);
+      if (asVector) linearForward(engine, { y: ci, x: bi, w: ai, b: 0 }, { n: 1, inFeatures: k, outFeatures: m, relu: false });
+      else if (asLinear) linearForward(engine, { y: ci, x: ai, w: bi, b: 0 }, { n: m, inFeatures: k, outFeatures: n, relu: false });
       else {
         const parts = Math.max(Math.ceil(n / FEW_ROWS_COLUMNS), engine.threads > 1 ? 2 * engine.threads : 1);
         const columns = roundUp(n / parts, 16);

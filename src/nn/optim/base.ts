@@ -65,7 +65,7 @@ export abstract class BaseOptimizer implements Optimizer {
   /** Returns a copy of the state. @throws BackendError on backends that only read asynchronously; use `stateDictData()` there */
   stateDict(): OptimizerState {
     const read = (slot: Tensor | undefined): TypedArray | null => {
-      if (slot && !slot.backend.readSync)
+      if (slot && !slot.backend.capabilities.syncRead)
         throw new BackendError(
           `${this.kind}.stateDict: the ${slot.backend.name} backend cannot read synchronously; use \`await optimizer.stateDictData()\``,
         );

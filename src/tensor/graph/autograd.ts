@@ -3,12 +3,13 @@
  *
  * Training, gradient saliency, guided backpropagation and the deconvnet are the same backward pass. They differ only in three `rules`.
  */
-import { BackendError, DTypeError, NonFiniteError, ShapeError } from '../../backend/errors.js';
+import { IN_PLACE, type Input } from '../../backend/backend.js';
+import { BackendError, DTypeError, ShapeError } from '../../backend/errors.js';
 import { arrayOf, boolean, checkArgument, checkOptions, either, oneOf, renamedOption, rule } from '../../backend/validate.js';
 import { context } from '../context.js';
 import { freedOnFailure, runScope } from '../memory/memory.js';
 import { sameShape } from '../shape.js';
-import { backendsDiffer, checkFloat, empty, isTensor, type Tensor } from '../tensor.js';
+import { backendsDiffer, checkFloat, empty, isFloat, isTensor, type Tensor } from '../tensor.js';
 import type { BackwardOptionsOf, BackwardRules, RulesName } from './backward_options.js';
 import type { TensorNode } from './graph_node.js';
 import { currentLayer, span, withLayer } from './spans.js';
@@ -85,7 +86,10 @@ const nodeOf = (tensor: Tensor): GraphNode | null => tensor.node as GraphNode | 
 /** Returns whether operations are being recorded, that is, whether this is not inside `noGrad`. */
 export const isRecording = (): boolean => context.recording;
 
-/** Makes every operation check its output and throw a `NonFiniteError` if it contains NaN or an infinity. Slow; for debugging. */
+/**
+ * Makes every operation check its output for NaN and infinities. The `NonFiniteError` is thrown by the operation or, on a backend that
+ * queues its work, by the next read of a tensor. Slow; for debugging.
+ */
 export function setNanCheck(on: boolean): void {
   checkArgument('setNanCheck', 'the argument', on, boolean);
   context.nanCheck = on;
@@ -127,12 +131,7 @@ export function willRecord(...inputs: (Tensor | null)[]): boolean {
 }
 
 function checkFinite(op: string, output: Tensor): void {
-  if (output.dtype === 'int32' || output.dtype === 'uint8' || !output.backend.readSync) return;
-  const count = empty('countNonFinite', [1], 'int32', output.backend, false);
-  output.backend.countNonFinite(count.storage, output.storage);
-  const bad = output.backend.readSync(count.storage)[0];
-  count.release('countNonFinite');
-  if (bad > 0) throw new NonFiniteError(op, bad, output.size);
+  if (isFloat(output.dtype)) output.backend.checkFinite(output.storage, op);
 }
 
 export interface BackwardOptions extends BackwardOptionsOf<Tensor> {}
@@ -308,7 +307,8 @@ function oneLike(output: Tensor): Tensor {
 /** Returns a + b and frees both; overwrites `a` if its buffer is not shared. */
 function addGradients(a: Tensor, b: Tensor): Tensor {
   const sum = a.buffer.shared ? empty('backward', a.shape, a.dtype, a.backend, false) : a;
-  a.backend.binary(sum.writable, a.storage, b.storage, 'add', { shape: [a.size], stridesA: [1], stridesB: [1] });
+  const input: Input = sum === a ? IN_PLACE : a.storage;
+  a.backend.binary(sum.writable, input, b.storage, 'add', { shape: [a.size], stridesA: [1], stridesB: [1] });
   if (sum !== a) a.release('backward()');
   b.release('backward()');
   return sum;

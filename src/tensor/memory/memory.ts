@@ -102,7 +102,7 @@ export class Buffer {
   /** Moves the data to the host and releases the backend's copy, if the backend supports synchronous reads. For few elements. */
   moveToHost(): void {
     const { storage } = this.holding;
-    if (!storage || !this.backend.readSync) return;
+    if (!storage || !this.backend.capabilities.syncRead) return;
     this.host ??= this.backend.readSync(storage);
     this.evict();
   }

@@ -1,5 +1,5 @@
 /** Elementwise arithmetic and comparisons of two operands, with broadcasting by NumPy's rule. */
-import type { BinaryOp } from '../../backend/backend.js';
+import { type BinaryOp, IN_PLACE } from '../../backend/backend.js';
 import { BackendError, DTypeError, ValueError } from '../../backend/errors.js';
 import { show } from '../../backend/validate.js';
 import { type BackwardFn, record } from '../graph/autograd.js';
@@ -101,7 +101,7 @@ function powBaseGrad(dy: Tensor, a: Tensor, b: Tensor): Tensor {
   const none = constant(b, 0);
   const exponent = through(step('equal', b, none), 'add', b);
   none.release('backward()');
-  b.backend.affine(exponent.storage, exponent.storage, 1, -1);
+  b.backend.affine(exponent.storage, IN_PLACE, 1, -1);
   const da = through(through(step('pow', a, exponent), 'mul', b), 'mul', dy);
   exponent.release('backward()');
   return da;
@@ -138,7 +138,7 @@ export const minimum = (a: Operand, b: Operand): Tensor =>
 function pickSides(dy: Tensor, needs: readonly boolean[], a: Tensor, b: Tensor): (Tensor | null)[] {
   const share = (winner: Tensor, loser: Tensor) => {
     const tie = step('equal', winner, loser);
-    tie.backend.affine(tie.storage, tie.storage, 0.5, 0);
+    tie.backend.affine(tie.storage, IN_PLACE, 0.5, 0);
     const weight = through(step('greater', winner, loser), 'add', tie);
     tie.release('backward()');
     return through(weight, 'mul', dy);

@@ -41,7 +41,7 @@ export function conv2d(x: Tensor, w: Tensor, b: Tensor | null = null, options: C
   checkBias('conv2d', b, p.o);
   const y = empty('conv2d', [p.n, p.o, p.oh, p.ow], x.dtype, x.backend);
   const relu = options.relu ?? false;
-  x.backend.conv2d(y.storage, x.storage, w.storage, b ? b.storage : null, p, relu, !willRecord(x, w, b));
+  x.backend.conv2d(y.storage, x.storage, w.storage, b ? b.storage : null, { ...p, relu, inference: !willRecord(x, w, b) });
   // The gradient of each operand needs the other operand; the backward step of ReLU needs the sign of its output.
   const saved = relu ? [x, w, y] : [x, w];
   return record('conv2d', y, b ? [x, w, b] : [x, w], saved, (dy, [x, w, y], needs, rules) =>
@@ -95,7 +95,7 @@ function convTranspose2dBackward(p: ConvParams, dy: Tensor, x: Tensor, w: Tensor
   const dx = needs[0] ? make(x.shape) : null;
   const dw = needs[1] ? make(w.shape) : null;
   const db = needs[2] ? make([p.c]) : null;
-  if (dx) backend.conv2d(dx.storage, dy.storage, w.storage, null, p, false);
+  if (dx) backend.conv2d(dx.storage, dy.storage, w.storage, null, { ...p, relu: false, inference: false });
   if (dw) backend.conv2dWeightGrad(dw.storage, dy.storage, x.storage, p);
   if (db) backend.channelSum(db.storage, dy.storage, p.n, p.c, p.h * p.w);
   return [dx, dw, db];

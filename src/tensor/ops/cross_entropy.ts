@@ -10,7 +10,8 @@ import { checkFloat, checkSameBackend, empty, type Tensor } from '../tensor.js';
  * @param logits [N, classes]
  * @param labels [N] int32, each from 0 to classes − 1
  * @returns a scalar, shape []; NaN for an empty batch
- * @throws ValueError for a label outside the classes, if the labels can be read synchronously
+ * @throws ValueError for a label outside the classes. For labels that only the backend has (results of operations), a backend that
+ *   queues its work reports it at the next read of a tensor
  */
 export function crossEntropy(logits: Tensor, labels: Tensor): Tensor {
   checkFloat('crossEntropy', logits);
@@ -31,13 +32,16 @@ export function crossEntropy(logits: Tensor, labels: Tensor): Tensor {
   });
 }
 
-/** Checks the labels if they are on the host (the usual case, without cost) or the backend supports synchronous reads. */
+const outside = (label: number, index: number, classes: number) =>
+  `crossEntropy: label ${label} at index ${index} is outside the ${classes} classes, expected 0 to ${classes - 1}`;
+
+/** Checks the labels: on the host if they are there (the usual case, without cost), otherwise on the backend. */
 function checkLabels(labels: Tensor, classes: number): void {
-  const values = labels.buffer.onHost() ?? (labels.backend.readSync ? labels.dataSync() : null);
-  if (!values) return;
+  const values = labels.buffer.onHost();
+  if (!values) {
+    labels.backend.checkIndices(labels.storage, classes, (label, index) => outside(label, index, classes));
+    return;
+  }
   const bad = values.findIndex((label) => label < 0 || label >= classes);
-  if (bad >= 0)
-    throw new ValueError(
-      `crossEntropy: label ${values[bad]} at index ${bad} is outside the ${classes} classes, expected 0 to ${classes - 1}`,
-    );
+  if (bad >= 0) throw new ValueError(outside(values[bad], bad, classes));
 }

@@ -28,7 +28,8 @@ const AXIS_RULES = { axis: anything };
  * @example indexSelect(x, [2, 0], { axis: 1 }); indexSelect(x, 1, tensor(Int32Array.of(2, 0)));
  * @param indices each from 0 to the extent of the axis − 1, or to x.size − 1 without an axis
  * @returns the shape of x with the axis replaced by the shape of the indices; without an axis the shape of the indices
- * @throws ValueError for an index out of range, if the indices can be read synchronously
+ * @throws ValueError for an index out of range. For indices that only the backend has (results of operations), a backend that queues its
+ *   work reports it at the next read of a tensor
  */
 export function indexSelect(x: Tensor, indices: Indices, options?: AxisOptions): Tensor;
 /** With the arguments in PyTorch's order. */
@@ -59,7 +60,7 @@ export function indexSelect(x: Tensor, first: Indices | number, second?: Indices
  * @param indices int32 of the rank of x, at most as large as x on every other axis
  * @param options.axis default 0
  * @returns the shape of the indices
- * @throws ShapeError if the shapes do not match; ValueError for an index out of range, if the indices can be read synchronously
+ * @throws ShapeError if the shapes do not match; ValueError for an index out of range, as for `indexSelect`
  */
 export function gather(x: Tensor, indices: Tensor, options?: AxisOptions): Tensor;
 /** With the arguments in PyTorch's order. */
@@ -121,11 +122,17 @@ function checkIndices(op: string, x: Tensor, indices: Tensor): void {
   if (indices.dtype !== 'int32') throw new DTypeError(`${op}: indices are ${indices.dtype}, expected int32; use cast('int32')`);
 }
 
-/** Checks the indices if they are on the host (the usual case, without cost) or the backend supports synchronous reads. */
+/** Checks the indices: on the host if they are there (the usual case, without cost), otherwise on the backend. */
 function checkRange(op: string, indices: Tensor, count: number, where: string): void {
-  const values = indices.buffer.onHost() ?? (indices.backend.readSync ? indices.dataSync() : null);
-  const bad = values?.findIndex((index) => index < 0 || index >= count) ?? -1;
-  if (bad >= 0) throw new ValueError(`${op}: index ${values?.[bad]} at position ${bad} is outside ${where}, expected 0 to ${count - 1}`);
+  const outside = (index: number, position: number) =>
+    `${op}: index ${index} at position ${position} is outside ${where}, expected 0 to ${count - 1}`;
+  const values = indices.buffer.onHost();
+  if (!values) {
+    indices.backend.checkIndices(indices.storage, count, outside);
+    return;
+  }
+  const bad = values.findIndex((index) => index < 0 || index >= count);
+  if (bad >= 0) throw new ValueError(outside(values[bad], bad));
 }
 
 /** The int32 numbers 0, step, 2 · step, … in the given shape. */
@@ -141,12 +148,12 @@ function steps(x: Tensor, count: number, step: number, shape: Shape): Tensor {
 function select(op: string, x: Tensor, indices: Tensor, checked: Shape | null): Tensor {
   if (checked) checkRange(op, indices, x.size, `shape [${checked}]`);
   const { shape } = x;
-  const [inner, outer] = [indices.size, x.size];
+  const p = { planes: 1, inner: indices.size, outer: x.size };
   const y = empty(op, indices.shape, x.dtype, x.backend);
-  if (inner > 0) x.backend.maxUnpool2dGrad(y.storage, x.storage, indices.storage, 1, inner, outer);
+  if (p.inner > 0) x.backend.maxUnpool2dGrad(y.storage, x.storage, indices.storage, p);
   return record(op, y, [x], [indices], (dy, [indices]) => {
     const dx = empty(`${op} backward`, shape, dy.dtype, dy.backend, false);
-    dy.backend.maxUnpool2d(dx.storage, dy.storage, indices.storage, 1, inner, outer, 'sum');
+    dy.backend.maxUnpool2d(dx.storage, dy.storage, indices.storage, { ...p, overlap: 'sum', window: null });
     return [dx];
   });
 }

@@ -29,7 +29,7 @@ export function linear(x: Tensor, w: Tensor, b: Tensor | null = null, options: {
     throw new ShapeError(`linear: bias has shape [${b.shape}], expected [${outFeatures}]`);
   const y = empty('linear', [n, outFeatures], x.dtype, x.backend);
   const relu = options.relu ?? false;
-  x.backend.linear(y.storage, x.storage, w.storage, b ? b.storage : null, n, inFeatures, outFeatures, relu);
+  x.backend.linear(y.storage, x.storage, w.storage, b ? b.storage : null, { n, inFeatures, outFeatures, relu });
   const saved = relu ? [x, w, y] : [x, w];
   return record('linear', y, b ? [x, w, b] : [x, w], saved, (dy, [x, w, y], needs, rules) =>
     relu ? withReluBackward(dy, y, rules, (dy) => linearBackward(dy, x, w, needs)) : linearBackward(dy, x, w, needs),

@@ -1,8 +1,8 @@
 /** Max pooling with switches, and unpooling: the gradient of each is the other. */
 
-import type { OverlapRule } from '../../backend/backend.js';
+import { IN_PLACE, type OverlapRule } from '../../backend/backend.js';
 import { DTypeError, ShapeError } from '../../backend/errors.js';
-import { MAX_POOL_RULES, type OldPoolOptions, type PoolOptions, poolParams } from '../../backend/params.js';
+import { MAX_POOL_RULES, type OldPoolOptions, type PoolOptions, poolParams, type SwitchParams } from '../../backend/params.js';
 import { arrayOf, checkArgument, checkOptions, integer, oneOf } from '../../backend/validate.js';
 import { record, willRecord } from '../graph/autograd.js';
 import { sameShape } from '../shape.js';
@@ -52,7 +52,8 @@ export function maxPool2dWithSwitches(
   x.backend.maxPool2d(y.storage, switches.storage, x.storage, p);
   const output = record('maxPool2d', y, [x], [switches], (dy, [switches], _needs, rules) => {
     const dx = empty('maxPool2d backward', [shape[0], shape[1], p.h, p.w], dy.dtype, dy.backend, false);
-    dy.backend.maxUnpool2d(dx.storage, dy.storage, switches.storage, p.planes, p.oh * p.ow, p.h * p.w, rules.overlap);
+    const sizes = { planes: p.planes, inner: p.oh * p.ow, outer: p.h * p.w };
+    dy.backend.maxUnpool2d(dx.storage, dy.storage, switches.storage, { ...sizes, overlap: rules.overlap, window: p });
     return [dx];
   });
   return { output, switches };
@@ -90,11 +91,12 @@ export function maxUnpool2d(y: Tensor, switches: Tensor, options: MaxUnpool2dOpt
   const [n, c, oh, ow] = y.shape;
   const [h, w] = options.outputSize;
   const x = empty('maxUnpool2d', [n, c, h, w], y.dtype, y.backend);
-  y.backend.maxUnpool2d(x.storage, y.storage, switches.storage, n * c, oh * ow, h * w, overlap);
+  const p = { planes: n * c, inner: oh * ow, outer: h * w };
+  y.backend.maxUnpool2d(x.storage, y.storage, switches.storage, { ...p, overlap, window: null });
   return record('maxUnpool2d', x, [y], [switches], (dx, [switches]) => {
     const dy = empty('maxUnpool2d backward', y.shape, dx.dtype, dx.backend, false);
-    dx.backend.maxUnpool2dGrad(dy.storage, dx.storage, switches.storage, n * c, oh * ow, h * w);
-    if (overlap === 'last') zeroOverwritten(dy, switches, n * c, oh * ow, h * w);
+    dx.backend.maxUnpool2dGrad(dy.storage, dx.storage, switches.storage, p);
+    if (overlap === 'last') zeroOverwritten(dy, switches, p);
     return [dy];
   });
 }
@@ -103,16 +105,16 @@ export function maxUnpool2d(y: Tensor, switches: Tensor, options: MaxUnpool2dOpt
  * Sets the gradient of overwritten values to zero. To find them, it unpools the index of each value and reads it back at its switch: the
  * index differs where a later value overwrote it.
  */
-function zeroOverwritten(dy: Tensor, switches: Tensor, planes: number, inner: number, outer: number): void {
+function zeroOverwritten(dy: Tensor, switches: Tensor, p: SwitchParams): void {
   const { backend, dtype } = dy;
   const make = (size: number) => empty('maxUnpool2d backward', [size], dtype, backend, false);
   const flat = { shape: [dy.size], stridesA: [1], stridesB: [1] };
-  const [own, last, found] = [make(dy.size), make(planes * outer), make(dy.size)];
-  const indices = Float32Array.from({ length: dy.size }, (_, i) => (i % inner) + 1);
+  const [own, last, found] = [make(dy.size), make(p.planes * p.outer), make(dy.size)];
+  const indices = Float32Array.from({ length: dy.size }, (_, i) => (i % p.inner) + 1);
   backend.write(own.storage, toTypedArray(indices, dtype));
-  backend.maxUnpool2d(last.storage, own.storage, switches.storage, planes, inner, outer, 'last');
-  backend.maxUnpool2dGrad(found.storage, last.storage, switches.storage, planes, inner, outer);
-  backend.binary(found.storage, found.storage, own.storage, 'equal', flat);
-  backend.binary(dy.storage, dy.storage, found.storage, 'mul', flat);
+  backend.maxUnpool2d(last.storage, own.storage, switches.storage, { ...p, overlap: 'last', window: null });
+  backend.maxUnpool2dGrad(found.storage, last.storage, switches.storage, p);
+  backend.binary(found.storage, IN_PLACE, own.storage, 'equal', flat);
+  backend.binary(dy.storage, IN_PLACE, found.storage, 'mul', flat);
   for (const made of [own, last, found]) made.release('backward()');
 }

@@ -1,5 +1,5 @@
 /** Reductions over axes: sum, mean, maximum, minimum and argmax. */
-import type { ReduceOp } from '../../backend/backend.js';
+import { IN_PLACE, type ReduceOp } from '../../backend/backend.js';
 import { ShapeError } from '../../backend/errors.js';
 import { anything, boolean, checkOptions } from '../../backend/validate.js';
 import { record } from '../graph/autograd.js';
@@ -42,7 +42,7 @@ function expandGradient(dy: Tensor, kept: readonly number[], shape: readonly num
     xOffset: 0,
     xStrides: broadcastStrides(kept, shape),
   });
-  if (scale !== 1) dx.backend.affine(dx.storage, dx.storage, scale, 0);
+  if (scale !== 1) dx.backend.affine(dx.storage, IN_PLACE, scale, 0);
   return dx;
 }
 
@@ -80,8 +80,8 @@ function extreme(op: 'max' | 'min', x: Tensor, options: ReduceOptions): Tensor {
     backend.binary(mask.storage, x.storage, y.storage, 'equal', overKept);
     const share = empty(`${op} backward`, y.shape, dtype, backend, false);
     backend.reduce(share.storage, mask.storage, 'sum', reduceParams(x.shape, axes));
-    backend.binary(share.storage, dy.storage, share.storage, 'div', broadcastParams(y.shape, y.shape, y.shape));
-    backend.binary(mask.storage, mask.storage, share.storage, 'mul', overKept);
+    backend.binary(share.storage, dy.storage, IN_PLACE, 'div', broadcastParams(y.shape, y.shape, y.shape));
+    backend.binary(mask.storage, IN_PLACE, share.storage, 'mul', overKept);
     share.release('backward()');
     return [mask];
   });

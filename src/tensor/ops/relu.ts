@@ -1,4 +1,5 @@
 /** ReLU and its variants. The backward step of ReLU is where the rules `gradient`, `guided` and `deconvnet` differ most. */
+import { IN_PLACE } from '../../backend/backend.js';
 import { checkArgument, finite, numeric } from '../../backend/validate.js';
 import { type BackwardRules, overwritable, record } from '../graph/autograd.js';
 import { checkFloat, empty, type Tensor } from '../tensor.js';
@@ -23,7 +24,7 @@ export function withReluBackward<T>(dy: Tensor, y: Tensor, rules: BackwardRules,
 /** Backward step of a ReLU with output `y`; overwrites `dy` if its buffer is not shared. */
 function reluBackward(dy: Tensor, y: Tensor, rules: BackwardRules): Tensor {
   const dx = overwritable('relu backward', dy);
-  dy.backend.reluGrad(dx.storage, dy.storage, y.storage, rules.relu);
+  dy.backend.reluGrad(dx.storage, dx === dy ? IN_PLACE : dy.storage, y.storage, rules.relu);
   return dx;
 }
 

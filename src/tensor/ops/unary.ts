@@ -1,5 +1,5 @@
 /** Elementwise functions of one tensor. */
-import type { BinaryOp, UnaryOp } from '../../backend/backend.js';
+import { type BinaryOp, IN_PLACE, type UnaryOp } from '../../backend/backend.js';
 import { record } from '../graph/autograd.js';
 import { checkFloat, empty, type Tensor } from '../tensor.js';
 
@@ -17,7 +17,8 @@ function unary(op: UnaryOp, x: Tensor, saves: 'x' | 'y' | 'none', derivative: De
 /** Computes op(a, b) for equal shapes without recording it. */
 function combine(op: BinaryOp, a: Tensor, b: Tensor, into?: Tensor): Tensor {
   const result = into ?? empty('backward', a.shape, a.dtype, a.backend, false);
-  a.backend.binary(result.storage, a.storage, b.storage, op, { shape: [a.size], stridesA: [1], stridesB: [1] });
+  const operand = (t: Tensor) => (t === into ? IN_PLACE : t.storage);
+  a.backend.binary(result.storage, operand(a), operand(b), op, { shape: [a.size], stridesA: [1], stridesB: [1] });
   return result;
 }
 
@@ -25,7 +26,7 @@ function combine(op: BinaryOp, a: Tensor, b: Tensor, into?: Tensor): Tensor {
 function mapped(op: UnaryOp | null, x: Tensor, scale = 1, shift = 0): Tensor {
   const result = empty('backward', x.shape, x.dtype, x.backend, false);
   if (op) x.backend.unary(result.storage, x.storage, op);
-  if (!op || scale !== 1 || shift !== 0) x.backend.affine(result.storage, (op ? result : x).storage, scale, shift);
+  if (!op || scale !== 1 || shift !== 0) x.backend.affine(result.storage, op ? IN_PLACE : x.storage, scale, shift);
   return result;
 }
 

@@ -2,11 +2,20 @@
  * The engine of the wasm backend: memory, kernel arguments, scratch areas and threads of one instance of the WebAssembly module.
  */
 import type { Kernels } from '../../../../build/kernels.js';
-import { type BackendInfo, type DType, ELEMENT_BYTES, type MemoryUse, type Storage, type TypedArray } from '../../backend.js';
+import {
+  type BackendInfo,
+  type Capabilities,
+  type DType,
+  ELEMENT_BYTES,
+  type MemoryUse,
+  type Storage,
+  type ThreadTime,
+  type TypedArray,
+} from '../../backend.js';
 import { BackendError, DisposedError, DTypeError, OutOfMemoryError, ShapeError } from '../../errors.js';
 import { type Block, Heap } from './heap.js';
-import { Pool } from './thread_pool.js';
-import { CONTROL_BYTES, type Spawn } from './worker.js';
+import { ThreadPool } from './thread_pool.js';
+import { controlBytes, type Spawn } from './worker.js';
 
 /** Size of the ring buffer of int32 words in which the host writes geometry for kernels. */
 const PARAMETER_BYTES = 16384;
@@ -16,6 +25,9 @@ const LEAST_SCRATCH = 4096;
 /** Arguments of a kernel without the last two, `begin` and `end`. */
 type Leading<T> = T extends (...args: infer A) => void ? (A extends [...infer L, number, number] ? L : never) : never;
 type KernelName = keyof Kernels;
+
+/** Element types of the kernels. */
+const DTYPES: readonly DType[] = ['float32', 'int32', 'uint8'];
 
 const MOST_ELEMENTS = 2 ** 31 - 1;
 
@@ -51,7 +63,7 @@ export interface EngineParts {
   threads: number;
   spawn: Spawn | null;
   threadsOffBecause?: string;
-  /** See `PoolParts`. */
+  /** See `ThreadPoolParts`. */
   patienceMs?: number;
 }
 
@@ -59,13 +71,14 @@ export class WasmEngine {
   /** The kernels of the caller's thread. */
   kernels: Kernels;
   readonly mode: 'strict' | 'fast';
+  readonly capabilities: Capabilities;
 
   readonly #build: string;
   readonly #plannedThreads: number;
   readonly #threadsOffBecause: string | undefined;
   /** Null after the backend was disposed of. */
   #heap: Heap | null;
-  #pool: Pool | null;
+  #threadPool: ThreadPool | null;
   readonly #parameters: number;
   #parameterEnd = 0;
   #scratch: Block;
@@ -81,6 +94,12 @@ export class WasmEngine {
     const { kernels, module, memory } = parts;
     this.kernels = kernels;
     this.mode = parts.mode;
+    this.capabilities = {
+      syncRead: true,
+      dtypes: DTYPES,
+      maxBufferBytes: Math.min(parts.limitBytes, 4 * MOST_ELEMENTS),
+      deterministic: true,
+    };
     this.#build = parts.build;
     this.#plannedThreads = parts.threads;
     this.#threadsOffBecause = parts.threadsOffBecause;
@@ -95,15 +114,15 @@ export class WasmEngine {
     views();
     const heap = new Heap(memory, kernels.heapBase() >>> 0, parts.limitBytes, views);
     this.#heap = heap;
-    this.#parameters = heap.take(PARAMETER_BYTES).pointer;
-    this.#scratch = heap.take(LEAST_SCRATCH * parts.threads);
+    this.#parameters = heap.allocate(PARAMETER_BYTES).pointer;
+    this.#scratch = heap.allocate(LEAST_SCRATCH * parts.threads);
     kernels.setScratch(this.#scratch.pointer);
-    this.#pool =
+    this.#threadPool =
       parts.threads > 1 && parts.spawn
-        ? new Pool({
+        ? new ThreadPool({
             module,
             memory,
-            control: heap.take(CONTROL_BYTES).pointer,
+            control: heap.allocate(controlBytes(parts.threads - 1)).pointer,
             workers: parts.threads - 1,
             spawn: parts.spawn,
             takeChunk: kernels.takeChunk,
@@ -115,11 +134,11 @@ export class WasmEngine {
 
   /** Number of threads in use, including the caller's. */
   get threads(): number {
-    return this.#pool === null || this.#pool.failure !== undefined ? 1 : this.#plannedThreads;
+    return this.#threadPool === null || this.#threadPool.failure !== undefined ? 1 : this.#plannedThreads;
   }
 
   info(): BackendInfo {
-    const threadsOffBecause = this.#pool?.failure ?? this.#threadsOffBecause;
+    const threadsOffBecause = this.#threadPool?.failure ?? this.#threadsOffBecause;
     return {
       backend: 'wasm',
       variant: this.#build,
@@ -134,8 +153,7 @@ export class WasmEngine {
   allocate(dtype: DType, size: number): Storage {
     this.#live();
     const width = ELEMENT_BYTES[dtype];
-    if (width === undefined || dtype === 'float64')
-      throw new DTypeError(`allocate: the wasm backend has no ${dtype}; use float32, or the reference backend`);
+    if (!DTYPES.includes(dtype)) throw new DTypeError(`allocate: the wasm backend has no ${dtype}; use float32, or the reference backend`);
     if (!Number.isInteger(size) || size < 0) throw new ShapeError(`allocate: size is ${size}, expected a whole number of at least 0`);
     // Kernels count elements in 32 bits; only uint8 storages could have more elements.
     if (size > MOST_ELEMENTS) throw new OutOfMemoryError(size * width, this.memory().bytes, this.#live().limitBytes);
@@ -189,7 +207,7 @@ export class WasmEngine {
     }
     let block: Block;
     try {
-      block = this.#live().take(bytes);
+      block = this.#live().allocate(bytes);
     } catch (error) {
       if (error instanceof OutOfMemoryError) return null;
       throw error;
@@ -219,11 +237,11 @@ export class WasmEngine {
   #take(bytes: number): Block {
     const heap = this.#live();
     try {
-      return heap.take(bytes);
+      return heap.allocate(bytes);
     } catch (error) {
       if (!(error instanceof OutOfMemoryError) || this.#derived.size === 0) throw error;
       for (const owner of this.#derived.keys()) this.#dropDerived(owner);
-      return heap.take(bytes);
+      return heap.allocate(bytes);
     }
   }
 
@@ -249,8 +267,8 @@ export class WasmEngine {
 
   /** Terminates the workers and drops all references to the memory. */
   dispose(): void {
-    this.#pool?.dispose();
-    this.#pool = null;
+    this.#threadPool?.dispose();
+    this.#threadPool = null;
     this.#heap = null;
     this.#derived.clear();
     this.#derivedBytes = 0;
@@ -306,11 +324,23 @@ export class WasmEngine {
     if (units <= 0) return;
     const kernel = this.kernels[name] as unknown as (...all: number[]) => void;
     const step = Math.max(1, Math.floor(grain));
-    if (this.#pool === null || units <= step) {
+    if (this.#threadPool === null || units <= step) {
       kernel(...(args as unknown as number[]), 0, units);
       return;
     }
-    this.#pool.run(name, kernel, args as unknown as number[], units, step, this.#scratch.pointer, this.#scratchBytes);
+    this.#threadPool.run(name, kernel, args as unknown as number[], units, step, this.#scratch.pointer, this.#scratchBytes);
+  }
+
+  /** Starts to measure how long each thread computes, or ends it. */
+  timeThreads(on: boolean): void {
+    this.#threadPool?.timeThreads(on);
+  }
+
+  /** Returns the time of each thread since `timeThreads(true)`, given the time that the caller spent in kernels. */
+  threadTimes(kernelMs: number): ThreadTime[] {
+    const { workersMs, waitedMs } = this.#threadPool?.times() ?? { workersMs: [], waitedMs: 0 };
+    const workers = workersMs.map((busyMs, i) => ({ name: `worker ${i + 1}`, busyMs }));
+    return [{ name: 'main thread', busyMs: kernelMs - waitedMs }, ...workers];
   }
 
   /** Enlarges each thread's scratch area to at least this size. */
@@ -323,7 +353,7 @@ export class WasmEngine {
       this.#scratch = this.#take(bytes * this.#plannedThreads);
       this.#scratchBytes = bytes;
     } catch (error) {
-      this.#scratch = heap.take(this.#scratchBytes * this.#plannedThreads); // the memory just freed
+      this.#scratch = heap.allocate(this.#scratchBytes * this.#plannedThreads); // the memory just freed
       throw error;
     } finally {
       this.kernels.setScratch(this.#scratch.pointer);

@@ -2,7 +2,7 @@
  * The heap: a segregated free-list allocator for blocks of a WebAssembly.Memory, aligned to 64 bytes.
  *
  * The bookkeeping is in JavaScript objects, not in the memory itself. All blocks form a list in address order. Free blocks are also in one
- * of about 200 lists by size, eight per power of two, with a bitmap of the lists that are not empty. `take` searches the first blocks of
+ * of about 200 lists by size, eight per power of two, with a bitmap of the lists that are not empty. `allocate` searches the first blocks of
  * the list of its own size for the best fit, then uses the next list that is not empty; `give` merges adjacent free blocks. Both take
  * constant time. A loop that allocates the same sizes again gets the same addresses.
  */
@@ -72,7 +72,7 @@ export class Heap {
   }
 
   /** Allocates a block of at least `bytes`. Throws `OutOfMemoryError` without changing the heap. */
-  take(bytes: number): Block {
+  allocate(bytes: number): Block {
     if (bytes > this.limitBytes) throw new OutOfMemoryError(bytes, this.bytes, this.limitBytes);
     const units = Math.max(1, Math.ceil(bytes / UNIT));
     const block = this.#find(units) ?? this.#grow(units, bytes);

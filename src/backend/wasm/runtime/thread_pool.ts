@@ -6,14 +6,15 @@
  * Starting workers need not be awaited, therefore, and a worker that fails to start cannot block a task.
  */
 import { BackendError } from '../../errors.js';
-import { FIELDS as F, SPIN_MS, type Spawn, type SpawnedWorker } from './worker.js';
+import { busyOffset, controlBytes, FIELDS as F, SPIN_MS, type Spawn, type SpawnedWorker } from './worker.js';
 
 type Kernel = (...args: number[]) => void;
 
-export interface PoolParts {
+/** What a thread pool is made of. */
+export interface ThreadPoolParts {
   module: WebAssembly.Module;
   memory: WebAssembly.Memory;
-  /** Address of the `CONTROL_BYTES` shared with the workers. */
+  /** Address of the `controlBytes(workers)` shared with the workers. */
   control: number;
   workers: number;
   spawn: Spawn;
@@ -37,11 +38,11 @@ function maySleep(words: Int32Array): boolean {
   }
 }
 
-export class Pool {
+export class ThreadPool {
   /** The reason why the workers were terminated; undefined while they work. */
   failure: string | undefined;
 
-  readonly #parts: PoolParts;
+  readonly #parts: ThreadPoolParts;
   readonly #words: Int32Array;
   readonly #numbers: Float64Array;
   readonly #maySleep: boolean;
@@ -50,12 +51,14 @@ export class Pool {
   #workers: SpawnedWorker[] | null = null;
   #disposed = false;
   #task = 0;
+  /** Milliseconds that the caller has waited for workers while it was timed; null while it is not. */
+  #waitedMs: number | null = null;
 
-  constructor(parts: PoolParts) {
+  constructor(parts: ThreadPoolParts) {
     this.#parts = parts;
     // A shared buffer never detaches, so these views outlive the memory's growth.
     this.#words = new Int32Array(parts.memory.buffer, parts.control, F.words);
-    this.#numbers = new Float64Array(parts.memory.buffer, parts.control, F.words / 2);
+    this.#numbers = new Float64Array(parts.memory.buffer, parts.control, controlBytes(parts.workers) / 8);
     this.#maySleep = maySleep(this.#words);
     this.#indices = new Map(WebAssembly.Module.exports(parts.module).map(({ name }, index) => [name, index]));
   }
@@ -99,12 +102,25 @@ export class Pool {
         error = thrown; // the remaining chunks must still be taken
       }
     }
-    if (Atomics.add(words, F.done, mine) + mine < chunks && !this.#join(chunks)) throw this.#giveUp(name);
+    if (Atomics.add(words, F.done, mine) + mine < chunks && !this.#timedJoin(chunks)) throw this.#giveUp(name);
     if (error !== undefined) throw error;
     if (words[F.failed] !== 0) {
       words[F.failed] = 0;
       throw new BackendError(`wasm: kernel ${name} failed in a worker thread`);
     }
+  }
+
+  /** Starts to measure how long each thread computes, or ends it. */
+  timeThreads(on: boolean): void {
+    this.#words[F.timed] = on ? 1 : 0;
+    this.#waitedMs = on ? 0 : null;
+    for (let index = 1; index <= this.#parts.workers; index++) this.#numbers[busyOffset(index)] = 0;
+  }
+
+  /** Milliseconds since `timeThreads(true)` that each worker has computed, and that the caller has waited for workers. */
+  times(): { workersMs: number[]; waitedMs: number } {
+    const workersMs = Array.from({ length: this.#parts.workers }, (_, i) => this.#numbers[busyOffset(i + 1)]);
+    return { workersMs, waitedMs: this.#waitedMs ?? 0 };
   }
 
   dispose(): void {
@@ -131,6 +147,14 @@ export class Pool {
     if (this.failure !== undefined || this.#disposed) return;
     this.failure = `a worker thread failed: ${reason}`;
     this.dispose();
+  }
+
+  #timedJoin(chunks: number): boolean {
+    if (this.#waitedMs === null) return this.#join(chunks);
+    const started = performance.now();
+    const joined = this.#join(chunks);
+    this.#waitedMs += performance.now() - started;
+    return joined;
   }
 
   /**

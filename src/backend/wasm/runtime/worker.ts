@@ -22,15 +22,24 @@ export const FIELDS = {
   grain: 98,
   units: 99,
   argumentCount: 100,
+  /** Whether workers measure how long they compute. */
+  timed: 101,
   /** The following offsets are in 64-bit floats: address and size of the scratch areas, then the arguments. */
   scratch: 56,
   scratchBytes: 57,
   arguments: 58,
-  /** Total number of 32-bit words. */
+  /** Number of 32-bit words of the fields above. */
   words: 256,
 } as const;
 
-export const CONTROL_BYTES = FIELDS.words * 4;
+/** Distance in 64-bit floats between the busy times of two workers, which are on different cache lines. */
+const BUSY_STEP = 8;
+
+/** Offset in 64-bit floats of the milliseconds that worker `index` (from 1 on) has computed while it was timed. */
+export const busyOffset = (index: number): number => FIELDS.words / 2 + (index - 1) * BUSY_STEP;
+
+/** Size of the memory shared with a number of workers. */
+export const controlBytes = (workers: number): number => 8 * busyOffset(workers + 1);
 
 /** How long a thread polls for work before it sleeps; waking it takes some tens of microseconds. */
 export const SPIN_MS = 0.05;
@@ -59,6 +68,7 @@ export const PROGRAM = `({ module, memory, control, index }) => {
   const { takeChunk, setScratch } = exports;
   const words = new Int32Array(memory.buffer, control, ${F.words});
   const numbers = new Float64Array(memory.buffer, control, ${F.words / 2});
+  const busy = new Float64Array(memory.buffer, control + 8 * (${busyOffset(1)} + (index - 1) * ${BUSY_STEP}), 1);
   const ticket = control + ${F.ticket * 4};
   let scratch = 0;
   const work = (task) => {
@@ -67,15 +77,18 @@ export const PROGRAM = `({ module, memory, control, index }) => {
     const grain = words[${F.grain}];
     const units = words[${F.units}];
     const area = numbers[${F.scratch}] + index * numbers[${F.scratchBytes}];
+    const timed = words[${F.timed}] !== 0;
     const args = Array.from(numbers.subarray(${F.arguments}, ${F.arguments} + words[${F.argumentCount}]));
     for (let left; (left = takeChunk(ticket, task)) !== 0; ) {
       const begin = (chunks - left) * grain;
+      const started = timed ? performance.now() : 0;
       try {
         if (area !== scratch) setScratch((scratch = area));
         kernel(...args, begin, Math.min(begin + grain, units));
       } catch {
         Atomics.store(words, ${F.failed}, 1);
       }
+      if (timed) busy[0] += performance.now() - started;
       // Counted chunk by chunk: the caller takes a worker that finishes none for dead.
       if (Atomics.add(words, ${F.done}, 1) + 1 === chunks && Atomics.load(words, ${F.callerSleeps}) !== 0) Atomics.notify(words, ${F.done});
     }

@@ -67,6 +67,6 @@ export function singleFeed({ inputs, lookup, weights }: InputOwner, x: Tensor): 
   const pixels = (x.dtype === 'float32' || x.dtype === 'float64') && !isFloat(info.type) && lookup.isOnlyCast(info.name);
   checkInput(pixels ? { ...info, type: 'float32' } : info, x, weights.backend);
   // Integers are computed on the host. A backend that cannot read synchronously keeps them until a node needs them there.
-  const onDevice = pixels || isFloat(info.type) || !x.backend.readSync;
+  const onDevice = pixels || isFloat(info.type) || !x.backend.capabilities.syncRead;
   return new Map([[info.name, onDevice ? x : new HostValue(info.type, x.shape, x.dataSync())]]);
 }

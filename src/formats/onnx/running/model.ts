@@ -108,7 +108,7 @@ export class OnnxModel extends Module implements LayeredModel {
     const record = this.training || Object.values(feeds).some((feed) => feed.requiresGrad);
     const names = this.outputs.map(({ name }) => name);
     // A backend that reads synchronously runs the whole graph in one scope, so that each constant is uploaded once.
-    if (this.weights.backend.readSync) return record ? this.compute(values, names) : noGrad(() => this.compute(values, names));
+    if (this.weights.backend.capabilities.syncRead) return record ? this.compute(values, names) : noGrad(() => this.compute(values, names));
     return complete(this.execution.compute(values, names, { training: this.training, record }));
   }
 
