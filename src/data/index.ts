@@ -19,5 +19,6 @@ export { SCENE_CLASSES, SCENE_PHOTOGRAPHS, SCENE_SPLITS, SCENE_STYLES } from './
 export { FACE_CLASSES, FACE_PARTS, type FaceClass, type FacePart } from './scenes/parts.js';
 export { drawScene, renderScene } from './scenes/render.js';
 export type { Scene, SceneDetails } from './scenes/scene.js';
+export { DATA_SOURCES, listSources, type ParsedSource, parseSource, type SourceKind } from './sources/kinds.js';
 export { locate, openDataset } from './sources/open.js';
 export { inChannels, samplePlaces, sampleSubset, shuffledPlaces, spreadPlaces, subset } from './subset.js';

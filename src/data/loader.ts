@@ -3,7 +3,8 @@ import { arrayOf, boolean, checkArgument, checkFields, checkOptions, func, integ
 import type { Example, Split } from './dataset.js';
 import { DataError } from './errors.js';
 import { RandomStream } from './random.js';
-import { exampleAt, split as splitRule } from './rules.js';
+import { readExamples } from './read_batches.js';
+import { split as splitRule } from './rules.js';
 
 /** Options of `batches`. */
 export interface BatchOptions {
@@ -59,20 +60,10 @@ export async function* batches(split: Split, options: BatchOptions): AsyncGenera
   const order = shuffle
     ? epochOrder(split.length, { seed, epoch, indices })
     : Int32Array.from(indices ?? { length: split.length }, (value, i) => (indices ? (value as number) : i));
-  const fetch = async (index: number): Promise<Example | undefined> => {
-    try {
-      return await exampleAt(split, index);
-    } catch (error) {
-      if (!onBroken || !(error instanceof DataError)) throw error;
-      onBroken(error);
-      return undefined;
-    }
-  };
   for (let start = 0; start < order.length; start += batchSize) {
     const places = order.subarray(start, start + batchSize);
     if (dropLast && places.length < batchSize) return;
-    const fetched = await Promise.all(Array.from(places, fetch));
-    const examples = fetched.filter((example) => example !== undefined);
+    const examples = await readExamples(split, places, onBroken);
     if (examples.length > 0) yield examples;
   }
 }

@@ -47,7 +47,8 @@ export async function* readBatches(split: Split, order: ArrayLike<number>, optio
     if (next >= order.length) return;
     const places = Array.prototype.slice.call(order, next, next + batchSize) as number[];
     next += places.length;
-    const batch = fetchAll(split, places, next, onBroken);
+    const cursor = next;
+    const batch = readExamples(split, places, onBroken).then((examples) => ({ examples, cursor }));
     // The error is thrown when its batch is consumed; until then it must not be reported as an unhandled rejection.
     batch.catch(() => undefined);
     waiting.push(batch);
@@ -69,17 +70,21 @@ export async function* readBatches(split: Split, order: ArrayLike<number>, optio
   }
 }
 
-async function fetchAll(split: Split, places: readonly number[], cursor: number, onBroken?: (error: DataError) => void): Promise<Batch> {
-  const fetched = await Promise.all(
-    places.map(async (place) => {
-      try {
-        return await exampleAt(split, place);
-      } catch (error) {
-        if (!onBroken || !(error instanceof DataError)) throw error;
-        onBroken(error);
-        return undefined;
-      }
-    }),
-  );
-  return { examples: fetched.filter((example) => example !== undefined), cursor };
+/**
+ * Reads the examples at some indices concurrently, and returns them in that order.
+ *
+ * @param onBroken called for each example that cannot be read, which is then omitted; without it the error is thrown
+ */
+export async function readExamples(split: Split, places: ArrayLike<number>, onBroken?: (error: DataError) => void): Promise<Example[]> {
+  const read = async (place: number): Promise<Example | undefined> => {
+    try {
+      return await exampleAt(split, place);
+    } catch (error) {
+      if (!onBroken || !(error instanceof DataError)) throw error;
+      onBroken(error);
+      return undefined;
+    }
+  };
+  const examples = await Promise.all(Array.from(places, read));
+  return examples.filter((example) => example !== undefined);
 }

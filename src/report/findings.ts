@@ -4,8 +4,8 @@ import type { Example } from '../data/dataset.js';
 import { image as imageRule } from '../data/rules.js';
 import { type DeconvMode, fieldSize, type MapActivations, type ProjectedMap, projectTop, topActivations } from '../deconv/index.js';
 import { isConvolution, summarize } from '../nn/index.js';
-import { RULES, tensor, ValueError } from '../tensor/index.js';
-import type { Preprocess } from '../zfnet/index.js';
+import { RULES, ValueError } from '../tensor/index.js';
+import { imagesToTensor, type Preprocess } from '../zfnet/index.js';
 import type { LayerFindings, ReportContext, ReportInput } from './input.js';
 
 /** The network's input for the centre crops of some examples: [N, C, H, W]. */
@@ -17,9 +17,10 @@ export function inputOf(preprocess: Preprocess, examples: readonly Pick<Example,
     objectWith('a Preprocess', { options: rule('an object', isPlainObject), evaluation: func }),
   );
   checkArgument('inputOf', 'examples', examples, arrayOf(objectWith('an example { image }', { image: imageRule })));
-  const { channels, inputSize } = preprocess.options;
-  const pixels = preprocess.evaluation(examples.map(({ image }) => image));
-  return tensor(pixels, [examples.length, channels, inputSize, inputSize]);
+  return imagesToTensor(
+    preprocess,
+    examples.map(({ image }) => image),
+  );
 }
 
 /** Of nine images, more than this many in common make two maps one finding. */

@@ -55,6 +55,7 @@ export {
   transferRows,
 } from './experiments/transfer.js';
 export { AUGMENTATIONS, type Augmentation, type Crop, centreCrop, drawCrop, sampleCrop, tenCrops } from './input/augment.js';
+export { examplesToTensor, type ImagesToTensorOptions, imagesToTensor } from './input/images_to_tensor.js';
 export { type MeanOptions, meanImage } from './input/mean_image.js';
 export { inCentreCrop, meanShade, plainImage } from './input/occluder.js';
 export { Preprocess, type PreprocessOptions, scaleFor, sideFor } from './input/preprocess.js';

@@ -246,7 +246,7 @@ describe('a folder with nothing to learn from', () => {
     const missing = join(root, 'not-there');
     const error = await failure(openDataset(missing));
     expect(error.message).toMatch(
-      /not-there: cannot be opened as a folder of images: ENOENT.*expected a folder with one folder per class, or idx:DIR/,
+      /not-there: cannot be opened as a folder of images: ENOENT.*expected a folder with one folder per class, idx:DIR/,
     );
     expect(error.file).toBe(missing);
     await tree(root, { 'picture.png': plain(RED) });

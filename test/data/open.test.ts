@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { findInPackage, importOptional, requirePackageFiles } from '../../src/data/files/packages.js';
-import { type OpenOptions, openDataset } from '../../src/data/index.js';
+import { DATA_SOURCES, type OpenOptions, openDataset, parseSource } from '../../src/data/index.js';
 import { failure, temporaryFolder } from './support.js';
 
 const root = temporaryFolder();
@@ -10,10 +10,23 @@ const root = temporaryFolder();
 describe('a source', () => {
   it('that is empty, or a scheme without a folder, is told what there is', async () => {
     expect((await failure(openDataset(''))).message).toBe(
-      'the data source is empty; expected a folder, idx:DIR, cifar10:DIR, parquet:FILES, mnist or scenes',
+      'the data source is empty; expected a folder with one folder per class, idx:DIR, cifar10:DIR, parquet:FILES, mnist or scenes',
     );
     expect((await failure(openDataset('idx:'))).message).toBe('idx: names no folder; expected idx:DIR');
     expect((await failure(openDataset('cifar10:'))).message).toBe('cifar10: names no folder; expected cifar10:DIR');
+  });
+
+  it('is taken apart into its kind and its paths', () => {
+    const parse = (source: string) => {
+      const { kind, rest, paths } = parseSource(source);
+      return [kind.scheme, rest, paths];
+    };
+    expect(parse('photos/cats')).toEqual(['', 'photos/cats', ['photos/cats']]);
+    expect(parse('idx:a,b')).toEqual(['idx', 'a,b', ['a,b']]);
+    expect(parse('parquet: a.parquet,, b/*.parquet')).toEqual(['parquet', ' a.parquet,, b/*.parquet', ['a.parquet', 'b/*.parquet']]);
+    expect(parse('mnist')).toEqual(['mnist', '', []]);
+    expect(parse('C:\\images')).toEqual(['', 'C:\\images', ['C:\\images']]);
+    expect(DATA_SOURCES.filter(({ rest }) => !rest).map(({ form }) => parseSource(form).kind.scheme)).toEqual(['mnist', 'scenes']);
   });
 
   it('with any other name is a folder, also one that looks like a scheme', async () => {

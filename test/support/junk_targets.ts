@@ -233,6 +233,7 @@ const VALID: Readonly<Record<string, (f: Fixtures) => unknown[]>> = {
   solveSvm: ({ matrix }) => [matrix, [1, -1, 1, -1], { c: 1, tolerance: 0.1, maxPasses: 5, seed: 0 }],
   selectRows: ({ matrix }) => [matrix, [0, 1]],
   productsOf: ({ matrix }) => [matrix],
+  imagesToTensor: ({ preprocess, picture }) => [preprocess, [picture], { crops: 1 }],
   meanImage: ({ val }) => [val, 32, 1, { examples: 2 }],
   nearestNeighbour: ({ train, val }) => [train, [val], { side: 4, trainExamples: 3, batchSize: 2 }],
   linearOnPixels: ({ train, val }) => [train, [val], 3, { side: 2 }],

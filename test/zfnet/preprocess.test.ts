@@ -1,8 +1,9 @@
 /** Preparation of images: the mean, the paper's ten crops, and draws that depend on nothing but their place. */
 import { describe, expect, it } from 'vitest';
+import { createReferenceBackend } from '../../src/backend/reference/index.js';
 import type { Image } from '../../src/data/dataset.js';
 import { samplePlaces } from '../../src/data/index.js';
-import { meanImage, Preprocess, sampleCrop, scaleFor, sideFor, tenCrops } from '../../src/zfnet/index.js';
+import { examplesToTensor, imagesToTensor, meanImage, Preprocess, sampleCrop, scaleFor, sideFor, tenCrops } from '../../src/zfnet/index.js';
 import { bars } from './support.js';
 
 const SIDE = 7;
@@ -43,6 +44,20 @@ describe('Preprocess', () => {
     ];
     const crops = [false, true].flatMap((flip) => places.flatMap(([y, x]) => expected(y, x, flip)));
     expect([...preprocess.evaluation([image, image], 10)]).toEqual([...crops, ...crops]);
+  });
+
+  it('gives crops for evaluation and for training as tensors, on the backend that is asked for', () => {
+    const backend = createReferenceBackend();
+    const input = imagesToTensor(preprocess, [image, image], { crops: 10, backend });
+    expect(input.shape).toEqual([20, 3, SIZE, SIZE]);
+    expect(input.backend).toBe(backend);
+    expect(input.dataSync()).toEqual(preprocess.evaluation([image, image], 10));
+    expect(imagesToTensor(preprocess, [image], { backend }).dataSync()).toEqual(preprocess.evaluation([image]));
+    const sample = { augment: 'random', seed: 3, epoch: 1 } as const;
+    const examples = [5, 6].map((index) => ({ image, index }));
+    const crops = examplesToTensor(preprocess, examples, sample, backend);
+    expect(crops.shape).toEqual([2, 3, SIZE, SIZE]);
+    expect(crops.dataSync()).toEqual(preprocess.training(examples, sample));
   });
 
   it('takes ten crops without mirrors where training saw none', () => {

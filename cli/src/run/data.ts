@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
 import type { DataOptions, RunConfig } from 'zfnet';
-import { type Dataset, inChannels, locate, openDataset } from 'zfnet/data';
+import { type Dataset, inChannels, locate, openDataset, parseSource } from 'zfnet/data';
 import { UsageError } from '../command.js';
 import type { Reporter } from '../terminal/reporter.js';
 
@@ -33,9 +33,7 @@ export const recordedSource = ({ source, location }: RunConfig['data']): string 
   location !== undefined && isThere(location) ? location : source;
 
 function isThere(location: string): boolean {
-  const paths = location.replace(/^(idx|cifar10|parquet):/, '');
-  const parts = location.startsWith('parquet:') ? paths.split(',').map((part) => part.trim()) : [paths];
-  return parts.every((part) => existsSync(/[*?]/.test(part) ? dirname(part) : part));
+  return parseSource(location).paths.every((part) => existsSync(/[*?]/.test(part) ? dirname(part) : part));
 }
 
 /**

@@ -1,16 +1,12 @@
 /** Defaults of training: the values of the paper, and sizes that follow the data. */
 import { type Augmentation, type InitScheme, PRESETS, type PresetName, type TrainingOptions } from 'zfnet';
-import { type Dataset, type Split, samplePlaces } from 'zfnet/data';
+import { type Dataset, parseSource, type Split, samplePlaces } from 'zfnet/data';
 
 /** Inputs smaller than this use the preset `small`, whose strides are 1. */
 const SMALL_BELOW = 64;
 const SMALL_FROM = 28;
-/** Image sides of sources with a fixed size, and for `scenes`, which exist in any size, a size that trains in minutes. */
-const KNOWN_SIDES: readonly [source: string, side: number][] = [
-  ['scenes', 64],
-  ['mnist', 28],
-  ['cifar10:', 32],
-];
+/** Side in pixels of the pictures of `scenes`, which exist in any size: training on this one takes minutes. */
+const SCENES_SIDE = 64;
 
 export interface NetworkDefaults {
   preset: PresetName;
@@ -39,8 +35,10 @@ export function defaultTraining(channels: 1 | 3, inputSize: number, freeze?: str
 }
 
 /** Returns the shortest side of a source's images if its name determines it. */
-export const knownSide = (source: string): number | undefined =>
-  KNOWN_SIDES.find(([name]) => source === name || (name.endsWith(':') && source.startsWith(name)))?.[1];
+export function knownSide(source: string): number | undefined {
+  const { kind } = parseSource(source);
+  return kind.scheme === 'scenes' ? SCENES_SIDE : kind.side;
+}
 
 /** Returns the shortest side of a data set's images: the recorded one, or the median of a sample. */
 export async function naturalSide(dataset: Dataset): Promise<number | undefined> {

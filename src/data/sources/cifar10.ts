@@ -1,5 +1,6 @@
 /** Reads `cifar10:DIR`, the binary version of CIFAR-10; `test_batch` becomes the split `val`. */
 import { neededNodeModule } from '../../backend/node_module.js';
+import { firstNames } from '../../backend/validate.js';
 import { type Dataset, type OpenOptions, Warnings } from '../dataset.js';
 import { DataError, reasonOf } from '../errors.js';
 import { readWhole } from '../files/file_bytes.js';
@@ -38,7 +39,7 @@ export async function openCifar10(folder: string, options: OpenOptions = {}): Pr
   const tested = names.includes(TEST);
   if ((options.divide ?? true) ? batches.length === 0 || !tested : batches.length === 0 && !tested) {
     throw new DataError(
-      `cifar10:${folder}: expected data_batch_1.bin to data_batch_5.bin and test_batch.bin, got ${names.slice(0, 8).join(', ') || 'an empty folder'}`,
+      `cifar10:${folder}: expected data_batch_1.bin to data_batch_5.bin and test_batch.bin, got ${firstNames(names, 8) || 'an empty folder'}`,
       folder,
     );
   }

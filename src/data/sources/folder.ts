@@ -1,6 +1,7 @@
 /** Reads a folder of images with one folder per class: `DIR/CLASS/…`, or `DIR/train/CLASS/…` and `DIR/val/CLASS/…`. */
 
 import { neededNodeModule } from '../../backend/node_module.js';
+import { firstNames } from '../../backend/validate.js';
 import { type Dataset, DEFAULT_CACHE_BYTES, type Example, type OpenOptions, type Split, Warnings } from '../dataset.js';
 import { DataError } from '../errors.js';
 import { ByteCache } from '../files/cache.js';
@@ -8,7 +9,6 @@ import { addSample } from '../files/file_bytes.js';
 import { Hash } from '../files/hash.js';
 import { shownPath } from '../files/paths.js';
 import { readerFor } from '../reading/worker_reader.js';
-import { listed } from '../words.js';
 import { encodedSplit, verified, verifiesAll } from './encoded.js';
 import { DEFAULT_VAL_FRACTION, holdOut } from './holdout.js';
 import { type Entry, type Listing, listImages } from './listing.js';
@@ -99,14 +99,14 @@ function classesOf(source: string, splits: Readonly<Record<string, readonly Entr
     const strangers = [...there].filter((each) => !classes.includes(each));
     if (strangers.length > 0) {
       throw new DataError(
-        `${source}: ${name} has classes that train lacks: ${listed(strangers)}; expected the same class folders in both`,
+        `${source}: ${name} has classes that train lacks: ${firstNames(strangers, 5)}; expected the same class folders in both`,
         source,
       );
     }
     const unseen = classes.filter((each) => !there.has(each));
     if (unseen.length > 0)
       warnings.add(
-        `${source}: ${name} has no image of ${listed(unseen)}; its error rates do not cover ${unseen.length === 1 ? 'this class' : 'these classes'}`,
+        `${source}: ${name} has no image of ${firstNames(unseen, 5)}; its error rates do not cover ${unseen.length === 1 ? 'this class' : 'these classes'}`,
       );
   }
   return classes;

@@ -1,4 +1,5 @@
 /** Counts the items of a folder that are not images, for one warning about all of them. */
+import { firstNames } from '../../backend/validate.js';
 import { plural } from '../words.js';
 
 /** Extensions of files that often accompany images; they are skipped without a warning. */
@@ -36,11 +37,9 @@ export class LeftOut {
     const total = byCount.reduce((sum, [, count]) => sum + count, 0);
     const parts: string[] = [];
     if (total > 0) {
-      const listed = byCount.slice(0, 8).map(([ending, count]) => `${count} ${ending || 'without an ending'}`);
+      const listed = byCount.map(([ending, count]) => `${count} ${ending || 'without an ending'}`);
       const convertible = byCount.some(([ending]) => CONVERTIBLE.test(ending)) ? '; convert pictures among them to JPEG or PNG' : '';
-      parts.push(
-        `${plural(total, 'file')} that ${total === 1 ? 'is' : 'are'} not read as images (${listed.join(', ')}${byCount.length > 8 ? ', …' : ''}${convertible})`,
-      );
+      parts.push(`${plural(total, 'file')} that ${total === 1 ? 'is' : 'are'} not read as images (${firstNames(listed, 8)}${convertible})`);
     }
     for (const [what, { count, first }] of this.others) parts.push(`${plural(count, what)} (${count > 1 ? 'the first: ' : ''}${first})`);
     return parts.length > 0 ? `${source}: left out: ${parts.join('; ')}` : undefined;

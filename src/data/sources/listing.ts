@@ -1,11 +1,12 @@
 /** Lists the image files in class folders, without opening the files. */
 import { neededNodeModule } from '../../backend/node_module.js';
+import { firstNames } from '../../backend/validate.js';
 import { mapBounded } from '../bounded.js';
 import type { OpenOptions, Warnings } from '../dataset.js';
 import { DataError, reasonOf } from '../errors.js';
 import { shownPath } from '../files/paths.js';
-import { listed } from '../words.js';
 import { AT_ONCE, IMAGE, type Item, identityOf, isRunFolder, itemsIn, sizeOf } from './folder_items.js';
+import { listSources } from './kinds.js';
 import { LeftOut } from './left_out.js';
 import { type SplitName, splitOfFolder } from './split_names.js';
 
@@ -61,7 +62,7 @@ async function splitFolders(source: string, top: readonly Item[], warnings: Warn
   const alone = named.size === folders.length;
   if (trains.length > 0 ? trains.some((name) => divided.get(name)) || alone : alone && [...divided.values()].every(Boolean)) return named;
   warnings.add(
-    `${shownPath(source)}: ${listed([...named.keys()])} ${named.size === 1 ? 'is taken for a class, though its name looks' : 'are taken for classes, though their names look'} like a split; a split holds a folder per class, with a folder for train beside it`,
+    `${shownPath(source)}: ${firstNames([...named.keys()], 5)} ${named.size === 1 ? 'is taken for a class, though its name looks' : 'are taken for classes, though their names look'} like a split; a split holds a folder per class, with a folder for train beside it`,
   );
   return null;
 }
@@ -85,7 +86,10 @@ async function listSplits(splits: ReadonlyMap<string, SplitName>, top: readonly 
   const beside = top.filter(({ name, kind }) => (kind === 'folder' ? !splits.has(name) : IMAGE.test(name)));
   if (beside.length > 0)
     warnings.add(
-      `${shownPath(source)}: ${listed(beside.map(({ name }) => shownPath(name)))} beside ${taken.join(' and ')} ${beside.length === 1 ? 'is' : 'are'} left out`,
+      `${shownPath(source)}: ${firstNames(
+        beside.map(({ name }) => shownPath(name)),
+        5,
+      )} beside ${taken.join(' and ')} ${beside.length === 1 ? 'is' : 'are'} left out`,
     );
   return found;
 }
@@ -178,7 +182,7 @@ async function topItems(path: string, source: string): Promise<Item[]> {
     return await itemsIn(path);
   } catch (error) {
     throw new DataError(
-      `${shownPath(source)}: cannot be opened as a folder of images: ${reasonOf(error)}; expected a folder with one folder per class, or idx:DIR, cifar10:DIR, parquet:FILES, mnist or scenes`,
+      `${shownPath(source)}: cannot be opened as a folder of images: ${reasonOf(error)}; expected ${listSources()}`,
       path,
       error,
     );

@@ -1,12 +1,11 @@
 /** Opens a data source with the reader for its format. */
 import { neededNodeModule } from '../../backend/node_module.js';
-import { checkArgument, text } from '../../backend/validate.js';
 import { checkOptions, type Dataset, type OpenOptions } from '../dataset.js';
-import { DataError } from '../errors.js';
 import { openScenes } from '../scenes/index.js';
 import { openCifar10 } from './cifar10.js';
 import { openFolder } from './folder.js';
 import { openIdx } from './idx/idx.js';
+import { type ParsedSource, parseSource } from './kinds.js';
 import { openMnist } from './mnist.js';
 import { openParquet } from './parquet/parquet.js';
 
@@ -28,20 +27,15 @@ import { openParquet } from './parquet/parquet.js';
  * @throws DataError if the source cannot be opened; the message says what was found, what was expected and what to do
  */
 export async function openDataset(source: string, options: OpenOptions = {}): Promise<Dataset> {
-  checkArgument('openDataset', 'source', source, text, DataError);
+  const parsed = parseSource(source);
   checkOptions(options);
-  if (source === '')
-    throw new DataError('the data source is empty; expected a folder, idx:DIR, cifar10:DIR, parquet:FILES, mnist or scenes');
-  const [scheme, rest] = split(source);
-  if ((scheme === 'idx' || scheme === 'cifar10') && rest === '') throw new DataError(`${source} names no folder; expected ${scheme}:DIR`);
-  if (scheme === 'parquet' && rest.replaceAll(/[\s,]/g, '') === '') throw new DataError(`${source} names no files; expected parquet:FILES`);
-  const dataset = await open(source, scheme, rest, options);
+  const dataset = await open(parsed, options);
   const location = await locate(source);
   return location === undefined ? dataset : { ...dataset, location };
 }
 
-function open(source: string, scheme: string, rest: string, options: OpenOptions): Promise<Dataset> {
-  switch (scheme) {
+function open({ kind, rest }: ParsedSource, options: OpenOptions): Promise<Dataset> {
+  switch (kind.scheme) {
     case 'scenes':
       return openScenes(options);
     case 'mnist':
@@ -53,26 +47,15 @@ function open(source: string, scheme: string, rest: string, options: OpenOptions
     case 'parquet':
       return openParquet(rest, options);
     default:
-      return openFolder(source, options);
+      return openFolder(rest, options);
   }
 }
 
 /** Returns a source with absolute paths, which does not depend on the working directory; undefined for a source without a path. */
 export async function locate(source: string): Promise<string | undefined> {
-  checkArgument('locate', 'source', source, text, DataError);
-  if (source === 'scenes' || source === 'mnist') return undefined;
+  const { kind, paths } = parseSource(source);
+  if (paths.length === 0) return undefined;
   const { resolve } = await neededNodeModule('node:path');
-  const [scheme, rest] = split(source);
-  if (scheme === 'parquet') {
-    const parts = rest.split(',').map((part) => part.trim());
-    return `parquet:${parts.flatMap((part) => (part === '' ? [] : [resolve(part)])).join(',')}`;
-  }
-  return scheme === '' ? resolve(rest) : `${scheme}:${resolve(rest)}`;
-}
-
-/** Splits a source into its scheme and the rest. A plain path, also one with a drive letter, has the scheme ''. */
-function split(source: string): [scheme: string, rest: string] {
-  if (source === 'scenes' || source === 'mnist') return [source, ''];
-  const match = /^(idx|cifar10|parquet):(.*)$/s.exec(source);
-  return match ? [match[1], match[2]] : ['', source];
+  const absolute = paths.map((path) => resolve(path)).join(',');
+  return kind.scheme === '' ? absolute : `${kind.scheme}:${absolute}`;
 }

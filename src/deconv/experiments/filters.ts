@@ -1,4 +1,5 @@
 /** Measures of a convolution's filters, computed from the weights alone (paper, Fig. 6): size, spatial frequencies and aliasing. */
+import { filterRms } from '../../analysis/standing_out.js';
 import { arrayOf, checkArgument, finite, integer } from '../../backend/validate.js';
 import { aTensor } from '../../nn/rules.js';
 import { ShapeError, type Tensor } from '../../tensor/index.js';
@@ -45,14 +46,14 @@ export async function filterMeasures(weight: Tensor, stride: readonly [number, n
   checkArgument('filterMeasures', 'stride', stride, arrayOf(integer(1), 2, 2));
   const [maps, channels, height, width] = weight.shape;
   const values = Float64Array.from(await weight.data());
+  const sizes = filterRms(values, maps);
   const [rows, columns] = [waves(height), waves(width)];
   return Array.from({ length: maps }, (_, map) => {
     const own = values.subarray(map * channels * height * width, (map + 1) * channels * height * width);
     const power = new Float64Array(GRID * GRID);
     for (let c = 0; c < channels; c++)
       addPower(power, own.subarray(c * height * width, (c + 1) * height * width), height, width, rows, columns);
-    const squares = own.reduce((sum, value) => sum + value * value, 0);
-    return { map, rms: Math.sqrt(squares / own.length), ...spectrumMeasures(power, stride) };
+    return { map, rms: sizes[map], ...spectrumMeasures(power, stride) };
   });
 }
 

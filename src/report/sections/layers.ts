@@ -1,5 +1,6 @@
 /** The network as a table: one row per layer. */
 
+import { isWeighted } from '../../analysis/hidden_layers.js';
 import { type LayerSummary, type Network, Sequential } from '../../nn/index.js';
 import type { ReportContext, Section } from '../input.js';
 import { table } from '../page/components.js';
@@ -74,7 +75,6 @@ export function downwards(rows: readonly Pick<LayerSummary, 'outputShape' | 'rec
 
 const rises = (values: readonly number[]): boolean => values.every((value, i) => i === 0 || value >= values[i - 1]);
 
-const WEIGHTED = ['Conv2d', 'Linear', 'Conv', 'Gemm', 'MatMul'];
 /** Layers that may stand between a layer with weights and its ReLU. */
 const BETWEEN = ['BatchNorm2d', 'LocalResponseNorm', 'MaxPool2d', 'AvgPool2d', 'Dropout', 'Flatten'];
 /** The most layers that are named. */
@@ -82,7 +82,7 @@ const MOST_NAMED = 6;
 
 /** Behind which convolutions and fully connected layers negative values are set to zero, in a sentence. */
 export function rectification(model: Network): string {
-  const weighted = model.layerNames().filter((name) => WEIGHTED.includes(model.layer(name).kind));
+  const weighted = model.layerNames().filter((name) => isWeighted(model.layer(name)));
   if (weighted.length === 0) return '';
   const behind = weighted.map((name) => ({ name, kind: activationBehind(model, name) }));
   const others = behind.filter(({ kind }) => kind !== 'ReLU').map(({ name }) => name);

@@ -7,7 +7,8 @@ import { describeImage, image as imageRule, split as splitRule } from '../../dat
 import { evaluating } from '../../nn/evaluating.js';
 import { countErrors, type Network, StateError, topK } from '../../nn/index.js';
 import { yieldToEvents } from '../../nn/yield_to_events.js';
-import { fromHost, noGrad, softmax, type Tensor, ValueError } from '../../tensor/index.js';
+import { noGrad, softmax, type Tensor, ValueError } from '../../tensor/index.js';
+import { imagesToTensor } from '../input/images_to_tensor.js';
 import type { Preprocess } from '../input/preprocess.js';
 import { classifier } from '../rules.js';
 
@@ -108,7 +109,8 @@ export async function evaluate(
     const batches = rounds.map((round) => round.value?.examples ?? []);
     const labels = Int32Array.from(batches[0], ({ label }) => label);
     if (labels.length > 0) {
-      const inputs = async (m: number) => (await options.inputs?.(batches[m])) ?? cropsOf(members[m], imagesOf(batches[m]), crops);
+      const inputs = async (m: number) =>
+        (await options.inputs?.(batches[m])) ?? imagesToTensor(members[m].preprocess, imagesOf(batches[m]), { crops });
       tally.add(await meanProbabilities(members, inputs, labels.length, crops), labels);
     }
     done = Math.min(done + perBatch, total);
@@ -154,7 +156,12 @@ export async function predict(
   }
   if (lists[0].length === 0) return [];
   const { crops = 1 } = options;
-  const probabilities = await meanProbabilities(members, async (m) => cropsOf(members[m], lists[m], crops), lists[0].length, crops);
+  const probabilities = await meanProbabilities(
+    members,
+    async (m) => imagesToTensor(members[m].preprocess, lists[m], { crops }),
+    lists[0].length,
+    crops,
+  );
   return lists[0].map((_, row) => {
     const own = probabilities.subarray(row * classes.length, (row + 1) * classes.length);
     return topK(own, options.top ?? 5).map((k) => ({ class: classes[k], probability: own[k] }));
@@ -181,12 +188,6 @@ export function checkLabels(labels: Int32Array, classes: readonly string[]): voi
 }
 
 const imagesOf = (examples: readonly Example[]): Image[] => examples.map(({ image }) => image);
-
-/** @returns [N · crops, channels, inputSize, inputSize] */
-function cropsOf({ preprocess }: Classifier, images: readonly Image[], crops: 1 | 10): Tensor {
-  const { inputSize, channels } = preprocess.options;
-  return fromHost(preprocess.evaluation(images, crops), [images.length * crops, channels, inputSize, inputSize]);
-}
 
 /**
  * Class probabilities, averaged over the members and the crops.

@@ -1,5 +1,6 @@
 /** Extracts the outputs of layers as feature matrices, on which linear classifiers are trained. */
 
+import { hiddenLayers } from '../../analysis/hidden_layers.js';
 import type { Matrix } from '../../analysis/matrix.js';
 import { abortSignal, arrayOf, checkArgument, checkOptions, func, integer, type RulesFor, text } from '../../backend/validate.js';
 import type { Split } from '../../data/dataset.js';
@@ -7,11 +8,12 @@ import type { DataError } from '../../data/errors.js';
 import { readBatches } from '../../data/read_batches.js';
 import { split as splitRule } from '../../data/rules.js';
 import { evaluating } from '../../nn/evaluating.js';
-import { Conv2d, Dropout, Flatten, Linear, type Network, Sequential } from '../../nn/index.js';
+import { Dropout, Flatten, type Network, Sequential } from '../../nn/index.js';
 import { checkModel } from '../../nn/rules.js';
 import { yieldToEvents } from '../../nn/yield_to_events.js';
-import { fromHost, noGrad, type Shape } from '../../tensor/index.js';
+import { noGrad, type Shape } from '../../tensor/index.js';
 import type { Classifier } from '../evaluation/evaluate.js';
+import { imagesToTensor } from '../input/images_to_tensor.js';
 import { preparedNetwork } from '../rules.js';
 
 /** Features of some images from one layer. */
@@ -54,15 +56,10 @@ export interface Stage {
  */
 export function stages(model: Network): Stage[] {
   checkModel('stages', model);
-  const names = model.layerNames();
-  const isStage = (name: string) => {
-    const layer = model.layer(name);
-    return layer instanceof Conv2d || layer instanceof Linear || layer.kind === 'Conv' || layer.kind === 'Gemm';
-  };
-  return names
-    .filter(isStage)
-    .slice(0, -1)
-    .map((name) => ({ name, layer: model instanceof Sequential ? endOfStage(model, name) : model.featureLayer(name) }));
+  return hiddenLayers(model).map((name) => ({
+    name,
+    layer: model instanceof Sequential ? endOfStage(model, name) : model.featureLayer(name),
+  }));
 }
 
 function endOfStage(model: Sequential, name: string): string {
@@ -104,7 +101,6 @@ export async function extractFeatures(
   const { model, preprocess } = network;
   for (const layer of layers) model.layer(layer);
   const { batchSize = 128, maxFeatures = 2048, onBroken, onProgress, signal } = options;
-  const { inputSize, channels } = preprocess.options;
   const order = Array.from({ length: split.length }, (_, i) => i);
   const parts: Record<string, Float32Array[]> = Object.fromEntries(layers.map((layer) => [layer, []]));
   const shapes: Record<string, Shape> = {};
@@ -112,10 +108,8 @@ export async function extractFeatures(
   for await (const { examples, cursor } of readBatches(split, order, { batchSize, onBroken })) {
     signal?.throwIfAborted();
     if (examples.length > 0) {
-      const crops = preprocess.evaluation(examples.map(({ image }) => image));
-      const outputs = evaluating(model, () =>
-        noGrad(() => model.activations(fromHost(crops, [examples.length, channels, inputSize, inputSize]), layers)),
-      );
+      const images = examples.map(({ image }) => image);
+      const outputs = evaluating(model, () => noGrad(() => model.activations(imagesToTensor(preprocess, images), layers)));
       for (const layer of layers) {
         const output = outputs[layer];
         shapes[layer] = output.shape.slice(1);

@@ -1,8 +1,9 @@
 /** The mean image of a split, which `Preprocess` subtracts from every image (paper, section 3.1). */
 import { abortSignal, checkArgument, checkOptions, func, integer, oneOf, type RulesFor } from '../../backend/validate.js';
-import type { Image, Split } from '../../data/dataset.js';
+import type { Split } from '../../data/dataset.js';
 import { DataError } from '../../data/errors.js';
-import { exampleAt, split as splitRule } from '../../data/rules.js';
+import { readExamples } from '../../data/read_batches.js';
+import { split as splitRule } from '../../data/rules.js';
 import { samplePlaces } from '../../data/subset.js';
 import type { HostTensor } from '../../formats/safetensors.js';
 import { ShapeError } from '../../tensor/index.js';
@@ -45,9 +46,9 @@ export async function meanImage(split: Split, side: number, channels: 1 | 3, opt
   let counted = 0;
   for (let start = 0; start < total; start += READ_AHEAD) {
     options.signal?.throwIfAborted();
-    const images = await Promise.all(order.slice(start, start + READ_AHEAD).map((place) => readOrReport(split, place, options.onBroken)));
-    for (const image of images) {
-      if (!image) continue;
+    const places = order.slice(start, start + READ_AHEAD);
+    const examples = await readExamples(split, places, options.onBroken);
+    for (const { image } of examples) {
       if (image.data.length !== sums.length)
         throw new ShapeError(
           `meanImage: got an image of ${image.width}×${image.height} pixels in ${image.channels} channels, expected ${side}×${side} in ${channels}`,
@@ -55,7 +56,7 @@ export async function meanImage(split: Split, side: number, channels: 1 | 3, opt
       for (let i = 0; i < sums.length; i++) sums[i] += image.data[i];
       counted++;
     }
-    if (counted === 0) throw new DataError(`none of ${images.length} images can be read; there is no image to compute the mean from`);
+    if (counted === 0) throw new DataError(`none of ${places.length} images can be read; there is no image to compute the mean from`);
     options.onProgress?.(Math.min(start + READ_AHEAD, total), total);
   }
   const data = new Float32Array(sums.length);
@@ -63,14 +64,4 @@ export async function meanImage(split: Split, side: number, channels: 1 | 3, opt
   for (let place = 0; place < plane; place++)
     for (let c = 0; c < channels; c++) data[c * plane + place] = sums[place * channels + c] / Math.max(counted, 1);
   return { shape: [channels, side, side], data };
-}
-
-async function readOrReport(split: Split, place: number, onBroken?: (error: DataError) => void): Promise<Image | undefined> {
-  try {
-    return (await exampleAt(split, place)).image;
-  } catch (error) {
-    if (!onBroken || !(error instanceof DataError)) throw error;
-    onBroken(error);
-    return undefined;
-  }
 }

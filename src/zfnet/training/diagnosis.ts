@@ -1,4 +1,5 @@
 /** Diagnosis of training problems: the operation that produced a NaN, an exploding loss, dead filters and dominating filters. */
+import { filterRms, livingMedian, standingOut } from '../../analysis/standing_out.js';
 import { checkArgument } from '../../backend/validate.js';
 import type { Network } from '../../nn/index.js';
 import { aTensor, checkModel, network } from '../../nn/rules.js';
@@ -92,16 +93,13 @@ export function deadFilters(model: ZfNet, images: Tensor): { layer: string; maps
   return { layer: model.layerNames()[0], maps: dead, of };
 }
 
-/** A filter dominates if its root mean square exceeds this multiple of the median of its layer. */
-const DOMINATING = 4;
-
 /** Dominating filters of one layer, as `dominatingFilters` returns. */
 export interface DominatingFilters {
   layer: string;
   maps: number[];
   /** Number of filters of the layer. */
   of: number;
-  /** Root mean square of the weights: the median over the filters, and the largest. */
+  /** Root mean square of the weights: the median over the filters that are not zero, and the largest. */
   median: number;
   largest: number;
 }
@@ -116,19 +114,9 @@ export function dominatingFilters(model: ZfNet): DominatingFilters[] {
     if (weight.rank !== 4) return [];
     const of = weight.shape[0];
     const sizes = filterRms(weight.dataSync(), of);
-    const sorted = [...sizes].sort((a, b) => a - b);
-    const [median, largest] = [sorted[Math.floor(of / 2)], sorted[of - 1]];
-    const maps = sizes.flatMap((rms, map) => (rms > DOMINATING * median ? [map] : []));
-    return maps.length > 0 ? [{ layer: name.split('.')[0], maps, of, median, largest }] : [];
-  });
-}
-
-function filterRms(weights: ArrayLike<number>, filters: number): number[] {
-  const size = weights.length / filters;
-  return Array.from({ length: filters }, (_, map) => {
-    let sum = 0;
-    for (let i = map * size; i < (map + 1) * size; i++) sum += weights[i] ** 2;
-    return Math.sqrt(sum / size);
+    const { dominating: maps } = standingOut(sizes);
+    if (maps.length === 0) return [];
+    return [{ layer: name.split('.')[0], maps, of, median: livingMedian(sizes), largest: Math.max(...sizes) }];
   });
 }
 

@@ -1,7 +1,7 @@
 /** Reads `idx:DIR`, the format of MNIST: four `-ubyte` files, optionally gzipped. The `t10k` pair, if present, becomes `val`. */
+import { firstNames } from '../../../backend/validate.js';
 import { type Dataset, type OpenOptions, Warnings } from '../../dataset.js';
 import { DataError } from '../../errors.js';
-import { listed } from '../../words.js';
 import { DEFAULT_VAL_FRACTION, holdOut } from '../holdout.js';
 import { fromPixels, type PixelSplit } from '../pixels.js';
 import { findIdxFiles, type IdxFiles, type IdxPart, readIdx } from './idx_files.js';
@@ -34,7 +34,7 @@ export async function openIdx(folder: string, options: OpenOptions = {}): Promis
   if (beyond !== undefined)
     throw new DataError(`idx:${folder}: t10k has the label ${beyond}, train has labels 0 to ${counts.length - 1} only`, folder);
   const empty = counts.flatMap((count, label) => (count === 0 ? [label] : []));
-  if (train && empty.length > 0) warnings.add(`idx:${folder}: train has no image of class ${listed(empty)}`);
+  if (train && empty.length > 0) warnings.add(`idx:${folder}: train has no image of class ${firstNames(empty, 5)}`);
   const { height, width, channels } = only;
   const splits: Record<string, PixelSplit> = train && val ? { train, val } : train ? { all: train } : { val: only };
   const classes = counts.map((_, label) => String(label));

@@ -1,5 +1,5 @@
 /** Reads `parquet:FILES`: parquet files with columns of encoded images and labels, as Hugging Face stores image data sets. */
-import { quote, show } from '../../../backend/validate.js';
+import { firstNames, quote, show } from '../../../backend/validate.js';
 import { mapBounded } from '../../bounded.js';
 import { type Dataset, DEFAULT_CACHE_BYTES, type Example, type OpenOptions, type Split, Warnings } from '../../dataset.js';
 import { DataError } from '../../errors.js';
@@ -8,7 +8,6 @@ import { addSample } from '../../files/file_bytes.js';
 import { Hash } from '../../files/hash.js';
 import type { Place } from '../../reading/reader.js';
 import { readerFor } from '../../reading/worker_reader.js';
-import { listed } from '../../words.js';
 import { encodedSplit, verified, verifiesAll } from '../encoded.js';
 import { DEFAULT_VAL_FRACTION, holdOut } from '../holdout.js';
 import { classPlaces, type Features, featuresOf } from './parquet_columns.js';
@@ -43,7 +42,7 @@ export async function openParquet(list: string, options: OpenOptions = {}): Prom
   const warnings = new Warnings(options.onWarning);
   const divide = options.divide ?? true;
   const files = await listShards(list, divide);
-  if (files.leftOut.length > 0) warnings.add(`${source}: ${listed(files.leftOut)}: left out`);
+  if (files.leftOut.length > 0) warnings.add(`${source}: ${firstNames(files.leftOut, 5)}: left out`);
   const all = Object.values(files.splits).flat();
   const features = await featuresOf(all[0].file, options, warnings);
   let opened = 0;
@@ -207,7 +206,7 @@ const FEW_ROWS = 8;
 /** Detects a column of captions or identifiers, which differ in almost every row, that was taken for the labels. */
 function checkClasses(source: string, classes: readonly string[], rows: number, { label, certain }: Features, warnings: Warnings): void {
   if (rows < FEW_ROWS || 2 * classes.length <= rows) return;
-  const found = `${source}: the column ${label} has ${classes.length} different values in ${rows} rows (${listed(classes.map(quote), 3)})`;
+  const found = `${source}: the column ${label} has ${classes.length} different values in ${rows} rows (${firstNames(classes.map(quote), 3)})`;
   if (!certain)
     throw new DataError(
       `${found}, too many for classes; choose the label column with --label-column (labelColumn), or confirm ${label} by naming it there`,

@@ -1,9 +1,8 @@
 /** Finds the image and label columns of a parquet file, and the class names. */
 import type { SchemaTree } from 'hyparquet';
-import { isPlainObject, nearestName, quote, show } from '../../../backend/validate.js';
+import { firstNames, isPlainObject, nearestName, quote, show } from '../../../backend/validate.js';
 import type { OpenOptions, Warnings } from '../../dataset.js';
 import { DataError, reasonOf } from '../../errors.js';
-import { listed } from '../../words.js';
 import { ParquetShard } from './parquet_shard.js';
 
 const IMAGE_NAMES = ['image', 'img', 'picture', 'photo', 'bytes'];
@@ -173,7 +172,7 @@ export function classPlaces(shard: ParquetShard, { label, names }: Features): re
   if (own === undefined && names === undefined) return undefined;
   const places = own?.map((name) => names?.indexOf(name) ?? -1);
   if (places && places.length === names?.length && !places.includes(-1)) return places;
-  const told = (list: readonly string[] | undefined) => (list ? listed(list, 8) : 'without names');
+  const told = (list: readonly string[] | undefined) => (list ? firstNames(list, 8) : 'without names');
   throw new DataError(
     `${shard.file}: its classes are ${told(own)}, those of the first file ${told(names)}; expected the same names in every file, in any order`,
     shard.file,
