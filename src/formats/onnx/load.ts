@@ -58,8 +58,8 @@ export async function loadOnnx(bytes: Uint8Array, options: LoadOnnxOptions = {})
 }
 
 /** Yields the initialisers of a model and the tensors in its attributes. */
-function* tensorsOf({ graph }: ModelProto): Generator<TensorProto> {
+function* tensorsOf({ graph, functions }: ModelProto): Generator<TensorProto> {
   if (!graph) return;
   yield* graph.initializer;
-  for (const { attribute } of graph.node) for (const { t } of attribute) if (t) yield t;
+  for (const { node } of [graph, ...functions]) for (const { attribute } of node) for (const { t } of attribute) if (t) yield t;
 }

@@ -20,6 +20,10 @@ export interface Operator {
   host?: readonly number[] | 'all' | ((attributes: Attributes, value: Tensor) => readonly number[]);
   /** Indices of the inputs that may be integer or bool tensors on the backend. Default: none; integers are computed on the host. */
   integers?: readonly number[] | 'all';
+  /** Operator set in which the operator was introduced. Default: it is older than all supported ones. */
+  since?: number;
+  /** Names of the attributes of all versions. A node with another attribute is refused. Default: attributes are not checked. */
+  attributes?: readonly string[];
   /** Whether a following ReLU can be fused into the kernel; `run` applies it if `call.relu` is set. */
   fusesRelu?: boolean;
   /** Whether the operator is stochastic, or otherwise different in training mode. */

@@ -42,9 +42,13 @@ const UNSUPPORTED: Readonly<Record<number, string>> = {
   8: 'string',
   14: 'complex64',
   15: 'complex128',
-  17: 'float8',
+  17: 'float8e4m3fn',
+  18: 'float8e4m3fnuz',
+  19: 'float8e5m2',
+  20: 'float8e5m2fnuz',
   21: 'uint4',
   22: 'int4',
+  23: 'float4e2m1',
 };
 
 export const TYPE_NUMBERS: Readonly<Record<ElementType, number>> = Object.fromEntries(
@@ -91,6 +95,13 @@ const RANGES: Partial<Record<ElementType, readonly [number, number]>> = {
   int32: [-(2 ** 31), 2 ** 31 - 1],
   uint32: [0, 2 ** 32 - 1],
 };
+
+/** Returns the minimum and maximum of an integer type of up to 32 bits. */
+export function integerRange(type: ElementType): readonly [number, number] {
+  const range = RANGES[type];
+  if (!range) throw new UnsupportedError(`onnx: ${type} has no range of integers; supported are ${Object.keys(RANGES).join(', ')}`);
+  return range;
+}
 
 /** Creates the typed array for host values of a type. Half precision is stored as float32, 64-bit integers as float64. */
 export function hostArray(type: ElementType, size: number): Float32Array | Float64Array | Int32Array | Uint8Array {

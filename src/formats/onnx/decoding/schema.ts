@@ -37,6 +37,8 @@ export interface AttributeProto {
   floats: Uint8Array;
   ints: number[];
   strings: Uint8Array[];
+  /** Name of the attribute of the surrounding function whose value this attribute has. */
+  refAttrName?: string;
 }
 
 export interface NodeProto {
@@ -45,7 +47,11 @@ export interface NodeProto {
   name?: string;
   opType?: string;
   domain?: string;
+  /** Distinguishes functions of the same name. */
+  overload?: string;
   attribute: AttributeProto[];
+  /** Not part of the file: versions of the operator sets by domain, for a node of a function's body. */
+  opsets?: ReadonlyMap<string, number>;
 }
 
 export interface DimensionProto {
@@ -72,6 +78,19 @@ export interface OperatorSetProto {
   version?: number;
 }
 
+/** A local function of a model. */
+export interface FunctionProto {
+  name?: string;
+  domain?: string;
+  overload?: string;
+  input: string[];
+  output: string[];
+  /** Attributes with default values. */
+  attributeProto: AttributeProto[];
+  node: NodeProto[];
+  opsetImport: OperatorSetProto[];
+}
+
 export interface ModelProto {
   irVersion?: number;
   opsetImport: OperatorSetProto[];
@@ -79,6 +98,7 @@ export interface ModelProto {
   producerVersion?: string;
   graph?: GraphProto;
   metadata: EntryProto[];
+  functions: FunctionProto[];
 }
 
 const ENTRY: Message = { name: 'StringStringEntryProto', fields: { 1: field('key', 'string'), 2: field('value', 'string') } };
@@ -118,6 +138,7 @@ const ATTRIBUTE: Message = {
     8: field('ints', 'ints'),
     9: field('strings', 'bytesList'),
     20: field('type', 'int'),
+    21: field('refAttrName', 'string'),
   },
 };
 
@@ -130,6 +151,7 @@ const NODE: Message = {
     4: field('opType', 'string'),
     5: field('attribute', [ATTRIBUTE]),
     7: field('domain', 'string'),
+    8: field('overload', 'string'),
   },
 };
 
@@ -150,6 +172,20 @@ Object.assign(GRAPH_FIELDS, {
 
 const OPERATOR_SET: Message = { name: 'OperatorSetIdProto', fields: { 1: field('domain', 'string'), 2: field('version', 'int') } };
 
+const FUNCTION: Message = {
+  name: 'FunctionProto',
+  fields: {
+    1: field('name', 'string'),
+    4: field('input', 'strings'),
+    5: field('output', 'strings'),
+    7: field('node', [NODE]),
+    9: field('opsetImport', [OPERATOR_SET]),
+    10: field('domain', 'string'),
+    11: field('attributeProto', [ATTRIBUTE]),
+    13: field('overload', 'string'),
+  },
+};
+
 const MODEL: Message = {
   name: 'ModelProto',
   fields: {
@@ -159,6 +195,7 @@ const MODEL: Message = {
     7: field('graph', GRAPH),
     8: field('opsetImport', [OPERATOR_SET]),
     14: field('metadata', [ENTRY]),
+    25: field('functions', [FUNCTION]),
   },
 };
 

@@ -4,12 +4,13 @@
  */
 
 import { elementType, isFloat } from '../decoding/element_types.js';
-import { HostValue } from '../decoding/host_value.js';
+import { HostBudget, HostValue } from '../decoding/host_value.js';
 import type { GraphProto, ModelProto, ValueInfoProto } from '../decoding/schema.js';
 import { type ExternalFiles, readTensor } from '../decoding/tensor_proto.js';
 import { OnnxError, UnsupportedError } from '../errors.js';
 import { Call } from '../operator.js';
 import { resolveConditions } from './conditions.js';
+import { withoutFunctions } from './functions.js';
 import { withLrn } from './lrn_pattern.js';
 import { type Constants, consumersOf, inOrder, type Node, NodeFactory, type ValueInfo } from './nodes.js';
 
@@ -39,7 +40,7 @@ export interface Graph {
  * @throws OnnxError naming the node and operator that caused it
  */
 export function buildGraph(model: ModelProto, files: ExternalFiles, freeBatch = false): Graph {
-  const { graph } = model;
+  const graph = withoutFunctions(model);
   if (!graph) throw new OnnxError('onnx: there is no graph in these bytes; this is not an ONNX model');
   if (graph.sparseInitializer.length > 0) throw new UnsupportedError('onnx: the model has sparse initialisers, which are not supported');
   const constants = readInitializers(graph, files);
@@ -59,6 +60,8 @@ export function buildGraph(model: ModelProto, files: ExternalFiles, freeBatch = 
   for (const { name } of outputs)
     if (!defined.has(name)) throw new OnnxError(`onnx: output ${JSON.stringify(name)} is computed by no node`);
   const metadata = Object.fromEntries(model.metadata.map(({ key = '', value = '' }) => [key, value]));
+  const used = new Set([...nodes.flatMap((node) => node.inputs), ...outputs.map(({ name }) => name)]);
+  for (const name of [...constants.keys()]) if (!used.has(name)) constants.delete(name);
   const parameters = learnedNames(nodes, constants);
   checkFinite(nodes, constants);
   return { inputs, outputs, nodes, constants, consumers: consumersOf(nodes), metadata, parameters, batch: resolved.batch };
@@ -84,20 +87,24 @@ function readInitializers(graph: GraphProto, files: ExternalFiles): Map<string, 
   return constants;
 }
 
+/** Operators that are evaluated while a model is loaded if they compute a weight from constants. */
+const MAKING_WEIGHTS = new Set(['ConstantOfShape', 'Identity', 'Cast', 'DequantizeLinear']);
+
 /**
- * Evaluates nodes with constant outputs and adds the results to `constants`: `Constant` nodes, and weights computed by `ConstantOfShape`
- * or `Identity` from constants. Returns the other nodes.
+ * Evaluates nodes with constant outputs and adds the results to `constants`: `Constant` nodes, and weights that operators in
+ * `MAKING_WEIGHTS` compute from constants. Returns the other nodes.
  */
 function withoutConstants(nodes: readonly Node[], constants: Map<string, HostValue>): Node[] {
+  // Exporters store weights also in half precision or quantised, followed by a conversion.
   const weights = new Set(nodes.flatMap(({ inputs, operator }) => (operator.weights ?? []).map((slot) => inputs[slot] ?? '')));
   return nodes.filter((node) => {
     const { type, inputs, outputs, operator } = node;
     const [output] = outputs;
-    const makesWeight = (type === 'ConstantOfShape' || type === 'Identity') && weights.has(output);
+    const makesWeight = MAKING_WEIGHTS.has(type) && weights.has(output);
     if (type !== 'Constant' && !(makesWeight && inputs.every((name) => constants.has(name)))) return true;
     const values = inputs.map((name) => constants.get(name));
     const call = new Call({ node, inputs: values, backend: null, training: false, relu: false, constants: new Map() });
-    constants.set(output, operator.run(call)[0] as HostValue);
+    constants.set(output, new HostBudget().during(() => operator.run(call))[0] as HostValue);
     return false;
   });
 }
@@ -132,7 +139,17 @@ function learnedNames(nodes: readonly Node[], constants: ReadonlyMap<string, Hos
 }
 
 /** Operators whose constants are weights, scales or statistics. A non-finite one would make the outputs NaN. */
-const WEIGHTED = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul', 'BatchNormalization', 'PRelu']);
+const WEIGHTED = new Set([
+  'Conv',
+  'ConvTranspose',
+  'Gemm',
+  'MatMul',
+  'BatchNormalization',
+  'LayerNormalization',
+  'InstanceNormalization',
+  'GroupNormalization',
+  'PRelu',
+]);
 
 /**
  * Throws for weights that are not finite, and for any constant with a NaN. Infinite values of other constants are allowed: they occur as

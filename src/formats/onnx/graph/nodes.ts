@@ -7,6 +7,7 @@ import type { ExternalFiles } from '../decoding/tensor_proto.js';
 import { OnnxError, UnsupportedError } from '../errors.js';
 import type { Operator } from '../operator.js';
 import { OPERATORS } from '../ops/index.js';
+import { domainOf, opsetsOf } from './opsets.js';
 
 /** An input or output of the model. */
 export interface ValueInfo {
@@ -34,16 +35,13 @@ export interface Node {
 /** The oldest supported operator set. */
 const OLDEST_OPSET = 6;
 
-/** Returns the domain as in the table of operators: '' for ONNX's own. */
-const domainOf = (domain: string | undefined): string => (domain === 'ai.onnx' ? '' : (domain ?? ''));
-
 /** Creates an error that names a node. */
 export const nodeError = (node: Node, what: string): OnnxError =>
   new OnnxError(`onnx: node ${JSON.stringify(node.name)} (${node.type}): ${what}`, { node: node.name, operator: node.type });
 
 /** Creates the nodes of a model's graph and of its inner graphs, with unique names. */
 export class NodeFactory {
-  private readonly opsets = new Map<string, number>();
+  private readonly opsets: ReadonlyMap<string, number>;
   private readonly taken = new Set<string>();
   /** The next suffix to try for a name that is taken. */
   private readonly suffixes = new Map<string, number>();
@@ -52,8 +50,7 @@ export class NodeFactory {
     model: ModelProto,
     private readonly files: ExternalFiles,
   ) {
-    for (const { domain, version } of model.opsetImport)
-      if (version !== undefined && !this.opsets.has(domainOf(domain))) this.opsets.set(domainOf(domain), version);
+    this.opsets = opsetsOf(model.opsetImport);
   }
 
   /** Creates nodes in the order of `protos`. A node whose name is not unique is named after its first output. */
@@ -98,10 +95,17 @@ export class NodeFactory {
     if (!table) throw fail(`operators of domain ${JSON.stringify(domain)} are not supported; supported are ONNX’s own`);
     const type = proto.opType ?? '';
     if (!Object.hasOwn(table, type)) throw fail(`this operator is not supported; supported are ${Object.keys(table).sort().join(', ')}`);
-    const opset = this.opsets.get(domain) ?? (domain === '' ? undefined : 1);
+    const opset = (proto.opsets ?? this.opsets).get(domain) ?? (domain === '' ? undefined : 1);
     if (opset === undefined) throw fail('the model does not say which operator set it uses');
     if (domain === '' && opset < OLDEST_OPSET) throw fail(`operator set ${opset} is too old; supported are ${OLDEST_OPSET} and later`);
-    return { operator: table[type], opset };
+    const operator = table[type];
+    if (opset < (operator.since ?? 0)) throw fail(`it exists from operator set ${operator.since} on, the model uses ${opset}`);
+    const unknown = proto.attribute.find(({ name = '' }) => operator.attributes && !operator.attributes.includes(name));
+    if (unknown)
+      throw fail(
+        `attribute ${JSON.stringify(unknown.name)} is not supported; ${operator.attributes?.length ? `supported are ${operator.attributes.join(', ')}` : 'it has none'}`,
+      );
+    return { operator, opset };
   }
 }
 

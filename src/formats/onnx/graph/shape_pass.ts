@@ -5,7 +5,7 @@
 import { shapesOnly } from '../../../nn/index.js';
 import { noGrad, type Shape, zeros } from '../../../tensor/index.js';
 import { isFloat } from '../decoding/element_types.js';
-import { type HostValue, isHost, type Value } from '../decoding/host_value.js';
+import { HostBudget, type HostValue, isHost, type Value } from '../decoding/host_value.js';
 import { Call, needsHost } from '../operator.js';
 import type { Constants, Node, ValueInfo } from './nodes.js';
 
@@ -17,6 +17,7 @@ export class ShapePass {
   /** Values by name; null if neither shape nor elements are known, because they depend on the elements of the input. */
   private readonly values = new Map<string, Value | null>();
   private readonly backend = shapesOnly();
+  private readonly budget = new HostBudget();
 
   constructor(
     private readonly constants: Constants,
@@ -66,7 +67,7 @@ export class ShapePass {
       const given = inputs.map((value) => value ?? undefined);
       const { backend } = this;
       const call = new Call({ node, inputs: given, backend, training: false, relu: false, constants: new Map() });
-      return noGrad(() => node.operator.run(call));
+      return this.budget.during(() => noGrad(() => node.operator.run(call)));
     } catch {
       // Errors of the node are reported when the model runs.
       return null;

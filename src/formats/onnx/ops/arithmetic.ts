@@ -1,15 +1,12 @@
 /**
- * Elementwise operators with broadcasting: Add, Sub, Mul, Div, Pow, Max, Min, Sum, Mean, comparisons, and functions of one input.
+ * Elementwise operators with broadcasting: Add, Sub, Mul, Div, Pow, Max, Min, Sum, Mean, and functions of one input.
  * Integers and other host values are computed on the host.
  */
 import {
   abs,
   add,
-  cast,
   div,
-  equal,
   exp,
-  greater,
   log,
   maximum,
   minimum,
@@ -31,7 +28,7 @@ type DeviceBinary = (a: Tensor, b: Tensor) => Tensor;
 type HostBinary = (a: number, b: number) => number;
 
 /** Up to opset 6, the second operand is aligned by the attributes `broadcast` and `axis`; from opset 7 on by NumPy's rule. */
-function legacyAligned(call: Call): [Value, Value] {
+export function legacyAligned(call: Call): [Value, Value] {
   const [a, b] = [call.value(0), call.value(1)];
   if (call.opset >= 7 || call.attributes.int('broadcast', 0) === 0) return [a, b];
   const axis = call.axis(call.attributes.int('axis', a.rank - b.rank), a.rank, true);
@@ -100,16 +97,6 @@ const mean = (call: Call, sum: Value): Value => {
   return isHost(sum) ? hostMap(sum, (value) => value / count) : div(sum, count);
 };
 
-/** A comparison. The result is bool: a host value if both inputs are host values, otherwise a uint8 tensor. It has no gradient. */
-const comparison = (name: string, device: DeviceBinary, holds: (a: number, b: number) => boolean): Operator => ({
-  run: (call) => {
-    const [a, b] = legacyAligned(call);
-    if (isHost(a) && isHost(b)) return [hostBinary(name, a, b, (x, y) => (holds(x, y) ? 1 : 0), 'bool')];
-    return [cast(device(call.asTensor(a, 'input 0'), call.asTensor(b, 'input 1')), 'uint8')];
-  },
-  receptiveWindow: 'point',
-});
-
 export const arithmetic = {
   Add: learned(binary('Add', add, (a, b) => a + b)),
   Sub: binary('Sub', sub, (a, b) => a - b),
@@ -126,11 +113,4 @@ export const arithmetic = {
   Neg: unary(neg, (x) => -x),
   Abs: unary(abs, Math.abs),
   Reciprocal: unary(reciprocal, (x) => 1 / x),
-  Equal: comparison('Equal', equal, (a, b) => a === b),
-  Greater: comparison('Greater', greater, (a, b) => a > b),
-  Less: comparison(
-    'Less',
-    (a, b) => greater(b, a),
-    (a, b) => a < b,
-  ),
 } satisfies Record<string, Operator>;

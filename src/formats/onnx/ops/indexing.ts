@@ -1,4 +1,4 @@
-/** Operators that select elements: Slice, Gather, GatherElements, Pad. A selection that is not a block is computed by one index lookup. */
+/** Operators that select elements: Slice, Gather, GatherElements, GatherND, Pad. A selection that is not a block is computed by one index lookup. */
 import { fromHost, pad, type Shape, ShapeError, sizeOf, slice, take } from '../../../tensor/index.js';
 import { stridesOf } from '../../../tensor/shape.js';
 import { checkHostSize, isHost, makeHost, type Value } from '../decoding/host_value.js';
@@ -6,7 +6,7 @@ import { type Call, checkGrowth, type Operator } from '../operator.js';
 import { hostView, places } from '../running/host_ops.js';
 
 /** Computes y[i] = x[from(i)], where i and from(i) are row-major indices. */
-function pick(x: Value, shape: Shape, from: (i: number) => number): Value {
+export function pick(x: Value, shape: Shape, from: (i: number) => number): Value {
   if (isHost(x)) return makeHost(x.type, shape, (i) => x.data[from(i)]);
   const indices = new Int32Array(checkHostSize('int32', shape));
   for (let i = 0; i < indices.length; i++) indices[i] = from(i);
@@ -100,6 +100,37 @@ function runGatherElements(call: Call): readonly Value[] {
   return [pick(x, shape, (i) => beside(i) + index(i) * strides[axis])];
 }
 
+/** GatherND. Selects slices of the data by tuples of indices along the last axis of the indices. */
+function runGatherNd(call: Call): readonly Value[] {
+  const x = call.value(0);
+  const indices = call.host(1);
+  const batch = call.attributes.int('batch_dims', 0);
+  const depth = indices.shape.at(-1) ?? 0;
+  if (batch < 0 || batch >= Math.min(x.rank, indices.rank) || depth < 1 || batch + depth > x.rank)
+    throw new ShapeError(`indices of shape [${indices.shape}] with ${batch} batch axes do not fit data of shape [${x.shape}]`);
+  if (indices.shape.slice(0, batch).join() !== x.shape.slice(0, batch).join())
+    throw new ShapeError(`indices of shape [${indices.shape}] and data of shape [${x.shape}] differ in their first ${batch} axes`);
+  const rest = x.shape.slice(batch + depth);
+  const inner = sizeOf(rest);
+  const shape = [...indices.shape.slice(0, -1), ...rest];
+  const strides = stridesOf(x.shape);
+  const perBatch = sizeOf(indices.shape.slice(batch, -1));
+  return [
+    pick(x, shape, (i) => {
+      const tuple = Math.floor(i / inner);
+      let place = batch === 0 ? 0 : Math.floor(tuple / perBatch) * strides[batch - 1];
+      for (let k = 0; k < depth; k++) {
+        const extent = x.shape[batch + k];
+        const given = indices.data[tuple * depth + k];
+        const index = given < 0 ? given + extent : given;
+        if (!(index >= 0 && index < extent)) throw new ShapeError(`index ${given} is outside the ${extent} elements of axis ${batch + k}`);
+        place += index * strides[batch + k];
+      }
+      return place + (i % inner);
+    }),
+  ];
+}
+
 const PAD_MODES = ['constant', 'edge', 'reflect', 'wrap'] as const;
 
 /** For each padding mode, maps a coordinate along an axis (0 is the first element of the input) to the element that is copied. */
@@ -178,5 +209,6 @@ export const indexing = {
   Slice: { run: runSlice, host: [1, 2, 3, 4] },
   Gather: { run: runGather, host: [1] },
   GatherElements: { run: runGatherElements, host: [1] },
+  GatherND: { run: runGatherNd, host: [1], since: 11, attributes: ['batch_dims'] },
   Pad: { run: runPad, host: [1, 2, 3] },
 } satisfies Record<string, Operator>;

@@ -1,5 +1,17 @@
-/** The normalisation operators LRN and BatchNormalization. */
-import { add, batchNorm2d, localResponseNorm, mean, mul, reshape, square, sub, type Tensor } from '../../../tensor/index.js';
+/** The normalisation operators LRN, BatchNormalization, LayerNormalization, InstanceNormalization and GroupNormalization. */
+import {
+  add,
+  batchNorm2d,
+  localResponseNorm,
+  mean,
+  mul,
+  reciprocal,
+  reshape,
+  sqrt,
+  square,
+  sub,
+  type Tensor,
+} from '../../../tensor/index.js';
 import type { Call, Operator } from '../operator.js';
 
 /** LRN, across channels, with alpha divided by size. x is [N, C, …] of any rank. Opsets 1, 13. */
@@ -39,7 +51,66 @@ function batchNormalization(call: Call): readonly Tensor[] {
   return [batchNorm2d(x, scale, bias, batchMean, batchVariance, epsilon), moved(average, batchMean), moved(variance, batchVariance)];
 }
 
+/** Returns (x − mean) / √(variance + epsilon) over some axes, with the mean and the reciprocal deviation. The axes are kept. */
+function standardized(x: Tensor, axes: readonly number[], epsilon: number): { output: Tensor; average: Tensor; inverse: Tensor } {
+  const average = mean(x, { axes, keepDims: true });
+  const centred = sub(x, average);
+  const inverse = reciprocal(sqrt(add(mean(square(centred), { axes, keepDims: true }), epsilon)));
+  return { output: mul(centred, inverse), average, inverse };
+}
+
+/** Multiplies by a scale and adds a bias, if present. */
+const scaled = (x: Tensor, scale: Tensor, bias: Tensor | null): Tensor => (bias ? add(mul(x, scale), bias) : mul(x, scale));
+
+/**
+ * LayerNormalization over the axes from `axis` (default −1) on. Returns Y and, if the graph uses them, the mean and the reciprocal
+ * standard deviation. Opset 17.
+ */
+function layerNormalization(call: Call): readonly Tensor[] {
+  const x = call.tensor(0);
+  const first = call.axis(call.attributes.int('axis', -1), x.rank);
+  const axes = x.shape.map((_, axis) => axis).slice(first);
+  const { output, average, inverse } = standardized(x, axes, call.attributes.float('epsilon', 1e-5));
+  return [scaled(output, call.tensor(1), call.optionalTensor(2)), average, inverse];
+}
+
+/** Reshapes one value per channel to [C, 1, …], so that it is broadcast over x, [N, C, …]. */
+const perChannel = (value: Tensor, x: Tensor): Tensor => reshape(value, [value.size, ...new Array<number>(x.rank - 2).fill(1)]);
+
+/** InstanceNormalization of x [N, C, …], over the axes after the channels. Opsets 6, 22. */
+function instanceNormalization(call: Call): readonly Tensor[] {
+  const [x, scale, bias] = [0, 1, 2].map((slot) => call.tensor(slot));
+  if (x.rank < 3) throw call.error(`its input has shape [${x.shape}], expected [N, C, D1, …]`);
+  const axes = x.shape.map((_, axis) => axis).slice(2);
+  const { output } = standardized(x, axes, call.attributes.float('epsilon', 1e-5));
+  return [scaled(output, perChannel(scale, x), perChannel(bias, x))];
+}
+
+/** GroupNormalization of x [N, C, …]. Scale and bias have one element per group in opset 18, and one per channel from opset 21 on. */
+function groupNormalization(call: Call): readonly Tensor[] {
+  const [x, scale, bias] = [0, 1, 2].map((slot) => call.tensor(slot));
+  const groups = call.attributes.int('num_groups', 0);
+  const [n, c] = x.shape;
+  if (x.rank < 3 || groups < 1 || c % groups !== 0)
+    throw call.error(
+      `its input has shape [${x.shape}] and num_groups is ${groups}, expected [N, C, D1, …] with C a multiple of num_groups`,
+    );
+  const { output } = standardized(reshape(x, [n, groups, -1]), [2], call.attributes.float('epsilon', 1e-5));
+  if (call.opset < 21) return [reshape(scaled(output, perChannel(scale, output), perChannel(bias, output)), x.shape)];
+  return [scaled(reshape(output, x.shape), perChannel(scale, x), perChannel(bias, x))];
+}
+
 export const normalization = {
   LRN: { run: lrn, receptiveWindow: 'point' },
+  LayerNormalization: {
+    run: layerNormalization,
+    weights: [1, 2],
+    // Over channels only, as in [N, H, W, C], the window would be a point; the axes of the image are not known here.
+    receptiveWindow: 'global',
+    since: 17,
+    attributes: ['axis', 'epsilon', 'stash_type'],
+  },
+  InstanceNormalization: { run: instanceNormalization, weights: [1, 2], attributes: ['epsilon'] },
+  GroupNormalization: { run: groupNormalization, weights: [1, 2], since: 18, attributes: ['epsilon', 'num_groups', 'stash_type'] },
   BatchNormalization: { run: batchNormalization, weights: [1, 2], receptiveWindow: 'point' },
 } satisfies Record<string, Operator>;

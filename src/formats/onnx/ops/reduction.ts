@@ -1,9 +1,27 @@
-/** The reduction operators ReduceMean, ReduceSum, ReduceMax, ReduceMin, ReduceSumSquare and ArgMax. */
-import { argmax, max, mean, min, type ReduceOptions, reshape, square, sum, type Tensor } from '../../../tensor/index.js';
+/** The reduction operators: ReduceMean, ReduceSum and their relatives, ArgMax and ArgMin. */
+import {
+  abs,
+  add,
+  argmax,
+  exp,
+  log,
+  max,
+  mean,
+  min,
+  neg,
+  type ReduceOptions,
+  reshape,
+  sqrt,
+  square,
+  squeeze,
+  sub,
+  sum,
+  type Tensor,
+} from '../../../tensor/index.js';
 import { hostArray } from '../decoding/element_types.js';
 import { HostValue, isHost, makeHost, typeOf, type Value } from '../decoding/host_value.js';
 import type { Call, Operator } from '../operator.js';
-import { hostReduce } from '../running/host_ops.js';
+import { hostMap, hostReduce } from '../running/host_ops.js';
 
 interface Fold {
   start: number;
@@ -40,8 +58,9 @@ const reduction = (
 const emptyOf = (x: Tensor): HostValue => new HostValue(typeOf(x), x.shape, hostArray(typeOf(x), 0));
 
 /** ArgMax. Index of the largest value along an axis: the first one, or the last one with `select_last_index` (from opset 12 on). */
-function runArgMax(call: Call): readonly Value[] {
-  const x = call.value(0);
+const runArgMax = (call: Call): readonly Value[] => argMaxOf(call, call.value(0));
+
+function argMaxOf(call: Call, x: Value): readonly Value[] {
   const axis = call.axis(call.attributes.int('axis', 0), x.rank);
   const keepDims = call.attributes.int('keepdims', 1) !== 0;
   const last = call.attributes.int('select_last_index', 0) !== 0;
@@ -62,11 +81,43 @@ function runArgMax(call: Call): readonly Value[] {
 
 const plus = (a: number, b: number): number => a + b;
 
+/** ArgMin. Index of the smallest value along an axis, computed as the ArgMax of the negated values. */
+const runArgMin = (call: Call): readonly Value[] => {
+  const x = call.value(0);
+  return argMaxOf(call, isHost(x) ? hostMap(x, (value) => -value) : neg(x));
+};
+
+/** ln Σ eˣ, shifted by the maximum so that it does not overflow. */
+function logSumExp(x: Tensor, { axes, keepDims }: ReduceOptions): Tensor {
+  const most = max(x.detach(), { axes, keepDims: true });
+  const total = add(log(sum(exp(sub(x, most)), { axes, keepDims: true })), most);
+  return keepDims ? total : squeeze(total, axes);
+}
+
 export const reductions = {
   ReduceSum: reduction(sum, { start: 0, step: plus }),
   ReduceMean: reduction(mean, { start: 0, step: plus, end: (total, count) => total / count }),
   ReduceMax: reduction(max, { start: Number.NEGATIVE_INFINITY, step: Math.max }),
   ReduceMin: reduction(min, { start: Number.POSITIVE_INFINITY, step: Math.min }),
   ReduceSumSquare: reduction((x, options) => sum(square(x), options), { start: 0, step: (total, value) => total + value * value }, square),
+  ReduceL1: reduction((x, options) => sum(abs(x), options), { start: 0, step: (total, value) => total + Math.abs(value) }, abs),
+  ReduceL2: reduction(
+    (x, options) => sqrt(sum(square(x), options)),
+    { start: 0, step: (total, value) => total + value * value, end: (total) => Math.sqrt(total) },
+    abs,
+  ),
+  ReduceLogSum: reduction((x, options) => log(sum(x, options)), { start: 0, step: plus, end: (total) => Math.log(total) }, log),
+  ReduceLogSumExp: reduction(
+    logSumExp,
+    { start: 0, step: (total, value) => total + Math.exp(value), end: (total) => Math.log(total) },
+    (x) => x,
+  ),
+  // The gradient of a product is not supported, so it is computed on the host.
+  ReduceProd: { ...reduction(sum, { start: 1, step: (product, value) => product * value }), host: 'all' },
+  ArgMin: {
+    run: runArgMin,
+    host: (attributes) => (attributes.int('select_last_index', 0) !== 0 ? [0] : []),
+    attributes: ['axis', 'keepdims', 'select_last_index'],
+  },
   ArgMax: { run: runArgMax, host: (attributes) => (attributes.int('select_last_index', 0) !== 0 ? [0] : []) },
 } satisfies Record<string, Operator>;
