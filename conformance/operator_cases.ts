@@ -57,7 +57,7 @@ function resizes(): OperatorCase[] {
     for (const coordinates of COORDINATES) {
       for (const scales of [
         [1, 1, 2, 3],
-        [1, 1, 0.6, 0.8],
+        [1, 1, 0.55, 0.8],
         [1, 1, 1.7, 0.5],
       ]) {
         for (const nearest_mode of mode === 'nearest' ? NEAREST : ['round_prefer_floor']) {

@@ -71,7 +71,8 @@ function position(
     case 'half_pixel_symmetric': {
       // If the output size was rounded, the positions are centred.
       const centre = inputs / 2;
-      return Math.fround(Math.fround(centre * (1 - quotient(outputs, scale * inputs))) + quotient(i + 0.5, scale) - 0.5);
+      const offset = Math.fround(centre * Math.fround(1 - quotient(outputs, scale * inputs)));
+      return Math.fround(offset + Math.fround(quotient(i + 0.5, scale) - 0.5));
     }
     case 'pytorch_half_pixel':
       return outputs > 1 ? Math.fround(quotient(i + 0.5, scale) - 0.5) : 0;
