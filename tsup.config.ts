@@ -18,24 +18,19 @@ const existing = Object.fromEntries(Object.entries(entries).filter(([, path]) =>
 /** Needed by some entry points alone, and installed by those who use them. */
 const external = [/^node:/, 'sharp', 'mnist', /^hyparquet/, 'fast-check', /^@iconify-json\//, /^@stdlib\//];
 
-const readable: Options['esbuildOptions'] = (options) => {
-  options.minifyWhitespace = true;
-  options.minifySyntax = true; // names stay: they are in users' stack traces
-  // An uncaught error prints the line that it was thrown on.
-  options.lineLimit = 160;
-  // `sideEffects: false` is a promise about dist; inside src, a module may add methods to a class of another.
-  options.ignoreAnnotations = true;
-};
-
 /** Runtimes and bundlers give the module itself or, like Vite with `?url` and webpack, its address; `init` takes both. */
 const WASM_TYPES = `/** The compiled kernels, for \`init({ wasm })\`. */
 declare const kernels: object;
 export default kernels;
 `;
 
+/** Calls that only describe something. esbuild forgets between files that they have no side effects, so each call is marked. */
+const WITHOUT_EFFECTS =
+  /(?<![\w.$'"`])(?<!function )(rule|integer|finite|oneOf|arrayOf|orNull|either|instanceOf|objectWith|recordOf|defineOp)\(/g;
+
 /**
  * Finishes the written files. In CommonJS, an `import()` of our own files becomes a `require`, since Jest offers no other way. An
- * `import()` of a computed name gets the comments that keep bundlers from resolving it, which minification had removed.
+ * `import()` of a computed name gets the comments that keep bundlers from resolving it, where esbuild has removed them.
  */
 function finish(): void {
   for (const name of readdirSync('dist')) {
@@ -43,7 +38,8 @@ function finish(): void {
     const path = `dist/${name}`;
     let code = readFileSync(path, 'utf8');
     if (name.endsWith('.cjs')) code = code.replace(/\bimport\((['"]\.[^'"]+['"])\)/g, 'Promise.resolve().then(()=>require($1))');
-    code = code.replace(/\bimport\((?=[A-Za-z])/g, 'import(/*webpackIgnore:true*//*@vite-ignore*/');
+    code = code.replace(/\bimport\((?=[A-Za-z])/g, 'import(/* webpackIgnore: true */ /* @vite-ignore */ ');
+    code = code.replace(WITHOUT_EFFECTS, '/* @__PURE__ */ $1(');
     writeFileSync(path, code);
   }
 }
@@ -75,8 +71,9 @@ const library: Options = {
   },
   // Keeps the prefix of `node:fs`, by which bundlers and Deno recognise built-in modules.
   removeNodeProtocol: false,
-  esbuildOptions: (options, context) => {
-    readable(options, context);
+  // The files are not minified: names and lines stay in users' stack traces, and bundlers, which minify anyway, see what a page does not
+  // use. (Minification merges declarations, and removes the marks of calls without side effects.)
+  esbuildOptions: (options) => {
     // The CSS parser of linkedom contains an `eval`, and charts have no style sheets.
     options.alias = { '@acemir/cssom': './src/report/charts/no_style_sheets.ts' };
   },

@@ -34,7 +34,8 @@ export async function openPage(name, url) {
   const page = await context.newPage();
   const messages = [];
   page.on('console', (message) => {
-    if (['error', 'warning'].includes(message.type()) && !/favicon/.test(message.location().url)) messages.push(message.text());
+    if (['error', 'warning'].includes(message.type()) && !/favicon/.test(message.location().url + message.text()))
+      messages.push(message.text());
   });
   page.on('pageerror', (error) => messages.push(String(error)));
   try {

@@ -22,7 +22,6 @@ export const BUNDLERS = [
     packages: ['esbuild'],
     output: 'out',
     firefox: true,
-    held: true,
     build: (project) =>
       project.runBoth(project.bin('esbuild'), [
         ...['main.js', 'entries.js', '--bundle', '--minify', '--splitting', '--format=esm', '--outdir=out', '--log-level=warning'],

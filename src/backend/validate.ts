@@ -24,11 +24,11 @@ type ErrorClass = new (message: string) => ZfnetError;
 
 /** Creates a rule. */
 /* @__NO_SIDE_EFFECTS__ */
-export const rule = (expected: string, test: (value: unknown) => boolean): Rule => ({ expected, test });
+export const rule = /* @__NO_SIDE_EFFECTS__ */ (expected: string, test: (value: unknown) => boolean): Rule => ({ expected, test });
 
 /** Rule for a whole number from `least` to `most`, both inclusive. */
 /* @__NO_SIDE_EFFECTS__ */
-export const integer = (least = 0, most = Number.MAX_SAFE_INTEGER): Rule =>
+export const integer = /* @__NO_SIDE_EFFECTS__ */ (least = 0, most = Number.MAX_SAFE_INTEGER): Rule =>
   rule(
     most === Number.MAX_SAFE_INTEGER
       ? Number.isFinite(least)
@@ -40,7 +40,7 @@ export const integer = (least = 0, most = Number.MAX_SAFE_INTEGER): Rule =>
 
 /** Rule for a finite number from `least` to `most`, both inclusive. */
 /* @__NO_SIDE_EFFECTS__ */
-export const finite = (least = -Infinity, most = Infinity): Rule =>
+export const finite = /* @__NO_SIDE_EFFECTS__ */ (least = -Infinity, most = Infinity): Rule =>
   rule(
     most === Infinity
       ? least === -Infinity
@@ -68,7 +68,7 @@ export const anything: Rule = rule('anything', () => true);
 
 /** Rule for one of the given strings or numbers. */
 /* @__NO_SIDE_EFFECTS__ */
-export const oneOf = (...values: readonly (string | number)[]): Rule => ({
+export const oneOf = /* @__NO_SIDE_EFFECTS__ */ (...values: readonly (string | number)[]): Rule => ({
   expected: values.length > 3 ? `one of ${values.map(show).join(', ')}` : values.map(show).join(' or '),
   known: values.filter((value) => typeof value === 'string'),
   test: (value) => values.includes(value as string),
@@ -76,7 +76,7 @@ export const oneOf = (...values: readonly (string | number)[]): Rule => ({
 
 /** Rule for an array or typed array of `least` to `most` elements that all pass `element`. */
 /* @__NO_SIDE_EFFECTS__ */
-export const arrayOf = (element: Rule, least = 0, most = Infinity): Rule =>
+export const arrayOf = /* @__NO_SIDE_EFFECTS__ */ (element: Rule, least = 0, most = Infinity): Rule =>
   rule(
     `an array of ${least === most ? `${least} elements` : least > 0 ? `at least ${least} elements` : 'elements'}, each ${element.expected}`,
     (value) => {
@@ -92,21 +92,22 @@ export const arrayOf = (element: Rule, least = 0, most = Infinity): Rule =>
 
 /** Rule for null, or a value that passes `inner`. */
 /* @__NO_SIDE_EFFECTS__ */
-export const orNull = (inner: Rule): Rule => rule(`${inner.expected}, or null`, (value) => value === null || inner.test(value));
+export const orNull = /* @__NO_SIDE_EFFECTS__ */ (inner: Rule): Rule =>
+  rule(`${inner.expected}, or null`, (value) => value === null || inner.test(value));
 
 /** Rule for a value that passes at least one of the rules. */
 /* @__NO_SIDE_EFFECTS__ */
-export const either = (...rules: readonly Rule[]): Rule =>
+export const either = /* @__NO_SIDE_EFFECTS__ */ (...rules: readonly Rule[]): Rule =>
   rule(rules.map((each) => each.expected).join(', or '), (value) => rules.some((each) => each.test(value)));
 
 /** Rule for an instance of one of the classes. */
 /* @__NO_SIDE_EFFECTS__ */
-export const instanceOf = (...classes: readonly (abstract new (...args: never[]) => unknown)[]): Rule =>
+export const instanceOf = /* @__NO_SIDE_EFFECTS__ */ (...classes: readonly (abstract new (...args: never[]) => unknown)[]): Rule =>
   rule(`a ${classes.map(({ name }) => name).join(' or ')}`, (value) => classes.some((each) => value instanceof each));
 
 /** Rule for an object of any class whose fields pass their rules. */
 /* @__NO_SIDE_EFFECTS__ */
-export const objectWith = (expected: string, fields: Rules): Rule =>
+export const objectWith = /* @__NO_SIDE_EFFECTS__ */ (expected: string, fields: Rules): Rule =>
   rule(expected, (value) => {
     if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return false;
     return Object.entries(fields).every(([name, field]) => field.test((value as Record<string, unknown>)[name]));
@@ -114,7 +115,7 @@ export const objectWith = (expected: string, fields: Rules): Rule =>
 
 /** Rule for a plain object whose values all pass `element`. */
 /* @__NO_SIDE_EFFECTS__ */
-export const recordOf = (element: Rule): Rule =>
+export const recordOf = /* @__NO_SIDE_EFFECTS__ */ (element: Rule): Rule =>
   rule(`an object of names with ${element.expected} each`, (value) => isPlainObject(value) && Object.values(value).every(element.test));
 
 /** Rule for the signal of an `AbortController`. */

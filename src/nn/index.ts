@@ -8,7 +8,7 @@ export { Flatten, Linear } from './layers/linear.js';
 export { BatchNorm2d, LocalResponseNorm } from './layers/normalization.js';
 export { AdaptiveAvgPool2d, AvgPool2d, MaxPool2d } from './layers/pooling.js';
 export { batchErrors, countErrors, topK } from './loss.js';
-export * as torchvision from './models/index.js';
+export { torchvision } from './models/torchvision.js';
 export { Module, namingLayer, parameter, type Reach, type ReceptiveWindow, StateError, type WindowGeometry } from './module.js';
 export * from './optim/index.js';
 export { Sequential } from './sequential.js';

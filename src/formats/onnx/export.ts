@@ -192,7 +192,7 @@ class GraphWriter {
   }
 
   /** relu(branch(x) + shortcut(x)). */
-  private residual(block: torchvision.Residual, name: string, input: Shape): void {
+  private residual(block: InstanceType<typeof torchvision.Residual>, name: string, input: Shape): void {
     const x = this.value;
     this.row(block.branch, `${name}.`, input);
     const branch = this.value;
