@@ -63,7 +63,7 @@ export class OutOfMemoryError extends ZfnetError {
   ) {
     const mib = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
     super(
-      `${op}: out of memory: requested ${mib(requestedBytes)} with ${mib(liveBytes)} allocated and a limit of ${mib(limitBytes)}; use a smaller batch or input, or dispose of tensors`,
+      `${op}: out of memory: requested ${mib(requestedBytes)} with ${mib(liveBytes)} allocated and a limit of ${mib(limitBytes)}; use a smaller batch or input, or free memory: eval() or noGrad(fn) keep no graph for inference, scope(fn) and dispose() free results`,
     );
   }
 }

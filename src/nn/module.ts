@@ -11,6 +11,7 @@ import {
   rule,
   show,
 } from '../backend/validate.js';
+import { inferring } from '../tensor/graph/autograd.js';
 import { inLayer } from '../tensor/graph/spans.js';
 import {
   type Backend,
@@ -75,6 +76,10 @@ const UNUSED_STATE = /(^|\.)num_batches_tracked$/;
 export abstract class Module {
   /** Whether the module is in training mode, in which dropout is active. Set by `train()` and `eval()`. */
   training = true;
+
+  constructor() {
+    recordOnlyIfNeeded(this);
+  }
 
   /** Computes the output for an input batch. */
   abstract forward(x: Tensor): Tensor;
@@ -144,7 +149,11 @@ export abstract class Module {
     return this;
   }
 
-  /** Switches this module and all submodules to evaluation mode, in which dropout is inactive. */
+  /**
+   * Switches this module and all submodules to evaluation mode: dropout is inactive, and `forward` keeps no graph. It records operations
+   * only if an input requires a gradient or inside `recording(fn)`, and it frees every tensor that it created except its result and
+   * those that are properties of the module.
+   */
   eval(): this {
     return this.train(false);
   }
@@ -218,6 +227,32 @@ export abstract class Module {
 export interface Module extends DisposeMethod {}
 
 addDisposeMethod(Module.prototype);
+
+type Forward = ((this: Module, ...inputs: unknown[]) => unknown) & { [CHECKED]?: true };
+
+/** Marks a `forward` that `recordOnlyIfNeeded` has made. */
+const CHECKED: unique symbol = Symbol('forward in evaluation mode');
+
+/**
+ * Replaces the method `forward` of a module's class, once, by one that in evaluation mode records nothing unless it has to. It is replaced
+ * in the class, and not in the instance, so that `layer.forward === ReLU.prototype.forward` still tells layers apart.
+ */
+function recordOnlyIfNeeded(module: Module): void {
+  let owner: Module = Object.getPrototypeOf(module);
+  while (!Object.hasOwn(owner, 'forward') && owner !== Module.prototype) owner = Object.getPrototypeOf(owner);
+  const original = owner.forward as Forward | undefined;
+  if (!original || original[CHECKED]) return;
+  const forward: Forward = function (this: Module, ...inputs: unknown[]): unknown {
+    if (this.training) return original.apply(this, inputs);
+    return inferring(
+      inputs,
+      () => Object.values(this),
+      () => original.apply(this, inputs),
+    );
+  };
+  forward[CHECKED] = true;
+  Object.defineProperty(owner, 'forward', { value: forward, writable: true, configurable: true });
+}
 
 const sourceRule = rule('a tensor or { shape, data }', (value) => {
   if (value instanceof Tensor) return true;

@@ -16,6 +16,7 @@ export interface Releasable {
 
 /** A buffer whose data is on the host and whose copy on the backend can be computed again. */
 export interface Evictable {
+  readonly backend: Backend;
   /** Releases the backend's copy. */
   evict(): void;
 }
@@ -52,14 +53,24 @@ export const firstState = (seed: number, stream: keyof typeof STREAMS): Generato
 export class Context {
   /** Backend of new tensors, unless an option names another; null before `init()`. */
   backend: Backend | null = null;
-  /** Whether operations are recorded for a backward pass. */
-  recording = true;
+  /**
+   * Whether operations on tensors that require a gradient are recorded for a backward pass: `auto`, except inside modules in evaluation
+   * mode; `on` inside `recording`; `off` inside `noGrad`.
+   */
+  recording: 'auto' | 'on' | 'off' = 'auto';
   /** Whether every operation checks its output for NaN and infinities. */
   nanCheck = false;
   /** Name of the operation that allocates next, for the message of an `OutOfMemoryError`. */
   operation = 'allocate';
   /** The innermost scope that is running. */
   scope: Scope | null = null;
+  /** Buffers that were uploaded outside of scopes since the last backward pass, by the object that owns the backend's copy. */
+  readonly uploads = new Map<object, Evictable>();
+  /** Number of live buffers of each backend, and the backends that are disposed of as soon as they have none. */
+  readonly buffers = new WeakMap<Backend, number>();
+  readonly retired = new Set<Backend>();
+  /** Bytes of tensors above which `data()` lets finalisation callbacks run, by backend. */
+  readonly pressure = new WeakMap<Backend, number>();
   /** Tensors created by the backward step that is running. */
   step: Releasable[] | null = null;
   /** The profiler, if one is listening. */

@@ -25,6 +25,7 @@ export {
   noGrad,
   RULES,
   type RulesName,
+  recording,
   setNanCheck,
 } from './graph/autograd.js';
 export { type DefinedOp, defineOp, type OpContext, type OpDefinition } from './graph/define_op.js';

@@ -11,7 +11,6 @@ import {
   checkArgument,
   checkOptions,
   finite,
-  func,
   isTypedArray,
   type Rule,
   type Rules,
@@ -22,6 +21,7 @@ import {
 import { context, type Releasable } from './context.js';
 import type { TensorNode } from './graph/graph_node.js';
 import { allocatingFor, Buffer, type Claim, claimFor, enterScope, enterStep, freedMessage, runScope } from './memory/memory.js';
+import { checkSynchronous, refusePromise } from './memory/synchronous.js';
 import { addDisposeMethod, type DisposeMethod } from './memory/using.js';
 import { defaultGenerator, type Generator, generatorRule } from './random.js';
 import { checkShape, type Shape, sizeOf } from './shape.js';
@@ -71,14 +71,21 @@ export function defaultBackend(): Backend {
   return context.backend;
 }
 
-/** Runs a synchronous function with another default backend and returns its result. */
+/**
+ * Runs a synchronous function with another default backend and returns its result.
+ *
+ * @example const model = withBackend(other, () => new Sequential([new Linear(4, 2)]));
+ * @throws ValueError if `fn` is an async function; create its tensors and models with the option `{ backend }` instead
+ */
 export function withBackend<T>(backend: Backend, fn: () => T): T {
   checkArgument('withBackend', 'backend', backend, backendRule);
-  checkArgument('withBackend', 'the function', fn, func);
+  checkSynchronous('withBackend', fn);
   const before = context.backend;
   context.backend = backend;
   try {
-    return fn();
+    const result = fn();
+    refusePromise('withBackend', result);
+    return result;
   } finally {
     context.backend = before;
   }
@@ -171,18 +178,15 @@ export class Tensor<D extends DType = DType> implements Releasable {
   /** Returns a copy of the elements in row-major order, as a typed array of the element type. */
   async data<A extends TypedArray = ArrayOf<D>>(): Promise<A> {
     this.checkAlive();
-    const host = this.buffer.onHost();
-    return (host ? host.slice() : await this.backend.read(this.buffer.device())) as A;
+    return (await this.buffer.read(this.settles)) as A;
   }
 
   /** Returns a copy of the elements synchronously. @throws BackendError on backends that only read asynchronously (WebGPU) */
   dataSync<A extends TypedArray = ArrayOf<D>>(): A {
     this.checkAlive();
-    const host = this.buffer.onHost();
-    if (host) return host.slice() as A;
-    if (!this.backend.capabilities.syncRead)
+    if (!this.buffer.onHost() && !this.backend.capabilities.syncRead)
       throw new BackendError(`dataSync: the ${this.backend.name} backend cannot read synchronously; use \`await tensor.data()\``);
-    return this.backend.readSync(this.buffer.device()) as A;
+    return this.buffer.readSync(this.settles) as A;
   }
 
   /** Returns the value of a tensor of one element. @throws ShapeError for any other number of elements */
@@ -252,6 +256,11 @@ export class Tensor<D extends DType = DType> implements Releasable {
   /** @internal @throws DisposedError if the tensor was freed */
   checkAlive(): void {
     if (this.freedBy) throw new DisposedError(`tensor of shape [${this.shape}]: ${freedMessage(this.freedBy)}`);
+  }
+
+  /** Whether reading may move the data to the host: not that of parameters and of tensors whose backward pass is to come. */
+  private get settles(): boolean {
+    return !this.kept && !this.wantsGradient;
   }
 
   private checkSingle(op: string): void {

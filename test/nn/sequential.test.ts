@@ -19,7 +19,7 @@ import {
   summarize,
   Tanh,
 } from '../../src/nn/index.js';
-import { randn, ShapeError, setDefaultBackend, type Tensor, tensor, ValueError } from '../../src/tensor/index.js';
+import { randn, recording, ShapeError, setDefaultBackend, type Tensor, tensor, ValueError } from '../../src/tensor/index.js';
 import { backends, reference } from '../support/backends.js';
 import { noise } from '../support/formula.js';
 
@@ -79,7 +79,7 @@ describe('Sequential', () => {
     const model = net().eval();
     const gradients = (run: () => Tensor) => {
       for (const w of model.parameters()) w.grad = null;
-      run().sum().backward();
+      recording(run).sum().backward();
       return model.parameters().map(({ grad }) => [...grad!.dataSync()]);
     };
     const tapped = gradients(() => model.activations(image(), model.layerNames()).fc8);

@@ -134,7 +134,7 @@ describe('backward()', () => {
   it('refuses what was not recorded', () => {
     const x = leaf([2]);
     const constant = tensor([2], [1], { backend: reference });
-    expect(() => constant.mul(2).backward()).toThrow(/does not depend on a tensor that requires a gradient/);
+    expect(() => constant.mul(2).backward()).toThrow(/no input requires a gradient/);
     expect(() => noGrad(() => x.mul(2)).backward()).toThrow(/computed inside noGrad/);
     expect(() => x.detach().mul(2).backward()).toThrow(BackendError);
     expect(() => x.mul(2).backward({ rules: 'saliency' as RulesName })).toThrow(ValueError);

@@ -6,8 +6,9 @@
 import { IN_PLACE, type Input } from '../../backend/backend.js';
 import { BackendError, DTypeError, ShapeError } from '../../backend/errors.js';
 import { arrayOf, boolean, checkArgument, checkOptions, either, oneOf, renamedOption, rule } from '../../backend/validate.js';
-import { context } from '../context.js';
-import { freedOnFailure, runScope } from '../memory/memory.js';
+import { type Context, context } from '../context.js';
+import { evictUploads, freedOnFailure, runScope } from '../memory/memory.js';
+import { checkSynchronous, refusePromise } from '../memory/synchronous.js';
 import { sameShape } from '../shape.js';
 import { backendsDiffer, checkFloat, empty, isFloat, isTensor, type Tensor } from '../tensor.js';
 import type { BackwardOptionsOf, BackwardRules, RulesName } from './backward_options.js';
@@ -84,7 +85,7 @@ class GraphNode implements TensorNode {
 const nodeOf = (tensor: Tensor): GraphNode | null => tensor.node as GraphNode | null;
 
 /** Returns whether operations are being recorded, that is, whether this is not inside `noGrad`. */
-export const isRecording = (): boolean => context.recording;
+export const isRecording = (): boolean => context.recording !== 'off';
 
 /**
  * Makes every operation check its output for NaN and infinities. The `NonFiniteError` is thrown by the operation or, on a backend that
@@ -102,14 +103,57 @@ export function setNanCheck(on: boolean): void {
  * @example const scores = noGrad(() => model.forward(images));
  */
 export function noGrad<T>(fn: () => T): T {
+  return withRecording('off', () => runScope('noGrad()', fn, isTensor));
+}
+
+/**
+ * Runs `fn` with operations being recorded also in modules in evaluation mode and inside `noGrad`, and returns its result. PyTorch
+ * `torch.enable_grad`.
+ *
+ * A module in evaluation mode otherwise records its operations only if its input requires a gradient, so that inference keeps no graph.
+ *
+ * @example const loss = recording(() => crossEntropy(model.eval().forward(images), labels));
+ * @throws ValueError if `fn` is an async function
+ */
+export function recording<T>(fn: () => T): T {
+  checkSynchronous('recording', fn);
+  return withRecording('on', () => {
+    const result = fn();
+    refusePromise('recording', result);
+    return result;
+  });
+}
+
+function withRecording<T>(state: Context['recording'], fn: () => T): T {
   const before = context.recording;
-  context.recording = false;
+  context.recording = state;
   try {
-    return runScope('noGrad()', fn, isTensor);
+    return fn();
   } finally {
     context.recording = before;
   }
 }
+
+/**
+ * @internal Runs the `forward` of a module in evaluation mode: without recording and in a scope, unless an input requires a gradient or
+ * `recording` or `noGrad` is in effect.
+ *
+ * @param owned tensors of the module, which are not freed
+ */
+export function inferring<T>(inputs: readonly unknown[], owned: () => readonly unknown[], fn: () => T): T {
+  if (context.recording !== 'auto' || inputs.some(requiresGradient)) return fn();
+  const run = () => {
+    const result = fn();
+    refusePromise(FORWARD, result);
+    return { result, owned: owned() };
+  };
+  return withRecording('off', () => runScope(FORWARD, run, isTensor)).result;
+}
+
+const FORWARD = 'forward() in evaluation mode';
+
+const requiresGradient = (input: unknown): boolean =>
+  Array.isArray(input) ? input.some(requiresGradient) : isTensor(input) && input.requiresGrad;
 
 /**
  * Finishes an operation: records it if one of its inputs requires a gradient, and returns its output.
@@ -118,7 +162,7 @@ export function noGrad<T>(fn: () => T): T {
  */
 export function record(op: string, output: Tensor, inputs: readonly Tensor[], saved: readonly Tensor[], backward: BackwardFn): Tensor {
   if (context.nanCheck) checkFinite(op, output);
-  if (!context.recording || !inputs.some((input) => input.requiresGrad)) return output;
+  if (context.recording === 'off' || !inputs.some((input) => input.requiresGrad)) return output;
   output.requiresGrad = true;
   const kept = saved.map((tensor) => tensor.alias(tensor.shape, false));
   output.node = new GraphNode(op, inputs, output, kept, backward);
@@ -127,7 +171,7 @@ export function record(op: string, output: Tensor, inputs: readonly Tensor[], sa
 
 /** Returns whether an operation on these inputs will be recorded, for operations that compute something extra for their backward step. */
 export function willRecord(...inputs: (Tensor | null)[]): boolean {
-  return context.recording && inputs.some((input) => input?.requiresGrad);
+  return context.recording !== 'off' && inputs.some((input) => input?.requiresGrad);
 }
 
 function checkFinite(op: string, output: Tensor): void {
@@ -187,7 +231,7 @@ function walk(output: Tensor, options: BackwardOptions): Tensor[] {
   const retainGraph = renamedOption<boolean>('backward', options, 'retainGraph', 'keepGraph') ?? false;
   if (!output.requiresGrad)
     throw new BackendError(
-      'backward: the output does not depend on a tensor that requires a gradient, or it was computed inside noGrad(); set requiresGrad',
+      'backward: the output was not recorded: no input requires a gradient, or it was computed inside noGrad() or by a module in eval(); set requiresGrad on an input, call train() on the module, or compute the output inside recording(fn)',
     );
   if (given) {
     checkFloat('backward', given);
@@ -226,7 +270,10 @@ function walk(output: Tensor, options: BackwardOptions): Tensor[] {
       }
       if (!retainGraph) freeNode(node, output, 'backward()');
     }
-    if (!retainGraph && output.size === 1) output.buffer.moveToHost();
+    if (!retainGraph) {
+      evictUploads(output.backend);
+      if (output.size === 1) output.buffer.moveToHost();
+    }
     return wrt ? collectGradients(wrt, gradients) : accumulateLeaves(gradients);
   } catch (error) {
     const by = 'a failed backward()';

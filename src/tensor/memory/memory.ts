@@ -5,9 +5,10 @@
  * from the user), on the backend (results of kernels), or on both (data from the user that kernels have used).
  */
 import type { Backend, DType, Storage, TypedArray } from '../../backend/backend.js';
-import { DisposedError, OutOfMemoryError, ValueError } from '../../backend/errors.js';
-import { checkArgument, func } from '../../backend/validate.js';
+import { DisposedError, OutOfMemoryError } from '../../backend/errors.js';
 import { context, type Releasable, type Scope } from '../context.js';
+import { relievePressure } from './pressure.js';
+import { checkSynchronous, refusePromise } from './synchronous.js';
 
 /**
  * The storage of a buffer on the backend and its reference count. The finalisation registry refers to this object alone, and not to the
@@ -18,25 +19,37 @@ class Holding {
   storage: Storage | null = null;
   freedBy: string | null = null;
 
-  constructor(readonly backend: Backend) {}
+  constructor(readonly backend: Backend) {
+    context.buffers.set(backend, (context.buffers.get(backend) ?? 0) + 1);
+  }
 
-  /** Decrements the reference count; releases the storage at zero. */
+  /** Decrements the reference count; releases the storage at zero, and a replaced backend with its last buffer. */
   release(by: string): void {
     if (--this.count > 0 || this.freedBy) return;
     this.freedBy = by;
     this.releaseStorage();
+    const left = context.buffers.get(this.backend)! - 1;
+    context.buffers.set(this.backend, left);
+    if (left === 0 && context.retired.delete(this.backend)) this.backend.dispose();
   }
 
   releaseStorage(): void {
-    if (this.storage) this.backend.release(this.storage);
+    if (!this.storage) return;
+    this.backend.release(this.storage);
     this.storage = null;
+    context.uploads.delete(this);
   }
 }
+
+/** Results of at most this many elements move to the host when they are read, so that a loop that reads results uses no memory for them. */
+const FEW = 2 ** 14;
 
 /** The data of one or more tensors. */
 export class Buffer {
   /** @internal */
   readonly holding: Holding;
+  /** Number of times that the data was given to a kernel to modify. */
+  private writes = 0;
 
   constructor(
     readonly backend: Backend,
@@ -44,8 +57,9 @@ export class Buffer {
     readonly size: number,
     private host: TypedArray | null,
   ) {
+    const storage = host ? null : allocate(backend, dtype, size);
     this.holding = new Holding(backend);
-    if (!host) this.holding.storage = allocate(backend, dtype, size);
+    this.holding.storage = storage;
   }
 
   /** Returns the storage on the backend; uploads the host's data first if necessary. */
@@ -56,7 +70,8 @@ export class Buffer {
     const made = allocate(this.backend, this.dtype, this.size);
     this.backend.write(made, this.host!);
     this.holding.storage = made;
-    context.scope?.uploads.push(this);
+    if (context.scope) context.scope.uploads.push(this);
+    else context.uploads.set(this.holding, this);
     return made;
   }
 
@@ -96,7 +111,32 @@ export class Buffer {
   ownedByBackend(): Storage {
     const storage = this.device();
     this.host = null;
+    this.writes++;
+    context.uploads.delete(this.holding);
     return storage;
+  }
+
+  /** Returns a copy of the data. `settle` moves few elements to the host, where the garbage collector finds them. */
+  async read(settle: boolean): Promise<TypedArray> {
+    if (this.onHost()) return this.host!.slice();
+    const { backend, writes } = this;
+    const storage = this.device();
+    const data = await backend.read(storage);
+    await relievePressure(backend);
+    if (!settle || this.size > FEW || this.holding.storage !== storage || this.writes !== writes) return data;
+    this.host = data;
+    this.evict();
+    return data.slice();
+  }
+
+  /** As `read`, for backends that can read synchronously. */
+  readSync(settle: boolean): TypedArray {
+    if (this.onHost()) return this.host!.slice();
+    const data = this.backend.readSync(this.device());
+    if (!settle || this.size > FEW) return data;
+    this.host = data;
+    this.evict();
+    return data.slice();
   }
 
   /** Moves the data to the host and releases the backend's copy, if the backend supports synchronous reads. For few elements. */
@@ -118,7 +158,7 @@ export function freedMessage(by: string): string {
   const hint =
     by === 'backward()'
       ? 'read it before backward(), call keep() on it, or pass { retainGraph: true }'
-      : by.startsWith('scope') || by.startsWith('noGrad')
+      : /^(scope|noGrad|forward)\(\)/.test(by)
         ? 'return it from the function, or call keep() on it'
         : 'do not use it afterwards';
   return `this tensor's memory was freed by ${by}; ${hint}`;
@@ -152,6 +192,15 @@ export class Claim {
     this.open = false;
     finalizers?.unregister(this);
     this.holding.release(by);
+  }
+}
+
+/** @internal Evicts the copies of host data on a backend that were made outside of scopes since the last call. */
+export function evictUploads(backend: Backend): void {
+  for (const [holding, buffer] of context.uploads) {
+    if (buffer.backend !== backend) continue;
+    context.uploads.delete(holding);
+    buffer.evict();
   }
 }
 
@@ -190,16 +239,13 @@ export function freedOnFailure<T>(fn: () => T, ...given: Releasable[]): T {
 
 /** Runs `fn` and frees every tensor created inside, except those that it returns and those marked by `keep()`. */
 export function runScope<T>(by: string, fn: () => T, isMember: (value: unknown) => value is Releasable): T {
-  checkArgument(by, 'the argument', fn, func);
+  checkSynchronous(by, fn);
   const scope: Scope = { members: [], uploads: [], parent: context.scope };
   context.scope = scope;
   const survivors = new Set<Releasable>();
   try {
     const result = fn();
-    if (result instanceof Promise) {
-      result.catch(() => undefined);
-      throw new ValueError(`${by}: got an async function, expected a synchronous one; return tensors and await their data() outside`);
-    }
+    refusePromise(by, result);
     collect(result, survivors, isMember, 0);
     return result;
   } finally {

@@ -1,0 +1,91 @@
+/** Running out of memory: an error that names the operation, after which the engine is usable. */
+import { describe, expect, it } from 'vitest';
+import { createReferenceBackend } from '../../../src/backend/reference/index.js';
+import type { Sequential } from '../../../src/nn/index.js';
+import { crossEntropy, defaultBackend, OutOfMemoryError, ones, randn, scope, withBackend, zeros } from '../../../src/tensor/index.js';
+import { strict, strictThreads } from '../../support/backends.js';
+import { collectGarbage } from '../../support/gc.js';
+import { BATCH, batch, held, smallNet } from './support.js';
+
+describe('out of memory', () => {
+  const train = (model: Sequential) => {
+    const { images, targets } = batch(0);
+    const loss = crossEntropy(model.forward(images), targets);
+    loss.backward();
+    return loss.itemSync();
+  };
+
+  const peak = withBackend(createReferenceBackend(), () => {
+    train(smallNet());
+    return defaultBackend().memory().peakBytes;
+  });
+
+  /** A step under every limit that is too small, each on a backend of its own. */
+  const failures = (run: (step: () => number) => number) =>
+    Array.from({ length: Math.ceil((peak - 2500) / 100) }, (_, i) => {
+      const limitBytes = 2500 + 100 * i;
+      const backend = createReferenceBackend({ limitBytes });
+      return withBackend(backend, () => {
+        const model = smallNet();
+        const before = held(backend);
+        // The error itself is let go: its stack holds what the failed calls held.
+        const { op, message, limitBytes: limit, requestedBytes, liveBytes } = caught(() => run(() => train(model)));
+        expect(message).toContain(`${op}: out of memory: requested`);
+        expect(limit).toBe(limitBytes);
+        expect(requestedBytes + liveBytes).toBeGreaterThan(limitBytes);
+        expect(model.parameters().every(({ grad }) => grad === null)).toBe(true);
+        return { backend, before, op, model };
+      });
+    });
+
+  it('anywhere in a step names the operation, and a scope gives everything back', () => {
+    const failed = failures(scope);
+    for (const { backend, before } of failed) expect(held(backend)).toEqual(before);
+    expect(failed.map(({ op }) => op)).toEqual(expect.arrayContaining(['conv2d', 'maxPool2d', 'linear backward', 'maxPool2d backward']));
+  });
+
+  it('without a scope leaves at most what the failed operation had begun, until it is collected', async () => {
+    const failed = failures((step) => step());
+    for (const { backend, before, op } of failed) {
+      // On the way back that is nothing; the loss itself is the caller's.
+      if (op.endsWith('backward')) expect(held(backend)).toEqual({ bytes: before.bytes + 4, buffers: before.buffers + 1 });
+    }
+    await collectGarbage();
+    for (const { backend, before } of failed) expect(held(backend)).toEqual(before);
+  });
+
+  it('leaves the engine usable: a smaller batch fits', () => {
+    withBackend(createReferenceBackend({ limitBytes: peak }), () => {
+      const model = smallNet();
+      expect(caught(() => scope(() => model.forward(batch(0, 4 * BATCH).images))).limitBytes).toBe(peak);
+      expect(train(model)).toBeGreaterThan(0);
+    });
+  });
+
+  it.each([strict, strictThreads])('of the 4 GiB of $name names the operation and leaves the engine usable', ({ backend }) =>
+    withBackend(backend, () => {
+      const before = held(backend);
+      expect(caught(() => zeros([2 ** 30])).op).toBe('full');
+      expect(caught(() => randn([1024, 1024, 4096])).op).toBe('randn');
+      const x = ones([1, 2 ** 20]);
+      expect(caught(() => x.expand([2 ** 12, 2 ** 20])).op).toBe('expand');
+      expect(caught(() => x.matmul(x, { transposeA: true })).message).toMatch(/^matmul: out of memory: requested 4194304\.0 MiB with/);
+      expect(x.sum().itemSync()).toBe(2 ** 20);
+      x.dispose();
+      const model = smallNet();
+      expect(train(model)).toBeGreaterThan(0);
+      for (const w of model.parameters()) w.dispose();
+      expect(held(backend).bytes).toBeLessThan(before.bytes + 1024);
+    }),
+  );
+});
+
+function caught(fn: () => unknown): OutOfMemoryError {
+  try {
+    fn();
+  } catch (error) {
+    if (error instanceof OutOfMemoryError) return error;
+    throw error;
+  }
+  throw new Error('nothing was thrown');
+}
