@@ -44,3 +44,25 @@ export function runCase(c: Case, backend: Backend, dtype: 'float32' | 'float64',
     }),
   );
 }
+
+/** Runs a case like `runCase` on a backend without synchronous reads: queues all of its work, frees its tensors, and reads last. */
+export async function runCaseLater(c: Case, backend: Backend, dtype: 'float32' | 'float64'): Promise<Outcome> {
+  const { shape, recorded, output, gradients } = withBackend(backend, () =>
+    scope(() => {
+      const inputs = c.inputs.map((input, place) =>
+        tensor(valuesOf(input, place), input.shape, {
+          dtype: input.dtype === 'float' ? dtype : input.dtype,
+          requiresGrad: takesGradient(c, input),
+        }),
+      );
+      const y = c.run(inputs);
+      const { shape, requiresGrad: recorded } = y;
+      const output = y.data();
+      if (recorded) backward(y, { gradient: tensor(noise(y.size, SIGNAL_SEED), shape, { dtype }) });
+      const gradients = inputs.map(({ grad }) => grad?.data() ?? null);
+      for (const input of inputs) input.dispose();
+      return { shape, recorded, output, gradients };
+    }),
+  );
+  return { shape, recorded, output: await output, gradients: await Promise.all(gradients) };
+}
