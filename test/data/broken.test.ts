@@ -14,7 +14,7 @@ async function truncated(share: number): Promise<Uint8Array> {
 }
 
 describe('decoding every image at opening', () => {
-  it('skips and names the truncated, the empty and what is no image', async () => {
+  it('skips truncated files, empty files and files that are not images, and names them', async () => {
     const folder = await tree(join(root, 'some'), {
       'cat/1.jpg': jpeg(1),
       'cat/2.jpg': jpeg(2),
@@ -35,7 +35,7 @@ describe('decoding every image at opening', () => {
     }
   });
 
-  it('names five of many and counts all', async () => {
+  it('names the first five broken images and counts all of them', async () => {
     const bad = Object.fromEntries(Array.from({ length: 7 }, (_, i) => [`cat/bad${i}.jpg`, text(`no image ${i}`)]));
     const folder = await tree(join(root, 'many'), {
       'cat/1.jpg': jpeg(1),
@@ -50,14 +50,14 @@ describe('decoding every image at opening', () => {
     expect(warnings[5]).toBe(`${folder}: 7 images in all cannot be read and are skipped`);
   });
 
-  it('ends in an error when none is left, or those of one class alone', async () => {
+  it('throws if no image can be read, or only images of one class', async () => {
     const none = await tree(join(root, 'none'), { 'cat/1.jpg': text('no'), 'dog/1.jpg': text('nor this') });
     expect((await failure(openDataset(none))).message).toContain(`${none}: no image in it can be read`);
     const one = await tree(join(root, 'one'), { 'cat/1.jpg': text('no'), 'dog/1.jpg': jpeg(1), 'dog/2.jpg': jpeg(2) });
     expect((await failure(openDataset(one))).message).toContain(`${one}: has images of one class only, dog;`);
   });
 
-  it('tells how far it is', async () => {
+  it('reports progress', async () => {
     const folder = await tree(join(root, 'progress'), { 'cat/1.jpg': jpeg(1), 'cat/2.jpg': jpeg(2), 'dog/1.jpg': jpeg(3) });
     const seen: OpenProgress[] = [];
     await openDataset(folder, { onProgress: (progress) => seen.push(progress) });
@@ -83,14 +83,14 @@ describe('reading headers alone at opening', () => {
   });
   const open = () => openDataset(folder, { verify: 'headers', imageSize: 8 });
 
-  it('skips what has no header and keeps what is cut off', async () => {
+  it('skips files without an image header and keeps truncated ones', async () => {
     const { splits, warnings } = await open();
     expect(warnings).toHaveLength(1);
     expect(warnings[0]).toContain(join(folder, 'train/cat/words.jpg'));
     expect([...splits.train.labels]).toEqual([0, 0, 1]);
   });
 
-  it('then the broken file is an error, with its name, when its turn comes', async () => {
+  it('throws an error that names the broken file when that file is read', async () => {
     const { splits } = await open();
     const error = await failure(splits.train.get(1));
     expect(error.message).toContain(`${join(folder, 'train/cat/half.jpg')}: cannot be read as an image: `);
@@ -98,7 +98,7 @@ describe('reading headers alone at opening', () => {
     expect((await splits.train.get(2)).name).toBe('train/dog/1.jpg');
   });
 
-  it('and the loader leaves it out, or passes the error on', async () => {
+  it('lets the loader omit the broken file, or throw the error', async () => {
     const { splits } = await open();
     const broken: DataError[] = [];
     const names: string[][] = [];

@@ -5,7 +5,7 @@ import { type OpenOptions, openDataset } from '../../src/data/index.js';
 import { BLUE, plain, RED, temporaryFolder, tree } from './support.js';
 
 describe('a cache of bytes', () => {
-  it('drops what was used longest ago, as much as it must', () => {
+  it('evicts the least recently used entries, no more than necessary', () => {
     const cache = new ByteCache<string>(100);
     cache.set('a', 'A', 40);
     cache.set('b', 'B', 30);
@@ -16,14 +16,14 @@ describe('a cache of bytes', () => {
     expect(cache.bytes).toBe(75);
   });
 
-  it('does not keep what is larger than itself, nor drop anything for it', () => {
+  it('does not cache a value larger than its limit, and evicts nothing for it', () => {
     const cache = new ByteCache<string>(100);
     cache.set('a', 'A', 60);
     cache.set('huge', 'H', 101);
     expect([cache.get('a'), cache.get('huge'), cache.bytes]).toEqual(['A', undefined, 60]);
   });
 
-  it('counts a value that is replaced once', () => {
+  it('counts a replaced value only once', () => {
     const cache = new ByteCache<string>(100);
     cache.set('a', 'A', 60);
     cache.set('b', 'B', 30);
@@ -31,7 +31,7 @@ describe('a cache of bytes', () => {
     expect([cache.get('a'), cache.get('b'), cache.bytes]).toEqual(['A2', 'B', 100]);
   });
 
-  it('never holds more than its limit', () => {
+  it('never exceeds its limit', () => {
     const cache = new ByteCache<number>(1000);
     let kept = 0;
     for (let i = 0; i < 500; i++) {
@@ -55,7 +55,7 @@ describe('a data set', () => {
     return (await openDataset(root, { cacheBytes })).splits;
   };
 
-  it('keeps the decoded images used last, over both splits, and decodes the others anew', async () => {
+  it('caches the most recently used images of both splits and decodes the others again', async () => {
     const { train, val } = await open(200);
     const first = await train.get(0);
     const held = await val.get(0);
@@ -67,7 +67,7 @@ describe('a data set', () => {
     expect(again).toEqual(held);
   });
 
-  it('keeps all of a small set unless told otherwise, and none with 0 bytes', async () => {
+  it('caches all images of a small set by default, and none with a limit of 0 bytes', async () => {
     const kept = (await open(undefined)).train;
     const examples = [await kept.get(0), await kept.get(1), await kept.get(2), await kept.get(3)];
     for (const [i, example] of examples.entries()) expect(await kept.get(i)).toBe(example);
@@ -75,7 +75,7 @@ describe('a data set', () => {
     expect(await none.get(0)).not.toBe(await none.get(0));
   });
 
-  it('keeps images of pixels once they are resized', async () => {
+  it('caches resized images of data sets that are in memory', async () => {
     const open = async (options: OpenOptions) => (await openDataset('mnist', options)).splits;
     const resized = await open({ imageSize: 32 });
     expect(await resized.train.get(7)).toBe(await resized.train.get(7));

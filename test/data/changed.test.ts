@@ -33,7 +33,7 @@ async function jobOn(folder: string, workers = 0) {
   return { model, dataset, options: { batchSize: 2, lr: 0.01, seed: 5 } };
 }
 
-describe('a run that goes on', () => {
+describe('resuming a run', () => {
   it.each<[string, (folder: string) => void]>([
     [
       'another picture of the same length',
@@ -46,7 +46,7 @@ describe('a run that goes on', () => {
     ],
     ['a picture less', (folder) => rmSync(join(folder, 'dog/4.png'))],
     ['a picture more', (folder) => writeFileSync(join(folder, 'dog/new.png'), readFileSync(join(folder, 'cat/1.png')))],
-  ])('refuses %s, and its files stay as they are', async (_, change) => {
+  ])('refuses %s and leaves the files of the run unchanged', async (_, change) => {
     const folder = await pictures();
     const store = new MemoryStore();
     const { options, ...job } = await jobOn(folder);
@@ -61,8 +61,8 @@ describe('a run that goes on', () => {
   });
 });
 
-describe('a folder that goes while a run learns from it', () => {
-  it.each([0, 1])('ends it with the reason, with %i workers; the last checkpoint is whole', async (workers) => {
+describe('a folder that is deleted during training', () => {
+  it.each([0, 1])('stops the run with an error that says so, with %i workers; the last checkpoint is intact', async (workers) => {
     const folder = await pictures();
     const store = new MemoryStore();
     const { options, ...job } = await jobOn(folder, workers);
@@ -85,11 +85,11 @@ describe('a folder that goes while a run learns from it', () => {
   });
 });
 
-describe('a split of which nothing can be read', () => {
+describe('a split with no readable image', () => {
   const { splits, classes } = bars({ train: 3, broken: [0, 1, 2] });
   const onBroken = () => undefined;
 
-  it('has no error of 0 %', async () => {
+  it('does not evaluate to an error rate of 0 %', async () => {
     const preprocess = new Preprocess({ inputSize: INPUT, side: SIDE, channels: 1, scale: 1 });
     const model = tinyNet({ seed: 1, classes: CLASSES.length });
     await expect(evaluate({ model, preprocess, classes }, splits.train, { batchSize: 2, onBroken })).rejects.toThrow(

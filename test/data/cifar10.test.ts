@@ -19,7 +19,7 @@ describe('two batches and a test batch', () => {
     return openDataset(`cifar10:${folder}`, { imageSize });
   };
 
-  it('are joined in the order of their numbers, and labelled with ten classes', async () => {
+  it('are concatenated in the order of their numbers and labelled with ten classes', async () => {
     const { splits, classes, channels, imageSize, warnings } = await open();
     expect([...splits.train.labels]).toEqual([6, 0, 9, 9, 4]);
     expect([...splits.val.labels]).toEqual([3, 8]);
@@ -29,7 +29,7 @@ describe('two batches and a test batch', () => {
     expect((await everything(splits.train)).map((example) => example.name)).toEqual([0, 1, 2, 3, 4].map((i) => `train/${i}`));
   });
 
-  it('have planes of red, green and blue, which become pixels', async () => {
+  it('have red, green and blue planes, which are interleaved', async () => {
     const { splits } = await open();
     for (const [split, index, seed, place] of [
       ['train', 1, 1, 1],
@@ -44,7 +44,7 @@ describe('two batches and a test batch', () => {
     }
   });
 
-  it('are resized where a size is asked for', async () => {
+  it('are resized if imageSize is given', async () => {
     const { splits, imageSize } = await open(48);
     expect(imageSize).toEqual([48, 48]);
     const { image } = await splits.train.get(3);
@@ -52,16 +52,16 @@ describe('two batches and a test batch', () => {
   });
 });
 
-describe('what is not the binary version is refused', () => {
+describe('files that are not the binary version are refused', () => {
   const faultOf = async (name: string, files: Record<string, Uint8Array>) =>
     failure(openDataset(`cifar10:${await tree(join(root, name), files)}`));
 
-  it('the Python version', async () => {
+  it('such as the Python version', async () => {
     const error = await faultOf('python', { data_batch_1: text('pickled'), test_batch: text('pickled') });
     expect(error.message).toMatch(/contains the Python version; expected the binary version \(cifar-10-binary\.tar\.gz/);
   });
 
-  it('a folder that lacks the batches, or is missing, or no folder', async () => {
+  it('such as a folder without batches, a missing folder, or a file', async () => {
     const error = await faultOf('other', { 'data_batch_1.bin': batch([1], 1), 'readme.html': text('hello') });
     expect(error.message).toContain('expected data_batch_1.bin to data_batch_5.bin and test_batch.bin, got data_batch_1.bin, readme.html');
     expect((await faultOf('empty', { './': text('') })).message).toContain('got an empty folder');
@@ -71,7 +71,7 @@ describe('what is not the binary version is refused', () => {
     );
   });
 
-  it('a batch of another size, or none at all', async () => {
+  it('such as a batch of another size, or an empty one', async () => {
     const cut = await faultOf('cut', { 'data_batch_1.bin': batch([1, 2], 1).subarray(0, 5000), 'test_batch.bin': batch([1], 2) });
     expect(cut.message).toMatch(/data_batch_1\.bin: has 5000 bytes, expected a multiple of 3073/);
     const none = await faultOf('none', { 'data_batch_1.bin': batch([1, 2], 1), 'test_batch.bin': new Uint8Array(0) });
@@ -80,7 +80,7 @@ describe('what is not the binary version is refused', () => {
     expect(folder.message).toMatch(/data_batch_1\.bin: cannot be read: it is a folder, expected a regular file/);
   });
 
-  it('a label beyond 9', async () => {
+  it('such as a label above 9', async () => {
     const error = await faultOf('label', { 'data_batch_1.bin': batch([1, 2, 10], 1), 'test_batch.bin': batch([1], 2) });
     expect(error.message).toMatch(/data_batch_1\.bin: record 2 has the label 10, expected 0 to 9/);
   });

@@ -51,7 +51,7 @@ describe('sceneFaces', () => {
     }
   });
 
-  it('grows with the picture', () => {
+  it('gives boxes in proportion to the size of the picture', () => {
     const [small, large] = [SIDE, 3 * SIDE].map(
       (side) => sceneFaces(assets, side, { styles: ['noto'], photographs: ['black-canyon'] })[0][2],
     );

@@ -30,7 +30,7 @@ function changeOneByte(file: string): void {
 const fingerprint = async (folder: string, options?: OpenOptions) => (await openDataset(folder, options)).fingerprint;
 
 describe('the fingerprint of a folder', () => {
-  it('is the same for a copy elsewhere, at any size, however it is verified', async () => {
+  it('is the same for a copy in another folder, for any image size and any value of verify', async () => {
     const [here, there] = [await animals(), await animals()];
     expect(await fingerprint(here)).toMatch(/^[0-9a-f]{16}$/);
     expect(await fingerprint(there, { imageSize: 8, verify: 'headers' })).toBe(await fingerprint(here));
@@ -52,7 +52,7 @@ describe('the fingerprint of a folder', () => {
     expect(await fingerprint(folder, { verify: 'headers' })).not.toBe(before);
   });
 
-  it('changes with the share that is held out', async () => {
+  it('changes with valFraction', async () => {
     const files = Array.from({ length: 12 }, (_, i) => [`${i % 2 ? 'cat' : 'dog'}/${i}.png`, plain(RED)] as const);
     const folder = await tree(join(root, 'undivided'), Object.fromEntries(files));
     expect(await fingerprint(folder, { valFraction: 0.5 })).not.toBe(await fingerprint(folder, { valFraction: 0.2 }));
@@ -68,7 +68,7 @@ describe('the sample of a file', () => {
   };
   const flipped = (bytes: Uint8Array, at: number) => Uint8Array.from(bytes, (byte, i) => (i === at ? byte ^ 1 : byte));
 
-  it('holds all of a short one, and of a long one its first, its last and those between', async () => {
+  it('contains all bytes of a short file, and of a long one the first bytes, the last and some between', async () => {
     const short = noiseBytes(2048, 1);
     for (const at of [0, 1000, 2047]) expect(await sampled(flipped(short, at), 2)).not.toBe(await sampled(short, 2));
     const long = noiseBytes(10 * 1024, 2);
@@ -85,15 +85,15 @@ describe('the sample of a file', () => {
       expect(await seen(at, pieces), `byte ${at}, ${pieces} pieces`).toBe(expected);
   });
 
-  it('adds nothing of a file that is not there', async () => {
+  it('is empty for a missing file', async () => {
     const hash = new Hash();
     await addSample(hash, join(root, 'nothing'), 100, 2);
     expect(hash.hex()).toBe(new Hash().hex());
   });
 });
 
-describe('the hash below it', () => {
-  it('tells apart what runs together, and any flipped bit', () => {
+describe('the hash', () => {
+  it('differs for values that concatenate to the same bytes, and for any flipped bit', () => {
     expect(new Hash().add('ab').add('c').hex()).not.toBe(new Hash().add('a').add('bc').hex());
     expect(new Hash().add(1).add(23).hex()).not.toBe(new Hash().add(12).add(3).hex());
     const bytes = noiseBytes(32, 9);

@@ -22,7 +22,7 @@ function many(folder: string, count: number, seed = 1): Record<string, Promise<U
   return Object.fromEntries(files);
 }
 
-describe('a folder a class', () => {
+describe('a folder per class', () => {
   let dataset: Dataset;
   const warned: string[] = [];
   let folder: string;
@@ -51,7 +51,7 @@ describe('a folder a class', () => {
     expect(dataset.classes).toEqual(['Moth', 'ant', 'moth10', 'moth2', 'zebra']);
   });
 
-  it('gives every image to one of the two splits, those of nested folders too and hidden ones to none', async () => {
+  it('assigns every image to one of two splits, including those in nested folders, but no hidden files', async () => {
     const names = [...(await namesOf(dataset.splits.train)), ...(await namesOf(dataset.splits.val))].sort();
     expect(names).toEqual([
       'Moth/1.png',
@@ -69,7 +69,7 @@ describe('a folder a class', () => {
     expect(warned).toEqual([]);
   });
 
-  it('knows images by their endings', async () => {
+  it('recognises images by their extensions', async () => {
     const endings = ['jpg', 'jpeg', 'JPG', 'png', 'webp', 'gif', 'tif', 'tiff', 'avif'];
     const others = ['svg', 'txt', 'jpg.part', 'png~', 'xjpg'];
     const files = [...endings, ...others].map((ending) => [`ant/image.${ending}`, plain(RED)] as const);
@@ -79,7 +79,7 @@ describe('a folder a class', () => {
     expect(names.sort()).toEqual(endings.map((ending) => `ant/image.${ending}`).sort());
   });
 
-  it('labels an image with its class folder, and says so before it is decoded', async () => {
+  it('labels an image by its class folder before it is decoded', async () => {
     const colours: Record<string, readonly number[]> = { ant: RED, zebra: BLUE };
     for (const split of [dataset.splits.train, dataset.splits.val]) {
       for (const [i, { image, label, index, name }] of (await everything(split)).entries()) {
@@ -100,7 +100,7 @@ describe('a folder a class', () => {
     expect(names).toEqual([...names].sort());
   });
 
-  it('has no example beyond the last', async () => {
+  it('throws for an index beyond the last example', async () => {
     const { val } = dataset.splits;
     for (const index of [val.length, -1, 0.5]) {
       expect((await failure(val.get(index))).message).toContain(
@@ -111,7 +111,7 @@ describe('a folder a class', () => {
 });
 
 describe('train and val folders', () => {
-  it('are taken as they are', async () => {
+  it('become the splits train and val', async () => {
     const folder = await tree(join(root, 'divided'), {
       'train/cat/1.png': plain(RED),
       'train/cat/2.png': plain(RED),
@@ -127,14 +127,14 @@ describe('train and val folders', () => {
     expect(warnings).toEqual([]);
   });
 
-  it('without val, some of train are held out', async () => {
+  it('without val, part of train is held out', async () => {
     const folder = await tree(join(root, 'no-val'), { ...many('train/cat', 3), ...many('train/dog', 3) });
     const { splits } = await openDataset(folder);
     expect([...splits.train.labels]).toEqual([0, 0, 1, 1]);
     expect([...splits.val.labels]).toEqual([0, 1]);
   });
 
-  it('with other things beside them, those are left out and named', async () => {
+  it('next to other folders and files, which are skipped with a warning that names them', async () => {
     const folder = await tree(join(root, 'beside'), {
       ...many('train/cat', 2),
       ...many('train/dog', 2),
@@ -154,12 +154,12 @@ describe('train and val folders', () => {
     ]);
   });
 
-  it('with a class in val that train lacks: an error that names the class', async () => {
+  it('throw an error that names the class if val has a class that train lacks', async () => {
     const folder = await tree(join(root, 'stranger'), { ...many('train/cat', 2), ...many('train/dog', 2), ...many('val/wolf', 1) });
     expect((await failure(openDataset(folder))).message).toContain('val has classes that train lacks: wolf');
   });
 
-  it('with a class that val lacks: a warning that names the class', async () => {
+  it('give a warning that names the class if val lacks a class of train', async () => {
     const folder = await tree(join(root, 'lacking'), { ...many('train/cat', 2), ...many('train/dog', 2), ...many('val/cat', 1) });
     const { splits, warnings } = await openDataset(folder);
     expect(splits.val.length).toBe(1);
@@ -167,8 +167,8 @@ describe('train and val folders', () => {
   });
 });
 
-describe('what is held out', () => {
-  it('depends on the paths below the folder alone', async () => {
+describe('the held-out part', () => {
+  it('depends only on the paths relative to the folder', async () => {
     const here = await tree(join(root, 'here'), { ...many('cat', 12), ...many('dog', 12) });
     const there = await tree(join(root, 'elsewhere/there'), { ...many('dog', 12, 500), ...many('cat', 12, 700) });
     const [a, b] = [await openDataset(here, { valFraction: 0.3 }), await openDataset(there, { valFraction: 0.3 })];
@@ -176,7 +176,7 @@ describe('what is held out', () => {
     expect(await namesOf(a.splits.train)).toEqual(await namesOf(b.splits.train));
   });
 
-  it('is the share asked for, of every class, not its first files, and at least one', async () => {
+  it('is valFraction of every class, not its first files, and at least one image', async () => {
     const folder = await tree(join(root, 'shares'), { ...many('large', 40), ...many('small', 8), ...many('two', 2) });
     const { splits, warnings } = await openDataset(folder, { valFraction: 0.25 });
     const held = await namesOf(splits.val);
@@ -201,8 +201,8 @@ describe('what is held out', () => {
   });
 });
 
-describe('what looks odd is warned about', () => {
-  it('images outside the class folders and class folders without images', async () => {
+describe('warnings', () => {
+  it('are given for images outside the class folders and for class folders without images', async () => {
     const folder = await tree(join(root, 'odd'), {
       ...many('cat', 2),
       ...many('dog', 2),
@@ -225,7 +225,7 @@ describe('what looks odd is warned about', () => {
 });
 
 describe('links', () => {
-  it('to folders and files count as what they lead to; circles end, and one that leads nowhere is a broken image', async () => {
+  it('to folders and files are followed; cycles end, and a dangling link is a broken image', async () => {
     const store = await tree(join(root, 'store'), { ...many('dogs', 3), 'one.png': plain(RED) });
     const folder = await tree(join(root, 'linked'), { ...many('cat', 2) });
     symlinkSync(join(store, 'dogs'), join(folder, 'dog'));
@@ -241,8 +241,8 @@ describe('links', () => {
   });
 });
 
-describe('a folder with nothing to learn from', () => {
-  it('that is missing, or a file', async () => {
+describe('a folder without training data is refused:', () => {
+  it('a missing folder, or a file', async () => {
     const missing = join(root, 'not-there');
     const error = await failure(openDataset(missing));
     expect(error.message).toMatch(
@@ -255,7 +255,7 @@ describe('a folder with nothing to learn from', () => {
     );
   });
 
-  it('without class folders, at the top or below train or val', async () => {
+  it('a folder without class folders, at the top or in train or val', async () => {
     const flat = await tree(join(root, 'no-classes'), { '1.png': plain(RED), '2.png': plain(BLUE) });
     expect((await failure(openDataset(flat))).message).toContain(`${flat}: has no class folders; expected one folder per class`);
     const below = await tree(join(root, 'no-classes-below'), { 'train/1.png': plain(RED), 'train/2.png': plain(BLUE) });
@@ -264,12 +264,12 @@ describe('a folder with nothing to learn from', () => {
     expect((await failure(openDataset(val))).message).toContain(`${join(val, 'val')}: has no class folders`);
   });
 
-  it('with one class only', async () => {
+  it('a folder with a single class', async () => {
     const folder = await tree(join(root, 'one-class'), { ...many('cat', 4), 'dog/': text('') });
     expect((await failure(openDataset(folder))).message).toContain(`${folder}: has images of one class only, cat;`);
   });
 
-  it('with no image at all', async () => {
+  it('a folder without images', async () => {
     const folder = await tree(join(root, 'nothing'), { 'cat/a.txt': text('a'), 'dog/': text('') });
     expect((await failure(openDataset(folder))).message).toContain(`${folder}: no image in it can be read; expected JPEG, PNG`);
   });

@@ -22,7 +22,7 @@ async function folderWith(changed: Record<string, Uint8Array | undefined> = {}):
 const faultOf = async (changed: Record<string, Uint8Array | undefined>) => failure(openDataset(`idx:${await folderWith(changed)}`));
 
 describe('the four files', () => {
-  it('give images, labels, names and classes', async () => {
+  it('are read as images, labels, names and classes', async () => {
     const folder = await folderWith();
     const dataset = await openDataset(`idx:${folder}`);
     expect(dataset.name).toBe(`idx:${folder}`);
@@ -41,7 +41,7 @@ describe('the four files', () => {
     }
   });
 
-  it('may be gzipped, each for itself, and named with a point', async () => {
+  it('may each be gzipped, and may have a dot in place of the hyphen', async () => {
     const plain = await openDataset(`idx:${await folderWith()}`);
     const files = idxFiles(train, val);
     const folder = await tree(join(root, 'zipped'), {
@@ -55,7 +55,7 @@ describe('the four files', () => {
     expect(zipped.fingerprint).toBe(plain.fingerprint);
   });
 
-  it('may hold colours as a fourth axis', async () => {
+  it('may have colours as a fourth axis', async () => {
     const [a, b] = [digits([1, 0], 24, 5), digits([0], 24, 6)];
     const folder = await folderWith({
       'train-images-idx3-ubyte': idxFile([2, 4, 2, 3], a.pixels),
@@ -69,7 +69,7 @@ describe('the four files', () => {
     expect(pixel(image, 2, 1)).toEqual([...a.pixels.subarray(24 + 15, 24 + 18)]);
   });
 
-  it('are resized where a size is asked for: the shortest side, then the middle', async () => {
+  it('are resized if imageSize is given: the shorter side first, then the central square is cropped', async () => {
     // Two images of 8×4 in four bands of two rows each; the outer bands are cut away.
     const values = [10, 90, 170, 250, 40, 120, 200, 0];
     const pixels = (order: readonly number[]) => Uint8Array.from({ length: 64 }, (_, i) => values[order[i >> 5] + ((i >> 3) & 3)]);
@@ -96,7 +96,7 @@ describe('the four files', () => {
     expect(natural.fingerprint).toBe(fingerprint);
   });
 
-  it('may be two: then some of train are held out, of each class', async () => {
+  it('may be only the two of train, of which some images of each class are held out', async () => {
     const labels = Array.from({ length: 20 }, (_, i) => i % 2);
     const all = digits(labels, 20, 7);
     const changed = {
@@ -129,7 +129,7 @@ describe('the four files', () => {
   });
 });
 
-describe('files that are wrong are named, with what was found', () => {
+describe('invalid files are refused with their name and what was found:', () => {
   const images = idxFile([6, 5, 4], train.pixels);
 
   it('a missing one, and a missing folder', async () => {
@@ -163,26 +163,26 @@ describe('files that are wrong are named, with what was found', () => {
     expect(error.file).toMatch(/train-images-idx3-ubyte$/);
   });
 
-  it('labels that do not go with the images', async () => {
+  it('a number of labels that differs from the number of images', async () => {
     const fewer = await faultOf({ 'train-labels-idx1-ubyte': idxFile([4], [0, 1, 2, 3]) });
     expect(fewer.message).toMatch(/train-labels-idx1-ubyte: has 4 labels, .*train-images-idx3-ubyte has 6 images/);
     const square = await faultOf({ 'train-labels-idx1-ubyte': idxFile([3, 2], train.labels) });
     expect(square.message).toMatch(/train-labels-idx1-ubyte: has shape \[3,2\], expected \[count\]/);
   });
 
-  it('splits of two sizes', async () => {
+  it('splits with different image sizes', async () => {
     const error = await faultOf({ 't10k-images-idx3-ubyte': idxFile([3, 4, 5], val.pixels) });
     expect(error.message).toContain('train images are 5×4×1, t10k images 4×5×1; expected one size');
   });
 
-  it('labels of one class only, whichever it is', async () => {
+  it('labels of a single class, whichever it is', async () => {
     for (const only of [0, 3]) {
       const labels = idxFile([6], new Array(6).fill(only));
       expect((await faultOf({ 'train-labels-idx1-ubyte': labels })).message).toContain(`has images of one class only, ${only};`);
     }
   });
 
-  it('a label in t10k beyond those of train', async () => {
+  it('a label in t10k that train does not have', async () => {
     const error = await faultOf({ 't10k-labels-idx1-ubyte': idxFile([3], [0, 7, 1]) });
     expect(error.message).toContain('t10k has the label 7, train has labels 0 to 3 only');
   });
@@ -200,7 +200,7 @@ describe('files that are wrong are named, with what was found', () => {
 describe('files under other names', () => {
   const files = idxFiles(train, val);
 
-  it('in folders of their names, as Kaggle unpacks them, with or without the files beside', async () => {
+  it('are found in folders of the same name, as Kaggle unpacks them, with or without the files beside them', async () => {
     const inside = Object.fromEntries(Object.entries(files).map(([name, bytes]) => [`${name}/${name}`, bytes]));
     const beside = Object.fromEntries(Object.entries(files).map(([name, bytes]) => [name.replace('-idx', '.idx'), bytes]));
     const plain = await openDataset(`idx:${await folderWith()}`);
@@ -210,7 +210,7 @@ describe('files under other names', () => {
     }
   });
 
-  it('of EMNIST, with test for t10k; of several sets one is named', async () => {
+  it('are found in EMNIST, which has test for t10k; of several data sets, one must be named', async () => {
     const named = (prefix: string) =>
       Object.fromEntries(Object.entries(files).map(([name, bytes]) => [`${prefix}-${name.replace('t10k', 'test')}`, bytes]));
     const one = await tree(join(root, `${folders++}`), named('emnist-letters'));
@@ -222,21 +222,21 @@ describe('files under other names', () => {
     expect((await openDataset(`idx:${two}/emnist-digits`)).splits.train.length).toBe(6);
   });
 
-  it('the t10k pair alone, where nothing is to be learnt', async () => {
+  it('may be the t10k pair alone if divide is false', async () => {
     const folder = await folderWith({ 'train-images-idx3-ubyte': undefined, 'train-labels-idx1-ubyte': undefined });
     expect(Object.keys((await openDataset(`idx:${folder}`, { divide: false })).splits)).toEqual(['val']);
     expect((await failure(openDataset(`idx:${folder}`))).message).toContain('has no train-images-idx3-ubyte');
   });
 });
 
-describe('what is out of proportion', () => {
-  it('a label of 255 is one short warning', async () => {
+describe('unusual files', () => {
+  it('with a label of 255 give one short warning', async () => {
     const folder = await folderWith({ 'train-labels-idx1-ubyte': idxFile([6], [0, 1, 2, 3, 4, 255]) });
     const { warnings } = await openDataset(`idx:${folder}`);
     expect(warnings).toEqual([`idx:${folder}: train has no image of class 5, 6, 7, 8, 9, … (250 in all)`]);
   });
 
-  it('gzip is unpacked as far as its header says, and not beyond a limit', async () => {
+  it('that are gzipped are decompressed to the length in their header, up to a limit', async () => {
     const zeros = gzipSync(Buffer.alloc(200 * 2 ** 20));
     const header = idxFile([6, 5, 4], []);
     const bomb = Buffer.concat([gzipSync(header), zeros]);
@@ -247,7 +247,7 @@ describe('what is out of proportion', () => {
     expect(process.memoryUsage().rss - before).toBeLessThan(150 * 2 ** 20);
   });
 
-  it('a named pipe is not waited for', async () => {
+  it('that are named pipes are refused without waiting', async () => {
     const folder = await folderWith({ 'train-images-idx3-ubyte': undefined });
     execFileSync('mkfifo', [join(folder, 'train-images-idx3-ubyte')]);
     expect((await failure(openDataset(`idx:${folder}`))).message).toContain('it is a named pipe, expected a regular file');

@@ -15,7 +15,7 @@ function quarters(image: Image): number[][] {
 const fourColours = (width = 48, height = 32) =>
   paint(width, height, (y, x) => [RED, GREEN, BLUE, WHITE][2 * Number(y >= height / 2) + Number(x >= width / 2)]);
 
-describe('files are decoded', () => {
+describe('readImage decodes', () => {
   const [r, g, b, w] = [RED, GREEN, BLUE, WHITE];
   it.each([
     [1, [r, g, b, w]],
@@ -58,7 +58,7 @@ describe('files are decoded', () => {
     }
   });
 
-  it('a colour image to one channel, brighter where the eye sees more', async () => {
+  it('a colour image to one channel, by luma', async () => {
     const image = await readImage(await fourColours().png().toBuffer(), { channels: 1 });
     const [red, green, blue, white] = quarters(image).flat();
     expect([blue, red, green, white]).toEqual([blue, red, green, white].sort((a, c) => a - c));
@@ -93,7 +93,7 @@ describe('files are decoded', () => {
       },
     ],
     ['a WebP', () => paint(8, 8, (y) => [200, 100, 0, y < 4 ? 0 : 51]).webp({ lossless: true })],
-  ])('transparent places of %s as they look on white', async (_, picture) => {
+  ])('transparent pixels of %s blended with white', async (_, picture) => {
     const image = await readImage(await picture().toBuffer());
     expect(image.channels).toBe(3);
     expect(pixel(image, 1, 3)).toEqual([255, 255, 255]);
@@ -101,7 +101,7 @@ describe('files are decoded', () => {
     expect(farthest(pixel(image, 6, 3), [244, 224, 204])).toBeLessThanOrEqual(1);
   });
 
-  it('a grey image with transparent places, which become white', async () => {
+  it('a grey image with transparent pixels, which become white', async () => {
     const bytes = await paint(8, 8, (y) => [40, y < 4 ? 0 : 255])
       .toColourspace('b-w')
       .png()
@@ -141,7 +141,7 @@ describe('files are decoded', () => {
     expect(farthest(pixel(image, 4, 4), RED)).toBeLessThanOrEqual(8);
   });
 
-  it('or refused with the name given, and the reason', async () => {
+  it('no other files, which are refused with their name and the reason', async () => {
     expect((await failure(readImage('/no/such/picture.png'))).file).toBe('/no/such/picture.png');
     const named = await failure(readImage(text('just words'), { name: 'upload 7' }));
     expect(named.message).toMatch(/^upload 7: cannot be read as an image: .*unsupported image format/);
@@ -149,7 +149,7 @@ describe('files are decoded', () => {
   });
 });
 
-describe('a size asked for', () => {
+describe('the option size', () => {
   /** Three bands along the longer side. */
   const bands = (width: number, height: number) =>
     paint(width, height, (y, x) => [RED, GREEN, BLUE][Math.floor((width > height ? x / width : y / height) * 3)]);
@@ -157,7 +157,7 @@ describe('a size asked for', () => {
   it.each([
     [90, 30],
     [30, 90],
-  ])('of a %i×%i image: the middle square, shrunk', async (width, height) => {
+  ])('gives the central square of a %i×%i image, reduced', async (width, height) => {
     const image = await readImage(await bands(width, height).png().toBuffer(), { size: 10 });
     expect([image.width, image.height, image.data.length]).toEqual([10, 10, 300]);
     for (const [y, x] of [
@@ -171,7 +171,7 @@ describe('a size asked for', () => {
     }
   });
 
-  it('keeps the whole of the shortest side, and goes by the upright image', async () => {
+  it('keeps the whole shorter side of the upright image', async () => {
     const image = await readImage(
       await fourColours(64, 32).jpeg({ quality: 100, chromaSubsampling: '4:4:4' }).withMetadata({ orientation: 6 }).toBuffer(),
       { size: 16 },
@@ -180,13 +180,13 @@ describe('a size asked for', () => {
     for (const [i, colour] of quarters(image).entries()) expect(farthest(colour, expected[i])).toBeLessThanOrEqual(6);
   });
 
-  it('enlarges what is smaller', async () => {
+  it('enlarges smaller images', async () => {
     const image = await readImage(await fourColours(12, 12).png().toBuffer(), { size: 48 });
     expect([image.width, image.height]).toEqual([48, 48]);
     for (const [i, colour] of [RED, GREEN, BLUE, WHITE].entries()) expect(farthest(quarters(image)[i], colour)).toBeLessThanOrEqual(4);
   });
 
-  it('holds for a whole folder', async () => {
+  it('applies to all images of a folder', async () => {
     const folder = await tree(root, {
       'cat/wide.png': bands(90, 30).png().toBuffer(),
       'cat/high.png': bands(30, 90).png().toBuffer(),
@@ -201,7 +201,7 @@ describe('a size asked for', () => {
     }
   });
 
-  it('resizes pixels that are at hand in the same way, and returns those of that size as they are', async () => {
+  it('has the same effect as resizeImage, which returns an image that already has the size', async () => {
     const { data, info } = await bands(90, 30).raw().toBuffer({ resolveWithObject: true });
     const wide: Image = { width: info.width, height: info.height, channels: 3, data };
     const image = await resizeImage(wide, 10);

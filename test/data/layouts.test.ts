@@ -30,32 +30,32 @@ describe('split folders', () => {
     expect(lengths(dataset)).toEqual(expected);
   });
 
-  it('train, valid and test are three; test has no part in the others', async () => {
+  it('train, valid and test become three separate splits', async () => {
     const folder = await tree(place(), { ...animals('train/'), ...animals('valid/'), ...animals('test/', ['cat']) });
     const { splits } = await openDataset(folder);
     expect([splits.train.length, splits.val.length, splits.test.length]).toEqual([4, 4, 2]);
   });
 
-  it('folders in folders of the same name, as some archives unpack', async () => {
+  it('may be inside a folder of the same name, as some archives unpack', async () => {
     const folder = await tree(place(), { ...animals('training_set/training_set/'), ...animals('test_set/test_set/') });
     expect(lengths(await openDataset(folder))).toEqual({ train: 4, val: 4 });
   });
 
-  it('a test folder without labels is left out, with a word', async () => {
+  it('named test without class folders are skipped with a warning', async () => {
     const folder = await tree(place(), { ...animals('train/'), 'test/1.png': plain(RED) });
     const dataset = await openDataset(folder);
     expect(lengths(dataset)).toEqual({ train: 2, val: 2 });
     expect(dataset.warnings).toEqual([`${join(folder, 'test')}: 1 images without class folders, which have no labels, are left out`]);
   });
 
-  it('a class may be called train or test; it is said', async () => {
+  it('may be classes named train or test, with a warning', async () => {
     const folder = await tree(place(), animals('', ['bus', 'test', 'train']));
     const { classes, warnings } = await openDataset(folder);
     expect(classes).toEqual(['bus', 'test', 'train']);
     expect(warnings[0]).toContain('test, train are taken for classes, though their names look like a split');
   });
 
-  it('are told from other names', () => {
+  it('are recognised by name only if the whole name stands for a split', () => {
     for (const [name, split] of Object.entries({
       train: 'train',
       val2017: 'val',
@@ -68,8 +68,8 @@ describe('split folders', () => {
   });
 });
 
-describe('what is not divided', () => {
-  it('is one split where it is not to be divided, of one class perhaps', async () => {
+describe('a source that is not divided', () => {
+  it('becomes one split, which may have a single class', async () => {
     const folder = await tree(place(), animals(''));
     const dataset = await openDataset(folder, { divide: false });
     expect(lengths(dataset)).toEqual({ all: 4 });
@@ -83,8 +83,8 @@ describe('what is not divided', () => {
   });
 });
 
-describe('what is not for training', () => {
-  it('is left out: folders and files of file systems, and runs, which are counted', async () => {
+describe('content that is not training data', () => {
+  it('is skipped: folders and files of file systems, and run folders, which are counted', async () => {
     const folder = await tree(place(), {
       ...animals(''),
       '@eaDir/1.png/thumb.jpg': plain(RED),
@@ -139,7 +139,7 @@ describe('names of classes', () => {
     );
   });
 
-  it('that are not UTF-8 are shown escaped, and their pictures used', async () => {
+  it('that are not UTF-8 are shown escaped, and their images are used', async () => {
     const folder = await tree(place(), animals('', ['dog']));
     const latin = Buffer.concat([Buffer.from(`${folder}/caf`), Buffer.from([0xe9])]);
     mkdirSync(latin);
@@ -153,7 +153,7 @@ describe('names of classes', () => {
     }
   });
 
-  it('as bytes come back as they were', () => {
+  it('that are not UTF-8 survive the conversion to text and back', () => {
     for (const bytes of [[0xe9], [0x61, 0xc3, 0xa9, 0xff], [0xf0, 0x9f, 0x98, 0x80, 0x80], [0xed, 0xb2, 0x80], [0xc3]]) {
       expect([...Buffer.from(onDisk(pathOf(Uint8Array.from(bytes))))]).toEqual(bytes);
       expect(shownPath(pathOf(Uint8Array.from(bytes)))).not.toMatch(/[\udc80-\udcff](?<![\ud800-\udbff].)/);

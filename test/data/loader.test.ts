@@ -30,7 +30,7 @@ const indices = async (split: Split, options: BatchOptions) =>
 const ascending = (n: number) => Array.from({ length: n }, (_, i) => i);
 
 describe('the order of an epoch', () => {
-  it('depends on seed and epoch alone', () => {
+  it('depends only on seed and epoch', () => {
     const order = epochOrder(50, { seed: 3, epoch: 4 });
     epochOrder(50, { seed: 9, epoch: 9 });
     expect(epochOrder(50, { seed: 3, epoch: 4 })).toEqual(order);
@@ -44,7 +44,7 @@ describe('the order of an epoch', () => {
     expect([...epochOrder(10, { seed: 1, epoch: 2 })]).toEqual([2, 0, 6, 5, 1, 8, 7, 4, 3, 9]);
   });
 
-  it('holds every place once, or the places given', () => {
+  it('contains every index once, or the given indices', () => {
     expect([...epochOrder(1000, { seed: 1 })].sort((a, b) => a - b)).toEqual(ascending(1000));
     const given = [40, 2, 17, 33, 8];
     const order = [...epochOrder(1000, { seed: 1, indices: given })];
@@ -52,7 +52,7 @@ describe('the order of an epoch', () => {
     expect(given).toEqual([40, 2, 17, 33, 8]);
   });
 
-  it('is every order equally often', () => {
+  it('takes every permutation equally often', () => {
     const counts = new Map<string, number>();
     for (let epoch = 0; epoch < 2400; epoch++) {
       const order = String(epochOrder(4, { seed: 7, epoch }));
@@ -64,13 +64,13 @@ describe('the order of an epoch', () => {
 });
 
 describe('batches', () => {
-  it('come in order, each example with its own label and image', async () => {
+  it('follow the order of the split, each example with its label and image', async () => {
     const got = await collect(batches(numbered(7), { batchSize: 3 }));
     expect(got.map((batch) => batch.map((example) => example.index))).toEqual([[0, 1, 2], [3, 4, 5], [6]]);
     for (const { image, index, label } of got.flat()) expect([image.data[0], label]).toEqual([index, (index * 7) % 5]);
   });
 
-  it('shuffled, follow the order of the epoch, with every example once', async () => {
+  it('follow the order of the epoch if shuffled, with every example once', async () => {
     const options = { batchSize: 8, shuffle: true, seed: 5, epoch: 2 };
     const got = await indices(numbered(50), options);
     expect(got.map((batch) => batch.length)).toEqual([8, 8, 8, 8, 8, 8, 2]);
@@ -78,7 +78,7 @@ describe('batches', () => {
     expect((await indices(numbered(50), { ...options, batchSize: 11 })).flat()).toEqual(got.flat());
   });
 
-  it('leave out the rest on request', async () => {
+  it('omit an incomplete last batch with dropLast', async () => {
     expect(await indices(numbered(7), { batchSize: 3, dropLast: true })).toEqual([
       [0, 1, 2],
       [3, 4, 5],
@@ -87,14 +87,14 @@ describe('batches', () => {
     expect(await indices(numbered(2), { batchSize: 3, dropLast: true })).toEqual([]);
   });
 
-  it('walk the places given only', async () => {
+  it('contain only the examples at the given indices', async () => {
     const places = [9, 4, 4, 0];
     expect(await indices(numbered(10), { batchSize: 3, indices: places })).toEqual([[9, 4, 4], [0]]);
     const shuffled = await indices(numbered(10), { batchSize: 3, indices: places, shuffle: true, seed: 1 });
     expect(shuffled.flat().sort()).toEqual([0, 4, 4, 9]);
   });
 
-  it('leave out and report what is broken, and are not yielded empty', async () => {
+  it('omit and report broken examples, and are never empty', async () => {
     const broken: string[] = [];
     const split = numbered(9, (index) => (index === 1 || (index >= 3 && index < 6) ? new DataError(`broken ${index}`) : undefined));
     const got = await indices(split, { batchSize: 3, onBroken: (error) => broken.push(error.message) });
@@ -105,7 +105,7 @@ describe('batches', () => {
     expect(broken.sort()).toEqual(['broken 1', 'broken 3', 'broken 4', 'broken 5']);
   });
 
-  it('throw what is broken where nobody asked to be told, and faults of another kind always', async () => {
+  it('throw the error of a broken example without onBroken, and other errors always', async () => {
     const split = numbered(6, (index) => (index === 4 ? new DataError('broken 4') : undefined));
     const walk = batches(split, { batchSize: 3 });
     expect((await walk.next()).value).toHaveLength(3);
@@ -123,7 +123,7 @@ describe('batches', () => {
   });
 });
 
-describe('reading ahead', () => {
+describe('prefetch', () => {
   /** Counts how far it was read, and notes when it is closed. */
   function source(length: number, failAt = -1) {
     const state = { read: 0, closed: 0 };
@@ -143,13 +143,13 @@ describe('reading ahead', () => {
   }
   const settle = () => new Promise((resolve) => setImmediate(resolve));
 
-  it.each([0, 1, 2, 5, 40])('with a depth of %i keeps every item and their order', async (depth) => {
+  it.each([0, 1, 2, 5, 40])('with a depth of %i keeps all items in order', async (depth) => {
     const { items, state } = source(20);
     expect(await collect(prefetch(items, depth))).toEqual(ascending(20));
     expect(state).toEqual({ read: 20, closed: 1 });
   });
 
-  it('reads as far ahead as its depth while an item is worked on, and no farther', async () => {
+  it('reads exactly its depth ahead while an item is processed', async () => {
     const { items, state } = source(20);
     const ahead = prefetch(items, 3);
     await settle();
@@ -162,7 +162,7 @@ describe('reading ahead', () => {
     await ahead.return();
   });
 
-  it('throws an error when its turn comes, after the items before it', async () => {
+  it('throws an error after the items before it', async () => {
     const { items, state } = source(20, 4);
     const got: number[] = [];
     const walk = async () => {
@@ -189,7 +189,7 @@ describe('reading ahead', () => {
     expect(thrown.state.closed).toBe(1);
   });
 
-  it('does not throw an error that was still ahead when the loop was left', async () => {
+  it('does not throw the error of a prefetched item if the loop is left before it', async () => {
     const { items, state } = source(20, 4);
     for await (const item of prefetch(items, 3)) {
       await settle();

@@ -10,14 +10,14 @@ beforeAll(async () => {
 const counts = (labels: Int32Array) => labels.reduce((sums, label) => sums.with(label, sums[label] + 1), new Array<number>(10).fill(0));
 
 describe('the embedded digits', () => {
-  it('are 8,000 to learn from and 2,000 held out, 28×28 grey', async () => {
+  it('are 8,000 training images and 2,000 held-out ones, 28×28 and grey', async () => {
     const { splits, classes, channels, imageSize, name } = dataset;
     expect([splits.train.length, splits.val.length]).toEqual([8000, 2000]);
     expect([name, classes, channels, imageSize]).toEqual(['mnist', [...'0123456789'], 1, [28, 28]]);
     expect(dataset.credits[0].license).toMatch(/^CC-BY-SA/);
   });
 
-  it('have a fifth of every class in val', () => {
+  it('have a fifth of each class in val', () => {
     const [train, val] = [counts(dataset.splits.train.labels), counts(dataset.splits.val.labels)];
     for (let digit = 0; digit < 10; digit++) {
       expect(train[digit] + val[digit]).toBeGreaterThan(800);
@@ -25,7 +25,7 @@ describe('the embedded digits', () => {
     }
   });
 
-  it('are white on black over the whole range, with about an eighth of the ink', async () => {
+  it('are white on black, use the whole range, and have a mean of about an eighth', async () => {
     for (const split of [dataset.splits.train, dataset.splits.val]) {
       let [low, high, sum, blank] = [255, 0, 0, 0];
       for (let i = 0; i < split.length; i += 7) {

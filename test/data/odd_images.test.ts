@@ -22,7 +22,7 @@ function withBytes(bytes: Buffer, marker: number, put: (at: number) => Buffer): 
   return put(at);
 }
 
-describe('JPEGs that stray from the standard where every reader forgives it', () => {
+describe('JPEGs with deviations from the standard that decoders tolerate', () => {
   it.each<[string, (bytes: Buffer) => Buffer]>([
     [
       'two bytes before a marker',
@@ -52,14 +52,14 @@ describe('JPEGs that stray from the standard where every reader forgives it', ()
     expect(await readImage(Buffer.concat([bytes.subarray(0, 2), app0, body]))).toEqual(await readImage(bytes));
   });
 
-  it('but one that is cut off is refused', async () => {
+  it('but a truncated file is refused', async () => {
     const bytes = await jpeg();
     for (const share of [0.3, 0.6, 0.95])
       expect((await failure(readImage(bytes.subarray(0, Math.floor(bytes.length * share))))).message).toMatch(/cannot be read as an image/);
   });
 });
 
-describe('a colour as one channel', () => {
+describe('conversion to one channel', () => {
   const grey = async (colour: readonly number[], length?: number) =>
     pixel(await readImage(await plain(colour as [number, number, number]), { channels: 1, size: length }), 0, 0)[0];
   it('is 0.299 red + 0.587 green + 0.114 blue, at any size', async () => {
@@ -72,7 +72,7 @@ describe('a colour as one channel', () => {
   });
 });
 
-describe('TIFFs of other samples than 8 bits without a sign', () => {
+describe('TIFFs whose samples are not unsigned 8-bit integers', () => {
   const colours = Array.from({ length: 3 * size }, (_, i) => (i * 7) % 256);
   const greys = Array.from({ length: size }, (_, i) => 24 + 17 * i);
   const shape = { width: 4, height: 3 };
@@ -110,18 +110,18 @@ describe('TIFFs of other samples than 8 bits without a sign', () => {
   });
 });
 
-describe('a fourth channel that is no opacity', () => {
+describe('a fourth channel that is not opacity', () => {
   const rgb = [200, 100, 50];
   const filled = (fourth: number) => Uint8Array.from({ length: 4 * size }, (_, i) => [...rgb, fourth][i % 4]);
   const file = (fourth: number, extra: number | undefined) =>
     tiffFile({ width: 4, height: 3, channels: 4, samples: filled(fourth), extra });
 
-  it('is left out of a TIFF that does not call it opacity', async () => {
+  it('is ignored in a TIFF that does not declare it as opacity', async () => {
     for (const extra of [0, undefined])
       for (const fourth of [0, 90]) expect(pixel(await readImage(file(fourth, extra)), 1, 1)).toEqual(rgb);
   });
 
-  it('is left out where it is zero everywhere, at any size', async () => {
+  it('is ignored if it is zero everywhere, at any size', async () => {
     expect(pixel(await readImage(file(0, 2)), 1, 1)).toEqual(rgb);
     expect(pixel(await readImage(file(0, 2), { size: 2 }), 1, 1)).toEqual(rgb);
     const png = await sharp(filled(0), { raw: { width: 4, height: 3, channels: 4 } })
@@ -130,7 +130,7 @@ describe('a fourth channel that is no opacity', () => {
     expect(pixel(await readImage(png), 1, 1)).toEqual(rgb);
   });
 
-  it('but opacity is blended with white, and what is empty stays white', async () => {
+  it('but opacity is blended with white, so that fully transparent images become white', async () => {
     expect(pixel(await readImage(file(51, 2)), 1, 1)).toEqual([244, 224, 214]);
     const empty = await paint(3, 3, () => [0, 0, 0, 0])
       .png()
@@ -153,7 +153,7 @@ async function gifOf(width: number, height: number): Promise<Buffer> {
 }
 
 describe('the limit of pixels', () => {
-  it('refuses by its header what claims to be large', async () => {
+  it('refuses an image by the size in its header', async () => {
     const before = process.memoryUsage().rss;
     const error = await failure(readImage(await gifOf(17929, 14648)));
     expect(error.message).toMatch(/it has 17929 × 14648 pixels, more than the limit of 100000000; .*--max-pixels/);
@@ -161,7 +161,7 @@ describe('the limit of pixels', () => {
     await expect(checkImage(await gifOf(17929, 14648), false)).rejects.toThrow('more than the limit');
   });
 
-  it('are refused where one side is longer than decoders hold rows of, however few pixels there are', async () => {
+  it('refuses an image with a side longer than decoders support, whatever its number of pixels', async () => {
     // Only the header of a PNG: reducing rows of this many pixels would need gigabytes.
     const png = await sharp({ create: { width: 4, height: 4, channels: 3, background: 'red' } })
       .png()
@@ -195,7 +195,7 @@ describe('the limit of pixels', () => {
   });
 });
 
-describe('what is no image, or of a format that is not decoded, is refused by name', () => {
+describe('files that are not images, and images of unsupported formats, are refused by name:', () => {
   const heif = (brand: string) => Buffer.concat([Buffer.from([0, 0, 0, 20]), Buffer.from(`ftyp${brand}\0\0\0\0mif1`), Buffer.alloc(100)]);
   it.each<[string, Uint8Array, RegExp]>([
     ['HEIC', heif('heic'), /HEIC.*convert it to JPEG/],
@@ -207,7 +207,7 @@ describe('what is no image, or of a format that is not decoded, is refused by na
     expect((await failure(readImage(bytes, { name: 'upload' }))).message).toMatch(message);
   });
 
-  it('SVG, unless its name says so and it is asked for', async () => {
+  it('SVG, unless its name ends in .svg and the option svg is set', async () => {
     const svg = '<svg xmlns="http://www.w3.org/2000/svg" width="3" height="2"><rect width="3" height="2" fill="#f00"/></svg>';
     const folder = await tree(join(root, 'svg'), { 'a.svg': text(svg), 'a.png': text(svg), 'b.png': text(`<?xml version="1.0"?>${svg}`) });
     for (const [name, options] of [

@@ -8,7 +8,7 @@ import { failure, temporaryFolder } from './support.js';
 const root = temporaryFolder();
 
 describe('a source', () => {
-  it('that is empty, or a scheme without a folder, is told what there is', async () => {
+  it('that is empty, or a scheme without a path, is refused with the list of sources', async () => {
     expect((await failure(openDataset(''))).message).toBe(
       'the data source is empty; expected a folder with one folder per class, idx:DIR, cifar10:DIR, parquet:FILES, mnist or scenes',
     );
@@ -29,14 +29,14 @@ describe('a source', () => {
     expect(DATA_SOURCES.filter(({ rest }) => !rest).map(({ form }) => parseSource(form).kind.scheme)).toEqual(['mnist', 'scenes']);
   });
 
-  it('with any other name is a folder, also one that looks like a scheme', async () => {
+  it('with any other name is a folder, even if it looks like a scheme', async () => {
     for (const source of ['scenes2', 'mnist:', 'C:\\images', 'http://example.org/images', join(root, 'idx:nothing')]) {
       expect((await failure(openDataset(source))).message).toContain(`${source}: cannot be opened as a folder of images`);
     }
   });
 });
 
-describe('options that no source can honour', () => {
+describe('invalid options', () => {
   it.each<[OpenOptions, string]>([
     [{ imageSize: 0 }, 'openDataset: imageSize is 0, expected a whole number from 1'],
     [{ imageSize: 22.5 }, 'imageSize is 22.5,'],
@@ -59,7 +59,7 @@ describe('options that no source can honour', () => {
 });
 
 describe('optional packages', () => {
-  it('that are missing are named, with the command that installs them', async () => {
+  it('that are missing are named in the error, with the command that installs them', async () => {
     expect((await failure(importOptional('zfnet-no-such-codec', 'reading images'))).message).toBe(
       'reading images needs the package zfnet-no-such-codec, which is not installed: run npm install zfnet-no-such-codec, or use @zfnet/cli, which brings them',
     );
@@ -68,7 +68,7 @@ describe('optional packages', () => {
     expect(message).toContain('the data set needs 2 packages which are not installed: run npm install zfnet-no-such-a zfnet-no-such-b,');
   });
 
-  it('that are there are found by file', async () => {
+  it('that are installed are found by a file in them', async () => {
     expect(await findInPackage('mnist', 'src/digits/0.json')).toMatch(/mnist\/src\/digits\/0\.json$/);
     expect(await findInPackage('mnist', 'src/digits/no-such-digit.json')).toBeUndefined();
   });

@@ -45,7 +45,7 @@ async function expectRows({ splits, classes }: Dataset, paths: readonly string[]
 }
 
 describe('shards as Hugging Face stores them', () => {
-  it('give the splits that their names say, images by the row, and the names of the classes', async () => {
+  it('give the splits in their names, one image per row, and the names of the classes', async () => {
     const dataset = await open(join(FILES, 'hub'));
     expect(dataset.name).toBe(`parquet:${join(FILES, 'hub')}`);
     expect(dataset.classes).toEqual(names);
@@ -64,7 +64,7 @@ describe('shards as Hugging Face stores them', () => {
     expect((await failure(dataset.splits.val.get(2))).message).toContain('there is no example 2; the split has 2 examples');
   });
 
-  it('lie in row groups of several pages, the later ones without the dictionary', async () => {
+  it('may have row groups of several pages, of which the later ones have no dictionary', async () => {
     const file = join(FILES, HUB, TRAIN[0]);
     const bytes = readFileSync(file);
     const { row_groups } = await parquetMetadataAsync({
@@ -79,7 +79,7 @@ describe('shards as Hugging Face stores them', () => {
     expect(image.meta_data!.encodings).toContain('RLE_DICTIONARY');
   });
 
-  it('may be named by a pattern, one by one, or as the folders they lie in', async () => {
+  it('may be given as a pattern, as a list, or as folders', async () => {
     const pattern = await open(join(FILES, HUB, 'train-*.parquet'));
     const list = await open(`${join(FILES, HUB, TRAIN[0])}, ${join(FILES, HUB, TRAIN[1])},`);
     expect(pattern.splits.train.length + pattern.splits.val.length).toBe(11);
@@ -90,7 +90,7 @@ describe('shards as Hugging Face stores them', () => {
     expect([folders.splits.train.length, folders.splits.val.length]).toEqual([8, 2]);
   });
 
-  it('take test for val where there is nothing else, and train alone where there is nothing at all', async () => {
+  it('use test as val if there is no other, and hold out part of train if there is neither', async () => {
     const folder = copyOf({ [TRAIN[0]]: 'train-0.parquet', [TRAIN[1]]: 'test-0.parquet' });
     const { splits, warnings } = await open(folder);
     expect([splits.train.length, splits.val.length]).toEqual([8, 3]);
@@ -100,7 +100,7 @@ describe('shards as Hugging Face stores them', () => {
     expect([...new Set(held.splits.train.labels)].sort()).toEqual([0, 1, 2]);
   });
 
-  it('leave out rows without a label', async () => {
+  it('skip rows without a label', async () => {
     const folder = copyOf({ [TRAIN[0]]: 'train-0.parquet', 'test-00000-of-00001.parquet': 'train-1.parquet' });
     const { splits, warnings } = await open(folder);
     expect(splits.train.length + splits.val.length).toBe(8);
@@ -108,15 +108,15 @@ describe('shards as Hugging Face stores them', () => {
   });
 });
 
-describe('files of other makings', () => {
-  it.each(['none', 'gzip', 'brotli', 'zstd', 'lz4'])('bytes and text, packed by %s', async (codec) => {
+describe('files of other writers', () => {
+  it.each(['none', 'gzip', 'brotli', 'zstd', 'lz4'])('have bytes and text, compressed with %s', async (codec) => {
     const path = `bytes-${codec}.parquet`;
     const dataset = await open(join(FILES, path));
     expect(dataset.classes).toEqual(['no', 'yes']);
     await expectRows(dataset, [path]);
   });
 
-  it('numbers that nothing names, missing labels and missing images', async () => {
+  it('have numeric labels without names, missing labels and missing images', async () => {
     const file = join(FILES, 'gaps.parquet');
     const { classes, splits, warnings } = await open(file);
     expect(classes).toEqual(['3', '7']);
@@ -137,7 +137,7 @@ describe('files of other makings', () => {
     expect(met[0]).toMatchObject({ file, message: expect.stringMatching(/^.*gaps\.parquet, row 4: image contains no image/) });
   });
 
-  it('at a size asked for', async () => {
+  it('are resized if imageSize is given', async () => {
     const { splits, imageSize } = await open(join(FILES, 'hub'), { imageSize: 4 });
     expect(imageSize).toEqual([4, 4]);
     for (const { image } of await everything(splits.val)) expect([image.width, image.height, image.data.length]).toEqual([4, 4, 48]);
@@ -147,12 +147,12 @@ describe('files of other makings', () => {
 describe('the fingerprint', () => {
   const whole = { [TRAIN[0]]: 'train-0.parquet', [TRAIN[1]]: 'train-1.parquet' };
 
-  it('is the same for a copy elsewhere, at any size', async () => {
+  it('is the same for a copy in another folder, for any image size', async () => {
     const here = await open(copyOf(whole));
     expect((await open(copyOf(whole), { imageSize: 8, workers: 1 })).fingerprint).toBe(here.fingerprint);
   });
 
-  it('changes with a byte of an image, with a file more and with a name', async () => {
+  it('changes with a byte of an image, with an additional file and with a class name', async () => {
     const changed = copyOf(whole);
     const file = join(changed, 'train-1.parquet');
     const bytes = readFileSync(file);
@@ -165,8 +165,8 @@ describe('the fingerprint', () => {
   });
 });
 
-describe('what is wrong is named', () => {
-  it('a list that leads to no file', async () => {
+describe('errors name', () => {
+  it('a list that matches no file', async () => {
     expect((await failure(openDataset('parquet: ,'))).message).toBe('parquet: , names no files; expected parquet:FILES');
     const empty = join(root, 'empty');
     mkdirSync(empty);
@@ -177,7 +177,7 @@ describe('what is wrong is named', () => {
     expect((await failure(open(join(empty, 'none.parquet')))).message).toContain('ENOENT');
   });
 
-  it('a file that is cut off, or something else', async () => {
+  it('a file that is truncated or not a parquet file', async () => {
     const folder = copyOf({ [TRAIN[0]]: 'train-0.parquet' });
     const file = join(folder, 'train-0.parquet');
     writeFileSync(file, readFileSync(file).subarray(0, 3000));
@@ -186,13 +186,13 @@ describe('what is wrong is named', () => {
     expect(error.file).toBe(file);
   });
 
-  it('columns that are not there', async () => {
+  it('columns that do not exist', async () => {
     const mixed = copyOf({ [TRAIN[0]]: 'train-0.parquet' });
     copyFileSync(join(FILES, 'bytes-zstd.parquet'), join(mixed, 'train-1.parquet'));
     expect((await failure(open(mixed))).message).toContain('train-1.parquet: has the columns id, img, label; expected image among them');
   });
 
-  it('pages that are damaged, and a file that goes, when their turn comes; the other rows can be read', async () => {
+  it('damaged pages and deleted files when they are read; the other rows remain readable', async () => {
     const folder = copyOf({ [TRAIN[0]]: 'train-0.parquet', [TRAIN[1]]: 'val-0.parquet' });
     const file = join(folder, 'train-0.parquet');
     const { splits } = await open(folder, { verify: 'headers' });

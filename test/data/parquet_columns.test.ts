@@ -17,13 +17,13 @@ const described = (value: string) =>
 const withNames = (names: unknown) => described(JSON.stringify({ info: { features: { label: { _type: 'ClassLabel', names } } } }));
 
 describe('names of classes', () => {
-  it('are a list, or an object from numbers to names', () => {
+  it('are given as a list, or as an object from numbers to names', () => {
     expect(classNames(withNames(['rose', 'tulip']), 'label')).toEqual(['rose', 'tulip']);
     expect(classNames(withNames({ 1: 'tulip', 0: 'rose' }), 'label')).toEqual(['rose', 'tulip']);
     expect(classNames(described('{}'), 'label')).toBeUndefined();
   });
 
-  it('of any other kind are an error that names the file', () => {
+  it('of any other kind throw an error that names the file', () => {
     for (const junk of [7, 'rose', [], {}, [1, 2], ['a', null], { a: 'rose' }, { 1: 'rose' }, ['a', 'b', 'a'], [['a']]])
       expect(() => classNames(withNames(junk), 'label'), JSON.stringify(junk)).toThrow(DataError);
     for (const junk of ['null', '7', '[]', '{"info":null}', '{"info":{"features":[1]}}', '{"info":{"features":{"label":null}}}'])
@@ -32,7 +32,7 @@ describe('names of classes', () => {
     expect(classNames(described('{"info":{"features":{"__proto__":{"_type":"ClassLabel"}}}}'), 'constructor')).toBeUndefined();
   });
 
-  it('in another order lead to the same classes, and others are refused', () => {
+  it('may be in another order in later files; other names are refused', () => {
     const features = { image: 'image', label: 'label', names: ['rose', 'tulip', 'daisy'], certain: true };
     expect(classPlaces(withNames(['daisy', 'rose', 'tulip']), features)).toEqual([2, 0, 1]);
     for (const names of [['rose', 'tulip'], ['rose', 'tulip', 'oak'], undefined])
@@ -62,7 +62,7 @@ describe('names of classes', () => {
 describe('columns', () => {
   const file = join(FILES, 'bytes-none.parquet');
 
-  it('that are asked for must be there, and hold what they are asked for', async () => {
+  it('that are named by an option must exist and have a suitable type', async () => {
     const fault = async (options: object) => (await failure(openDataset(`parquet:${file}`, options))).message;
     expect(await fault({ imageColumn: 'imgs' })).toMatch(/imageColumn is 'imgs', expected one of its columns: .*; did you mean 'img'\?/);
     expect(await fault({ labelColumn: 'labels' })).toContain("did you mean 'label'?");
@@ -74,7 +74,7 @@ describe('columns', () => {
   });
 });
 
-it('a damaged file is a DataError, whatever is damaged', async () => {
+it('a damaged file throws a DataError, whatever part is damaged', async () => {
   const bytes = readFileSync(TRAIN);
   const damaged = join(root, 'damaged.parquet');
   const places = noiseBytes(120, 3);

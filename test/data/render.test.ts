@@ -21,7 +21,7 @@ function colourAt(drawn: ReturnType<typeof renderScene>, y: number, x: number): 
 }
 
 describe('a sprite', () => {
-  it('has a tight box of its opaque texels, and copies of half the side each', () => {
+  it('has a tight box around its opaque texels, and levels of half the side each', () => {
     expect(flag.box).toEqual([16, 8, 40, 48]);
     expect(flag.levels.map((level) => level.side)).toEqual([64, 32, 16, 8]);
     for (const { side, rgba } of flag.levels) {
@@ -35,12 +35,12 @@ describe('a sprite', () => {
     expect([...soft.levels[0].rgba.subarray((30 * 64 + 30) * 4, (30 * 64 + 30) * 4 + 4)]).toEqual([40, 20, 10, 51]);
   });
 
-  it('is sampled at the copy nearest in scale', () => {
+  it('is sampled at the level nearest in scale', () => {
     expect([0.2, 1, 1.4, 1.5, 2.8, 2.9, 5, 6, 100].map((texels) => pickLevel(texels, 4))).toEqual([0, 0, 0, 1, 1, 2, 2, 3, 3]);
   });
 });
 
-describe('the emoji lies where the scene says', () => {
+describe('the emoji is placed as the scene says', () => {
   it.each([
     ['in the middle', { scale: 0.5 }, [70, 50, 130, 150]],
     ['aside', { scale: 0.3, centre: [0.25, 0.7] }, [32, 110, 68, 170]],
@@ -63,7 +63,7 @@ describe('the emoji lies where the scene says', () => {
     expect(wrong).toEqual([]);
   });
 
-  it('turned by 30 degrees: as high and as wide as a turned rectangle', () => {
+  it('rotated by 30 degrees, it is as high and as wide as a rotated rectangle', () => {
     const { details } = draw({ scale: 0.5, rotation: 30 });
     const [y0, x0, y1, x1] = details.box;
     const [height, width] = [60, 100];
@@ -71,7 +71,7 @@ describe('the emoji lies where the scene says', () => {
     expect(Math.abs(x1 - x0 - (width * Math.cos(Math.PI / 6) + height * 0.5))).toBeLessThanOrEqual(3);
   });
 
-  it('turns clockwise, and is mirrored before it is turned', () => {
+  it('is rotated clockwise, and mirrored before it is rotated', () => {
     const upright = draw({});
     expect([colourAt(upright, 100, 70), colourAt(upright, 100, 130), colourAt(upright, 60, 100)]).toEqual(['red', 'blue', 'wall']);
     const mirrored = draw({ mirror: true });
@@ -118,7 +118,7 @@ describe('the emoji is coloured as the scene says', () => {
     expect(middle(colour, {})).toEqual([140, 110, 90]);
   });
 
-  it('hues move round the wheel and keep their brightness', () => {
+  it('hues are rotated at constant brightness', () => {
     for (const hue of [-150, -60, 45, 120, 180]) expect(Math.abs(luma(middle(colour, { hue })) - luma(colour))).toBeLessThan(1.5);
     const [red, green, blue] = middle([200, 100, 100], { hue: 120 });
     expect(green).toBeGreaterThan(Math.max(red, blue) + 20);
@@ -127,7 +127,7 @@ describe('the emoji is coloured as the scene says', () => {
     expect(middle(colour, { hue: 180 })).toEqual(middle(colour, { hue: -180 }));
   });
 
-  it('saturation 0 is grey of that brightness, 2 is twice as far from it', () => {
+  it('saturation 0 gives grey of the same brightness, 2 doubles the distance from that grey', () => {
     const grey = luma(colour);
     expect(farthest(middle(colour, { saturation: 0 }), [grey, grey, grey])).toBeLessThan(1);
     expect(
@@ -138,17 +138,17 @@ describe('the emoji is coloured as the scene says', () => {
     ).toBeLessThan(1);
   });
 
-  it('brightness is a factor, up to white', () => {
+  it('brightness is a factor, clipped at white', () => {
     expect(farthest(middle(colour, { brightness: 0.5 }), [70, 55, 45])).toBeLessThan(1);
     expect(middle([200, 180, 90], { brightness: 1.5 })).toEqual([255, 255, 135]);
   });
 
-  it('and mixed with the photograph by its alpha', () => {
+  it('is blended with the photograph by its alpha', () => {
     // 60 % of the colour, 40 % of a wall of 100.
     expect(farthest(middle([200, 50, 100], {}, 153), [160, 70, 100])).toBeLessThanOrEqual(1);
   });
 
-  it('has an empty box where less than half opaque', () => {
+  it('has an empty box if it is less than half opaque', () => {
     const box = renderScene(tile([200, 50, 100], 100), scene(), 64).details.box;
     expect(box).toEqual([0, 0, 0, 0]);
   });
@@ -160,7 +160,7 @@ describe('the photograph behind', () => {
   const at = (backdrop: Partial<Scene['backdrop']>, y: number, x: number, wall = ramp) =>
     pixel(renderScene(assetsOf(blank, wall), scene({}, backdrop), 100).image, y, x);
 
-  it('is a square of the share and at the place asked for, within a margin of 3 in 100', () => {
+  it('is a square crop of the given size and position, inside a margin of 3 %', () => {
     // The usable height is 94 of 100; at x the ramp is worth x.
     expect(farthest(at({ place: [0, 0] }, 50, 0), [6, 6, 6])).toBeLessThanOrEqual(1);
     expect(farthest(at({ place: [0, 0] }, 50, 99), [99, 99, 99])).toBeLessThanOrEqual(1);
@@ -171,7 +171,7 @@ describe('the photograph behind', () => {
     expect(farthest(at({ place: [1, 0] }, 0, 50, down), [100, 100, 100])).toBeLessThanOrEqual(1);
   });
 
-  it('is mirrored, brightened and given contrast', () => {
+  it('is mirrored and changed in brightness and contrast', () => {
     for (const x of [3, 50, 96]) expect(at({ mirror: true }, 10, x)).toEqual(at({}, 10, 99 - x));
     const wall = photograph(64, 64, () => 100);
     expect(farthest(at({ brightness: 0.2 }, 5, 5, wall), [151, 151, 151])).toBeLessThanOrEqual(1);
@@ -179,7 +179,7 @@ describe('the photograph behind', () => {
     expect(at({ brightness: -0.9 }, 5, 5, wall)).toEqual([0, 0, 0]);
   });
 
-  it('takes on tones that pass into each other in the direction given', () => {
+  it('is coloured by two tones that blend along the given direction', () => {
     const wall = photograph(64, 64, () => 128);
     const tones = [
       { shadows: 0, lights: 0, saturation: 1 },
@@ -196,7 +196,7 @@ describe('the photograph behind', () => {
     expect(farthest(at({ tones, direction: 225 }, 99, 0, wall), [128, 128, 1])).toBeLessThan(4);
   });
 
-  it('gives its shadows one hue and its lights another', () => {
+  it('has one hue in the shadows and another in the lights', () => {
     const tone = { shadows: 240, lights: 120, saturation: 1 };
     const colours = [20, 235].map((shade) =>
       at(
@@ -211,8 +211,8 @@ describe('the photograph behind', () => {
   });
 });
 
-describe('what cannot be drawn', () => {
-  it('is refused by name', async () => {
+describe('a scene that cannot be rendered', () => {
+  it('is refused with the name of the missing part', async () => {
     const assets = assetsOf(flag);
     const fault = async (changed: Partial<Scene>, size = 64) =>
       (await failure((async () => renderScene(assets, scene(changed), size))())).message;
@@ -224,8 +224,8 @@ describe('what cannot be drawn', () => {
   });
 });
 
-describe('the sine of the data room', () => {
-  it('is that of the textbooks within 6e-8, for any angle', () => {
+describe('the sine of an angle in degrees', () => {
+  it('equals Math.sin within 6e-8 for any angle', () => {
     let most = 0;
     for (let degrees = -725; degrees <= 725; degrees += 0.37) {
       const angle = (degrees * Math.PI) / 180;

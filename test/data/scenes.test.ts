@@ -26,7 +26,7 @@ const open = (options: OpenOptions = {}) => openDataset('scenes', { cacheBytes: 
 const sizes = (train: number, val = train, unseen = val) => ({ train, val, 'unseen-style': unseen });
 
 describe('the data set', () => {
-  it('has the splits, sizes, classes and credits promised', async () => {
+  it('has the documented splits, sizes, classes and credits', async () => {
     const { name, classes, channels, imageSize, splits, credits, warnings } = await openDataset('scenes');
     expect([name, channels, imageSize, warnings]).toEqual(['scenes', 3, [96, 96], []]);
     expect(classes.join(' ')).toBe(
@@ -42,7 +42,7 @@ describe('the data set', () => {
     }
   });
 
-  it('holds the classes in balance, at any length', async () => {
+  it('has balanced classes at any length', async () => {
     const { splits } = await open({ seed: 5, sizes: sizes(1000) });
     for (const name of NAMES) {
       const counts = new Map<number, number>();
@@ -54,7 +54,7 @@ describe('the data set', () => {
     expect(new Set(orders).size).toBe(40);
   });
 
-  it('draws from every photograph and every style of a split, and from no others', async () => {
+  it('uses every photograph and every style of a split, and no others', async () => {
     const { splits } = await open({ imageSize: 16, sizes: sizes(150) });
     const seen = Object.fromEntries(
       await Promise.all(
@@ -81,7 +81,7 @@ describe('an item', () => {
   const bytes = (examples: readonly Example[]) =>
     examples.map(({ image, details, label }) => [...image.data, JSON.stringify(details), label].join());
 
-  it('has the same bytes whatever was asked for before, and however long its split is', async () => {
+  it('has the same bytes whatever was read before, and for any length of its split', async () => {
     const first = bytes(await everything((await open({ seed: 3, sizes: sizes(30) })).splits.val));
     const { splits } = await open({ seed: 3, sizes: sizes(100, 77) });
     const backwards: Example[] = [];
@@ -93,7 +93,7 @@ describe('an item', () => {
     expect(bytes([await splits.val.get(11)])[0]).toBe(first[11]);
   });
 
-  it('is another with another seed, in another split, and at another place', async () => {
+  it('differs with the seed, the split and the index', async () => {
     const drawn: string[] = [];
     for (const seed of [0, 1, 2 ** 40]) {
       const { splits } = await open({ seed, sizes: sizes(12) });
@@ -104,7 +104,7 @@ describe('an item', () => {
     expect(labels[0]).not.toBe(labels[1]);
   });
 
-  it('is kept while there is room', async () => {
+  it('is cached while there is room', async () => {
     const { splits } = await openDataset('scenes', { imageSize: 16, cacheBytes: 2 * 16 * 16 * 3 });
     const first = await splits.train.get(0);
     expect(await splits.train.get(0)).toBe(first);
@@ -127,7 +127,7 @@ describe('an item', () => {
 });
 
 describe('an image', () => {
-  it.each([64, 224])('of %i pixels is what its details draw again, and its box is tight round the emoji', async (imageSize) => {
+  it.each([64, 224])('of %i pixels can be rendered again from its details, and its box is tight around the emoji', async (imageSize) => {
     const { splits } = await open({ imageSize, sizes: sizes(30) });
     for (const split of [splits.train, splits['unseen-style']]) {
       for (const { image, details } of await everything(split)) {
@@ -154,7 +154,7 @@ describe('an image', () => {
     }
   });
 
-  it('differs in every way that is promised', async () => {
+  it('varies in every documented way', async () => {
     const { splits } = await open({ imageSize: 16, sizes: sizes(300) });
     const details = (await everything(splits.train)).map((example) => example.details!);
     const ranges = {
@@ -180,7 +180,7 @@ describe('an image', () => {
     }
   });
 
-  it('has a photograph behind it: not one colour, and seldom the same twice', async () => {
+  it('has a photograph behind it, which is not uniform and seldom repeated', async () => {
     const { splits } = await open({ sizes: sizes(48) });
     const corners = (await everything(splits.val)).map(({ image }) => pixel(image, 0, 0).join());
     expect(new Set(corners).size).toBeGreaterThan(40);
@@ -188,7 +188,7 @@ describe('an image', () => {
 });
 
 describe('the emoji', () => {
-  it('are all there in every style, each its own drawing, with a transparent rim', () => {
+  it('exist in every style, each with a picture of its own and a transparent rim', () => {
     const drawings = new Set<string>();
     for (const style of SCENE_STYLES) {
       for (const name of SCENE_CLASSES) {
@@ -208,7 +208,7 @@ describe('the emoji', () => {
   });
 });
 
-describe('options that scenes cannot honour', () => {
+describe('invalid options of scenes', () => {
   it.each<[OpenOptions, string]>([
     [{ imageSize: 15 }, 'scenes: imageSize is 15; expected 16 pixels or more'],
     [{ sizes: { test: 5 } }, 'scenes: there is no split test; expected train, val, unseen-style'],
@@ -219,7 +219,7 @@ describe('options that scenes cannot honour', () => {
     expect((await failure(openDataset('scenes', options))).message).toContain(message);
   });
 
-  it('a size left undefined is the usual one', async () => {
+  it('a size that is undefined takes its default', async () => {
     const lengths = (split: Split) => split.length;
     const { splits } = await open({ sizes: { train: 10, val: undefined } });
     expect(NAMES.map((name) => lengths(splits[name]))).toEqual([10, 1_920, 1_920]);
@@ -227,7 +227,7 @@ describe('options that scenes cannot honour', () => {
 });
 
 describe('the fingerprint', () => {
-  it('changes with the seed and with a length, not with the size of the images', async () => {
+  it('changes with the seed and the lengths, but not with the image size', async () => {
     const options: OpenOptions[] = [{}, { imageSize: 64 }, { seed: 1 }, { sizes: { val: 1_919 } }, { sizes: { train: 11_999 } }];
     const prints = await Promise.all(options.map(async (changed) => (await open(changed)).fingerprint));
     expect(prints[1]).toBe(prints[0]);

@@ -29,7 +29,7 @@ describe('samplePlaces', () => {
     }
   });
 
-  it('takes different places in rising order, depends on the seed only, and is nested', () => {
+  it('returns different indices in ascending order that depend only on the seed; smaller samples are contained in larger ones', () => {
     const places = samplePlaces(500, 60);
     expect(distinct(places)).toBe(60);
     expect([...places].sort((a, b) => a - b)).toEqual(places);
@@ -40,7 +40,7 @@ describe('samplePlaces', () => {
     expect(places.every((place) => larger.has(place))).toBe(true);
   });
 
-  it('takes all places if there are no more than asked for', () => {
+  it('returns all indices if there are no more than requested', () => {
     expect(samplePlaces(4)).toEqual([0, 1, 2, 3]);
     expect(samplePlaces(4, 9)).toEqual([0, 1, 2, 3]);
     expect(samplePlaces(0, 3)).toEqual([]);

@@ -70,7 +70,7 @@ describe('any number of workers', () => {
     expect(weights[2]).toEqual(weights[0]);
   });
 
-  it('names a file that went or broke, as the reader without workers does, and reads the others', async () => {
+  it('names a deleted or damaged file, as the reader without workers does, and reads the others', async () => {
     const messages = [];
     for (const workers of COUNTS) {
       const here = await tree(join(root, `${workers}`), {
@@ -101,7 +101,7 @@ describe('any number of workers', () => {
   });
 });
 
-describe('workers that cannot be had', () => {
+describe('workers that cannot be started', () => {
   const broken: [string, () => string][] = [
     ['end', () => "require('node:worker_threads').parentPort.once('message', () => process.exit(3));"],
     ['do not start', () => 'this is no program'],
@@ -114,7 +114,7 @@ describe('workers that cannot be had', () => {
   ];
   afterEach(() => void vi.doUnmock('node:worker_threads'));
 
-  it.each(broken)('that %s cost no image: this thread reads on, and says so once', async (_, program) => {
+  it.each(broken)('that %s lose no image: the calling thread reads instead, with one warning', async (_, program) => {
     vi.doMock('node:worker_threads', async (original) => {
       const threads = await original<typeof import('node:worker_threads')>();
       class Worker extends threads.Worker {

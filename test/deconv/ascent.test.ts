@@ -54,7 +54,7 @@ describe('ascend', () => {
     }
   });
 
-  it('names exactly the maps that nothing moves', async () => {
+  it('reports exactly the maps that no image activates', async () => {
     const found = await ascend(withDeadMaps(), { layer: 'conv2', input: [3, 10, 12], steps: 30 });
     expect(standingOut(found.map(({ value }) => value)).dead).toEqual([1, 3]);
     expect(found.map(({ map }) => map)).toEqual([0, 1, 2, 3, 4, 5]);
@@ -79,7 +79,7 @@ describe('ascend', () => {
     expect(deep.value).toBeGreaterThan(0);
   });
 
-  it('starts from a real image what no noise moves, and then is at least as strong', async () => {
+  it('starts from a real image where noise finds nothing, and then is at least as strong as that image', async () => {
     // No noise brings the first layer above its threshold, so no gradient arrives below the second.
     const model = withDetector(9.5);
     const image = Float32Array.from({ length: 576 }, (_, i) => (i % 24 === 12 ? 1 : -1));
@@ -92,7 +92,7 @@ describe('ascend', () => {
     expect(found.value).toBeGreaterThanOrEqual(real - 1e-5);
   });
 
-  it('climbs the maximum: of a map whose best place and mean disagree, the best place', async () => {
+  it('maximises the strongest position of a map, not its mean', async () => {
     // One filter on inputs of one pixel: the maximum is 1 for a single light pixel, and the gradient reaches that pixel alone.
     const model = new Sequential({ conv1: convWith([1, 1, 1, 1], [1], [-0.5]), relu1: new ReLU() });
     const [{ picture, value }] = await ascend(model, { layer: 'conv1', input: [1, 6, 6], ...plain, decay: 0.02 });
@@ -100,7 +100,7 @@ describe('ascend', () => {
     expect(picture.filter((pixel) => pixel > 0.9)).toHaveLength(1);
   });
 
-  it('climbs: the answer grows with the steps', async () => {
+  it('reaches higher activations with more steps', async () => {
     const answers = [];
     for (const steps of [1, 10, 60]) {
       const [{ value }] = await ascend(withDeadMaps(), { layer: 'conv2', maps: [4], input: [3, 10, 12], ...plain, steps });
@@ -110,7 +110,7 @@ describe('ascend', () => {
     expect(answers[2]).toBeGreaterThan(answers[1]);
   });
 
-  it('gives a map the same picture in any company, and another one for another seed', async () => {
+  it('gives a map the same picture whichever maps run with it, and another one for another seed', async () => {
     const options: AscentOptions = { layer: 'conv2', input: [3, 10, 12], steps: 12 };
     const all = await ascend(withDeadMaps(), { ...options, batchSize: 4 });
     const [alone] = await ascend(withDeadMaps(), { ...options, maps: [2], batchSize: 1 });
@@ -120,7 +120,7 @@ describe('ascend', () => {
     expect(cosine(other.picture, alone.picture)).toBeLessThan(0.99);
   });
 
-  it('keeps pixels within the limit, and blur takes the fine noise away', async () => {
+  it('keeps pixels within the limit, and removes fine noise by blurring', async () => {
     const roughness = async (blur: number) => {
       const [{ picture }] = await ascend(withDeadMaps(), {
         layer: 'conv2',
@@ -142,7 +142,7 @@ describe('ascend', () => {
     expect(await roughness(1.5)).toBeLessThan(0.7 * (await roughness(0)));
   });
 
-  it('gives its memory back, keeps the model in its mode, stops when told to', async () => {
+  it('frees its memory, restores the mode of the model, and stops on an abort signal', async () => {
     const model = withDeadMaps().train();
     await collectGarbage(); // Tensors that earlier tests left behind would be freed in between.
     const before = memory().bytes;

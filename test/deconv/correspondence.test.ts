@@ -37,7 +37,7 @@ function finder(): Sequential {
 }
 
 describe('planted parts', () => {
-  it('change the features alike, random masks do not', async () => {
+  it('change the features consistently when masked, unlike random masks', async () => {
     const model = finder();
     const groups = [planted(1), planted(2), planted(3)];
     for (const { images } of groups) expect(images.storage).toBeDefined();
@@ -61,7 +61,7 @@ describe('planted parts', () => {
     expect(await run(1)).not.toEqual(await run(2));
   });
 
-  it('greys with what it is given', async () => {
+  it('masks with the given grey', async () => {
     const model = new Sequential({ conv: convWith([1, 1, 1, 1], [1], [0]) });
     const images = tensor(
       Float32Array.from({ length: 18 }, (_, i) => (i < 9 ? 1 : 3)),
@@ -78,7 +78,7 @@ describe('planted parts', () => {
 });
 
 describe('the distance', () => {
-  it('is the share of differing signs, pair by pair, zero being a sign of its own', () => {
+  it('is the share of differing signs per pair, with zero as a sign of its own', () => {
     expect(signDistances([1, -2, 0, 5, 0, 3, 1, 7, 0], 3)).toEqual([2 / 3, 1 / 3, 2 / 3]);
     expect(signDistances([1, -2, 3, -4], 2)).toEqual([0]);
     expect(signDistances([1, -2, -3, 4], 2)).toEqual([1]);
@@ -86,8 +86,8 @@ describe('the distance', () => {
   });
 });
 
-describe('what does not fit', () => {
-  it('looks at the last convolution and the last layer before the classes', () => {
+describe('layers and errors:', () => {
+  it('measures the last convolution and the last layer before the classes by default', () => {
     const model = zfnet('small', { classes: 3, inputSize: 28, width: 0.02, seed: 3 });
     expect(upperLayers(model)).toEqual(['conv5', 'fc7']);
   });
@@ -106,7 +106,7 @@ describe('what does not fit', () => {
     expect(failed.message).toMatch(message);
   });
 
-  it('nothing at all is an error', async () => {
+  it('an empty list is an error', async () => {
     await expect(correspondence(finder(), [])).rejects.toThrow(/no images/);
   });
 });

@@ -34,7 +34,7 @@ const made = (epoch: number): Sequential => {
 const checkpoints = EPOCHS.map((epoch): EpochModel => ({ epoch, open: async () => made(epoch) }));
 const options = { layers: ['conv1', 'conv2'], preprocess: toInput, batchSize: 7 };
 
-describe('a history that was made up', () => {
+describe('a constructed history', () => {
   it('finds each map’s strongest image after every epoch', async () => {
     const split = noiseSplit(20, 11, 14);
     const { epochs, images, layers } = await evolution(checkpoints, split, options);
@@ -48,7 +48,7 @@ describe('a history that was made up', () => {
     }
   });
 
-  it('tells which layer settles when, and leaves dead maps out of it', async () => {
+  it('reports when each layer settles, without dead maps', async () => {
     const [conv1, conv2] = (await evolution(checkpoints, noiseSplit(40, 11, 14), options)).layers;
     for (const likeness of conv1.likeness) expect(likeness).toBeCloseTo(1, 6);
     expect(conv1.settled).toBe(1);
@@ -60,7 +60,7 @@ describe('a history that was made up', () => {
     expect(conv2.sameImage.slice(2)).toEqual([1, 1]);
   });
 
-  it('projects through the network of each epoch, and gives its memory back', async () => {
+  it('projects through the network of each epoch, and frees its memory', async () => {
     const split = noiseSplit(12, 11, 14);
     await collectGarbage(); // Tensors that earlier tests left behind would be freed in between.
     const before = memory().bytes;
@@ -88,7 +88,7 @@ describe('a history that was made up', () => {
     expect(memory().bytes).toBe(before);
   });
 
-  it('needs two states to compare', async () => {
+  it('requires at least two checkpoints', async () => {
     await expect(evolution(checkpoints.slice(1, 2), noiseSplit(4, 11, 14), options)).rejects.toThrow(
       /got 1 checkpoint, expected at least 2/,
     );
@@ -96,7 +96,7 @@ describe('a history that was made up', () => {
 });
 
 describe('a real training', () => {
-  it('changes the upper layers longer than the first, and all of them from what they were untrained', async () => {
+  it('changes the upper layers for longer than the first, and all of them from their initial state', async () => {
     const architecture = { classes: 3, inputSize: INPUT, channels: 1, width: 0.06, dropout: 0, seed: 2 };
     const dataset = bars({ train: 96, val: 12 });
     const store = new MemoryStore();

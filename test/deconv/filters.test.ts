@@ -20,7 +20,7 @@ const measuresOf = (filters: number[][], size: number, stride: [number, number])
   filterMeasures(tensor(filters.flat(), [filters.length, 3, size, size]), stride);
 
 describe('filterMeasures', () => {
-  it.each([7, 11])('tells coarse from middling from fine, in filters of %i×%i', async (size) => {
+  it.each([7, 11])('separates low, middle and high frequencies in filters of %i×%i', async (size) => {
     const found = await measuresOf([wave(size, 0), wave(size, 0.18), wave(size, 0.4, 'y')], size, [2, 2]);
     expect(found.map(({ frequency }) => bandOf(frequency))).toEqual(['low', 'mid', 'high']);
     expect(found[1].frequency).toBeCloseTo(0.18, 1);
@@ -30,7 +30,7 @@ describe('filterMeasures', () => {
     expect(found[2].bands.high).toBeGreaterThan(0.6);
   });
 
-  it('finds aliasing where the stride cannot follow, along its own axis', async () => {
+  it('finds aliasing above the Nyquist frequency of the stride, per axis', async () => {
     const across = [wave(11, 0.2), wave(11, 0.4)];
     const shares = async (stride: [number, number]) => (await measuresOf(across, 11, stride)).map(({ aliasing }) => aliasing);
     // A stride of 1 follows everything; 2 follows up to 0.25 cycles a pixel, 4 up to 0.125.
@@ -44,7 +44,7 @@ describe('filterMeasures', () => {
     expect((await shares([4, 1]))[0]).toBeLessThan(0.3);
   });
 
-  it('measures size, and stands an empty filter', async () => {
+  it('measures the root mean square, and accepts a filter of zeros', async () => {
     const [empty, full] = await measuresOf([wave(7, 0, 'x', 0), wave(7, 0.1)], 7, [2, 2]);
     expect(empty).toMatchObject({ rms: 0, frequency: 0, aliasing: 0 });
     const values = wave(7, 0.1);
@@ -53,7 +53,7 @@ describe('filterMeasures', () => {
 });
 
 describe('standingOut', () => {
-  it('names exactly the dead and the dominating', () => {
+  it('finds exactly the dead and the dominating maps', () => {
     expect(standingOut([1, 0, 1.2, 0, 0.8, DOMINATES * 1 + 0.1, 1, -3])).toEqual({ dead: [1, 3, 7], dominating: [5] });
     expect(standingOut([1, 1.1, 0.9])).toEqual({ dead: [], dominating: [] });
     expect(standingOut([0, 0])).toEqual({ dead: [0, 1], dominating: [] });

@@ -35,7 +35,7 @@ const examples = [dot(5, 5, [255, 40, 10], 0), dot(6, 4, [10, 20, 240], 1)];
 const amounts = { translation: [-2, 0, 1, 2], scale: [1], rotation: [0, 90, 180, 270] };
 
 describe('a network that ignores position', () => {
-  it('has a flat curve behind the pool, and none before it', async () => {
+  it('has a flat curve behind the pooling layer, and a varying one before it', async () => {
     const model = blind();
     await collectGarbage(); // Tensors that earlier tests left behind would be freed in between.
     const before = memory().bytes;
@@ -57,7 +57,7 @@ describe('a network that ignores position', () => {
     expect(result.translation[1].probability[0]).toBeGreaterThan(0.5);
   });
 
-  it('tells Euclidean distances', async () => {
+  it('reports Euclidean distances', async () => {
     const { scale } = await invariance(blind(), examples.slice(0, 1), {
       layers: ['conv'],
       amounts: { translation: [], scale: [1, 1.5], rotation: [] },
@@ -80,8 +80,8 @@ describe('a network that ignores position', () => {
   });
 });
 
-describe('what is looked at unless told', () => {
-  it('is the first convolution and the last layer before the classes, as the paper does', async () => {
+describe('defaults', () => {
+  it('are the first convolution and the last layer before the classes, as in the paper', async () => {
     const model = zfnet('small', { classes: 3, inputSize: 28, width: 0.02, seed: 3 });
     expect(outerLayers(model)).toEqual(['conv1', 'fc7']);
     expect(hiddenLayers(model)).toEqual(['conv1', 'conv2', 'conv3', 'conv4', 'conv5', 'fc6', 'fc7']);
@@ -90,7 +90,7 @@ describe('what is looked at unless told', () => {
     await expect(invariance(model, [], { amounts, preprocess: toInput })).rejects.toThrow(/no images/);
   });
 
-  it('are the paper’s amounts, in proportion', () => {
+  it('are the paper’s amounts, in proportion to the input size', () => {
     const full = invarianceAmounts(224);
     expect([full.translation[0], full.translation.at(-1), full.translation.length]).toEqual([-60, 60, 25]);
     expect([full.scale[0], full.scale.at(-1), full.rotation[0], full.rotation.at(-1)]).toEqual([1, 1.8, 0, 360]);
@@ -100,7 +100,7 @@ describe('what is looked at unless told', () => {
     expect(translation).toContain(0);
   });
 
-  it('picks images that the network classifies correctly, whatever the order of the list', async () => {
+  it('are images that the network classifies correctly, whatever the order of the list', async () => {
     const model = blind();
     const noise = noiseSplit(8, SIDE, SIDE);
     // Images 3 and 6 are red with the label of red, and the only ones classified correctly.
@@ -115,7 +115,7 @@ describe('what is looked at unless told', () => {
     expect(three).toEqual(expect.arrayContaining([3, 6]));
   });
 
-  it('picks images of several classes from a list with its classes in turn', async () => {
+  it('are images of several classes, even if the classes of the list alternate', async () => {
     const split = {
       ...noiseSplit(400, SIDE, SIDE),
       get: async (index: number) => ({ ...dot(5, 5, [255, 0, 0], index % 4), index }),

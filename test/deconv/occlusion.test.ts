@@ -119,7 +119,7 @@ describe('the incremental sweep', () => {
     expect(model.training).toBe(true);
   });
 
-  it('equals it on the fast kernels too', async () => {
+  it('equals running every image whole on the fast kernels, too', async () => {
     const backend = await createBackend({ backend: 'wasm', threads: 1 });
     const { layers, size } = CASES[0];
     const [quick, whole] = await onBackend(backend, async () => {
@@ -133,7 +133,7 @@ describe('the incremental sweep', () => {
     backend.dispose();
   });
 
-  it('computes whole images where the model is no row of layers, and from a layer on that it does not know', async () => {
+  it('computes whole images if the model is not a Sequential, and from the first unknown layer on', async () => {
     class Doubled extends Module {
       forward(x: Tensor) {
         return relu(x.mul(2));
@@ -158,7 +158,7 @@ describe('the incremental sweep', () => {
     expect(whole.probability).toEqual(row.probability);
   });
 
-  it('stops when it is told to', async () => {
+  it('stops on an abort signal', async () => {
     const model = network({ conv1: new Conv2d(3, 4, 3) }, [12, 10], 8);
     const stop = new AbortController();
     const progress: number[] = [];
@@ -204,7 +204,7 @@ describe('one informative patch', () => {
   const patch = [4, 8, 9, 14] as const;
   const image = () => tensor(new Float32Array(3 * 16 * 20).fill(1), [1, 3, ...size]);
 
-  it('makes the probability fall there and only there', async () => {
+  it('lowers the probability where it is covered, and only there', async () => {
     const model = patchReader(size, patch);
     const { places, probability, clean, activation, label, grid, labels } = await occlude(model, image(), {
       square: 4,
@@ -275,7 +275,7 @@ describe('one informative patch', () => {
     );
   });
 
-  it('takes the numbers of a last softmax as they are', async () => {
+  it('uses the outputs of a final softmax layer as probabilities', async () => {
     const model = patchReader(size, patch);
     const parts = Object.fromEntries(model.layerNames().map((name) => [name, model.layer(name)]));
     const ended = new Sequential({ ...parts, softmax: new Softmax() });
@@ -285,7 +285,7 @@ describe('one informative patch', () => {
   });
 });
 
-describe('what does not fit', () => {
+describe('arguments', () => {
   it('places squares over the whole image', () => {
     expect(squarePlaces(7, 4, { square: 4, stride: 2 })).toEqual({
       places: [
@@ -313,7 +313,7 @@ describe('what does not fit', () => {
     await expect(occlude(model, image, { square: 5, stride: 5, layer: 'conv2', ...wrong })).rejects.toThrow(message);
   });
 
-  it('takes one image at a time, with a grey one of its shape', async () => {
+  it('must be one image and a grey image of the same shape', async () => {
     const model = network(CASES[0].layers(), [20, 30], 1);
     const options = { square: 5, stride: 5, layer: 'conv2' };
     const two = tensor(noise(3600, 1), [2, 3, 20, 30], { dtype: 'float32' });

@@ -86,7 +86,7 @@ describe('projectMaps', () => {
     }
   }
 
-  it('goes through windows where it can, and through whole maps where it cannot', async () => {
+  it('projects in receptive windows where possible, otherwise in whole maps', async () => {
     const model = network(47, 60);
     const image = imageOf(47, 60);
     const walk = (layer: string, rules = RULES.deconvnet) => LocalWalk.record(model, layer, image, rules);
@@ -100,7 +100,7 @@ describe('projectMaps', () => {
     }
   });
 
-  it('is exactly zero outside of what the activation sees', async () => {
+  it('is exactly zero outside the receptive field', async () => {
     const model = network(64, 41);
     const image = imageOf(64, 41);
     const patch = patchFinder(model, 'conv2', image.shape);
@@ -116,7 +116,7 @@ describe('projectMaps', () => {
     }
   });
 
-  it('gives its memory back, and holds no more for more maps', async () => {
+  it('frees its memory, and needs no more for more maps', async () => {
     const model = network(47, 60);
     const image = imageOf(47, 60);
     await collectGarbage(); // Tensors that earlier tests left behind would be freed in between.
@@ -137,7 +137,7 @@ describe('projectMaps', () => {
     expect(memory().bytes).toBe(before);
   });
 
-  it('says which map, position or shape is not there', async () => {
+  it('names a map, position or shape that does not exist', async () => {
     const model = network(17, 19);
     const image = imageOf(17, 19);
     await expect(projectMaps(model, image, 'conv3', [{ map: 5 }])).rejects.toThrow(/map is 5, layer conv3 has maps 0 to 4/);

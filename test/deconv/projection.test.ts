@@ -110,7 +110,7 @@ describe('projection equals the dense formulation', () => {
     }
   }
 
-  it('tells the two overlap rules and the three modes apart', () => {
+  it('differs between the two overlap rules and the three modes', () => {
     const { upTo } = twins([3, 10, 8], 3);
     const image = coarse(240, 7);
     const pictures = MODES.flatMap((mode) =>
@@ -121,7 +121,7 @@ describe('projection equals the dense formulation', () => {
     expect(new Set(pictures).size).toBe(6);
   });
 
-  it('takes the position it is given', async () => {
+  it('projects from the given position', async () => {
     const { model, upTo } = twins([3, 9, 12], 1);
     const image = noise(3 * 9 * 12, 5);
     const x = tensor(image, [3, 9, 12], { dtype: 'float64' });
@@ -140,7 +140,7 @@ describe('planted truth', () => {
   const model = () =>
     new Sequential({ conv1: convWith([2, 1, 3, 3], [...L.map(() => -1), ...L], [0, -50]), relu1: new ReLU(), pool1: new MaxPool2d(2) });
 
-  it('shows the pattern at its place and exactly zero outside the receptive field', async () => {
+  it('shows the pattern at its position and exactly zero outside the receptive field', async () => {
     const image = new Float32Array(10 * 12);
     const [top, left] = [5, 4];
     L.forEach((value, i) => {
@@ -178,7 +178,7 @@ describe('planted truth', () => {
     }
   });
 
-  it('equals the gradient where nothing is negative and nothing is normalised', async () => {
+  it('equals the gradient without negative values and normalisation', async () => {
     const positive = new Sequential([new Conv2d(2, 3, 3), new ReLU(), new MaxPool2d(3, { stride: 2 }), new Conv2d(3, 2, 2), new ReLU()]);
     for (const [i, p] of positive.parameters().entries()) p.set(noise(p.size, 20 + i).map((value) => Math.abs(value) + 0.01));
     const x = tensor(
@@ -206,7 +206,7 @@ describe('planted truth', () => {
 });
 
 describe('projectBatch', () => {
-  it('equals one projection after another, whatever else is in the batch', async () => {
+  it('equals single projections, whatever else is in the batch', async () => {
     const { model } = twins([3, 9, 12], 11);
     const images = tensor(noise(4 * 3 * 9 * 12, 12), [4, 3, 9, 12], { dtype: 'float64' });
     const places = [{ map: 0 }, { map: 3, position: [1, 0] as const }, { map: 3 }, { map: 4 }];
@@ -222,7 +222,7 @@ describe('projectBatch', () => {
     }
   });
 
-  it('runs in evaluation mode, puts the mode back and leaves no gradient behind', async () => {
+  it('runs in evaluation mode, restores the mode and leaves no gradients', async () => {
     const { model } = twins([3, 9, 12], 11);
     const images = tensor(noise(2 * 324, 12), [2, 3, 9, 12], { dtype: 'float64' });
     model.train();
@@ -236,7 +236,7 @@ describe('projectBatch', () => {
     expect(images.grad).toBeNull();
   });
 
-  it('gives its memory back but for the pictures', async () => {
+  it('frees all memory except the pictures', async () => {
     const { model } = twins([3, 9, 12], 11);
     const images = tensor(noise(2 * 324, 12), [2, 3, 9, 12], { dtype: 'float64' });
     await collectGarbage(); // Tensors that earlier tests left behind would be freed in between.
@@ -248,7 +248,7 @@ describe('projectBatch', () => {
   });
 });
 
-describe('errors say what is there', () => {
+describe('errors name the expected value:', () => {
   const model = () => twins([3, 9, 12], 1).model;
   const image = () => tensor(noise(324, 1), [3, 9, 12], { dtype: 'float64' });
   const cases: [string, Record<string, unknown>, new (...args: never[]) => Error, RegExp][] = [

@@ -83,7 +83,7 @@ describe('topActivations', () => {
     });
   }
 
-  it('keeps the maps asked for, and as many images', async () => {
+  it('returns the requested maps and number of images', async () => {
     const found = await topActivations(network(), noiseSplit(12, 11, 14), {
       layers: ['conv1', 'conv2'],
       maps: [4, 1],
@@ -96,7 +96,7 @@ describe('topActivations', () => {
     expect(found.conv2[1]).toEqual((await naive(network(), 12, 'conv2', 3))[1]);
   });
 
-  it('puts the lower index first where images tie, and the first place where places tie', async () => {
+  it('puts the lower index first if images tie, and chooses the first of equal positions', async () => {
     const split = noiseSplit(4, 5, 6);
     const examples = await Promise.all([0, 1, 2, 3].map((index) => split.get(index)));
     // Images 1 to 3 are the same bright square; image 0 is darker.
@@ -113,7 +113,7 @@ describe('topActivations', () => {
     ]);
   });
 
-  it('tells a dead map by its share of images', async () => {
+  it('reports the share of images that activate each map, 0 for a dead map', async () => {
     const model = network();
     (model.layer('conv2') as Conv2d).bias!.set([-1000, 0, 0, 0, 1000]);
     const { conv2 } = await topActivations(model, noiseSplit(8, 11, 14), { layers: ['conv2'], preprocess: toInput });
@@ -121,7 +121,7 @@ describe('topActivations', () => {
     expect(conv2[4].active).toBe(1);
   });
 
-  it('gives all its memory back, reports progress, keeps the model in its mode', async () => {
+  it('frees its memory, reports progress and restores the mode of the model', async () => {
     const model = network().train();
     await collectGarbage(); // Tensors that earlier tests left behind would be freed in between.
     const before = memory().bytes;
@@ -137,7 +137,7 @@ describe('topActivations', () => {
     expect(model.training).toBe(true);
   });
 
-  it('leaves out what cannot be read, if told to', async () => {
+  it('omits unreadable images with onBroken', async () => {
     const split = noiseSplit(6, 11, 14);
     const broken = {
       ...split,
@@ -157,7 +157,7 @@ describe('topActivations', () => {
     expect(conv1[0].strongest.map(({ index }) => index).sort()).toEqual([0, 1, 3, 4, 5]);
   });
 
-  it('names the layers that there are when one is not', async () => {
+  it('lists the layers of the network if a name is unknown', async () => {
     await expect(topActivations(network(), noiseSplit(2, 11, 14), { layers: ['conv7'], preprocess: toInput })).rejects.toThrow(
       /no layer 'conv7'; the layers are conv1/,
     );
@@ -187,7 +187,7 @@ describe('a planted pattern', () => {
     return { ...noisy, get: async (index: number) => drawn[index] };
   };
 
-  it('is found in its images, at its places, and projected there and nowhere else', async () => {
+  it('is found in the right images and positions, and projected there and nowhere else', async () => {
     const weight = L.map((value) => (value === 255 ? 1 : -1));
     // The filter of every colour is the L; the bias lets through nothing but it.
     const model = new Sequential({
@@ -218,7 +218,7 @@ describe('a pass in parts', () => {
   const split = noiseSplit(18, 11, 14);
   const plain = () => topActivations(network(), split, options);
 
-  it('that was interrupted anywhere goes on to the same result, through JSON', async () => {
+  it('can be interrupted anywhere and resumed from JSON with the same result', async () => {
     const states: string[] = [];
     const whole = await topActivations(network(), split, {
       ...options,
@@ -244,7 +244,7 @@ describe('a pass in parts', () => {
     expect(whole).toEqual(await plain());
   });
 
-  it('stops when told to, and writes down how far it was', async () => {
+  it('stops on an abort signal and saves its progress', async () => {
     const controller = new AbortController();
     let last = '';
     const stopped = topActivations(network(), split, {
@@ -264,7 +264,7 @@ describe('a pass in parts', () => {
     expect(await topActivations(network(), split, { ...options, from })).toEqual(await plain());
   });
 
-  it('looks at the images asked for', async () => {
+  it('uses only the given indices', async () => {
     const indices = [1, 4, 5, 9, 17];
     const { conv1 } = await topActivations(network(), split, { ...options, indices });
     expect([...new Set(conv1.flatMap(({ strongest }) => strongest.map(({ index }) => index)))].sort((a, b) => a - b)).toEqual(indices);
@@ -275,7 +275,7 @@ describe('a pass in parts', () => {
     }
   });
 
-  it('holds no more memory for more images, and no more state', async () => {
+  it('needs no more memory and state for more images', async () => {
     const held = async (length: number) => {
       const model = network();
       const { backend } = model.parameters()[0];
@@ -293,14 +293,14 @@ describe('a pass in parts', () => {
     expect(many.size).toBeLessThan(1.1 * few.size);
   });
 
-  it('refuses the state of other layers', async () => {
+  it('refuses a saved state of other layers', async () => {
     const from = { done: 4, layers: {} };
     await expect(topActivations(network(), split, { ...options, from })).rejects.toThrow(/the state to resume from has layers/);
   });
 });
 
 describe('patches', () => {
-  it('hold every pixel that changes the activation, and are clipped to the image', async () => {
+  it('contain every pixel that changes the activation, and are clipped to the image', async () => {
     const model = network();
     const split = noiseSplit(1, 11, 14);
     const example = await split.get(0);
@@ -335,7 +335,7 @@ describe('patches', () => {
     }
   });
 
-  it('are the whole image behind a linear layer, and for models that are no row of layers', () => {
+  it('are the whole image behind a linear layer and for models without receptive fields', () => {
     const model = network();
     expect(patchFinder(model, 'fc6', [1, 3, 11, 14])([0, 0])).toEqual([0, 0, 11, 14]);
     const other = { featureLayer: (name: string) => name } as never;
@@ -344,7 +344,7 @@ describe('patches', () => {
 });
 
 describe('projectTop', () => {
-  it('gives each activation the picture that the deconvnet alone gives it', async () => {
+  it('gives each activation the same picture as deconvnet.project', async () => {
     const model = network();
     const split = noiseSplit(12, 11, 14);
     const { conv2 } = await topActivations(model, split, { layers: ['conv2'], maps: [0, 2, 3], count: 4, preprocess: toInput });
