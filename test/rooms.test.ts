@@ -31,6 +31,7 @@ const TOO_LONG: readonly string[] = [
   'cli/src/commands/train.ts trainCommand',
   'src/backend/wasm/runtime/engine.ts WasmEngine',
   'src/backend/wasm/runtime/heap.ts Heap',
+  'src/backend/wasm/runtime/thread_pool.ts ThreadPool',
   'src/formats/onnx/running/classifier.ts OnnxClassifier',
   'src/report/experiments/ablate.ts writeAblateExperiment',
   'src/report/experiments/correspond.ts writeCorrespondExperiment',

@@ -14,17 +14,17 @@ const CHECKPOINT: Checkpoint = {
 };
 
 describe('a checkpoint', () => {
-  it('comes back as it was, numbers in its JSON to the last bit', () => {
+  it('is read back unchanged, with the numbers in its JSON exact', () => {
     expect(decodeCheckpoint(encodeCheckpoint(CHECKPOINT), 'last')).toEqual({ ...CHECKPOINT, hasChecksum: true });
   });
 
-  it('shows the weights under their own names to any reader', () => {
+  it('stores the weights under their own names, for any reader of safetensors', () => {
     const { tensors, metadata } = readSafetensors(encodeCheckpoint(CHECKPOINT));
     expect(Object.keys(tensors).sort()).toEqual(['conv1.bias', 'conv1.weight', 'mean', 'optimizer.velocity.conv1.weight']);
     expect(JSON.parse(metadata.classes)).toEqual(['cat', 'dog']);
   });
 
-  it('is refused with its name where it is cut off', () => {
+  it('is refused with its name if it is truncated', () => {
     const bytes = encodeCheckpoint(CHECKPOINT);
     for (const length of [0, 7, 100, bytes.length - 1]) {
       expect(() => decodeCheckpoint(bytes.subarray(0, length), 'last.safetensors')).toThrow(FormatError);
@@ -32,7 +32,7 @@ describe('a checkpoint', () => {
     }
   });
 
-  it('is refused where it is no checkpoint, of another version, or its metadata is no JSON', () => {
+  it('is refused if it is not a checkpoint, of another version, or has metadata that are not JSON', () => {
     const file = (metadata: Record<string, string>) => saveSafetensors(CHECKPOINT.weights, metadata);
     expect(() => decodeCheckpoint(file({}), 'x')).toThrow(/not a checkpoint of zfnet/);
     expect(() => decodeCheckpoint(file({ 'zfnet.checkpoint': '99' }), 'x')).toThrow(/version '99', this zfnet reads versions 1 and 2/);
@@ -48,7 +48,7 @@ describe('the checksum of a checkpoint', () => {
     expect(digits).toBe(createHash('sha256').update(Buffer.from(zeroed, 'latin1')).digest('hex'));
   });
 
-  it('detects every changed byte, wherever it stands', () => {
+  it('detects every changed byte at any position', () => {
     const good = encodeCheckpoint(CHECKPOINT);
     const accepted: string[] = [];
     for (let at = 0; at < good.length; at++) {
@@ -72,7 +72,7 @@ describe('the checksum of a checkpoint', () => {
     expect(() => loadSafetensors(bytes)).toThrow(/the checksum of the file is/);
   });
 
-  it('is required, but for files of version 1, which had none', () => {
+  it('is required, except in files of version 1, which had none', () => {
     const file = (version: string) => saveSafetensors(CHECKPOINT.weights, { 'zfnet.checkpoint': version, classes: '["cat"]' });
     expect(decodeCheckpoint(file('1'), 'x')).toEqual({
       weights: CHECKPOINT.weights,
@@ -85,7 +85,7 @@ describe('the checksum of a checkpoint', () => {
     expect(() => decodeCheckpoint(odd, 'x')).toThrow(/zfnet\.sha256 in its metadata is not 64 hexadecimal digits/);
   });
 
-  it('has the same digest where the runtime has no synchronous SHA-256', () => {
+  it('has the same digest in runtimes without a synchronous SHA-256', () => {
     for (const length of [0, 1, 55, 56, 63, 64, 65, 119, 120, 128, 1000]) {
       const bytes = Uint8Array.from({ length }, (_, i) => i * 7);
       const expected = createHash('sha256').update(bytes).digest('hex');
@@ -102,7 +102,7 @@ describe('the checksum of a checkpoint', () => {
 });
 
 describe('numbers that are not finite', () => {
-  it.each([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])('%d is refused with its tensor named', (value) => {
+  it.each([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])('%d is refused, and the error names the tensor', (value) => {
     const bad = { shape: [2], data: Float32Array.of(1, value) };
     const named = (part: Partial<Checkpoint>) => () => decodeCheckpoint(encodeCheckpoint({ ...CHECKPOINT, ...part }), 'x');
     expect(named({ weights: { 'fc6.bias': bad } })).toThrow(FormatError);
@@ -112,7 +112,7 @@ describe('numbers that are not finite', () => {
   });
 });
 
-it('keeps names that objects have of themselves apart from them', () => {
+it('tensors may have the names of properties that every object has', () => {
   const weights = Object.fromEntries([['__proto__', { shape: [1], data: Float32Array.of(1) }]]);
   const back = decodeCheckpoint(encodeCheckpoint({ weights, velocities: {}, info: {} }), 'x');
   expect(Object.keys(back.weights)).toEqual(['__proto__']);

@@ -20,7 +20,7 @@ function file(header: unknown, data: Uint8Array = new Uint8Array(), claimed?: bi
 const bytesOf = (data: ArrayBufferView): Uint8Array => new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 
 describe('saveSafetensors and loadSafetensors', () => {
-  it('keep names, shapes, types, numbers and metadata', async () => {
+  it('preserve names, shapes, types, values and metadata', async () => {
     const saved = saveSafetensors(
       {
         'conv1.weight': tensor([1.5, -2, 3, 4, 5, 6], [2, 3]),
@@ -44,7 +44,7 @@ describe('saveSafetensors and loadSafetensors', () => {
     expect(await loaded['conv1.weight'].data()).toEqual(Float32Array.of(1.5, -2, 3, 4, 5, 6));
   });
 
-  it('hold for any tensors', () => {
+  it('preserve any tensors', () => {
     const entry: fc.Arbitrary<HostTensor> = fc
       .tuple(fc.array(fc.nat(4), { maxLength: 4 }), fc.constantFrom(Float32Array, Float64Array, Int32Array, Uint8Array), fc.nat())
       .map(([shape, Type, seed]) => {
@@ -61,7 +61,7 @@ describe('saveSafetensors and loadSafetensors', () => {
     );
   });
 
-  it('lay the file out as the format says: aligned numbers behind an eight-byte length and JSON', () => {
+  it('follow the layout of the format: an eight-byte length, JSON, and aligned data', () => {
     const saved = saveSafetensors({ small: { shape: [1], data: Uint8Array.of(9) }, large: { shape: [1], data: Float64Array.of(0.5) } });
     const length = Number(new DataView(saved.buffer).getBigUint64(0, true));
     const header = JSON.parse(new TextDecoder().decode(saved.subarray(8, 8 + length)));
@@ -74,7 +74,7 @@ describe('saveSafetensors and loadSafetensors', () => {
     expect(saved.at(-1)).toBe(9);
   });
 
-  it('read a Node Buffer that lies at an odd place in its pool', () => {
+  it('read a Node Buffer with an unaligned offset', () => {
     const saved = saveSafetensors({ x: { shape: [2], data: Float32Array.of(1, 2) } });
     const pool = Buffer.alloc(saved.length + 3);
     pool.set(saved, 3);
@@ -83,7 +83,7 @@ describe('saveSafetensors and loadSafetensors', () => {
     expect(tensors.x.data).toEqual(Float32Array.of(1, 2));
   });
 
-  it('convert the types that have no counterpart', () => {
+  it('convert types without a counterpart', () => {
     const halves = Uint16Array.of(0x3c00, 0xc000, 0x7bff, 0x0001, 0x7c00, 0x7e00, 0x8000);
     const read = (dtype: string, data: ArrayBufferView, count: number) =>
       readSafetensors(file({ x: { dtype, shape: [count], data_offsets: [0, data.byteLength] } }, bytesOf(data))).tensors.x.data;
@@ -95,7 +95,7 @@ describe('saveSafetensors and loadSafetensors', () => {
     expect(() => read('I64', BigInt64Array.of(2n ** 31n), 1)).toThrow(/does not fit into int32/);
   });
 
-  it('refuse to write numbers that do not fill their shape, and the reserved name', () => {
+  it('refuse to write data that do not fill their shape, and the reserved name', () => {
     expect(() => saveSafetensors({ x: { shape: [3], data: new Float32Array(2) } })).toThrow(FormatError);
     expect(() => saveSafetensors({ __metadata__: { shape: [1], data: new Float32Array(1) } })).toThrow(FormatError);
   });
@@ -140,7 +140,7 @@ describe('a malformed file is a FormatError', () => {
     expect(() => readSafetensors(bytes)).toThrow(message);
   });
 
-  it('whatever bytes are flipped or cut', () => {
+  it('for any flipped bytes and any truncation', () => {
     const good = saveSafetensors(
       { a: { shape: [2, 2], data: Float32Array.of(1, 2, 3, 4) }, b: { shape: [3], data: Uint8Array.of(1, 2, 3) } },
       { k: 'v' },

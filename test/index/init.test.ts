@@ -27,7 +27,7 @@ afterEach(() => {
 });
 
 describe('init()', () => {
-  it('picks wasm in strict mode, and tells the build, the kernel and the threads', async () => {
+  it('chooses wasm in strict mode, and reports the build, the kernel and the threads', async () => {
     await zf.init();
     const info = zf.backendInfo();
     expect(info).toMatchObject({ backend: 'wasm', mode: 'strict' });
@@ -37,7 +37,7 @@ describe('init()', () => {
     zf.defaultBackend().dispose();
   });
 
-  it('takes its options', async () => {
+  it('accepts its options', async () => {
     expect((await create({ backend: 'wasm', threads: 1, mode: 'fast' })).info()).toMatchObject({
       backend: 'wasm',
       threads: 1,
@@ -63,17 +63,17 @@ describe('init()', () => {
     expect(() => zf.backendInfo()).toThrow(zf.BackendError);
   });
 
-  it('says that webgpu is not there', async () => {
+  it('reports that webgpu is not available', async () => {
     await expect(zf.init({ backend: 'webgpu' })).rejects.toThrow(zf.BackendError);
   });
 
-  it('needs to come first', () => {
+  it('must be called first', () => {
     expect(() => zf.tensor([1])).toThrow('the engine is not ready: call `await init()` first');
     expect(() => zf.memory()).toThrow(zf.BackendError);
     expect(() => zf.zfnet('small', { width: 0.01 })).toThrow(zf.BackendError);
   });
 
-  it('called again makes a new default; tensors keep theirs', async () => {
+  it('sets a new default backend when called again; tensors keep theirs', async () => {
     await zf.init({ backend: 'reference' });
     const first = zf.defaultBackend();
     const old = zf.tensor([1, 2]);
@@ -85,14 +85,14 @@ describe('init()', () => {
     zf.defaultBackend().dispose();
   });
 
-  it("turns the search for NaN on with check: 'nan', and off again without", async () => {
+  it("turns the NaN check on with check: 'nan', and off again without it", async () => {
     await zf.init({ backend: 'reference', check: 'nan' });
     expect(() => zf.tensor([-1]).log()).toThrow(zf.NonFiniteError);
     await zf.init({ backend: 'reference' });
     expect(zf.tensor([-1]).log().itemSync()).toBeNaN();
   });
 
-  it('takes a compiled module', async () => {
+  it('accepts a compiled module', async () => {
     const wasm = await WebAssembly.compile(readFileSync(new URL('../../build/simd.wasm', import.meta.url)));
     const backend = await create({ wasm, threads: 1 });
     zf.withBackend(backend, () => expect([...zf.tensor([1, 2]).mul(3).dataSync()]).toEqual([3, 6]));
@@ -101,10 +101,10 @@ describe('init()', () => {
   });
 });
 
-describe('where something is missing', () => {
+describe('runtimes without some features', () => {
   const noSimd = { ...WebAssembly, validate: () => false };
 
-  it('the reference takes over and says why, unless wasm was asked for by name', async () => {
+  it('fall back to the reference backend with a reason, unless wasm was requested by name', async () => {
     const backend = await without('WebAssembly', noSimd, () => create());
     expect(backend.info()).toMatchObject({ backend: 'reference', fallbackBecause: expect.stringContaining('no WebAssembly SIMD') });
     const none = await without('WebAssembly', undefined, () => create());
@@ -112,7 +112,7 @@ describe('where something is missing', () => {
     await without('WebAssembly', noSimd, () => expect(create({ backend: 'wasm' })).rejects.toThrow(zf.BackendError));
   });
 
-  it('one thread works and says why', async () => {
+  it('run on one thread, with a reason', async () => {
     const backend = await without('SharedArrayBuffer', undefined, () => create({ threads: 2 }));
     expect(backend.info()).toMatchObject({ backend: 'wasm', threads: 1, threadsOffBecause: 'this runtime has no SharedArrayBuffer' });
   });

@@ -179,10 +179,10 @@ async function check(targets: readonly JunkTarget[], runs = 50): Promise<void> {
   }
 }
 
-describe('junk is answered with a result or a typed error', () => {
-  it('by every function and class of the tensor room', () => check(targetsOf(tensors)));
-  it('by every function and class of the nn room', () => check(targetsOf(nn)));
-  it('by the torchvision networks', () =>
+describe('invalid arguments give a result or a typed error', () => {
+  it('in every function and class of src/tensor', () => check(targetsOf(tensors)));
+  it('in every function and class of src/nn', () => check(targetsOf(nn)));
+  it('in the torchvision networks', () =>
     check(
       ['resnet18', 'vgg11', 'alexnet'].map((name) => ({
         name,
@@ -195,19 +195,19 @@ describe('junk is answered with a result or a typed error', () => {
       })),
       30,
     ));
-  it('by profile', () => check(targetsOf(profiling)));
-  it('by createBackend and ceilingFor', () => check(targetsOf({ createBackend: entry.createBackend, ceilingFor: entry.ceilingFor })));
+  it('in profile', () => check(targetsOf(profiling)));
+  it('in createBackend and ceilingFor', () => check(targetsOf({ createBackend: entry.createBackend, ceilingFor: entry.ceilingFor })));
 
-  it('by the methods of tensors', () =>
+  it('in the methods of tensors', () =>
     check(
       methodsOf('Tensor', () => randn([2, 3], { requiresGrad: true })),
       40,
     ));
-  it('by the methods of whole-number tensors', () => check(methodsOf('Tensor', whole), 25));
+  it('in the methods of integer tensors', () => check(methodsOf('Tensor', whole), 25));
 
-  it('by the methods of disposed tensors', () => check(methodsOf('Tensor', disposed), 15));
+  it('in the methods of disposed tensors', () => check(methodsOf('Tensor', disposed), 15));
 
-  it('by the methods of layers, networks, optimisers and schedules', () =>
+  it('in the methods of layers, networks, optimisers and schedules', () =>
     check(
       [
         ...methodsOf('Sequential', network, { forward: () => [image()], outputShape: () => [[1, 2, 5, 5]] }),

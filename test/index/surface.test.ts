@@ -11,12 +11,12 @@ const only = process.env.ZFNET_JUNK_ONLY;
 
 beforeAll(() => setDefaultBackend(createReferenceBackend({ limitBytes: 2 ** 28 })));
 
-describe('junk', () => {
-  it('never brings an error that is not typed', async () => {
+describe('invalid arguments', () => {
+  it('never throw an untyped error', async () => {
     expect(await throwJunk({ runs, seed, ...(only && { only: new RegExp(only) }) })).toEqual([]);
   }, 600_000);
 
-  it('finds a split whose images are none', async () => {
+  it('are found in a split whose get does not return examples', async () => {
     const { nearestNeighbour } = ENTRIES.zfnet as unknown as typeof import('../../src/index.js');
     for (const junk of [
       null,
@@ -30,7 +30,7 @@ describe('junk', () => {
     }
   });
 
-  it('refuses a gradient of whole numbers where it is set', () => {
+  it('are refused when requiresGrad of an integer tensor is set', () => {
     const whole = tensor(new Int32Array([1, 2]), [2]);
     expect(() => {
       whole.requiresGrad = true;
@@ -41,7 +41,7 @@ describe('junk', () => {
     expect(whole.requiresGrad).toBe(false);
   });
 
-  it('holds no memory of a layer that did not fit, and bounds what the reference backend takes', () => {
+  it('leave no memory of a layer that does not fit, and cannot exceed the limit of the reference backend', () => {
     const small = createReferenceBackend({ limitBytes: 1000 });
     withBackend(small, () => {
       expect(() => new BatchNorm2d(100)).toThrow(OutOfMemoryError);
@@ -52,7 +52,7 @@ describe('junk', () => {
     withBackend(createReferenceBackend(), () => expect(() => new BatchNorm2d(2 ** 31 - 1)).toThrow(OutOfMemoryError));
   });
 
-  it('leaves out no more exports than are named, all of which are there', () => {
+  it('are tried in every export except those listed, all of which exist', () => {
     for (const full of Object.keys(EXCLUDED)) {
       const [entry, name] = full.split('.');
       expect(ENTRIES[entry], full).toHaveProperty(name);

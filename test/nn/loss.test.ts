@@ -12,7 +12,7 @@ describe('countErrors', () => {
     expect([1, 2, 3].map((k) => countErrors(logits, [2, 0], 3, k))).toEqual([2, 1, 0]);
   });
 
-  it('ranks ties as sorting by place would', () => {
+  it('ranks equal scores by index', () => {
     expect([0, 1, 2].map((label) => errors([5, 5, 5], label, 1))).toEqual([0, 1, 1]);
     expect([0, 1, 2].map((label) => errors([5, 5, 5], label, 2))).toEqual([0, 0, 1]);
   });
@@ -24,7 +24,7 @@ describe('countErrors', () => {
 });
 
 describe('batchErrors', () => {
-  it('gives top-1 and top-5 of a batch', async () => {
+  it('counts the top-1 and top-5 errors of a batch', async () => {
     const logits = tensor(
       [
         [9, 1, 2, 3, 4, 5],
@@ -39,7 +39,7 @@ describe('batchErrors', () => {
 });
 
 describe('topK', () => {
-  it('gives places by falling value, the first of equal ones first', () => {
+  it('returns indices by descending value; of equal values the first comes first', () => {
     expect(topK([1, 3, 3, 2], 3)).toEqual([1, 2, 3]);
     expect(topK([1], 5)).toEqual([0]);
   });

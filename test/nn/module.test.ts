@@ -21,7 +21,7 @@ class Own extends Module {
 }
 
 describe('names', () => {
-  it('are those of properties and parts, as in PyTorch', () => {
+  it('are the names of properties, joined by dots, as in PyTorch', () => {
     const names = ['first.weight', 'first.bias', 'rest.0.weight', 'rest.0.bias', 'rest.2.weight'];
     const own = new Own();
     expect(own.namedParameters().map(([name]) => name)).toEqual(names);
@@ -63,7 +63,7 @@ describe('modes', () => {
     expect(all(own.train())).toEqual(new Array(6).fill(true));
   });
 
-  it('dropout does nothing in evaluation', () => {
+  it('make dropout the identity in evaluation', () => {
     const dropout = new Dropout(0.9);
     const x = ones([100]);
     expect(dropout.forward(x).dataSync()).not.toEqual(x.dataSync());
@@ -72,7 +72,7 @@ describe('modes', () => {
 });
 
 describe('state', () => {
-  it('goes from one module to another, from tensors of any backend and from typed arrays', () => {
+  it('can be loaded from another module, from tensors of any backend and from typed arrays', () => {
     const [from, to] = [new Own(), new Own()];
     from.scale.set([5, 6]);
     to.loadStateDict(from.stateDict());
@@ -89,7 +89,7 @@ describe('state', () => {
     expect(to.parameters().every(({ requiresGrad, kept }) => requiresGrad && kept)).toBe(true);
   });
 
-  it('that does not fit is refused by name, and nothing is changed', () => {
+  it('that does not fit is refused by name, without changing anything', () => {
     const own = new Own();
     const before = own.first.weight.dataSync();
     const state = () =>
@@ -108,7 +108,7 @@ describe('state', () => {
     expect(own.first.weight.dataSync()).toEqual(before);
   });
 
-  it('loads what there is, if not strict; shapes must fit all the same', () => {
+  it('may be partial if strict is false; shapes must still fit', () => {
     const own = new Own();
     own.loadStateDict({ 'first.bias': ones([4]), other: ones([1]) }, { strict: false });
     expect([...own.first.bias!.dataSync()]).toEqual([1, 1, 1, 1]);
@@ -117,7 +117,7 @@ describe('state', () => {
 });
 
 describe('to()', () => {
-  it('moves parameters and buffers, and keeps whole numbers whole', () => {
+  it('moves parameters and buffers, and keeps the type of integers', () => {
     const own = new Own();
     const x = tensor(noise(6, 1), [2, 3]);
     const expected = noGrad(() => own.eval().forward(x).dataSync());
@@ -134,7 +134,7 @@ describe('to()', () => {
     expect(noGrad(() => own.forward(x).dataSync())).toEqual(expected);
   });
 
-  it('gives the old memory back', () => {
+  it('frees the old memory', () => {
     const { buffers } = reference.memory();
     const own = new Own();
     own.to({ backend: strict.backend });
@@ -144,12 +144,12 @@ describe('to()', () => {
 });
 
 describe('layers', () => {
-  it('of the user, with parts, have the gradients that differences give', () => {
+  it('defined by users, with submodules, have the numeric gradients', () => {
     const { checked } = gradcheck(new Own(), tensor(noise(6, 1), [2, 3]));
     expect(checked).toBe(6 + 12 + 4 + 16 + 4 + 8);
   });
 
-  it('BatchNorm2d has them in training and in evaluation', () => {
+  it('such as BatchNorm2d have the numeric gradients in training and in evaluation', () => {
     const model = new BatchNorm2d(3);
     model.running_mean.set([0.1, 0.2, 0.3]);
     model.weight.set([1, -2, 0.5]);
@@ -161,7 +161,7 @@ describe('layers', () => {
     expect([...before.dataSync()].map((value) => value.toFixed(2))).toEqual(['0.10', '0.20', '0.30']);
   });
 
-  it('start as PyTorch’s do: weights within 1 / √(fan in), biases 0', () => {
+  it('have the initial weights of PyTorch, within 1 / √(fan in), and biases of 0', () => {
     const conv = new Conv2d(4, 8, [3, 5], { groups: 2 });
     expect(conv.weight.shape).toEqual([8, 2, 3, 5]);
     const bound = 1 / Math.sqrt(30);

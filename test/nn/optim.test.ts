@@ -43,7 +43,7 @@ describe('SGD', () => {
       });
     });
 
-    it.each([1, 3, 16, 67, 5000])('scales back the filters beyond the limit and no others (%i numbers each)', (places) => {
+    it.each([1, 3, 16, 67, 5000])('scales down the filters above the limit and no others (%i weights each)', (places) => {
       const filters = [0.02, 3, 0.1, 0.0999, 0.5];
       const numbers = filters.flatMap((rms) => {
         const filter = noise(places, 3);
@@ -62,7 +62,7 @@ describe('SGD', () => {
     });
   });
 
-  it('leaves parameters without a gradient alone, and drops gradients with zeroGrad()', () => {
+  it('leaves parameters without a gradient unchanged, and frees gradients with zeroGrad()', () => {
     const [w, idle] = [parameter([1], [1], reference), parameter([5], [1], reference)];
     const sgd = new SGD([w, idle], { lr: 0.5, momentum: 0.9, weightDecay: 1 });
     give(w, [2]);
@@ -75,7 +75,7 @@ describe('SGD', () => {
     expect(w.itemSync()).toBe(-0.5);
   });
 
-  it('goes on from a saved state as if nothing had happened', () => {
+  it('continues from a saved state to the same values', () => {
     const run = (save: boolean) => {
       const w = parameter(noise(SIZE, 1), [SIZE], reference);
       let sgd = new SGD([w], { lr: 0.1, momentum: 0.9, dampening: 0.3 });
@@ -124,7 +124,7 @@ describe('SGD', () => {
 });
 
 describe('schedules', () => {
-  it('StepLR multiplies every so many epochs, and resumes', () => {
+  it('StepLR multiplies the rate every stepSize epochs, and resumes', () => {
     const optimizer = { lr: 1 };
     const schedule = new StepLR(optimizer, { stepSize: 2, gamma: 0.5 });
     const rates = Array.from({ length: 5 }, () => {
@@ -151,7 +151,7 @@ describe('schedules', () => {
     expect(rates).toEqual([1, 1, 1, 1, 1, 1, 0.1, 0.1, 0.1, 0.05]);
   });
 
-  it('ReduceLROnPlateau tells whether it lowered the rate, counts NaN as bad, and resumes', () => {
+  it('ReduceLROnPlateau reports whether it lowered the rate, counts NaN as a bad epoch, and resumes', () => {
     const optimizer = { lr: 1 };
     const schedule = new ReduceLROnPlateau(optimizer, { patience: 1 });
     expect([3, Number.NaN].map((measure) => schedule.step(measure))).toEqual([false, false]);

@@ -48,7 +48,7 @@ describe('Sequential', () => {
     expect(() => net().layer('conv2')).toThrow("there is no layer 'conv2'; the layers are conv1, relu1");
   });
 
-  it('gives the activations of any layers, fused or not, as the layers give them one by one', () => {
+  it('returns the same activations, fused or not, as its layers run one by one', () => {
     const model = net().eval();
     const expected: Record<string, number[]> = {};
     let x: Tensor = image();
@@ -64,7 +64,7 @@ describe('Sequential', () => {
     expect(model.activations(image(), [])).toEqual({});
   });
 
-  it('runs no further than it is asked to', () => {
+  it('runs no further than the last requested layer', () => {
     const model = net();
     let ran = false;
     model.layer('fc6').forward = () => {
@@ -75,7 +75,7 @@ describe('Sequential', () => {
     expect(ran).toBe(false);
   });
 
-  it('sends the same gradients through fused ReLUs and through tapped ones', () => {
+  it('has the same gradients through fused ReLUs and through ReLUs whose input is requested', () => {
     const model = net().eval();
     const gradients = (run: () => Tensor) => {
       for (const w of model.parameters()) w.grad = null;
@@ -86,7 +86,7 @@ describe('Sequential', () => {
     expect(gradients(() => model.forward(image()))).toEqual(tapped);
   });
 
-  it('leaves layers alone whose forward is another', () => {
+  it('does not fuse layers with a forward method of their own', () => {
     class Doubled extends Linear {
       override forward(x: Tensor): Tensor {
         return super.forward(x).mul(2).sub(1);
@@ -98,7 +98,7 @@ describe('Sequential', () => {
     expect([...model.forward(x).dataSync()]).toEqual([...layer.forward(x).dataSync()].map((value) => Math.max(value, 0)));
   });
 
-  it('frees each activation once the next layer has it, and never its input', () => {
+  it('frees each activation after the next layer has used it, but never its input', () => {
     const model = net().eval();
     const x = image();
     const taps = model.activations(x, ['pool1', 'fc8']);
@@ -113,7 +113,7 @@ describe('Sequential', () => {
     expect([...x.dataSync()]).toEqual([...image().dataSync()]);
   });
 
-  it('looks at convolutions and linear layers behind their ReLU', () => {
+  it('takes the features of convolutions and linear layers after their ReLU', () => {
     const model = net();
     expect(['conv1', 'relu1', 'pool1', 'fc6', 'fc8'].map((name) => model.featureLayer(name))).toEqual([
       'relu1',
@@ -124,7 +124,7 @@ describe('Sequential', () => {
     ]);
   });
 
-  it('names the layer that an input does not fit', () => {
+  it('names the layer that does not accept its input', () => {
     expect(() => net().forward(randn([1, 2, 6, 6]))).toThrow(ShapeError);
     expect(() => net().forward(randn([1, 2, 6, 6]))).toThrow(/^layer conv1: conv2d: input has 2 channels, weight expects 1/);
     expect(() => net().outputShape([1, 1, 8, 8])).toThrow(/^layer fc6: linear: input has shape \[1,27\], expected \[N, 12\]/);
@@ -155,7 +155,7 @@ describe('shapes, by arithmetic', () => {
     ['rows', () => new Sequential([new Flatten(), new Linear(24, 7), new ReLU(), new Softmax()]), [3, 2, 3, 4]],
   ];
 
-  it.each(layers)('of %s are those of running them, on every backend', (_, build, input) => {
+  it.each(layers)('of %s are those of running the layers, on every backend', (_, build, input) => {
     for (const { backend } of backends) {
       const model = build().to({ backend });
       const rows = summarize(model, input);
@@ -221,7 +221,7 @@ describe('receptive fields', () => {
       expect(patchOf(field, y, x, SIZE, WIDTH)).toEqual(seen(y, x));
   });
 
-  it('end at layers that see everything', () => {
+  it('are null from the first layer on that depends on the whole input', () => {
     const rows = summarize(new Sequential({ flatten: new Flatten(), fc: new Linear(4, 1) }), [1, 1, 2, 2]);
     expect(rows[1].receptiveField).toBeNull();
     expect(patchOf(null, 0, 0, 5, 6)).toEqual([0, 0, 5, 6]);

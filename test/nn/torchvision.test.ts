@@ -43,7 +43,7 @@ describe('torchvision', () => {
     model.dispose();
   });
 
-  it('loads a state dictionary with PyTorch’s counters of batches in it', () => {
+  it('loads a state dictionary that contains PyTorch’s counters of batches', () => {
     const [from, to] = [torchvision.resnet18({ width: 0.0625, classes: 3 }), torchvision.resnet18({ width: 0.0625, classes: 3 })];
     const counter = tensor(Int32Array.of(7), []);
     to.loadStateDict({ ...from.stateDict(), 'bn1.num_batches_tracked': counter, 'layer1.0.bn1.num_batches_tracked': counter });
@@ -51,7 +51,7 @@ describe('torchvision', () => {
     expect(() => to.loadStateDict({ ...from.stateDict(), extra: counter })).toThrow(/unknown: extra/);
   });
 
-  it('trains: the loss falls, and evaluation uses what training gathered', async () => {
+  it('trains: the loss falls, and evaluation uses the running statistics', async () => {
     const model = torchvision.resnet18({ width: 0.0625, classes: 2 });
     const x = randn([4, 3, 32, 32]);
     const sgd = new SGD(model.parameters(), { lr: 0.05 });
@@ -77,7 +77,7 @@ describe('torchvision', () => {
 });
 
 describe('BatchNorm2d', () => {
-  it('evaluates with running statistics and trains with the batch’s, moving the running ones', () => {
+  it('uses the running statistics in evaluation, and in training those of the batch, from which it updates the running ones', () => {
     const layer = new BatchNorm2d(1, { epsilon: 0, momentum: 0.5 });
     layer.weight.set([2]);
     layer.bias.set([1]);
@@ -105,7 +105,7 @@ describe('BatchNorm2d', () => {
     ).toBeNull();
   });
 
-  it('starts at a scale of 1 under every initialisation', () => {
+  it('has an initial scale of 1 under every scheme of initial weights', () => {
     const model = new Sequential({ bn: new BatchNorm2d(3) });
     initialize(model, 'he');
     expect([...model.stateDict()['bn.weight'].dataSync()]).toEqual([1, 1, 1]);
@@ -118,7 +118,7 @@ describe('BatchNorm2d', () => {
 });
 
 describe('AdaptiveAvgPool2d', () => {
-  it('averages equal windows, and says when there are none', () => {
+  it('averages equal windows, and refuses sizes that have none', () => {
     const pool = new AdaptiveAvgPool2d([1, 2]);
     expect([...pool.forward(tensor([1, 2, 3, 4, 5, 6, 7, 8], [1, 1, 2, 4])).dataSync()]).toEqual([3.5, 5.5]);
     expect(() => pool.outputShape([1, 1, 2, 3])).toThrow(/multiples of 1 and 2/);

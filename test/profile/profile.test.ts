@@ -76,7 +76,7 @@ describe.each(backends)('on $name', ({ backend }) => {
     expect(row(found, 'crossEntropy')).toMatchObject({ layer: '', shape: '2×5', flop: 0, gflops: 0 });
   });
 
-  it('adds up: rows and the time outside of kernels are the wall time', async () => {
+  it('adds up: the rows and the time outside kernels sum to the wall time', async () => {
     setDefaultBackend(backend);
     const found = await profile(trainingStep());
     const sum = (key: 'ms' | 'share') => found.rows.reduce((total, each) => total + each[key], 0);
@@ -94,7 +94,7 @@ describe.each(backends)('on $name', ({ backend }) => {
   });
 });
 
-it('tells how long each thread of the thread pool was busy and idle', async () => {
+it('reports how long each thread of the thread pool was busy and idle', async () => {
   const a = randn([256, 256], { backend: strictThreads.backend });
   const step = () => {
     for (let i = 0; i < 8; i++) matmul(a, a).dispose();
@@ -118,14 +118,14 @@ it('tells how long each thread of the thread pool was busy and idle', async () =
   a.dispose();
 });
 
-it('tells which way a backend that has several takes to a convolution', async () => {
+it('reports the algorithm of each convolution if the backend has several', async () => {
   setDefaultBackend(strict.backend);
   const found = await profile(trainingStep());
   expect(row(found, 'conv2d').plan).toBe('direct');
   expect(row(found, 'linear').plan).toBe('');
 });
 
-it('knows the memory that tensors held, and of batches of products', async () => {
+it('reports the memory of tensors, and of batches of products', async () => {
   const backend = createReferenceBackend();
   setDefaultBackend(backend);
   const found = await profile(() => {
@@ -138,20 +138,20 @@ it('knows the memory that tensors held, and of batches of products', async () =>
   expect(found.reservedBytes).toBe(backend.memory().reservedBytes);
 });
 
-it('waits for a promise, and takes that time as one outside of kernels', async () => {
+it('waits for a promise, and counts that time as outside kernels', async () => {
   const found = await profile(() => new Promise((resolve) => setTimeout(resolve, 20)), { backend: strict.backend });
   expect(found.rows).toEqual([]);
   expect(found.wallMs).toBeGreaterThan(10);
   expect(found.outsideMs).toBe(found.wallMs);
 });
 
-it('leaves the other backends alone', async () => {
+it('does not affect other backends', async () => {
   setDefaultBackend(strictThreads.backend);
   expect((await profile(trainingStep(), { backend: strict.backend })).rows).toEqual([]);
 });
 
 describe('afterwards', () => {
-  it('nothing is wrapped', async () => {
+  it('no kernel is wrapped', async () => {
     const before = methods();
     setDefaultBackend(strict.backend);
     const step = trainingStep();
@@ -167,7 +167,7 @@ describe('afterwards', () => {
     expect(listenToSpans(null)).toBeNull();
   });
 
-  it('nor where the function failed, at once or later', async () => {
+  it('no kernel is wrapped if the function threw or rejected', async () => {
     const before = methods();
     setDefaultBackend(strict.backend);
     const fail = () => {
@@ -199,7 +199,7 @@ describe('afterwards', () => {
 });
 
 describe('the trace', () => {
-  it('has what Perfetto and Chrome need, kernels inside the layers that they work for', async () => {
+  it('has the fields that Perfetto and Chrome need, with kernels inside their layers', async () => {
     setDefaultBackend(strict.backend);
     const step = trainingStep();
     const found = await profile(() => span('a step', step));
@@ -228,7 +228,7 @@ describe('the trace', () => {
 });
 
 describe('the table', () => {
-  it('shows the longest rows, sums up the rest, and gives speeds as shares of a ceiling', async () => {
+  it('shows the longest rows and the sum of the others, and gives speeds as shares of a ceiling', async () => {
     setDefaultBackend(strict.backend);
     const found = await profile(trainingStep());
     const lines = found.text({ ceiling: 50, limit: 3 }).split('\n');

@@ -56,7 +56,7 @@ describe('occlude', () => {
   };
   const input = { occlusion, image: image(1), name: 'a.png', isTruth: true, classes: CLASSES, square: 4, stride: 4, grey: 120 };
 
-  it('tells where the answer breaks down', async () => {
+  it('reports where the probability falls', async () => {
     const experiment = occludeExperiment({ ...input, projection: new Float32Array(192).fill(0.5) });
     const { body, document, figure } = await look(experiment);
     expect(body).toContain('With the square at the bottom on the right it falls to 10 %');
@@ -75,7 +75,7 @@ describe('occlude', () => {
     });
   });
 
-  it('says so where nothing falls, and where whole images were computed', async () => {
+  it('says so if nothing falls, and if whole images were computed', async () => {
     const flat = { ...occlusion, probability: [0.9, 0.9, 0.9, 0.9], labels: [0, 0, 0, 0], incremental: false };
     const { body } = await look(occludeExperiment({ ...input, occlusion: flat, projection: new Float32Array(192) }));
     expect(body).toContain('It is the same with the square at every place.');
@@ -119,7 +119,7 @@ describe('invariance', () => {
     rotation: [step(0, 0), step(180, 0.9), step(360, 0)],
   };
 
-  it('is a figure of nine panels, from the numbers alone', async () => {
+  it('is a figure of nine panels, made from the numbers alone', async () => {
     const { body, document, figure } = await look(invarianceExperiment(numbers));
     expect(document.querySelectorAll('.panels.wide figure')).toHaveLength(9);
     // Two images, a line of each in every panel.
@@ -133,7 +133,7 @@ describe('invariance', () => {
     expect(document.querySelectorAll('img')).toHaveLength(0);
   });
 
-  it('shows the images where they are at hand', async () => {
+  it('shows the images if they are available', async () => {
     const moved = [{ image: image(2), words: 'moved' }];
     const pictures = { images: [image(1), image(2)], moved: { translation: moved, scale: moved, rotation: moved } };
     const { document } = await look(invarianceExperiment(numbers, pictures));
@@ -156,7 +156,7 @@ describe('correspond', () => {
     draws: 10,
   };
 
-  it('stands beside the paper’s table', async () => {
+  it('shows the paper’s table beside it', async () => {
     const masked = [
       [
         { image: image(1), words: 'nose of a dog' },
@@ -172,7 +172,7 @@ describe('correspond', () => {
     expect(document.querySelectorAll('.sheet .cell')).toHaveLength(2);
   });
 
-  it('has a page to mark parts on', async () => {
+  it('has a page for marking parts', async () => {
     const text = await markingPage(
       [{ file: 'a "b".png', width: 300, height: 200, picture: 'data:image/png;base64,AA' }],
       ['left eye', 'nose'],

@@ -54,7 +54,7 @@ const HOSTILE = [
 ];
 
 describe('safeFileName', () => {
-  it('leaves plain lower-case names as they are', () => {
+  it('leaves plain lower-case names unchanged', () => {
     for (const name of ['conv1', 'fc7', 'pool5', 'layer1.0.conv2', 'a', '0', 'features_3-relu']) expect(safeFileName(name)).toBe(name);
   });
 
@@ -69,18 +69,18 @@ describe('safeFileName', () => {
     }
   });
 
-  it('keeps distinct names distinct where case and Unicode forms count for nothing', () => {
+  it('keeps distinct names distinct on file systems that ignore case and Unicode forms', () => {
     const files = new Set(HOSTILE.map((name) => safeFileName(name).normalize('NFC').toLowerCase()));
     expect(files.size).toBe(HOSTILE.length);
   });
 
-  it('gives no plain name the file of a name that needed a hash', () => {
+  it('gives no plain name the file name of a name that needed a hash', () => {
     const file = safeFileName('Conv1');
     expect(safeFileName(file)).not.toBe(file);
     expect(safeFileName(file.toLowerCase())).not.toBe(file.toLowerCase());
   });
 
-  it('tells 100,000 names of one kind apart', () => {
+  it('keeps 100,000 similar names distinct', () => {
     const names = Array.from({ length: 100_000 }, (_, i) => `/features/Conv_${i}`);
     expect(new Set(names.map(safeFileName)).size).toBe(names.length);
   });

@@ -48,7 +48,7 @@ describe('signed pictures', () => {
     expect([...picture.data]).toEqual([255, 128, 1, 128, 255, 1]);
   });
 
-  it('stretch to the value that 99.5 % stay within', () => {
+  it('are scaled to the value that 99.5 % of the pixels stay within', () => {
     const values = Float32Array.from({ length: 1000 }, (_, i) => (i % 2 === 0 ? i + 1 : -i - 1));
     expect(contrastRange(values)).toBe(995);
     // Where nearly all is zero, the rest is the picture.
@@ -66,7 +66,7 @@ describe('signed pictures', () => {
 });
 
 describe('crops and windows', () => {
-  it('cut the same place out of planes and pictures', () => {
+  it('cut the same rectangle out of planes and pictures', () => {
     const image = ramp(5, 4);
     const planes = Float32Array.from({ length: 60 }, (_, i) => image.data[(i % 20) * 3 + Math.floor(i / 20)]);
     const crop = cropPicture(image, [1, 2, 3, 5]);
@@ -174,13 +174,13 @@ function png(width: number, height: number, compressed: Uint8Array, kind = [8, 2
 }
 
 describe('PNG', () => {
-  it('comes back as it went, in colour and in grey', () => {
+  it('decodes to the encoded picture, in colour and in grey', () => {
     const colour: Image = { width: 13, height: 7, channels: 3, data: Uint8Array.from(noise(273, 1), (v) => 128 + 127 * v) };
     const grey: Image = { width: 5, height: 9, channels: 1, data: Uint8Array.from(noise(45, 2), (v) => 128 + 127 * v) };
     for (const image of [colour, grey]) expect(decodePng(encodePng(image))).toEqual(image);
   });
 
-  it('is a PNG file, and a data URI of one', () => {
+  it('is encoded as a PNG file and as a data URI', () => {
     const bytes = encodePng(ramp(4, 4));
     expect([...bytes.subarray(0, 8)]).toEqual([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
     const uri = pngDataUri(ramp(4, 4));
@@ -210,7 +210,7 @@ describe('PNG', () => {
     }
   });
 
-  it('decodes interlaced pictures, and takes no notice of text and colour profiles', () => {
+  it('decodes interlaced pictures, and ignores text and colour profiles', () => {
     const plain = encodePng(ramp(5, 4));
     // A profile that is not even compressed: it is not looked at.
     const profile = chunk('iCCP', Uint8Array.of(65, 0, 0, 1, 2, 3));
@@ -221,7 +221,7 @@ describe('PNG', () => {
     expect(decodePng(single)).toEqual({ width: 1, height: 1, channels: 3, data: Uint8Array.of(10, 20, 30) });
   });
 
-  it('answers at once to a size that its bytes cannot hold, and to pixels that never end', () => {
+  it('refuses at once a size that its bytes cannot hold, and endless pixel data', () => {
     const few = deflateSync(new Uint8Array(100));
     expect(() => decodePng(png(0x7fffffff, 0x7fffffff, few))).toThrow(/2147483647×2147483647 pixels, expected at most/);
     expect(() => decodePng(png(9_000, 9_000, few))).toThrow(/more than its \d+ compressed bytes can hold/);
@@ -234,7 +234,7 @@ describe('PNG', () => {
 });
 
 describe('reduced pictures', () => {
-  it('hold the mean of each square, colour by colour, and drop what is left over', () => {
+  it('contain the mean of each square per colour, and omit incomplete squares', () => {
     const picture = reduce(ramp(5, 4), 2);
     expect(picture).toMatchObject({ width: 2, height: 2, channels: 3 });
     // Of (0,0), (0,1), (1,0), (1,1): 0, 3, 16, 19 in red.
@@ -243,7 +243,7 @@ describe('reduced pictures', () => {
     expect(reduce(ramp(3, 3), 1).data).toEqual(ramp(3, 3).data);
   });
 
-  it('come near a side by whole factors, up or down', () => {
+  it('approach a given side by whole factors, up or down', () => {
     const sides = [
       [7, 64],
       [80, 64],

@@ -101,7 +101,7 @@ describe('the page', () => {
     for (const cell of all('.cell[tabindex]')) expect(cell.getAttribute('aria-label')).toBe(cell.getAttribute('data-tip'));
   });
 
-  it('has one title, headings that skip no level, and no name twice', () => {
+  it('has one title, headings that skip no level, and unique ids', () => {
     const levels = all('h1, h2, h3, h4, h5, h6').map((heading) => Number(heading.tagName[1]));
     expect(levels.filter((level) => level === 1)).toHaveLength(1);
     expect(levels[0]).toBe(1);
@@ -121,7 +121,7 @@ describe('the page', () => {
     expect(document.title.length).toBeGreaterThan(5);
   });
 
-  it('shows all five convolution layers, each map to open, with nine pictures in three ways and the nine pieces of image', () => {
+  it('shows all five convolution layers, with nine pictures in three modes and nine image patches for each map', () => {
     expect(all('.layer h3').map((heading) => heading.textContent)).toEqual(['conv1', 'conv2', 'conv3', 'conv4', 'conv5']);
     const ways = all('.switch input').map((input) => input.getAttribute('value'));
     expect(ways).toEqual(['deconvnet', 'gradient', 'guided']);
@@ -133,21 +133,21 @@ describe('the page', () => {
     expect(all('.map').length).toBeGreaterThan(2);
   });
 
-  it('escapes what comes from outside', () => {
+  it('escapes text from outside', () => {
     expect(all('face, i')).toHaveLength(0);
     expect(all('.tile figcaption').map((caption) => caption.textContent)).toEqual(['alarm clock', 'dog <face>', 'cat']);
     expect(document.querySelector('.credits a')?.getAttribute('href')).toBe('https://example.org/?a=1&b=2');
     expect(document.querySelector('pre')?.textContent).toBe('npx zfnet demo --out "a & b"');
   });
 
-  it('tells of dropout where the network has some', async () => {
+  it('mentions dropout if the network has some', async () => {
     const tells = (page: string) => page.includes('switched off at random (dropout)');
     expect(tells(text)).toBe(true);
     const model = zfnet('small', { classes: 3, inputSize: 28, width: 0.04, seed: 3, dropout: 0 });
     expect(tells(await buildReport({ ...(await input()), model }))).toBe(false);
   });
 
-  it('gives its memory back', () => {
+  it('frees its memory', () => {
     expect(held).toBe(0);
   });
 });
@@ -163,12 +163,12 @@ describe('chooseMaps', () => {
   /** Ten images of each class. */
   const labelOf = (index: number) => Math.floor(index / 10);
 
-  it('takes the most selective first, dead ones never', () => {
+  it('chooses the most selective maps first, and dead ones never', () => {
     const maps = [map(0, 4, 2, run(0)), map(1, 9, 1, run(10)), map(2, 0, 0, run(20)), map(3, 5, 1, run(30))];
     expect(chooseMaps(maps, 4, labelOf).map((m) => m.map)).toEqual([1, 3, 0]);
   });
 
-  it('prefers other images and other classes, and falls back where there are none', () => {
+  it('prefers maps with other images and other classes, and falls back to the rest', () => {
     const twins = [map(0, 9, 1, run(0)), map(1, 8, 1, run(1)), map(2, 3, 1, run(20)), map(3, 2, 1, [10, 11, 12, 30, 31, 32, 40, 41, 42])];
     expect(chooseMaps(twins, 3, labelOf).map((m) => m.map)).toEqual([0, 2, 3]);
     expect(chooseMaps(twins, 4, labelOf).map((m) => m.map)).toEqual([0, 2, 3, 1]);

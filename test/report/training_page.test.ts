@@ -33,7 +33,7 @@ async function pageOf(input: Partial<TrainingPageInput>) {
 }
 
 describe('trainingPage', () => {
-  it('shows a run within its first epoch, and reads itself again', async () => {
+  it('shows a run within its first epoch, and reloads itself', async () => {
     const steps = [0.1, 0.2, 0.3].map((x) => ({ x, y: 1 - x }));
     const { document, words } = await pageOf({ steps });
     expect(document.querySelector('meta[http-equiv=refresh]')?.getAttribute('content')).toBe('20');
@@ -45,7 +45,7 @@ describe('trainingPage', () => {
     expect(document.querySelector('#epochs')).toBeNull();
   });
 
-  it('shows epochs, the latest first, warnings, and lowered rates; and rests when training has ended', async () => {
+  it('shows epochs (latest first), warnings and lowered rates, and stops reloading when training has ended', async () => {
     const { document, words } = await pageOf({ status: 'done', metrics: [1, 2, 3].map(epoch), warnings: ['conv1: 3 filters <dead>'] });
     expect(document.querySelector('meta[http-equiv=refresh]')).toBeNull();
     const rows = Array.from(document.querySelectorAll('#epochs tbody tr'), (row) => row.textContent?.replace(/\s+/g, ' '));

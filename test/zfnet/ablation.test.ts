@@ -50,7 +50,7 @@ describe('variants', () => {
     expect(sizeOf('a', { maps: [96, 256, 512, 1024, 512] })).toBe(107_627_624);
   });
 
-  it('of Table 3 all build, keep the names of what is left, and come back from their record', () => {
+  it('of Table 3 can all be built, keep the names of the remaining layers, and are restored from their record', () => {
     for (const { preset, variant } of ABLATIONS) {
       const model = withBackend(shapesOnly(), () => zfnet(preset, { width: 0.05, ...variant }));
       const { without = [] } = variant;
@@ -96,7 +96,7 @@ describe('ablate', () => {
     };
   }
 
-  it('gives a row a variant, and leaves runs that open', async () => {
+  it('gives one row per variant, and writes runs that open', async () => {
     const stores = new Map<string, MemoryStore>();
     const rows = await ablate(job(stores));
     expect(rows.map(({ name }) => name)).toEqual(['alexnet-without-6-7', 'zfnet', 'zfnet-fc-2048']);
@@ -112,7 +112,7 @@ describe('ablate', () => {
     expect(rows[2].parameters).toBeLessThan(rows[1].parameters);
   });
 
-  it('takes what is done as it is and goes on with what is not, to the same numbers', async () => {
+  it('keeps finished runs and resumes the others, with the same results', async () => {
     const whole = await ablate(job(new Map()));
     const stores = new Map<string, MemoryStore>();
     const controller = new AbortController();
@@ -132,7 +132,7 @@ describe('ablate', () => {
     expect(steps + further).toBe(3 * 6);
   });
 
-  it('refuses to mix recipes', async () => {
+  it('refuses runs with another recipe', async () => {
     const stores = new Map<string, MemoryStore>();
     await ablate(job(stores, { ablations: tiny.slice(0, 1) }));
     const other = job(stores, { ablations: tiny.slice(0, 1) });

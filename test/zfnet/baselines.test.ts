@@ -38,7 +38,7 @@ describe('nearestNeighbour', () => {
   const train = noiseSplit(40, 8, 8, 1);
   const tests = [noiseSplit(25, 8, 8, 2), noiseSplit(10, 8, 8, 3)];
 
-  it('equals the loop over all pairs, on pixels and on blocks of them', async () => {
+  it('equals a loop over all pairs, on pixels and on blocks of pixels', async () => {
     const pixels = await nearestNeighbour(train, tests, { side: 8, batchSize: 7 });
     expect(pixels).toEqual([
       await naive(train, tests[0], ({ image }) => image.data),
@@ -49,7 +49,7 @@ describe('nearestNeighbour', () => {
     expect(Math.min(...pixels, ...blocks)).toBeGreaterThan(0.2); // Noise has no neighbours worth the name.
   });
 
-  it('never errs on what it has seen, and frees what it held', async () => {
+  it('has no errors on its training images, and frees its memory', async () => {
     await collectGarbage(); // Tensors that earlier tests left behind would be freed in between.
     const before = memory().bytes;
     const seen: number[] = [];
@@ -71,7 +71,7 @@ describe('linearOnPixels', () => {
     return { length, labels: Int32Array.from(examples, ({ label }) => label), get: async (index) => examples[index] };
   }
 
-  it('finds what a weighted sum of pixels tells, and no more', async () => {
+  it('learns classes that are a linear function of the pixels, and no others', async () => {
     await collectGarbage(); // Tensors that earlier tests left behind would be freed in between.
     const before = memory().bytes;
     const seen: number[] = [];
@@ -85,7 +85,7 @@ describe('linearOnPixels', () => {
     expect(memory().bytes).toBe(before);
   });
 
-  it('gives the same errors again', async () => {
+  it('gives the same errors when repeated', async () => {
     const errors = () => linearOnPixels(noiseSplit(40, 8, 8, 1), [noiseSplit(25, 8, 8, 2)], 3);
     const [first, second] = [await errors(), await errors()];
     expect(second).toEqual(first);

@@ -19,7 +19,7 @@ describe('LossWatch', () => {
     return losses.findIndex((loss) => watch.see(loss) !== null);
   };
 
-  it('sees a loss explode long before it is infinite', () => {
+  it('detects an exploding loss long before it is infinite', () => {
     const losses = Array.from({ length: 200 }, (_, i) => (i < 100 ? GUESSING - i / 60 : 2 ** (i - 100)));
     const at = firstWarning(losses);
     expect(at).toBeGreaterThan(100);
@@ -27,7 +27,7 @@ describe('LossWatch', () => {
     expect(losses[at]).toBeLessThan(1000);
   });
 
-  it('is quiet over one bad batch, a bad start, and a loss that wanders about guessing', () => {
+  it('does not warn about one bad batch, a bad start, or a loss near that of guessing', () => {
     const falling = Array.from({ length: 300 }, (_, i) => 0.1 + GUESSING * 0.99 ** i);
     expect(firstWarning(falling)).toBe(-1);
     expect(firstWarning(falling.map((loss, i) => (i === 150 ? 3 * GUESSING : loss)))).toBe(-1);
@@ -37,14 +37,14 @@ describe('LossWatch', () => {
 });
 
 describe('training', () => {
-  it('warns once of a loss that explodes, with the rate', async () => {
+  it('warns once about an exploding loss, with the learning rate', async () => {
     const warnings = await warningsOf({ options: { epochs: 4, lr: 0.9, maxFilterRms: null } });
     const found = warnings.filter((message) => message.includes('explodes'));
     expect(found).toHaveLength(1);
     expect(found[0]).toMatch(/^epoch \d, step \d+: the loss explodes: it is .*guessing gives 1\.10.*\(the rate is 0\.9\)$/);
   });
 
-  it('warns once of filters that dominate their layer, with the paper’s remedy', async () => {
+  it('warns once about filters that dominate their layer, with the paper’s remedy', async () => {
     const model = tinyNet({ width: 0.1 });
     expect(dominatingFilters(model)).toEqual([]);
     const [weight] = model.layer('conv1').parameters();

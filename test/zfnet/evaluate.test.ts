@@ -27,7 +27,7 @@ async function probabilities(
 }
 
 describe('evaluate', () => {
-  it('counts what a direct computation counts, by class and in all', async () => {
+  it('counts the same errors as a direct computation, per class and in total', async () => {
     const one = classifier(1);
     const { splits } = bars({ val: 11 });
     const answers: number[] = [];
@@ -87,7 +87,7 @@ describe('evaluate', () => {
     expect(result.perClass).toHaveLength(3);
   });
 
-  it('leaves the training mode as it was, and dropout out', async () => {
+  it('restores the training mode, and runs without dropout', async () => {
     const one = { ...classifier(1), model: tinyNet({ seed: 1, dropout: 0.9 }) };
     one.model.train();
     const first = await evaluate(one, bars().splits.val);
@@ -96,7 +96,7 @@ describe('evaluate', () => {
     expect(one.model.training).toBe(true);
   });
 
-  it('names a label that no class has, and an ensemble that disagrees', async () => {
+  it('names a label without a class, and networks of an ensemble with different classes', async () => {
     const dataset = bars({ labels: { 3: 7 } });
     await expect(evaluate(classifier(1), dataset.splits.train)).rejects.toThrow(
       'example 3 has the label 7, outside the 3 classes (0 to 2)',
@@ -106,7 +106,7 @@ describe('evaluate', () => {
     );
   });
 
-  it('leaves out what cannot be read, where it is told to, and stops when asked', async () => {
+  it('omits unreadable images with onBroken, and stops on an abort signal', async () => {
     const { splits } = bars({ broken: [1, 2] });
     await expect(evaluate(classifier(1), splits.train)).rejects.toThrow('image 1 is broken');
     expect((await evaluate(classifier(1), splits.train, { onBroken: () => {}, batchSize: 2 })).examples).toBe(22);

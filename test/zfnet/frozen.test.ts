@@ -31,7 +31,7 @@ describe('frozen layers', () => {
   it.each([
     ['conv1-fc7', ['fc8.weight', 'fc8.bias']],
     ['conv5', ['fc6.weight', 'fc6.bias', 'fc7.weight', 'fc7.bias', 'fc8.weight', 'fc8.bias']],
-  ])('%s keep every bit, and the others learn', async (freeze, learning) => {
+  ])('%s keep every bit, and the others are trained', async (freeze, learning) => {
     const job = frozenJob({ freeze });
     const before = weightsOf(job.model);
     await train(job);
@@ -39,7 +39,7 @@ describe('frozen layers', () => {
     expect(Object.keys(after).filter((name) => after[name] !== before[name])).toEqual(learning);
   });
 
-  it('learn the same with and without what was kept, and work once an image with it', async () => {
+  it('give the same training with and without the cache, and run once per image with it', async () => {
     const results = [];
     for (const keepBytes of [undefined, 0]) {
       const store = new MemoryStore();
@@ -60,7 +60,7 @@ describe('frozen layers', () => {
     expect(kept.worked).toBe(9);
   });
 
-  it('give the same bits on the kernels, whatever batch an image came in', async () => {
+  it('give the same bits on the kernels, whatever batch an image is in', async () => {
     await init({ threads: 1 });
     const weights = [];
     for (const keepBytes of [undefined, 0]) {
@@ -71,7 +71,7 @@ describe('frozen layers', () => {
     expect(weights[0]).toEqual(weights[1]);
   });
 
-  it('work in every epoch where images are cut anew, and say so', async () => {
+  it('run in every epoch if crops are random, with a warning', async () => {
     const warnings: string[] = [];
     const job = frozenJob({ options: { augment: 'random', epochs: 2 }, onWarning: (message) => warnings.push(message) });
     const worked = countWork(job);
@@ -81,7 +81,7 @@ describe('frozen layers', () => {
     expect(warnings).toEqual([expect.stringContaining("augment is 'random'")]);
   });
 
-  it('go on after a stop to the same bits, as the run recorded them', async () => {
+  it('resume to the same bits, as recorded in the run', async () => {
     const whole = frozenJob();
     await train(whole);
     const store = new MemoryStore();
@@ -106,7 +106,7 @@ describe('frozen layers', () => {
 });
 
 describe('startFrom', () => {
-  it('takes the layers that fit, and the last one for the same classes alone', () => {
+  it('copies the layers that fit, and the last one only for the same classes', () => {
     const source = { model: tinyNet({ seed: 1 }) };
     const taken = (classes: number, sameClasses: boolean) => {
       const model = tinyNet({ seed: 2, classes });
@@ -123,7 +123,7 @@ describe('startFrom', () => {
     expect(taken(5, true)).toEqual(lower);
   });
 
-  it('refuses a network that shares nothing', () => {
+  it('refuses a network without a layer that fits', () => {
     const other = zfnet('small', { inputSize: 28, channels: 1, classes: 3, width: 0.02 });
     expect(() => startFrom(other, { model: tinyNet() }, { sameClasses: true })).toThrow(StateError);
   });

@@ -70,7 +70,7 @@ async function expectTyped(path: string, bytes: Uint8Array, what: unknown): Prom
 
 const parsed = (path: string): unknown => JSON.parse(new TextDecoder().decode(files.get(path)));
 
-describe('junk in', () => {
+describe('invalid values in', () => {
   it('config.json, at every place', { timeout: 120_000 }, async () => {
     const config = parsed(PATHS.config);
     for (const place of placesIn(config))
@@ -105,7 +105,7 @@ describe('junk in', () => {
     }
   });
 
-  it('any JSON whatever', { timeout: 120_000 }, async () => {
+  it('any JSON', { timeout: 120_000 }, async () => {
     const checkpoint = decodeCheckpoint(files.get(PATHS.last)!, 'last');
     const config = parsed(PATHS.config);
     const places = [...placesIn(config)];
@@ -122,12 +122,12 @@ describe('junk in', () => {
   });
 });
 
-it('names that every object has are not presets', () => {
+it('names of properties that every object has are not presets', () => {
   for (const name of ['__proto__', 'constructor', 'toString', 'hasOwnProperty', 'valueOf'])
     expect(() => zfnet(name as 'a')).toThrow(ZfnetError);
 });
 
-it('verifyRun tells whole, damaged and missing files apart', async () => {
+it('verifyRun distinguishes intact, damaged and missing files', async () => {
   const store = new MemoryStore();
   await train(tinyJob({ store, options: { epochs: 2 } }));
   expect((await verifyRun(store)).map(({ path, state, detail }) => `${path} ${state} ${detail}`)).toEqual([

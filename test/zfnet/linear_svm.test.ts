@@ -31,8 +31,8 @@ function rings(perClass: number, classes: number, spread: number, seed: number):
   return { features: matrix(rows), labels };
 }
 
-describe('the machine for two classes', () => {
-  it('has the solution that the equations give where both examples are support vectors', () => {
+describe('the support vector machine for two classes', () => {
+  it('has the analytic solution if both examples are support vectors', () => {
     // x = ±1 with y = ±1, no shift: w = 2α, b = 0, α (1 + 1/2C + …) from d/dα = 0: 1 = 2α + α/(2C).
     for (const c of [0.1, 1, 10]) {
       const { weights, bias, alpha } = solveSvm(matrix([[1], [-1]]), [1, -1], { c, tolerance: 1e-9 });
@@ -43,7 +43,7 @@ describe('the machine for two classes', () => {
     }
   });
 
-  it('separates what can be separated, with a margin that a large C makes 1', () => {
+  it('separates separable classes, with a margin of 1 for a large C', () => {
     const points = [
       [2, 1],
       [3, 3],
@@ -63,7 +63,7 @@ describe('the machine for two classes', () => {
     expect(alpha.filter((value) => value > 0).length).toBeLessThan(points.length);
   });
 
-  it.each([0.01, 1, 100])('is optimal for C = %f: the gap to its dual closes, and no small step helps', (c) => {
+  it.each([0.01, 1, 100])('is optimal for C = %f: the duality gap closes, and no small step improves it', (c) => {
     const { features, labels } = rings(20, 2, 4, 1);
     const signs = labels.map((label) => (label === 0 ? 1 : -1));
     const found = solveSvm(features, signs, { c, tolerance: 1e-4, maxPasses: 20_000 });
@@ -89,21 +89,21 @@ describe('the machine for two classes', () => {
       }
   });
 
-  it('does not depend on the order of its walks', () => {
+  it('does not depend on the order of its passes', () => {
     const { features, labels } = rings(15, 2, 4, 2);
     const signs = labels.map((label) => (label === 0 ? 1 : -1));
     const [a, b] = [1, 2].map((seed) => solveSvm(features, signs, { seed, tolerance: 1e-8, maxPasses: 50_000 }));
     for (const [j, weight] of a.weights.entries()) expect(weight).toBeCloseTo(b.weights[j], 3);
   });
 
-  it('refuses what cannot be', () => {
+  it('refuses invalid arguments', () => {
     expect(() => solveSvm(matrix([[1]]), [1], { c: 0 })).toThrow(ValueError);
     expect(() => solveSvm(matrix([[1]]), [1, 1])).toThrow(/got 2 labels for 1 examples/);
   });
 });
 
 describe('classifiers on features', () => {
-  it.each(['svm', 'softmax'] as const)('%s tells clear classes apart, and errs where they overlap', async (kind) => {
+  it.each(['svm', 'softmax'] as const)('%s separates distinct classes, and has errors where they overlap', async (kind) => {
     await init({ threads: 1 });
     const [known, unknown] = [rings(20, 6, 0.5, 3), rings(20, 6, 0.5, 4)];
     const classifier = await fitLinear(known.features, known.labels, 6, { kind });
@@ -116,7 +116,7 @@ describe('classifiers on features', () => {
     expect(top5Error).toBeLessThan(top1Error);
   });
 
-  it('want a label for each row', async () => {
+  it('require a label for each row', async () => {
     await expect(fitLinear(matrix([[1], [2]]), [0], 2, { kind: 'svm' })).rejects.toThrow(/got 1 labels for 2 rows/);
   });
 });

@@ -19,7 +19,7 @@ async function trained(microBatch: number | null, dropout: number, more: Partial
 }
 
 describe('mini-batches in parts', () => {
-  it('give the update of the whole mini-batch, a short last part by its share', async () => {
+  it('give the update of the whole mini-batch, with a shorter last part weighted by its size', async () => {
     const whole = await trained(null, 0);
     const start = tinyNet({ seed: 5, dropout: 0 });
     for (const microBatch of [1, 2, 4]) {
@@ -36,7 +36,7 @@ describe('mini-batches in parts', () => {
     }
   });
 
-  it('give the same bits for the same size, those of the whole for parts as large as it, and others for other sizes', async () => {
+  it('give the same bits for the same size, those of the whole batch if there is one part, and others for other sizes', async () => {
     const [whole, again, large, parts, partsAgain] = [
       await trained(null, 0.5),
       await trained(null, 0.5),
@@ -50,7 +50,7 @@ describe('mini-batches in parts', () => {
     expect(parts).not.toEqual(whole);
   });
 
-  it('are recorded, and go on to the same bits after a stop', async () => {
+  it('are recorded, and resume to the same bits', async () => {
     const straight = await trained(2, 0.5, { epochs: 2 });
     const store = new MemoryStore();
     const controller = new AbortController();
@@ -65,7 +65,7 @@ describe('mini-batches in parts', () => {
     expect(weightsOf(again.model)).toEqual(straight.digests);
   });
 
-  it('need the memory of a part', async () => {
+  it('need the memory of one part', async () => {
     const peak = async (microBatch: number | null) => {
       strict.backend.resetPeak();
       const before = strict.backend.memory().bytes;
@@ -83,7 +83,7 @@ describe('mini-batches in parts', () => {
 });
 
 describe('training in threads', () => {
-  it.each([null, 3])('gives the bits of one thread, in parts of %s', async (microBatch) => {
+  it.each([null, 3])('gives the same bits as one thread, in parts of %s', async (microBatch) => {
     const one = await trained(microBatch, 0.5);
     setDefaultBackend(strictThreads.backend);
     expect((await trained(microBatch, 0.5)).digests).toEqual(one.digests);

@@ -54,7 +54,7 @@ describe.each(presets)('preset %s', (preset, { sizes, maps, units, parameters })
     expect(rows.reduce((sum, row) => sum + row.parameters, 0)).toBe(parameters);
   });
 
-  it('runs through the shapes that its table gives, at every layer', () => {
+  it('has the output shapes of its table at every layer', () => {
     withBackend(shapesOnly(), () => {
       const model = zfnet(preset).eval();
       const input: Shape = [2, ...model.inputShape.slice(1)];
@@ -63,7 +63,7 @@ describe.each(presets)('preset %s', (preset, { sizes, maps, units, parameters })
     });
   });
 
-  it('trains within the memory that arithmetic gives: three times the parameters, and activations', () => {
+  it('trains within the computed memory: three times the parameters, and the activations', () => {
     const backend = shapesOnly();
     withBackend(backend, () => {
       const model = zfnet(preset);
@@ -89,14 +89,14 @@ describe('presets', () => {
     expect(Object.keys(PRESETS).sort()).toEqual(Object.keys(TABLE).sort());
   });
 
-  it("the paper's takes 1.17 G multiply-adds an image", () => {
+  it("the paper's takes 1.17 G multiply-adds per image", () => {
     const model = withBackend(shapesOnly(), () => zfnet('a'));
     const total = (batch: number) => summarize(model, [batch, 3, 224, 224]).reduce((sum, row) => sum + row.multiplyAdds, 0);
     expect((total(1) / 1e9).toFixed(2)).toBe('1.17');
     expect(total(8)).toBe(8 * total(1));
   });
 
-  it('normalise behind the pool or before it, as their sources do, and drop out where they do', () => {
+  it('normalise after the pooling or before it, and use dropout, as their sources do', () => {
     const order = (preset: PresetName) => withBackend(shapesOnly(), () => zfnet(preset).layerNames().slice(0, 4).join(' '));
     expect(order('a')).toBe('conv1 relu1 pool1 norm1');
     expect(order('zfnet512')).toBe('conv1 relu1 norm1 pool1');
@@ -134,7 +134,7 @@ describe('presets', () => {
     ['small', 2, 'pool2'],
     ['alexnet', 50, 'pool5'],
     ['zfnet512', 40, 'pool2'],
-  ] as const)('%s says which layer %i pixels are too small for, and leaves nothing behind', (preset, inputSize, layer) => {
+  ] as const)('%s names the layer that %i pixels are too small for, and leaves no tensors', (preset, inputSize, layer) => {
     const backend = shapesOnly();
     const build = () => withBackend(backend, () => zfnet(preset, { inputSize, width: 0.1 }));
     expect(build).toThrow(ShapeError);
@@ -142,7 +142,7 @@ describe('presets', () => {
     expect(backend.memory().bytes).toBe(0);
   });
 
-  it('take inputs down to a size, and say where they end', () => {
+  it('accept inputs down to a certain size, and name it', () => {
     const smallest = (preset: PresetName) => {
       for (let inputSize = 1; ; inputSize++) {
         try {
@@ -183,11 +183,11 @@ describe('presets', () => {
     expect(build).toThrow(message);
   });
 
-  it('of another name are refused with the names there are', () => {
+  it('of another name are refused with a list of the names', () => {
     expect(() => architectureOf('vgg' as PresetName)).toThrow(/unknown preset 'vgg', expected one of a, b, zfnet512/);
   });
 
-  it("start from the paper's weights at full size, from He's below it", () => {
+  it("start from the paper's initial weights at full size, and from He's below it", () => {
     const deviation = (module: Module) => {
       const numbers = module.parameters()[0].dataSync();
       return Math.sqrt(Array.from(numbers).reduce((sum, value) => sum + value ** 2, 0) / numbers.length);

@@ -60,7 +60,7 @@ describe('Preprocess', () => {
     expect(crops.dataSync()).toEqual(preprocess.training(examples, sample));
   });
 
-  it('takes ten crops without mirrors where training saw none', () => {
+  it('takes ten crops without mirroring if training used none', () => {
     const digits = new Preprocess({ ...OPTIONS, mirror: false }, mean);
     const out = digits.evaluation([image], 10);
     const crops = tenCrops(3, false);
@@ -75,7 +75,7 @@ describe('Preprocess', () => {
     expect(scaleFor('he')).toBe(1 / 64);
   });
 
-  it('draws a crop by seed, epoch and place alone, not by order', () => {
+  it('samples a crop by seed, epoch and index, not by order', () => {
     const draw = { augment: 'paper', seed: 3, epoch: 2 } as const;
     const both = preprocess.training(
       [
@@ -90,7 +90,7 @@ describe('Preprocess', () => {
     expect([...alone]).toEqual(expected(crop.y, crop.x, crop.flip));
   });
 
-  it('turns its output back into pixels', () => {
+  it('converts its output back to pixels', () => {
     const out = preprocess.evaluation([image], 10).subarray(6 * 48, 7 * 48);
     const crop = tenCrops(3)[6];
     const back = preprocess.toImage(out, crop);
@@ -100,7 +100,7 @@ describe('Preprocess', () => {
           expect(back.data[(y * SIZE + x) * 3 + c]).toBe(image.data[((crop.y + y) * SIDE + crop.x + SIZE - 1 - x) * 3 + c]);
   });
 
-  it('names the size that it expects', () => {
+  it('names the expected size', () => {
     const other: Image = { width: 6, height: 7, channels: 3, data: new Uint8Array(126) };
     expect(() => preprocess.evaluation([other])).toThrow(/6×7 pixels in 3 channels, expected 7×7 in 3/);
     expect(() => new Preprocess(OPTIONS, { shape: [3, 6, 6], data: new Float32Array(108) })).toThrow(/mean image has shape \[3,6,6\]/);
@@ -120,7 +120,7 @@ describe('sampleCrop', () => {
     Array.from({ length: count }, (_, i) => sampleCrop(augment, slack, 1, 4, i));
   const kinds = (crops: ReturnType<typeof draws>) => new Set(crops.map(({ y, x, flip }) => `${y} ${x} ${flip}`));
 
-  it('takes each of the ten crops about equally often', () => {
+  it('samples each of the ten crops about equally often', () => {
     const crops = draws('paper', 5);
     expect(kinds(crops)).toEqual(new Set(tenCrops(5).map(({ y, x, flip }) => `${y} ${x} ${flip}`)));
     for (const kind of kinds(crops)) {
@@ -130,7 +130,7 @@ describe('sampleCrop', () => {
     }
   });
 
-  it('shifts without mirroring, crops at random with it, and leaves the centre alone', () => {
+  it('shifts without mirroring, crops at random with it, or takes the centre crop', () => {
     expect(kinds(draws('shift', 2)).size).toBe(9);
     expect(draws('shift', 2).every(({ flip }) => !flip)).toBe(true);
     expect(kinds(draws('random', 2)).size).toBe(18);
@@ -161,7 +161,7 @@ describe('meanImage', () => {
     }
   });
 
-  it('takes a random sample if it is told to, reports its progress, and leaves out what is broken', async () => {
+  it('may use a random sample, reports progress, and omits broken images', async () => {
     const told: number[] = [];
     const reported: string[] = [];
     const [first, ...others] = samplePlaces(8, 4);
@@ -179,7 +179,7 @@ describe('meanImage', () => {
     await expect(meanImage(splits.train, 20, 1)).rejects.toThrow(`image ${first} is broken`);
   });
 
-  it('samples all classes of a list that has them in turn', async () => {
+  it('samples all classes of a list in which they alternate', async () => {
     // Images of class k have the value 100 k everywhere; evenly spaced places would meet class 0 only.
     const image = (value: number) => ({ width: 4, height: 4, channels: 1 as const, data: new Uint8Array(16).fill(value) });
     const length = 300;

@@ -19,7 +19,7 @@ beforeAll(async () => {
 afterAll(() => rm(images, { recursive: true, force: true }));
 
 // `npm run test:pytorch` trains there again, and writes the record with `-- --write`.
-it('200 steps give the losses that PyTorch counted from the same weights and batches', async () => {
+it('200 steps give the losses of PyTorch for the same weights and batches', async () => {
   const expected: number[] = JSON.parse(await readFile(join(import.meta.dirname, '../fixtures/pytorch_run.json'), 'utf8'));
   const ours = await losses(images);
   expect(ours.length).toBe(EPOCHS * STEPS_AN_EPOCH);
@@ -28,7 +28,7 @@ it('200 steps give the losses that PyTorch counted from the same weights and bat
 }, 180_000);
 
 describe('a prepared run', () => {
-  it('has its configuration, its mean image and its initial weights, and no step', async () => {
+  it('has its configuration, its mean image and its initial weights, but no step', async () => {
     const store = new MemoryStore();
     const job = tinyJob({ store, prepareOnly: true });
     const { status, step, epoch } = await train(job);
@@ -41,7 +41,7 @@ describe('a prepared run', () => {
     expect(run.training?.step).toBe(0);
   });
 
-  it('goes on to the bits of one that was trained at once', async () => {
+  it('is trained to the same bits as one that was not prepared', async () => {
     const atOnce = tinyJob();
     await train(atOnce);
     const store = new MemoryStore();
@@ -51,7 +51,7 @@ describe('a prepared run', () => {
     expect(weightsOf(later.model)).toEqual(weightsOf(atOnce.model));
   });
 
-  it('is not prepared over another', async () => {
+  it('is not written over another run', async () => {
     const store = new MemoryStore();
     await train(tinyJob({ store, prepareOnly: true }));
     await expect(train(tinyJob({ store, prepareOnly: true }))).rejects.toThrow(StateError);

@@ -62,7 +62,7 @@ describe('a last checkpoint that cannot be used', () => {
     ['cut off', (bytes: Uint8Array) => bytes.slice(0, 1000), /last\.safetensors: .*truncated/],
     ['empty', () => new Uint8Array(), /last\.safetensors: the file has 0 bytes/],
     ['changed by one bit', flipped, /last\.safetensors: the checksum of the file is/],
-  ])('%s: training resumes from the newest whole one, to the same bits', async (_, damage, reason) => {
+  ])('%s: training resumes from the newest intact one, to the same bits', async (_, damage, reason) => {
     const { store, weights } = await run();
     const bad = damage(store.files.get(PATHS.last)!);
     if (bad) store.files.set(PATHS.last, bad);
@@ -78,7 +78,7 @@ describe('a last checkpoint that cannot be used', () => {
     expect(store.files.get('last.safetensors.damaged')).toEqual(bad);
   });
 
-  it('is an error that changes nothing where no other is whole', async () => {
+  it('is an error that changes nothing if no other is intact', async () => {
     const { store } = await run();
     for (const path of [PATHS.best, PATHS.epoch(1), PATHS.epoch(2), PATHS.epoch(3)]) store.files.delete(path);
     store.files.delete(PATHS.last);
@@ -93,7 +93,7 @@ describe('a last checkpoint that cannot be used', () => {
     expect(digests(store)).toEqual(before);
   });
 
-  it('does not stand in the way of the best one', async () => {
+  it('does not prevent loading the best one', async () => {
     const { store } = await run();
     store.files.delete(PATHS.last);
     for (const epoch of [1, 2, 3]) store.files.delete(PATHS.epoch(epoch));
@@ -124,7 +124,7 @@ describe('metrics', () => {
   });
 });
 
-describe('a config.json that was changed', () => {
+describe('an edited config.json', () => {
   it.each([
     ['"seed": 5', '"seed": 6', /training\.seed is 6 in config\.json and 5 in the checkpoint/],
     ['"batchSize": 4', '"batchSize": 8', /training\.batchSize is 8 in config\.json and 4/],
@@ -134,7 +134,7 @@ describe('a config.json that was changed', () => {
     ['"init": "he"', '"init": "glorot"', /init is 'glorot' in config\.json and 'he'/],
     ['"scale": 0.015625', '"scale": 1', /scale is 1 in config\.json and 0\.015625/],
     ['"maxFilterRms": 0.1', '"maxFilterRms": null', /maxFilterRms is null in config\.json and 0\.1/],
-  ])('%s to %s is refused with the setting named', async (from, to, message) => {
+  ])('with %s changed to %s is refused, and the error names the setting', async (from, to, message) => {
     const { store } = await run();
     expect(text(store, PATHS.config)).toContain(from);
     put(store, PATHS.config, text(store, PATHS.config).replace(from, to));
@@ -143,21 +143,21 @@ describe('a config.json that was changed', () => {
     expect(digests(store)).toEqual(before);
   });
 
-  it('by another number of epochs is taken', async () => {
+  it('with another number of epochs is accepted', async () => {
     const { store } = await run();
     put(store, PATHS.config, text(store, PATHS.config).replace('"epochs": 3', '"epochs": 4'));
     const { metrics } = await train({ ...tinyJob({ store, resume: true }), options: {} });
     expect(metrics).toHaveLength(4);
   });
 
-  it('written by a newer version says so', async () => {
+  it('of a newer version is refused with that reason', async () => {
     const { store } = await run();
     put(store, PATHS.config, text(store, PATHS.config).replace('"version": 1', '"version": 2'));
     await expect(openTrainedRun(store)).rejects.toThrow(/written by a newer zfnet \(version 2 .*update zfnet/);
   });
 });
 
-describe('training state that cannot have been', () => {
+describe('impossible training state', () => {
   const state = (change: object) => (checkpoint: Checkpoint) => ({
     ...checkpoint,
     info: { ...checkpoint.info, training: { ...(checkpoint.info.training as object), ...change } },
@@ -188,7 +188,7 @@ describe('training state that cannot have been', () => {
     await expect(resume(store, { epochs: 4 })).rejects.toThrow(message);
   });
 
-  it('velocities that are missing, left over or of another shape are refused', async () => {
+  it('missing, superfluous or misshapen velocities are refused', async () => {
     const { store } = await run();
     const { velocities } = decodeCheckpoint(store.files.get(PATHS.last)!, 'last');
     const { 'fc8.bias': own, ...others } = velocities;

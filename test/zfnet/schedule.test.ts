@@ -37,7 +37,7 @@ describe('schedules', () => {
   });
 });
 
-describe('a cosine that gets more epochs, or another rate by hand', () => {
+describe('a cosine schedule with more epochs, or with another rate, after resuming', () => {
   const resumed = (done: number, epochs: number) => {
     const optimizer = { lr: 1 };
     const first = makeSchedule(optimizer, { kind: 'cosine' }, 4);
@@ -47,11 +47,11 @@ describe('a cosine that gets more epochs, or another rate by hand', () => {
     return { optimizer, schedule };
   };
 
-  it('goes on at the rate that belongs to its place, not at 0', () => {
+  it('continues at the rate of its position, not at 0', () => {
     expect(resumed(4, 8).optimizer.lr).toBeCloseTo(0.5, 12);
   });
 
-  it('falls from the rate that was set', () => {
+  it('falls from the new rate', () => {
     const { optimizer, schedule } = resumed(2, 4);
     schedule.setLr(0.2);
     expect(optimizer.lr).toBeCloseTo(0.2, 12);
@@ -61,7 +61,7 @@ describe('a cosine that gets more epochs, or another rate by hand', () => {
 });
 
 describe('trainingOptions', () => {
-  it('takes the paper’s values for what is left out or undefined', () => {
+  it('uses the paper’s values for absent or undefined options', () => {
     expect(trainingOptions({ epochs: 3, lr: undefined })).toEqual({ ...DEFAULT_TRAINING, epochs: 3 });
     expect(DEFAULT_TRAINING).toMatchObject({
       epochs: 70,

@@ -62,7 +62,7 @@ const joined = ({ weights, biases }: { weights: Float64Array; biases: Float64Arr
 };
 
 describe('softmax regression', () => {
-  it.each([0.1, 1, 10, 1000])('ends where the gradient vanishes, for C = %f', async (c) => {
+  it.each([0.1, 1, 10, 1000])('ends at a vanishing gradient, for C = %f', async (c) => {
     const { features, labels } = problem(60, 40, 4);
     const found = await solveSoftmax(features, labels, 4, { c });
     const start = length(gradientOf(features, labels, 4, c, new Float64Array(4 * 41)));
@@ -82,7 +82,7 @@ describe('softmax regression', () => {
     expect(length(a.map((value, i) => value - b[i]))).toBeLessThan(2e-3 * length(a));
   });
 
-  it('has the solution of the equation where there is one: two examples of two classes', async () => {
+  it('has the analytic solution for two examples of two classes', async () => {
     // x = ±1, weights ±w, no bias by symmetry: w = C · 2 / (1 + exp(2 w)).
     const features = { rows: 2, columns: 1, data: Float32Array.from([1, -1]) };
     for (const c of [0.1, 1, 10]) {
@@ -99,7 +99,7 @@ describe('softmax regression', () => {
     }
   });
 
-  it('converges where a fixed number of gradient steps would not: features of one strong direction, C = 10', async () => {
+  it('converges where a fixed number of gradient steps would not: features with one strong direction, C = 10', async () => {
     // As the features of a low layer: a common part that says nothing, and small differences that tell the classes.
     const { features, labels } = problem(120, 300, 6, 3);
     const common = noise(120, 5);
@@ -110,7 +110,7 @@ describe('softmax regression', () => {
     expect(fit.residual).toBeLessThanOrEqual(fit.tolerance);
   });
 
-  it('says that it has not converged', async () => {
+  it('reports that it has not converged', async () => {
     const { features, labels } = problem(60, 40, 4);
     const found = await solveSoftmax(features, labels, 4, { c: 10, maxIterations: 2 });
     expect(found).toMatchObject({ converged: false, iterations: 2 });
@@ -124,12 +124,12 @@ describe('softmax regression', () => {
     }
   });
 
-  it('has nothing to do for features that say nothing', async () => {
+  it('needs no iteration for constant features', async () => {
     const found = await solveSoftmax({ rows: 4, columns: 2, data: new Float32Array(8) }, [0, 1, 0, 1], 2);
     expect(found).toMatchObject({ converged: true, residual: 0, iterations: 0 });
   });
 
-  it('refuses what cannot be', async () => {
+  it('refuses invalid arguments', async () => {
     const { features, labels } = problem(6, 2, 2);
     await expect(solveSoftmax(features, labels, 2, { c: 0 })).rejects.toThrow(ValueError);
     await expect(solveSoftmax(features, [0], 2)).rejects.toThrow(ValueError);

@@ -48,9 +48,9 @@ class FullStore extends MemoryStore {
   }
 }
 
-describe('a disk that is full', () => {
+describe('a full disk', () => {
   // Writes: config, last; then an epoch's line, its checkpoint, best, last, with last within the epoch after steps 3 and 9.
-  it.each([3, 4, 5, 6, 7, 8])('at write %i ends training with what is safe named, and loses nothing', async (room) => {
+  it.each([3, 4, 5, 6, 7, 8])('at write %i ends training with an error that names the last checkpoint, and loses nothing', async (room) => {
     const store = new FullStore(room);
     const failed = await train(tinyJob({ store, options: OPTIONS, checkpointSteps: 3 })).catch((thrown) => thrown);
     expect(failed).toBeInstanceOf(TrainingError);
@@ -76,7 +76,7 @@ describe('an image', () => {
   }
   const isLost = ({ file }: DataError) => file !== undefined;
 
-  it('that is gone in mid-run ends it, named; put back, the run goes on to the same bits', async () => {
+  it('that is deleted during a run ends it with an error that names it; once restored, the run resumes to the same bits', async () => {
     const store = new MemoryStore();
     // 24 reads for the mean, 24 in the first epoch.
     const failed = await train(tinyJob({ store, options: OPTIONS, dataset: vanishing(48), isLost, readAhead: 0 })).catch(
@@ -89,7 +89,7 @@ describe('an image', () => {
     expect(await resumed(store)).toEqual(await straight());
   });
 
-  it('that was never readable is left out; none at all is an error', async () => {
+  it('that was never readable is omitted; a split without readable images is an error', async () => {
     const warnings: string[] = [];
     const onWarning = (message: string) => warnings.push(message);
     expect((await train(tinyJob({ dataset: bars({ broken: [3] }), isLost, onWarning, options: { epochs: 1 } }))).status).toBe('done');
@@ -100,7 +100,7 @@ describe('an image', () => {
 });
 
 describe('memory that does not suffice', () => {
-  it('is told with a size of parts that may fit', async () => {
+  it('is reported with a size of parts that may fit', async () => {
     const model = tinyNet();
     model.forward = () => {
       throw new OutOfMemoryError(1000, 2000, 2500, 'conv2d');

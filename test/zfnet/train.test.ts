@@ -20,7 +20,7 @@ const text = async (store: MemoryStore, path: string): Promise<string> => new Te
 const timeless = async (store: MemoryStore) => (await readMetrics(store)).map(({ imagesPerSecond: _, peakBytes: __, ...rest }) => rest);
 
 describe('a run', () => {
-  it('learns, and leaves the files that it promises', async () => {
+  it('learns, and writes the documented files', async () => {
     const store = new MemoryStore();
     const result = await train(tinyJob({ store, options: { epochs: 4, lr: 0.02 } }));
     expect((await store.list()).sort()).toEqual(
@@ -75,7 +75,7 @@ describe('a run', () => {
     expect(best.mean?.shape).toEqual([1, 32, 32]);
   });
 
-  it('gives the same bits from the same seed, however far it reads ahead, and others from another', async () => {
+  it('gives the same bits for the same seed, however far it reads ahead, and others for another', async () => {
     const runs = await Promise.all(
       [{ readAhead: 0 }, { readAhead: 5 }].map(async (how) => {
         const job = tinyJob({ ...how, options: { epochs: 1 } });
@@ -93,19 +93,19 @@ describe('a run', () => {
     expect(weightsOf(other.model)).not.toEqual(weights[0]);
   });
 
-  it('holds flat memory over its steps', async () => {
+  it('needs constant memory over its steps', async () => {
     const seen: number[] = [];
     await train(tinyJob({ onStep: () => seen.push(memory().bytes) }));
     expect(seen.slice(1).every((bytes) => bytes === seen[1])).toBe(true);
   });
 
-  it('lowers the rate when the validation error stops falling', async () => {
+  it('lowers the learning rate when the validation error stops falling', async () => {
     const job = tinyJob({ options: { epochs: 4, lr: 1e-7, schedule: { kind: 'plateau', factor: 0.1, patience: 0 } } });
     const { metrics } = await train(job);
     expect(metrics.map(({ lr }) => Number(lr.toPrecision(3)))).toEqual([1e-7, 1e-7, 1e-8, 1e-9]);
   });
 
-  it('works with one class, without validation, and with a class that has no examples; it says so', async () => {
+  it('accepts a single class, no validation split, and a class without examples, with warnings', async () => {
     const warnings: string[] = [];
     const onWarning = (message: string) => warnings.push(message);
     await train(
@@ -121,14 +121,14 @@ describe('a run', () => {
     expect(warnings.join()).toContain('no training examples of class missing');
   });
 
-  it('leaves out images that cannot be read, once named', async () => {
+  it('omits unreadable images, with one warning for each', async () => {
     const warnings: string[] = [];
     const { metrics } = await train(tinyJob({ dataset: bars({ broken: [3, 4, 5] }), onWarning: (message) => warnings.push(message) }));
     expect(metrics).toHaveLength(2);
     expect(warnings.filter((message) => message.includes('image 4 is broken'))).toHaveLength(2); // for the mean, and in training
   });
 
-  it('warns of filters that respond to nothing', async () => {
+  it('warns about filters that respond to no image', async () => {
     const warnings: string[] = [];
     const model = tinyNet();
     const [weight, bias] = model.layer('conv1').parameters();
@@ -148,7 +148,7 @@ describe('a run that was stopped', () => {
     return { store, weights: weightsOf(job.model) };
   }
 
-  it('goes on to the same bits after an epoch, with more epochs than it was to have', async () => {
+  it('resumes to the same bits after an epoch, with more epochs than before', async () => {
     const expected = await straight();
     const store = new MemoryStore();
     await train(tinyJob({ store, options: { epochs: 2 } }));
@@ -161,7 +161,7 @@ describe('a run that was stopped', () => {
     expect(await store.read(PATHS.best)).toEqual(await expected.store.read(PATHS.best).then((bytes) => withClock(bytes!, store)));
   });
 
-  it.each([1, 8, 12, 17])('goes on to the same bits after step %i', async (step) => {
+  it.each([1, 8, 12, 17])('resumes to the same bits after step %i', async (step) => {
     const expected = await straight();
     const store = new MemoryStore();
     const stopped = await train(tinyJob({ store, options: { epochs: 4 }, ...stopAfter(step) }));
@@ -172,7 +172,7 @@ describe('a run that was stopped', () => {
     expect(await timeless(store)).toEqual(await timeless(expected.store));
   });
 
-  it('goes on from a checkpoint within the epoch when it was killed, and repeats no line of the metrics', async () => {
+  it('resumes from a checkpoint within the epoch after it was killed, and repeats no line of the metrics', async () => {
     const expected = await straight();
     const store = new MemoryStore();
     let killed: Map<string, Uint8Array> | null = null;
@@ -202,7 +202,7 @@ describe('a run that was stopped', () => {
     expect(await timeless(left)).toEqual(await timeless(expected.store));
   });
 
-  it('begins anew where it was killed before its first checkpoint', async () => {
+  it('starts again if it was killed before its first checkpoint', async () => {
     const expected = await straight();
     const store = new MemoryStore();
     store.files.set(PATHS.config, expected.store.files.get(PATHS.config)!);
@@ -211,7 +211,7 @@ describe('a run that was stopped', () => {
     expect(weightsOf(again.model)).toEqual(expected.weights);
   });
 
-  it('takes a new rate by hand, and notes it', async () => {
+  it('accepts a new learning rate, and records it', async () => {
     const store = new MemoryStore();
     await train(tinyJob({ store, options: { epochs: 1 } }));
     const { metrics, config } = await train(tinyJob({ store, resume: true, options: { epochs: 2, lr: 0.001 } }));
@@ -220,7 +220,7 @@ describe('a run that was stopped', () => {
     expect(config.training.lr).toBe(0.02);
   });
 
-  it('does not go on with another network or other data, and names what differs', async () => {
+  it('refuses to resume with another network or other data, and names the difference', async () => {
     const store = new MemoryStore();
     await train(tinyJob({ store, options: { epochs: 1 } }));
     const resume = (job: Parameters<typeof tinyJob>[0]) => train(tinyJob({ store, resume: true, ...job }));
@@ -244,8 +244,8 @@ async function withClock(bytes: Uint8Array, other: MemoryStore): Promise<Uint8Ar
   return (await other.read(PATHS.best))!;
 }
 
-describe('numbers gone bad', () => {
-  it('stop training, with the operation named and the last checkpoint whole', async () => {
+describe('NaN and infinity', () => {
+  it('stop training with an error that names the operation; the last checkpoint is intact', async () => {
     const store = new MemoryStore();
     await train(tinyJob({ store, options: { epochs: 1 } }));
     const before = await store.read(PATHS.last);
@@ -263,7 +263,7 @@ describe('numbers gone bad', () => {
     expect((await train(tinyJob({ store, resume: true, options: { epochs: 2, lr: 0.01 } }))).status).toBe('done');
   });
 
-  it('in an image name the layer that met them first', async () => {
+  it('in an image lead to an error that names the first layer', async () => {
     const model = tinyNet();
     model
       .layer('fc7')
@@ -279,7 +279,7 @@ describe('numbers gone bad', () => {
     expect(error.at).toEqual({ epoch: 1, step: 1 });
   });
 
-  it('in the very last step are not saved either', async () => {
+  it('in the very last step are not saved', async () => {
     const store = new MemoryStore();
     const error = await train(
       tinyJob({ store, dataset: bars({ train: 4, val: 0 }), options: { epochs: 1, batchSize: 4, lr: 1e45 } }),
@@ -291,7 +291,7 @@ describe('numbers gone bad', () => {
   });
 });
 
-describe('what cannot be trained on', () => {
+describe('invalid training jobs:', () => {
   it.each([
     ['no examples', { dataset: bars({ train: 0 }) }, /no training examples/],
     ['a label outside the classes', { dataset: bars({ labels: { 5: 9 } }) }, /example 5 has the label 9, outside the 3 classes/],
@@ -308,7 +308,7 @@ describe('what cannot be trained on', () => {
 });
 
 describe('openRun', () => {
-  it('gives the best weights, or the last where no epoch has ended, or those asked for', async () => {
+  it('loads the best weights, or the last if no epoch has ended, or the requested checkpoint', async () => {
     const store = new MemoryStore();
     await expect(openTrainedRun(store)).rejects.toThrow(/this is no run/);
     const job = tinyJob({ store, options: { epochs: 3 } });

@@ -39,7 +39,7 @@ describe('rows of a transfer', () => {
     valTop5Error: 0,
   });
 
-  it('are the mean accuracy and its deviation over the folds, beside the paper’s', () => {
+  it('contain the mean accuracy over the folds, its deviation, and the paper’s figure', () => {
     const rows = transferRows([
       fold('kept layers', 15, 0, 0.2),
       fold('kept layers', 15, 1, 0.4),
@@ -60,7 +60,7 @@ describe('rows of a transfer', () => {
 });
 
 describe('transfer', () => {
-  it('computes the features of an image once, and again the same', async () => {
+  it('computes the features of each image once, and reproducibly', async () => {
     const seen = new Map<number, number>();
     const counted = job();
     const { pool } = counted;
@@ -79,7 +79,7 @@ describe('transfer', () => {
     expect(await transfer(job())).toEqual(rows);
   });
 
-  it('goes on behind the folds that are done', async () => {
+  it('continues after the finished folds', async () => {
     const folds: TransferFold[] = [];
     const rows = await transfer(job({ onFold: (fold) => void folds.push(fold) }));
     expect(folds).toHaveLength(4);
@@ -96,7 +96,7 @@ describe('transfer', () => {
     expect([...further, ...rest]).toEqual(folds);
   });
 
-  it('trains from scratch for as many updates, whatever the number of images', async () => {
+  it('trains from scratch for the same number of updates, whatever the number of images', async () => {
     const steps: number[] = [];
     const rows = await transfer(
       job({
@@ -117,7 +117,7 @@ describe('transfer', () => {
     expect(Math.max(...steps)).toBe(8);
   });
 
-  it('says which class has too few images', async () => {
+  it('names a class with too few images', async () => {
     await expect(transfer(job({ perClass: [11] }))).rejects.toThrow(/class horizontal has 10 images here, expected at least 11/);
     await expect(transfer(job({ perClass: [10] }))).rejects.toThrow(/class horizontal has no images left for testing: all 10/);
   });
@@ -134,7 +134,7 @@ describe('images of each class', () => {
     expect(takeByClass(a, 5, ['x', 'y', 'z'])).toEqual(a.flatMap((own) => own.slice(0, 5)));
   });
 
-  it('in a subset count anew and keep what they are', async () => {
+  it('in a subset are numbered anew and keep their contents', async () => {
     const split = bars({ train: 9 }).splits.train;
     const part = subset(split, [7, 2, 2]);
     expect([...part.labels]).toEqual([1, 2, 2]);
@@ -145,7 +145,7 @@ describe('images of each class', () => {
     await expect(part.get(3)).rejects.toThrow(DataError);
   });
 
-  it('change between grey and colours', async () => {
+  it('can be converted between grey and colour', async () => {
     const grey = inChannels(bars({ train: 3, channels: 3 }), 1);
     const { image: colours } = await bars({ train: 3, channels: 3 }).splits.train.get(1);
     const { image } = await grey.splits.train.get(1);
@@ -157,7 +157,7 @@ describe('images of each class', () => {
 });
 
 describe('features', () => {
-  it('are taken behind each stage, but for the classes', () => {
+  it('are taken at the end of each stage except the class scores', () => {
     expect(stages(tinyNet())).toEqual([
       { name: 'conv1', layer: 'norm1' },
       { name: 'conv2', layer: 'norm2' },
@@ -169,7 +169,7 @@ describe('features', () => {
     ]);
   });
 
-  it('are what the network computes, averaged over blocks where there are too many', async () => {
+  it('are the outputs of the network, averaged over blocks if there are too many', async () => {
     const { model, preprocess } = network();
     const split = bars({ train: 5 }).splits.train;
     const { layers, labels } = await extractFeatures({ model, preprocess }, split, ['norm1', 'relu7'], { maxFeatures: 48, batchSize: 2 });
@@ -202,7 +202,7 @@ describe('features', () => {
     expect([...averageBlocks(Float32Array.from([1, 2, 3, 4, 5, 6]), [1, 1, 2, 3], [1, 2])]).toEqual([3, 4]);
   });
 
-  it('of every stage get a row, with the paper’s figures where it has them', async () => {
+  it('of every stage get a row, with the paper’s figures if it has them', async () => {
     const { train, val } = bars({ train: 30, val: 12 }).splits;
     const rows = await analyseFeatures({ ...network(), classes: ['a', 'b', 'c'] }, train, val, { maxFeatures: 60 });
     expect(rows.map(({ name }) => name)).toEqual(stages(tinyNet()).flatMap(({ name }) => [`svm ${name}`, `softmax ${name}`]));

@@ -28,7 +28,7 @@ const forward = async (network: OnnxClassifier, x: readonly number[]) =>
   withBackend(strict.backend, () => noGrad(() => network.forward(tensor(x, [x.length / 48, 3, 4, 4])))).data();
 
 describe('an imported classifier', () => {
-  it('takes any batch and gives each image what it gives it alone', async () => {
+  it('accepts any batch size and gives each image the same output as alone', async () => {
     const network = await load();
     const images = wave(3 * 48);
     const together = await forward(network, images);
@@ -36,13 +36,13 @@ describe('an imported classifier', () => {
     expect(mismatch(together, Float32Array.from(alone.flatMap((each) => [...each])), CLOSE)).toBeNull();
   });
 
-  it('without a free batch, runs the one that the file says as often as the images need', async () => {
+  it('runs a model with a fixed batch size as often as the images need', async () => {
     const fixed = new OnnxClassifier(await loadOnnx(bytes, { backend: strict.backend }));
     expect([fixed.batch, (await load()).batch]).toEqual([1, null]);
     expect(mismatch(await forward(fixed, wave(96)), await forward(await load(), wave(96)), CLOSE)).toBeNull();
   });
 
-  it('stops before the softmax', async () => {
+  it('returns the scores before the softmax', async () => {
     const network = await load();
     expect(network.layerNames()).toEqual(['conv', 'relu', 'flatten', 'fc']);
     const logits = await forward(network, wave(48));
@@ -64,7 +64,7 @@ describe('an imported classifier', () => {
     ]);
   });
 
-  it('gives a model of another order of channels its own, and projections ours', async () => {
+  it('converts the order of channels for the model, and back for projections', async () => {
     const [rgb, bgr] = [await load(), await load({ channelOrder: 'bgr' })];
     const image = wave(48);
     const reversed = [...image.slice(32), ...image.slice(16, 32), ...image.slice(0, 16)];
@@ -78,7 +78,7 @@ describe('an imported classifier', () => {
     expect(own.some((value) => value !== 0)).toBe(true);
   });
 
-  it('refuses what does not take one image', async () => {
+  it('refuses a model whose input is not an image', async () => {
     const two = onnx({ inputs: { a: {}, b: {} }, nodes: [node('Add', 'a b', 'y')] });
     const net = await loadOnnx(two, { backend: strict.backend });
     expect(() => new OnnxClassifier(net)).toThrow(/takes one input \[N, C, H, W\]; this model has a .*, b/);

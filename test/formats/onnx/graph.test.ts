@@ -11,7 +11,7 @@ beforeAll(() => setDefaultBackend(reference));
 const x = () => tensor([1, -2, 3, -4], [1, 4]);
 
 describe('loadOnnx', () => {
-  it('computes branches, in whatever order the file has them', async () => {
+  it('computes branches, whatever their order in the file', async () => {
     const nodes = [node('Add', 'a b', 'y'), node('Relu', 'x', 'a'), node('Neg', 'x', 'b')];
     const net = await loadOnnx(onnx({ nodes }));
     expect([...(await (await net.run({ x: x() })).y.data())]).toEqual([0, 2, 0, 4]);
@@ -26,7 +26,7 @@ describe('loadOnnx', () => {
     expect([...(await y.data())]).toEqual([0, 1.5, -2, 2 ** -24, 1, -3]);
   });
 
-  it('takes weights from initialisers, Constant and ConstantOfShape, and learns them', async () => {
+  it('takes weights from initialisers, Constant and ConstantOfShape, and trains them', async () => {
     const nodes = [
       node('Constant', '', 'w', { value: { tensor: floats('', [2, 4], [1, 0, 0, 0, 0, 1, 0, 0]) } }),
       node('ConstantOfShape', 'two', 'c', { value: { tensor: floats('', [1], [0.5]) } }),
@@ -133,7 +133,7 @@ describe('loadOnnx', () => {
     await expect(attempt).rejects.toBeInstanceOf(Kind);
   });
 
-  it('names node and operator when something does not fit at run time', async () => {
+  it('names the node and the operator in errors while running', async () => {
     const net = await loadOnnx(onnx({ nodes: [node('Conv', 'x w', 'y', {}, 'conv1')], initializers: [floats('w', [1, 2, 1, 1], [1, 1])] }));
     await expect(net.run({ x: tensor([1, 2, 3], [1, 3, 1, 1]) })).rejects.toThrow(/node "conv1" \(Conv\): conv2d: input has 3 channels/);
     await expect(net.run({ x: tensor([1, 2, 3], [1, 3, 1]) })).rejects.toThrow(/node "conv1"/);
@@ -142,7 +142,7 @@ describe('loadOnnx', () => {
     await expect(net.run({ x: tensor(Int32Array.of(1), [1]) })).rejects.toThrow(/expected float32/);
   });
 
-  it('does not believe a shape that asks for the moon', async () => {
+  it('refuses a declared shape of unrealistic size', async () => {
     const nodes = [node('ConstantOfShape', 'huge', 'c'), node('Shape', 'x', 's'), node('Reshape', 'c s', 'y')];
     const net = await loadOnnx(onnx({ nodes, initializers: [ints('huge', [2 ** 40, 2 ** 12])] }));
     await expect(net.run({ x: x() })).rejects.toThrow(/exceeds the limit of/);

@@ -30,7 +30,7 @@ describe('loading', () => {
       () => onnx({ nodes: [...many((i) => node('Identity', 'k', `c${i}`)), node('Neg', 'x', 'y')], initializers: [floats('k', [1], [1])] }),
     ],
   ])(
-    'takes time that grows with the number of %s alone',
+    'takes time proportional to the number of %s',
     async (_, make) => {
       // Loading them one by one took 8 to 30 s when its time grew with the square of their number.
       expect(await seconds(make())).toBeLessThan(6);
@@ -38,7 +38,7 @@ describe('loading', () => {
     30_000,
   );
 
-  it('refuses graphs nested without end', async () => {
+  it('refuses graphs that are nested too deeply', async () => {
     let inner = branch([node('Identity', 'x', 'z')], 'z');
     for (let i = 0; i < 40; i++)
       inner = branch(
@@ -51,7 +51,7 @@ describe('loading', () => {
 });
 
 describe('values on the host', () => {
-  it('have a budget, which a chain of doublings meets before memory does', async () => {
+  it('have a budget, which a chain of doublings exceeds before memory is exhausted', async () => {
     const nodes = [node('Shape', 'x', 'c0')];
     for (let i = 0; i < 40; i++) nodes.push(node('Concat', `c${i} c${i}`, `c${i + 1}`, { axis: 0 }));
     const net = await loadOnnx(onnx({ nodes: [...nodes, node('Reshape', 'x c40', 'y')] }));
@@ -76,7 +76,7 @@ describe('weights', () => {
     await expect(loadOnnx(conv(value))).rejects.toThrow(/tensor "w" of node "y" \(Conv\) has the value (NaN|Infinity) at index 1/);
   });
 
-  it('may be infinite where that is meant: the bounds of a Clip, a mask that is added', async () => {
+  it('may be infinite where this is meaningful: the bounds of a Clip, an added mask', async () => {
     const initializers = [floats('low', [], [Number.NEGATIVE_INFINITY]), floats('mask', [2], [0, Number.NEGATIVE_INFINITY])];
     const net = await loadOnnx(onnx({ nodes: [node('Clip', 'x low', 'a'), node('Add', 'a mask', 'y')], initializers }));
     expect([...(await (await net.run({ x: tensor([1, 2], [1, 2]) })).y.data())]).toEqual([1, Number.NEGATIVE_INFINITY]);

@@ -33,7 +33,7 @@ const pair = async (backend = strict.backend) => {
 };
 
 describe('an imported network', () => {
-  it('has the names and the outputs of the one that was exported', async () => {
+  it('has the names and the outputs of the exported network', async () => {
     const { model, net, x } = await pair();
     expect(net.layerNames()).toEqual(model.layerNames());
     expect(net.namedParameters().map(([name, { shape }]) => [name, [...shape]])).toEqual(
@@ -46,7 +46,7 @@ describe('an imported network', () => {
     expect(net.layer('conv2').kind).toBe('Conv');
   });
 
-  it.each(['deconvnet', 'guided', 'gradient'] as const)('projects as the one that was exported: %s', async (mode) => {
+  it.each(['deconvnet', 'guided', 'gradient'] as const)('gives the same projections as the exported network: %s', async (mode) => {
     const { model, net, x } = await pair();
     for (const layer of ['conv1', 'pool2', 'conv5']) {
       const own = await deconvnet(model).projectActivation(x, { layer, map: 2, mode });
@@ -57,7 +57,7 @@ describe('an imported network', () => {
     }
   });
 
-  it('sees the same patches', async () => {
+  it('has the same receptive fields', async () => {
     const { model, net } = await pair();
     for (const layer of ['conv1', 'pool1', 'conv5']) {
       const feature = model.featureLayer(layer);
@@ -68,7 +68,7 @@ describe('an imported network', () => {
     expect(net.receptiveField('fc8')).toBeNull();
   });
 
-  it('finds the same strongest activations, on the same patches', async () => {
+  it('finds the same strongest activations in the same patches', async () => {
     const { model, net } = await pair();
     const find = async (each: LayeredModel) => {
       setDefaultBackend(strict.backend);
@@ -85,7 +85,7 @@ describe('an imported network', () => {
     expect(await find(net)).toEqual(await find(model));
   });
 
-  it('learns as the one that was exported, at flat memory', async () => {
+  it('trains like the exported network, with constant memory', async () => {
     const { model, net, x } = await pair();
     const labels = tensor(Int32Array.of(3), [1], { backend: strict.backend });
     const losses = async (each: { parameters(): Tensor[]; forward(x: Tensor): Tensor }) => {
@@ -109,7 +109,7 @@ describe('an imported network', () => {
     expect(own[3]).toBeLessThan(own[0]);
   });
 
-  it('drops out in training alone', async () => {
+  it('applies dropout only in training', async () => {
     const { net, x } = await pair();
     const outputs = async () => [...(await noGrad(() => net.forward(x)).data())];
     const still = await outputs();
@@ -159,7 +159,7 @@ const branched = () =>
   });
 
 describe('branches', () => {
-  it('see the union of what their branches see', async () => {
+  it('have the union of the receptive fields of their branches', async () => {
     const net = await loadOnnx(branched(), { backend: reference });
     const axis = (size: number) => ({ size, jump: 1, start: -(size - 1) / 2 });
     expect(net.receptiveField('conv')).toEqual([axis(3), axis(3)]);
@@ -169,7 +169,7 @@ describe('branches', () => {
     expect(net.featureLayer('add')).toBe('add');
   });
 
-  it('carry signals down by their rules: both ways through a sum, split at a concatenation, batch normalisation by its slope', async () => {
+  it('project signals by the rules: to both operands of a sum, split at a concatenation, scaled by batch normalisation', async () => {
     const net = await loadOnnx(branched(), { backend: reference });
     const x = tensor([1, -2, 3, -4, 5, -6, 7, -8, 9], [1, 1, 3, 3], { backend: reference, requiresGrad: true });
     const down = (seedOf: (shape: readonly number[]) => number[]) =>
@@ -217,7 +217,7 @@ describe('toOnnx', () => {
     expect(net.namedParameters().length).toBe(learned.size);
   });
 
-  it('refuses what it has no form for, by name', () => {
+  it('refuses a layer without an ONNX counterpart by name', () => {
     withBackend(reference, () => {
       class Wobble extends Module {
         forward = (x: Tensor) => x;

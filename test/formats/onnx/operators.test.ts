@@ -304,7 +304,7 @@ describe.each(backends)('ONNX operators on $name', ({ backend }) => {
     net.dispose();
   });
 
-  it('MaxPool numbers indices through, by columns if asked, and MaxUnpool takes them back', async () => {
+  it('MaxPool returns flat indices, column-major if requested, and MaxUnpool accepts them', async () => {
     const values = [5, 1, 2, 3, 1, 1, 7, 1, 9, 1, 1, 1, 1, 8, 1, 2];
     for (const [order, expected] of [
       [0, [0, 6, 8, 15]],
@@ -329,7 +329,7 @@ describe.each(backends)('ONNX operators on $name', ({ backend }) => {
     expect([...(await y.data())]).toEqual([5, 0, 0, 0, 0, 0, 7, 0, 9, 0, 0, 0, 0, 0, 0, 2]);
   });
 
-  it('MaxUnpool tells indices of the output from indices of the smallest image', async () => {
+  it('MaxUnpool distinguishes indices of the given output size from those of the smallest one', async () => {
     const unpool = node('MaxUnpool', 'x i s', 'y', { kernel_shape: [2, 2], strides: [2, 2] });
     for (const [indices, places] of [
       [
@@ -349,7 +349,7 @@ describe.each(backends)('ONNX operators on $name', ({ backend }) => {
     }
   });
 
-  it('computes shapes on the host: Shape, Gather, Concat, Reshape, as exporters write a flattening', async () => {
+  it('computes shapes on the host: Shape, Gather, Concat and Reshape, which exporters write for a flattening', async () => {
     const nodes = [
       node('Shape', 'x', 's'),
       node('Constant', '', 'zero', { value_int: 0 }),
@@ -365,7 +365,7 @@ describe.each(backends)('ONNX operators on $name', ({ backend }) => {
     expect(net.layerNames()).toEqual(['y']);
   });
 
-  it('gives whole numbers as int32 and bool as uint8', async () => {
+  it('returns integers as int32 and bool as uint8', async () => {
     const nodes = [node('ArgMax', 'x', 'a', { axis: 1, keepdims: 0 }), node('Greater', 'x x', 'g'), node('Shape', 'x', 's')];
     const net = await loadOnnx(onnx({ nodes, outputs: ['a', 'g', 's'] }), { backend });
     const { a, g, s } = await net.run({ x: tensor([1, 5, 2], [1, 3], { backend }) });
@@ -375,7 +375,7 @@ describe.each(backends)('ONNX operators on $name', ({ backend }) => {
 });
 
 describe('ONNX losses', () => {
-  it('send gradients to the scores', async () => {
+  it('have gradients with respect to the scores', async () => {
     const nodes = [node('SoftmaxCrossEntropyLoss', 'x t', 'y', { ignore_index: -1 })];
     const net = await loadOnnx(onnx({ nodes, inputs: { x: {}, t: { type: 'int64' } } }), { backend: reference });
     const scores: Tensor = tensor([1, 2, 3, 1, 1, 1], [2, 3], { backend: reference, requiresGrad: true });

@@ -67,13 +67,13 @@ describe('the scores of an imported classifier', () => {
       'sigmoid',
     ],
     ['a hard sigmoid', ending([node('HardSigmoid', 'z', 'y')]), 'sigmoid'],
-  ])('are seen through %s', async (_, bytes, scores) => {
+  ])('are found behind %s', async (_, bytes, scores) => {
     const network = await open(bytes);
     expect([network.scores, network.independent]).toEqual([scores, scores === 'sigmoid']);
     expect(mismatch(await probabilities(network), await raw(network), { relative: 1e-4, absolute: 1e-5 })).toBeNull();
   });
 
-  it('are the same before and after a log-softmax, spelt out too', async () => {
+  it('are the same before and after a log-softmax, also one made of several operators', async () => {
     const expected = await probabilities(await open(ending([node('Identity', 'z', 'y')])));
     const speltOut = [...softmaxSpeltOut.slice(0, 4), node('Log', 't', 'l'), node('Sub', 's l', 'y')];
     for (const bytes of [ending([node('LogSoftmax', 'z', 'y')]), ending(speltOut, axis)]) {
@@ -83,7 +83,7 @@ describe('the scores of an imported classifier', () => {
     }
   });
 
-  it('of one sigmoid are two classes; of one number without one they are refused', async () => {
+  it('of a single sigmoid give two classes; a single output without a sigmoid is refused', async () => {
     const network = await open(ending([node('Sigmoid', 'z', 'y')], { units: 1 }));
     const [p] = await raw(network, 1);
     expect(mismatch(await probabilities(network, 1), Float32Array.of(1 - p, p), CLOSE)).toBeNull();
@@ -91,7 +91,7 @@ describe('the scores of an imported classifier', () => {
     expect(() => withBackend(reference, () => bare.probabilities(bare.forward(images(1))))).toThrow(/a single value per image/);
   });
 
-  it('are read as the options say', async () => {
+  it('are interpreted by the options', async () => {
     const bytes = ending([node('Identity', 'z', 'y')]);
     const sigmoid = await open(bytes, { scores: 'sigmoid-logits' });
     expect(
@@ -110,7 +110,7 @@ describe('several outputs', () => {
   const embedding = node('MatMul', 'f q', 'emb');
   const more = { initializers: [floats('q', [2, 7], wave(14))] };
 
-  it('the one with a softmax is taken, whichever comes last', async () => {
+  it('the one with a softmax is chosen, whichever comes last', async () => {
     for (const outputs of [
       ['y', 'emb'],
       ['emb', 'y'],
@@ -121,7 +121,7 @@ describe('several outputs', () => {
     }
   });
 
-  it('are named where an auxiliary head comes first', async () => {
+  it('are listed if an auxiliary head comes first', async () => {
     const bytes = ending(
       [node('Softmax', 'a', 'aux'), node('Relu', 'z', 'r'), node('Gemm', 'r u', 'g'), node('Softmax', 'g', 'y'), node('Relu', 'z', 'a')],
       {
@@ -138,7 +138,7 @@ describe('inputs', () => {
   const answer = async (network: OnnxClassifier, count = 3) => [...(await probabilities(network, count))];
   const plain = () => open(ending([node('Identity', 'z', 'y')]));
 
-  it('of [N, H, W, C] are found by their shape', async () => {
+  it('in the layout [N, H, W, C] are recognised by their shape', async () => {
     const bytes = onnx({
       inputs: { raw: { shape: ['n', 4, 4, 3] } },
       nodes: [
@@ -156,7 +156,7 @@ describe('inputs', () => {
     expect(network.receptiveField('c')?.[0].size).toBe(3);
   });
 
-  it('of bytes take pixels that the model casts', async () => {
+  it('of type uint8 receive pixels, which the model casts', async () => {
     const cast = onnx({
       inputs: { raw: { type: 'uint8', shape: ['n', 3, 4, 4] } },
       nodes: [node('Cast', 'raw', 'x', { to: 1 }), node('GlobalAveragePool', 'x', 'p'), node('Flatten', 'p', 'y')],
@@ -166,7 +166,7 @@ describe('inputs', () => {
     await expect(open(whole)).rejects.toThrow(/used as integers/);
   });
 
-  it('of a batch of one are run one by one where the batch axis is squeezed away', async () => {
+  it('with a batch size of one are run one by one if the batch axis is squeezed away', async () => {
     const bytes = onnx({
       inputs: { x: { shape: [1, 3, 4, 4] } },
       nodes: [
@@ -210,7 +210,7 @@ const speltOutLrn = (condition: Written<NodeProto>[]) =>
 describe('If', () => {
   const byShape = [node('Shape', 'm', 's'), node('Gather', 's one', 'd1'), node('Equal', 'd1 one', 'single')];
 
-  it('on a shape gives its branch, and local response normalisation spelt out becomes LRN', async () => {
+  it('on a shape selects its branch, and local response normalisation made of several operators becomes LRN', async () => {
     const net = await loadOnnx(speltOutLrn(byShape), { backend: reference });
     expect(net.layerNames().map((name) => [name, net.layer(name).kind])).toEqual([['norm', 'LRN']]);
     const x = withBackend(reference, () => images(2));
@@ -226,7 +226,7 @@ describe('If', () => {
     expect((await y.data())[16]).toBeCloseTo(expected, 5);
   });
 
-  it('on the numbers of an image is refused with what to do', async () => {
+  it('on values of the image is refused, and the error says what to do', async () => {
     const byNumbers = [node('ReduceMax', 'm', 'top', { keepdims: 0 }), node('Greater', 'top alpha', 'single')];
     await expect(loadOnnx(speltOutLrn(byNumbers), { backend: reference })).rejects.toThrow(
       /\(If\): its condition "single".*fixed input size/,
