@@ -1,10 +1,10 @@
 /**
- * Defines commands: their common options, the context that they run in, their errors and the parsers of option values. A command file
- * exports `xyzCommand(program)`, which registers itself:
+ * Defines commands: the context that they run in, their errors and the parsers of option values. Options that several commands have are in
+ * `options.ts`. A command file exports `xyzCommand(program)`, which registers itself:
  *
  *   export function infoCommand(program: Command): void {
  *     defineCommand(program, 'info <target>', 'list the layers of a network', ['zfnet info a', 'zfnet info runs/first'])
- *       .option('--batch-size <n>', 'images per step', whole({ min: 1 }), 128)
+ *       .addOption(batchSizeOption('images per step', 128))
  *       .action(handler(async (context, target: string, options: { batchSize: number }) => {
  *         await context.engine();                          // only if the command computes tensors
  *         context.result({ parameters }, () => 'text');    // prints JSON under --json, otherwise the text
@@ -14,7 +14,7 @@
  * The handler receives the positional arguments in order, then the options under their camel-case names. Throw `UsageError`
  * for wrong usage (exit status 2), any other error for a failure (exit status 1).
  */
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import pc from 'picocolors';
 import { backendInfo, defaultBackend, type InitOptions, init, memory, ZfnetError } from 'zfnet';
 import { createReporter, type Reporter } from './terminal/reporter.js';
@@ -76,45 +76,8 @@ export function defineCommand(program: Command, usage: string, description: stri
   return command;
 }
 
-const ENGINE_MODES = ['strict', 'fast'] as const;
-
-/**
- * Adds the common options after a command's own options. A command that defines an option of the same name keeps its own; if that is
- * `--mode`, the engine runs in its default mode.
- */
-export function addCommonOptions(command: Command): Command {
-  const common = (flags: string, text: string) => new Option(flags, text).helpGroup('Common options:');
-  const all = [
-    common('--json', 'print the result as one JSON value on standard output'),
-    common('--backend <name>', 'backend that computes; reference is slow and serves for comparison (default: wasm)').choices([
-      'wasm',
-      'webgpu',
-      'reference',
-    ]),
-    common('--threads <n>', 'number of threads of the wasm backend, or auto (default: auto)').argParser(threadCount),
-    common('--mode <mode>', 'strict: the same bits on every machine; fast: relaxed SIMD, other rounding (default: strict)').choices(
-      ENGINE_MODES,
-    ),
-    common('--seed <n>', 'seed of the random numbers (default: 0)').argParser(whole({ min: 0 })),
-    common('--quiet', 'print no progress'),
-    common('--verbose', 'print more details, and the stack trace of an error'),
-  ];
-  const own = new Set(command.options.map(({ long }) => long));
-  const images = command.registeredArguments.some((argument) => /^images?$/.test(argument.name()));
-  const data = (flags: string, text: string) => new Option(flags, text).helpGroup('Data sources:');
-  if (own.has('--data')) {
-    command.addOption(data('--image-column <name>', 'parquet sources: column with the images, if several columns contain images'));
-    command.addOption(data('--label-column <name>', 'parquet sources: column with the labels (default: recognised by its name)'));
-  }
-  if (own.has('--data') || images)
-    command.addOption(
-      data('--max-pixels <n>', 'largest number of pixels of an image; larger images are refused (default: 100 million)').argParser(
-        whole({ min: 1 }),
-      ),
-    );
-  for (const option of all) if (!own.has(option.long)) command.addOption(option);
-  return command;
-}
+/** Values of `--mode`. */
+export const ENGINE_MODES = ['strict', 'fast'] as const;
 
 /** Wraps the action of a command: creates its context, calls `run(context, ...arguments, options)` and cleans up. */
 // biome-ignore lint/suspicious/noExplicitAny: every command has other arguments and declares their types itself
@@ -238,7 +201,8 @@ export function oneOf<T extends string>(words: readonly T[]): (text: string) => 
   };
 }
 
-function threadCount(text: string): number | 'auto' {
+/** Parses the value of `--threads`. */
+export function threadCount(text: string): number | 'auto' {
   return text === 'auto' ? text : whole({ min: 1, max: 256 })(text);
 }
 

@@ -1,28 +1,28 @@
-/** What every experiment hands over: its numbers, its pictures, and a section that explains both. */
+/** The result of an experiment: its numbers, its pictures, and a section of the report that explains both. */
 import { checkArgument, func, objectWith, rule, text } from '../backend/validate.js';
 import type { Image } from '../data/dataset.js';
 import { safeFileName } from './file_names.js';
-import type { Section } from './input.js';
 import { Html, html, type PictureEncoder } from './page/html.js';
 import { page } from './page/page.js';
+import type { Section } from './page/section.js';
 
-/** A picture of pixels, or a chart as SVG with colours of its own (no variables of a page). */
+/** A picture of pixels, or a chart as SVG that uses no colour variables of a page. */
 export type ExperimentPicture = Image | { svg: string };
 
 export interface Experiment {
-  /** What its files are called: `occlude`. */
+  /** Name of its files without an extension, such as `occlude`. */
   name: string;
-  /** What `NAME.json` holds. */
+  /** Content of `NAME.json`. */
   numbers: unknown;
-  /** Suffix of the file name, such as a layer's name; see `pictureFile`. */
+  /** Pictures by the suffix of their file names, such as the name of a layer: see `pictureFile`. */
   pictures: Readonly<Record<string, ExperimentPicture>>;
-  /** For the report, and for a page of its own. */
+  /** Section of the report, and of the experiment's own page. */
   section: Section;
 }
 
 /**
- * Name of the file of one of an experiment's pictures: `NAME.png` for `''`, `NAME-conv5.png` for `conv5`, and a safe name for a layer whose
- * name cannot be a file's.
+ * Returns the file name of a picture of an experiment: `NAME.png` for the key `''`, `NAME-conv5.png` for `conv5`, and a safe name for a key
+ * that cannot be part of a file name.
  */
 export function pictureFile(name: string, key: string): string {
   checkArgument('pictureFile', 'name', name, text);
@@ -31,15 +31,20 @@ export function pictureFile(name: string, key: string): string {
 }
 
 /**
- * One experiment as a page that needs nothing but itself.
+ * Returns the HTML page of one experiment. The page loads nothing from elsewhere.
  *
- * @param command what makes it again
- * @param encode how pictures are written; default PNG
+ * @param command command line that repeats the experiment, shown on the page
+ * @param encode encodes the pictures; default: PNG
  */
 export async function experimentPage(experiment: Experiment, command: string, encode?: PictureEncoder): Promise<string> {
   const body = rule('HTML', (value) => value instanceof Html);
   const section = objectWith('a section', { id: text, title: text, body });
-  checkArgument('experimentPage', 'experiment', experiment, objectWith('what occludeExperiment() and the like give', { section }));
+  checkArgument(
+    'experimentPage',
+    'experiment',
+    experiment,
+    objectWith('the result of a function such as occludeExperiment()', { section }),
+  );
   checkArgument('experimentPage', 'command', command, text);
   if (encode !== undefined) checkArgument('experimentPage', 'encode', encode, func);
   return await pageOf(experiment, command, encode);

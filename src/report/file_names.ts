@@ -1,18 +1,18 @@
-/** From names of layers, maps, classes and runs, which may hold anything, to names of files. */
+/** Converts names of layers, maps, classes and runs, which may contain any character, to file names. */
 import { checkArgument, text } from '../backend/validate.js';
 
-/** Names that Windows keeps for devices, whatever ending follows. */
+/** Names that Windows reserves for devices, with any extension. */
 const RESERVED = /^(con|prn|aux|nul|com[0-9]|lpt[0-9]|conin\$|conout\$)(\.|$)/;
-/** Names that stay as they are: lower case, so that a file system that does not tell cases apart has one file for each. */
+/** Names that need no change. They are lower case, so that they stay distinct on file systems that ignore case. */
 const PLAIN = /^[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?$/;
 const HASHED = /-[0-9a-z]{13}$/;
-/** Most bytes of a name; file systems allow 255, of which callers need some for what they put before and behind. */
+/** Largest number of bytes of a name. File systems allow 255, and callers add a prefix and an extension. */
 const MOST_BYTES = 80;
 
 /**
- * A file name (without an ending) for any name: letters of a to z, digits, dots, hyphens and underscores, at most 80 bytes. A plain
- * lower-case name such as `conv1` stays; any other has what is not allowed replaced by `_` and a hash of the whole name behind it, so
- * that distinct names have distinct files on every file system. The same name always gives the same file.
+ * Returns a file name, without an extension, for any name: letters from a to z, digits, dots, hyphens and underscores, at most 80 bytes. A
+ * plain lower-case name such as `conv1` is returned unchanged. In any other name, forbidden characters become `_` and a hash of the whole
+ * name is appended, so that distinct names give distinct files on every file system. The same name always gives the same file name.
  */
 export function safeFileName(name: string): string {
   checkArgument('safeFileName', 'name', name, text);
@@ -26,7 +26,7 @@ export function safeFileName(name: string): string {
   return `${start}-${hash(name)}`;
 }
 
-/** 64 bits of a name in base 36, 13 characters: two 32-bit hashes of its UTF-16 units (FNV-1a with a final mix). */
+/** Returns a 64-bit hash of a name as 13 characters in base 36: two 32-bit hashes of its UTF-16 units (FNV-1a with a final mix). */
 function hash(name: string): string {
   let [a, b] = [0x811c9dc5, 0x9e3779b9];
   for (let i = 0; i < name.length; i++) {

@@ -1,4 +1,4 @@
-/** Looks for what there is to show: every convolution layer's maps, their best images, and the projections of the chosen ones. */
+/** Finds what the report shows: the strongest activations of every convolution layer, and projections of selected maps. */
 import { arrayOf, checkArgument, func, integer, isPlainObject, numeric, objectWith, rule, unknownName } from '../backend/validate.js';
 import type { Example } from '../data/dataset.js';
 import { image as imageRule } from '../data/rules.js';
@@ -7,8 +7,9 @@ import { isConvolution, summarize } from '../nn/index.js';
 import { RULES, ValueError } from '../tensor/index.js';
 import { imagesToTensor, type Preprocess } from '../zfnet/index.js';
 import type { LayerFindings, ReportContext, ReportInput } from './input.js';
+import { mostFrequent } from './page/words.js';
 
-/** The network's input for the centre crops of some examples: [N, C, H, W]. */
+/** Returns the input of the network for the centre crops of some examples: [N, C, H, W]. */
 export function inputOf(preprocess: Preprocess, examples: readonly Pick<Example, 'image'>[]) {
   checkArgument(
     'inputOf',
@@ -23,17 +24,17 @@ export function inputOf(preprocess: Preprocess, examples: readonly Pick<Example,
   );
 }
 
-/** Of nine images, more than this many in common make two maps one finding. */
+/** Two maps that share more than this number of their nine images count as similar. */
 const MOST_SHARED = 3;
 const COUNT = 9;
 
 /**
- * The maps to show: those whose ninth-best image still moves them far more than an average image does, which is how
- * selective maps look. Maps that share most of their images, or their favourite class, make room for others first.
+ * Selects the maps to show: the most selective ones, by the ratio of the ninth-strongest activation to the mean over all images. A map that
+ * shares most of its images or its most frequent class with a selected map is taken only if there are too few others.
  */
 export function chooseMaps(maps: readonly MapActivations[], count: number, labelOf: (index: number) => number): MapActivations[] {
   const strongest = arrayOf(objectWith('an activation', { index: integer(), value: numeric }));
-  const expected = arrayOf(objectWith('what topActivations() gave for a map', { map: integer(), strongest, mean: numeric }));
+  const expected = arrayOf(objectWith('an entry of the result of topActivations()', { map: integer(), strongest, mean: numeric }));
   checkArgument('chooseMaps', 'maps', maps, expected);
   checkArgument('chooseMaps', 'count', count, integer());
   checkArgument('chooseMaps', 'labelOf', labelOf, func);
@@ -64,14 +65,7 @@ export function chooseMaps(maps: readonly MapActivations[], count: number, label
   return chosen;
 }
 
-/** The value met most often, the first of several, and how often. */
-export function mostFrequent<T>(values: readonly T[]): [value: T, times: number] {
-  const counts = new Map<T, number>();
-  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
-  return [...counts].reduce((best, entry) => (entry[1] > best[1] ? entry : best));
-}
-
-/** Layers shown of a network that has more: the first, the last, and some evenly between. */
+/** Largest number of layers shown: the first, the last, and evenly spaced ones between. */
 const MOST_LAYERS = 8;
 
 function spread<T>(items: readonly T[], most: number): T[] {
@@ -79,6 +73,7 @@ function spread<T>(items: readonly T[], most: number): T[] {
   return Array.from({ length: most }, (_, i) => items[Math.round((i * (items.length - 1)) / (most - 1))]);
 }
 
+/** Searches the strongest activations of the split `featureSplit` and projects those of the selected maps by all rules. */
 export async function gatherFindings(input: ReportInput): Promise<ReportContext> {
   const { model, preprocess, dataset, onProgress, mapsPerLayer = 11 } = input;
   const { inputSize, channels } = preprocess.options;
@@ -94,7 +89,7 @@ export async function gatherFindings(input: ReportInput): Promise<ReportContext>
     layers: convolutions.map((layer) => layer.name),
     count: COUNT,
     preprocess: toInput,
-    onProgress: (done, total) => onProgress?.('looking for the strongest activations', done, total),
+    onProgress: (done, total) => onProgress?.('searching the strongest activations', done, total),
   });
   const layers: LayerFindings[] = [];
   const modes = Object.keys(RULES) as DeconvMode[];
@@ -102,17 +97,17 @@ export async function gatherFindings(input: ReportInput): Promise<ReportContext>
     const layer = summary.name;
     const maps = found[layer];
     const chosen = chooseMaps(maps, mapsPerLayer, (index) => split.labels[index]);
-    const ways = {} as Record<DeconvMode, ProjectedMap[]>;
+    const projected = {} as Record<DeconvMode, ProjectedMap[]>;
     for (const [i, mode] of modes.entries()) {
-      ways[mode] = await projectTop(model, split, chosen, { layer, mode, preprocess: toInput });
-      onProgress?.('projecting them to pixels', layers.length * modes.length + i + 1, convolutions.length * modes.length);
+      projected[mode] = await projectTop(model, split, chosen, { layer, mode, preprocess: toInput });
+      onProgress?.('projecting the activations to pixels', layers.length * modes.length + i + 1, convolutions.length * modes.length);
     }
     layers.push({
       ...summary,
       field: fieldSize(model, layer, shape),
       maps: maps.length,
       dead: maps.filter(({ active }) => active === 0).map(({ map }) => map),
-      chosen: chosen.map((_, i) => ({ deconvnet: ways.deconvnet[i], gradient: ways.gradient[i], guided: ways.guided[i] })),
+      chosen: chosen.map((_, i) => ({ deconvnet: projected.deconvnet[i], gradient: projected.gradient[i], guided: projected.guided[i] })),
     });
   }
   const { ownData = input.metrics.length > 0 } = input;

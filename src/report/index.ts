@@ -1,12 +1,13 @@
-/** Pictures, charts and the page made of them. */
-export { visible } from '../backend/validate.js';
+/** Pictures, charts and the HTML report. Published as `zfnet/report`. */
+export { firstNames, visible } from '../backend/validate.js';
 export { type Experiment, type ExperimentPicture, experimentPage, pictureFile } from './experiment.js';
 export * from './experiments/index.js';
 export { safeFileName } from './file_names.js';
 export { chooseMaps, inputOf } from './findings.js';
-export type { Baseline, LayerFindings, ReportContext, ReportInput, Section, SectionWriter } from './input.js';
+export type { Baseline, LayerFindings, ReportContext, ReportInput, SectionWriter } from './input.js';
 export { ORIGINS, type Origin } from './origin.js';
 export type { PictureEncoder } from './page/html.js';
+export type { Section } from './page/section.js';
 export { type TrainingPageInput, trainingPage } from './page/training_page.js';
 export { confusionPicture } from './pictures/confusion_picture.js';
 export {

@@ -1,17 +1,18 @@
-/** What a report is made of, and what its sections are given. */
+/** Types of the input of a report, and of the context that its sections are written from. */
 import type { Dataset } from '../data/dataset.js';
 import type { DeconvMode, ProjectedMap } from '../deconv/index.js';
 import type { LayerSummary, Network } from '../nn/index.js';
 import type { EpochMetrics, Preprocess } from '../zfnet/index.js';
 import type { Experiment } from './experiment.js';
 import type { Origin } from './origin.js';
-import type { Html, PictureEncoder } from './page/html.js';
+import type { PictureEncoder } from './page/html.js';
+import type { Section } from './page/section.js';
 import type { SplitPredictions } from './predictions.js';
 
-/** How a simpler method does on the same examples. */
+/** Errors of a simpler method on the same examples. */
 export interface Baseline {
   name: string;
-  /** In plain words, what it does. */
+  /** What the method does, in plain words. */
   description: string;
   /** Top-1 error by split, as fractions. */
   top1Error: Readonly<Record<string, number>>;
@@ -23,53 +24,46 @@ export interface ReportInput {
   /** Opened at the side that `preprocess` expects. */
   dataset: Dataset;
   metrics: readonly EpochMetrics[];
-  /** What the network answered, by split, in the order to show; none for images of things that it does not know. */
+  /** Predictions of the network by split, in the order in which they are shown; empty if the network lacks a class of the data. */
   predictions: Readonly<Record<string, SplitPredictions>>;
-  /** The split that features are looked for in. Default: the first that was predicted, else the first that there is. */
+  /** Split whose images the features are shown on. Default: the first split with predictions, otherwise the first split. */
   featureSplit?: string;
   baselines: readonly Baseline[];
-  /** How the network came about. Without `origin` the page says nothing of what training began with. */
+  /** How the network was trained. Without `origin` the page does not say how its weights were initialised. */
   training: { examples: number; seconds?: number; engine?: string; origin?: Origin };
-  /** Whether `dataset` is what the network was trained on. Default: whether there are metrics of a training. */
+  /** Whether the network was trained on `dataset`. Default: whether there are metrics of a training. */
   ownData?: boolean;
-  /** The command that makes this run and its report again. */
+  /** Command line that repeats this run and its report. */
   command: string;
-  /** What experiments found, for sections of their own. */
+  /** Results of experiments; each gets a section of its own. */
   experiments?: readonly Experiment[];
-  /** Maps shown of every layer. Default 11: one open and two rows of five. */
+  /** Number of maps shown per layer. Default 11: one open and two rows of five. */
   mapsPerLayer?: number;
-  /** How pictures are written into the page. Default: PNG. */
+  /** Encodes the pictures of the page. Default: PNG. */
   encodePicture?: PictureEncoder;
   onProgress?: (step: string, done: number, total: number) => void;
 }
 
-/** What was found out about one convolution layer. */
+/** The maps of one convolution layer and their strongest activations. */
 export interface LayerFindings extends LayerSummary {
-  /** [height, width] of what one activation sees, no larger than the image. */
+  /** [height, width] of the receptive field in pixels, at most the size of the image. */
   field: readonly [number, number];
+  /** Number of maps. */
   maps: number;
-  /** Maps that answered to none of the images looked at. */
+  /** Maps that none of the images activates. */
   dead: number[];
-  /** The maps shown: the same nine activations projected in each way. */
+  /** The maps shown: the same nine activations, projected by each set of rules. */
   chosen: Readonly<Record<DeconvMode, ProjectedMap>>[];
 }
 
-/** What sections are written from. */
+/** Everything that a section is written from. */
 export interface ReportContext extends ReportInput {
   featureSplit: string;
   ownData: boolean;
   summaries: readonly LayerSummary[];
-  /** Of all convolutions, or of some spread over them where there are many. */
+  /** Findings for all convolutions, or for some that are evenly spaced if there are many. */
   layers: readonly LayerFindings[];
 }
 
-/** A part of the page under a heading of its own. */
-export interface Section {
-  /** For links: letters and hyphens. */
-  id: string;
-  title: string;
-  body: Html;
-}
-
-/** Writes one section, or null where there is nothing to tell. */
+/** Writes one section; returns null if it would be empty. */
 export type SectionWriter = (context: ReportContext) => Section | null | Promise<Section | null>;

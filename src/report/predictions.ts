@@ -1,4 +1,4 @@
-/** What a network answers to every image of a split, as far as a report needs it. */
+/** Computes the predictions of a network for every image of a split, for the report. */
 import { arrayOf, checkArgument, checkOptions, func, integer, objectWith, type RulesFor, text } from '../backend/validate.js';
 import type { Split } from '../data/dataset.js';
 import type { DataError } from '../data/errors.js';
@@ -8,10 +8,10 @@ import { network } from '../nn/rules.js';
 import { type Classifier, predict } from '../zfnet/index.js';
 
 export interface SplitPrediction {
-  /** Place of the image in its split. */
+  /** Index of the image in its split. */
   index: number;
   label: number;
-  /** The five most probable classes, falling. */
+  /** The five most probable classes, the most probable first. */
   top: number[];
   /** Their probabilities. */
   probabilities: number[];
@@ -19,7 +19,7 @@ export interface SplitPrediction {
 
 export interface SplitPredictions {
   predictions: SplitPrediction[];
-  /** Fractions. */
+  /** Errors as fractions. */
   top1Error: number;
   top5Error: number;
 }
@@ -30,9 +30,15 @@ export interface PredictSplitOptions {
   onBroken?: (error: DataError) => void;
 }
 
-/** Runs every image of a split through the network once, on its centre crop. */
 const OPTIONS: RulesFor<PredictSplitOptions> = { batchSize: integer(1), onProgress: func, onBroken: func };
 
+/**
+ * Computes the predictions for every image of a split, from its centre crop, and the errors.
+ *
+ *     const { top1Error } = await predictSplit(run, dataset.splits.val);
+ *
+ * @throws DataError if an image cannot be read and `onBroken` is not given
+ */
 export async function predictSplit(classifier: Classifier, split: Split, options: PredictSplitOptions = {}): Promise<SplitPredictions> {
   const parts = { model: network, preprocess: objectWith('a Preprocess', { evaluation: func }), classes: arrayOf(text) };
   checkArgument('predictSplit', 'the classifier', classifier, objectWith('a classifier { model, preprocess, classes }', parts));

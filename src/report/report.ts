@@ -1,5 +1,4 @@
-/** The report: from a trained network to one page that explains it. */
-
+/** Builds the report: one HTML page that explains a trained network. */
 import {
   arrayOf,
   boolean,
@@ -17,16 +16,17 @@ import { dataset as datasetRule } from '../data/rules.js';
 import { network } from '../nn/rules.js';
 import { ZfNet } from '../zfnet/index.js';
 import { gatherFindings } from './findings.js';
-import type { ReportInput, Section, SectionWriter } from './input.js';
+import type { ReportInput, SectionWriter } from './input.js';
 import { ORIGINS } from './origin.js';
 import { page } from './page/page.js';
+import type { Section } from './page/section.js';
 import { SECTIONS } from './sections/index.js';
 import { layersSection } from './sections/layers.js';
 import { mistakesSection } from './sections/mistakes.js';
 import { modesSection } from './sections/modes.js';
 import { summary } from './sections/summary.js';
 
-/** Behind which section an experiment stands: what it looks into. */
+/** Returns the section after which an experiment is placed. */
 function placeOf(experiment: string): SectionWriter {
   if (experiment === 'filters') return layersSection;
   if (experiment === 'features' || experiment === 'transfer' || experiment === 'ablate') return mistakesSection;
@@ -57,7 +57,9 @@ const REPORT_INPUT: RulesFor<ReportInput> = {
   onProgress: func,
 };
 
-/** One self-contained HTML page: nothing loaded from anywhere, images within; a script only where an occlusion map can be pointed at. */
+/**
+ * Returns the report as one HTML page that loads nothing from elsewhere. It contains a script only if there is an occlusion map to point at.
+ */
 export async function buildReport(input: ReportInput): Promise<string> {
   checkFields('buildReport', input, REPORT_INPUT, [
     'model',
@@ -69,7 +71,7 @@ export async function buildReport(input: ReportInput): Promise<string> {
     'training',
     'command',
   ]);
-  const expected = 'what openRun(), openDataset() and predictSplit() gave';
+  const expected = 'the results of openRun(), openDataset() and predictSplit()';
   return await explained('buildReport', expected, () => writeReport(input));
 }
 
@@ -84,12 +86,12 @@ async function writeReport(input: ReportInput): Promise<string> {
   }
   const { dataset, ownData } = context;
   const description = ownData
-    ? `What a convolutional network trained on ${dataset.name} learned, layer by layer.`
+    ? `What a convolutional network has learned from ${dataset.name}, layer by layer.`
     : `What a convolutional network responds to in images of ${dataset.name}, layer by layer.`;
   const title =
     context.model instanceof ZfNet ? `Inside a ${isSmall(context.model) ? 'small ' : ''}ZFNet` : 'Inside a convolutional network';
   return await page({ title, description, lead: summary(context), sections }, input.encodePicture);
 }
 
-/** Whether it is smaller than the paper's, in its maps or in its input. */
+/** Whether a network has fewer maps or a smaller input than that of the paper. */
 const isSmall = ({ architecture: { width, inputSize } }: ZfNet): boolean => width < 1 || inputSize < 224;

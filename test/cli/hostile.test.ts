@@ -39,17 +39,17 @@ describe('hostile names', () => {
   beforeAll(async () => {
     await writeFile(at('hostile.onnx'), hostileModel());
     await writeFile(at('names.txt'), 'cat\u001b[2J\n\u202egnp.exe\nplain\n');
-    const made = await zfnet(place.path, 'import', 'hostile.onnx', '--out', 'a/b/c/run', '--classes', 'names.txt');
+    const made = await zfnet(place.path, 'import', 'hostile.onnx', '--out', 'a/b/c/run', '--class-names', 'names.txt');
     expect([made.stderr, made.status]).toEqual(['', 0]);
   }, 60_000);
 
   const DATA = ['--data', 'bars', '--threads', '1', '--quiet'];
   it.each([
-    ['top9', ['a/b/c/run', '--examples', '4', '--count', '2', '--maps', '0', ...DATA]],
-    ['ascend', ['a/b/c/run', ...LAYERS.flatMap((name) => ['--layer', name]), '--maps', '0', '--steps', '1', '--threads', '1', '--quiet']],
-    ['filters', ['a/b/c/run', '--examples', '4', ...DATA]],
+    ['top9', ['a/b/c/run', '--images', '4', '--count', '2', '--maps', '0', ...DATA]],
+    ['ascend', ['a/b/c/run', ...LAYERS.flatMap((name) => ['--layers', name]), '--maps', '0', '--steps', '1', '--threads', '1', '--quiet']],
+    ['filters', ['a/b/c/run', '--images', '4', ...DATA]],
     ['occlude', ['a/b/c/run', IMAGE, '--layer', LAYERS[0], '--map', '0', '--stride', '8', '--threads', '1', '--quiet']],
-    ['invariance', ['a/b/c/run', IMAGE, '--layer', LAYERS[0], '--layer', LAYERS[3], '--threads', '1', '--quiet']],
+    ['invariance', ['a/b/c/run', IMAGE, '--layers', LAYERS[0], '--layers', LAYERS[3], '--threads', '1', '--quiet']],
     ['deconv', ['a/b/c/run', IMAGE, '--layer', LAYERS[3], '--map', '0', '--out', 'a/b/c/deconv.png', '--threads', '1', '--quiet']],
     ['report', ['a/b/c/run', '--quick', ...DATA]],
   ])('reach neither the file system nor the terminal: %s', async (command, args) => {

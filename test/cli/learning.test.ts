@@ -56,7 +56,7 @@ describe('experiments that train', () => {
   });
 
   it('features writes a row a layer and classifier', async () => {
-    const { status, stdout, stderr } = await zfnet(place.path, 'features', 'first', '--layer', 'conv1', '--layer', 'fc7', ...QUICK);
+    const { status, stdout, stderr } = await zfnet(place.path, 'features', 'first', '--layers', 'conv1,fc7', ...QUICK);
     expect([stderr, status]).toEqual(['', 0]);
     const { files, ...numbers } = JSON.parse(stdout);
     expect(numbers).toEqual(await read('first/experiments/features.json'));
@@ -64,7 +64,7 @@ describe('experiments that train', () => {
     expect(numbers.rows.map(({ name }: { name: string }) => name)).toEqual(['svm conv1', 'softmax conv1', 'svm fc7', 'softmax fc7']);
     expect(files).toEqual(['png', 'html', 'json'].map((end) => `first/experiments/features.${end}`));
     expect(await readFile(join(place.path, files[1]), 'utf8')).toContain('How much does each layer know?');
-    const wrong = await zfnet(place.path, 'features', 'first', '--layer', 'conv9', ...QUICK);
+    const wrong = await zfnet(place.path, 'features', 'first', '--layers', 'conv9', ...QUICK);
     expect([wrong.status, wrong.stderr]).toEqual([2, expect.stringContaining("there is no layer 'conv9'; the layers are conv1")]);
   });
 

@@ -39,7 +39,17 @@ describe('deconv', () => {
   it('projects one place of one map, by each rule', async () => {
     const pictures = [];
     for (const mode of ['deconvnet', 'gradient', 'guided']) {
-      const { status, stdout } = await deconv('--layer', 'fc8', '--map', '1', '--mode', mode, '--out', `${mode}.png`, '--json');
+      const { status, stdout } = await deconv(
+        '--layer',
+        'fc8',
+        '--map',
+        '1',
+        mode === 'guided' ? '--mode' : '--rules',
+        mode,
+        '--out',
+        `${mode}.png`,
+        '--json',
+      );
       expect(status).toBe(0);
       expect(JSON.parse(stdout)).toMatchObject({ mode, maps: [{ map: 1, position: [0, 0], patch: [0, 0, 28, 28] }] });
       pictures.push((await readFile(join(place.path, `${mode}.png`))).toString('base64'));
@@ -56,7 +66,8 @@ describe('deconv', () => {
     ['half a place', ['--layer', 'conv1', '--map', '0', '--position', '5'], /expected two whole numbers/],
     ['a place of no map', ['--layer', 'conv1', '--position', '1,1'], /give --map too/],
     ['one map and several', ['--layer', 'conv1', '--map', '0', '--strongest', '2'], /give one of them/],
-    ['an unknown mode', ['--layer', 'conv1', '--mode', 'strict'], /Expected one of/],
+    ['unknown rules', ['--layer', 'conv1', '--rules', 'strict'], /Expected one of deconvnet/],
+    ['an unknown mode', ['--layer', 'conv1', '--mode', 'loud'], /Expected one of strict, fast/],
   ])('%s is wrong usage', async (_, args, message) => {
     const { status, stdout, stderr } = await deconv(...args, '--out', 'no.png');
     expect(stderr).toMatch(message);

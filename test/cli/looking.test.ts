@@ -58,7 +58,7 @@ describe('occlude', () => {
   });
 
   it('takes an image of the data, with its true class, and shows the map’s other images', async () => {
-    const found = await experiment('occlude', 'occlude', '--example', '4', '--data', 'bars', '--square', '14', '--out', 'seen');
+    const found = await experiment('occlude', 'occlude', '--index', '4', '--data', 'bars', '--square', '14', '--out', 'seen');
     expect(found).toMatchObject({ image: 'val 4', square: 14, stride: 7, layer: 'conv5' });
     expect(CLASSES).toContain(found.class);
     expect(await readFile(join(place.path, 'seen/occlude.html'), 'utf8')).toContain('The same map elsewhere');
@@ -68,8 +68,8 @@ describe('occlude', () => {
     ['a class that there is not', [IMAGE, '--class', 'nobody'], /there is no class 'nobody'; the run knows/],
     ['a square beyond the image', [IMAGE, '--square', '40'], /a square of 40 pixels does not fit an image of 28×28/],
     ['a layer that there is not', [IMAGE, '--layer', 'conv9'], /the layers are conv1/],
-    ['an image and an example', [IMAGE, '--example', '1'], /not both/],
-    ['an example beyond the last', ['--example', '99'], /val has images 0 to 11/],
+    ['an image and an index', [IMAGE, '--index', '1'], /not both/],
+    ['an index beyond the last', ['--index', '99'], /val has images 0 to 11/],
     ['a layer for a whole split', ['--layer', 'conv1'], /--layer applies to one image/],
     ['data that knows no boxes', ['--data', 'bars'], /bars has no object boxes/],
   ])('%s is wrong usage', async (_, args, message) => {
@@ -87,7 +87,7 @@ describe('invariance', () => {
     for (const kind of ['translation', 'scale', 'rotation'])
       for (const { distance, relative, probability } of found[kind])
         for (const values of [distance.conv1, distance.fc7, relative.fc7, probability]) expect(values).toHaveLength(3);
-    const files = await experiment('invariance', 'invariance', IMAGE, '--class', CLASSES[2], '--layer', 'conv3', '--out', 'moved');
+    const files = await experiment('invariance', 'invariance', IMAGE, '--class', CLASSES[2], '--layers', 'conv3', '--out', 'moved');
     expect(files).toMatchObject({ images: [{ name: IMAGE, class: CLASSES[2] }], layers: ['conv3'], inputSize: 28 });
     expect(files.scale[0]).toMatchObject({ amount: 1, distance: { conv3: [0] } });
   });
@@ -108,18 +108,7 @@ describe('correspond', () => {
       parts: { start: box(2, 3 + i), end: box(18, 16 - i), lone: i === 0 ? box(0, 0) : undefined },
     }));
     await writeFile(join(place.path, 'parts.json'), JSON.stringify({ images }));
-    const found = await experiment(
-      'correspond',
-      'correspond',
-      '--parts',
-      'parts.json',
-      '--layer',
-      'conv2',
-      '--layer',
-      'fc7',
-      '--draws',
-      '3',
-    );
+    const found = await experiment('correspond', 'correspond', '--parts', 'parts.json', '--layers', 'conv2,fc7', '--draws', '3');
     expect(found).toMatchObject({ layers: ['conv2', 'fc7'], source: 'parts.json', groups: [3], draws: 3 });
     expect(found.parts.map(({ part }: { part: string }) => part)).toEqual(['start', 'end', 'random']);
     for (const { delta } of found.parts) for (const layer of ['conv2', 'fc7']) expect(delta[layer].mean).toBeGreaterThan(0);

@@ -53,7 +53,7 @@ describe('top9', () => {
   });
 
   it('warns of a damaged cache and computes the strongest activations again', async () => {
-    const question = ['top9', 'run', '--json', '--layer', 'conv2', '--maps', '0-3', '--out'];
+    const question = ['top9', 'run', '--json', '--layers', 'conv2', '--maps', '0-3', '--out'];
     expect((await run(...question, 'sound')).status).toBe(0);
     const cache = fileOf('run/experiments/top9-cache');
     for (const name of await readdir(cache)) {
@@ -70,31 +70,31 @@ describe('top9', () => {
 
   it('knows the answer the second time, and asks anew where the question is another', async () => {
     const cache = async () => (await readdir(fileOf('run/experiments/top9-cache'))).length;
-    const once = await run('top9', 'run', '--json', '--layer', 'conv3', '--maps', '0-2,4', '--out', 'first');
+    const once = await run('top9', 'run', '--json', '--layers', 'conv3', '--maps', '0-2,4', '--out', 'first');
     const kept = await cache();
-    const again = await run('top9', 'run', '--json', '--layer', 'conv3', '--maps', '0-2,4', '--out', 'second');
+    const again = await run('top9', 'run', '--json', '--layers', 'conv3', '--maps', '0-2,4', '--out', 'second');
     expect(await cache()).toBe(kept);
     expect(await json('second/top9.json')).toEqual(await json('first/top9.json'));
     expect(JSON.parse(again.stdout).maps.map(({ map }: { map: number }) => map)).toEqual([0, 1, 2, 4]);
     expect([once.status, again.status]).toEqual([0, 0]);
-    await run('top9', 'run', '--layer', 'conv3', '--maps', '0-2,4', '--examples', '10', '--out', 'second');
+    await run('top9', 'run', '--layers', 'conv3', '--maps', '0-2,4', '--images', '10', '--out', 'second');
     expect(await cache()).toBe(kept + 1);
     expect((await json('second/top9.json')).images).toBe(10);
   });
 
   it('puts the three modes side by side', async () => {
-    const { status } = await run('top9', 'run', '--layer', 'conv2', '--maps', '0', '--modes', '--out', 'modes');
+    const { status } = await run('top9', 'run', '--layers', 'conv2', '--maps', '0', '--rules', 'all', '--out', 'modes');
     expect(status).toBe(0);
     expect((await json('modes/top9.json')).modes).toEqual(['deconvnet', 'gradient', 'guided']);
     const page = await readFile(fileOf('modes/top9.html'), 'utf8');
     for (const way of ['deconvnet', 'gradient', 'guided']) expect(page).toContain(`<small>${way}</small>`);
-    await run('top9', 'run', '--layer', 'conv2', '--maps', '0', '--out', 'one');
+    await run('top9', 'run', '--layers', 'conv2', '--maps', '0', '--out', 'one');
     expect((await pixels('modes/top9-conv2.png')).width).toBeGreaterThan(1.5 * (await pixels('one/top9-conv2.png')).width);
   });
 });
 
 describe('evolve', () => {
-  it('compares the checkpoints', async () => {
+  it('compares the checkpoints, by the old spellings of its options too', async () => {
     const { status, stdout, stderr } = await run(
       'evolve',
       'run',
@@ -159,19 +159,7 @@ interface Ascended {
 
 describe('ascend', () => {
   it('makes pictures and names the dead', async () => {
-    const { status, stdout, stderr } = await run(
-      'ascend',
-      'run',
-      '--layer',
-      'fc8',
-      '--layer',
-      'conv5',
-      '--steps',
-      '5',
-      '--out',
-      'climbed',
-      '--json',
-    );
+    const { status, stdout, stderr } = await run('ascend', 'run', '--layers', 'fc8,conv5', '--steps', '5', '--out', 'climbed', '--json');
     expect([stderr, status]).toEqual(['', 0]);
     const { files, ...numbers } = JSON.parse(stdout);
     expect(numbers).toEqual(await json('climbed/ascend.json'));
@@ -190,13 +178,13 @@ describe('ascend', () => {
 
 describe('wrong usage', () => {
   it.each([
-    ['an unknown layer', ['top9', 'run', '--layer', 'conv9'], /no layer 'conv9'; the layers are conv1, relu1/],
+    ['an unknown layer', ['top9', 'run', '--layers', 'conv9'], /no layer 'conv9'; the layers are conv1, relu1/],
     [
       'maps beyond the last',
-      ['top9', 'run', '--layer', 'conv1', '--maps', '900-902'],
+      ['top9', 'run', '--layers', 'conv1', '--maps', '900-902'],
       /layer conv1 has maps 0 to \d+, none of 900, 901, 902/,
     ],
-    ['no list of maps', ['top9', 'run', '--maps', '7-3'], /Expected maps such as 0-7/],
+    ['no list of maps', ['top9', 'run', '--maps', '7-3'], /Expected numbers such as 0-7/],
     ['an unknown split', ['top9', 'run', '--split', 'test'], /no split 'test'; it has train, val/],
     ['an epoch that is not there', ['evolve', 'run', '--epochs', '1,9'], /no checkpoint of epoch 9; it has 1, 2, 3/],
     ['one epoch', ['evolve', 'run', '--epochs', '2'], /at least two are needed/],

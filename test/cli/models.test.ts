@@ -54,7 +54,10 @@ describe('a network trained here', () => {
       return toOnnx(model, { inputSize: 96 });
     });
     await write('zoo.onnx', bytes);
-    expect(await json('import', 'zoo.onnx', '--out', 'zoo', '--classes', 'names.txt')).toMatchObject({ preset: 'zfnet512', inputSize: 96 });
+    expect(await json('import', 'zoo.onnx', '--out', 'zoo', '--class-names', 'names.txt')).toMatchObject({
+      preset: 'zfnet512',
+      inputSize: 96,
+    });
   });
 });
 
@@ -65,7 +68,7 @@ describe('a network from elsewhere', () => {
       return toOnnx(torchvision.resnet18({ classes: 3, width: 0.0625 }).eval(), { inputSize: 32 });
     });
     await write('resnet.onnx', bytes);
-    const made = await json('import', 'resnet.onnx', '--out', 'resnet', '--classes', 'names.txt');
+    const made = await json('import', 'resnet.onnx', '--out', 'resnet', '--class-names', 'names.txt');
     expect(made).toEqual({ run: 'resnet', preset: null, inputSize: 32, channels: 3, classes: 3 });
   });
 
@@ -144,7 +147,9 @@ describe('what cannot be imported', () => {
     expect(await fails(2, 'import', 'names.txt', '--out', 'text')).toMatch(/neither an \.onnx nor a \.safetensors/);
     expect(await fails(2, 'import', 'resnet.onnx', '--out', 'run')).toMatch(/not empty/);
     await write('four.txt', 'a\nb\nc\nd\n');
-    expect(await fails(2, 'import', 'resnet.onnx', '--out', 'four', '--classes', 'four.txt')).toMatch(/names 4 classes, the network has 3/);
+    expect(await fails(2, 'import', 'resnet.onnx', '--out', 'four', '--class-names', 'four.txt')).toMatch(
+      /names 4 classes, the network has 3/,
+    );
     expect(await readdir(place.path)).not.toContain('wide');
     expect(await readdir(place.path)).not.toContain('four');
   });

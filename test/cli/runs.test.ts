@@ -162,7 +162,15 @@ describe('evaluate, predict and info of a run', () => {
 
   it('evaluate: all classes, the confusion matrix as a picture, and simpler methods beside the network', async () => {
     const run = await uninterrupted();
-    const { stdout, status } = await zfnet(place.path, 'evaluate', run, '--per-class', '--baselines', '--confusion', 'pictures/taken.png');
+    const { stdout, status } = await zfnet(
+      place.path,
+      'evaluate',
+      run,
+      '--all-classes',
+      '--baselines',
+      '--confusion',
+      'pictures/taken.png',
+    );
     expect(status).toBe(0);
     for (const name of CLASSES) expect(stdout).toMatch(new RegExp(`^ +${name} +\\d+\\.\\d\\d % +0\\.00 % +4$`, 'm'));
     for (const method of ['this network', 'linear classifier', 'nearest neighbour', 'guessing'])

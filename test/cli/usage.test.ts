@@ -11,7 +11,7 @@ describe('wrong usage', () => {
     ['an unknown command', ['frobnicate'], /unknown command 'frobnicate'/],
     ['an unknown option', ['train', '--out', 'x', '--colour', 'red'], /unknown option '--colour'/],
     ['no command', [], /Usage: zfnet/],
-    ['no folder for the run', ['train', '--data', 'bars'], /--out <run>/],
+    ['no folder for the run', ['train', '--data', 'bars'], /--out <path>/],
     ['no data', ['train', '--out', 'x'], /give --data SOURCE/],
     ['an unknown preset', ['train', '--data', 'bars', '--out', 'x', '--preset', 'vgg'], /Expected one of a, b,/],
     ['a preset without classes', ['train', '--data', 'bars', '--out', 'x', '--preset', 'faster-rcnn'], /no classes to learn/],

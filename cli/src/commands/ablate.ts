@@ -4,7 +4,8 @@ import { ABLATIONS, type Ablation, type AblationRow, ablate, sideFor, type Train
 import type { Dataset } from 'zfnet/data';
 import { type AblateNumbers, ablateExperiment } from 'zfnet/report';
 import { type Context, decimal, defineCommand, handler, Interrupted, UsageError, whole } from '../command.js';
-import { collect, stoppable } from '../look.js';
+import { stoppable } from '../look.js';
+import { batchSizeOption, collect, dataOption, outOption } from '../options.js';
 import { experimentsFolder, writeExperiment } from '../report/experiment.js';
 import { type DataChoice, dataOptionsOf, openData, openRunData, recordedOptions, recordedSource } from '../run/data.js';
 import { FolderStore, type WriteGuard } from '../run/run_folder.js';
@@ -49,10 +50,10 @@ export function ablateCommand(program: Command): void {
     'train variants without some layers or with other layer sizes and compare their errors (Table 3)',
     EXAMPLES,
   )
-    .option('--data <source>', `image source, written as for train --data (default: that of the run, or ${SOURCE} without a run)`)
+    .addOption(dataOption(`that of the run, or ${SOURCE} without a run`))
     .option('--only <name>', `train only this variant; repeat the option for several: ${NAMES.join(', ')}`, collect)
     .option('--epochs <n>', `passes over the training images (default: that of the run, or ${TRAINING.epochs})`, whole({ min: 1 }))
-    .option('--batch-size <n>', `images per step (default: that of the run, or ${TRAINING.batchSize})`, whole({ min: 1 }))
+    .addOption(batchSizeOption(`images per step (default: that of the run, or ${TRAINING.batchSize})`))
     .option('--lr <rate>', `initial learning rate (default: that of the run, or ${TRAINING.lr})`, decimal({ above: 0 }))
     .option(
       '--width <factor>',
@@ -65,10 +66,7 @@ export function ablateCommand(program: Command): void {
       `dropout probability after fc6 and fc7 (default: that of the run, or ${NETWORK.dropout})`,
       decimal({ min: 0, below: 1 }),
     )
-    .option(
-      '--out <folder>',
-      `folder for ablate.json, .html and .png, and for the trained runs in runs/ (default: RUN/experiments, or ${OUT})`,
-    )
+    .addOption(outOption(`folder for ablate.json, .html and .png, and for the trained runs in runs/ (default: RUN/experiments, or ${OUT})`))
     .action(
       handler(async (context, path: string | undefined, options: AblateOptions) => {
         const ablations = chosen(options.only);

@@ -4,19 +4,30 @@ import { type AscendedMap, ascend, isTrained, type MapActivations, type Run } fr
 import type { Dataset } from 'zfnet/data';
 import { type AscendNumbers, ascendExperiment, type Experiment, type RealAnswers, type StrongestReal } from 'zfnet/report';
 import { type Context, decimal, defineCommand, handler, whole } from '../command.js';
-import { checkMaps, collect, layersOf, mapList, mapsText, stoppable, strongestOf } from '../look.js';
+import { checkMaps, layersNamed, layersOf, stoppable, strongestOf } from '../look.js';
+import {
+  dataOption,
+  imagesOption,
+  layersOption,
+  mapsOption,
+  mapsText,
+  outOption,
+  renamedOption,
+  splitOption,
+  stepsOption,
+} from '../options.js';
 import { experimentsFolder, writeExperiment } from '../report/experiment.js';
 import { openRunData } from '../run/data.js';
 import { openRun } from '../run/runs.js';
 import { pickSplit } from './evaluate.js';
 
 interface AscendOptions {
-  layer?: string[];
+  layers?: string[];
   maps?: number[];
   data?: string;
   split: string;
-  examples: number;
-  images: boolean;
+  /** False after --no-images. */
+  images: number | false;
   steps: number;
   rate: number;
   decay: number;
@@ -27,28 +38,28 @@ interface AscendOptions {
 }
 
 const DEFAULTS = { steps: 160, rate: 0.06, decay: 0.02, blur: 0.7, jitter: 3, starts: 3 };
-const IMAGES = { split: 'val', examples: 2000 };
+const IMAGES = { split: 'val', images: 2000 };
 
 const EXAMPLES = [
   'zfnet ascend runs/demo                                # all maps of the last convolution',
-  'zfnet ascend runs/demo --layer fc8                    # every class',
-  'zfnet ascend runs/demo --layer conv3 --maps 0-15 --steps 400 --decay 0.01',
+  'zfnet ascend runs/demo --layers fc8                   # every class',
+  'zfnet ascend runs/demo --layers conv3 --maps 0-15 --steps 400 --decay 0.01',
 ];
 
 export function ascendCommand(program: Command): void {
-  defineCommand(
+  const command = defineCommand(
     program,
     'ascend <run>',
     'synthesise an image that maximises each map, by gradient ascent; compare it with the strongest real image; list dead maps',
     EXAMPLES,
   )
-    .option('--layer <name>', 'layer to use; repeat the option for several layers (default: the last convolution)', collect)
-    .option('--maps <list>', 'maps to use, such as 0-7 or 3,5,8-11 (default: all)', mapList)
-    .option('--data <source>', 'image source, written as for train --data (default: the images that the run was trained on)')
-    .option('--split <name>', 'split of the source: val, train or another of its splits', IMAGES.split)
-    .option('--examples <n>', 'number of images to search, sampled at random', whole({ min: 1 }), IMAGES.examples)
-    .option('--no-images', 'search no real images: makes no comparison and finds no dead maps')
-    .option('--steps <n>', 'number of gradient ascent steps per map', whole({ min: 1 }), DEFAULTS.steps)
+    .addOption(layersOption('the last convolution'))
+    .addOption(mapsOption())
+    .addOption(dataOption())
+    .addOption(splitOption(IMAGES.split))
+    .addOption(imagesOption('sampled at random', IMAGES.images))
+    .option('--no-images', 'search no real images: there is no comparison, and dead maps are not found')
+    .addOption(stepsOption('of gradient ascent, per map', DEFAULTS.steps))
     .option(
       '--rate <r>',
       'step size: mean change of the changed pixels, as a fraction of half the pixel range',
@@ -69,19 +80,21 @@ export function ascendCommand(program: Command): void {
       whole({ min: 1 }),
       DEFAULTS.starts,
     )
-    .option('--out <folder>', 'folder for ascend.json, ascend.html and ascend-LAYER.png (default: RUN/experiments)')
+    .addOption(outOption('folder for ascend.json, ascend.html and ascend-LAYER.png (default: RUN/experiments)'))
     .action(
       handler(async (context, path: string, options: AscendOptions) => {
         await context.engine();
         await stoppable(context, 'nothing was written', () => climb(context, path, options));
       }),
     );
+  renamedOption(command, '--layer <name>', '--layers');
+  renamedOption(command, '--examples <n>', '--images');
 }
 
 async function climb(context: Context, path: string, options: AscendOptions): Promise<void> {
   const run = await openRun(path);
   try {
-    const dataset = options.images ? await imagesOf(context, run, options) : null;
+    const dataset = options.images !== false ? await imagesOf(context, run, options) : null;
     const experiment = await ascentOf(context, path, run, dataset, options);
     const files = await writeExperiment(experiment, options.out ?? experimentsFolder(path), commandLine(path, options));
     const numbers = experiment.numbers as AscendNumbers;
@@ -116,8 +129,8 @@ export async function ascentOf(
 ): Promise<Experiment> {
   const { steps, rate, decay, blur, jitter, starts } = { ...DEFAULTS, ...options };
   const { model, preprocess, classes } = run;
-  const all = await layersOf(run, options.layer);
-  const layers = options.layer ? all : new Map([...all].slice(-1));
+  const all = await layersOf(run, layersNamed(run, options.layers));
+  const layers = options.layers ? all : new Map([...all].slice(-1));
   checkMaps(layers, options.maps);
   const { channels, inputSize, scale, deviation = [1] } = preprocess.options;
   const settings = { steps, rate, decay, blur, jitter, starts, seed: context.common.seed ?? 0 };
@@ -160,8 +173,9 @@ async function strongestReal(
   layers: readonly string[],
   options: Partial<AscendOptions>,
 ): Promise<RealAnswers> {
-  const { split, examples } = { ...IMAGES, ...options };
-  const found = await strongestOf({ path, model, preprocess, dataset, split, layers, maps: options.maps, count: 1, examples }, context);
+  const { split = IMAGES.split } = options;
+  const images = options.images || IMAGES.images;
+  const found = await strongestOf({ path, model, preprocess, dataset, split, layers, maps: options.maps, count: 1, images }, context);
   const { length } = dataset.splits[split];
   const pictureOf = async ({ map, strongest: [{ index, value }] }: MapActivations): Promise<StrongestReal> => {
     const { image, label } = await dataset.splits[split].get(index);
@@ -173,11 +187,11 @@ async function strongestReal(
     strongest[layer] = [];
     for (const each of found[layer]) strongest[layer].push(await pictureOf(each));
   }
-  return { split, images: Math.min(examples, length), strongest };
+  return { split, images: Math.min(images, length), strongest };
 }
 
-function commandLine(path: string, { layer = [], maps, data, split }: AscendOptions): string {
-  const words = ['npx zfnet ascend', path, ...layer.map((name) => `--layer ${name}`)];
+function commandLine(path: string, { layers = [], maps, data, split }: AscendOptions): string {
+  const words = ['npx zfnet ascend', path, ...layers.map((names) => `--layers ${names}`)];
   if (maps) words.push(`--maps ${mapsText(maps)}`);
   if (data) words.push(`--data ${data}`);
   if (split !== IMAGES.split) words.push(`--split ${split}`);

@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { backendInfo, ceilingFor, createCeiling, matmul, type ProfileRow, profile, randn } from 'zfnet';
 import { defineCommand, handler, UsageError, whole } from '../command.js';
+import { batchSizeOption, repeatOption } from '../options.js';
 import { columns } from '../terminal/columns.js';
 import { openWorkload, type WorkloadOptions } from '../workload.js';
 
@@ -35,10 +36,10 @@ export function benchCommand(program: Command): void {
     'compare the speed of kernels with the measured arithmetic peak of this machine (under a minute)',
     ['zfnet bench', 'zfnet bench small --batch-size 64 --threads 1', 'zfnet bench --forward --batch-size 1 --json'],
   )
-    .option('--batch-size <n>', 'images per step', whole({ min: 1 }), 16)
+    .addOption(batchSizeOption('images per step', 16))
     .option('--input-size <pixels>', 'height and width of the input (default: that of the network)', whole({ min: 1 }))
     .option('--forward', 'measure a forward pass instead of a training step')
-    .option('--repeat <n>', 'number of steps; the fastest one counts', whole({ min: 1 }), 3)
+    .addOption(repeatOption('the fastest one counts', 3))
     .action(
       handler(async (context, target: string | undefined, options: BenchOptions) => {
         await context.engine();

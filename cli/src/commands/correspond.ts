@@ -7,7 +7,8 @@ import { DataError, FACE_PARTS, type Image, loadSceneAssets, type SceneFace, sce
 import { correspondExperiment, type Experiment, inputOf, type MarkableImage, type MaskedPicture, markingPage } from 'zfnet/report';
 import { type Context, defineCommand, handler, UsageError, whole } from '../command.js';
 import { type MarkedImage, readParts } from '../files/parts_file.js';
-import { asUsage, collect, stoppable } from '../look.js';
+import { asUsage, layersNamed, stoppable } from '../look.js';
+import { greyOption, layersOption, outOption, renamedOption } from '../options.js';
 import { experimentsFolder, writeExperiment } from '../report/experiment.js';
 import { FolderStore } from '../run/run_folder.js';
 import { openRun } from '../run/runs.js';
@@ -16,7 +17,7 @@ import type { Bar } from '../terminal/reporter.js';
 interface CorrespondOptions {
   parts?: string;
   mark?: boolean;
-  layer?: string[];
+  layers?: string[];
   draws: number;
   grey?: number;
   seed?: number;
@@ -26,7 +27,7 @@ interface CorrespondOptions {
 const EXAMPLES = [
   'zfnet correspond runs/demo                                   # the animal faces of scenes',
   'zfnet correspond runs/photos a.jpg b.jpg c.jpg --mark        # write a page for marking parts of these images',
-  'zfnet correspond runs/photos --parts parts.json --layer conv5 --layer fc7',
+  'zfnet correspond runs/photos --parts parts.json --layers conv5,fc7',
 ];
 const NOTE = `
 Without --parts, the command masks the eyes and noses of the five animal faces of scenes, whose positions are known. To use images of
@@ -34,7 +35,7 @@ your own, mark the same parts in each image: on the page that --mark writes, or 
   { "images": [{ "file": "a.jpg", "parts": { "left eye": [y0, x0, y1, x1], … } }, …] }      coordinates in pixels; y1 and x1 are exclusive`;
 
 export function correspondCommand(program: Command): void {
-  defineCommand(
+  const command = defineCommand(
     program,
     'correspond <run> [images...]',
     'mask the same part in several images and measure whether the features change alike (Table 1)',
@@ -42,14 +43,10 @@ export function correspondCommand(program: Command): void {
   )
     .option('--parts <file>', 'JSON file with the images and the boxes of their parts')
     .option('--mark', 'write an HTML page for marking parts of the given images, and stop')
-    .option(
-      '--layer <name>',
-      'layer to use; repeat the option for several layers (default: the last convolution and the last layer before the classes)',
-      collect,
-    )
+    .addOption(layersOption('the last convolution and the last layer before the classes'))
     .option('--draws <n>', 'number of random masks per image', whole({ min: 1 }), DRAWS)
-    .option('--grey <shade>', 'grey level of the masks, 0 to 255 (default: the mean of the mean image)', whole({ min: 0, max: 255 }))
-    .option('--out <folder>', 'folder for correspond.json, .html and .png (default: RUN/experiments)')
+    .addOption(greyOption('of the masks'))
+    .addOption(outOption('folder for correspond.json, .html and .png (default: RUN/experiments)'))
     .addHelpText('after', NOTE)
     .action(
       handler(async (context, path: string, images: string[], options: CorrespondOptions) => {
@@ -72,6 +69,7 @@ export function correspondCommand(program: Command): void {
         }
       }),
     );
+  renamedOption(command, '--layer <name>', '--layers');
 }
 
 /** Longer side, in pixels, of the images on the marking page. */
@@ -118,7 +116,7 @@ export async function correspondenceOf(
   options: Partial<CorrespondOptions>,
 ): Promise<{ experiment: Experiment; found: Correspondence }> {
   const { model, preprocess } = run;
-  const { layer, draws = DRAWS, parts: file, seed = 0 } = options;
+  const { draws = DRAWS, parts: file, seed = 0 } = options;
   const groups = file ? [await readParts(file, preprocess.options)] : await faces(run);
   const shade = options.grey ?? meanShade(preprocess);
   const grey = inputOf(preprocess, [{ image: plainImage(preprocess.options, shade) }]);
@@ -133,7 +131,7 @@ export async function correspondenceOf(
   let bar: Bar | undefined;
   const found = await asUsage(() =>
     correspondence(model, marked, {
-      layers: layer,
+      layers: layersNamed(run, options.layers),
       draws,
       seed,
       grey,
@@ -184,10 +182,10 @@ function masked(image: Image, [y0, x0, y1, x1]: readonly [number, number, number
   return image;
 }
 
-function commandLine(path: string, { parts, layer = [], draws, grey, seed }: CorrespondOptions): string {
+function commandLine(path: string, { parts, layers = [], draws, grey, seed }: CorrespondOptions): string {
   const words = ['npx zfnet correspond', path];
   if (parts) words.push(`--parts ${parts}`);
-  words.push(...layer.map((name) => `--layer ${name}`));
+  words.push(...layers.map((names) => `--layers ${names}`));
   if (draws !== DRAWS) words.push(`--draws ${draws}`);
   if (grey !== undefined) words.push(`--grey ${grey}`);
   if (seed !== undefined) words.push(`--seed ${seed}`);

@@ -6,7 +6,6 @@ import {
   fieldSize,
   patchFinder,
   projectMaps,
-  RULES,
   type Run,
   strongestMaps,
   type Tensor,
@@ -18,6 +17,7 @@ import { encodePng, projectionSheet } from 'zfnet/report';
 import { defineCommand, handler, oneOf, pngFile, UsageError, whole } from '../command.js';
 import { writeOutput } from '../files/write_file.js';
 import { asUsage } from '../look.js';
+import { layerOption, mapOption, outOption, rulesOption } from '../options.js';
 import { openRun } from '../run/runs.js';
 
 interface DeconvOptions {
@@ -26,29 +26,30 @@ interface DeconvOptions {
   map?: number;
   strongest?: number;
   position?: [number, number];
-  mode: DeconvMode;
+  rules: DeconvMode;
   overlap: 'sum' | 'last';
   out: string;
 }
 
-const MODES = Object.keys(RULES) as DeconvMode[];
 const OVERLAPS = ['sum', 'last'] as const;
 const STRONGEST = 9;
 
 const EXAMPLES = [
   'zfnet deconv runs/demo cat.jpg --layer conv5 --out cat.png               # its nine strongest maps',
   'zfnet deconv runs/demo cat.jpg --layer conv3 --map 12 --out cat.png      # map 12, at its maximum',
-  'zfnet deconv runs/demo cat.jpg --layer fc8 --map 1 --mode guided --out cat.png',
+  'zfnet deconv runs/demo cat.jpg --layer fc8 --map 1 --rules guided --out cat.png',
 ];
 
 export function deconvCommand(program: Command): void {
   defineCommand(program, 'deconv <run> <image>', 'project the activations of feature maps for an image back to pixels', EXAMPLES)
-    .requiredOption('--layer <name>', 'layer to project from: conv1 … conv5, pool1 …, fc6 …; a convolution is taken after its ReLU')
-    .requiredOption('--out <file>', 'PNG file to write', pngFile)
-    .option('--map <k>', 'map (or unit) of the layer to project', whole({ min: 0 }))
+    .addOption(
+      layerOption('the one to project from, such as conv5, pool1 or fc6; a convolution is taken after its ReLU').makeOptionMandatory(),
+    )
+    .addOption(outOption('PNG file', undefined, pngFile).makeOptionMandatory())
+    .addOption(mapOption('the map (or unit) of the layer to project'))
     .option('--strongest <n>', `project the n maps with the strongest activations (default: ${STRONGEST})`, whole({ min: 1 }))
     .option('--position <y,x>', 'position in the map to project from (default: its maximum)', position)
-    .option('--mode <mode>', `rules of the backward pass: ${MODES.join(', ')}`, oneOf(MODES), 'deconvnet')
+    .addOption(rulesOption())
     .option(
       '--overlap <rule>',
       'unpooling of a maximum that several windows share: sum (the exact adjoint) or last',
@@ -57,7 +58,7 @@ export function deconvCommand(program: Command): void {
     )
     .action(
       handler(async (context, path: string, file: string, options: DeconvOptions) => {
-        const { map, strongest, layer, mode, out } = options;
+        const { map, strongest, layer, rules: mode, out } = options;
         if (map !== undefined && strongest !== undefined)
           throw new UsageError('--map selects one map and --strongest several: give one of them');
         if (options.position && map === undefined) throw new UsageError('--position is a position in one map: give --map too');
@@ -88,7 +89,7 @@ interface MapAnswer {
 
 async function projectImage(run: Run, pixels: Image, options: DeconvOptions): Promise<{ sheet: Image; maps: MapAnswer[] }> {
   const { model, preprocess } = run;
-  const { layer, mode, overlap } = options;
+  const { layer, rules: mode, overlap } = options;
   const { inputSize, channels } = preprocess.options;
   const values = preprocess.evaluation([pixels]);
   const input = tensor(values, [1, channels, inputSize, inputSize]);

@@ -4,6 +4,7 @@ import { pathToFileURL } from 'node:url';
 import type { Command } from 'commander';
 import { PATHS, readConfig } from 'zfnet';
 import { defineCommand, handler, Interrupted, whole } from '../command.js';
+import { outOption } from '../options.js';
 import { writeReport } from '../report/write_report.js';
 import { FolderStore } from '../run/run_folder.js';
 import { isRun, openRun } from '../run/runs.js';
@@ -39,7 +40,7 @@ export function demoCommand(program: Command): void {
     'zfnet demo',
     'zfnet demo --out runs/longer --epochs 30',
   ])
-    .option('--out <run>', 'folder of the run; an earlier demo in it is replaced', OUT)
+    .addOption(outOption('folder of the run; an earlier demo in it is replaced', OUT))
     .option('--epochs <n>', 'passes over the training images', whole({ min: 1 }), EPOCHS)
     .action(
       handler(async (context, { out, epochs }: DemoOptions) => {

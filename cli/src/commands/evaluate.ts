@@ -3,8 +3,9 @@ import type { Command } from 'commander';
 import { type Classifier, type Evaluation, evaluate, type Run } from 'zfnet';
 import type { Dataset, Split } from 'zfnet/data';
 import { confusionPicture, visible } from 'zfnet/report';
-import { type Context, defineCommand, handler, oneOf, UsageError, whole } from '../command.js';
+import { type Context, defineCommand, handler, oneOf, UsageError } from '../command.js';
 import { writeOutput } from '../files/write_file.js';
+import { baselinesOption, batchSizeOption, dataOption, renamedOption, splitOption } from '../options.js';
 import { pngOf } from '../report/experiment.js';
 import { type BaselineErrors, measureBaselines, testTable } from '../report/tested_splits.js';
 import { matchClasses } from '../run/classes.js';
@@ -18,19 +19,19 @@ interface EvaluateOptions extends DataChoice {
   ensemble?: string[];
   batchSize: number;
   confusion?: boolean | string;
-  perClass?: boolean;
+  allClasses?: boolean;
   baselines?: boolean;
 }
 
 export function evaluateCommand(program: Command): void {
-  defineCommand(program, 'evaluate <run>', 'measure the top-1 and top-5 errors of a run on labelled images', [
+  const command = defineCommand(program, 'evaluate <run>', 'measure the top-1 and top-5 errors of a run on labelled images', [
     'zfnet evaluate runs/digits',
     'zfnet evaluate runs/digits --data idx:digits/ --split val --json',
     'zfnet evaluate runs/photos --crops 10 --ensemble runs/photos-2 runs/photos-3',
     'zfnet evaluate runs/scenes --split unseen-style --baselines --confusion confusion.png',
   ])
-    .option('--data <source>', 'image source, written as for train --data (default: the images that the run was trained on)')
-    .option('--split <name>', 'split of the source: val, train or another of its splits', 'val')
+    .addOption(dataOption())
+    .addOption(splitOption('val'))
     .option(
       '--crops <n>',
       'crops per image whose probabilities are averaged: 1 (centre) or 10 (corners and centre, also mirrored if training used mirroring)',
@@ -38,10 +39,10 @@ export function evaluateCommand(program: Command): void {
       '1',
     )
     .option('--ensemble <run...>', 'further runs; their class probabilities are averaged with those of the first')
-    .option('--batch-size <n>', 'crops per forward pass', whole({ min: 1 }), 128)
+    .addOption(batchSizeOption('crops per forward pass', 128))
     .option('--confusion [file.png]', 'compute the confusion matrix and add it to the JSON output or write it as a picture')
-    .option('--per-class', 'list the errors of all classes, not only of the hardest')
-    .option('--baselines', 'also measure guessing, a linear classifier on pixels and the nearest neighbour in pixels')
+    .option('--all-classes', 'list the errors of all classes, not only of those with the largest errors')
+    .addOption(baselinesOption())
     .action(
       handler(async (context, path: string, options: EvaluateOptions) => {
         const { confusion: picture } = options;
@@ -68,13 +69,14 @@ export function evaluateCommand(program: Command): void {
           },
           () =>
             [
-              table(evaluation, options.perClass ?? false),
+              table(evaluation, options.allClasses ?? false),
               ...(baselines ? [testTable([{ split, ...figures, ...baselines }])] : []),
               ...(typeof picture === 'string' ? [`confusion matrix: ${picture}`] : []),
             ].join('\n'),
         );
       }),
     );
+  renamedOption(command, '--per-class', '--all-classes');
 }
 
 interface Evaluated {
@@ -121,7 +123,7 @@ export function pickSplit(dataset: Dataset, name: string): Split {
   return split;
 }
 
-/** Number of classes that are listed without `--per-class`. */
+/** Number of classes that are listed without `--all-classes`. */
 const HARDEST = 5;
 
 function table({ examples, top1Error, top5Error, perClass }: Evaluation, all: boolean): string {
@@ -131,7 +133,7 @@ function table({ examples, top1Error, top5Error, perClass }: Evaluation, all: bo
     `${examples} images: top-1 error ${percent(top1Error)}, top-5 error ${percent(top5Error)}`,
     ...(perClass.length > 1
       ? [
-          all ? 'classes, the hardest first (top-1 error, top-5 error, images):' : 'hardest classes (top-1 error, top-5 error, images):',
+          `${all ? 'all classes' : 'classes with the largest errors'} (top-1 error, top-5 error, images):`,
           ...worst.map(
             (each) =>
               `  ${visible(each.class).padEnd(width)}  ${percent(each.top1Error).padStart(8)}  ${percent(each.top5Error).padStart(8)}  ${each.examples}`,

@@ -3,8 +3,19 @@ import type { Command } from 'commander';
 import { type EpochModel, type Evolution, epochCheckpoints, evolution, projectEvolution, type Run } from 'zfnet';
 import { type Dataset, type Example, samplePlaces, spreadPlaces } from 'zfnet/data';
 import { type Experiment, evolveExperiment, inputOf } from 'zfnet/report';
-import { type Context, defineCommand, handler, UsageError, whole } from '../command.js';
-import { checkMaps, collect, layersOf, mapList, mapsText, stoppable } from '../look.js';
+import { type Context, defineCommand, handler, UsageError } from '../command.js';
+import { checkMaps, layersNamed, layersOf, stoppable } from '../look.js';
+import {
+  dataOption,
+  imagesOption,
+  layersOption,
+  mapList,
+  mapsOption,
+  mapsText,
+  outOption,
+  renamedOption,
+  splitOption,
+} from '../options.js';
 import { experimentsFolder, writeExperiment } from '../report/experiment.js';
 import { type DataChoice, openRunData } from '../run/data.js';
 import { FolderStore } from '../run/run_folder.js';
@@ -13,10 +24,10 @@ import { pickSplit } from './evaluate.js';
 
 interface EvolveOptions extends DataChoice {
   split: string;
-  layer?: string[];
+  layers?: string[];
   maps?: number[];
-  epochs?: number[];
-  examples: number;
+  atEpochs?: number[];
+  images: number;
   out?: string;
 }
 
@@ -24,39 +35,48 @@ interface EvolveOptions extends DataChoice {
 const PAPER_EPOCHS = [1, 2, 5, 10, 20, 30, 40, 64];
 /** Up to this number of checkpoints, all are used. */
 const MANY = 12;
-const EXAMPLES_LOOKED_AT = 2000;
+/** Default number of images. */
+const IMAGES = 2000;
 /** Number of maps per layer that are shown without `--maps`. */
 const SHOWN = 6;
 
 const EXAMPLES = [
   'zfnet evolve runs/demo',
-  'zfnet evolve runs/photos --epochs 1,2,5,10,20,30,40,64 --layer conv1 --layer conv5 --examples 10000',
+  'zfnet evolve runs/photos --at-epochs 1,2,5,10,20,30,40,64 --layers conv1,conv5 --images 10000',
 ];
 
 export function evolveCommand(program: Command): void {
-  defineCommand(program, 'evolve <run>', 'show how features form during training, from the checkpoints of a run (Fig. 4)', EXAMPLES)
-    .option('--data <source>', 'image source, written as for train --data (default: the images that the run was trained on)')
-    .option('--split <name>', 'split of the source: val, train or another of its splits', 'train')
-    .option('--layer <name>', 'layer to use; repeat the option for several layers (default: all convolutions)', collect)
-    .option('--maps <list>', `maps to show, such as 0-7 (default: ${SHOWN} of each layer, evenly spaced)`, mapList)
+  const command = defineCommand(
+    program,
+    'evolve <run>',
+    'show how features form during training, from the checkpoints of a run (Fig. 4)',
+    EXAMPLES,
+  )
+    .addOption(dataOption())
+    .addOption(splitOption('train'))
+    .addOption(layersOption('all convolutions'))
+    .addOption(mapsOption(`${SHOWN} of each layer, evenly spaced`))
     .option(
-      '--epochs <list>',
-      `epochs to compare (default: all of up to ${MANY} checkpoints; of more, ${PAPER_EPOCHS.join(', ')} and the last)`,
+      '--at-epochs <list>',
+      `epochs whose checkpoints are compared, such as 1,2,5 (default: all of up to ${MANY} checkpoints; of more, ${PAPER_EPOCHS.join(', ')} and the last)`,
       mapList,
     )
-    .option('--examples <n>', 'number of images to search, sampled at random', whole({ min: 2 }), EXAMPLES_LOOKED_AT)
-    .option('--out <folder>', 'folder for evolve.json, evolve.html and evolve-LAYER.png (default: RUN/experiments)')
+    .addOption(imagesOption('sampled at random', IMAGES, 2))
+    .addOption(outOption('folder for evolve.json, evolve.html and evolve-LAYER.png (default: RUN/experiments)'))
     .action(
       handler(async (context, path: string, options: EvolveOptions) => {
         await context.engine();
         await stoppable(context, 'nothing was written', () => evolve(context, path, options));
       }),
     );
+  renamedOption(command, '--layer <name>', '--layers');
+  renamedOption(command, '--examples <n>', '--images');
+  renamedOption(command, '--epochs <list>', '--at-epochs');
 }
 
 async function evolve(context: Context, path: string, options: EvolveOptions): Promise<void> {
   const { out = experimentsFolder(path) } = options;
-  const checkpoints = await chooseCheckpoints(path, options.epochs);
+  const checkpoints = await chooseCheckpoints(path, options.atEpochs);
   const last = await openTrainedRun(path, { checkpoint: checkpoints[checkpoints.length - 1].path });
   try {
     const dataset = await openRunData(last, options, context.reporter);
@@ -77,13 +97,13 @@ export async function evolutionOf(
   checkpoints: readonly RunCheckpoint[],
   options: Partial<EvolveOptions>,
 ): Promise<{ experiment: Experiment; found: Evolution }> {
-  const { split: name = 'train', maps, examples = EXAMPLES_LOOKED_AT } = options;
+  const { split: name = 'train', maps, images = IMAGES } = options;
   const { reporter, signal } = context;
   const { model, preprocess } = last;
-  const layers = await layersOf(last, options.layer);
+  const layers = await layersOf(last, layersNamed(last, options.layers));
   checkMaps(layers, maps);
   const whole = pickSplit(dataset, name);
-  const indices = samplePlaces(whole.length, examples);
+  const indices = samplePlaces(whole.length, images);
   const models = checkpoints.map(
     ({ epoch, path: checkpoint }): EpochModel => ({ epoch, open: async () => (await openTrainedRun(path, { checkpoint })).model }),
   );
@@ -111,14 +131,14 @@ export async function evolutionOf(
   return { experiment: evolveExperiment({ model, preprocess, dataset, split: name, found, pictures }), found };
 }
 
-function commandLine(path: string, { data, split, layer = [], maps, epochs, examples }: EvolveOptions): string {
+function commandLine(path: string, { data, split, layers = [], maps, atEpochs, images }: EvolveOptions): string {
   const words = ['npx zfnet evolve', path];
   if (data) words.push(`--data ${data}`);
   if (split !== 'train') words.push(`--split ${split}`);
-  words.push(...layer.map((name) => `--layer ${name}`));
+  words.push(...layers.map((names) => `--layers ${names}`));
   if (maps) words.push(`--maps ${mapsText(maps)}`);
-  if (epochs) words.push(`--epochs ${mapsText(epochs)}`);
-  if (examples !== EXAMPLES_LOOKED_AT) words.push(`--examples ${examples}`);
+  if (atEpochs) words.push(`--at-epochs ${mapsText(atEpochs)}`);
+  if (images !== IMAGES) words.push(`--images ${images}`);
   return words.join(' ');
 }
 

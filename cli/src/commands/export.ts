@@ -5,6 +5,7 @@ import { toOnnx } from 'zfnet/onnx';
 import type { HostTensor } from 'zfnet/safetensors';
 import { defineCommand, handler, oneOf, whole } from '../command.js';
 import { writeOutput } from '../files/write_file.js';
+import { outOption } from '../options.js';
 import { openTrainedRun } from '../run/runs.js';
 
 interface ExportOptions {
@@ -20,7 +21,7 @@ export function exportCommand(program: Command): void {
     'zfnet export runs/photos --to safetensors --out photos.safetensors --checkpoint checkpoints/epoch-0010.safetensors',
   ])
     .requiredOption('--to <format>', 'file format: onnx, or safetensors (weights under PyTorch’s names)', oneOf(['onnx', 'safetensors']))
-    .requiredOption('--out <file>', 'file to write')
+    .addOption(outOption('ONNX or safetensors file').makeOptionMandatory())
     .option('--checkpoint <file>', 'checkpoint file of the run to export (default: its best weights)')
     .option('--opset <n>', 'version of the ONNX operator set', whole({ min: 13, max: 22 }), 13)
     .action(
@@ -29,7 +30,7 @@ export function exportCommand(program: Command): void {
         await context.engine();
         const run = await openTrainedRun(path, { checkpoint });
         try {
-          const bytes = to === 'onnx' ? asOnnx(run, opset) : asSafetensors(run);
+          const bytes = to === 'onnx' ? asOnnx(run, opset) : await asSafetensors(run);
           await writeOutput(out, bytes);
           const parameters = run.model.parameters().reduce((sum, { size }) => sum + size, 0);
           const report = { out, format: to, bytes: bytes.length, parameters, checkpoint: run.checkpoint };
@@ -56,8 +57,8 @@ function asOnnx(run: TrainedRun, opset: number): Uint8Array {
   return toOnnx(run.model, { inputShape: run.model.inputShape, opset, metadata });
 }
 
-function asSafetensors(run: TrainedRun): Uint8Array {
+async function asSafetensors(run: TrainedRun): Promise<Uint8Array> {
   const weights: Record<string, HostTensor> = {};
-  for (const [name, tensor] of run.model.namedParameters()) weights[name] = { shape: tensor.shape, data: tensor.dataSync() };
+  for (const [name, tensor] of run.model.namedParameters()) weights[name] = { shape: tensor.shape, data: await tensor.data() };
   return encodeCheckpoint({ weights, velocities: {}, mean: run.preprocess.meanTensor, info: infoOf(run) });
 }

@@ -4,7 +4,8 @@ import { analyseFeatures, CLASSIFIERS, type ClassifierKind, type FeatureRow, typ
 import { type Dataset, type Split, sampleByClass, subset } from 'zfnet/data';
 import { type FeaturesNumbers, featuresExperiment } from 'zfnet/report';
 import { type Context, defineCommand, handler, oneOf, UsageError, whole } from '../command.js';
-import { asUsage, collect, stoppable } from '../look.js';
+import { asUsage, layersNamed, stoppable } from '../look.js';
+import { dataOption, layersOption, outOption, renamedOption, splitOption } from '../options.js';
 import { experimentsFolder, writeExperiment } from '../report/experiment.js';
 import { unconverged } from '../report/tested_splits.js';
 import { type DataChoice, openRunData } from '../run/data.js';
@@ -15,7 +16,7 @@ import { pickSplit } from './evaluate.js';
 interface FeaturesOptions extends DataChoice {
   split: string;
   perClass: number;
-  layer?: string[];
+  layers?: string[];
   classifier?: ClassifierKind;
   maxFeatures: number;
   out?: string;
@@ -24,30 +25,23 @@ interface FeaturesOptions extends DataChoice {
 const EXAMPLES = [
   'zfnet features runs/demo',
   'zfnet features runs/demo --split unseen-style --per-class 100',
-  'zfnet features runs/demo --data photos/ --layer conv5 --layer fc7 --classifier svm',
+  'zfnet features runs/demo --data photos/ --layers conv5,fc7 --classifier svm',
 ];
 
 export function featuresCommand(program: Command): void {
-  defineCommand(
+  const command = defineCommand(
     program,
     'features <run>',
     'train a linear classifier on the features of each layer and compare the errors (Table 7)',
     EXAMPLES,
   )
-    .option(
-      '--data <source>',
-      'image source, written as for train --data, with any classes (default: the images that the run was trained on)',
-    )
-    .option('--split <name>', 'split that the errors are measured on; the classifiers learn from the split train', 'val')
-    .option('--per-class <n>', 'largest number of training images per class', whole({ min: 2 }), 50)
-    .option(
-      '--layer <name>',
-      'layer to use; repeat the option for several layers (default: all convolutions and fully connected layers)',
-      collect,
-    )
+    .addOption(dataOption(undefined, ', with any classes'))
+    .addOption(splitOption('val', 'the one that the errors are measured on; the classifiers are trained on the split train'))
+    .option('--per-class <n>', 'number of training images per class, at most', whole({ min: 2 }), 50)
+    .addOption(layersOption('all convolutions and fully connected layers'))
     .option('--classifier <kind>', `classifier: ${CLASSIFIERS.join(' or ')} (default: both)`, oneOf(CLASSIFIERS))
     .option('--max-features <n>', 'largest number of features per image; larger maps are averaged over blocks', whole({ min: 1 }), 2048)
-    .option('--out <folder>', 'folder for features.json, .html and .png (default: RUN/experiments)')
+    .addOption(outOption('folder for features.json, .html and .png (default: RUN/experiments)'))
     .action(
       handler(async (context, path: string, options: FeaturesOptions) => {
         await context.engine();
@@ -59,16 +53,17 @@ export function featuresCommand(program: Command): void {
         }
       }),
     );
+  renamedOption(command, '--layer <name>', '--layers');
 }
 
 async function analyse(context: Context, path: string, run: Run, options: FeaturesOptions): Promise<void> {
   const { reporter, signal } = context;
   const { out = experimentsFolder(path), maxFeatures, classifier } = options;
-  const chosen = stagesOf(run, options.layer);
+  const chosen = stagesOf(run, layersNamed(run, options.layers));
   const dataset = await openRunData(run, options, reporter, { divide: true });
   const [train, val] = [someOfEach(dataset, options.perClass, context.common.seed), pickSplit(dataset, options.split)];
   if (options.split === 'train')
-    throw new UsageError('the classifiers learn from the split train; measure on another split, such as --split val');
+    throw new UsageError('the classifiers are trained on the split train; measure on another split, such as --split val');
   const bar = reporter.bar('features', train.length + val.length, 'images');
   let fits: ReturnType<typeof reporter.bar> | null = null;
   const rows = await asUsage(() =>

@@ -4,8 +4,9 @@ import type { Command } from 'commander';
 import type { Run } from 'zfnet';
 import type { Dataset } from 'zfnet/data';
 import { type FiltersInput, type FiltersNumbers, filtersExperiment } from 'zfnet/report';
-import { type Context, defineCommand, handler, whole } from '../command.js';
+import { type Context, defineCommand, handler } from '../command.js';
 import { layersOf, stoppable, strongestOf } from '../look.js';
+import { dataOption, imagesOption, outOption, renamedOption, splitOption } from '../options.js';
 import { experimentsFolder, writeExperiment } from '../report/experiment.js';
 import { type DataChoice, openRunData } from '../run/data.js';
 import { openRun, originOf } from '../run/runs.js';
@@ -15,7 +16,7 @@ import { pickSplit } from './evaluate.js';
 interface FiltersOptions extends DataChoice {
   compare?: string;
   split: string;
-  examples: number;
+  images: number;
   out?: string;
 }
 
@@ -26,23 +27,24 @@ const EXAMPLES = [
 ];
 
 export function filtersCommand(program: Command): void {
-  defineCommand(
+  const command = defineCommand(
     program,
     'filters <run>',
     'render and measure the filters of the first layer; list dead and dominating filters (Fig. 6)',
     EXAMPLES,
   )
     .option('--compare <run>', 'another run to compare with')
-    .option('--data <source>', 'image source, written as for train --data (default: the images that the run was trained on)')
-    .option('--split <name>', 'split of the source: val, train or another of its splits', 'val')
-    .option('--examples <n>', 'number of images to search, sampled at random', whole({ min: 1 }), 2000)
-    .option('--out <folder>', 'folder for filters.json, filters.html and filters*.png (default: RUN/experiments)')
+    .addOption(dataOption())
+    .addOption(splitOption('val'))
+    .addOption(imagesOption('sampled at random', 2000))
+    .addOption(outOption('folder for filters.json, filters.html and filters*.png (default: RUN/experiments)'))
     .action(
       handler(async (context, path: string, options: FiltersOptions) => {
         await context.engine();
         await stoppable(context, 'run the same command again to continue', () => filters(context, path, options));
       }),
     );
+  renamedOption(command, '--examples <n>', '--images');
 }
 
 async function filters(context: Context, path: string, options: FiltersOptions): Promise<void> {
@@ -76,12 +78,12 @@ export async function filterSubject(
   path: string,
   run: Run,
   dataset: Dataset,
-  { split, examples }: Pick<FiltersOptions, 'split' | 'examples'>,
+  { split, images }: Pick<FiltersOptions, 'split' | 'images'>,
 ): Promise<FiltersInput> {
   const { model, preprocess } = run;
   const layers = [...(await layersOf(run, undefined)).keys()].slice(0, 2);
   const { length } = pickSplit(dataset, split);
-  const found = await strongestOf({ path, model, preprocess, dataset, split, layers, count: 1, examples }, context);
+  const found = await strongestOf({ path, model, preprocess, dataset, split, layers, count: 1, images }, context);
   return {
     name: basename(path),
     model,
@@ -89,7 +91,7 @@ export async function filterSubject(
     origin: originOf(run),
     dataset,
     split,
-    images: Math.min(examples, length),
+    images: Math.min(images, length),
     layers: layers.map((layer) => ({ layer, maps: found[layer] })),
   };
 }

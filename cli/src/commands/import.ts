@@ -16,23 +16,27 @@ import {
   fromSafetensors,
   type Imported,
 } from '../importing/imported.js';
+import { outOption, renamedOption } from '../options.js';
 import { FolderStore, isEmptyPlace } from '../run/run_folder.js';
 import { lockRun } from '../run/run_lock.js';
 
 interface ImportOptions extends ForeignOptions {
   out: string;
-  classes?: string;
+  classNames?: string;
 }
 
 export function importCommand(program: Command): void {
-  defineCommand(program, 'import <file>', 'make a run of a network in an ONNX or safetensors file', [
+  const command = defineCommand(program, 'import <file>', 'make a run of a network in an ONNX or safetensors file', [
     'zfnet import photos.onnx --out runs/photos',
-    'zfnet import resnet18.onnx --out runs/resnet --classes imagenet.txt      # any classifier: evaluate, predict, deconv, report',
+    'zfnet import resnet18.onnx --out runs/resnet --class-names imagenet.txt  # any classifier: evaluate, predict, deconv, report',
     'zfnet import caffenet.onnx --out runs/caffenet --preprocess caffe',
     'zfnet import own.onnx --out runs/own --mean 0.5,0.5,0.5 --std 0.25,0.25,0.25 --output scores --scores sigmoid',
   ])
-    .requiredOption('--out <run>', 'folder of the run; it must be new or empty')
-    .option('--classes <file>', 'file with the class names: text with one name per line, or JSON (default: the names in the model file)')
+    .addOption(outOption('folder of the run; it must be new or empty').makeOptionMandatory())
+    .option(
+      '--class-names <file>',
+      'file with the class names: text with one name per line, or JSON (default: the names in the model file)',
+    )
     .option(
       '--preprocess <name>',
       `for a network not trained by zfnet: how pixels are normalised: ${CONVENTION_NAMES.join(', ')}; -1..1, 0..1 and 0..255 stand for tensorflow, unit and raw (default: torchvision for colour images, unit for grey ones)`,
@@ -63,7 +67,7 @@ export function importCommand(program: Command): void {
         const kind = extname(file).toLowerCase();
         if (kind !== '.onnx' && kind !== '.safetensors') throw new UsageError(`${file} is neither an .onnx nor a .safetensors file`);
         await context.engine();
-        const names = await classNames(options.classes);
+        const names = await readNames(options.classNames);
         const bytes = await readRegular(file);
         const made = await locked(out, async (store) => {
           // Another process may have written a run since the first look.
@@ -81,6 +85,7 @@ export function importCommand(program: Command): void {
         });
       }),
     );
+  renamedOption(command, '--classes <file>', '--class-names');
 }
 
 /** Throws `UsageError` if the folder contains files; the lock of a run is none. */
@@ -182,13 +187,13 @@ async function writeForeign(store: FolderStore, net: OnnxModel, source: ForeignS
   return { preset: null, inputSize: preprocess.inputSize, channels: preprocess.channels, classes: data.classes.length };
 }
 
-const classNames = async (file: string | undefined): Promise<string[] | null> =>
+const readNames = async (file: string | undefined): Promise<string[] | null> =>
   file === undefined ? null : readClassList(await readRegular(file), file);
 
 const named = (imported: Imported, names: string[] | null, options: ImportOptions): Imported =>
   names ? { ...imported, classes: matching(names, imported.architecture.classes, options) } : imported;
 
-function matching(names: string[], count: number, { classes: file }: ImportOptions): string[] {
+function matching(names: string[], count: number, { classNames: file }: ImportOptions): string[] {
   if (names.length !== count)
     throw new UsageError(
       `${file} names ${names.length} classes, the network has ${count}${names.length === count - 1 ? '; the lists of TensorFlow begin with a class "background" that other lists lack' : ''}`,

@@ -21,6 +21,7 @@ import {
   zfnet,
 } from 'zfnet';
 import { decimal, defineCommand, handler, UsageError, whole } from '../command.js';
+import { batchSizeOption } from '../options.js';
 import { FolderStore } from '../run/run_folder.js';
 import { isRun, namingWrongSize, openRun } from '../run/runs.js';
 import { columns } from '../terminal/columns.js';
@@ -47,10 +48,10 @@ export function infoCommand(program: Command): void {
     .option('--classes <n>', 'number of classes (default: 1000)', whole({ min: 1 }))
     .option('--width <factor>', 'factor on the number of maps and units of every layer (default: 1)', decimal({ above: 0 }))
     .option('--channels <n>', 'channels of the input: 1 for grey, 3 for colour (default: 3)', whole({ min: 1 }))
-    .option(
-      '--batch-size <n>',
-      `images per step, for estimating the memory of training (default: that of the run, or ${DEFAULT_TRAINING.batchSize} for a preset)`,
-      whole({ min: 1 }),
+    .addOption(
+      batchSizeOption(
+        `images per step, to estimate the memory of training (default: that of the run, or ${DEFAULT_TRAINING.batchSize} for a preset)`,
+      ),
     )
     .option(
       '--micro-batch <n>',

@@ -11,9 +11,10 @@ import {
   type Transformation,
 } from 'zfnet';
 import { type Example, readImage, type Split, type Warp, warpImage } from 'zfnet/data';
-import { type Experiment, type InvarianceNumbers, type InvariancePictures, inputOf, invarianceExperiment } from 'zfnet/report';
-import { type Context, defineCommand, handler, UsageError, whole } from '../command.js';
-import { asUsage, collect, stoppable } from '../look.js';
+import { type Experiment, firstNames, type InvarianceNumbers, type InvariancePictures, inputOf, invarianceExperiment } from 'zfnet/report';
+import { type Context, defineCommand, handler, UsageError } from '../command.js';
+import { asUsage, layersNamed, stoppable } from '../look.js';
+import { classOption, dataOption, imagesOption, layersOption, outOption, renamedOption, splitOption } from '../options.js';
 import { experimentsFolder, writeExperiment } from '../report/experiment.js';
 import { matchClasses } from '../run/classes.js';
 import { type DataChoice, openRunData } from '../run/data.js';
@@ -25,37 +26,29 @@ interface InvarianceOptions extends DataChoice {
   split: string;
   images: number;
   class?: string[];
-  layer?: string[];
+  layers?: string[];
   out?: string;
 }
 
 const EXAMPLES = [
   'zfnet invariance runs/demo                                  # five correctly classified validation images',
-  'zfnet invariance runs/demo --images 8 --layer conv1 --layer conv5 --layer fc7',
+  'zfnet invariance runs/demo --images 8 --layers conv1,conv5,fc7',
   'zfnet invariance runs/photos a.jpg b.jpg --class cat --class dog',
 ];
 
 export function invarianceCommand(program: Command): void {
-  defineCommand(
+  const command = defineCommand(
     program,
     'invariance <run> [images...]',
     'measure how the features change when images are shifted, scaled and rotated (Fig. 5)',
     EXAMPLES,
   )
-    .option('--data <source>', 'image source, written as for train --data (default: the images that the run was trained on)')
-    .option('--split <name>', 'split of the source: val, train or another of its splits', 'val')
-    .option('--images <n>', 'number of images of the split, sampled at random from the correctly classified ones', whole({ min: 1 }), 5)
-    .option(
-      '--class <name>',
-      'true class of a given image; repeat the option once per image, in the same order (default: the predicted class)',
-      collect,
-    )
-    .option(
-      '--layer <name>',
-      'layer to use; repeat the option for several layers (default: the first convolution and the last layer before the classes)',
-      collect,
-    )
-    .option('--out <folder>', 'folder for invariance.json, .html and .png (default: RUN/experiments)')
+    .addOption(dataOption())
+    .addOption(splitOption('val'))
+    .addOption(imagesOption('sampled at random from the correctly classified ones', 5))
+    .addOption(classOption('for image files, once per image, in the same order (default: the predicted class)', true))
+    .addOption(layersOption('the first convolution and the last layer before the classes'))
+    .addOption(outOption('folder for invariance.json, .html and .png (default: RUN/experiments)'))
     .action(
       handler(async (context, path: string, files: string[], options: InvarianceOptions) => {
         await context.engine();
@@ -67,12 +60,13 @@ export function invarianceCommand(program: Command): void {
         }
       }),
     );
+  renamedOption(command, '--layer <name>', '--layers');
 }
 
 async function moveImages(context: Context, path: string, run: Run, files: readonly string[], options: InvarianceOptions): Promise<void> {
   const { out = experimentsFolder(path) } = options;
   const examples = files.length > 0 ? await fromFiles(run, files, options) : await fromSplit(context, run, options);
-  const experiment = await invarianceOf(context, run, examples, options.layer);
+  const experiment = await invarianceOf(context, run, examples, layersNamed(run, options.layers));
   const numbers = experiment.numbers as InvarianceNumbers;
   const written = await writeExperiment(experiment, out, commandLine(path, files, options));
   context.result({ ...numbers, files: written }, () => table(numbers, written));
@@ -118,7 +112,7 @@ async function fromFiles(
   if (named && named.length !== files.length)
     throw new UsageError(`--class is given ${named.length} times for ${files.length} images; give it once per image, in the same order`);
   const unknown = named?.find((name) => !classes.includes(name));
-  if (unknown !== undefined) throw new UsageError(`there is no class '${unknown}'; the run knows ${classes.slice(0, 24).join(', ')}`);
+  if (unknown !== undefined) throw new UsageError(`there is no class '${unknown}'; the run knows ${firstNames(classes, 24)}`);
   const { side, channels } = preprocess.options;
   const images = await Promise.all(files.map((file) => readImage(file, { size: side, channels, pixelLimit: maxPixels })));
   const names = named ?? (await predict({ model, preprocess, classes }, images, { top: 1 })).map(([best]) => best.class);
@@ -157,7 +151,7 @@ function commandLine(path: string, files: readonly string[], options: Invariance
   if (options.split !== 'val') words.push(`--split ${options.split}`);
   if (files.length === 0 && options.images !== 5) words.push(`--images ${options.images}`);
   for (const name of options.class ?? []) words.push(`--class ${name}`);
-  for (const name of options.layer ?? []) words.push(`--layer ${name}`);
+  for (const names of options.layers ?? []) words.push(`--layers ${names}`);
   return words.join(' ');
 }
 

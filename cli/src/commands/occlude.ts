@@ -18,9 +18,21 @@ import {
   type SplitOcclusion,
 } from 'zfnet';
 import { type Dataset, type Example, type Image, readImage } from 'zfnet/data';
-import { type Experiment, inputOf, type OccludeInput, occludeBoxesExperiment, occludeExperiment } from 'zfnet/report';
+import { type Experiment, firstNames, inputOf, type OccludeInput, occludeBoxesExperiment, occludeExperiment } from 'zfnet/report';
 import { type Context, defineCommand, handler, UsageError, whole } from '../command.js';
 import { asUsage, stoppable, strongestOf } from '../look.js';
+import {
+  batchSizeOption,
+  classOption,
+  dataOption,
+  greyOption,
+  imagesOption,
+  layerOption,
+  mapOption,
+  outOption,
+  renamedOption,
+  splitOption,
+} from '../options.js';
 import { experimentsFolder, writeExperiment } from '../report/experiment.js';
 import { matchClasses } from '../run/classes.js';
 import { type DataChoice, openRunData } from '../run/data.js';
@@ -36,7 +48,7 @@ interface OccludeOptions extends DataChoice {
   map?: number;
   grey?: number;
   split: string;
-  example?: number;
+  index?: number;
   images?: number;
   batchSize: number;
   out?: string;
@@ -47,7 +59,7 @@ const BATCH = 64;
 
 const EXAMPLES = [
   'zfnet occlude runs/demo cat.jpg --class cat-face                 # one image',
-  'zfnet occlude runs/demo --example 17                             # image 17 of the validation split',
+  'zfnet occlude runs/demo --index 17                               # image 17 of the validation split',
   'zfnet occlude runs/demo cat.jpg --data scenes --layer conv4      # also shows the map’s strongest activations',
   'zfnet occlude runs/demo --data scenes --split val                # all images, compared with object boxes',
 ];
@@ -57,32 +69,30 @@ class drops, and compares these positions with the box of the object (occlude-bo
 such as scenes.`;
 
 export function occludeCommand(program: Command): void {
-  defineCommand(program, 'occlude <run> [image]', 'slide a grey square over an image and measure the class probability (Fig. 7)', EXAMPLES)
+  const description = 'slide a grey square over an image and measure the class probability (Fig. 7)';
+  const command = defineCommand(program, 'occlude <run> [image]', description, EXAMPLES)
     .option('--square <pixels>', 'side of the square (default: a fifth of the input size)', whole({ min: 1 }))
     .option('--stride <pixels>', 'distance between square positions (default: half the side of the square)', whole({ min: 1 }))
-    .option('--class <name>', 'class whose probability is measured (default: the true class if known, otherwise the predicted one)')
-    .option('--layer <name>', 'layer of the map whose activation is measured (default: the last convolution)')
-    .option('--map <k>', 'map of this layer (default: the one with the strongest activation)', whole({ min: 0 }))
-    .option('--grey <shade>', 'grey level of the square, 0 to 255 (default: the mean of the mean image)', whole({ min: 0, max: 255 }))
-    .option(
-      '--data <source>',
-      'image source, written as for train --data (default: the images that the run was trained on); with an image file, also shows the strongest activations of the map in this source',
-    )
-    .option('--split <name>', 'split of the source: val, train or another of its splits', 'val')
-    .option('--example <n>', 'index of an image of the split, instead of an image file', whole({ min: 0 }))
-    .option('--images <n>', 'without an image: number of images of the split, sampled at random (default: all)', whole({ min: 1 }))
-    .option('--batch-size <n>', 'square positions per forward pass', whole({ min: 1 }), BATCH)
-    .option('--out <folder>', 'folder for the files (default: RUN/experiments)')
+    .addOption(classOption('(default: the true class if known, otherwise the predicted one)'))
+    .addOption(layerOption('that of the map whose activation is measured (default: the last convolution)'))
+    .addOption(mapOption('the one whose activation is measured (default: the one with the strongest activation)'))
+    .addOption(greyOption('of the square'))
+    .addOption(dataOption(undefined, '; with an image file, also shows the strongest activations of the map in this source'))
+    .addOption(splitOption('val'))
+    .option('--index <n>', 'index of an image of the split, instead of an image file', whole({ min: 0 }))
+    .addOption(imagesOption('without an image, sampled at random (default: all)'))
+    .addOption(batchSizeOption('square positions per forward pass', BATCH))
+    .addOption(outOption('folder for the files (default: RUN/experiments)'))
     .addHelpText('after', NOTE)
     .action(
       handler(async (context, path: string, image: string | undefined, options: OccludeOptions) => {
-        if (image !== undefined && options.example !== undefined) throw new UsageError('give an image or --example, not both');
-        const single = image !== undefined || options.example !== undefined;
+        if (image !== undefined && options.index !== undefined) throw new UsageError('give an image or --index, not both');
+        const single = image !== undefined || options.index !== undefined;
         const only = single ? { images: options.images } : { class: options.class, layer: options.layer, map: options.map };
         for (const [name, value] of Object.entries(only))
           if (value !== undefined)
             throw new UsageError(
-              `--${name} ${single ? 'applies to a whole split: leave the image out' : 'applies to one image: give an image, or --example'}`,
+              `--${name} ${single ? 'applies to a whole split: leave the image out' : 'applies to one image: give an image, or --index'}`,
             );
         await context.engine();
         const run = await openRun(path);
@@ -95,6 +105,7 @@ export function occludeCommand(program: Command): void {
         }
       }),
     );
+  renamedOption(command, '--example <n>', '--index');
 }
 
 /** Returns the square and stride of the options, and the input that the square shows (plain grey). */
@@ -143,7 +154,7 @@ export async function occlusionOf(
   const { model, preprocess, classes } = run;
   const { batchSize = BATCH, split = 'val' } = options;
   const layer = options.layer ?? convolutions(model).at(-1);
-  if (layer === undefined) throw new UsageError('this network has no convolution: name a layer by --layer');
+  if (layer === undefined) throw new UsageError('this network has no convolution: name a layer with --layer');
   const label = labelOf(options.class, classes) ?? subject.label;
   const { square, stride, shade, grey } = squareOf(run, options);
   const input = inputOf(preprocess, [subject]);
@@ -186,19 +197,16 @@ async function subjectOf(run: Run, file: string | undefined, dataset: Dataset | 
   const { side, channels } = run.preprocess.options;
   if (file !== undefined) return { image: await readImage(file, { size: side, channels, pixelLimit: options.maxPixels }), name: file };
   const split = matchClasses(pickSplit(dataset!, options.split), dataset!, run);
-  if (options.example! >= split.length)
-    throw new UsageError(`--example is ${options.example}, ${options.split} has images 0 to ${split.length - 1}`);
-  const { image, label } = await split.get(options.example!);
-  return { image, label, name: `${options.split} ${options.example}` };
+  if (options.index! >= split.length)
+    throw new UsageError(`--index is ${options.index}, ${options.split} has images 0 to ${split.length - 1}`);
+  const { image, label } = await split.get(options.index!);
+  return { image, label, name: `${options.split} ${options.index}` };
 }
 
 function labelOf(name: string | undefined, classes: readonly string[]): number | undefined {
   if (name === undefined) return undefined;
   const label = classes.indexOf(name);
-  if (label < 0)
-    throw new UsageError(
-      `there is no class '${name}'; the run knows ${classes.slice(0, 24).join(', ')}${classes.length > 24 ? ', …' : ''}`,
-    );
+  if (label < 0) throw new UsageError(`there is no class '${name}'; the run knows ${firstNames(classes, 24)}`);
   return label;
 }
 
@@ -272,7 +280,7 @@ export async function occlusionOfSplit(
 }
 
 function commandLine(path: string, file: string | undefined, options: OccludeOptions): string {
-  const { split, example, square, stride, layer, map, grey, data, images } = options;
+  const { split, index, square, stride, layer, map, grey, data, images } = options;
   const words = ['npx zfnet occlude', path, ...(file === undefined ? [] : [file])];
   const given = {
     square,
@@ -283,7 +291,7 @@ function commandLine(path: string, file: string | undefined, options: OccludeOpt
     grey,
     data,
     split: split === 'val' ? undefined : split,
-    example,
+    index,
     images,
   };
   for (const [name, value] of Object.entries(given)) if (value !== undefined) words.push(`--${name} ${value}`);

@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { backendInfo, ceilingFor, createCeiling, type Profile, profile } from 'zfnet';
 import { defineCommand, handler, whole } from '../command.js';
 import { writeOutput } from '../files/write_file.js';
+import { batchSizeOption, outOption, repeatOption } from '../options.js';
 import { FolderStore } from '../run/run_folder.js';
 import { openWorkload, type WorkloadOptions } from '../workload.js';
 
@@ -20,13 +21,13 @@ export function profileCommand(program: Command): void {
     'zfnet profile runs/photos --forward --threads 1 --trace trace.json',
     'zfnet profile photos.onnx --forward --batch-size 1 --out profile/',
   ])
-    .option('--batch-size <n>', 'images per step', whole({ min: 1 }), 16)
+    .addOption(batchSizeOption('images per step', 16))
     .option('--input-size <pixels>', 'height and width of the input (default: that of the network)', whole({ min: 1 }))
     .option('--forward', 'measure a forward pass instead of a training step')
-    .option('--repeat <n>', 'number of steps to record, after two warm-up steps', whole({ min: 1 }), 3)
+    .addOption(repeatOption('after two warm-up steps', 3))
     .option('--rows <n>', 'largest number of rows of the table', whole({ min: 1 }), 40)
     .option('--trace <file>', 'file for a trace that https://ui.perfetto.dev and chrome://tracing open')
-    .option('--out <folder>', 'folder for profile.json, profile.txt and trace.json (default: none is written)')
+    .addOption(outOption('folder for profile.json, profile.txt and trace.json (default: none is written)'))
     .action(
       handler(async (context, target: string, options: ProfileOptions) => {
         const { repeat, rows: limit, trace, out } = options;

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Command } from 'commander';
 import { defineCommand, handler } from '../command.js';
+import { dataOption } from '../options.js';
 import { writeReport } from '../report/write_report.js';
 import { type DataChoice, openRunData } from '../run/data.js';
 import { openRun } from '../run/runs.js';
@@ -12,7 +13,7 @@ export function reportCommand(program: Command): void {
     'zfnet report runs/photos',
     'zfnet report runs/resnet --data photos/      # an imported network, on your images',
   ])
-    .option('--data <source>', 'image source, written as for train --data (default: the images that the run was trained on)')
+    .addOption(dataOption())
     .option('--quick', 'skip the slow parts: the linear classifier, gradient ascent, and most images of the larger experiments')
     .action(
       handler(async (context, out: string, options: DataChoice & { quick?: boolean }) => {

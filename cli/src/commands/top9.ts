@@ -2,8 +2,20 @@
 import type { Command } from 'commander';
 import type { DeconvMode, MapActivations } from 'zfnet';
 import { top9Experiment } from 'zfnet/report';
-import { type Context, defineCommand, handler, oneOf, whole } from '../command.js';
-import { checkMaps, collect, layersOf, mapList, mapsText, stoppable, strongestOf } from '../look.js';
+import { type Context, defineCommand, handler, whole } from '../command.js';
+import { checkMaps, layersNamed, layersOf, stoppable, strongestOf } from '../look.js';
+import {
+  dataOption,
+  imagesOption,
+  layersOption,
+  mapsOption,
+  mapsText,
+  outOption,
+  RULE_NAMES,
+  renamedOption,
+  rulesOption,
+  splitOption,
+} from '../options.js';
 import { experimentsFolder, writeExperiment } from '../report/experiment.js';
 import { type DataChoice, openRunData } from '../run/data.js';
 import { openRun } from '../run/runs.js';
@@ -11,42 +23,41 @@ import { pickSplit } from './evaluate.js';
 
 interface Top9Options extends DataChoice {
   split: string;
-  layer?: string[];
+  layers?: string[];
   maps?: number[];
   count: number;
-  mode: DeconvMode;
-  modes?: boolean;
-  examples?: number;
+  rules: DeconvMode | typeof ALL_RULES;
+  images?: number;
   out?: string;
 }
 
-const MODES = ['deconvnet', 'gradient', 'guided'] as const satisfies readonly DeconvMode[];
+/** Value of `--rules` that shows the projections by all rules side by side. */
+const ALL_RULES = 'all';
 
 const EXAMPLES = [
   'zfnet top9 runs/demo                                          # all maps of all convolutions',
-  'zfnet top9 runs/demo --layer conv4 --layer conv5 --maps 0-15',
-  'zfnet top9 runs/photos --data more-photos/ --layer conv5 --modes --out seen/',
+  'zfnet top9 runs/demo --layers conv4,conv5 --maps 0-15',
+  'zfnet top9 runs/photos --data more-photos/ --layers conv5 --rules all --out seen/',
 ];
 const NOTE = `
 The images are read once for all layers. The activations found are cached in the run's folder, so that a repeated command is fast, and a
 command that was stopped by Ctrl-C continues when it is run again.`;
 
 export function top9Command(program: Command): void {
-  defineCommand(
+  const command = defineCommand(
     program,
     'top9 <run>',
     'find the nine images with the strongest activations of each map and project them to pixels (Fig. 2)',
     EXAMPLES,
   )
-    .option('--data <source>', 'image source, written as for train --data (default: the images that the run was trained on)')
-    .option('--split <name>', 'split of the source: val, train or another of its splits', 'val')
-    .option('--layer <name>', 'layer to use; repeat the option for several layers (default: all convolutions)', collect)
-    .option('--maps <list>', 'maps to use, such as 0-7 or 3,5,8-11 (default: all)', mapList)
-    .option('--count <n>', 'number of images per map', whole({ min: 1 }), 9)
-    .option('--examples <n>', 'number of images to search, sampled at random (default: all)', whole({ min: 1 }))
-    .option('--mode <mode>', `rules of the backward pass: ${MODES.join(', ')}`, oneOf(MODES), 'deconvnet')
-    .option('--modes', 'show the projections of all three modes side by side')
-    .option('--out <folder>', 'folder for top9.json, top9.html and top9-LAYER.png (default: RUN/experiments)')
+    .addOption(dataOption())
+    .addOption(splitOption('val'))
+    .addOption(layersOption('all convolutions'))
+    .addOption(mapsOption())
+    .option('--count <n>', 'number of images kept per map', whole({ min: 1 }), 9)
+    .addOption(imagesOption('sampled at random (default: all)'))
+    .addOption(rulesOption([ALL_RULES]))
+    .addOption(outOption('folder for top9.json, top9.html and top9-LAYER.png (default: RUN/experiments)'))
     .addHelpText('after', NOTE)
     .action(
       handler(async (context, path: string, options: Top9Options) => {
@@ -54,21 +65,21 @@ export function top9Command(program: Command): void {
         await stoppable(context, 'run the same command again to continue', () => top9(context, path, options));
       }),
     );
+  renamedOption(command, '--layer <name>', '--layers');
+  renamedOption(command, '--examples <n>', '--images');
+  renamedOption(command, '--modes', '--rules', ALL_RULES);
 }
 
 async function top9(context: Context, path: string, options: Top9Options): Promise<void> {
-  const { split, maps, count, examples, mode, out = experimentsFolder(path) } = options;
+  const { split, maps, count, images, rules, out = experimentsFolder(path) } = options;
   const run = await openRun(path);
   try {
     const { model, preprocess } = run;
-    const layers = await layersOf(run, options.layer);
+    const layers = await layersOf(run, layersNamed(run, options.layers));
     checkMaps(layers, maps);
     const dataset = await openRunData(run, options, context.reporter);
     const { length } = pickSplit(dataset, split);
-    const found = await strongestOf(
-      { path, model, preprocess, dataset, split, layers: [...layers.keys()], maps, count, examples },
-      context,
-    );
+    const found = await strongestOf({ path, model, preprocess, dataset, split, layers: [...layers.keys()], maps, count, images }, context);
     const total = Object.values(found).reduce((sum, each) => sum + each.length, 0);
     const bar = context.reporter.bar('projecting', total, 'maps');
     const experiment = await top9Experiment({
@@ -76,9 +87,9 @@ async function top9(context: Context, path: string, options: Top9Options): Promi
       preprocess,
       dataset,
       split,
-      images: Math.min(examples ?? length, length),
+      images: Math.min(images ?? length, length),
       found,
-      modes: options.modes ? MODES : [mode],
+      modes: rules === ALL_RULES ? RULE_NAMES : [rules],
       onProgress: (done) => bar.update(done),
       signal: context.signal,
     });
@@ -90,14 +101,13 @@ async function top9(context: Context, path: string, options: Top9Options): Promi
   }
 }
 
-function commandLine(path: string, { data, split, layer = [], maps, modes, mode }: Top9Options): string {
+function commandLine(path: string, { data, split, layers = [], maps, rules }: Top9Options): string {
   const words = ['npx zfnet top9', path];
   if (data) words.push(`--data ${data}`);
   if (split !== 'val') words.push(`--split ${split}`);
-  words.push(...layer.map((name) => `--layer ${name}`));
+  words.push(...layers.map((names) => `--layers ${names}`));
   if (maps) words.push(`--maps ${mapsText(maps)}`);
-  if (modes) words.push('--modes');
-  else if (mode !== 'deconvnet') words.push(`--mode ${mode}`);
+  if (rules !== 'deconvnet') words.push(`--rules ${rules}`);
   return words.join(' ');
 }
 

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import type { Evaluation, InitScheme, PresetName, ScheduleOptions } from 'zfnet';
 import { AUGMENTATIONS, type Augmentation, DEFAULT_TRAINING, evaluate, memory, PRESETS, SCHEDULES } from 'zfnet';
 import { type Context, decimal, defineCommand, handler, Interrupted, oneOf, UsageError, whole } from '../command.js';
+import { baselinesOption, batchSizeOption, outOption, sourcesHelp } from '../options.js';
 import { measureBaselines, type TestedSplit, testSplits, testTable } from '../report/tested_splits.js';
 import { type DataChoice, dataOptionsOf } from '../run/data.js';
 import { INITS } from '../run/defaults.js';
@@ -61,11 +62,8 @@ The last one resumes a run after Ctrl-C or a crash.`;
 export function trainCommand(program: Command): void {
   const { batchSize, lr, momentum, weightDecay, maxFilterRms } = DEFAULT_TRAINING;
   defineCommand(program, 'train', 'train a network on your images, with a checkpoint per epoch', EXAMPLES)
-    .option(
-      '--data <source>',
-      'images to train on: a folder that contains one folder per class; idx:DIR; cifar10:DIR; parquet:FILES (files, folders or patterns); mnist or scenes (embedded)',
-    )
-    .requiredOption('--out <run>', 'folder of the run; it must be new or empty, except with --resume or --force')
+    .option('--data <source>', 'image source: one of the forms listed below')
+    .addOption(outOption('folder of the run; it must be new or empty, except with --resume or --force').makeOptionMandatory())
     .option('--resume', 'resume the run in --out bit for bit, with its recorded settings')
     .option('--prepare', 'write only the configuration, the mean image and the initial weights, for training in PyTorch (interop/pytorch)')
     .option('--force', 'start a new run although --out is not empty; an earlier run in it is replaced')
@@ -99,7 +97,7 @@ export function trainCommand(program: Command): void {
     )
     .optionsGroup('Training recipe (the defaults are those of the paper):')
     .option('--epochs <n>', 'passes over the training images (default: 70; 20 for inputs below 64 pixels)', whole({ min: 0 }))
-    .option('--batch-size <n>', `images per step (default: ${batchSize})`, whole({ min: 1 }))
+    .addOption(batchSizeOption(`images per step (default: ${batchSize})`))
     .option(
       '--micro-batch <n>',
       'images per forward and backward pass; gradients accumulate over a step, which saves memory (default: all images of a step)',
@@ -140,8 +138,8 @@ export function trainCommand(program: Command): void {
     )
     .option('--checkpoint-minutes <m>', 'minutes between checkpoints within an epoch (default: 5)', decimal({ above: 0 }))
     .option('--checkpoint-steps <n>', 'steps between checkpoints within an epoch (default: none)', whole({ min: 1 }))
-    .option('--baselines', 'after training, also measure guessing, a linear classifier on pixels and the nearest neighbour in pixels')
-    .addHelpText('after', NOTE)
+    .addOption(baselinesOption('(after training)'))
+    .addHelpText('after', `${NOTE}\n\n${sourcesHelp()}`)
     .action(
       handler(async (context, options: TrainOptions) => {
         if (!options.data && !options.resume)

@@ -4,7 +4,9 @@ import { isTrained, isTransferFold, type Run, type TransferFold, type TransferJo
 import type { Dataset, Split } from 'zfnet/data';
 import { type TransferNumbers, transferExperiment } from 'zfnet/report';
 import { type Context, defineCommand, handler, UsageError, whole } from '../command.js';
+import { parseJson } from '../files/json.js';
 import { asUsage, stoppable } from '../look.js';
+import { dataOption, layerOption, outOption, splitOption, stepsOption } from '../options.js';
 import { experimentsFolder, writeExperiment } from '../report/experiment.js';
 import { type DataChoice, openRunData } from '../run/data.js';
 import { FolderStore } from '../run/run_folder.js';
@@ -38,18 +40,15 @@ export function transferCommand(program: Command): void {
     'learn other images with the layers of a run, compared with training from scratch (Fig. 9)',
     EXAMPLES,
   )
-    .option(
-      '--data <source>',
-      'image source, written as for train --data, with any classes (default for a run on scenes: its split unseen-style)',
-    )
-    .option('--split <name>', 'split to learn from and to test on, with different images (default: learn from train and test on val)')
-    .option('--per-class <list>', 'numbers of training images per class, such as 5,10,20', counts, [5, 10, 20])
+    .addOption(dataOption('for a run on scenes its split unseen-style', ', with any classes'))
+    .addOption(splitOption(undefined, 'the one to train and to test on, with different images (default: train on train and test on val)'))
+    .option('--per-class <n,...>', 'number of training images per class, one or several such as 5,10,20', counts, [5, 10, 20])
     .option('--folds <n>', 'number of random samples of training images', whole({ min: 1 }), 3)
-    .option('--layer <name>', 'last layer to keep (default: the last one before the classes)')
+    .addOption(layerOption('the last one to keep (default: the last one before the classes)'))
     .option('--no-scratch', 'skip the comparison with networks trained from scratch')
-    .option('--steps <n>', 'training steps of each network that is trained from scratch', whole({ min: 1 }), 400)
+    .addOption(stepsOption('of each network that is trained from scratch', 400))
     .option('--test-per-class <n>', 'largest number of test images per class', whole({ min: 1 }), 50)
-    .option('--out <folder>', 'folder for transfer.json, .html and .png (default: RUN/experiments)')
+    .addOption(outOption('folder for transfer.json, .html and .png (default: RUN/experiments)'))
     .action(
       handler(async (context, path: string, options: TransferOptions) => {
         await context.engine();
@@ -230,12 +229,8 @@ async function openLog(
 }
 
 function parseFold(line: string): TransferFold[] {
-  try {
-    const fold: unknown = JSON.parse(line);
-    return isTransferFold(fold) ? [fold] : [];
-  } catch {
-    return [];
-  }
+  const fold = parseJson(line).value;
+  return isTransferFold(fold) ? [fold] : [];
 }
 
 function commandLine(path: string, { data, split, perClass, folds, layer, scratch, steps }: TransferOptions): string {

@@ -1,6 +1,7 @@
 /** Reads lists of class names: a text file with one name per line, or JSON as written by Keras and Hugging Face. */
 import { extname } from 'node:path';
 import { UsageError } from '../command.js';
+import { parseJson } from './json.js';
 
 /**
  * Returns the names in the order of the classes. Repeated names get a suffix with the class index: see `tellApart`.
@@ -10,7 +11,7 @@ import { UsageError } from '../command.js';
  */
 export function readClassList(bytes: Uint8Array, file: string): string[] {
   const text = decodeText(bytes, file);
-  const json = parseJson(text, file);
+  const json = jsonOf(text, file);
   const names = json === undefined ? fromLines(text, file) : fromJson(json, file);
   if (names.length === 0) throw new UsageError(`${file} names no class: write one name on each line`);
   return tellApart(names.map((name) => name.normalize('NFC')));
@@ -70,15 +71,12 @@ function fromLines(text: string, file: string): string[] {
   return lines;
 }
 
-function parseJson(text: string, file: string): unknown {
+function jsonOf(text: string, file: string): unknown {
   const named = extname(file).toLowerCase() === '.json';
   if (!named && !/^\s*[[{]/.test(text)) return undefined;
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    if (!named) return undefined;
-    throw new UsageError(`${file}: it is not JSON (${(error as Error).message})`, { cause: error });
-  }
+  const { value, error } = parseJson(text);
+  if (error && named) throw new UsageError(`${file}: it is not JSON (${error.message})`, { cause: error });
+  return value;
 }
 
 /**

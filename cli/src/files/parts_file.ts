@@ -8,6 +8,7 @@ import { inCentreCrop, type PreprocessOptions } from 'zfnet';
 import { type Image, readImage } from 'zfnet/data';
 import { UsageError } from '../command.js';
 import { readRegular } from './confined_path.js';
+import { parseJson } from './json.js';
 
 type Box = [number, number, number, number];
 
@@ -49,14 +50,9 @@ async function parse(path: string): Promise<{ file: string; parts: Record<string
   const bytes = await readRegular(path).catch((error) => {
     throw new UsageError(`${path}: cannot be read (${error.code ?? error.message})`);
   });
-  const text = new TextDecoder().decode(bytes);
-  let content: unknown;
-  try {
-    content = JSON.parse(text);
-  } catch {
-    throw wrong('is not JSON');
-  }
-  const { images } = (content ?? {}) as { images?: unknown };
+  const { value, error } = parseJson(bytes);
+  if (error) throw wrong('is not JSON');
+  const { images } = (value ?? {}) as { images?: unknown };
   if (!Array.isArray(images) || images.length < 2) throw wrong('has no list of at least two images');
   for (const [i, image] of images.entries()) {
     if (typeof image?.file !== 'string' || typeof image.parts !== 'object' || image.parts === null || Array.isArray(image.parts))

@@ -24,6 +24,7 @@ import { classOutputs, listOutputs, loadOnnx, OnnxClassifier, type OnnxModel, ty
 import { safeFileName } from 'zfnet/report';
 import type { HostTensor } from 'zfnet/safetensors';
 import { readConfined } from '../files/confined_path.js';
+import { parseJson } from '../files/json.js';
 import { codeOf } from '../files/write_file.js';
 import { type PixelOptions, pixelsOf } from './conventions.js';
 import { probeScores } from './probe_scores.js';
@@ -114,11 +115,9 @@ export async function fromOnnx(net: OnnxModel, name: string): Promise<Imported |
 }
 
 function parse(text: string | undefined, name: string): unknown {
-  try {
-    return JSON.parse(text ?? '');
-  } catch (error) {
-    throw new FormatError(`${name}: its metadata is damaged`, { cause: error });
-  }
+  const { value, error } = parseJson(text ?? '');
+  if (error) throw new FormatError(`${name}: its metadata is damaged`, { cause: error });
+  return value;
 }
 
 const weightsOf = (net: OnnxModel): Record<string, HostTensor> =>

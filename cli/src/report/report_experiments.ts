@@ -18,6 +18,7 @@ import { checkpointsToShow, evolutionOf } from '../commands/evolve.js';
 import { filterSubject } from '../commands/filters.js';
 import { invarianceOf, rightOnes } from '../commands/invariance.js';
 import { occlusionOf, occlusionOfSplit } from '../commands/occlude.js';
+import { parseJson } from '../files/json.js';
 import { FolderStore } from '../run/run_folder.js';
 import { experimentsFolder } from './experiment.js';
 
@@ -57,21 +58,21 @@ export async function experimentsOf(context: Context, job: ExperimentsJob): Prom
 }
 
 async function filters(context: Context, { run, path, dataset, split, examples }: ExperimentsJob): Promise<Experiment[]> {
-  return [await filtersExperiment(await filterSubject(context, path, run, dataset, { split, examples: examples.filters }))];
+  return [await filtersExperiment(await filterSubject(context, path, run, dataset, { split, images: examples.filters }))];
 }
 
 /** Runs only if the run has at least two checkpoints and the data are those it was trained on. */
 async function evolve(context: Context, { run, path, dataset, examples }: ExperimentsJob): Promise<Experiment[]> {
   const checkpoints = await checkpointsToShow(path);
   if (checkpoints.length < 2 || dataset.fingerprint !== run.config.data.fingerprint) return [];
-  return [(await evolutionOf(context, path, run, dataset, checkpoints, { examples: examples.evolve })).experiment];
+  return [(await evolutionOf(context, path, run, dataset, checkpoints, { images: examples.evolve })).experiment];
 }
 
 async function ascend(context: Context, { run, path, dataset, split, examples, ascended }: ExperimentsJob): Promise<Experiment[]> {
   if (ascended === 0) return [];
   const maps = Array.from({ length: Math.min(ascended, run.classes.length) }, (_, map) => map);
-  const layer = run.model.layerNames().slice(-1);
-  return [await ascentOf(context, path, run, dataset, { layer, maps, split, examples: examples.filters })];
+  const layers = run.model.layerNames().slice(-1);
+  return [await ascentOf(context, path, run, dataset, { layers, maps, split, images: examples.filters })];
 }
 
 /** Number of images to try; the one whose probability drops most is shown. */
@@ -113,7 +114,9 @@ async function stored({ reporter }: Context, { path }: ExperimentsJob): Promise<
     const bytes = await store.read(`${name}.json`);
     if (!bytes) return;
     try {
-      found.push(present(JSON.parse(new TextDecoder().decode(bytes)) as T));
+      const { value, error } = parseJson(bytes);
+      if (error) throw error;
+      found.push(present(value as T));
     } catch (error) {
       reporter.warn(`experiments/${name}.json is damaged and left out; run zfnet ${name} again (${(error as Error).message})`);
     }

@@ -1,6 +1,7 @@
 /** Maps the labels of a data set to the classes of a run, whose order may differ and which may be more. */
 import { type Run, StateError } from 'zfnet';
 import type { Dataset, Split } from 'zfnet/data';
+import { firstNames } from 'zfnet/report';
 import { tellApart } from '../files/class_list.js';
 
 /** Returns names for comparison: in one Unicode normal form, with repeated names made unique by their index. */
@@ -46,7 +47,7 @@ function unknownClasses(unknown: readonly string[], dataset: Dataset, run: Pick<
         `${dataset.name}: class ${name} could be any of ${several.length} classes of the run: ${several.join(', ')}; rename it to one of these`,
       );
   }
-  const listed = (names: readonly string[]) => `${names.slice(0, 8).join(', ')}${names.length > 8 ? ', …' : ''}`;
+  const listed = (names: readonly string[]) => firstNames(names, 8);
   return new StateError(
     `${dataset.name} has ${unknown.length === 1 ? 'a class' : 'classes'} that the run does not know: ${listed(unknown)}; the run knows ${listed(run.classes)}`,
   );

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFile, readlink } from 'node:fs/promises';
 import { hostname } from 'node:os';
+import { parseJson } from '../files/json.js';
 import { codeOf } from '../files/write_file.js';
 
 /** Content of a lock file. interop/pytorch/run_lock.py uses the same format. */
@@ -45,13 +46,9 @@ export async function thisHolder(): Promise<Holder> {
 
 /** Parses a lock file. Returns null for invalid text, such as a partly written lock of a process that died. */
 export function parseHolder(text: string): FoundHolder | null {
-  try {
-    const value = JSON.parse(text) as Partial<Holder> | null;
-    if (!Number.isSafeInteger(value?.pid) || (value?.pid as number) < 1 || typeof value?.host !== 'string') return null;
-    return { born: null, since: 'an unknown time', ...value } as FoundHolder;
-  } catch {
-    return null;
-  }
+  const value = parseJson(text).value as Partial<Holder> | null | undefined;
+  if (!Number.isSafeInteger(value?.pid) || (value?.pid as number) < 1 || typeof value?.host !== 'string') return null;
+  return { born: null, since: 'an unknown time', ...value } as FoundHolder;
 }
 
 /**

@@ -8,6 +8,8 @@ export interface SourceKind {
   readonly scheme: string;
   /** How the source is written: `idx:DIR`. */
   readonly form: string;
+  /** What the source contains, for help texts. */
+  readonly description: string;
   /** Kind of path that follows the colon; absent if there is none. */
   readonly rest?: 'folder' | 'files';
   /** Side in pixels of its square images, if all of them have one size. */
@@ -16,12 +18,22 @@ export interface SourceKind {
 
 /** The kinds of data source that `openDataset` accepts. */
 export const DATA_SOURCES: readonly SourceKind[] = [
-  { scheme: '', form: 'a folder with one folder per class', rest: 'folder' },
-  { scheme: 'idx', form: 'idx:DIR', rest: 'folder' },
-  { scheme: 'cifar10', form: 'cifar10:DIR', rest: 'folder', side: 32 },
-  { scheme: 'parquet', form: 'parquet:FILES', rest: 'files' },
-  { scheme: 'mnist', form: 'mnist', side: 28 },
-  { scheme: 'scenes', form: 'scenes' },
+  {
+    scheme: '',
+    form: 'a folder with one folder per class',
+    description: 'image files; the class folders may lie in train/ and val/',
+    rest: 'folder',
+  },
+  { scheme: 'idx', form: 'idx:DIR', description: 'the four -ubyte files of MNIST, gzipped or not; the t10k pair is val', rest: 'folder' },
+  { scheme: 'cifar10', form: 'cifar10:DIR', description: 'the binary version of CIFAR-10; test_batch is val', rest: 'folder', side: 32 },
+  {
+    scheme: 'parquet',
+    form: 'parquet:FILES',
+    description: 'files, folders or patterns, separated by commas, with columns of image bytes and labels, as Hugging Face stores them',
+    rest: 'files',
+  },
+  { scheme: 'mnist', form: 'mnist', description: '10,000 handwritten digits (embedded)', side: 28 },
+  { scheme: 'scenes', form: 'scenes', description: 'emoji over photographs, 24 classes, in any image size (embedded)' },
 ];
 
 /** A data source, taken apart. */

@@ -1,6 +1,6 @@
 /**
- * Charts as static SVG by Observable Plot: no script in the page, and colours of the page's own variables, so that they
- * follow its light and dark schemes.
+ * Draws charts as static SVG with Observable Plot. They contain no script and use the colour variables of the page, so that they follow its
+ * light and dark schemes.
  */
 import * as Plot from '@observablehq/plot';
 import { parseHTML } from 'linkedom';
@@ -8,21 +8,21 @@ import { escapeHtml, type Html, trusted } from '../page/html.js';
 
 const { document } = parseHTML('<!doctype html><html><body></body></html>');
 
-/** A plot as SVG with a text that stands for it where it cannot be seen. */
+/** Draws a plot as SVG. `label` describes it for screen readers. */
 export function chart(options: Plot.PlotOptions, label: string): Html {
   const svg = Plot.plot({
     document: document as unknown as Document,
     style: { fontSize: '12px', background: 'none' },
     ...options,
   }) as unknown as Element;
-  // The label says it all; marks without a role may have none of their own.
+  // The label describes the whole chart; ARIA allows no label on elements without a role.
   for (const mark of Array.from(svg.querySelectorAll('[aria-label]'))) mark.removeAttribute('aria-label');
   svg.setAttribute('role', 'img');
   svg.setAttribute('aria-label', label);
   return trusted(markupOf(svg));
 }
 
-/** A drawn element as text. The document's own serialisation leaves `<` and `&` in attributes as they are. */
+/** Serialises an element. The serialisation of linkedom does not escape `<` and `&` in attributes. */
 function markupOf(node: Node): string {
   if (node.nodeType === TEXT) return escapeHtml(node.textContent ?? '');
   if (node.nodeType !== ELEMENT) return '';
@@ -47,18 +47,18 @@ export interface CurveOptions {
   series: readonly Series[];
   x: string;
   y: string;
-  /** What the chart shows, in a sentence, for those who do not see it. */
+  /** Description of the chart in a sentence, for screen readers. */
   label: string;
-  /** Places on the x axis to mark, with a word each. */
+  /** Positions on the x axis to mark, each with a text. */
   marks?: readonly { x: number; text: string }[];
   percent?: boolean;
-  /** Where somebody who guesses would be. */
+  /** Value that choosing a class at random would have; drawn as a dotted line. */
   guess?: number;
-  /** The x axis runs from 0 to here. Default: as far as there are points. */
+  /** End of the x axis, which begins at 0. Default: the last point. */
   until?: number;
 }
 
-/** Lines over epochs, each named at its end. */
+/** Draws lines over epochs, each with its name at its end. */
 export function curves({ series, x, y, label, marks = [], percent = false, guess, until }: CurveOptions): Html {
   const last = until ?? Math.max(...series.flatMap(({ points }) => points.map((point) => point.x)));
   const top = Math.max(guess ?? 0, ...series.flatMap(({ points }) => points.map((point) => point.y)));
@@ -106,7 +106,7 @@ export function curves({ series, x, y, label, marks = [], percent = false, guess
 }
 
 /**
- * Names moved upwards so far apart that they can be read.
+ * Moves names upwards until none overlaps the one below it.
  *
  * @param line height of a line of text, in units of y
  */
@@ -119,14 +119,14 @@ export function apart<T extends { y: number }>(names: readonly T[], line: number
   });
 }
 
-/** At most about ten whole numbers from 1 to `last`. */
+/** Returns at most about ten whole numbers from 1 to `last`. */
 function wholeTicks(last: number): number[] {
   const step = [1, 2, 5, 10, 20, 50, 100].find((each) => last / each <= 10) ?? Math.ceil(last / 10);
   return Array.from({ length: Math.floor(last / step) }, (_, i) => (i + 1) * step);
 }
 
 /**
- * How often each class was taken for which, as a square of squares: a row a true class, a column an answer.
+ * Draws a confusion matrix: one row per true class, one column per predicted class.
  *
  * @param counts [classes][classes], row-major by true class
  */
@@ -155,7 +155,7 @@ export function confusion(counts: readonly (readonly number[])[], classes: reado
           fill: (cell: (typeof cells)[number]) => (cell.right ? 'var(--accent)' : 'var(--warm)'),
           fillOpacity: { value: 'share', scale: 'opacity' } as never,
           title: ({ truth, answer, n, total, right }: (typeof cells)[number]) =>
-            `${truth}: ${n} of ${total} ${right ? 'right' : `taken for ${answer}`}`,
+            `${truth}: ${n} of ${total} images classified ${right ? 'correctly' : `as ${answer}`}`,
         }),
         Plot.text(
           cells.filter(({ right }) => !right),

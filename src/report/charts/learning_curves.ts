@@ -1,4 +1,4 @@
-/** The curves of learning, for the report and for the page that shows training as it happens: loss and error over epochs. */
+/** Draws the learning curves, loss and error over epochs, for the report and for the page that is shown during training. */
 import type { EpochMetrics } from '../../zfnet/index.js';
 import type { Html } from '../page/html.js';
 import { percent, plural } from '../page/words.js';
@@ -7,27 +7,29 @@ import { curves, type Series } from './charts.js';
 export interface LearningCurvesInput {
   metrics: readonly EpochMetrics[];
   classes: number;
-  /** The loss between epochs: x in epochs from 0, y the mean over some steps. */
+  /** The loss within epochs: x in epochs from 0, y the mean over some steps. */
   steps?: readonly { x: number; y: number }[];
-  /** The axes run from 0 to this epoch. Default: as far as there are points. */
+  /** End of the x axes, in epochs. Default: the last point. */
   until?: number;
 }
 
 export interface LearningCurves {
   loss: Html;
   error: Html;
-  /** Where the rate was lowered, if so few times that marks tell something. */
+  /** Number of marked reductions of the learning rate; 0 if it was reduced so often that they are not marked. */
   drops: number;
 }
 
-/** More marks than these would be no events. */
+/** Reductions of the learning rate are marked up to this number. */
 const MOST_DROPS = 4;
 
 export function learningCurves({ metrics, classes, steps = [], until }: LearningCurvesInput): LearningCurves {
   const drops = metrics.slice(1).filter(({ lr }, i) => lr < 0.999 * metrics[i].lr);
-  // Rates that fall a little every round are no events.
+  // Schedules that reduce the rate in every epoch get no marks.
   const marks =
-    drops.length <= MOST_DROPS ? drops.map(({ epoch, lr }) => ({ x: epoch - 0.5, text: `rate ${Number(lr.toPrecision(2))}` })) : [];
+    drops.length <= MOST_DROPS
+      ? drops.map(({ epoch, lr }) => ({ x: epoch - 0.5, text: `learning rate ${Number(lr.toPrecision(2))}` }))
+      : [];
   const points = (y: (m: EpochMetrics) => number | null) =>
     metrics.flatMap((m) => {
       const value = y(m);
@@ -35,7 +37,7 @@ export function learningCurves({ metrics, classes, steps = [], until }: Learning
     });
   const between: Series[] = steps.length > 0 ? [{ name: 'steps', colour: 'var(--bar)', points: steps, faint: true }] : [];
   const validated = metrics.some(({ valTop1Error }) => valTop1Error !== null);
-  const unseen: Series[] = validated ? [{ name: 'unseen', colour: 'var(--warm)', points: points((m) => m.valTop1Error) }] : [];
+  const unseen: Series[] = validated ? [{ name: 'validation', colour: 'var(--warm)', points: points((m) => m.valTop1Error) }] : [];
   const shared = { x: 'epoch', marks, until };
   return {
     loss: curves({
@@ -48,7 +50,7 @@ export function learningCurves({ metrics, classes, steps = [], until }: Learning
     error: curves({
       ...shared,
       series: [{ name: 'training', colour: 'var(--accent)', points: points((m) => m.trainTop1Error) }, ...unseen],
-      y: 'wrong answers (%)',
+      y: 'top-1 error (%)',
       guess: 1 - 1 / classes,
       label: errorInWords(metrics),
       percent: true,
@@ -60,12 +62,12 @@ export function learningCurves({ metrics, classes, steps = [], until }: Learning
 function lossInWords(metrics: readonly EpochMetrics[]): string {
   const [first, last] = [metrics[0], metrics[metrics.length - 1]];
   if (!first) return 'The training loss within the first epoch.';
-  return `The training loss goes from ${first.trainLoss.toFixed(2)} to ${last.trainLoss.toFixed(3)} over ${plural(metrics.length, 'epoch')}.`;
+  return `The training loss changes from ${first.trainLoss.toFixed(2)} to ${last.trainLoss.toFixed(3)} over ${plural(metrics.length, 'epoch')}.`;
 }
 
 function errorInWords(metrics: readonly EpochMetrics[]): string {
   const [first, last] = [metrics[0], metrics[metrics.length - 1]];
-  if (!first) return 'The share of wrong answers: no epoch is done yet.';
-  const unseen = last.valTop1Error === null ? '' : `, on unseen images to ${percent(last.valTop1Error)}`;
-  return `The share of wrong answers in training goes from ${percent(first.trainTop1Error)} to ${percent(last.trainTop1Error)}${unseen}.`;
+  if (!first) return 'The top-1 error: no epoch is finished yet.';
+  const validation = last.valTop1Error === null ? '' : `; the last validation error is ${percent(last.valTop1Error)}`;
+  return `The training error changes from ${percent(first.trainTop1Error)} to ${percent(last.trainTop1Error)}${validation}.`;
 }

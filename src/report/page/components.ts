@@ -1,13 +1,13 @@
-/** Pieces of the page that several sections use. */
+/** Elements of the page that several sections use: pictures, sheets of pictures, tables. */
 import type { Image } from '../../data/dataset.js';
 import type { Preprocess } from '../../zfnet/index.js';
 import { type Box, contactSheet, cropPicture } from '../pictures/pictures.js';
 import { type Html, html } from './html.js';
 
-/** Pictures with fewer pixels than this are shown with square pixels instead of smoothed ones. */
+/** Pictures narrower than this are enlarged with square pixels instead of smoothing. */
 const COARSE = 40;
 
-/** One picture, `width` CSS pixels wide. */
+/** Returns a picture that is `width` CSS pixels wide. */
 export function picture(image: Image, alt: string, width: number): Html {
   const height = Math.round((width * image.height) / image.width);
   const style = image.width < COARSE ? html` class="coarse"` : '';
@@ -16,13 +16,13 @@ export function picture(image: Image, alt: string, width: number): Html {
 
 export interface SheetCell {
   picture: Image;
-  /** Shown when the cell is pointed at or focused, and read aloud. */
+  /** Text shown when the pointer or the focus is on the cell, also for screen readers. */
   tip: string;
 }
 
 /**
- * Pictures of one size in one image, with a cell over each that tells about it. The gaps are drawn by the cells' borders,
- * so that they take the page's colour.
+ * Joins pictures of one size to one image, with a cell over each that shows a text about it. The borders of the cells are the gaps, so that
+ * they have the page's colour.
  *
  * @param focus whether the cells can be reached by keyboard; one of two sheets side by side is enough
  */
@@ -40,7 +40,7 @@ ${cells.map(({ tip }) => (focus ? html`<span class="cell" tabindex="0" role="not
 </div>`;
 }
 
-/** The centre of an image, which is what the network sees of it. */
+/** Returns the centre crop of an image, which is the input of the network. */
 export function seen(preprocess: Preprocess, image: Image): Image {
   const { inputSize, side } = preprocess.options;
   const start = Math.floor((side - inputSize) / 2);
@@ -48,7 +48,7 @@ export function seen(preprocess: Preprocess, image: Image): Image {
   return cropPicture(image, box);
 }
 
-/** A row a thing, a column a property; the first cell of each row is its heading. `numeric` columns are set to the right. */
+/** Returns a table. The first cell of each row is its heading; the columns listed in `numeric` are aligned to the right. */
 export function table(
   caption: string,
   head: readonly string[],

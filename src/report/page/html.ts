@@ -1,13 +1,14 @@
-/** Text to HTML without slips: what goes into a template is escaped unless it is HTML already. Pictures stay pictures until the page is written. */
+/** Builds HTML safely: values in templates are escaped unless they are HTML already. Pictures are encoded when the page is written. */
 import type { Image } from '../../data/dataset.js';
 import { ValueError } from '../../tensor/index.js';
 import { pngDataUri } from '../pictures/png.js';
 
-/** An inline script. Pages find these among their parts, and allow no others to run. */
+/** An inline script. The Content-Security-Policy of a page allows only the scripts of this class among its parts. */
 export class InlineScript {
-  /** @param text what stands between the tags */
+  /** @param text the code between the tags */
   constructor(readonly text: string) {
-    if (/<\/script|<!--/i.test(text)) throw new ValueError('script: the text ends its own element; write "</script" in another way');
+    if (/<\/script|<!--/i.test(text))
+      throw new ValueError('script: got code that contains "</script" or "<!--", expected code without them; split the string');
   }
 
   toString(): string {
@@ -17,11 +18,11 @@ export class InlineScript {
 
 type Part = string | Image | InlineScript;
 
-/** A piece of HTML: text, scripts, and pictures where their addresses will stand. */
+/** A piece of HTML: text, scripts, and pictures in place of their addresses. */
 export class Html {
   constructor(readonly parts: readonly Part[]) {}
 
-  /** As text, with pictures as PNG. */
+  /** Returns the HTML as text, with pictures as PNG. */
   toString(): string {
     return this.parts.map((part) => (isPicture(part) ? pngDataUri(part) : String(part))).join('');
   }
@@ -33,7 +34,7 @@ type Content = Html | Image | string | number | null | undefined | false | reado
 
 const ENTITIES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
 
-/** Text as it may stand between tags and in quoted attributes. */
+/** Escapes text for use between tags and in quoted attributes. */
 export const escapeHtml = (text: string): string => text.replace(/[&<>"']/g, (char) => ENTITIES[char]);
 
 function* partsOf(content: Content): Generator<Part> {
@@ -44,7 +45,10 @@ function* partsOf(content: Content): Generator<Part> {
   else yield escapeHtml(String(content));
 }
 
-/** Template tag: values are escaped, but for `Html`; arrays are joined, and null, undefined and false leave nothing. A picture stands for its address: `src="${picture}"`. */
+/**
+ * Template tag for HTML. Values are escaped except `Html`; arrays are joined; null, undefined and false are omitted. A picture stands for
+ * its address: `src="${picture}"`.
+ */
 export function html(texts: TemplateStringsArray, ...values: Content[]): Html {
   const parts: Part[] = [];
   const add = (part: Part) => {
@@ -59,16 +63,16 @@ export function html(texts: TemplateStringsArray, ...values: Content[]): Html {
   return new Html(parts);
 }
 
-/** HTML that another library made. */
+/** Marks text as HTML, without escaping. Only for text from our own code and from libraries. */
 export const trusted = (text: string): Html => new Html([text]);
 
-/** A script of our own. Data for it stand in attributes, which are escaped. */
+/** Returns an inline script. Pass data to it in attributes, which are escaped. */
 export const script = (text: string): Html => new Html([new InlineScript(text)]);
 
-/** Writes a picture as an address: a data URI. */
+/** Encodes a picture as a data URI. */
 export type PictureEncoder = (picture: Image) => string | Promise<string>;
 
-/** HTML as text. */
+/** Returns HTML as text. */
 export async function writeHtml({ parts }: Html, encode: PictureEncoder): Promise<string> {
   const texts = await Promise.all(parts.map((part) => (isPicture(part) ? encode(part) : String(part))));
   return texts.join('');

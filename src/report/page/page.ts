@@ -1,10 +1,9 @@
-/** The page around the sections: head, title, links, and everything in one file. */
-
-import type { Section } from '../input.js';
+/** Puts sections into one HTML document with a title and a list of contents. */
 import { pngDataUri } from '../pictures/png.js';
 import type { Html } from './html.js';
 import { html, type PictureEncoder, trusted, writeHtml } from './html.js';
 import { contentSecurityPolicy } from './policy.js';
+import type { Section } from './section.js';
 import { STYLE } from './style.js';
 
 export interface PageInput {
@@ -12,14 +11,14 @@ export interface PageInput {
   description: string;
   lead: Html;
   sections: readonly Section[];
-  /** Seconds after which the page reads itself again. Default: never. */
+  /** Seconds after which the browser reloads the page. Default: never. */
   refreshSeconds?: number;
 }
 
 /**
- * A complete HTML document that needs nothing but itself.
+ * Returns a complete HTML document that loads nothing from elsewhere.
  *
- * @param encode how pictures are written; default PNG
+ * @param encode encodes the pictures; default: PNG
  */
 export async function page(
   { title, description, lead, sections, refreshSeconds }: PageInput,
@@ -51,7 +50,7 @@ ${sections.length > 1 && html`<nav aria-label="Contents"><ul>${sections.map(({ i
 <main id="content">
 ${sections.map(({ id, title: heading, body }) => html`<section id="${id}" aria-labelledby="${id}-title">\n<h2 id="${id}-title"${heading === title ? html` class="hidden"` : ''}>${heading}</h2>\n${body}\n</section>\n`)}
 </main>
-<footer><p class="note">Written by zfnet. This page loads nothing: all pictures are within it.</p></footer>
+<footer><p class="note">Written by zfnet. This page loads nothing from elsewhere; all pictures are part of the file.</p></footer>
 </body>
 </html>
 `;

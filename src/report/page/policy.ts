@@ -1,7 +1,7 @@
-/** The Content-Security-Policy of our pages: they load nothing, send nothing, and run only the scripts that they were written with. */
+/** The Content-Security-Policy of the pages: they load nothing, send nothing, and run only the scripts that they were written with. */
 import { type Html, InlineScript } from './html.js';
 
-/** The policy of a page with these parts. A script may run only if its SHA-256 is in the policy. */
+/** Returns the policy of a page with these parts. A script may run only if its SHA-256 is in the policy. */
 export async function contentSecurityPolicy(...contents: readonly Html[]): Promise<string> {
   const scripts = contents.flatMap(({ parts }) => parts.filter((part) => part instanceof InlineScript));
   const sources = await Promise.all([...new Set(scripts.map(({ text }) => text))].map(hashSource));

@@ -1,4 +1,4 @@
-/** The page's looks: one column of text, figures wider than it, light and dark by the reader's preference. */
+/** Style sheet of the pages: one column of text, wider figures, a light and a dark scheme. */
 export const STYLE = `
 :root {
   color-scheme: light dark;
@@ -141,7 +141,7 @@ footer { margin-block: 5rem 3rem; }
 @media print { .map { break-inside: avoid; } nav { display: none; } }
 `.replace(
   'NINE',
-  // Pointing at one of nine pictures marks its partner on the other sheet.
+  // Pointing at one of nine pictures marks the corresponding one on the other sheet.
   `${Array.from({ length: 9 }, (_, i) => {
     const nth = `.cell:nth-of-type(${i + 1})`;
     return `.pair:has(${nth}:hover, ${nth}:focus-visible) ${nth}`;

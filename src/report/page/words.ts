@@ -1,6 +1,5 @@
-/** Numbers and names in words that anybody can read. */
+/** Formats numbers, names and lists for the sentences of the report. */
 import type { Dataset } from '../../data/dataset.js';
-import { mostFrequent } from '../findings.js';
 
 /** 0.0123 → `1.2 %`; 0.954 → `95 %`. */
 export function percent(fraction: number): string {
@@ -29,7 +28,14 @@ export function duration(seconds: number): string {
 export const list = (words: readonly string[]): string =>
   words.length < 2 ? words.join() : `${words.slice(0, -1).join(', ')} and ${words[words.length - 1]}`;
 
-/** Which classes a few images come from: `9 of 9 frog`; `5 of 9 frog, also panda and pizza`; `from 7 classes`. */
+/** Returns the most frequent value, the first of several, and its count. */
+export function mostFrequent<T>(values: readonly T[]): [value: T, times: number] {
+  const counts = new Map<T, number>();
+  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
+  return [...counts].reduce((best, entry) => (entry[1] > best[1] ? entry : best));
+}
+
+/** Summarises the classes of a few images: `9 of 9 frog`; `5 of 9 frog, also panda and pizza`; `from 7 classes`. */
 export function composition(labels: readonly number[], classes: readonly string[]): string {
   const [label, times] = mostFrequent(labels);
   const others = [...new Set(labels)].filter((other) => other !== label);
@@ -39,18 +45,18 @@ export function composition(labels: readonly number[], classes: readonly string[
 }
 
 /**
- * What the images of a split are to the network, as the end of "on …".
+ * Describes the images of a split, for sentences such as "its top-1 error is 10 % on …".
  *
- * @param own whether the network was trained on the data set, so that it has not seen what is not its training split
+ * @param own whether the network was trained on the data set; then images outside the training split are new to it
  */
 export function splitInWords(dataset: Dataset, split: string, own: boolean): string {
   if (!own) return `the images of “${split}”`;
-  if (dataset.name === 'scenes' && split === 'val') return 'photographs it never saw';
-  if (dataset.name === 'scenes' && split === 'unseen-style') return 'a drawing style it never saw, over such photographs';
-  return split === 'val' ? 'images it never saw' : `the images of “${split}”`;
+  if (dataset.name === 'scenes' && split === 'val') return 'photographs that were not used for training';
+  if (dataset.name === 'scenes' && split === 'unseen-style') return 'a drawing style that was not used for training, over such photographs';
+  return split === 'val' ? 'images that were not used for training' : `the images of “${split}”`;
 }
 
-/** A heading for a split in a table; see `splitInWords`. */
+/** Returns the heading of a split in a table: see `splitInWords`. */
 export function splitTitle(dataset: Dataset, split: string, own: boolean): string {
   if (!own) return split;
   if (dataset.name === 'scenes' && split === 'val') return 'Unseen photographs';
@@ -58,7 +64,7 @@ export function splitTitle(dataset: Dataset, split: string, own: boolean): strin
   return split === 'val' ? 'Unseen images' : split;
 }
 
-/** Two shares as `percent` gives them, with as many decimals as it takes to tell them apart where they differ. */
+/** Formats two shares like `percent`, with enough decimals to show that they differ if they do. */
 export function percentsApart(a: number, b: number): [string, string] {
   const short: [string, string] = [percent(a), percent(b)];
   if (a === b || short[0] !== short[1]) return short;

@@ -1,4 +1,4 @@
-/** How often each class was taken for which, as a picture of its own for a file. */
+/** The confusion matrix as a picture of its own, for a file. */
 import { arrayOf, checkArgument, finite, text } from '../../backend/validate.js';
 import { confusion } from '../charts/charts.js';
 import type { ExperimentPicture } from '../experiment.js';
@@ -6,10 +6,14 @@ import type { Html } from '../page/html.js';
 import { STYLE } from '../page/style.js';
 import { className, plural } from '../page/words.js';
 
-/** Classes beyond which nobody could read it; then those with the most mistakes are shown. */
+/** Largest number of classes that are legible; of more, those with the most errors are shown. */
 const MOST_CLASSES = 60;
 
-/** @param counts [label][answer]: how often */
+/**
+ * Returns the confusion matrix as a picture, for `zfnet evaluate --confusion` and for programs.
+ *
+ * @param counts number of images by true class and predicted class: [class][class]
+ */
 export function confusionPicture(counts: readonly (readonly number[])[], classes: readonly string[]): ExperimentPicture {
   checkArgument('confusionPicture', 'classes', classes, arrayOf(text, 1));
   const { length } = classes;
@@ -23,15 +27,15 @@ export function confusionPicture(counts: readonly (readonly number[])[], classes
   const chart = confusion(
     shown.map((i) => shown.map((j) => counts[i][j])),
     shown.map((i) => className(classes[i])),
-    `Which of ${plural(classes.length, 'class', 'classes')} was taken for which`,
+    `Confusion matrix of ${plural(classes.length, 'class', 'classes')}: one row per true class, one column per predicted class`,
   );
   return { svg: standalone(chart) };
 }
 
-/** A chart that needs no page: with the light colours in place of the page's variables. */
+/** Replaces the colour variables of the page by the colours of the light scheme, so that the chart needs no page. */
 function standalone({ parts }: Html): string {
   const colours = new Map<string, string>();
-  // The light ones stand first.
+  // The light scheme comes first in the style sheet.
   for (const [, name, colour] of STYLE.matchAll(/(--[\w-]+): (#\w+);/g)) if (!colours.has(name)) colours.set(name, colour);
   return parts
     .join('')

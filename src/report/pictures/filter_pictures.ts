@@ -1,4 +1,4 @@
-/** A convolution's filters as small colour pictures: possible for the first layer alone, whose channels are the image's own. */
+/** Renders the filters of the first layer as small colour pictures; its input channels are the colours of the image. */
 import type { Image } from '../../data/dataset.js';
 import type { Tensor } from '../../tensor/index.js';
 import { signedPicture } from './pictures.js';
@@ -10,7 +10,7 @@ export interface FilterPicture {
 }
 
 /**
- * A picture each, scaled by its own largest weight; null where the channels are no colours.
+ * Returns one picture per filter, scaled by its own largest weight; null if the channels are not colours.
  *
  * @param weight [maps, channels, height, width]
  */
@@ -27,7 +27,7 @@ export async function filterPictures(weight: Tensor): Promise<FilterPicture[] | 
   });
 }
 
-/** Columns for so many pictures: twice as wide as high, with full rows where that is near. */
+/** Returns the number of columns for a sheet of `count` pictures: about twice as many columns as rows, with full rows if possible. */
 export function columnsFor(count: number): number {
   const ideal = Math.ceil(Math.sqrt(2 * count));
   const around = Array.from({ length: ideal }, (_, i) => ideal + (i % 2 === 0 ? i / 2 : -(i + 1) / 2));

@@ -1,10 +1,10 @@
-/** Numbers as pixels, for pictures that must tell by themselves which map they show: a 3 × 5 pixel font of digits. */
+/** Renders numbers in a font of 3 × 5 pixels, for pictures that show the numbers of their maps. */
 import type { Image } from '../../data/dataset.js';
 import { blank, enlarge } from './pictures.js';
 
 const ROWS = 5;
 
-/** Five rows a glyph, `#` is ink. */
+/** Five rows per glyph; `#` is ink. */
 const GLYPHS: Record<string, string> = {
   '0': '### #.# #.# #.# ###',
   '1': '.#. ##. .#. .#. ###',
@@ -23,7 +23,7 @@ const GLYPHS: Record<string, string> = {
   ' ': '.. .. .. .. ..',
 };
 
-/** Digits, points, signs and blanks as a picture, ink on a ground; other characters are left out. */
+/** Returns digits, points, signs and blanks as a picture, ink on a ground; other characters are omitted. */
 export function label(text: string, options: { scale?: number; ink?: number; ground?: number } = {}): Image {
   const { scale = 2, ink = 40, ground = 255 } = options;
   const glyphs = [...text].flatMap((char) => (GLYPHS[char] ? [GLYPHS[char].split(' ')] : []));

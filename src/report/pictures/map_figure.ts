@@ -1,4 +1,4 @@
-/** One feature map in a figure: its strongest activations projected, beside the pieces of image they come from (paper, Fig. 2). */
+/** The figure of a feature map: its strongest activations projected to pixels, next to the image patches that cause them (paper, Fig. 2). */
 import type { Example, Image } from '../../data/dataset.js';
 import type { ProjectedActivation, ProjectedMap, StrongActivation } from '../../deconv/index.js';
 import type { Preprocess } from '../../zfnet/index.js';
@@ -7,7 +7,7 @@ import { type Html, html } from '../page/html.js';
 import { className, composition } from '../page/words.js';
 import { type Box, cropPicture, cropPlanes, signedPicture, windowAround } from './pictures.js';
 
-/** Where a map's images are from, and what a point of its layer sees. */
+/** The images of a map, and the receptive field of its layer. */
 export interface MapView {
   preprocess: Preprocess;
   classes: readonly string[];
@@ -15,15 +15,15 @@ export interface MapView {
   split: string;
   /** Layer name. */
   layer: string;
-  /** [height, width] of what one activation sees, no larger than the image. */
+  /** [height, width] of the receptive field in pixels, at most the size of the image. */
   field: readonly [number, number];
 }
 
 /**
- * The figure of a map.
+ * Returns the figure of a map.
  *
- * @param ways the same activations projected, one way or in several, by the name of the way; one alone needs no name
- * @param show all ways side by side, or the one that a switch elsewhere on the page has chosen (see `waySwitch`)
+ * @param ways the same activations, projected by one or several sets of rules; keys are the names of the rules
+ * @param show all projections side by side, or the one that a switch elsewhere on the page selects (see `waySwitch`)
  */
 export function mapFigure(view: MapView, ways: Readonly<Record<string, ProjectedMap>>, show: 'all' | 'chosen' = 'all'): Html {
   const names = Object.keys(ways);
@@ -35,7 +35,7 @@ export function mapFigure(view: MapView, ways: Readonly<Record<string, Projected
   );
   const styles = stylesOf(map);
   const tip = ({ index, value, example }: ProjectedActivation) =>
-    `${view.split} image ${index}: ${className(view.classes[example.label])}, answer ${value.toPrecision(3)}`;
+    `${view.split} image ${index}: ${className(view.classes[example.label])}, activation ${value.toPrecision(3)}`;
   const cells = (strongest: readonly ProjectedActivation[], picture: (activation: ProjectedActivation) => Image) =>
     strongest.map((activation) => ({ picture: picture(activation), tip: tip(activation) }));
   const named = (name: string, content: Html) => {
@@ -47,7 +47,7 @@ export function mapFigure(view: MapView, ways: Readonly<Record<string, Projected
 <figcaption><strong>map ${map.map}</strong> <span>${who}</span>${styles && html` <small>${styles}</small>`}</figcaption>
 <div class="pair">
 ${names.map((name, i) => {
-  const alt = `What made map ${map.map} of ${view.layer} answer in its ${n} strongest images: ${who}${names.length > 1 ? ` (${name})` : ''}`;
+  const alt = `Projections of the ${n} strongest activations of map ${map.map} of ${view.layer}: ${who}${names.length > 1 ? ` (${name})` : ''}`;
   return named(
     name,
     sheet(
@@ -63,7 +63,7 @@ ${named(
   sheet(
     cells(map.strongest, (activation) => patchCrop(view, activation)),
     3,
-    `The ${n} pieces of image that belong to them`,
+    `The ${n} image patches of these activations`,
     false,
   ),
 )}
@@ -72,7 +72,7 @@ ${named(
 
 const IMAGE = 'image';
 
-/** Lets the reader choose among ways: what figures made with `show: 'chosen'` show. The first is chosen to begin with. */
+/** Returns a switch between sets of rules, for figures made with `show: 'chosen'`. The first is selected at the start. */
 export const waySwitch = (question: string, ways: Readonly<Record<string, string>>): Html =>
   html`<fieldset class="switch"><legend>${question}</legend>${Object.entries(ways).map(
     ([way, words], i) =>
@@ -81,14 +81,14 @@ export const waySwitch = (question: string, ways: Readonly<Record<string, string
 
 type View = Pick<MapView, 'preprocess' | 'field'>;
 
-/** The projection inside a window around the activation's patch; its contrast is stretched. */
+/** Returns the projection inside a window around the activation's patch, with stretched contrast. */
 export function projectionCrop(view: View, { patch, projection }: Pick<ProjectedActivation, 'patch' | 'projection'>): Image {
   const { inputSize, channels } = view.preprocess.options;
   const { values, shape } = cropPlanes(projection, [channels, inputSize, inputSize], windowOf(view, patch));
   return signedPicture(values, shape);
 }
 
-/** The image inside the same window. */
+/** Returns the image inside the same window. */
 export const patchCrop = (view: View, { patch, example }: { patch: StrongActivation['patch']; example: Example }): Image =>
   cropPicture(seen(view.preprocess, example.image), windowOf(view, patch));
 
@@ -97,10 +97,10 @@ function windowOf({ preprocess, field }: View, patch: Box): Box {
   return windowAround(patch, field, inputSize, inputSize);
 }
 
-/** `in 3 styles`, or the one that they share. */
+/** Returns `in 3 styles`, or the name of the style that all images share. */
 function stylesOf(map: ProjectedMap): string {
   const styles = new Set(map.strongest.map(({ example }) => example.details?.style));
   styles.delete(undefined);
   if (styles.size === 0) return '';
-  return styles.size === 1 ? `all in the style of ${[...styles].join()}` : `in ${styles.size} styles`;
+  return styles.size === 1 ? `all in the style ${[...styles].join()}` : `in ${styles.size} styles`;
 }

@@ -1,8 +1,8 @@
 /**
- * Numbers as pictures: signed projections centred on grey, filters, patches of images, and sheets of many.
+ * Renders numbers as pictures: signed projections and filters, patches of images, and contact sheets.
  *
- * Pictures are 8-bit `Image`s, [height, width, channels]. Everything signed is shown alike: mid grey is zero, brighter is
- * positive, darker negative, by channel.
+ * Pictures are 8-bit `Image`s, [height, width, channels]. Signed values are shown alike everywhere: mid grey is zero, brighter is positive and
+ * darker is negative, in each channel.
  */
 import { arrayOf, checkArgument, checkFields, either, finite, integer, numeric, type RulesFor, rule } from '../../backend/validate.js';
 import type { Image } from '../../data/dataset.js';
@@ -21,7 +21,7 @@ export const boxRule = rule('a box [y0, x0, y1, x1] in whole pixels, y0 < y1 and
   return y0 < y1 && x0 < x1;
 });
 
-/** No picture is larger on a side. */
+/** Largest side of a picture. */
 const side = integer(1, 2 ** 15);
 const values = arrayOf(numeric);
 const planes = arrayOf(integer(1), 3, 3);
@@ -36,25 +36,23 @@ function checkSize(op: string, width: number, height: number): void {
     throw new ValueError(`${op}: the picture would have ${width}×${height} pixels, more than 2^28; make it smaller`);
 }
 
-/** The share of values that a stretched picture shows within its range; the few beyond it are clipped. */
+/** Share of the values inside the range of a picture with stretched contrast; values outside are clipped. */
 const WITHIN = 0.995;
 
-/**
- * The absolute value that the most extreme shade stands for: 99.5 % of the values lie within it. 0 for a picture of zeros.
- */
+/** Returns the absolute value that black and white stand for: 99.5 % of the values lie within it. 0 if all values are zero. */
 export function contrastRange(numbers: ArrayLike<number>): number {
   checkArgument('contrastRange', 'values', numbers, values);
   const sizes = Float64Array.from(numbers, Math.abs).sort();
   const range = sizes[Math.max(0, Math.ceil(WITHIN * sizes.length) - 1)] ?? 0;
-  // Where nearly all is zero, what is not zero is the picture.
+  // If nearly all values are zero, the range is that of the others.
   return range > 0 ? range : (sizes.at(-1) ?? 0);
 }
 
 /**
- * A signed picture: grey is 0, `range` is white, −`range` black, channel by channel.
+ * Renders signed values: grey is 0, `range` is white and −`range` is black, in each channel.
  *
  * @param values [C, H, W] with one or three channels
- * @param range default `contrastRange(values)`: the contrast is stretched, so brightness says nothing from picture to picture
+ * @param range default `contrastRange(values)`: the contrast is stretched, so that brightness cannot be compared between pictures
  */
 export function signedPicture(numbers: ArrayLike<number>, shape: readonly number[], range = contrastRange(numbers)): Image {
   checkArgument('signedPicture', 'values', numbers, values);
@@ -76,7 +74,7 @@ export function signedPicture(numbers: ArrayLike<number>, shape: readonly number
   return { width, height, channels, data };
 }
 
-/** The part of planes [C, H, W] inside a box: [C, y1 − y0, x1 − x0]. */
+/** Returns the part of planes [C, H, W] inside a box: [C, y1 − y0, x1 − x0]. */
 export function cropPlanes(pixels: Float32Array, shape: readonly number[], box: Box): { values: Float32Array; shape: number[] } {
   checkArgument('cropPlanes', 'shape', shape, planes);
   checkArgument('cropPlanes', 'box', box, boxRule);
@@ -96,7 +94,7 @@ export function cropPlanes(pixels: Float32Array, shape: readonly number[], box: 
   return { values: out, shape: [channels, h, w] };
 }
 
-/** The part of a picture inside a box. */
+/** Returns the part of a picture inside a box. */
 export function cropPicture(picture: Image, box: Box): Image {
   checkArgument('cropPicture', 'picture', picture, imageRule);
   checkArgument('cropPicture', 'box', box, boxRule);
@@ -113,8 +111,8 @@ export function cropPicture(picture: Image, box: Box): Image {
 }
 
 /**
- * A window of `size` around a patch that was clipped at the image's edge, moved inwards so that it lies inside: all windows of
- * a layer have one size, and each holds its whole patch.
+ * Returns a window of the given size that contains a patch and lies inside the image. A patch at the edge of the image is smaller than the
+ * window, so all windows of a layer have one size.
  */
 export function windowAround(box: Box, size: readonly [number, number], height: number, width: number): Box {
   checkArgument('windowAround', 'box', box, boxRule);
@@ -123,7 +121,7 @@ export function windowAround(box: Box, size: readonly [number, number], height: 
   const [y0, x0, y1, x1] = box;
   const axis = (from: number, to: number, want: number, extent: number): [number, number] => {
     const length = Math.min(want, extent);
-    // A patch clipped at its start grows towards the start, where there is room for it.
+    // A patch that begins at 0 was clipped there, so the window ends where the patch ends.
     const start = Math.min(Math.max(from === 0 ? to - length : from, 0), extent - length);
     return [start, start + length];
   };
@@ -132,7 +130,7 @@ export function windowAround(box: Box, size: readonly [number, number], height: 
   return [top, left, bottom, right];
 }
 
-/** Every pixel as a square of `factor` × `factor`. */
+/** Enlarges a picture: every pixel becomes a square of `factor` × `factor` pixels. */
 export function enlarge(picture: Image, factor: number): Image {
   checkArgument('enlarge', 'picture', picture, imageRule);
   checkArgument('enlarge', 'factor', factor, integer(1));
@@ -150,7 +148,7 @@ export function enlarge(picture: Image, factor: number): Image {
   return { width: width * factor, height: height * factor, channels, data: out };
 }
 
-/** The mean of each square of `factor` × `factor` pixels; what is left over at the right and below is dropped. */
+/** Reduces a picture to the mean of each square of `factor` × `factor` pixels; incomplete squares at the right and below are omitted. */
 export function reduce(picture: Image, factor: number): Image {
   const { width, channels, data } = picture;
   const [w, h] = [Math.max(1, Math.floor(width / factor)), Math.max(1, Math.floor(picture.height / factor))];
@@ -166,7 +164,7 @@ export function reduce(picture: Image, factor: number): Image {
   return { width: w, height: h, channels, data: out };
 }
 
-/** A picture enlarged or reduced by a whole factor, so that its longer side has about `side` pixels. */
+/** Enlarges or reduces a picture by a whole factor, so that its longer side has about `side` pixels. */
 export function toSide(picture: Image, side: number): Image {
   const longer = Math.max(picture.width, picture.height);
   return longer <= side
@@ -174,7 +172,7 @@ export function toSide(picture: Image, side: number): Image {
     : reduce(picture, Math.max(1, Math.round(longer / side)));
 }
 
-/** Grey as colour. */
+/** Returns a grey picture with three channels; returns a colour picture unchanged. */
 export function inColour(picture: Image): Image {
   checkArgument('inColour', 'picture', picture, imageRule);
   if (picture.channels === 3) return picture;
@@ -200,7 +198,7 @@ const SHEET_OPTIONS: RulesFor<SheetOptions> = {
   background: shade,
 };
 
-/** Pictures in rows, each in a cell of the largest one's size, from the top left. */
+/** Arranges pictures in rows, each at the top left of a cell of the size of the largest picture. */
 export function contactSheet(pictures: readonly Image[], options: SheetOptions): Image {
   checkArgument('contactSheet', 'pictures', pictures, arrayOf(imageRule, 1));
   checkFields('contactSheet', options, SHEET_OPTIONS, ['columns']);
@@ -224,7 +222,7 @@ const cellSize = (pictures: readonly Image[]) => ({
   height: Math.max(...pictures.map((picture) => picture.height)),
 });
 
-/** A picture of one colour. */
+/** Returns a picture of one colour. */
 export function blank(width: number, height: number, background: number | readonly [number, number, number]): Image {
   for (const [name, value] of Object.entries({ width, height })) checkArgument('blank', name, value, side);
   checkArgument('blank', 'background', background, shade);
@@ -233,7 +231,7 @@ export function blank(width: number, height: number, background: number | readon
   return { width, height, channels: 3, data: Uint8Array.from({ length: width * height * 3 }, (_, i) => colour[i % 3]) };
 }
 
-/** A text under a picture, both at the left edge, on white. */
+/** Puts a text below a picture, both at the left edge, on white. */
 export function below(picture: Image, text: Image): Image {
   const sheet = blank(Math.max(picture.width, text.width), picture.height + text.height + 4, 255);
   paste(sheet, picture, 0, 0);
@@ -241,7 +239,7 @@ export function below(picture: Image, text: Image): Image {
   return sheet;
 }
 
-/** Copies `picture` into `sheet` with its top left at (y, x). */
+/** Copies `picture` into `sheet` with its top left corner at (y, x). */
 export function paste(sheet: Image, picture: Image, y: number, x: number): void {
   checkArgument('paste', 'sheet', sheet, imageRule);
   checkArgument('paste', 'picture', picture, imageRule);

@@ -1,4 +1,4 @@
-/** Pictures as PNG files, and as data URIs that a page holds within itself. */
+/** Encodes pictures as PNG files and as data URIs, and decodes PNG files. */
 import { decode, encode } from 'fast-png';
 import { checkArgument, instanceOf } from '../../backend/validate.js';
 import type { Image } from '../../data/dataset.js';
@@ -6,7 +6,7 @@ import { image as imageRule } from '../../data/rules.js';
 import { FormatError } from '../../formats/errors.js';
 import { checkPng } from './png_chunks.js';
 
-/** An 8-bit PNG file, grey or colour as the picture is. */
+/** Encodes a picture as an 8-bit PNG file, grey or in colour. */
 export function encodePng(picture: Image): Uint8Array {
   checkArgument('encodePng', 'picture', picture, imageRule);
   const { width, height, channels, data } = picture;
@@ -14,10 +14,10 @@ export function encodePng(picture: Image): Uint8Array {
 }
 
 /**
- * The pixels of an 8-bit PNG file, grey or colour. Chunks that do not belong to the pixels are ignored.
+ * Decodes an 8-bit PNG file, grey or in colour. Chunks other than those of the pixels are ignored.
  *
- * Nothing in the file is trusted: its size is checked against its compressed bytes before anything is allocated, and its pixels
- * are counted while they are inflated, so that a small file cannot ask for much memory or time.
+ * The file is not trusted: its dimensions are checked against the number of compressed bytes before anything is allocated, and the pixels are
+ * counted while they are inflated, so that a small file cannot take much memory or time.
  *
  * @throws FormatError for a file that is truncated or damaged, that has a palette, transparency or 16-bit channels, or more than
  *   100 million pixels
@@ -34,11 +34,11 @@ export function decodePng(bytes: Uint8Array): Image {
   return { width, height, channels, data: Uint8Array.from(decoded.data) };
 }
 
-/** `data:image/png;base64,…` */
+/** Encodes a picture as a data URI: `data:image/png;base64,…`. */
 export function pngDataUri(picture: Image): string {
   const bytes = encodePng(picture);
   let binary = '';
-  // String.fromCharCode takes a limited number of arguments.
+  // String.fromCharCode accepts a limited number of arguments.
   for (let i = 0; i < bytes.length; i += 8192) binary += String.fromCharCode(...bytes.subarray(i, i + 8192));
   return `data:image/png;base64,${btoa(binary)}`;
 }

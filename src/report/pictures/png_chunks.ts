@@ -3,19 +3,19 @@ import { Unzlib } from 'fflate';
 import { FormatError } from '../../formats/errors.js';
 
 const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
-/** Length, type and checksum of a chunk, besides its data. */
+/** Number of bytes of a chunk besides its data: length, type and checksum. */
 const CHUNK_FRAME = 12;
 const HEADER_LENGTH = 13;
 /** Pictures with more pixels than this are refused. */
 const MAX_PIXELS = 100_000_000;
-/** Deflate makes at most this many bytes of one. */
+/** Largest ratio of inflated to compressed bytes in Deflate. */
 const MAX_INFLATION = 1032;
-/** Compressed bytes that are inflated between two looks at the count: 16 MiB of pixels at most. */
+/** Number of compressed bytes that are inflated between two checks of the count: at most 16 MiB of pixels. */
 const SLICE = 16 * 1024;
 
-/** Colour types that are read here, with their channels. */
+/** Number of channels of the supported colour types. */
 const CHANNELS: Readonly<Record<number, 1 | 3>> = { 0: 1, 2: 3 };
-/** What the other colour types hold. */
+/** Descriptions of the other colour types, for messages. */
 const OTHER_TYPES: Readonly<Record<number, string>> = { 3: 'a palette', 4: '2 channels', 6: '4 channels' };
 
 interface Chunk {
@@ -33,7 +33,7 @@ interface Header {
 }
 
 export interface CheckedPng extends Header {
-  /** The file with the chunks of the pixels alone: IHDR, IDAT and IEND. */
+  /** The file reduced to the chunks of the pixels: IHDR, IDAT and IEND. */
   readonly plain: Uint8Array;
 }
 
@@ -41,9 +41,9 @@ const fail = (found: string): FormatError => new FormatError(`decodePng: ${found
 const damaged = (found: string): FormatError => fail(`${found}; the file is truncated or damaged, write or fetch it again`);
 
 /**
- * Checks that the file is a whole 8-bit PNG, grey or colour, whose pixels inflate to the size that its header gives.
+ * Checks that a file is a complete 8-bit PNG, grey or in colour, whose pixels inflate to the size that its header states.
  *
- * @throws FormatError saying what was found
+ * @throws FormatError that says what was found
  */
 export function checkPng(bytes: Uint8Array): CheckedPng {
   if (SIGNATURE.some((byte, i) => bytes[i] !== byte))
@@ -62,7 +62,7 @@ export function checkPng(bytes: Uint8Array): CheckedPng {
   return { ...header, plain: joined([bytes.subarray(0, SIGNATURE.length), ...kept]) };
 }
 
-/** The chunks up to IEND; what follows it is ignored, as other readers do. */
+/** Yields the chunks up to IEND. Bytes after it are ignored, as other readers do. */
 function* chunksOf(bytes: Uint8Array): Generator<Chunk> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   for (let at = SIGNATURE.length; ; ) {
@@ -95,7 +95,7 @@ function readHeader(data: Uint8Array): Header {
   return { width, height, channels, interlaced: interlace === 1 };
 }
 
-/** Adam7's seven passes: first column and row, and the steps between columns and rows. */
+/** The seven passes of Adam7: first column and row, and the steps between columns and rows. */
 const PASSES = [
   [0, 0, 8, 8],
   [4, 0, 8, 8],
@@ -106,18 +106,18 @@ const PASSES = [
   [0, 1, 1, 2],
 ] as const;
 
-/** Bytes of the inflated pixels: one filter byte per row, then the row. */
+/** Returns the number of bytes of the inflated pixels: one filter byte per row, then the row. */
 function bytesOf({ width, height, channels, interlaced }: Header): number {
   const size = (columns: number, rows: number) => (columns > 0 && rows > 0 ? rows * (1 + columns * channels) : 0);
   if (!interlaced) return size(width, height);
   return PASSES.reduce((sum, [x, y, dx, dy]) => sum + size(Math.ceil((width - x) / dx), Math.ceil((height - y) / dy)), 0);
 }
 
-/** Inflates the pixels piece by piece, keeping nothing, and throws unless they are `expected` bytes. */
+/** Inflates the pixels piece by piece without keeping them, and throws unless they are `expected` bytes. */
 function checkInflated(parts: readonly Uint8Array[], expected: number): void {
   const compressed = parts.reduce((sum, part) => sum + part.length, 0);
   if (expected > compressed * MAX_INFLATION)
-    throw damaged(`its size means ${expected} bytes of pixels, more than its ${compressed} compressed bytes can hold`);
+    throw damaged(`its header states ${expected} bytes of pixels, more than its ${compressed} compressed bytes can inflate to`);
   let count = 0;
   const inflator = new Unzlib((piece) => {
     count += piece.length;

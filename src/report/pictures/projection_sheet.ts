@@ -1,4 +1,4 @@
-/** One picture of several projections of one image: the image, and for each map its projection beside the patch it comes from. */
+/** Renders several projections of one image as one picture: the image, and for each map its projection next to its image patch. */
 import { arrayOf, checkFields, integer, numeric, objectWith, type RulesFor, rule } from '../../backend/validate.js';
 import type { Image } from '../../data/dataset.js';
 import { image as imageRule } from '../../data/rules.js';
@@ -23,23 +23,23 @@ export interface SheetProjection {
   map: number;
   /** The activation that was projected. */
   value: number;
-  /** What of the image it sees: [y0, x0, y1, x1]. */
+  /** Receptive window of the activation in pixels: [y0, x0, y1, x1]. */
   patch: Box;
-  /** [C, H, W], the size of the image. */
+  /** Projection of the size of the image: [C, H, W]. */
   projection: Float32Array;
 }
 
 export interface ProjectionSheetInput {
-  /** As the network saw it: [H, W, C]. */
+  /** The image as the network sees it: [H, W, C]. */
   image: Image;
   projections: readonly SheetProjection[];
-  /** [height, width] that all crops have. */
+  /** [height, width] of all crops. */
   field: readonly [number, number];
-  /** Projections in a row. Default 3. */
+  /** Number of projections per row. Default 3. */
   columns?: number;
 }
 
-/** Pixels that a crop is enlarged to, about. */
+/** Approximate side of an enlarged crop in pixels. */
 const SIDE = 128;
 const GAP = 12;
 const PAPER = 255;
@@ -60,15 +60,15 @@ const INPUT: RulesFor<ProjectionSheetInput> = {
 };
 
 /**
- * The image at the left, pairs of projection and patch beside it; under each pair the number of the map and its activation.
- * Contrast is stretched for each projection: see `signedPicture`.
+ * Returns a picture with the image at the left and pairs of projection and patch to its right. Below each pair are the number of the map and
+ * its activation. The contrast of each projection is stretched: see `signedPicture`.
  */
 export function projectionSheet(input: ProjectionSheetInput): Image {
   checkFields('projectionSheet', input, INPUT, ['image', 'projections', 'field']);
   const size = input.image.data.length;
   for (const { projection } of input.projections)
     if (projection.length !== size)
-      throw new ShapeError(`projectionSheet: a projection has ${projection.length} numbers, the image has ${size}`);
+      throw new ShapeError(`projectionSheet: got a projection of ${projection.length} values, expected ${size}, as the image has`);
   return drawSheet(input);
 }
 

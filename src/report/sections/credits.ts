@@ -1,7 +1,8 @@
 /** Whose work the data is, and how to make this page again. */
 
-import type { ReportContext, Section } from '../input.js';
+import type { ReportContext } from '../input.js';
 import { type Html, html } from '../page/html.js';
+import type { Section } from '../page/section.js';
 
 export function creditsSection({ dataset, command }: ReportContext): Section {
   return {

@@ -1,9 +1,10 @@
 /** What the network was shown: an image or a few of every class. */
 import type { Dataset, Example } from '../../data/dataset.js';
 import { exampleAt } from '../../data/rules.js';
-import type { ReportContext, Section } from '../input.js';
+import type { ReportContext } from '../input.js';
 import { seen, sheet } from '../page/components.js';
 import { type Html, html } from '../page/html.js';
+import type { Section } from '../page/section.js';
 import { className, count, list, plural } from '../page/words.js';
 
 const MOST_CLASSES = 48;

@@ -1,9 +1,10 @@
 /** What every convolution layer looks for, as in the paper's Fig. 2: maps to open, and their projections next to the patches of image they come from. */
 
 import { isConvolution } from '../../nn/index.js';
-import type { LayerFindings, ReportContext, Section } from '../input.js';
+import type { LayerFindings, ReportContext } from '../input.js';
 import { picture } from '../page/components.js';
 import { type Html, html } from '../page/html.js';
+import type { Section } from '../page/section.js';
 import { composition, count, plural, splitInWords } from '../page/words.js';
 import { type MapView, mapFigure, patchCrop, projectionCrop, waySwitch } from '../pictures/map_figure.js';
 

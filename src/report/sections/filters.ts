@@ -1,9 +1,10 @@
 /** The first layer's filters as pictures: the one layer whose weights can be looked at directly (paper, Fig. 6). */
 
-import type { ReportContext, Section } from '../input.js';
+import type { ReportContext } from '../input.js';
 import { filtersOrigin } from '../origin.js';
 import { sheet } from '../page/components.js';
 import { html } from '../page/html.js';
+import type { Section } from '../page/section.js';
 import { plural } from '../page/words.js';
 import { columnsFor, filterPictures } from '../pictures/filter_pictures.js';
 

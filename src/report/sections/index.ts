@@ -1,4 +1,4 @@
-/** The sections of the page in their order. A new one is a file in this folder and a line here. */
+/** The sections of the report in their order. Each has a file in this folder. */
 import type { SectionWriter } from '../input.js';
 import { creditsSection } from './credits.js';
 import { dataSection } from './data.js';

@@ -2,9 +2,10 @@
 
 import { isWeighted } from '../../analysis/hidden_layers.js';
 import { type LayerSummary, type Network, Sequential } from '../../nn/index.js';
-import type { ReportContext, Section } from '../input.js';
+import type { ReportContext } from '../input.js';
 import { table } from '../page/components.js';
 import { html } from '../page/html.js';
+import type { Section } from '../page/section.js';
 import { count, list } from '../page/words.js';
 
 const SMALL_PATTERNS = 'looks for small patterns everywhere';

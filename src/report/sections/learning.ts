@@ -2,9 +2,10 @@
 
 import { Dropout, type Network } from '../../nn/index.js';
 import { learningCurves } from '../charts/learning_curves.js';
-import type { ReportContext, Section } from '../input.js';
+import type { ReportContext } from '../input.js';
 import { beginning } from '../origin.js';
 import { html } from '../page/html.js';
+import type { Section } from '../page/section.js';
 import { count } from '../page/words.js';
 
 export function learningSection({ metrics, dataset, model, training }: ReportContext): Section | null {

@@ -1,9 +1,10 @@
 /** Where the network goes wrong: which classes it takes for which, and the wrong answers it was surest of. */
 import { exampleAt } from '../../data/rules.js';
 import { confusion } from '../charts/charts.js';
-import type { ReportContext, Section } from '../input.js';
+import type { ReportContext } from '../input.js';
 import { picture, seen } from '../page/components.js';
 import { type Html, html } from '../page/html.js';
+import type { Section } from '../page/section.js';
 import { className, count, list, percent, plural, splitTitle } from '../page/words.js';
 import type { SplitPrediction, SplitPredictions } from '../predictions.js';
 

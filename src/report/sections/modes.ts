@@ -1,8 +1,9 @@
 /** The same answers brought down to pixels in three ways: deconvnet, gradient and guided backpropagation. */
 import type { DeconvMode } from '../../deconv/index.js';
-import type { LayerFindings, ReportContext, Section } from '../input.js';
+import type { LayerFindings, ReportContext } from '../input.js';
 import { picture, seen } from '../page/components.js';
 import { html } from '../page/html.js';
+import type { Section } from '../page/section.js';
 import { className, list } from '../page/words.js';
 import { signedPicture } from '../pictures/pictures.js';
 

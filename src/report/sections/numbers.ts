@@ -1,7 +1,8 @@
 /** What the numbers on the page mean, for readers who do not train networks. */
 
-import type { ReportContext, Section } from '../input.js';
+import type { ReportContext } from '../input.js';
 import { html } from '../page/html.js';
+import type { Section } from '../page/section.js';
 import { percent, plural } from '../page/words.js';
 
 export function numbersSection({ dataset }: ReportContext): Section {

@@ -1,0 +1,9 @@
+/** A part of a page under a heading of its own. */
+import type { Html } from './html.js';
+
+export interface Section {
+  /** Anchor for links: letters and hyphens. */
+  id: string;
+  title: string;
+  body: Html;
+}
