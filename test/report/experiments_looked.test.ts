@@ -1,4 +1,4 @@
-/** The sections and figures of occlusion, invariance and correspondence, made of made-up numbers. */
+/** The sections and figures of occlusion, invariance and correspondence, from invented numbers. */
 import { parseHTML } from 'linkedom';
 import { describe, expect, it } from 'vitest';
 import type { Image } from '../../src/data/index.js';
@@ -59,8 +59,8 @@ describe('occlude', () => {
   it('reports where the probability falls', async () => {
     const experiment = occludeExperiment({ ...input, projection: new Float32Array(192).fill(0.5) });
     const { body, document, figure } = await look(experiment);
-    expect(body).toContain('With the square at the bottom on the right it falls to 10 %');
-    expect(body).toContain('At 25 % of the places its answer is another one (cat <face>)');
+    expect(body).toContain('With the square at the bottom on the right it drops to 10 %');
+    expect(body).toContain('At 25 % of the positions the prediction changes (to cat <face>)');
     expect(body).toContain('1.25 (dark) to 7.00 (bright)');
     expect(document.querySelectorAll('.panels figure')).toHaveLength(5);
     // Four places in each of three maps, in the page and in the figure.
@@ -78,9 +78,9 @@ describe('occlude', () => {
   it('says so if nothing falls, and if whole images were computed', async () => {
     const flat = { ...occlusion, probability: [0.9, 0.9, 0.9, 0.9], labels: [0, 0, 0, 0], incremental: false };
     const { body } = await look(occludeExperiment({ ...input, occlusion: flat, projection: new Float32Array(192) }));
-    expect(body).toContain('It is the same with the square at every place.');
-    expect(body).toContain('Its answer is the same at every place.');
-    expect(body).toContain('Every covered image was computed whole');
+    expect(body).toContain('It is the same with the square at every position.');
+    expect(body).toContain('The prediction is the same at every position.');
+    expect(body).toContain('Every covered image was computed in full');
   });
 
   it('compares the drop with the boxes', async () => {
@@ -93,9 +93,9 @@ describe('occlude', () => {
     const { body, document } = await look(
       occludeBoxesExperiment({ data: 'scenes', split: 'val', square: 4, stride: 2, grey: 99, ...numbers }),
     );
-    expect(body).toContain('On average 55 % of the fall lies inside the box, more than its share of the area, 38 %.');
-    expect(body).toContain('In 1 of 2 images the object has more of the fall than of the area.');
-    expect(body).toContain('In 1 image the probability fell nowhere');
+    expect(body).toContain('On average 55 % of the drop lies inside the box, more than the share of the area, 38 %.');
+    expect(body).toContain('In 1 of 2 images the share of the drop is larger than that of the area.');
+    expect(body).toContain('In 1 image the probability dropped at no position');
     expect(document.querySelectorAll('.single svg circle')).toHaveLength(3);
   });
 });
@@ -126,9 +126,9 @@ describe('invariance', () => {
     expect(figure.match(/stroke="#4269d0"/g)).toHaveLength(9);
     expect(figure.match(/stroke="#efb118"/g)).toHaveLength(9);
     expect(body).toContain(
-      'by 2 pixels downwards, the smallest step, the images give features that have changed by 30 % of their length in conv1 and 7.5 % of their length in fc7.',
+      'by 2 pixels downwards, the smallest step, the images have features that differ by 30 % of their norm in conv1 and 7.5 % of their norm in fc7.',
     );
-    expect(body).toContain('least at 180 degrees: 33 %');
+    expect(body).toContain('smallest at 180 degrees: 33 %');
     expect(figure).toContain('frog (b &amp; c)');
     expect(document.querySelectorAll('img')).toHaveLength(0);
   });

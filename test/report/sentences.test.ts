@@ -36,7 +36,7 @@ describe('layers', () => {
     [
       'all but the last',
       () => new Sequential({ conv1: conv(), relu1: new ReLU(), flatten: new Flatten(), fc: linear() }),
-      'Behind every convolution and fully connected layer but the last negative values are set to zero (ReLU).',
+      'After every convolution and fully connected layer except the last, negative values are set to zero (ReLU).',
     ],
     [
       'a pool or a normalisation between',
@@ -49,12 +49,12 @@ describe('layers', () => {
           flatten: new Flatten(),
           fc: linear(),
         }),
-      'Behind every convolution and fully connected layer but the last negative values are set to zero (ReLU).',
+      'After every convolution and fully connected layer except the last, negative values are set to zero (ReLU).',
     ],
     [
       'all',
       () => new Sequential({ conv1: conv(), relu1: new ReLU() }),
-      'Behind every convolution and fully connected layer negative values are set to zero (ReLU).',
+      'After every convolution and fully connected layer, negative values are set to zero (ReLU).',
     ],
     [
       'none',
@@ -64,7 +64,7 @@ describe('layers', () => {
     [
       'some',
       () => new Sequential({ conv1: conv(), conv2: conv(), relu2: new ReLU(), flatten: new Flatten(), fc: linear() }),
-      'Behind 1 of the 3 convolutions and fully connected layers negative values are set to zero (ReLU), but not behind conv1 and fc.',
+      'After 1 of the 3 convolutions and fully connected layers, negative values are set to zero (ReLU), but not after conv1 and fc.',
     ],
     ['no weights', () => new Sequential({ pool: new MaxPool2d(2) }), ''],
   ])('say what is set to zero: %s', (_, make, sentence) => expect(rectification(make())).toBe(sentence));
@@ -74,8 +74,8 @@ describe('layers', () => {
     receptiveField: [0, 1].map(() => ({ size: sees, jump: 1, start: 0 })) as never,
   });
   it('say how the maps change, where they change in one direction', () => {
-    expect(downwards([row(8, 3), row(4, 7)])).toBe('Going down, the maps get coarser and each of their points sees more of the image.');
-    expect(downwards([row(8, 3), row(8, 7)])).toBe('Going down, each of their points sees more of the image.');
+    expect(downwards([row(8, 3), row(4, 7)])).toBe('From layer to layer, the maps get smaller and their receptive fields get larger.');
+    expect(downwards([row(8, 3), row(8, 7)])).toBe('From layer to layer, their receptive fields get larger.');
     expect(downwards([row(4, 3), row(8, 3)])).toBe('');
     expect(downwards([])).toBe('');
   });
@@ -87,7 +87,7 @@ describe('filters and training', () => {
     expect(filtersOrigin('pretrained')).toContain('another run');
     expect(filtersOrigin('imported')).toContain('trained elsewhere');
     expect(filtersOrigin(undefined)).toBe('');
-    expect(beginning('random')).toContain('random filters');
+    expect(beginning('random')).toContain('random numbers');
     expect(beginning('pretrained')).toContain('another run');
     expect(beginning('imported') + beginning(undefined)).toBe('');
   });
@@ -96,7 +96,7 @@ describe('filters and training', () => {
     const scenes = { name: 'scenes' } as Parameters<typeof splitTitle>[0];
     expect([splitTitle(scenes, 'val', true), splitTitle(scenes, 'val', false)]).toEqual(['Unseen photographs', 'val']);
     expect([splitInWords(scenes, 'val', true), splitInWords(scenes, 'val', false)]).toEqual([
-      'photographs it never saw',
+      'photographs that were not used for training',
       'the images of “val”',
     ]);
   });
@@ -114,7 +114,7 @@ describe('mistakes', () => {
         ],
         classes,
       ),
-    ).toBe('Most often, a was taken for b: 2 times.');
+    ).toBe('The most frequent error: a was classified as b, 2 times.');
     expect(
       worstPair(
         [
@@ -124,7 +124,7 @@ describe('mistakes', () => {
         ],
         classes,
       ),
-    ).toBe('Most often, a was taken for b and b was taken for a: 2 times each.');
+    ).toBe('The most frequent error: a was classified as b and b was classified as a, 2 times each.');
     expect(
       worstPair(
         [
@@ -134,7 +134,7 @@ describe('mistakes', () => {
         ],
         classes,
       ),
-    ).toBe('No pair of classes stands out: 4 were mixed up 1 time each.');
+    ).toBe('No pair of classes stands out: 4 were confused 1 time each.');
     expect(
       worstPair(
         [
@@ -144,11 +144,11 @@ describe('mistakes', () => {
         ],
         classes,
       ),
-    ).toBe('No class was taken for another.');
+    ).toBe('No image was classified wrongly.');
   });
 });
 
-describe('ways', () => {
+describe('rules', () => {
   const example = (layer: string, ...values: number[]) => {
     const ways = Object.fromEntries(
       ['deconvnet', 'gradient', 'guided'].map((mode, i) => [mode, { map: 0, strongest: [{ projection: Float32Array.of(1, values[i]) }] }]),
@@ -157,8 +157,8 @@ describe('ways', () => {
   };
   it('are called the same only where they are', () => {
     expect(likeness([example('conv1', 1, 2, 3), example('conv2', 1, 1, 2)])).toBe('');
-    expect(likeness([example('conv1', 1, 1, 1), example('conv2', 1, 1, 2)])).toBe('For conv1 all three give the same picture here.');
-    expect(likeness([example('conv1', 1, 1, 1)])).toBe('In this network all three give the same pictures of the examples below.');
+    expect(likeness([example('conv1', 1, 1, 1), example('conv2', 1, 1, 2)])).toBe('For conv1 all three give equal projections here.');
+    expect(likeness([example('conv1', 1, 1, 1)])).toBe('In this network all three give equal projections of the examples below.');
   });
 });
 
@@ -181,25 +181,27 @@ describe('features', () => {
   const errors = (...values: number[]) => told(...values.map((value, i) => row(`l${i + 1}`, value)));
 
   it('rise, stay equal on the way, or fall', () => {
-    expect(errors(0.8, 0.6, 0.5)).toContain('and in 50 % with those of l3, the best. Each layer up to l3 does better than the one before.');
-    expect(errors(0.8, 0.8, 0.5)).toContain('the best. On the way l2 does only as well as the layer before it.');
-    expect(errors(0.8, 0.9, 0.5)).toContain('the best. On the way l2 does worse than the layer before it.');
+    expect(errors(0.8, 0.6, 0.5)).toContain(
+      'and 50 % with those of l3, the best layer. Each layer up to l3 is better than the one before.',
+    );
+    expect(errors(0.8, 0.8, 0.5)).toContain('the best layer. Between them, l2 is only as good as the layer before it.');
+    expect(errors(0.8, 0.9, 0.5)).toContain('the best layer. Between them, l2 is worse than the layer before it.');
   });
 
   it('name ties for the best', () => {
-    expect(errors(0.8, 0.5, 0.5)).toContain('in 50 % with those of l2 and l3, the best equally.');
+    expect(errors(0.8, 0.5, 0.5)).toContain('50 % with those of l2 and l3, the best layers, which are equal.');
     expect(errors(0.5, 0.8, 0.5)).toContain(
-      'no layer does better than l1: the linear SVM is right in 50 % of cases with the features of l1 and l3.',
+      'no layer is better than l1: the accuracy of the linear SVM is 50 % with the features of l1 and l3.',
     );
-    expect(errors(0.5, 0.8)).toContain('no later layer does better than l1');
-    expect(errors(0.5, 0.5)).toContain('all layers do equally well');
-    expect(errors(0.5)).toContain('is right in 50 % of cases with the features of l1.');
+    expect(errors(0.5, 0.8)).toContain('no later layer is better than l1');
+    expect(errors(0.5, 0.5)).toContain('all layers are equal');
+    expect(errors(0.5)).toContain('the accuracy of the linear SVM is 50 % with the features of l1.');
   });
 
   it('say which classifiers did not converge', () => {
     expect(told(row('l1', 0.5, { converged: true }))).toContain('All classifiers converged.');
     expect(told(row('l1', 0.5, { converged: true }), row('l2', 0.4, { converged: false }))).toContain(
-      '1 of 2 classifiers did not converge, and the errors are those of unfinished fits: linear SVM on l2.',
+      '1 of 2 classifiers did not converge, so their accuracies are those of unfinished fits: linear SVM on l2.',
     );
     expect(told(row('l1', 0.5))).toContain('was not recorded');
   });
@@ -238,11 +240,11 @@ describe('transfer', () => {
     );
 
   it('tells who is ahead, and ties', () => {
-    expect(told([5, 0.5, 0.4], [9, 0.6, 0.5])).toContain('Here the kept layers are ahead throughout: 50 % against 40 %');
-    expect(told([5, 0.4, 0.5], [9, 0.5, 0.6])).toContain('Here training from scratch is ahead throughout:');
-    expect(told([5, 0.5, 0.5], [9, 0.5, 0.5])).toContain('Here both are equal throughout:');
+    expect(told([5, 0.5, 0.4], [9, 0.6, 0.5])).toContain('Here the kept layers are better throughout: 50 % against 40 %');
+    expect(told([5, 0.4, 0.5], [9, 0.5, 0.6])).toContain('Here training from scratch is better throughout:');
+    expect(told([5, 0.5, 0.5], [9, 0.5, 0.5])).toContain('Here both methods are equal throughout:');
     expect(told([5, 0.5, 0.4], [9, 0.5, 0.5], [12, 0.4, 0.5])).toContain(
-      'Here the kept layers are ahead with 5 images per class, training from scratch is ahead with 12 images per class and both are equal with 9 images per class:',
+      'Here the kept layers are better with 5 images per class, training from scratch is better with 12 images per class and both methods are equal with 9 images per class:',
     );
     expect(told([5, 0.5004, 0.4996])).toContain('50.04 % against 49.96 %');
   });
@@ -250,7 +252,7 @@ describe('transfer', () => {
   it('says which fits did not converge', () => {
     const experiment = (unconverged?: number) =>
       textOf(transferExperiment({ ...base, rows: [row('kept layers', 5, 0.5, unconverged)], learntFrom: { source: 'y', examples: 9 } }));
-    expect(experiment(2)).toContain('It did not converge in 2 of 3 draws with 5 images per class');
+    expect(experiment(2)).toContain('It did not converge in 2 of 3 folds with 5 images per class');
     expect(experiment()).not.toContain('did not converge');
   });
 });
@@ -280,15 +282,15 @@ describe('ablate', () => {
     );
   it('compares the variants with the network, ties included', () => {
     expect(told(0.3, 0.4, 0.2)).toContain(
-      '1 of 2 variants does better; the largest error is that of the one without layer 1 (40 %), the smallest that of the one without layer 2 (20 %).',
+      '1 of 2 variants has a smaller error; the largest error is that of the one without layer 1 (40 %), the smallest that of the one without layer 2 (20 %).',
     );
     expect(told(0.1, 0.4, 0.4, 0.2)).toContain(
-      'None of its variants does better; the largest error is that of those without layer 1 and without layer 2 (40 %)',
+      'None of its variants has a smaller error; the largest error is that of those without layer 1 and without layer 2 (40 %)',
     );
-    expect(told(0.1, 0.2, 0.2)).toContain('None of its variants does better; they all err equally often (20 %).');
-    expect(told(0.3, 0.2)).toContain('Its variant without layer 1 errs less (20 %).');
-    expect(told(0.3, 0.3)).toContain('errs equally often (30 %).');
-    expect(told(0.3, 0.4)).toContain('errs more (40 %).');
+    expect(told(0.1, 0.2, 0.2)).toContain('None of its variants has a smaller error; their errors are all equal (20 %).');
+    expect(told(0.3, 0.2)).toContain('Its variant without layer 1 has a smaller error (20 %).');
+    expect(told(0.3, 0.3)).toContain('has an equal error (30 %).');
+    expect(told(0.3, 0.4)).toContain('has a larger error (40 %).');
   });
 });
 
@@ -296,9 +298,11 @@ describe('evolve', () => {
   const layer = (name: string, settled: number) => ({ layer: name, maps: [], likeness: [0.25, 1], sameImage: [0, 1], settled });
   const told = (low: number, high: number) => settling([layer('conv1', low), layer('conv5', high)], [1, 5, 9]);
   it('tells which layer settles first', () => {
-    expect(told(1, 5)).toMatch(/Here too the lowest layer settles first: conv1 at epoch 1 and conv5 at epoch 5 of 9\.$/);
-    expect(told(5, 1)).toMatch(/Here it is the other way round: conv1 settles at epoch 5 and conv5 at epoch 1 of 9\.$/);
-    expect(told(5, 5)).toMatch(/settle at the same epoch, 5 of 9; after epoch 1 the likeness to the end is conv1 0\.25 and conv5 0\.25\.$/);
+    expect(told(1, 5)).toMatch(/Here too, the lowest layer settles first: conv1 at epoch 1 and conv5 at epoch 5 of 9\.$/);
+    expect(told(5, 1)).toMatch(/Here the order is reversed: conv1 settles at epoch 5 and conv5 at epoch 1 of 9\.$/);
+    expect(told(5, 5)).toMatch(
+      /settle at the same epoch, 5 of 9; after epoch 1 their similarity to the last epoch is conv1 0\.25 and conv5 0\.25\.$/,
+    );
     expect(told(1, 9)).toContain('At the last epoch every layer counts as settled.');
     expect(settling([layer('conv1', 1)], [1, 5])).not.toContain('Here');
   });
@@ -327,12 +331,12 @@ describe('invariance', () => {
   };
   it('tells of changes, of none, and of a probability that does not fall', () => {
     expect(told(0.3, 0.1, 0.9, 0.5)).toContain(
-      'Moved up and down by 2 pixels downwards, the smallest step, the images give features that have changed by 30 % of their length in conv1 and 10 % of their length in fc7. The mean probability of the images’ classes is 90 % for the images as they were, and least at 2 pixels: 50 %.',
+      'Shifted up and down by 2 pixels downwards, the smallest step, the images have features that differ by 30 % of their norm in conv1 and 10 % of their norm in fc7. The mean probability of the images’ classes is 90 % for the original images and smallest at 2 pixels: 50 %.',
     );
     expect(told(0.3, 0, 0.9, 0.9)).toContain(
-      '30 % of their length in conv1, and unchanged features in fc7. The mean probability of the images’ classes is 90 % for the images as they were, and no lower at any step.',
+      '30 % of their norm in conv1, and unchanged features in fc7. The mean probability of the images’ classes is 90 % for the original images, and not smaller at any step.',
     );
-    expect(told(0, 0, 0.5, 0.9)).toContain('give unchanged features in conv1 and fc7.');
+    expect(told(0, 0, 0.5, 0.9)).toContain('have unchanged features in conv1 and fc7.');
   });
 });
 
@@ -370,14 +374,16 @@ describe('occlusion', () => {
     expect(of(3)).toBe('');
   });
 
-  it('says whether the probability falls', () => {
-    expect(fall([0.5, 0.9], 0.9, 'With the square at the top', '50 %')).toBe('With the square at the top it falls to 50 %.');
-    expect(fall([0.9, 0.9], 0.9, 'there', '90 %')).toBe('It is the same with the square at every place.');
-    expect(fall([0.9, 0.95], 0.9, 'there', '90 %')).toBe('It is no lower with the square at any place: the least is 90 %.');
-    expect(fall([0.95, 0.99], 0.9, 'there', '95 %')).toBe('It is no lower with the square at any place: the least is 95 %, which is more.');
+  it('says whether the probability drops', () => {
+    expect(fall([0.5, 0.9], 0.9, 'With the square at the top', '50 %')).toBe('With the square at the top it drops to 50 %.');
+    expect(fall([0.9, 0.9], 0.9, 'there', '90 %')).toBe('It is the same with the square at every position.');
+    expect(fall([0.9, 0.95], 0.9, 'there', '90 %')).toBe('It is not smaller with the square at any position: the smallest value is 90 %.');
+    expect(fall([0.95, 0.99], 0.9, 'there', '95 %')).toBe(
+      'It is not smaller with the square at any position: the smallest value is 95 %, which is larger.',
+    );
   });
 
-  it('compares the fall with the area', () => {
+  it('compares the drop with the area', () => {
     const told = (...drops: (number | null)[]) => {
       const own = drops.filter((drop): drop is number => drop !== null);
       const mean = own.length === 0 ? 0 : own.reduce((sum, drop) => sum + drop, 0) / own.length;
@@ -397,11 +403,11 @@ describe('occlusion', () => {
       );
     };
     expect(told(0.5, 0.125)).toContain(
-      'On average 31 % of the fall lies inside the box, more than its share of the area, 25 %. In 1 of 2 images',
+      'On average 31 % of the drop lies inside the box, more than the share of the area, 25 %. In 1 of 2 images',
     );
-    expect(told(0.125)).toContain('less than its share of the area');
-    expect(told(0.25)).toContain('exactly its share of the area');
-    expect(told(null)).toContain('In none of the 1 image did the probability fall anywhere.');
+    expect(told(0.125)).toContain('less than the share of the area');
+    expect(told(0.25)).toContain('equal to the share of the area');
+    expect(told(null)).toContain('In none of the 1 image did the probability drop at any position.');
   });
 });
 
@@ -428,23 +434,23 @@ describe('ascend', () => {
 
   it('says for how many maps the picture is stronger than every image', () => {
     expect(findings(layer([map(0, 2, 1), map(1, 2, 1)], { stronger: 2 }), real)).toBe(
-      'For all 2 maps the picture gives a larger value than every one of the 9 images of “val”. No map is dead.',
+      'For all 2 maps the picture gives a larger activation than each of the 9 images of “val”. No map is dead.',
     );
-    expect(findings(layer([map(0, 2, 1)], { stronger: 1 }), real)).toContain('For the one map the picture gives a larger value');
+    expect(findings(layer([map(0, 2, 1)], { stronger: 1 }), real)).toContain('For the one map the picture gives a larger activation');
     expect(findings(layer([map(0, 2, 1), map(1, 1, 2, 'image')], { stronger: 1 }), real)).toBe(
-      'For 1 of 2 maps the picture gives a larger value than every one of the 9 images of “val”; for the other 1 it does not. 1 picture was made from the image, since no noise led as far. No map is dead.',
+      'For 1 of 2 maps the picture gives a larger activation than each of the 9 images of “val”; for the other 1 it does not. 1 picture started from the real image, because no start from noise reached its activation. No map is dead.',
     );
     expect(findings(layer([map(0, 1, 1), map(1, 1, 2)], { stronger: 0 }), real)).toContain(
-      'For none of 2 maps the picture gives a larger value than every one of the 9 images of “val”. ',
+      'For none of 2 maps the picture gives a larger activation than each of the 9 images of “val”. ',
     );
   });
 
   it('names dead, unmoved and dominating maps, and dead ones only with images', () => {
     expect(findings(layer([map(0, 2, 0), map(1, 9, 1)], { dead: [0], dominating: [1], stronger: 2 }), real)).toContain(
-      '1 map is dead, positive for none of these images: 0. Map 1 dominates.',
+      '1 map is dead, since no image activates it: 0. Map 1 dominates.',
     );
     expect(findings(layer([map(0, 0, null), map(1, 0, null)], { unmoved: [0, 1], dominating: [2, 3], stronger: 0 }), undefined)).toBe(
-      'There were no images to compare with, so this does not tell which maps are dead. No start brought 2 maps above zero: 0 and 1. Maps 2 and 3 dominate.',
+      'There are no images for comparison, so dead maps are not known. No picture activates 2 maps: 0 and 1. Maps 2 and 3 dominate.',
     );
   });
 });
@@ -480,7 +486,7 @@ describe('dropout', () => {
     };
     expect(told(0.5)).toContain('(dropout)');
     expect(told(0)).not.toContain('(dropout)');
-    // There was no validation, so nothing is said of unseen images.
-    expect(told(0)).not.toContain('on unseen images');
+    // Without validation, the caption does not name it.
+    expect(told(0)).not.toContain('and in validation');
   });
 });

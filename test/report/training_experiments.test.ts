@@ -46,11 +46,11 @@ describe('features', () => {
     split: 'val',
   };
 
-  it('tell how the answers get better with the layers', () => {
+  it('state how the accuracy increases with the layers', () => {
     const experiment = featuresExperiment(numbers);
     check(experiment, featuresExperiment(again(numbers)));
     const text = textOf(experiment);
-    expect(text).toContain('right in 20 % of cases with the features of conv1 and in 50 % with those of mine, the best');
+    expect(text).toContain('20 % with the features of conv1 and 50 % with those of mine, the best');
     expect(text).toContain('9 of 36');
     expect(text).toContain('conv1: 3 × 3');
     expect(text).toContain('44.8 %');
@@ -58,7 +58,7 @@ describe('features', () => {
 
   it('say so where they do not', () => {
     const { rows } = numbers;
-    expect(textOf(featuresExperiment({ ...numbers, rows: [rows[2], rows[0]] }))).toContain('no later layer does better than mine');
+    expect(textOf(featuresExperiment({ ...numbers, rows: [rows[2], rows[0]] }))).toContain('no later layer is better than mine');
   });
 });
 
@@ -90,17 +90,17 @@ describe('transfer', () => {
     check(experiment, transferExperiment(again(numbers)));
     const text = textOf(experiment);
     expect(text).toContain(
-      'the kept layers are ahead with 5 images per class and training from scratch is ahead with 15 images per class: 49 % against 9.0 % with 5 images',
+      'the kept layers are better with 5 images per class and training from scratch is better with 15 images per class: 49 % against 9.0 % with 5 images',
     );
     expect(text).toContain('69 % ± 1.4 %');
     expect(text).toContain('83.8 %');
-    expect(text).toContain('From scratch: 400 updates');
+    expect(text).toContain('From scratch: 400 training steps');
   });
 
   it('does without networks from scratch', () => {
     const { scratchSteps: _, ...kept } = { ...numbers, rows: rows.slice(0, 2) };
     const text = textOf(transferExperiment(kept));
-    expect(text).toContain('5 images per class give 49 % and 15 images per class give 69 % right answers');
+    expect(text).toContain('the accuracy is 49 % with 5 images per class and 69 % with 15 images per class');
     expect(text).not.toContain('From scratch:');
   });
 });
@@ -131,7 +131,7 @@ describe('ablate', () => {
     check(experiment, ablateExperiment(again(numbers)));
     const text = textOf(experiment);
     expect(text).toContain(
-      'Here AlexNet errs in 20 % of cases. None of its variants does better; the largest error is that of the one with 8192 units in layers 6, 7 (26 %), the smallest that of the one without layers 3 and 4 (21 %).',
+      'Here the top-1 error of AlexNet is 20 %. None of its variants has a smaller error; the largest error is that of the one with 8192 units in layers 6, 7 (26 %), the smallest that of the one without layers 3 and 4 (21 %).',
     );
     for (const { paper } of ABLATIONS)
       expect(text).toContain(`${paper.train.toFixed(1)} % ${paper.val1.toFixed(1)} % ${paper.val5.toFixed(1)} %`);

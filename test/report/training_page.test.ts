@@ -38,7 +38,7 @@ describe('trainingPage', () => {
     const { document, words } = await pageOf({ steps });
     expect(document.querySelector('meta[http-equiv=refresh]')?.getAttribute('content')).toBe('20');
     expect(words).toContain('on my <photos>:');
-    expect(words).toContain('0 epochs of 9 done');
+    expect(words).toContain('0 of 9 epochs finished');
     expect(words).toContain('2020-02-03 04:05:06 UTC');
     expect(words).toContain('runs/x/report/training.html');
     expect(document.querySelectorAll('svg')).toHaveLength(2);
@@ -52,7 +52,7 @@ describe('trainingPage', () => {
     expect(rows).toHaveLength(3);
     expect(rows[0]).toMatch(/^ ?3.*0\.3333.*0\.001.*103/);
     expect(words).toContain('conv1: 3 filters <dead>');
-    expect(words).toContain('rate 0.001');
+    expect(words).toContain('learning rate 0.001');
     expect(document.querySelector('svg')?.getAttribute('aria-label')).toBe('The training loss goes from 1.00 to 0.333 over 3 epochs.');
   });
 });

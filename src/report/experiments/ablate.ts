@@ -1,5 +1,4 @@
-/** Table 3: networks without some of their layers, or with other sizes. */
-
+/** Table 3: networks without some of their layers, or with other layer sizes. */
 import * as Plot from '@observablehq/plot';
 import { explained } from '../../backend/validate.js';
 import type { AblationRow } from '../../zfnet/index.js';
@@ -11,7 +10,7 @@ import { count, list, percent, percentsApart, plural } from '../page/words.js';
 import { COLOURS } from './accuracy_chart.js';
 import { panelFigure } from './panels.js';
 
-/** What `ablate.json` holds; the section is made of it alone. */
+/** Content of `ablate.json`, from which the section is written. */
 export interface AblateNumbers {
   rows: AblationRow[];
   source: string;
@@ -19,7 +18,7 @@ export interface AblateNumbers {
   valExamples: number;
   classes: number;
   inputSize: number;
-  /** The factor on all numbers of maps and units: 1 in the paper. */
+  /** Factor on the number of maps and units of every layer: 1 in the paper. */
   width: number;
 }
 
@@ -27,7 +26,7 @@ const WIDTH = 620;
 const FAMILIES = { alexnet: 'AlexNet', a: 'ZFNet' } as const;
 
 export function ablateExperiment(numbers: AblateNumbers): Experiment {
-  return explained('ablateExperiment', 'an object { rows, … } with what ablate() gave', () => writeAblateExperiment(numbers));
+  return explained('ablateExperiment', 'an object { rows, … } with the result of ablate()', () => writeAblateExperiment(numbers));
 }
 
 function writeAblateExperiment(numbers: AblateNumbers): Experiment {
@@ -41,7 +40,7 @@ function writeAblateExperiment(numbers: AblateNumbers): Experiment {
       marginLeft: 290,
       marginRight: 24,
       marginBottom: 40,
-      x: { label: 'wrong answers on new images (%)', percent: true, grid: true, zero: true, nice: true },
+      x: { label: 'validation top-1 error (%)', percent: true, grid: true, zero: true, nice: true },
       y: { label: null, domain: named.map(({ label }) => label) },
       marks: [
         Plot.ruleY(named, { y: 'label', x1: 'valTop1Error', x2: ({ paper }: AblationRow) => paper.val1 / 100, strokeOpacity: 0.25 }),
@@ -49,14 +48,14 @@ function writeAblateExperiment(numbers: AblateNumbers): Experiment {
         Plot.dot(named, { y: 'label', x: 'valTop1Error', r: 5, fill: COLOURS.first }),
       ],
     },
-    `Wrong answers on new images: ${list(named.map(({ label, valTop1Error, paper }) => `${label} ${percent(valTop1Error)}, paper ${paper.val1} %`))}.`,
+    `Top-1 error on validation images: ${list(named.map(({ label, valTop1Error, paper }) => `${label} ${percent(valTop1Error)}, paper ${paper.val1} %`))}.`,
   );
   return {
     name: 'ablate',
     numbers,
     pictures: {
       '': {
-        svg: panelFigure([{ title: 'Wrong answers on new images: ours (filled), the paper’s (rings)', content: drawn }], 1, [
+        svg: panelFigure([{ title: 'Validation top-1 error: measured here (filled), in the paper (rings)', content: drawn }], 1, [
           height,
           WIDTH,
         ]),
@@ -64,21 +63,21 @@ function writeAblateExperiment(numbers: AblateNumbers): Experiment {
     },
     section: {
       id: 'ablate',
-      title: 'What is each layer good for?',
-      body: html`<p>To find out, networks were built without some of their layers, or with more or fewer units in them, and each was trained from the beginning by the same recipe on the same images. How often they then err
-shows what the change costs or gains.</p>
+      title: 'What each layer contributes',
+      body: html`<p>Variants of the network were built without some layers, or with more or fewer maps and units, and each was trained from random weights by the same recipe on the same images (ablation). The change of the
+top-1 error, the share of images whose most probable class is wrong, shows what the change of the network costs or gains.</p>
 <p>${verdict(rows)}</p>
 ${table(
-  'Wrong answers of each variant, beside the paper’s',
+  'Errors of each variant, next to those of the paper',
   [
     'network',
     'parameters',
-    'train, first answer',
-    'new, first answer',
-    'new, five answers',
-    'paper: train',
-    'paper: new, first',
-    'paper: new, five',
+    'training top-1 error',
+    'validation top-1 error',
+    'validation top-5 error',
+    'paper: training top-1',
+    'paper: validation top-1',
+    'paper: validation top-5',
   ],
   named.map(({ label, parameters, trainTop1Error, valTop1Error, valTop5Error, paper }) => [
     label,
@@ -90,13 +89,13 @@ ${table(
   ]),
   [1, 2, 3, 4, 5, 6, 7],
 )}
-<div class="charts"><figure style="max-width:var(--text-width)">${drawn}<figcaption>Wrong answers on new images. Filled: here; rings: the paper’s, on ImageNet. Guessing is wrong in ${percent(1 - 1 / classes)} of cases here.</figcaption></figure></div>
-<p>The paper found that taking out the two fully connected layers, or two of the convolutions in the middle, costs little, though the former hold most of the parameters; that taking out both costs
-very much, so that it is the depth that counts; and that more maps in the middle help, while larger fully connected layers mostly learn by heart.</p>
+<div class="charts"><figure style="max-width:var(--text-width)">${drawn}<figcaption>Top-1 error on validation images. Filled dots: measured here; rings: the paper, on ImageNet. Choosing a class at random has an error of ${percent(1 - 1 / classes)} here.</figcaption></figure></div>
+<p>In the paper, removing the two fully connected layers, or two of the middle convolutions, increases the error little, although the former have most of the parameters. Removing both increases it
+very much, so the depth matters. More maps in the middle layers reduce the error; larger fully connected layers mostly overfit.</p>
 <p class="note">${plural(rows[0]?.epochs ?? 0, 'epoch')} each on ${count(trainExamples)} images (${source}), ${inputSize} pixels, ${width === 1 ? 'all' : `${width} times as many`} maps and units${width === 1 ? ' as in the paper' : ' as the names say'}; measured on
-${count(valExamples)} images, at the epoch that did best there. The error in training is measured as on new images: centre crop, no dropout, up to 2,000 images.
-Scale: the paper trained each for days on ImageNet’s 1.3 million photographs in 1000 classes. A small network on few images that is trained briefly may suffer from depth that it would profit from later, and one training
-of each says little about small differences.</p>`,
+${count(valExamples)} validation images, at the epoch with the smallest error on them. The training error is measured like the validation error: centre crop, no dropout, at most 2,000 images.
+Limits: the paper trained each variant for days on the 1.3 million photographs and 1000 classes of ImageNet. In a short training on few images, depth can increase the error although it would reduce it later; and
+one training per variant does not show whether small differences are significant.</p>`,
     },
   };
 }
@@ -111,14 +110,14 @@ function verdict(rows: readonly AblationRow[]): string {
     const base = rows.find(({ name }) => name === (preset === 'a' ? 'zfnet' : 'alexnet'));
     const others = rows.filter((row) => row.preset === preset && row !== base);
     if (!base || others.length === 0) return [];
-    return [`Here ${FAMILIES[preset]} errs in ${percent(base.valTop1Error)} of cases. ${comparison(base, others)}`];
+    return [`Here the top-1 error of ${FAMILIES[preset]} is ${percent(base.valTop1Error)}. ${comparison(base, others)}`];
   });
   return sentences.join(' ');
 }
 
 const phrase = ({ title }: AblationRow): string => (title.startsWith('without') ? title : `with ${title}`);
 
-/** The best and the worst variants, beside the network that they vary. */
+/** Compares the best and the worst variants with the network that they are variants of, in sentences. */
 function comparison(base: AblationRow, others: readonly AblationRow[]): string {
   const errors = others.map(({ valTop1Error }) => valTop1Error);
   const [least, most] = [Math.min(...errors), Math.max(...errors)];
@@ -129,13 +128,13 @@ function comparison(base: AblationRow, others: readonly AblationRow[]): string {
   const better = errors.filter((error) => error < base.valTop1Error).length;
   const ahead =
     better === 0
-      ? 'None of its variants does better'
-      : `${better} of ${plural(others.length, 'variant')} ${better === 1 ? 'does' : 'do'} better`;
+      ? 'None of its variants has a smaller error'
+      : `${better} of ${plural(others.length, 'variant')} ${better === 1 ? 'has' : 'have'} a smaller error`;
   if (others.length === 1) {
     const [told] = percentsApart(most, base.valTop1Error);
-    const than = most < base.valTop1Error ? 'less' : most > base.valTop1Error ? 'more' : 'equally often';
-    return `Its variant ${phrase(others[0])} errs ${than} (${told}).`;
+    const than = most < base.valTop1Error ? 'a smaller' : most > base.valTop1Error ? 'a larger' : 'an equal';
+    return `Its variant ${phrase(others[0])} has ${than} error (${told}).`;
   }
-  if (least === most) return `${ahead}; they all err equally often (${percentsApart(most, base.valTop1Error)[0]}).`;
+  if (least === most) return `${ahead}; their errors are all equal (${percentsApart(most, base.valTop1Error)[0]}).`;
   return `${ahead}; the largest error is that of ${named(most)}, the smallest that of ${named(least)}.`;
 }

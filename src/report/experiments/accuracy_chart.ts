@@ -1,32 +1,32 @@
-/** Accuracies along layers or numbers of images, ours beside published ones. */
+/** Chart of accuracies by layer or by number of images, measured ones next to published ones. */
 import * as Plot from '@observablehq/plot';
 import { chart } from '../charts/charts.js';
 import type { Html } from '../page/html.js';
 
-/** Colours that show on white and on black. */
+/** Colours that are legible on white and on black. */
 export const COLOURS = { first: '#4269d0', second: '#c4572b', paper: '#8b9099' } as const;
 
 export interface AccuracySeries {
   name: string;
   colour: string;
-  /** For published figures. */
+  /** Whether the line is dashed, as for published values. */
   dashed?: boolean;
-  /** Accuracies and deviations as fractions. */
+  /** Accuracies and standard deviations as fractions. */
   points: readonly { x: number | string; accuracy: number; deviation?: number }[];
 }
 
 export interface AccuracyChartOptions {
   series: readonly AccuracySeries[];
   x: string;
-  /** Steps in this order; without them x is a number. */
+  /** Categories of the x axis in order; without them x is numeric. */
   steps?: readonly string[];
-  /** What the chart shows, in a sentence, for those who do not see it. */
+  /** Description of the chart in a sentence, for screen readers. */
   label: string;
 }
 
 export const ACCURACY_CHART_SIZE: readonly [height: number, width: number] = [320, 560];
 
-/** Lines, each named at its end, with bars of a deviation up and down where there is one. */
+/** Draws lines with their names at their ends, and bars of one standard deviation up and down where there is one. */
 export function accuracyChart({ series, x, steps, label }: AccuracyChartOptions): Html {
   const [height, width] = ACCURACY_CHART_SIZE;
   return chart(
@@ -38,7 +38,7 @@ export function accuracyChart({ series, x, steps, label }: AccuracyChartOptions)
       marginTop: 28,
       marginBottom: 40,
       x: steps ? { label: x, domain: [...steps], type: 'point' } : { label: x, insetLeft: 8, nice: true },
-      y: { label: 'right answers (%)', grid: true, domain: [0, 100], percent: true, ticks: 5 },
+      y: { label: 'accuracy (%)', grid: true, domain: [0, 100], percent: true, ticks: 5 },
       marks: [
         Plot.ruleY([0], { strokeOpacity: 0.4 }),
         ...series.flatMap(({ colour, dashed, points }) => [
@@ -68,10 +68,10 @@ export function accuracyChart({ series, x, steps, label }: AccuracyChartOptions)
   );
 }
 
-/** What a line of text takes of the scale from 0 to 1. */
+/** Height of a line of text as a fraction of the y axis. */
 const LINE = 0.06;
 
-/** The names behind the ends of their lines, moved up and down as far as they would cover each other. */
+/** Places the names at the ends of their lines, moved up and down so that they do not overlap. */
 function namesApart(series: readonly AccuracySeries[]): { name: string; colour: string; x: number | string; place: number }[] {
   const ends = series.map(({ name, colour, points }) => {
     const { x, accuracy } = points[points.length - 1];

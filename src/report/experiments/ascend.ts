@@ -1,4 +1,4 @@
-/** Gradient ascent: a picture for each map that maximises its activation, beside the strongest activation that a real image gives. */
+/** Gradient ascent: for each map, a picture that maximises its activation, next to the real image with the strongest activation. */
 import { explained } from '../../backend/validate.js';
 import type { Image } from '../../data/dataset.js';
 import { type AscendedMap, DOMINATES, standingOut } from '../../deconv/index.js';
@@ -15,7 +15,7 @@ import { below, blank, contactSheet, inColour, toSide } from '../pictures/pictur
 export interface StrongestReal {
   map: number;
   value: number;
-  /** Place of the image in its split. */
+  /** Index of the image in its split. */
   index: number;
   /** The image as the network sees it, and the name of its class. */
   image: Image;
@@ -27,50 +27,50 @@ export interface RealAnswers {
   split: string;
   /** Number of images. */
   images: number;
-  /** By layer, in the order of its maps. */
+  /** Strongest activations by layer, in the order of its maps. */
   strongest: Readonly<Record<string, readonly StrongestReal[]>>;
 }
 
 export interface AscendInput {
   preprocess: Preprocess;
-  /** What `ascend` made, by layer. */
+  /** Results of `ascend` by layer. */
   found: Readonly<Record<string, readonly AscendedMap[]>>;
-  /** Left out if there are no images: then nothing is said of dead maps. */
+  /** Strongest activations of real images. Without it there is no comparison, and dead maps are not listed. */
   real?: RealAnswers;
-  /** What the maps of a layer stand for, if they stand for something: the classes, for the last layer. */
+  /** Names of the maps of a layer, such as the classes for the last layer. */
   names?: Readonly<Record<string, readonly string[]>>;
-  /** How it was climbed, for the record. */
+  /** Settings of the gradient ascent, recorded in the results. */
   settings: { steps: number; rate: number; decay: number; blur: number; jitter: number; starts: number; seed: number };
 }
 
-/** What `ascend.json` says of a map. */
+/** Content of `ascend.json` for a map. */
 interface MapNumbers {
   map: number;
-  /** The maximum over all places in its picture. */
+  /** Largest activation of the map over all positions, in its picture. */
   value: number;
-  /** What the picture was made from. */
+  /** Start of the gradient ascent: noise or the real image. */
   start: AscendedMap['start'];
-  /** The largest maximum over the images of the split, and the image. */
+  /** Largest activation over the images of the split, and the index of that image. */
   realValue: number | null;
   realIndex: number | null;
 }
 
-/** What `ascend.json` says of a layer. */
+/** Content of `ascend.json` for a layer. */
 interface LayerNumbers {
   layer: string;
   maps: MapNumbers[];
-  /** Maps that no image of the split makes positive. */
+  /** Maps that no image of the split activates. */
   dead: number[];
   dominating: number[];
-  /** Maps whose picture stays at zero. */
+  /** Maps whose picture does not activate them. */
   unmoved: number[];
-  /** Number of maps whose picture gives a larger value than every image. */
+  /** Number of maps whose picture gives a larger activation than every image. */
   stronger: number;
 }
 
-/** What `ascend.json` says; at the top, of the first layer. */
+/** Content of `ascend.json`: the first layer at the top level, and all layers in `layers`. */
 export interface AscendNumbers extends LayerNumbers {
-  /** What is climbed, and what `value` and `realValue` are: the maximum of a map over all places. */
+  /** Meaning of `value` and `realValue`, which is the quantity that is maximised: the largest activation of a map over all positions. */
   measure: 'maximum';
   split: string | null;
   images: number;
@@ -78,15 +78,15 @@ export interface AscendNumbers extends LayerNumbers {
   layers: LayerNumbers[];
 }
 
-/** Pixels of a picture on the sheet of all maps, about. */
+/** Approximate side of a picture on the sheet of all maps, in pixels. */
 const SIDE = 128;
 const GAP = 6;
 /** Side of a named picture on the page, in CSS pixels. */
 const TILE = 112;
-/** Maps of a layer that the page shows. */
+/** Largest number of maps per layer on the page. */
 const SHOWN = 32;
 
-/** A map's picture beside the image that it responds to most. */
+/** The picture of a map and the real image with its strongest activation. */
 interface Pair {
   ascended: AscendedMap;
   picture: Image;
@@ -94,7 +94,7 @@ interface Pair {
 }
 
 export function ascendExperiment(input: AscendInput): Experiment {
-  return explained('ascendExperiment', 'an object { preprocess, found, settings } with what ascend() gave', () =>
+  return explained('ascendExperiment', 'an object { preprocess, found, settings } with the result of ascend()', () =>
     writeAscendExperiment(input),
   );
 }
@@ -123,19 +123,19 @@ function writeAscendExperiment({ preprocess, found, real, names = {}, settings }
     pictures: Object.fromEntries(layers.map(({ numbers, sheet }) => [numbers.layer, sheet])),
     section: {
       id: 'ascend',
-      title: 'Pictures that maximise a map',
+      title: 'Pictures that maximise an activation',
       body: html`${introduction(settings, real !== undefined)}${layers.map(({ part }) => part)}`,
     },
   };
 }
 
 function introduction({ steps, rate, decay, blur, jitter, starts, seed }: AscendInput['settings'], compared: boolean): Html {
-  return html`<p>Here no image is shown to the network; a picture is made for each map. It starts as noise, and in ${plural(steps, 'step')} every pixel is changed
-so that the maximum of the map over all places grows (Erhan et al. 2009). Without limits this ends in fine noise that no photograph has; so the picture also fades a little
-at every step, is blurred at every fourth one and is shifted about (Yosinski et al. 2015). The best picture on the way is kept.</p>
-<p>Zeiler &amp; Fergus name this method beside theirs: it shows what would excite a map most, but says nothing of what it responds to in real images.${compared && ' So the image that gives the map its largest value stands beside each picture.'}</p>
-<p class="note">A step moves the pixels by ${rate} of half their range along the gradient divided by its root mean square; ${decay} of each pixel is lost; the blur
-has a standard deviation of ${blur} pixels; shifts are of up to ${jitter} pixels; the seed is ${seed}. ${compared && `A map that stays below the best image is climbed up to ${plural(starts, 'time')}, each time from stronger noise and with less fading and blur, and at last from that image. `}Pictures are shown with the mean that the network subtracts added back. ${compared && 'A map is dead if no image makes it positive. '}A map dominates if its value is more than ${DOMINATES} times that of the median living map.</p>
+  return html`<p>These pictures are not images of the data; they are computed for each map by gradient ascent. A picture starts as noise, and ${plural(steps, 'step')} change every pixel
+so that the largest activation of the map over all positions grows (Erhan et al. 2009). Without limits the result is fine noise that does not occur in photographs. Therefore each step also shrinks the
+pixels slightly and shifts the picture at random, and every fourth step blurs it (Yosinski et al. 2015). The best picture of all steps is kept.</p>
+<p>Zeiler &amp; Fergus discuss this method: it shows what would activate a map most, but not what the map responds to in real images.${compared && ' For comparison, the real image with the strongest activation is shown next to each picture.'}</p>
+<p class="note">Settings: each step changes the pixels by ${rate} of half their range, along the gradient divided by its root mean square, and shrinks them by the fraction ${decay}; the blur
+has a standard deviation of ${blur} pixels; shifts are at most ${jitter} pixels; the seed is ${seed}. ${compared && `If a map stays below its strongest real image, gradient ascent is repeated up to ${plural(starts, 'time')}, with stronger noise and less shrinking and blur each time, and at last from that image. `}The mean image that the network subtracts is added to the pictures. ${compared && 'A map is dead if no image activates it. '}A map dominates if its value is more than ${DOMINATES} times the median of the maps that are not dead.</p>
 `;
 }
 
@@ -162,27 +162,26 @@ function part(numbers: LayerNumbers, pairs: readonly Pair[], real: RealAnswers |
     const answer = pair.real ? `image ${pair.real.index} (${className(pair.real.class)}) ${digits(pair.real.value)}` : '';
     return { pair, name, tip: `${name}: picture ${digits(value)}${answer && `, ${answer}`}`, answer };
   });
-  const rest =
-    pairs.length > cells.length ? ` The first ${cells.length} are shown here, all of them on ${pictureFile('ascend', layer)}.` : '';
+  const rest = pairs.length > cells.length ? ` The first ${cells.length} are shown here; all are in ${pictureFile('ascend', layer)}.` : '';
   return html`<section class="layer"><h3>${layer}</h3>
 <p>${findings(numbers, real)}${rest}</p>
 ${
   names
     ? html`<div class="tiles">${cells.map(
         ({ pair, name, answer }) =>
-          html`<figure class="tile">${picture(pair.picture, `The picture that maximises ${name}`, TILE)}${pair.real && picture(inColour(pair.real.image), `The image with the largest value of ${name}: ${answer}`, TILE)}<figcaption>${name} ${digits(pair.ascended.value)}${answer && html` <small>${answer}</small>`}</figcaption></figure>`,
+          html`<figure class="tile">${picture(pair.picture, `The picture that maximises ${name}`, TILE)}${pair.real && picture(inColour(pair.real.image), `The real image with the strongest activation of ${name}: ${answer}`, TILE)}<figcaption>${name} ${digits(pair.ascended.value)}${answer && html` <small>${answer}</small>`}</figcaption></figure>`,
       )}</div>`
     : html`<figure class="filters">${sheet(
         cells.map(({ pair, tip }) => ({ picture: sideBySide(pair, 2), tip })),
         Math.max(1, Math.ceil(columnsFor(cells.length) / 2)),
-        `The pictures that maximise ${plural(cells.length, 'map')} of ${layer}${real ? ', each beside the image with its largest value' : ''}`,
+        `The pictures that maximise ${plural(cells.length, 'map')} of ${layer}${real ? ', each next to the real image with the strongest activation' : ''}`,
       )}</figure>`
 }</section>`;
 }
 
 const digits = (value: number): string => value.toPrecision(3);
 
-/** What the numbers of a layer say, each sentence from the numbers that it speaks of. */
+/** Sentences on the results of a layer. */
 export function findings({ maps, dead, dominating, unmoved, stronger }: LayerNumbers, real: RealAnswers | undefined): string {
   const sentences: string[] = [];
   const named = (chosen: readonly number[]) => list(chosen.map(String));
@@ -190,18 +189,18 @@ export function findings({ maps, dead, dominating, unmoved, stronger }: LayerNum
   if (real) {
     sentences.push(
       stronger === maps.length
-        ? `For ${maps.length === 1 ? 'the one map' : `all ${maps.length} maps`} the picture gives a larger value than every one of the ${plural(real.images, 'image')} of “${real.split}”.`
-        : `For ${stronger === 0 ? 'none' : stronger} of ${plural(maps.length, 'map')} the picture gives a larger value than every one of the ${plural(real.images, 'image')} of “${real.split}”${stronger === 0 ? '' : `; for the other ${maps.length - stronger} it does not`}.`,
+        ? `For ${maps.length === 1 ? 'the one map' : `all ${maps.length} maps`} the picture gives a larger activation than each of the ${plural(real.images, 'image')} of “${real.split}”.`
+        : `For ${stronger === 0 ? 'none' : stronger} of ${plural(maps.length, 'map')} the picture gives a larger activation than each of the ${plural(real.images, 'image')} of “${real.split}”${stronger === 0 ? '' : `; for the other ${maps.length - stronger} it does not`}.`,
     );
     if (fromImage > 0)
-      sentences.push(`${plural(fromImage, 'picture was', 'pictures were')} made from the image, since no noise led as far.`);
+      sentences.push(`${plural(fromImage, 'picture')} started from the real image, because no start from noise reached its activation.`);
     sentences.push(
       dead.length === 0
         ? 'No map is dead.'
-        : `${plural(dead.length, 'map is', 'maps are')} dead, positive for none of these images: ${named(dead)}.`,
+        : `${plural(dead.length, 'map is', 'maps are')} dead, since no image activates ${dead.length === 1 ? 'it' : 'them'}: ${named(dead)}.`,
     );
-  } else sentences.push('There were no images to compare with, so this does not tell which maps are dead.');
-  if (unmoved.length > 0) sentences.push(`No start brought ${plural(unmoved.length, 'map')} above zero: ${named(unmoved)}.`);
+  } else sentences.push('There are no images for comparison, so dead maps are not known.');
+  if (unmoved.length > 0) sentences.push(`No picture activates ${plural(unmoved.length, 'map')}: ${named(unmoved)}.`);
   if (dominating.length > 0)
     sentences.push(
       `${dominating.length === 1 ? 'Map' : 'Maps'} ${named(dominating)} ${dominating.length === 1 ? 'dominates' : 'dominate'}.`,
@@ -209,12 +208,12 @@ export function findings({ maps, dead, dominating, unmoved, stronger }: LayerNum
   return sentences.join(' ');
 }
 
-/** The picture at the left, the image at the right, both in colour. */
+/** Puts the picture at the left and the real image at the right, both with three channels. */
 function sideBySide({ picture: made, real }: Pair, gap: number): Image {
   return contactSheet([inColour(made), ...(real ? [inColour(real.image)] : [])], { columns: 2, gap });
 }
 
-/** All maps of a layer: picture and image, and below them the map's number and both values. */
+/** The sheet of all maps of a layer: picture and real image, and below them the number of the map and both activations. */
 function sheetOf(pairs: readonly Pair[]): Image {
   const tiles = pairs.map(({ ascended: { map, value }, picture: made, real }) => {
     const column = (image: Image, text: string) => below(inColour(toSide(image, SIDE)), label(text));

@@ -1,5 +1,4 @@
-/** Table 1: the same part masked in several images; whether a network's features change alike. */
-
+/** Table 1: the same part is masked in several images, and the changes of the network's features are compared. */
 import * as Plot from '@observablehq/plot';
 import { explained } from '../../backend/validate.js';
 import type { Image } from '../../data/dataset.js';
@@ -7,14 +6,14 @@ import { type Correspondence, RANDOM_PART } from '../../deconv/index.js';
 import { chart } from '../charts/charts.js';
 import type { Experiment } from '../experiment.js';
 import { sheet, table } from '../page/components.js';
-import { html } from '../page/html.js';
+import { type Html, html } from '../page/html.js';
 import { list, plural } from '../page/words.js';
 import { inColour } from '../pictures/pictures.js';
 import { panelFigure } from './panels.js';
 
-/** What `correspond.json` holds; the section is made of it, but for the pictures. */
+/** Content of `correspond.json`, from which the section is written, except its pictures. */
 export interface CorrespondNumbers extends Correspondence {
-  /** Where images and parts are from: `scenes`, or a file. */
+  /** Source of the images and parts: `scenes`, or a file. */
   source: string;
   /** Shade of the masks, 0 to 255. */
   grey: number;
@@ -22,7 +21,7 @@ export interface CorrespondNumbers extends Correspondence {
 
 export interface MaskedPicture {
   image: Image;
-  /** What it shows: `nose of dog-face`. */
+  /** Description such as `nose of dog-face`. */
   words: string;
 }
 
@@ -34,32 +33,64 @@ const PAPER: readonly { part: string; layer5: string; layer7: string }[] = [
   { part: RANDOM_PART, layer5: '0.107 ± 0.017', layer7: '0.073 ± 0.014' },
 ];
 
-/** @param masked pictures of one group, a row a part, as many in each */
+/**
+ * Returns the experiment with its chart, its table and its section.
+ *
+ * @param masked pictures of one group of images: one row per part, all of equal length
+ */
 export function correspondExperiment(numbers: CorrespondNumbers, masked: readonly (readonly MaskedPicture[])[] = []): Experiment {
-  return explained('correspondExperiment', 'what correspondence() gave, with source and grey', () =>
+  return explained('correspondExperiment', 'the result of correspondence(), with source and grey', () =>
     writeCorrespondExperiment(numbers, masked),
   );
 }
 
 function writeCorrespondExperiment(numbers: CorrespondNumbers, masked: readonly (readonly MaskedPicture[])[]): Experiment {
-  const { source, layers, parts, groups, draws } = numbers;
-  const digits = (value: number) => value.toFixed(3);
+  const drawn = deltaChart(numbers);
+  const size = [heightFor(numbers), WIDTH] as const;
+  return {
+    name: 'correspond',
+    numbers,
+    pictures: { '': { svg: panelFigure([{ title: 'Δ by masked part (mean and standard deviation)', content: drawn }], 1, size) } },
+    section: {
+      id: 'correspond',
+      title: 'Does the network relate the same part of different objects?',
+      body: html`<p>Does the network relate an eye of one face to an eye of another? The same part was covered in several images, and for every feature (every value that a layer computes) it was
+recorded whether it increased or decreased. If covering the same part changes the features of all images in the same directions, the network treats these parts
+alike. Δ is the share of features that change in different directions in two images: a smaller Δ means more similar changes. Masks at random positions on the objects serve for comparison.</p>
+<p>${verdict(numbers)}</p>
+${maskedSheet(masked)}
+${deltaTable(numbers)}
+<figure class="single">${drawn}<figcaption>Mean and standard deviation over all pairs of images.</figcaption></figure>
+<p>In the paper, Δ is clearly smaller for the eyes and the nose than for random masks in layer 5, and hardly smaller in layer 7, whose features describe the breed more than the parts.</p>
+${limits(numbers)}`,
+    },
+  };
+}
+
+const WIDTH = 560;
+const heightFor = ({ parts }: CorrespondNumbers): number => 60 + 34 * parts.length;
+const digits = (value: number): string => value.toFixed(3);
+
+/** One panel per layer with the mean Δ of each part, and a bar of one standard deviation to both sides. */
+function deltaChart(numbers: CorrespondNumbers): Html {
+  const { layers, parts } = numbers;
   const points = parts.flatMap(({ part, delta }) => layers.map((layer) => ({ part, layer, ...delta[layer] })));
-  const drawn = chart(
+  type Point = (typeof points)[number];
+  return chart(
     {
-      width: 560,
-      height: 60 + 34 * parts.length,
+      width: WIDTH,
+      height: heightFor(numbers),
       marginLeft: 90,
       marginBottom: 40,
-      x: { label: 'Δ: share of features that change in opposite directions', zero: true, grid: true, nice: true, ticks: 4 },
+      x: { label: 'Δ: share of features that change in different directions', zero: true, grid: true, nice: true, ticks: 4 },
       y: { label: null, domain: parts.map(({ part }) => part) },
       fx: { label: null, domain: [...layers], padding: 0.15 },
       marks: [
         Plot.ruleY(points, {
           y: 'part',
           fx: 'layer',
-          x1: ({ mean, deviation }: (typeof points)[number]) => Math.max(0, mean - deviation),
-          x2: ({ mean, deviation }: (typeof points)[number]) => mean + deviation,
+          x1: ({ mean, deviation }: Point) => Math.max(0, mean - deviation),
+          x2: ({ mean, deviation }: Point) => mean + deviation,
           strokeOpacity: 0.5,
           strokeWidth: 2,
         }),
@@ -68,62 +99,41 @@ function writeCorrespondExperiment(numbers: CorrespondNumbers, masked: readonly 
           fx: 'layer',
           x: 'mean',
           r: 5,
-          fill: ({ part }: (typeof points)[number]) => (part === RANDOM_PART ? '#9498a0' : '#4269d0'),
+          fill: ({ part }: Point) => (part === RANDOM_PART ? '#9498a0' : '#4269d0'),
         }),
       ],
       color: { type: 'identity' },
     },
     `Δ by part: ${list(points.map(({ part, layer, mean }) => `${part} in ${layer} ${digits(mean)}`))}.`,
   );
-  const row = ({ part, delta }: Correspondence['parts'][number]) => {
-    const paper = PAPER.find((each) => each.part === part);
-    return [
-      part,
-      ...layers.map((layer) => `${digits(delta[layer].mean)} ± ${digits(delta[layer].deviation)}`),
-      paper?.layer5 ?? '–',
-      paper?.layer7 ?? '–',
-    ];
-  };
-  const head = ['part masked', ...layers.map((layer) => `Δ, ${layer}`), 'paper, layer 5', 'paper, layer 7'];
-  return {
-    name: 'correspond',
-    numbers,
-    pictures: {
-      '': { svg: panelFigure([{ title: 'Δ by masked part (mean and deviation)', content: drawn }], 1, [60 + 34 * parts.length, 560]) },
-    },
-    section: {
-      id: 'correspond',
-      title: 'Does it relate the same part of different objects?',
-      body: html`<p>Is an eye of one face related to an eye of another in the network? The same part was covered in several images, and it was
-noted for every feature whether it grew or shrank. If the features of all images change in the same directions when the same part is hidden, the network treats these parts
-alike. Δ is the share of features that change in different directions from image to image: smaller is more alike. Masks at random places of the objects serve for comparison.</p>
-<p>${verdict(numbers)}</p>
-${
-  masked.length > 0
-    ? html`<figure class="single">${sheet(
-        masked.flat().map(({ image, words }) => ({ picture: inColour(image), tip: words })),
-        masked[0].length,
-        `One group of images with their parts covered, a row a part: ${list(masked.map(([{ words }]) => words))}, and so on`,
-      )}<figcaption>One group of images. A row a part. Random masks are of the same sizes, anywhere on the object.</figcaption></figure>`
-    : ''
-}
-${table(
-  'Δ by masked part and layer, beside the paper’s',
-  head,
-  parts.map(row),
-  Array.from({ length: head.length - 1 }, (_, i) => i + 1),
-)}
-<figure class="single">${drawn}<figcaption>Mean and standard deviation over all pairs of images.</figcaption></figure>
-<p>In the paper the eyes and the nose came out clearly below random masks in layer 5, and hardly in layer 7, whose features are about the breed more than the parts.</p>
-<p class="note">ε = x − x̃ is the change of a layer’s features when the part is masked; Δ is, for each pair of images, the share of dimensions in which sign(ε) differs. A feature that does not change has the sign 0, and two such agree,
-so that Δ is small where masks touch few features. Here: ${plural(groups.length, 'group')} of ${list([...new Set(groups)].map(String))} images (${source}), images compared within their group; ${plural(draws, 'random mask')} an image, of the sizes of its parts.
-Scale: the paper had five photographs of dogs and a network that knew 120 breeds. ${source === 'scenes' ? 'Ours are five drawn animals in one style a group; they share a frontal pose, but not a species.' : ''} The numbers of different networks and images
-cannot be compared; how parts lie to random masks can.</p>`,
-    },
-  };
 }
 
-/** Which parts change the features more alike than random masks do, in a sentence per layer. */
+function maskedSheet(masked: readonly (readonly MaskedPicture[])[]): Html | '' {
+  if (masked.length === 0) return '';
+  const cells = masked.flat().map(({ image, words }) => ({ picture: inColour(image), tip: words }));
+  const label = `One group of images with their parts covered, one row per part: ${list(masked.map(([{ words }]) => words))}, and so on`;
+  return html`<figure class="single">${sheet(cells, masked[0].length, label)}<figcaption>One group of images, one row per part. Random masks have the same sizes and lie anywhere on the object.</figcaption></figure>`;
+}
+
+function deltaTable({ layers, parts }: CorrespondNumbers): Html {
+  const head = ['part masked', ...layers.map((layer) => `Δ, ${layer}`), 'paper, layer 5', 'paper, layer 7'];
+  const rows = parts.map(({ part, delta }) => {
+    const paper = PAPER.find((each) => each.part === part);
+    const own = layers.map((layer) => `${digits(delta[layer].mean)} ± ${digits(delta[layer].deviation)}`);
+    return [part, ...own, paper?.layer5 ?? '–', paper?.layer7 ?? '–'];
+  });
+  const numeric = Array.from({ length: head.length - 1 }, (_, i) => i + 1);
+  return table('Δ by masked part and layer, next to the values of the paper', head, rows, numeric);
+}
+
+/** The definition of Δ, and what can be concluded from it. */
+const limits = ({ groups, source, draws }: CorrespondNumbers): Html =>
+  html`<p class="note">ε = x − x̃ is the change of the features x of a layer when the part is masked. Δ is, for each pair of images, the share of features for which sign(ε) differs. A feature that does not change has the sign 0, and two
+such features agree, so Δ is small if masks affect few features. Here: ${plural(groups.length, 'group')} of ${list([...new Set(groups)].map(String))} images (${source}), compared within their group; ${plural(draws, 'random mask')} per image, with the sizes of its parts.
+Limits: the paper used five photographs of dogs and a network trained on 120 breeds. ${source === 'scenes' ? 'Here, a group consists of five drawn animals in one style; they share a frontal pose, but not a species. ' : ''}Values of different networks and images
+cannot be compared, but the order of parts and random masks can.</p>`;
+
+/** Compares the parts with random masks, in one sentence per layer. */
 function verdict({ layers, parts }: CorrespondNumbers): string {
   const random = parts.find(({ part }) => part === RANDOM_PART);
   const named = parts.filter((each) => each !== random);

@@ -1,5 +1,4 @@
-/** Fig. 4: how what maps look for forms during training, and which layers settle first. */
-
+/** Fig. 4: how the features form during training, and which layers settle first. */
 import * as Plot from '@observablehq/plot';
 import { explained } from '../../backend/validate.js';
 import type { Dataset, Image } from '../../data/dataset.js';
@@ -16,26 +15,28 @@ import { projectionCrop } from '../pictures/map_figure.js';
 import { below, blank, contactSheet, cropPicture, inColour, toSide } from '../pictures/pictures.js';
 
 export interface EvolveInput {
-  /** The network after the last epoch, for what its layers see. */
+  /** The network after the last epoch; its receptive fields give the size of the crops. */
   model: Network;
   preprocess: Preprocess;
   dataset: Dataset;
   split: string;
   found: Evolution;
-  /** The maps to show, as `projectEvolution` made them. */
+  /** Maps to show: the result of `projectEvolution`. */
   pictures: readonly EvolutionPictures[];
 }
 
-/** Epochs that the paper’s network was trained for. */
+/** Number of epochs of training in the paper. */
 const PAPER_EPOCHS = 70;
 const SIDE = 64;
 const GAP = 6;
-/** One a layer, from the first to the last: literal colours, as a chart of its own has no page to take them from. */
+/** Colours of the layers, from the first to the last. The chart is also a file, so it cannot use the colour variables of the page. */
 const COLOURS = ['#c77d2b', '#a14f3c', '#7a4a86', '#3f5fa8', '#1f7f7a', '#4f7d2a', '#68635b'];
 
 export function evolveExperiment(input: EvolveInput): Experiment {
-  return explained('evolveExperiment', 'an object { model, preprocess, dataset, split, found, pictures } with what evolution() gave', () =>
-    writeEvolveExperiment(input),
+  return explained(
+    'evolveExperiment',
+    'an object { model, preprocess, dataset, split, found, pictures } with the result of evolution()',
+    () => writeEvolveExperiment(input),
   );
 }
 
@@ -58,20 +59,20 @@ function writeEvolveExperiment(input: EvolveInput): Experiment {
     section: {
       id: 'evolve',
       title: 'How features form',
-      body: html`<p>${plural(epochs.length, 'state')} of the network were kept while it learned, after ${epochs.length > 12 ? `epochs ${epochs[0]} to ${epochs.at(-1)}` : `${epochs.length === 1 ? 'epoch' : 'epochs'} ${list(epochs.map(String))}`}. Each was shown
-${all ? `all ${count(images)}` : `a random sample of ${count(images)}, the same at every epoch,`} of the ${count(dataset.splits[split].length)} images of “${split}”. A row below is a map, a column an epoch: what in its
-strongest image the map responded to at that time, projected to pixels. A sudden jump can mean that another image has become the strongest.</p>
+      body: html`<p>During training, ${plural(epochs.length, 'checkpoint')} (copies of the weights) were kept, after ${epochs.length > 12 ? `epochs ${epochs[0]} to ${epochs.at(-1)}` : `${epochs.length === 1 ? 'epoch' : 'epochs'} ${list(epochs.map(String))}`}. The network of each checkpoint
+processed ${all ? `all ${count(images)}` : `a random sample of ${count(images)}, the same at every epoch,`} of the ${count(dataset.splits[split].length)} images of “${split}”. Below, each row is a map and each column an epoch; the picture is the
+strongest activation of the map at that epoch, projected to pixels. A sudden change can mean that another image now has the strongest activation.</p>
 <figure class="chart">${charted}</figure>
-<p>The curves compare the layers: how much a map’s answers to all the images resemble, after each epoch, those that it gives at the end (their correlation; the
-median over the layer’s maps). A layer counts as settled once this stays above ${SETTLED}. ${settling(layers, epochs)}</p>
+<p>The curves show the similarity of each layer to its final state: the correlation between the activations of a map on all images after an epoch and after the last epoch, as the
+median over the maps of the layer. A layer counts as settled from the epoch on at which its similarity stays above ${SETTLED}. ${settling(layers, epochs)}</p>
 ${settlingTable(layers, epochs)}
-<p class="note">A learning rate that falls makes everything settle towards the end, so only differences between layers mean something.${epochs[epochs.length - 1] < PAPER_EPOCHS ? ` The paper’s network was trained for ${PAPER_EPOCHS} epochs, this one for ${epochs[epochs.length - 1]}.` : ''}
-Contrast is stretched picture by picture.</p>
+<p class="note">A decreasing learning rate lets every layer settle towards the end, so only differences between layers are meaningful.${epochs[epochs.length - 1] < PAPER_EPOCHS ? ` The paper’s network was trained for ${PAPER_EPOCHS} epochs, this one for ${epochs[epochs.length - 1]}.` : ''}
+The contrast of each picture is stretched.</p>
 ${sheets.map(
   ({ layer, rows, image }) => html`<section class="layer"><h3>${layer}</h3>
 <figure class="scroll" tabindex="0" role="region" aria-label="Maps of ${layer} by epoch">${picture(
     image,
-    `${plural(rows.length, 'map')} of ${layer}, a row each, after epochs ${list(epochs.map(String))}: what each answered to most strongly`,
+    `${plural(rows.length, 'map')} of ${layer}, a row each, after epochs ${list(epochs.map(String))}: the strongest activation of each, projected`,
     image.width,
   )}
 <figcaption>Maps ${list(rows.map(({ map }) => String(map)))}, from the top; epochs ${list(epochs.map(String))}, from the left.</figcaption></figure></section>`,
@@ -80,9 +81,9 @@ ${sheets.map(
   };
 }
 
-/** Whether it came out as in the paper, in words. */
+/** Sentences that compare the order in which the layers settle with that in the paper. */
 export function settling(layers: readonly LayerEvolution[], epochs: readonly number[]): string {
-  const paper = 'Zeiler & Fergus saw the lower layers settle within a few epochs, the upper ones only after 40 to 50 of their 70.';
+  const paper = 'In the paper, the lower layers settle within a few epochs and the upper layers only after 40 to 50 of 70 epochs.';
   const [first, last] = [layers[0], layers[layers.length - 1]];
   if (layers.length < 2) return paper;
   const [low, high] = [first.settled, last.settled];
@@ -90,10 +91,10 @@ export function settling(layers: readonly LayerEvolution[], epochs: readonly num
   const early = [first, last].map(({ layer, likeness }) => `${layer} ${likeness[0].toFixed(2)}`);
   const order =
     low < high
-      ? `Here too the lowest layer settles first: ${first.layer} at epoch ${low} and ${last.layer} at epoch ${high} of ${end}.`
+      ? `Here too, the lowest layer settles first: ${first.layer} at epoch ${low} and ${last.layer} at epoch ${high} of ${end}.`
       : low > high
-        ? `Here it is the other way round: ${first.layer} settles at epoch ${low} and ${last.layer} at epoch ${high} of ${end}.`
-        : `Here ${first.layer} and ${last.layer} settle at the same epoch, ${low} of ${end}; after epoch ${epochs[0]} the likeness to the end is ${list(early)}.`;
+        ? `Here the order is reversed: ${first.layer} settles at epoch ${low} and ${last.layer} at epoch ${high} of ${end}.`
+        : `Here ${first.layer} and ${last.layer} settle at the same epoch, ${low} of ${end}; after epoch ${epochs[0]} their similarity to the last epoch is ${list(early)}.`;
   const trivial = Math.max(low, high) === end ? ' (At the last epoch every layer counts as settled.)' : '';
   return `${paper} ${order}${trivial}`;
 }
@@ -102,13 +103,18 @@ function settlingTable(layers: readonly LayerEvolution[], epochs: readonly numbe
   const middle = Math.floor((epochs.length - 1) / 2);
   return table(
     'When the layers settle',
-    ['layer', 'settled at epoch', `likeness after epoch ${epochs[0]}`, `same strongest image after epoch ${epochs[middle]}`],
+    [
+      'layer',
+      'settled at epoch',
+      `similarity to the last epoch after epoch ${epochs[0]}`,
+      `same strongest image after epoch ${epochs[middle]}`,
+    ],
     layers.map(({ layer, settled, likeness, sameImage }) => [layer, String(settled), likeness[0].toFixed(2), percent(sameImage[middle])]),
     [1, 2, 3],
   );
 }
 
-/** Lines over epochs that meet at 1, so each is named where it begins. */
+/** Draws the similarities over the epochs. All lines end at 1, so their names are at their beginnings. */
 function settlingChart({ epochs, layers }: Evolution): Html {
   const spoken = layers.map(({ layer, likeness }) => `${layer} ${likeness[0].toFixed(2)}`);
   const colourOf = (layer: string) => COLOURS[layers.findIndex((each) => each.layer === layer) % COLOURS.length];
@@ -125,7 +131,7 @@ function settlingChart({ epochs, layers }: Evolution): Html {
       marginTop: 28,
       marginBottom: 44,
       x: { label: 'epoch', ticks: [...epochs], tickFormat: 'd', insetLeft: 8 },
-      y: { label: 'likeness to the end', grid: true, domain: [Math.min(0, ...points.map(({ y }) => y)), 1], ticks: 5 },
+      y: { label: 'similarity to the last epoch', grid: true, domain: [Math.min(0, ...points.map(({ y }) => y)), 1], ticks: 5 },
       marks: [
         Plot.ruleY([SETTLED], { strokeDasharray: '2,4', strokeOpacity: 0.6 }),
         Plot.lineY(points, {
@@ -149,17 +155,17 @@ function settlingChart({ epochs, layers }: Evolution): Html {
       ],
       color: { type: 'identity' },
     },
-    `How much the answers of each layer resemble those at the end. After epoch ${epochs[0]}: ${list(spoken)}; 1 after the last.`,
+    `Similarity of each layer to its state after the last epoch. After epoch ${epochs[0]}: ${list(spoken)}; 1 after the last epoch.`,
   );
 }
 
 /** Key of the chart of all layers. */
 const SETTLING = 'settling';
 
-/** Key of a layer's picture; a layer may be called what the chart is called. */
+/** Key of the picture of a layer. A layer may have the name of the chart. */
 const keyOf = (layer: string): string => (/^(layer )*settling$/.test(layer) ? `layer ${layer}` : layer);
 
-/** Rows of maps, their numbers at the left; columns of epochs, their numbers below. */
+/** Returns a sheet with one row per map, its number at the left, and one column per epoch, its number below. */
 function grid({ model, preprocess, found }: EvolveInput, layer: string, rows: readonly EvolutionPictures[]): Image {
   const { channels, inputSize } = preprocess.options;
   const view = { preprocess, field: fieldSize(model, layer, [1, channels, inputSize, inputSize]) };
@@ -169,7 +175,7 @@ function grid({ model, preprocess, found }: EvolveInput, layer: string, rows: re
   const body = rows.flatMap(({ map }, r) => [head(String(map)), ...cells[r]]);
   const foot = [blank(width, 1, 255), ...found.epochs.map((epoch) => label(String(epoch)))];
   const sheet = contactSheet([...body, ...foot], { columns: 1 + found.epochs.length, gap: GAP, margin: GAP });
-  // The row of numbers is as high as the others; what is empty of it goes.
+  // The row of numbers has the height of the other rows; its empty part is cut off.
   const empty = height - Math.max(...foot.map((each) => each.height));
   return cropPicture(sheet, [0, 0, sheet.height - empty, sheet.width]);
 }

@@ -1,7 +1,6 @@
-/** Fig. 6: the first layer's filters and what the second answers to, with measures of what is wrong with them; two networks side by side. */
-
+/** Fig. 6: the filters of the first layer, the features of the second, and measures of their faults; two networks side by side. */
 import * as Plot from '@observablehq/plot';
-import { explained } from '../../backend/validate.js';
+import { explained, firstNames } from '../../backend/validate.js';
 import type { Dataset, Example, Image } from '../../data/dataset.js';
 import {
   BAND_LIMITS,
@@ -29,31 +28,31 @@ import { label } from '../pictures/label.js';
 import { projectionCrop } from '../pictures/map_figure.js';
 import { below, contactSheet, inColour, toSide } from '../pictures/pictures.js';
 
-/** A network whose first layers are looked at. */
+/** A network whose first layers are analysed. */
 export interface FiltersInput {
-  /** What to call it: its run's folder. */
+  /** Name of the network: the folder of its run. */
   name: string;
   model: Network;
   preprocess: Preprocess;
-  /** How its weights came about; without it the page says nothing of that. */
+  /** Origin of its weights. Without it the page does not state it. */
   origin?: Origin;
   /** Opened at the side that `preprocess` expects. */
   dataset: Dataset;
   split: string;
   images: number;
-  /** The first layer and, where there is one, the second, with their strongest activations. */
+  /** The first layer and, if there is one, the second, with their strongest activations. */
   layers: readonly { layer: string; maps: readonly MapActivations[] }[];
 }
 
-/** What `filters.json` says of a filter. */
+/** Content of `filters.json` for a filter. */
 interface FilterNumbers extends FilterMeasures {
-  /** Share of the images in which it answers anywhere. */
+  /** Share of the images that activate it at any position. */
   active: number;
-  /** Mean over the images of its strongest answer. */
+  /** Mean over the images of its strongest activation. */
   answer: number;
 }
 
-/** What `filters.json` says. */
+/** Content of `filters.json`. */
 export interface FiltersNumbers {
   run: string;
   split: string;
@@ -64,11 +63,11 @@ export interface FiltersNumbers {
   maps: FilterNumbers[];
   dead: number[];
   dominating: number[];
-  /** Share of the living filters whose mean frequency lies in each band. */
+  /** Share of the filters, without dead ones, whose mean frequency lies in each band. */
   coverage: Bands;
-  /** Mean over the living filters. */
+  /** Mean over the filters, without dead ones. */
   aliasing: number;
-  /** The same of the network beside it. */
+  /** The same numbers of the second network. */
   compare?: FiltersNumbers;
 }
 
@@ -79,14 +78,18 @@ interface Looked {
   second: { layer: string; pictures: Image[]; maps: readonly number[] } | null;
 }
 
-/** A filter whose size is below this part of the layer's median answers to nothing that counts. */
+/** A filter whose RMS is below this fraction of the median of the layer counts as dead. */
 const BLANK = 0.01;
 const SIDE = 56;
 const GAP = 6;
-/** Crops of the second layer on the page. */
+/** Largest number of maps of the second layer on the page. */
 const SHOWN = 64;
 
-/** @param compare another network, to stand beside the first */
+/**
+ * Measures and renders the filters of the first layer.
+ *
+ * @param compare a second network, shown next to the first
+ */
 export function filtersExperiment(subject: FiltersInput, compare?: FiltersInput): Promise<Experiment> {
   return explained('filtersExperiment', 'an object { name, model, preprocess, dataset, split, images, layers }', () =>
     writeFiltersExperiment(subject, compare),
@@ -118,20 +121,20 @@ async function writeFiltersExperiment(subject: FiltersInput, compare?: FiltersIn
     ),
     section: {
       id: 'filters-measured',
-      title: other ? 'First layers, side by side' : 'What the first layer looks for',
-      body: html`<p>A filter of the first layer is moved over the image, and its output is large where the image resembles it.</p>
+      title: other ? 'The filters of the first layers, side by side' : 'The filters of the first layer',
+      body: html`<p>A filter of the first layer is moved over the image; its output is large where the image resembles it.</p>
 ${looked.map(part)}
-<p>This is the one place where weights can be looked at directly. Zeiler &amp; Fergus did so with the network of Krizhevsky et al.
-(2012) and saw what was wrong: filters for very coarse and very fine patterns with little between them, a few large filters that dominate the others, some that
-never answered, and in the second layer stripes that no image had, since filters moved by four pixels at a time miss what is finer. Filters of 7×7
-instead of 11×11, moved by two pixels, and a limit on their size put that right.</p>
+<p>The first layer is the only one whose weights can be shown as pictures, because its inputs are colours. Zeiler &amp; Fergus examined the network of Krizhevsky et al.
+(2012) in this way and found faults: filters for very coarse and very fine patterns with few between them, a few large filters that dominate the others, dead filters,
+and in the second layer stripes that are not in the images, because filters that move by four pixels at a time cannot represent finer patterns (aliasing). Filters of 7×7
+instead of 11×11 pixels, a stride of two pixels, and a limit on the size of filters corrected this.</p>
 ${measures([own, ...(other ? [other] : [])])}
 <figure class="chart">${coverageChart([own, ...(other ? [other] : [])])}</figure>
-<p class="note">Dead: answers nowhere in ${plural(own.images, 'image')} (“${subject.split}”), or has less than a hundredth of the median filter’s size.
-Dominating: larger than ${DOMINATES} times the median of the living, by the root of the mean square of the weights. Low, middle and high: the mean frequency of a filter’s energy (its
-discrete Fourier transform, all colours together) is below ${BAND_LIMITS.mid}, below ${BAND_LIMITS.high}, or above, in cycles a pixel. Aliasing: the share of the energy
-of a filter’s answers to natural images, whose power falls as 1 / f² (Field 1987), that is finer than half a cycle a stride and so turns up as something coarser.
-${other ? 'Both networks saw the same images; a difference may still come from chance in two trainings.' : 'A second run beside it (--compare) shows what a change of filters, stride or size limit does.'}</p>`,
+<p class="note">RMS: the root mean square of the weights of a filter, its size. Dead: not activated by any of ${plural(own.images, 'image')} (“${subject.split}”), or an RMS below a hundredth of the median.
+Dominating: an RMS above ${DOMINATES} times the median of the filters that are not dead. Low, middle and high frequencies: the mean frequency of the energy of a filter (its
+discrete Fourier transform, all colours together) is below ${BAND_LIMITS.mid}, below ${BAND_LIMITS.high}, or above, in cycles per pixel. Aliasing: the share of the energy
+of the outputs of a filter on natural images, whose power falls as 1 / f² (Field 1987), at frequencies above half a cycle per stride, which appear as lower frequencies.
+${other ? 'Both networks were measured on the same images. A difference can also result from chance in the two trainings.' : 'A second run (--compare) shows the effect of another filter size, stride or limit on the size of filters.'}</p>`,
     },
   };
 }
@@ -167,14 +170,14 @@ async function look(input: FiltersInput): Promise<Looked> {
   };
 }
 
-/** A filter that is next to nothing counts as dead even where its bias answers. */
+/** Numbers of dead and dominating filters. A filter with a very small RMS counts as dead even if its bias gives an activation. */
 function outstandingFilters(filters: readonly FilterNumbers[]): { dead: number[]; dominating: number[] } {
   const sizes = filters.map(({ rms }) => rms).sort((a, b) => a - b);
   const least = BLANK * sizes[sizes.length >> 1];
   return standingOut(filters.map(({ rms, active }) => (active > 0 && rms > least ? rms : 0)));
 }
 
-/** Each map's strongest answer projected, cut to what it saw. */
+/** Projects the strongest activation of each map and crops the projection to its receptive field. */
 async function secondLayer(
   model: Network,
   preprocess: Preprocess,
@@ -196,12 +199,12 @@ async function secondLayer(
 function measures(all: readonly FiltersNumbers[]): Html {
   const row = (name: string, value: (numbers: FiltersNumbers) => string) => [name, ...all.map(value)];
   const numbered = (maps: readonly number[], of: number) =>
-    maps.length === 0 ? `0 of ${of}` : `${maps.length} of ${of}: ${maps.slice(0, 12).join(', ')}${maps.length > 12 ? ' …' : ''}`;
+    maps.length === 0 ? `0 of ${of}` : `${maps.length} of ${of}: ${firstNames(maps, 12)}`;
   return table(
     'Measures of the first layer',
     ['', ...all.map(({ run }) => run)],
     [
-      row('filters', ({ kernel, stride }) => `${kernel.join('×')}, every ${stride[0]} pixels`),
+      row('filters', ({ kernel, stride }) => `${kernel.join('×')} pixels, stride ${stride[0]}`),
       row('dead', ({ dead, maps }) => numbered(dead, maps.length)),
       row('dominating', ({ dominating, maps }) => numbered(dominating, maps.length)),
       row(
@@ -213,7 +216,7 @@ function measures(all: readonly FiltersNumbers[]): Html {
   );
 }
 
-/** Every living filter as a dot at its mean frequency, a row a network. */
+/** Draws every filter that is not dead as a dot at its mean frequency, with one row per network. */
 function coverageChart(all: readonly FiltersNumbers[]): Html {
   const dots = all.flatMap(({ run, maps, dead }) => maps.flatMap(({ map, frequency }) => (dead.includes(map) ? [] : [{ run, frequency }])));
   const names = all.map(({ run }) => run);
@@ -228,7 +231,7 @@ function coverageChart(all: readonly FiltersNumbers[]): Html {
       marginTop: 12,
       marginBottom: 40,
       y: { axis: null },
-      x: { label: 'mean frequency of a filter (cycles a pixel)', domain: [0, 0.5], ticks: 6 },
+      x: { label: 'mean frequency of a filter (cycles per pixel)', domain: [0, 0.5], ticks: 6 },
       fy: { domain: names, label: null, axis: null },
       marks: [
         Plot.ruleX([BAND_LIMITS.mid, BAND_LIMITS.high], { strokeDasharray: '2,4', strokeOpacity: 0.6 }),
@@ -236,7 +239,7 @@ function coverageChart(all: readonly FiltersNumbers[]): Html {
         Plot.text(names, { fy: (name: string) => name, text: (name: string) => name, frameAnchor: 'top-right', fillOpacity: 0.7 }),
       ],
     },
-    `How fine the filters are. ${list(spoken)}.`,
+    `Mean frequencies of the filters. ${list(spoken)}.`,
   );
 }
 
@@ -245,7 +248,7 @@ function part({ numbers, first, second, origin }: Looked): Html {
   const about = (map: number) => {
     const { rms, frequency, active } = maps[map];
     const marks = [dead.includes(map) && 'dead', dominating.includes(map) && 'dominating'].filter((mark) => mark !== false);
-    return `filter ${map}: RMS ${rms.toPrecision(2)}, ${frequency.toFixed(2)} cycles a pixel, answers in ${percent(active)} of images${marks.length > 0 ? `, ${marks.join(' and ')}` : ''}`;
+    return `filter ${map}: RMS ${rms.toPrecision(2)}, ${frequency.toFixed(2)} cycles per pixel, activated by ${percent(active)} of the images${marks.length > 0 ? `, ${marks.join(' and ')}` : ''}`;
   };
   const cells = first?.map((picture, map) => ({ picture, tip: about(map) }));
   const crops = second?.pictures.slice(0, SHOWN).map((picture, i) => ({ picture, tip: `${second.layer} map ${second.maps[i]}` }));
@@ -259,14 +262,14 @@ ${
 ${
   crops &&
   crops.length > 0 &&
-  html`<figure class="filters">${sheet(crops, columnsFor(crops.length), `What ${crops.length} maps of ${second?.layer} of ${run} answer to most, projected to pixels`)}
-<figcaption>${second?.layer}: of each map, the strongest answer in ${plural(numbers.images, 'image')}, projected to pixels${
+  html`<figure class="filters">${sheet(crops, columnsFor(crops.length), `The strongest activations of ${crops.length} maps of ${second?.layer} of ${run}, projected to pixels`)}
+<figcaption>${second?.layer}: the strongest activation of each map in ${plural(numbers.images, 'image')}, projected to pixels${
     crops.length < (second?.maps.length ?? 0) ? ` (the first ${crops.length} of ${count(second?.maps.length ?? 0)} maps)` : ''
-  }. Contrast is stretched picture by picture.</figcaption></figure>`
+  }. The contrast of each picture is stretched.</figcaption></figure>`
 }</section>`;
 }
 
-/** Pictures with their numbers below. */
+/** Returns a sheet of pictures with their numbers below. */
 function numberedSheet(pictures: readonly Image[], numbers: readonly number[]): Image {
   const tiles = pictures.map((picture, i) => below(inColour(toSide(picture, SIDE)), label(String(numbers[i]))));
   return contactSheet(tiles, { columns: columnsFor(tiles.length), gap: GAP, margin: GAP });

@@ -1,23 +1,23 @@
-/** Numbers of a grid of places as colours. */
+/** Draws the values of a grid of positions as colours. */
 import * as Plot from '@observablehq/plot';
 import { chart } from '../charts/charts.js';
 import type { Html } from '../page/html.js';
 
 export interface HeatMapOptions {
-  /** How many places there are down and across. */
+  /** Number of rows and columns of positions. */
   grid: readonly [number, number];
-  /** What the chart shows, in a sentence, for those who do not see it. */
+  /** Description of the chart in a sentence, for screen readers. */
   label: string;
   /** [height, width] in pixels. */
   size: readonly [number, number];
 }
 
 /**
- * A square a place, from dark blue for the least of the range to yellow for the most of it.
+ * Draws one square per position, from dark blue for the smallest value of the range to yellow for the largest.
  *
- * @param values one a place, row by row
- * @param range default: from the least value to the largest
- * @param words what a place shows when it is pointed at
+ * @param values one value per position, row by row
+ * @param words text shown when the pointer is on a position
+ * @param range smallest and largest value; default: those of `values`
  */
 export function heatMap(
   values: readonly number[],
@@ -27,7 +27,7 @@ export function heatMap(
   return cells(values, words, { type: 'linear', scheme: 'viridis', domain: range }, options);
 }
 
-/** A square a place, in the colour of its name. */
+/** Draws one square per position, in the colour of its name. */
 export function nameMap(names: readonly string[], colours: ReadonlyMap<string, string>, options: HeatMapOptions): Html {
   return cells(names, String, { type: 'ordinal', domain: [...colours.keys()], range: [...colours.values()] }, options);
 }
@@ -54,7 +54,7 @@ function cells<T>(
       x: axis(columns),
       y: axis(rows),
       color,
-      // Squares overlap by a hair, so that no seams show between them.
+      // Squares overlap slightly, so that no gaps are visible between them.
       marks: [Plot.cell(places, { x: 'column', y: 'row', fill: 'value', inset: -0.3, title: ({ value }: { value: T }) => words(value) })],
     },
     label,

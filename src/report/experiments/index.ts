@@ -1,4 +1,4 @@
-/** The paper's experiments: from what was found to numbers, pictures and a section of the page. */
+/** The paper's experiments: each function turns measurements into numbers, pictures and a section of the report. */
 
 export { type AblateNumbers, ablateExperiment } from './ablate.js';
 export { type AscendInput, type AscendNumbers, ascendExperiment, type RealAnswers, type StrongestReal } from './ascend.js';

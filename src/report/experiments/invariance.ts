@@ -1,5 +1,4 @@
-/** Fig. 5: images moved, enlarged and turned; how far their features go, and what becomes of the answer. */
-
+/** Fig. 5: how features and probabilities change when images are shifted, enlarged and rotated. */
 import * as Plot from '@observablehq/plot';
 import { explained } from '../../backend/validate.js';
 import type { Image } from '../../data/dataset.js';
@@ -12,16 +11,16 @@ import { className, list, percent, percentsApart, plural } from '../page/words.j
 import { inColour } from '../pictures/pictures.js';
 import { type Panel, panelFigure } from './panels.js';
 
-/** What `invariance.json` holds; the section is made of it, but for the pictures. */
+/** Content of `invariance.json`, from which the section is written, except its pictures. */
 export interface InvarianceNumbers extends Invariance {
   images: { name: string; class: string }[];
   inputSize: number;
 }
 
 export interface InvariancePictures {
-  /** The images as the network saw them, in the order of `images`. */
+  /** The images as the network sees them, in the order of `images`. */
   images: readonly Image[];
-  /** The first image at the ends of each transformation, with words. */
+  /** The first image under the extremes of each transformation, with a description each. */
   moved: Readonly<Record<Transformation, readonly { image: Image; words: string }[]>>;
 }
 
@@ -29,13 +28,13 @@ const COLOURS = ['#4269d0', '#efb118', '#ff725c', '#3ca951', '#a463f2', '#9c6b4e
 const SIZE = [220, 300] as const;
 
 const WORDS: Readonly<Record<Transformation, { title: string; short: string; axis: string }>> = {
-  translation: { title: 'Moved up and down', short: 'Moved', axis: 'pixels downwards' },
+  translation: { title: 'Shifted up and down', short: 'Shifted', axis: 'pixels downwards' },
   scale: { title: 'Enlarged', short: 'Enlarged', axis: 'factor' },
-  rotation: { title: 'Turned', short: 'Turned', axis: 'degrees clockwise' },
+  rotation: { title: 'Rotated', short: 'Rotated', axis: 'degrees clockwise' },
 };
 
 export function invarianceExperiment(numbers: InvarianceNumbers, pictures?: InvariancePictures): Experiment {
-  return explained('invarianceExperiment', 'what invariance() gave, with images and inputSize', () =>
+  return explained('invarianceExperiment', 'the result of invariance(), with images and inputSize', () =>
     writeInvarianceExperiment(numbers, pictures),
   );
 }
@@ -53,10 +52,10 @@ function writeInvarianceExperiment(numbers: InvarianceNumbers, pictures?: Invari
     pictures: { '': { svg: panelFigure(all, layers.length + 1, SIZE) } },
     section: {
       id: 'invariance',
-      title: 'What moving, enlarging and turning do',
-      body: html`<p>${plural(images.length, 'image was', 'images were')} moved up and down, enlarged and turned, step by step. At each step the network’s features were compared with those of the image as it was: the
-distance says how much a layer depends on the change; a layer that does not depend on it has a flat curve at zero. The last column shows the probability of each image’s
-class, which is named below the image: the true class where it is known, otherwise the network’s own answer.</p>
+      title: 'The effect of shifting, enlarging and rotating an image',
+      body: html`<p>${plural(images.length, 'image was', 'images were')} shifted up and down, enlarged and rotated in steps. At each step, the features of the network were compared with those of the original image. The
+distance shows how much a layer depends on the change; a layer that does not depend on it (an invariant layer) has a flat curve at zero. The last column shows the probability of the class that is named below each
+image: the true class if it is known, otherwise the predicted class.</p>
 <div class="panels">${images.map(
         ({ name, class: label }, i) =>
           html`<figure>${pictures ? picture(inColour(pictures.images[i]), `${className(label)}, ${name}`, 120) : ''}<figcaption class="key"><span><i style="background:${colour(i)}"></i>${className(label)} <small>${name}</small></span></figcaption></figure>`,
@@ -67,18 +66,18 @@ ${rows.map(
 ${pictures ? html`<div class="tiles">${pictures.moved[kind].map(({ image, words }) => html`<figure class="tile">${picture(inColour(image), `The first image ${words}`, 96)}<figcaption>${words}</figcaption></figure>`)}</div>` : ''}
 <div class="panels wide">${panels.map(({ words, content }) => html`<figure>${content}<figcaption>${words}</figcaption></figure>`)}</div></section>`,
 )}
-<p>In the paper, a small change has a dramatic effect in the first layer, but a lesser one at the top, where the distance grows nearly in proportion to the shift and the scale. The answer is
-stable under both. Turning breaks it, except for things with rotational symmetry, such as an entertainment center (every 90 degrees).</p>
-<p class="note">Distances are Euclidean, between all activations of a layer (behind its ReLU, where it has one), and divided by the length of the features of the image as it was, so that layers of different size can be compared; the numbers have both.
-The input has ${inputSize}×${inputSize} pixels; the paper moved its images by up to 60 pixels of 224, and shifts are in that proportion. What comes in from outside an image repeats its edge. Scale:
-${plural(images.length, 'image')}${images.length === 5 ? ', as in the paper,' : ''} show what a network does with these, not a general rule; and a network that is trained on shifted crops learns to tolerate small shifts.</p>`,
+<p>In the paper, a small change has a dramatic effect in the first layer and a smaller one in the top layer, where the distance grows nearly in proportion to the shift and the scale. The prediction is
+stable under both, but not under rotation, except for objects with rotational symmetry, such as an entertainment center (every 90 degrees).</p>
+<p class="note">Distances are Euclidean, between all activations of a layer (after its ReLU, if it has one), and divided by the Euclidean norm of the features of the original image, so that layers of different size can be compared; the JSON file has both.
+The input has ${inputSize}×${inputSize} pixels; the paper shifted its images by up to 60 of 224 pixels, and the shifts here are in that proportion. Pixels from outside the image repeat its edge. Limits:
+${plural(images.length, 'image')}${images.length === 5 ? ', as in the paper,' : ''} ${images.length === 1 ? 'shows' : 'show'} the effect on these images and not a general rule; and a network that is trained on shifted crops learns to tolerate small shifts.</p>`,
     },
   };
 }
 
 interface DescribedPanel extends Panel {
   content: Html;
-  /** What it shows. */
+  /** Description of the content. */
   words: string;
 }
 
@@ -111,7 +110,7 @@ function panelsOf(numbers: InvarianceNumbers, kind: Transformation): DescribedPa
   return [...distances, { title: `${short}: probability`, words: text, content: probability }];
 }
 
-/** A line an image. */
+/** Draws one line per image. */
 function lines(
   numbers: InvarianceNumbers,
   kind: Transformation,
@@ -154,13 +153,13 @@ function ends(steps: readonly TransformedFeatures[], value: (step: TransformedFe
   return `Mean over the images: ${words(steps[0])}, ${words(steps[Math.floor(steps.length / 2)])}, ${words(steps[steps.length - 1])}.`;
 }
 
-/** What happened, in a sentence or two. */
+/** Sentences on the change of the features and of the probability. */
 function finding(numbers: InvarianceNumbers, kind: Transformation): string {
   const steps = numbers[kind];
   const still = steps.find(({ amount }) => amount === (kind === 'scale' ? 1 : 0));
   const others = steps.filter((step) => step !== still && !(kind === 'rotation' && step.amount % 360 === 0));
   if (others.length === 0) return '';
-  // The smallest step already says how much a layer minds.
+  // The smallest step shows how sensitive a layer is.
   const first = others.reduce((least, step) => (distanceFromStill(kind, step) < distanceFromStill(kind, least) ? step : least));
   const amount = {
     translation: `${Math.abs(first.amount)} ${Math.abs(first.amount) === 1 ? 'pixel' : 'pixels'} ${first.amount < 0 ? 'upwards' : 'downwards'}`,
@@ -173,22 +172,22 @@ function finding(numbers: InvarianceNumbers, kind: Transformation): string {
   const done = `${WORDS[kind].title} by ${amount}, the smallest step,`;
   const change =
     moved.length === 0
-      ? `${done} the images give unchanged features in ${list(unmoved)}.`
-      : `${done} the images give features that have changed by ${list(moved.map(({ layer, change }) => `${percent(change)} of their length in ${layer}`))}${unmoved.length > 0 ? `, and unchanged features in ${list(unmoved)}` : ''}.`;
-  return `${change} ${answer(kind, still, others)}`;
+      ? `${done} the images have unchanged features in ${list(unmoved)}.`
+      : `${done} the images have features that differ by ${list(moved.map(({ layer, change }) => `${percent(change)} of their norm in ${layer}`))}${unmoved.length > 0 ? `, and unchanged features in ${list(unmoved)}` : ''}.`;
+  return `${change} ${probabilities(kind, still, others)}`;
 }
 
-/** What becomes of the probability of the images' classes, in a sentence. */
-function answer(kind: Transformation, still: TransformedFeatures | undefined, others: readonly TransformedFeatures[]): string {
+/** A sentence on the probability of the images' classes. */
+function probabilities(kind: Transformation, still: TransformedFeatures | undefined, others: readonly TransformedFeatures[]): string {
   const lowest = others.reduce((least, step) => (meanOf(step.probability) < meanOf(least.probability) ? step : least));
   const unit = { translation: ' pixels', scale: '', rotation: ' degrees' }[kind];
   const least = meanOf(lowest.probability);
-  if (!still) return `The mean probability of the images’ classes is least at ${lowest.amount}${unit}: ${percent(least)}.`;
+  if (!still) return `The mean probability of the images’ classes is smallest at ${lowest.amount}${unit}: ${percent(least)}.`;
   const clean = meanOf(still.probability);
   const [before, after] = percentsApart(clean, least);
   if (least >= clean)
-    return `The mean probability of the images’ classes is ${before} for the images as they were, and no lower at any step.`;
-  return `The mean probability of the images’ classes is ${before} for the images as they were, and least at ${lowest.amount}${unit}: ${after}.`;
+    return `The mean probability of the images’ classes is ${before} for the original images, and not smaller at any step.`;
+  return `The mean probability of the images’ classes is ${before} for the original images and smallest at ${lowest.amount}${unit}: ${after}.`;
 }
 
 const distanceFromStill = (kind: Transformation, { amount }: TransformedFeatures) => Math.abs(amount - (kind === 'scale' ? 1 : 0));

@@ -1,24 +1,24 @@
-/** A page on which parts of images are marked with boxes, which `zfnet correspond --parts` takes as a file. */
+/** A page for marking parts of images with boxes. It saves the file that `zfnet correspond --parts` reads. */
 import { arrayOf, checkArgument, explained, integer, objectWith, text } from '../../backend/validate.js';
 import { html, script, trusted } from '../page/html.js';
 import { page } from '../page/page.js';
 
 export interface MarkableImage {
-  /** The image's file, as the parts file is to name it. */
+  /** Path of the image file, as written into the parts file. */
   file: string;
-  /** Size of the file's image in pixels, upright. */
+  /** Size of the upright image in pixels. */
   width: number;
   height: number;
-  /** The picture to show, of any size, as a data URI. */
+  /** Picture to show, of any size, as a data URI. */
   picture: string;
 }
 
 /**
- * The page: a box for every part on every image, drawn by pointer or keyboard, and a button that downloads the parts file. It needs
- * nothing but itself.
+ * Returns the page as HTML that loads nothing from elsewhere. On it, a box per part and image is drawn by pointer or keyboard; a button
+ * downloads the parts file.
  *
- * @param parts names of the parts to begin with; others can be added on the page
- * @param command what takes the file
+ * @param parts names of the parts; more can be added on the page
+ * @param command command line that reads the file, shown on the page
  */
 export async function markingPage(images: readonly MarkableImage[], parts: readonly string[], command: string): Promise<string> {
   const image = objectWith('an image { file, width, height, picture }', {
@@ -39,8 +39,8 @@ function writeMarkingPage(images: readonly MarkableImage[], parts: readonly stri
   return page({
     title: 'Mark parts of images',
     description: 'Draw a box around the same parts in every image.',
-    lead: html`<p class="lead">Choose a part, and draw its box on every image: press, drag, release. Drawn again, a box moves. With the keyboard: step to an image, press Enter for a box, move it by
-the arrow keys, resize it by Shift and the arrow keys, remove it by Delete.</p>`,
+    lead: html`<p class="lead">Choose a part and draw its box on every image: press, drag, release. Drawing it again replaces the box. With the keyboard: step to an image with Tab, press Enter to add a box, move it with
+the arrow keys, resize it with Shift and the arrow keys, and remove it with Delete.</p>`,
     sections: [
       {
         id: 'marking',
@@ -77,7 +77,7 @@ const STYLE = `
 button, input[type=text] { font: inherit; padding: 0.2rem 0.7rem; }
 `;
 
-/** Boxes are kept in shares of the image's width and height, [y0, x0, y1, x1]. */
+/** Script of the page. Boxes are fractions of the height and width of the image, [y0, x0, y1, x1]. */
 const SCRIPT = `
 const areas = [...document.querySelectorAll('.markable')].map((element) => ({ element, boxes: new Map() }));
 const partNames = () => [...document.querySelectorAll('[name=part]')].map((input) => input.value);
@@ -96,7 +96,7 @@ function draw(area) {
   const missing = partNames().filter((part) => !area.boxes.has(part));
   area.element.parentElement.querySelector('.marked').textContent = missing.length === 0 ? 'all parts marked' : 'to mark: ' + missing.join(', ');
   const left = areas.reduce((sum, each) => sum + partNames().filter((part) => !each.boxes.has(part)).length, 0);
-  document.getElementById('state').textContent = left === 0 ? 'All parts are marked in all images.' : left + ' boxes to draw; a part counts if it is marked in every image.';
+  document.getElementById('state').textContent = left === 0 ? 'All parts are marked in all images.' : left + ' boxes are missing; a part is used if it is marked in every image.';
 }
 const drawAll = () => areas.forEach(draw);
 

@@ -1,4 +1,4 @@
-/** Fig. 7: a grey square slides over an image; what one feature map and the answer make of it at each place. */
+/** Fig. 7: a grey square slides over an image, and the activation of a map and the prediction are recorded at each position. */
 import { explained } from '../../backend/validate.js';
 import type { Image } from '../../data/dataset.js';
 import type { Occlusion, ProjectedMap } from '../../deconv/index.js';
@@ -13,15 +13,15 @@ import { coveringSquare, type OcclusionExplorer, occlusionExplorer, pointable } 
 import { type Panel, panelFigure } from './panels.js';
 
 export interface OccludeInput {
-  /** Without `strongest` the page does not say whether the map is the strongest of its layer. */
+  /** Without `strongest` the page does not state whether the map has the strongest activation of its layer. */
   occlusion: Omit<Occlusion, 'strongest'> & Partial<Pick<Occlusion, 'strongest'>>;
-  /** As the network saw it. */
+  /** The image as the network sees it. */
   image: Image;
-  /** What to call it: a file, or `val 17`. */
+  /** Name of the image: a file, or `val 17`. */
   name: string;
-  /** Whether the class that was watched is known to be the right one; otherwise it was chosen, or is the network's own answer. */
+  /** Whether the class whose probability is measured is the true class; otherwise it was chosen, or is the predicted class. */
   isTruth: boolean;
-  /** How the image came to be chosen, as a sentence, where it was not given. */
+  /** A sentence on how the image was chosen, if it was not given. */
   chosen?: string;
   classes: readonly string[];
   square: number;
@@ -30,131 +30,195 @@ export interface OccludeInput {
   grey: number;
   /** The map's strongest activation in this image, projected: [C, H, W]. */
   projection: Float32Array;
-  /** The map's strongest answers to other images, projected, where images were given. */
+  /** The map's strongest activations in other images, projected, if there are other images. */
   others?: { view: MapView; map: ProjectedMap };
 }
 
-/** Classes that get a colour of their own. */
+/** Largest number of classes with a colour of their own. */
 const NAMED = 7;
 const COLOURS = ['#4269d0', '#efb118', '#ff725c', '#6cc5b0', '#a463f2', '#9c6b4e', '#ff8ab7'];
 const OTHER = { name: 'another class', colour: '#9498a0' };
-/** Pixels of the longer side of a panel. */
+/** Longer side of a panel in pixels. */
 const SIDE = 220;
 
 export function occludeExperiment(input: OccludeInput): Experiment {
-  return explained('occludeExperiment', 'an object { occlusion, image, … } with what occlude() gave', () => writeOccludeExperiment(input));
+  return explained('occludeExperiment', 'an object { occlusion, image, … } with the result of occlude()', () =>
+    writeOccludeExperiment(input),
+  );
 }
 
 function writeOccludeExperiment(input: OccludeInput): Experiment {
-  const { occlusion, image, name, isTruth, chosen, classes, square, stride, grey, others } = input;
-  const { places, grid, label, layer, map, clean, probability, labels, activation, incremental } = occlusion;
-  const scale = SIDE / Math.max(image.width, image.height);
-  const size = [Math.round(image.height * scale), Math.round(image.width * scale)] as const;
-  const watched = className(classes[label]);
-  const colours = coloursOf(labels, classes);
-  const shown = labels.map((k) => (colours.has(className(classes[k])) ? className(classes[k]) : OTHER.name));
-  const worst = probability.indexOf(Math.min(...probability));
-  const least = activation.indexOf(Math.min(...activation));
-  const range = (values: readonly number[], words: (value: number) => string) =>
-    isConstant(values)
-      ? `${words(values[0])} at every place`
-      : `${words(Math.min(...values))} (dark) to ${words(Math.max(...values))} (bright)`;
-  const lowest = (values: readonly number[], place: number) =>
-    isConstant(values) ? '' : `, least with the square ${whereabouts(places[place], square, image)}`;
-  const digits = (value: number) => value.toPrecision(3);
-  const right = isTruth ? 'the right class' : label === clean.label ? 'this answer' : 'the class that is watched';
-  const heat = { grid, size };
-  const activationMap = heatMap(activation, digits, {
-    ...heat,
-    label: `Total activation of map ${map} of ${layer} by the square's place: ${range(activation, digits)}${lowest(activation, least)}`,
-  });
-  const probabilityMap = heatMap(probability, percent, {
-    ...heat,
-    range: [0, Math.max(clean.probability, ...probability)],
-    label: `Probability of ${watched} by the square's place: ${range(probability, percent)}${lowest(probability, worst)}`,
-  });
-  const answerMap = nameMap(shown, new Map([...colours, [OTHER.name, OTHER.colour]]), {
-    ...heat,
-    label: `The most probable class by the square's place: ${list([...new Set(shown)].map((each) => `${each} at ${share(shown, each)}`))}`,
-  });
-  const key = [...new Set(shown)].map((each) => ({ text: `${each} ${share(shown, each)}`, colour: colours.get(each) ?? OTHER.colour }));
-  const [before, after] = percentsApart(clean.probability, probability[worst]);
-  const covered = withSquare(image, places[worst], square, grey);
-  const explorer: OcclusionExplorer = {
-    grid,
-    places,
-    square,
-    size: [image.height, image.width],
-    start: worst,
-    words: places.map(
-      (place, i) =>
-        `Square ${whereabouts(place, square, image)} (row ${place[0]}, column ${place[1]}): ${watched} ${percent(probability[i])}, map ${map} ${digits(activation[i])}; the answer is ${className(classes[labels[i]])}.`,
-    ),
-  };
-  const projected = signedPicture(input.projection, [image.channels, image.height, image.width]);
-  const panels: Panel[] = [
-    { title: '(a) image, and the square', content: covered, key: [{ text: `${watched} ${percent(clean.probability)} uncovered` }] },
-    { title: `(b) ${layer}, map ${map}`, content: activationMap, key: [{ text: range(activation, digits) }] },
-    { title: '(c) its projection', content: inColour(projected) },
-    { title: `(d) probability of ${watched}`, content: probabilityMap, key: [{ text: range(probability, percent) }] },
-    { title: '(e) most probable class', content: answerMap, key },
-  ];
+  const facts = factsOf(input);
+  const maps = mapsOf(input, facts);
   return {
     name: 'occlude',
-    numbers: {
-      image: name,
-      class: classes[label],
-      square,
-      stride,
-      grey,
-      layer,
-      map,
-      clean: { probability: clean.probability, label: classes[clean.label], activation: clean.activation },
-      places,
-      probability,
-      label: labels.map((k) => classes[k]),
-      activation,
-      incremental,
-    },
-    pictures: { '': { svg: panelFigure(panels, panels.length, size) } },
-    section: {
-      id: 'occlude',
-      title: 'What the answer depends on',
-      body: html`<p>A grey square of ${square}×${square} pixels was laid over the image, ${stride === square ? 'side by side' : `every ${plural(stride, 'pixel')}`}, at ${plural(places.length, 'place')} in all, and the network was asked again each
-time. Where the answer breaks down, it had depended on what the square hid. If it breaks down over the background, the network recognises the surroundings, not the object.</p>
-<p>With nothing covered the network says “${className(classes[clean.label])}”; the probability of ${right}, ${watched}, is ${before}. ${fall(probability, clean.probability, `With the square ${whereabouts(places[worst], square, image)}`, after)} ${answersInWords(labels, label, clean.label, classes)}${chosen && ` ${chosen}`}</p>
-${occlusionExplorer(
-  explorer,
-  grey,
-  html`<div class="panels">
-${figure(html`<div class="over">${picture(inColour(image), `${name}, and the grey square over it`, size[1])}${coveringSquare}</div>`, html`<strong>(a)</strong> The image, and the square: at first where the probability is least. Point at (b), (d) or (e) to move it, or step over them with the arrow keys.`)}
-${figure(pointable(activationMap, 'Activation by place'), html`<strong>(b)</strong> What is left of map ${map} of ${layer}, all its activations added up: ${range(activation, digits)}; ${digits(clean.activation)} uncovered. ${standing(occlusion)}`)}
-${figure(picture(inColour(projected), `Projection of the strongest activation of map ${map} of ${layer}`, size[1]), html`<strong>(c)</strong> ${input.projection.some((value) => value !== 0) ? 'What that map saw in the image, projected to pixels by the deconvnet.' : 'The projection of that map by the deconvnet, which is empty: the map does not respond to the image.'}`)}
-${figure(pointable(probabilityMap, 'Probability by place'), html`<strong>(d)</strong> Probability of ${watched} by the square’s place: ${range(probability, percent)}.`)}
-${figure(pointable(answerMap, 'Answer by place'), html`<strong>(e)</strong> The most probable class by the square’s place: ${list(key.map(({ text }) => text))}.`, key)}
-</div>`,
-)}
-<p>In the paper, the probability of “pomeranian” fell when the dog’s face was covered, and the map that answered to the face most strongly went quiet at the same
-places: the network found the thing itself, not what tends to surround it. Compare (b) with (c): if the projection shows what the map responds to, the map goes quiet where the projection has structure.</p>
-<p class="note">Scale: the paper’s network had seen 1.3 million photographs of a thousand classes; what holds for one image here holds for this network and this image. The square has
-the shade ${grey} of 255${image.channels === 3 ? ' in all three colours' : ''}; a square of another shade is another question, and an unusual patch may itself look like something. Each coloured square stands for the place of the grey one’s centre.
-${incremental ? 'Only what the grey square reaches was computed at each place, layer by layer; the numbers are those of computing every image whole.' : 'Every covered image was computed whole, as this network is no plain row of layers.'}</p>
-${others ? othersPart(others, layer) : ''}`,
-    },
+    numbers: numbersOf(input),
+    pictures: { '': { svg: panelFigure(panelsOf(input, facts, maps), 5, facts.size) } },
+    section: { id: 'occlude', title: 'Which parts of the image the prediction depends on', body: bodyOf(input, facts, maps) },
   };
+}
+
+const digits = (value: number): string => value.toPrecision(3);
+
+/** Smallest and largest value of a map in words; the colours go from dark to bright. */
+const range = (values: readonly number[], words: (value: number) => string): string =>
+  isConstant(values)
+    ? `${words(values[0])} at every position`
+    : `${words(Math.min(...values))} (dark) to ${words(Math.max(...values))} (bright)`;
+
+/** What several parts of the section need. */
+interface Facts {
+  /** [height, width] of a panel. */
+  size: readonly [number, number];
+  /** The class whose probability is measured. */
+  watched: string;
+  /** Index of the position with the smallest probability. */
+  worst: number;
+  /** Name of the predicted class at each position; classes without a colour share a name. */
+  shown: string[];
+  colours: Map<string, string>;
+  /** Legend of the predicted classes. */
+  key: { text: string; colour: string }[];
+  /** Projection of the map's strongest activation. */
+  projected: Image;
+}
+
+function factsOf({ occlusion, image, classes, projection }: OccludeInput): Facts {
+  const { label, labels, probability } = occlusion;
+  const scale = SIDE / Math.max(image.width, image.height);
+  const colours = coloursOf(labels, classes);
+  const shown = labels.map((k) => (colours.has(className(classes[k])) ? className(classes[k]) : OTHER.name));
+  return {
+    size: [Math.round(image.height * scale), Math.round(image.width * scale)],
+    watched: className(classes[label]),
+    worst: probability.indexOf(Math.min(...probability)),
+    shown,
+    colours,
+    key: [...new Set(shown)].map((each) => ({ text: `${each} ${share(shown, each)}`, colour: colours.get(each) ?? OTHER.colour })),
+    projected: inColour(signedPicture(projection, [image.channels, image.height, image.width])),
+  };
+}
+
+/** Content of `occlude.json`. */
+function numbersOf({ occlusion, name, classes, square, stride, grey }: OccludeInput): object {
+  const { places, label, layer, map, clean, probability, labels, activation, incremental } = occlusion;
+  return {
+    image: name,
+    class: classes[label],
+    square,
+    stride,
+    grey,
+    layer,
+    map,
+    clean: { probability: clean.probability, label: classes[clean.label], activation: clean.activation },
+    places,
+    probability,
+    label: labels.map((k) => classes[k]),
+    activation,
+    incremental,
+  };
+}
+
+/** The three maps over the positions of the square: activation, probability and predicted class. */
+interface PositionMaps {
+  activation: Html;
+  probability: Html;
+  prediction: Html;
+}
+
+function mapsOf({ occlusion, image, square }: OccludeInput, { size, watched, shown, colours }: Facts): PositionMaps {
+  const { places, grid, layer, map, clean, probability, activation } = occlusion;
+  const heat = { grid, size };
+  const smallest = (values: readonly number[]) =>
+    isConstant(values) ? '' : `, smallest with the square ${whereabouts(places[values.indexOf(Math.min(...values))], square, image)}`;
+  return {
+    activation: heatMap(activation, digits, {
+      ...heat,
+      label: `Total activation of map ${map} of ${layer} by position of the square: ${range(activation, digits)}${smallest(activation)}`,
+    }),
+    probability: heatMap(probability, percent, {
+      ...heat,
+      range: [0, Math.max(clean.probability, ...probability)],
+      label: `Probability of ${watched} by position of the square: ${range(probability, percent)}${smallest(probability)}`,
+    }),
+    prediction: nameMap(shown, new Map([...colours, [OTHER.name, OTHER.colour]]), {
+      ...heat,
+      label: `The most probable class by position of the square: ${list([...new Set(shown)].map((each) => `${each} at ${share(shown, each)}`))}`,
+    }),
+  };
+}
+
+/** The panels of the picture, as in the paper's figure. */
+function panelsOf({ occlusion, image, square, grey }: OccludeInput, facts: Facts, maps: PositionMaps): Panel[] {
+  const { places, layer, map, clean, probability, activation } = occlusion;
+  const { watched, worst, projected, key } = facts;
+  const covered = withSquare(image, places[worst], square, grey);
+  return [
+    { title: '(a) image and square', content: covered, key: [{ text: `${watched} ${percent(clean.probability)} uncovered` }] },
+    { title: `(b) ${layer}, map ${map}`, content: maps.activation, key: [{ text: range(activation, digits) }] },
+    { title: '(c) its projection', content: projected },
+    { title: `(d) probability of ${watched}`, content: maps.probability, key: [{ text: range(probability, percent) }] },
+    { title: '(e) most probable class', content: maps.prediction, key },
+  ];
+}
+
+function bodyOf(input: OccludeInput, facts: Facts, maps: PositionMaps): Html {
+  const { occlusion, image, isTruth, chosen, classes, square, stride, grey, others } = input;
+  const { places, label, layer, clean, probability, labels, incremental } = occlusion;
+  const { watched, worst } = facts;
+  const [before, after] = percentsApart(clean.probability, probability[worst]);
+  const role = isTruth ? 'the true class' : label === clean.label ? 'this class' : 'the chosen class';
+  const drop = fall(probability, clean.probability, `With the square ${whereabouts(places[worst], square, image)}`, after);
+  const steps = stride === square ? 'in adjacent positions' : `in steps of ${plural(stride, 'pixel')}`;
+  return html`<p>A grey square of ${square}×${square} pixels was moved over the image ${steps}, to ${plural(places.length, 'position')} in all, and the network classified the image each
+time. If the probability of a class drops, the prediction depends on what the square covers. If it drops when the square covers the background, the network recognises the surroundings and not the object.</p>
+<p>For the uncovered image, the network predicts “${className(classes[clean.label])}”; the probability of ${role}, ${watched}, is ${before}. ${drop} ${changesInWords(labels, label, clean.label, classes)}${chosen && ` ${chosen}`}</p>
+${occlusionExplorer(explorerOf(input, facts), grey, figuresOf(input, facts, maps))}
+<p>In the paper, the probability of “pomeranian” drops when the face of the dog is covered, and the activation of the map that responds to the face most strongly drops at the same
+positions: the network recognises the object itself, not its usual surroundings. Compare (b) with (c): if the projection shows what the map responds to, the activation drops where the projection has structure.</p>
+<p class="note">Limits: the network of the paper was trained on 1.3 million photographs of 1000 classes; a result for one image holds for this network and this image. The square has
+the grey level ${grey} of 255${image.channels === 3 ? ' in all three colours' : ''}. Another grey level can give another result, because a square may itself look like an object. Each cell of a map stands for the centre of the grey square.
+${incremental ? 'At each position, only the region that the square affects was recomputed, layer by layer; the values are those of computing every image in full.' : 'Every covered image was computed in full, because the network is not a plain sequence of layers.'}</p>
+${others ? othersPart(others, layer) : ''}`;
+}
+
+function explorerOf({ occlusion, image, classes, square }: OccludeInput, { watched, worst }: Facts): OcclusionExplorer {
+  const { places, grid, map, probability, labels, activation } = occlusion;
+  const words = places.map((place, i) => {
+    const where = `Square ${whereabouts(place, square, image)} (row ${place[0]}, column ${place[1]})`;
+    const values = `${watched} ${percent(probability[i])}, map ${map} ${digits(activation[i])}`;
+    return `${where}: ${values}; the prediction is ${className(classes[labels[i]])}.`;
+  });
+  return { grid, places, square, size: [image.height, image.width], start: worst, words };
+}
+
+/** The five figures of the page. */
+function figuresOf(input: OccludeInput, { size, watched, projected, key }: Facts, maps: PositionMaps): Html {
+  const { occlusion, image, name, projection } = input;
+  const { layer, map, clean, probability, activation } = occlusion;
+  const over = html`<div class="over">${picture(inColour(image), `${name} with the grey square`, size[1])}${coveringSquare}</div>`;
+  const pixels = picture(projected, `Projection of the strongest activation of map ${map} of ${layer}`, size[1]);
+  const isEmpty = projection.every((value) => value === 0);
+  return html`<div class="panels">
+${figure(over, html`<strong>(a)</strong> The image and the square, at first at the position with the smallest probability. Point at (b), (d) or (e) to move it, or use the arrow keys.`)}
+${figure(pointable(maps.activation, 'Activation by position'), html`<strong>(b)</strong> Sum of all activations of map ${map} of ${layer}: ${range(activation, digits)}; ${digits(clean.activation)} uncovered. ${standing(occlusion)}`)}
+${figure(pixels, html`<strong>(c)</strong> ${isEmpty ? 'The projection of this map is empty: the image does not activate the map.' : 'The strongest activation of this map, projected to pixels by the deconvnet.'}`)}
+${figure(pointable(maps.probability, 'Probability by position'), html`<strong>(d)</strong> Probability of ${watched} by position of the square: ${range(probability, percent)}.`)}
+${figure(pointable(maps.prediction, 'Prediction by position'), html`<strong>(e)</strong> The most probable class by position of the square: ${list(key.map(({ text }) => text))}.`, key)}
+</div>`;
 }
 
 const isConstant = (values: readonly number[]): boolean => values.every((value) => value === values[0]);
 
-/** By how much the probability falls where it is least, in a sentence. */
+/** A sentence on the drop of the probability at the position where it is smallest. */
 export function fall(probability: readonly number[], clean: number, where: string, lowest: string): string {
   const least = Math.min(...probability);
-  if (least < clean) return `${where} it falls to ${lowest}.`;
-  if (isConstant(probability) && least === clean) return 'It is the same with the square at every place.';
-  return `It is no lower with the square at any place: the least is ${lowest}${least > clean ? ', which is more' : ''}.`;
+  if (least < clean) return `${where} it drops to ${lowest}.`;
+  if (isConstant(probability) && least === clean) return 'It is the same with the square at every position.';
+  return `It is not smaller with the square at any position: the smallest value is ${lowest}${least > clean ? ', which is larger' : ''}.`;
 }
 
-/** Whether the map is the one with the strongest activation in the image, in a sentence. */
+/** A sentence on whether the map has the strongest activation of its layer in the image. */
 export function standing({ map, strongest }: OccludeInput['occlusion']): string {
   if (strongest === undefined) return '';
   if (strongest === null) return 'No map of the layer has an activation above zero in this image.';
@@ -163,7 +227,7 @@ export function standing({ map, strongest }: OccludeInput['occlusion']): string 
 }
 
 function othersPart({ view, map }: NonNullable<OccludeInput['others']>, layer: string): Html {
-  return html`<p>The same map elsewhere: its strongest answers among the images of “${view.split}”, projected likewise. They show what map ${map.map} of ${layer} responds to beyond this image.</p>
+  return html`<p>The same map in other images: its strongest activations in the images of “${view.split}”, projected in the same way. They show what map ${map.map} of ${layer} responds to in general.</p>
 <div class="maps">${mapFigure(view, { deconvnet: map })}</div>`;
 }
 
@@ -174,7 +238,7 @@ const figure = (content: Html, caption: Html, key: Panel['key'] = []): Html =>
       : ''
   }</figcaption></figure>`;
 
-/** The most frequent answers, each with a colour. */
+/** Returns the most frequent predictions, each with a colour. */
 function coloursOf(labels: readonly number[], classes: readonly string[]): Map<string, string> {
   const counts = new Map<number, number>();
   for (const label of labels) counts.set(label, (counts.get(label) ?? 0) + 1);
@@ -186,15 +250,16 @@ function share(shown: readonly string[], name: string): string {
   return percent(shown.filter((each) => each === name).length / shown.length);
 }
 
-function answersInWords(labels: readonly number[], label: number, answer: number, classes: readonly string[]): string {
+/** A sentence on the positions where the prediction changes. */
+function changesInWords(labels: readonly number[], label: number, answer: number, classes: readonly string[]): string {
   const same = labels.filter((each) => each === answer).length;
-  if (same === labels.length) return 'Its answer is the same at every place.';
+  if (same === labels.length) return 'The prediction is the same at every position.';
   const others = [...new Set(labels.filter((each) => each !== answer))].map((each) => className(classes[each]));
-  const names = others.length > 4 ? `one of ${others.length} others` : list(others);
-  return `At ${percent(1 - same / labels.length)} of the places its answer is another one (${names})${answer === label ? '' : ` (its answer to the uncovered image was not ${className(classes[label])})`}.`;
+  const names = others.length > 4 ? `${others.length} other classes` : list(others);
+  return `At ${percent(1 - same / labels.length)} of the positions the prediction changes (to ${names})${answer === label ? '' : ` (the prediction for the uncovered image is not ${className(classes[label])})`}.`;
 }
 
-/** Where in the image a square lies, in words. */
+/** Describes the position of a square in the image. */
 function whereabouts([y, x]: readonly [number, number], square: number, { width, height }: Image): string {
   const third = (place: number, extent: number) => Math.min(2, Math.floor((3 * (place + square / 2)) / extent));
   const [row, column] = [third(y, height), third(x, width)];
@@ -203,7 +268,7 @@ function whereabouts([y, x]: readonly [number, number], square: number, { width,
   return words.filter(Boolean).join(' ');
 }
 
-/** The image with the square laid over it, framed so that it shows on any ground. */
+/** Returns the image with the square on it, with a white frame so that it is visible on any background. */
 function withSquare(image: Image, [y, x]: readonly [number, number], square: number, grey: number): Image {
   const copy = cropPicture(image, [0, 0, image.height, image.width]);
   for (let row = y; row < y + square; row++) {

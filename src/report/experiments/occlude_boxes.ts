@@ -1,5 +1,4 @@
-/** Fig. 7 over a whole split: how much of the drop of the true class's probability lies where the object is. */
-
+/** Fig. 7 for a whole split: the share of the drop of the true class's probability that lies inside the object's box. */
 import * as Plot from '@observablehq/plot';
 import { explained } from '../../backend/validate.js';
 import type { SplitOcclusion } from '../../deconv/index.js';
@@ -10,7 +9,7 @@ import { html } from '../page/html.js';
 import { percent, percentsApart, plural } from '../page/words.js';
 import { panelFigure } from './panels.js';
 
-/** What `occlude-boxes.json` holds; the section is made of it alone. */
+/** Content of `occlude-boxes.json`, from which the section is written. */
 export interface OccludeBoxesNumbers extends SplitOcclusion {
   data: string;
   split: string;
@@ -20,7 +19,7 @@ export interface OccludeBoxesNumbers extends SplitOcclusion {
 }
 
 export function occludeBoxesExperiment(numbers: OccludeBoxesNumbers): Experiment {
-  return explained('occludeBoxesExperiment', 'what occludeSplit() gave, with its settings', () => writeOccludeBoxesExperiment(numbers));
+  return explained('occludeBoxesExperiment', 'the result of occludeSplit(), with its settings', () => writeOccludeBoxesExperiment(numbers));
 }
 
 function writeOccludeBoxesExperiment(numbers: OccludeBoxesNumbers): Experiment {
@@ -33,7 +32,7 @@ function writeOccludeBoxesExperiment(numbers: OccludeBoxesNumbers): Experiment {
       height: 360,
       marginLeft: 52,
       marginBottom: 42,
-      x: { domain: [0, 100], percent: true, label: 'box’s share of the area (%)', grid: true },
+      x: { domain: [0, 100], percent: true, label: 'share of the area inside the box (%)', grid: true },
       y: { domain: [0, 100], percent: true, label: 'share of the drop inside the box (%)', grid: true },
       marks: [
         Plot.line(
@@ -47,7 +46,7 @@ function writeOccludeBoxesExperiment(numbers: OccludeBoxesNumbers): Experiment {
         Plot.dot([{ x: area.mean, y: drop.mean }], { x: 'x', y: 'y', r: 6, stroke: '#b2501f', strokeWidth: 3 }),
       ],
     },
-    `A dot an image: the share of the drop inside the object's box over the box's share of the area. ${above} of ${points.length} lie above the line where both are equal.`,
+    `One dot per image: the share of the drop inside the object's box against the share of the area inside it. ${above} of ${points.length} dots lie above the line of equal shares.`,
   );
   const row = (name: string, { mean, deviation }: { mean: number; deviation: number }) => [name, percent(mean), percent(deviation)];
   return {
@@ -56,26 +55,26 @@ function writeOccludeBoxesExperiment(numbers: OccludeBoxesNumbers): Experiment {
     pictures: { '': { svg: panelFigure([{ title: `${plural(fell, 'image')} of “${split}”`, content: drawn }], 1, [360, 380]) } },
     section: {
       id: 'occlude-boxes',
-      title: 'Does the answer depend on the object?',
-      body: html`<p>In ${plural(images, 'image')} it is known where the object lies. A grey square of ${square}×${square} pixels was moved over each of them in steps of ${plural(stride, 'pixel')}, and at each
-place it was noted by how much the probability of the right class fell. The fall was spread evenly over the square, and added up inside the object’s box.</p>
-<p>${verdict(numbers)} A network that looks just anywhere would have about as much of the fall there as of the area; one that looks at the object
-alone, nearly all of it.</p>
-${table('Share of the drop inside the object’s box, beside its share of the area', ['', 'mean', 'deviation from image to image'], [row('Drop of the probability inside the box', drop), row('Box’s share of the area', area)], [1, 2])}
-<figure class="single">${drawn}<figcaption>A dot an image; the ring is the mean. Above the dashed line the object counts for more than its area.</figcaption></figure>
-<p class="note">The share of the area counts what squares covered, as the share of the fall does: it is the share that a fall equal everywhere would have. A box’s corners belong to the background, and a
-square half on the object spreads its fall on both sides, so that even a perfect answer stays below 100 %.${images > fell ? ` In ${plural(images - fell, 'image')} the probability fell nowhere: not counted.` : ''} The paper showed this on three photographs,
-without boxes; it gives no number to compare with.</p>`,
+      title: 'Does the prediction depend on the object?',
+      body: html`<p>In ${plural(images, 'image')} the box around the object is known. A grey square of ${square}×${square} pixels was moved over each image in steps of ${plural(stride, 'pixel')}, and at each
+position the drop of the probability of the right class was recorded. The drop was distributed evenly over the square and summed inside the object’s box.</p>
+<p>${verdict(numbers)} If the prediction depended on all parts of the image alike, the share of the drop would be about the share of the area; if it depended on the object
+alone, nearly the whole drop would lie inside the box.</p>
+${table('Share of the drop inside the object’s box, next to the share of the area', ['', 'mean', 'standard deviation over the images'], [row('Share of the drop inside the box', drop), row('Share of the area inside the box', area)], [1, 2])}
+<figure class="single">${drawn}<figcaption>One dot per image; the ring is the mean. Above the dashed line, the share of the drop is larger than the share of the area.</figcaption></figure>
+<p class="note">The share of the area is computed like the share of the drop, for a drop that is equal at all positions. The corners of a box belong to the background, and a
+square that covers the object in part distributes its drop to both sides, so the share stays below 100 % even if only the object matters.${images > fell ? ` In ${plural(images - fell, 'image')} the probability dropped at no position; ${images - fell === 1 ? 'it is' : 'they are'} not counted.` : ''} The paper shows three photographs
+without boxes and gives no number for comparison.</p>`,
     },
   };
 }
 
-/** Whether the object has more of the fall than of the area, in sentences. */
+/** Sentences that compare the share of the drop with the share of the area. */
 function verdict({ images, fell, shares, drop, area }: OccludeBoxesNumbers): string {
   const points = shares.filter((share) => share.drop !== null);
-  if (fell === 0 || points.length === 0) return `In none of the ${plural(images, 'image')} did the probability fall anywhere.`;
+  if (fell === 0 || points.length === 0) return `In none of the ${plural(images, 'image')} did the probability drop at any position.`;
   const [inside, size] = percentsApart(drop.mean, area.mean);
-  const compared = drop.mean > area.mean ? 'more than' : drop.mean < area.mean ? 'less than' : 'exactly';
+  const compared = drop.mean > area.mean ? 'more than' : drop.mean < area.mean ? 'less than' : 'equal to';
   const above = points.filter((point) => point.drop! > point.area).length;
-  return `On average ${inside} of the fall lies inside the box, ${compared} its share of the area, ${size}. In ${above} of ${plural(points.length, 'image')} the object has more of the fall than of the area.`;
+  return `On average ${inside} of the drop lies inside the box, ${compared} the share of the area, ${size}. In ${above} of ${plural(points.length, 'image')} the share of the drop is larger than that of the area.`;
 }

@@ -1,28 +1,28 @@
-/** Pointing at a place of an occlusion map shows the picture behind it: the square moves there, and a line tells what the network made of it. */
+/** Interactive occlusion maps: pointing at a position moves the square there, and a line of text shows the result of the network. */
 import { type Html, html, script } from '../page/html.js';
 
 export interface OcclusionExplorer {
-  /** Rows and columns of places. */
+  /** Number of rows and columns of positions. */
   grid: readonly [number, number];
-  /** [y, x] of the square's top left, row by row. */
+  /** [y, x] of the top left corner of the square, row by row. */
   places: readonly (readonly [number, number])[];
   /** Side of the square, and [height, width] of the image, in pixels. */
   square: number;
   size: readonly [number, number];
-  /** What is told of each place. */
+  /** Text for each position. */
   words: readonly string[];
-  /** The place shown to begin with. */
+  /** Index of the position shown at the start. */
   start: number;
 }
 
-/** What moves over the image, and over a map to mark the place in it. */
+/** The square that moves over the image. */
 export const coveringSquare = html`<i class="square"></i>`;
 
-/** A map that can be pointed at, or stepped over by the arrow keys. */
+/** Makes a map interactive, by pointer and by the arrow keys. */
 export const pointable = (map: Html, title: string): Html =>
   html`<div class="over" data-occlusion-map tabindex="0" role="group" aria-label="${title}: arrow keys move the square">${map}<i class="here"></i></div>`;
 
-/** The figures with what makes them move, and the line that tells. `content` holds one `coveringSquare` and any number of `pointable`s. */
+/** Adds the line of text and the script to the figures. `content` contains one `coveringSquare` and any number of `pointable` maps. */
 export function occlusionExplorer(explorer: OcclusionExplorer, shade: number, content: Html): Html {
   return html`<div class="occlusion" style="--shade:rgb(${shade} ${shade} ${shade})" data-explorer="${JSON.stringify(explorer)}">${content}
 <output aria-live="polite">${explorer.words[explorer.start]}</output></div>

@@ -1,13 +1,13 @@
-/** Several pictures and charts as one figure: what a paper would print. */
+/** Arranges several pictures and charts as the panels of one figure. */
 import type { Image } from '../../data/dataset.js';
 import { type Html, html } from '../page/html.js';
 
 export interface Panel {
-  /** Above it. */
+  /** Title above the panel. */
   title: string;
   /** A picture, scaled to the panel with square pixels, or a chart of the panel's size. */
   content: Image | Html;
-  /** Below it, a line each; with a colour, a patch of it stands before the words. */
+  /** Lines below the panel; a line with a colour begins with a patch of it. */
   key?: readonly { text: string; colour?: string }[];
 }
 
@@ -16,14 +16,14 @@ const TITLE = 24;
 const LINE = 18;
 
 /**
- * Panels in rows on white, as an SVG with colours of its own.
+ * Returns panels in rows on white, as an SVG that uses no colour variables of a page.
  *
- * @param size [height, width] of a panel
+ * @param columns number of panels per row
  */
 export function panelFigure(panels: readonly Panel[], columns: number, [height, width]: readonly [number, number]): string {
   const across = Math.min(columns, panels.length);
   const rows = Array.from({ length: Math.ceil(panels.length / columns) }, (_, row) => panels.slice(row * columns, (row + 1) * columns));
-  // Where each row begins, and where the last one ends: rows have room for their longest key.
+  // Top of each row, and the bottom of the last one. A row has room for the longest key of its panels.
   const tops = [GAP];
   for (const row of rows) {
     const lines = Math.max(...row.map(({ key = [] }) => key.length));

@@ -1,4 +1,4 @@
-/** Fig. 2: the nine images that each map answers to most strongly, each answer projected beside the patch of image that it saw. */
+/** Fig. 2: the nine strongest activations of each map, projected to pixels, next to the image patches that cause them. */
 import { explained } from '../../backend/validate.js';
 import type { Dataset, Example, Image } from '../../data/dataset.js';
 import { type DeconvMode, fieldSize, type MapActivations, type ProjectedMap, projectTop } from '../../deconv/index.js';
@@ -18,36 +18,38 @@ export interface Top9Input {
   /** Opened at the side that `preprocess` expects. */
   dataset: Dataset;
   split: string;
-  /** Images of the split that were looked at. */
+  /** Number of images of the split that were searched. */
   images: number;
-  /** By layer, as `topActivations` found them. */
+  /** Results of `topActivations` by layer. */
   found: Readonly<Record<string, readonly MapActivations[]>>;
-  /** How to project; several ways are shown side by side. Default the deconvnet alone. */
+  /** Rules of the projections; several are shown side by side. Default: the deconvnet. */
   modes?: readonly DeconvMode[];
-  /** Maps of a layer that the page shows; the picture has all. Default 8. */
+  /** Number of maps per layer on the page; the picture has all maps. Default 8. */
   mapsShown?: number;
   onProgress?: (done: number, total: number) => void;
   signal?: AbortSignal;
 }
 
-/** What `top9.json` says of a layer. */
+/** Content of `top9.json` for a layer. */
 interface LayerNumbers {
   layer: string;
   maps: readonly MapActivations[];
 }
 
-/** Maps whose projections are held at once. */
+/** Number of maps whose projections are in memory at once. */
 const CHUNK = 8;
-/** Pixels of a crop on the sheet of all maps, about. */
+/** Approximate side of a crop on the sheet of all maps, in pixels. */
 const SIDE = 48;
-/** Pixels that a sheet is wide, about. */
+/** Approximate width of a sheet in pixels. */
 const SHEET_WIDTH = 2600;
 const GAP = 14;
 
-/** Projects what was found and puts it into pictures; many maps cost time, not memory. */
+/** Projects the activations found and arranges them in pictures. The number of maps affects the time, not the memory. */
 export function top9Experiment(input: Top9Input): Promise<Experiment> {
-  return explained('top9Experiment', 'an object { model, preprocess, dataset, split, images, found } with what topActivations() gave', () =>
-    writeTop9Experiment(input),
+  return explained(
+    'top9Experiment',
+    'an object { model, preprocess, dataset, split, images, found } with the result of topActivations()',
+    () => writeTop9Experiment(input),
   );
 }
 
@@ -69,22 +71,22 @@ async function writeTop9Experiment(input: Top9Input): Promise<Experiment> {
     pictures: Object.fromEntries(layers.map(({ sheet }, i) => [names[i], sheet])),
     section: {
       id: 'top9',
-      title: 'The strongest answers of every map',
-      body: html`<p>${images === dataset.splits[split].length ? `Each of the ${count(images)} images` : `A sample of ${count(images)} of the ${count(dataset.splits[split].length)} images`} of “${split}” was shown to the network once. For every map its strongest answer in each
-image was noted, and the ${plural(kept, 'image')} with the strongest ones were kept. Below, ${modes.length > 1 ? 'the first grids show' : 'the left grid shows'} what in these images the
-map answered to, brought back to pixels by ${list(modes.map((mode) => WAYS[mode]))}; the last grid shows the pieces of image that the map could see.</p>
-<p>Zeiler &amp; Fergus found corners and colour edges in layer 2, textures in layer 3, parts of things such as dog faces in layer 4, and whole objects in many
-poses in layer 5. Their network had learned from 1.3 million photographs of a thousand classes.</p>
-<p class="note">Contrast is stretched picture by picture: the shades reach full range at the value that 99.5 % of the projection stays within, so brightness says nothing
-from picture to picture. Grey is zero. Maps shown: the most selective ones, which answer to the last of these images far more than to an average one. All maps asked
-for are on ${list(names.map((name) => pictureFile('top9', name)))}, under each its number.</p>
+      title: 'The strongest activations of every map',
+      body: html`<p>${images === dataset.splits[split].length ? `Each of the ${count(images)} images` : `A sample of ${count(images)} of the ${count(dataset.splits[split].length)} images`} of “${split}” was processed by the network once. For every map, the strongest activation in each
+image was recorded, and the ${plural(kept, 'image')} with the strongest activations were kept. Below, ${modes.length > 1 ? 'the first grids show' : 'the left grid shows'} these activations
+projected to pixels by ${list(modes.map((mode) => RULES_IN_WORDS[mode]))}; the last grid shows the image patches that they depend on.</p>
+<p>In the paper, layer 2 responds to corners and colour edges, layer 3 to textures, layer 4 to parts of objects such as dog faces, and layer 5 to whole objects in many
+poses. That network was trained on 1.3 million photographs of 1000 classes.</p>
+<p class="note">The contrast of each picture is stretched: black and white stand for the absolute value that 99.5 % of the values of the projection stay below, so brightness cannot be compared
+between pictures. Grey is zero. The maps shown are the most selective ones, which the last of these images activates far more than an average image. All requested
+maps are in ${list(names.map((name) => pictureFile('top9', name)))}, each with its number below.</p>
 ${layers.map(({ part }) => part)}`,
     },
   };
 }
 
-const WAYS: Readonly<Record<DeconvMode, string>> = {
-  deconvnet: 'the deconvnet',
+const RULES_IN_WORDS: Readonly<Record<DeconvMode, string>> = {
+  deconvnet: 'the rules of the deconvnet',
   gradient: 'the gradient (Simonyan et al. 2013)',
   guided: 'guided backpropagation (Springenberg et al. 2014)',
 };
@@ -106,13 +108,13 @@ async function layerPictures(
   for (let start = 0; start < maps.length; start += CHUNK) {
     signal?.throwIfAborted();
     const part = maps.slice(start, start + CHUNK);
-    const ways = new Map<DeconvMode, ProjectedMap[]>();
+    const projected = new Map<DeconvMode, ProjectedMap[]>();
     for (const mode of modes) {
       const options = { layer, mode, preprocess: (examples: Example[]) => inputOf(preprocess, examples) };
-      ways.set(mode, await projectTop(model, split, part, options));
+      projected.set(mode, await projectTop(model, split, part, options));
     }
     for (const [i, { map }] of part.entries()) {
-      const own = Object.fromEntries(modes.map((mode) => [mode, ways.get(mode)![i]]));
+      const own = Object.fromEntries(modes.map((mode) => [mode, projected.get(mode)![i]]));
       tiles.push(mapTile(view, own));
       if (shown.has(map)) figures.push(mapFigure(view, own));
       onMap();
@@ -120,23 +122,23 @@ async function layerPictures(
   }
   const columns = Math.max(1, Math.min(tiles.length, Math.floor(SHEET_WIDTH / (tiles[0].width + GAP))));
   const dead = maps.filter(({ active }) => active === 0).length;
-  const sees = field[0] >= inputSize && field[1] >= inputSize ? 'the whole image' : `${field[0]}×${field[1]} pixels of the image`;
+  const sees = field[0] >= inputSize && field[1] >= inputSize ? 'the whole image' : `${field[0]}×${field[1]} pixels`;
   return {
     sheet: contactSheet(tiles, { columns, gap: GAP, margin: GAP }),
     part: html`<section class="layer"><h3>${layer}</h3>
-<p>A point of this layer sees ${sees}. ${plural(maps.length, 'map was', 'maps were')} looked at${dead > 0 ? `; ${dead} of them responded to no image at all` : ''}.</p>
+<p>Receptive field (the part of the image that one activation depends on): ${sees}. ${plural(maps.length, 'map was', 'maps were')} searched${dead > 0 ? `; ${dead} of them ${dead === 1 ? 'is' : 'are'} dead, that is, activated by no image` : ''}.</p>
 <div class="maps">${figures}</div></section>`,
   };
 }
 
-/** A map on the sheet of all: a grid of nine a way, the grid of patches, and the map's number below. */
-function mapTile(view: MapView, ways: Readonly<Record<string, ProjectedMap>>): Image {
+/** Returns the tile of a map on the sheet: a grid of nine projections per set of rules, the grid of patches, and the map's number below. */
+function mapTile(view: MapView, projected: Readonly<Record<string, ProjectedMap>>): Image {
   const grid = (pictures: Image[]) =>
     contactSheet(
       pictures.map((picture) => inColour(toSide(picture, SIDE))),
       { columns: 3, gap: 1, background: 200 },
     );
-  const all = Object.values(ways);
+  const all = Object.values(projected);
   const grids = [
     ...all.map(({ strongest }) => grid(strongest.map((activation) => projectionCrop(view, activation)))),
     grid(all[0].strongest.map((activation) => patchCrop(view, activation))),

@@ -1,4 +1,4 @@
-/** Tables 4 and 5 and Fig. 9: learning from a few images, with layers that have learnt elsewhere and from scratch. */
+/** Tables 4 and 5 and Fig. 9: training on few images, with layers trained on other images and from scratch. */
 import { explained } from '../../backend/validate.js';
 import type { TransferMethod, TransferRow } from '../../zfnet/index.js';
 import type { Experiment } from '../experiment.js';
@@ -8,30 +8,30 @@ import { count, list, percent, percentsApart, plural } from '../page/words.js';
 import { ACCURACY_CHART_SIZE, accuracyChart, COLOURS } from './accuracy_chart.js';
 import { panelFigure } from './panels.js';
 
-/** What `transfer.json` holds; the section is made of it alone. */
+/** Content of `transfer.json`, from which the section is written. */
 export interface TransferNumbers {
   rows: TransferRow[];
-  /** What `mean` and `deviation` of a row are of. */
+  /** Quantity of which a row has the mean and the standard deviation. */
   measure: 'accuracy';
   /** The last layer that was kept. */
   layer: string;
   source: string;
-  /** Where images to learn from are drawn, and where those to test on. */
+  /** Split from which training images are sampled, and split of the test images. */
   split: string;
   testSplit: string;
   classes: number;
   folds: number;
   testPerClass: number;
-  /** What the network learnt from before. */
+  /** Training data of the network whose layers are kept. */
   learntFrom: { source: string; examples: number };
-  /** Updates of each network that began from scratch. */
+  /** Number of training steps of each network that is trained from scratch. */
   scratchSteps?: number;
 }
 
 const COLOUR: Readonly<Record<TransferMethod, string>> = { 'kept layers': COLOURS.first, 'from scratch': COLOURS.second };
 
 export function transferExperiment(numbers: TransferNumbers): Experiment {
-  return explained('transferExperiment', 'an object { rows, … } with what transfer() gave', () => writeTransferExperiment(numbers));
+  return explained('transferExperiment', 'an object { rows, … } with the result of transfer()', () => writeTransferExperiment(numbers));
 }
 
 function writeTransferExperiment(numbers: TransferNumbers): Experiment {
@@ -45,22 +45,22 @@ function writeTransferExperiment(numbers: TransferNumbers): Experiment {
       colour: COLOUR[method],
       points: of(method).map(({ perClass, mean, deviation }) => ({ x: perClass, accuracy: mean, deviation })),
     })),
-    x: 'images per class to learn from',
-    label: `Right answers by images per class: ${list(rows.map((row) => `${row.name} ${score(row)}`))}.`,
+    x: 'training images per class',
+    label: `Accuracy by training images per class: ${list(rows.map((row) => `${row.name} ${score(row)}`))}.`,
   });
   return {
     name: 'transfer',
     numbers,
-    pictures: { '': { svg: panelFigure([{ title: 'Right answers by images per class', content: drawn }], 1, ACCURACY_CHART_SIZE) } },
+    pictures: { '': { svg: panelFigure([{ title: 'Accuracy by training images per class', content: drawn }], 1, ACCURACY_CHART_SIZE) } },
     section: {
       id: 'transfer',
-      title: 'Can it learn something new from a few images?',
-      body: html`<p>Do features that were learnt from some images serve for others? To see, the network’s layers up to ${layer} were kept as they were, and only a new last layer learnt ${plural(classes, 'class', 'classes')} of
-other images, from a handful of them. ${methods.length > 1 ? 'For comparison, a network of the same build with random weights learnt from the same images.' : ''}</p>
+      title: 'Learning new classes from few images',
+      body: html`<p>Are features that were learned from one data set useful for another (transfer learning)? The layers of the network up to ${layer} were kept unchanged, and only a new last layer was trained to distinguish ${plural(classes, 'class', 'classes')} of
+other images, from few training images. ${methods.length > 1 ? 'For comparison, a network with the same layers was trained from random weights (from scratch) on the same images.' : ''}</p>
 <p>${verdict(rows)}</p>
 ${table(
-  'Right answers by method and images per class, beside the paper’s',
-  ['', 'images per class', 'right, new images', 'right within five', 'right, known images', 'paper, Caltech‑101', 'paper, Caltech‑256'],
+  'Accuracy by method and training images per class, next to the values of the paper',
+  ['method', 'images per class', 'test accuracy', 'test top-5 accuracy', 'training accuracy', 'paper, Caltech‑101', 'paper, Caltech‑256'],
   rows.map((row) => [
     row.method,
     count(row.perClass),
@@ -72,35 +72,35 @@ ${table(
   ]),
   [1, 2, 3, 4, 5, 6],
 )}
-<div class="charts"><figure style="max-width:var(--text-width)">${drawn}<figcaption>Our counterpart of the paper’s Fig. 9. ${folds > 1 ? 'Bars: one standard deviation over the draws. ' : ''}Guessing is right in ${percent(1 / classes)} of cases.</figcaption></figure></div>
-<p>In the paper a network trained on ImageNet and given a new softmax had 83.8 % of Caltech-101 right from 15 images a class, and 86.5 % from 30; from scratch, 22.8 % and 46.5 %. On Caltech-256 it had
-65.7, 70.6, 72.7 and 74.2 % right from 15, 30, 45 and 60, from scratch 9.0, 22.5, 31.2 and 38.8 %: six images a class were enough to beat the best method of the time, which had 60. On PASCAL VOC 2012,
-whose photographs show whole scenes, its mean precision was 79.0 %, below the best (82.2 %).</p>
-<p class="note">${plural(folds, 'draw')} of the images to learn from (${source}, “${split}”); the same draws for every method, the smaller within the larger. Tested on ${testSplit === split ? 'what is left of the same images' : `“${testSplit}”`}, at most
-${testPerClass} per class. The new layer is a softmax on the outputs of ${layer}, solved by L-BFGS to a gradient norm of at most 1e-4 of that at zero weights; its penalty is chosen on
+<div class="charts"><figure style="max-width:var(--text-width)">${drawn}<figcaption>Accuracy, the share of right predictions, as in Fig. 9 of the paper. ${folds > 1 ? 'Bars: one standard deviation over the folds. ' : ''}Choosing a class at random has an accuracy of ${percent(1 / classes)}.</figcaption></figure></div>
+<p>In the paper, a network trained on ImageNet with a new softmax layer has an accuracy of 83.8 % on Caltech-101 with 15 training images per class and 86.5 % with 30; trained from scratch, 22.8 % and 46.5 %. On Caltech-256 it has
+65.7, 70.6, 72.7 and 74.2 % with 15, 30, 45 and 60 images per class, from scratch 9.0, 22.5, 31.2 and 38.8 %; with six images per class it exceeds the best earlier method, which used 60. On PASCAL VOC 2012,
+whose photographs show whole scenes, its mean average precision is 79.0 %, below the best method (82.2 %).</p>
+<p class="note">${plural(folds, 'fold')}: random samples of training images (${source}, “${split}”), the same for both methods; smaller samples are parts of the larger ones. Tested on ${testSplit === split ? 'the remaining images of this split' : `“${testSplit}”`}, at most
+${testPerClass} images per class. The new layer is a softmax on the outputs of ${layer}, solved by L-BFGS to a gradient norm of at most 1e-4 of that at zero weights; its penalty on the weights is chosen with
 held-out training images. ${convergence(rows)}
-${scratchSteps === undefined ? '' : `From scratch: ${count(scratchSteps)} updates with freshly cut crops, by the recipe of the run.${stillLearning(rows) ? ' Not all of these networks had learnt their own images by then: more updates (--steps) may bring them further.' : ''}`}
-Scale: the kept layers learnt from ${count(learntFrom.examples)} images (${learntFrom.source}), the paper’s from 1.3 million photographs, so the paper’s numbers cannot be compared with ours
-one by one.</p>`,
+${scratchSteps === undefined ? '' : `From scratch: ${count(scratchSteps)} training steps with random crops, by the recipe of the run.${stillLearning(rows) ? ' Some of these networks still have training errors above 10 %; more steps (--steps) may improve them.' : ''}`}
+Limits: the kept layers were trained on ${count(learntFrom.examples)} images (${learntFrom.source}), those of the paper on 1.3 million photographs, so single values cannot be compared with those of
+the paper.</p>`,
     },
   };
 }
 
-/** Whether a network that began from scratch still errs on what it learnt from. */
+/** Whether a network trained from scratch still has a training error above 10 %. */
 const stillLearning = (rows: readonly TransferRow[]): boolean =>
   rows.some(({ method, trainTop1Error }) => method === 'from scratch' && trainTop1Error > 0.1);
 
-/** Which fits of the new layer did not converge, in a sentence. */
+/** A sentence on the fits of the new layer that did not converge. */
 function convergence(rows: readonly TransferRow[]): string {
   const failed = rows.filter(({ unconverged }) => unconverged);
   if (failed.length === 0) return '';
-  const draws = failed.map(
-    ({ unconverged, folds, perClass }) => `${unconverged} of ${plural(folds, 'draw')} with ${plural(perClass, 'image')} per class`,
+  const fits = failed.map(
+    ({ unconverged, folds, perClass }) => `${unconverged} of ${plural(folds, 'fold')} with ${plural(perClass, 'image')} per class`,
   );
-  return `It did not converge in ${list(draws)}: the errors there are those of unfinished fits.`;
+  return `It did not converge in ${list(fits)}: these accuracies are those of unfinished fits.`;
 }
 
-/** Which method is ahead for which numbers of images, in a sentence. */
+/** A sentence on which method has the higher accuracy for which numbers of images. */
 function verdict(rows: readonly TransferRow[]): string {
   const kept = rows.filter(({ method }) => method === 'kept layers');
   const pairs = kept.flatMap((row) => {
@@ -108,17 +108,17 @@ function verdict(rows: readonly TransferRow[]): string {
     return scratch ? [{ perClass: row.perClass, ours: row.mean, theirs: scratch.mean }] : [];
   });
   if (pairs.length === 0)
-    return `Here ${list(kept.map(({ perClass, mean }) => `${plural(perClass, 'image')} per class give ${percent(mean)}`))} right answers.`;
+    return `Here the accuracy is ${list(kept.map(({ perClass, mean }) => `${percent(mean)} with ${plural(perClass, 'image')} per class`))}.`;
   const told = pairs.map(
     ({ perClass, ours, theirs }) => `${percentsApart(ours, theirs).join(' against ')} with ${plural(perClass, 'image')} per class`,
   );
   const where = (chosen: typeof pairs) =>
     chosen.length === pairs.length ? 'throughout' : `with ${list(chosen.map(({ perClass }) => String(perClass)))} images per class`;
   const groups: [string, typeof pairs][] = [
-    ['the kept layers are ahead', pairs.filter(({ ours, theirs }) => ours > theirs)],
-    ['training from scratch is ahead', pairs.filter(({ ours, theirs }) => ours < theirs)],
-    ['both are equal', pairs.filter(({ ours, theirs }) => ours === theirs)],
+    ['the kept layers are better', pairs.filter(({ ours, theirs }) => ours > theirs)],
+    ['training from scratch is better', pairs.filter(({ ours, theirs }) => ours < theirs)],
+    ['both methods are equal', pairs.filter(({ ours, theirs }) => ours === theirs)],
   ];
   const outcome = list(groups.flatMap(([who, chosen]) => (chosen.length > 0 ? [`${who} ${where(chosen)}`] : [])));
-  return `Here ${outcome}: ${list(told)} (right answers of the kept layers against those from scratch).`;
+  return `Here ${outcome}: ${list(told)} (accuracy with the kept layers against training from scratch).`;
 }

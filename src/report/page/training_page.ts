@@ -1,4 +1,4 @@
-/** The page that shows training while it happens: written anew now and then, it reads itself again until training has ended. */
+/** The page that shows a training in progress. It is rewritten regularly, and the browser reloads it until the training has ended. */
 import {
   arrayOf,
   checkFields,
@@ -19,30 +19,30 @@ import { page } from './page.js';
 import { count, percent, plural } from './words.js';
 
 export interface TrainingPageInput {
-  /** The run's folder, as the user named it. */
+  /** Folder of the run, as the user gave it. */
   run: string;
   config: RunConfig;
-  /** Of the epochs that are done. */
+  /** Metrics of the finished epochs. */
   metrics: readonly EpochMetrics[];
-  /** The loss between epochs: x in epochs from 0, y the mean over some steps. */
+  /** The loss within epochs: x in epochs from 0, y the mean over some steps. */
   steps: readonly { x: number; y: number }[];
   status: 'training' | 'done' | 'stopped' | 'failed';
-  /** Each one sentence. */
+  /** Warnings, each a sentence. */
   warnings: readonly string[];
-  /** When the page is written. */
+  /** Time at which the page is written. */
   now: Date;
 }
 
-/** While it trains. */
+/** Seconds between reloads during training. */
 const REFRESH_SECONDS = 20;
-/** Rows of the table: the latest. */
+/** Largest number of rows of the table; it shows the latest epochs. */
 const MOST_ROWS = 12;
 
 const STATUS = {
-  training: `training; this page reads itself again every ${REFRESH_SECONDS} seconds`,
-  done: 'done',
-  stopped: 'stopped; it can go on',
-  failed: 'ended by an error; it can go on from its last checkpoint',
+  training: `training; the browser reloads this page every ${REFRESH_SECONDS} seconds`,
+  done: 'finished',
+  stopped: 'stopped; it can be resumed',
+  failed: 'ended by an error; it can be resumed from its last checkpoint',
 } as const satisfies Record<TrainingPageInput['status'], string>;
 
 const anObject = rule('an object', isPlainObject);
@@ -57,7 +57,7 @@ const INPUT: RulesFor<TrainingPageInput> = {
   now: rule('a valid Date', (value) => value instanceof Date && !Number.isNaN(value.getTime())),
 };
 
-/** One self-contained HTML page, of what is known when this is called. */
+/** Returns the page as HTML that loads nothing from elsewhere, for the state of the training at the time of the call. */
 export async function trainingPage(input: TrainingPageInput): Promise<string> {
   checkFields('trainingPage', input, INPUT, Object.keys(INPUT));
   return await explained('trainingPage', 'the configuration and the metrics of a run', () => writePage(input));
@@ -72,9 +72,9 @@ function writePage({ run, config, metrics, steps, status, warnings, now }: Train
     id: 'curves',
     title: 'Loss and error',
     body: html`<div class="charts">
-<figure>${loss}<figcaption>Cross-entropy in training: the mean of each epoch${steps.length > 0 && ', and in grey of the steps between'}. Dotted: guessing.</figcaption></figure>
-<figure>${error}<figcaption>Wrong first answers in training (${hasDropout(architecture) && 'with dropout, '}while the network changes)${validated && ' and on images that are not learned from'}.</figcaption></figure>
-</div>${drops > 0 && html`<p class="note">Upright dotted lines: the learning rate was lowered.</p>`}`,
+<figure>${loss}<figcaption>Training loss, the mean negative log-probability of the right class: the mean per epoch${steps.length > 0 && ', and in grey the mean over a few steps'}. Dotted line: choosing a class at random.</figcaption></figure>
+<figure>${error}<figcaption>Top-1 error, the share of images whose most probable class is wrong: in training (${hasDropout(architecture) && 'with dropout, '}while the weights change)${validated && ' and in validation, on images that are not used for training'}.</figcaption></figure>
+</div>${drops > 0 && html`<p class="note">Vertical dotted lines: the learning rate was reduced.</p>`}`,
   };
   const rows = metrics.slice(-MOST_ROWS).reverse();
   const epochs = {
@@ -82,7 +82,7 @@ function writePage({ run, config, metrics, steps, status, warnings, now }: Train
     title: 'Epochs',
     body: html`${table(
       `The last ${plural(rows.length, 'epoch')}, the latest first`,
-      ['epoch', 'loss', 'error in training', 'error, unseen', 'in five answers', 'rate', 'images/s'],
+      ['epoch', 'training loss', 'training top-1 error', 'validation top-1 error', 'validation top-5 error', 'learning rate', 'images/s'],
       rows.map((m) => [
         count(m.epoch),
         m.trainLoss.toFixed(4),
@@ -93,21 +93,21 @@ function writePage({ run, config, metrics, steps, status, warnings, now }: Train
         String(m.imagesPerSecond),
       ]),
       [1, 2, 3, 4, 5, 6],
-    )}<p class="note">All of them are in <code>metrics.jsonl</code>.</p>`,
+    )}<p class="note">The metrics of all epochs are in <code>metrics.jsonl</code>.</p>`,
   };
   const trouble = { id: 'warnings', title: 'Warnings', body: html`<ul>${warnings.map((text) => html`<li>${text}</li>`)}</ul>` };
   return page({
     title: `Training ${run}`,
-    description: `Loss and error of ${run} while it trains.`,
+    description: `Loss and error of ${run} during training.`,
     refreshSeconds: status === 'training' ? REFRESH_SECONDS : undefined,
     lead: html`<p class="lead">${architecture.preset} (width ${architecture.width}, input ${architecture.inputSize}×${architecture.inputSize}) on ${data.source}:
-${count(data.trainExamples)} images, ${plural(architecture.classes, 'class', 'classes')}; ${plural(metrics.length, 'epoch')} of ${count(training.epochs)} done.</p>
-<p class="note">State: ${STATUS[status]}. Written ${now.toISOString().slice(0, 19).replace('T', ' ')} UTC, at each epoch and every few minutes within one. To look at it, open the file
-<code>${run}/report/training.html</code> in a browser, over a network drive too: it needs no server.</p>`,
+${count(data.trainExamples)} images, ${plural(architecture.classes, 'class', 'classes')}; ${count(metrics.length)} of ${plural(training.epochs, 'epoch')} finished.</p>
+<p class="note">State: ${STATUS[status]}. Written ${now.toISOString().slice(0, 19).replace('T', ' ')} UTC; the page is written after each epoch and every few minutes within one. To see it, open the file
+<code>${run}/report/training.html</code> in a browser, also from a network drive: it needs no server.</p>`,
     sections: [curves, ...(metrics.length > 0 ? [epochs] : []), ...(warnings.length > 0 ? [trouble] : [])],
   });
 }
 
-/** Dropout stands behind fc6 and fc7: a network without both has none, whatever its probability. */
+/** Whether the network has dropout, which follows fc6 and fc7. A network without both layers has none, whatever the probability. */
 const hasDropout = ({ dropout, without = [] }: RunConfig['architecture']): boolean =>
   dropout > 0 && !['fc6', 'fc7'].every((layer) => (without as readonly string[]).includes(layer));

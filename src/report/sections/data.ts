@@ -1,4 +1,4 @@
-/** What the network was shown: an image or a few of every class. */
+/** Shows a few images of every class. */
 import type { Dataset, Example } from '../../data/dataset.js';
 import { exampleAt } from '../../data/rules.js';
 import type { ReportContext } from '../input.js';
@@ -11,7 +11,7 @@ const MOST_CLASSES = 48;
 const EACH = 4;
 
 export async function dataSection({ dataset, preprocess, ownData }: ReportContext): Promise<Section> {
-  // A network may know more classes than these images show.
+  // A network may have more classes than these images show.
   const present = [...new Set(Object.values(dataset.splits).flatMap(({ labels }) => [...new Set(labels)]))].sort((a, b) => a - b);
   const shown = await Promise.all(present.slice(0, MOST_CLASSES).map((label) => samplesOf(dataset, label)));
   const more = present.length - shown.length;
@@ -22,7 +22,7 @@ export async function dataSection({ dataset, preprocess, ownData }: ReportContex
   });
   return {
     id: 'data',
-    title: ownData ? 'What it was shown' : 'The images on this page',
+    title: ownData ? 'The training data' : 'The images on this page',
     body: html`${explain(dataset, ownData)}<div class="tiles">${tiles}</div>${more > 0 && html`<p class="note">… and ${plural(more, 'more class', 'more classes')}.</p>`}`,
   };
 }
@@ -30,14 +30,14 @@ export async function dataSection({ dataset, preprocess, ownData }: ReportContex
 function explain(dataset: Dataset, ownData: boolean): Html {
   const sizes = list(Object.entries(dataset.splits).map(([name, split]) => `${count(split.length)} (${name})`));
   if (dataset.name !== 'scenes' || !ownData)
-    return html`<p>${plural(dataset.classes.length, 'class', 'classes')}, in splits of ${sizes} images. A few of each:</p>`;
-  return html`<p>Every image is one of ${dataset.classes.length} emoji over a piece of an old photograph, at a random place, size, angle, hue and
-brightness, so the colour of a thing says nothing about what it is. The network learned from three styles of drawing over six photographs.
-It is tested on three other photographs, which it never saw, and then besides on a fourth style, which it never saw either.
-Splits: ${sizes} images. Below, three images that it learned from, and at the bottom right one in the unseen style.</p>`;
+    return html`<p>The data set has ${plural(dataset.classes.length, 'class', 'classes')} and these splits: ${sizes} images. Below are a few images of each class.</p>`;
+  return html`<p>Every image shows one of ${dataset.classes.length} emoji over a part of an old photograph. Position, size, angle, hue and brightness are
+random, so the colour of an object does not tell its class. The network was trained on three drawing styles over six photographs. It is
+tested on three other photographs, and besides on these photographs with a fourth drawing style; neither was used for training.
+The splits have ${sizes} images. Below are four images per class: three training images, and at the bottom right one in the fourth style.</p>`;
 }
 
-/** `scenes`: an image in each style of the training split and one in the unseen style; else the first few. */
+/** Returns, for `scenes`, one image in each training style and one in the unseen style; for other data, the first few images. */
 async function samplesOf(dataset: Dataset, label: number): Promise<{ split: string; example: Example }[]> {
   const found: { split: string; example: Example }[] = [];
   const styles = new Set<string | undefined>();

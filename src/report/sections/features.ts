@@ -1,4 +1,4 @@
-/** What every convolution layer looks for, as in the paper's Fig. 2: maps to open, and their projections next to the patches of image they come from. */
+/** Shows what every convolution layer responds to, as in the paper's Fig. 2: maps to open, with projections next to image patches. */
 
 import { isConvolution } from '../../nn/index.js';
 import type { LayerFindings, ReportContext } from '../input.js';
@@ -8,10 +8,11 @@ import type { Section } from '../page/section.js';
 import { composition, count, plural, splitInWords } from '../page/words.js';
 import { type MapView, mapFigure, patchCrop, projectionCrop, waySwitch } from '../pictures/map_figure.js';
 
-const WAYS = {
-  deconvnet: 'what the answer was built from (Zeiler & Fergus 2013)',
-  gradient: 'what would change it (Simonyan et al. 2013)',
-  guided: 'both conditions at once (Springenberg et al. 2014)',
+/** The rules of the backward pass, each with a short explanation. */
+const RULES_IN_WORDS = {
+  deconvnet: 'shows the pattern that caused the activation (Zeiler & Fergus 2013)',
+  gradient: 'shows which pixels would change the activation (Simonyan et al. 2013)',
+  guided: 'applies both conditions (Springenberg et al. 2014)',
 };
 
 export function featuresSection(context: ReportContext): Section {
@@ -19,19 +20,20 @@ export function featuresSection(context: ReportContext): Section {
   const convolutions = summaries.filter(isConvolution).length;
   return {
     id: 'features',
-    title: 'What every layer looks for',
-    body: html`<p>For each map, all ${count(dataset.splits[featureSplit].length)} images of one split (${splitInWords(dataset, featureSplit, ownData)}) were shown to the network, and the nine that the map answered to
-most strongly were kept. Each map below shows the strongest of them: right the piece of the image that the map could see, left the same answer
-<em>projected</em> back down to pixels: the part of the piece that made the map answer, and nothing else. <strong>Open a map</strong> for all nine.
-Nothing there is drawn or averaged; each picture comes from one image alone.</p>
-<p>How to read it: where the nine pieces differ but their projections agree, you see what the map cares about, and what it does not mind. Grey means
-“did not matter”. Point at a picture, or step through them by keyboard, to see which image it is and how strong the answer was.</p>
-${waySwitch('How answers are brought back to pixels', WAYS)}
-<p class="note">Which maps: those that answer to their nine images far more than to an average image (the ninth-best answer over the mean of the best answers
-of all images). Maps that share most of their nine images, or their favourite class, with one shown already are shown only if there are too few others.
-${layers.length < convolutions && `Which layers: ${layers.length} of the network’s ${convolutions} convolutions, evenly spread.`} Contrast is stretched picture by picture:
-the shades reach full range at the value that 99.5 % of the projection stays within. At an image’s edge the crop is moved inwards. Negative and
-positive are shown alike, as darker and brighter than grey.</p>
+    title: 'What every layer responds to',
+    body: html`<p>The network processed all ${count(dataset.splits[featureSplit].length)} images of one split (${splitInWords(dataset, featureSplit, ownData)}). For each map, the nine images with the strongest
+<em>activations</em> were kept; an activation is the value of a map at one position, and is large where the map finds its pattern. Each map below shows the strongest
+of the nine: on the right the image patch that the activation depends on, on the left the activation <em>projected</em> back to pixels, which shows the part
+of the patch that caused it. <strong>Open a map</strong> to see all nine. The pictures are not averaged: each comes from one image.</p>
+<p>How to read the pictures: if the nine patches differ and their projections agree, the projections show what the map responds to, and the
+differences show what it ignores. Grey means zero: these pixels did not contribute. Point at a picture, or step through the pictures by keyboard, to see which
+image it is and how large the activation was.</p>
+${waySwitch('Rules of the backward pass, which projects activations to pixels', RULES_IN_WORDS)}
+<p class="note">Selection of maps: the most selective ones, by the ninth-strongest activation divided by the mean of the strongest activations of all images. A map that shares
+most of its nine images, or its most frequent class, with a map already shown is left out if there are enough others.
+${layers.length < convolutions && `Selection of layers: ${layers.length} of the ${convolutions} convolutions of the network, evenly spaced.`} The contrast of each picture is stretched: black and white
+stand for the absolute value that 99.5 % of the values of the projection stay below. At the edge of an image the crop is moved inwards. Positive values
+are brighter than grey, negative values darker.</p>
 ${layers.map((layer) => layerPart(context, layer))}`,
   };
 }
@@ -41,21 +43,21 @@ function layerPart(context: ReportContext, layer: LayerFindings): Html {
   const { inputSize } = preprocess.options;
   const [height, width] = layer.field;
   const view: MapView = { preprocess, classes: dataset.classes, split: featureSplit, layer: layer.name, field: layer.field };
-  const sees = height >= inputSize && width >= inputSize ? 'the whole image' : `${height}×${width} pixels of the image`;
+  const sees = height >= inputSize && width >= inputSize ? 'the whole image' : `${height}×${width} pixels`;
   const alive = layer.maps - layer.dead.length;
   const dead =
     layer.dead.length === 0
-      ? `None of its ${plural(layer.maps, 'map')} is dead: each responds to at least one of these images.`
-      : `${layer.dead.length} of its ${plural(layer.maps, 'map')} ${layer.dead.length === 1 ? 'is' : 'are'} dead: silent on every one of these images.`;
+      ? `None of its ${plural(layer.maps, 'map')} is dead: at least one of these images activates each.`
+      : `${layer.dead.length} of its ${plural(layer.maps, 'map')} ${layer.dead.length === 1 ? 'is' : 'are'} dead: none of these images activates ${layer.dead.length === 1 ? 'it' : 'them'}.`;
   const id = `layer-${layer.name.replace(/[^\w-]+/g, '-')}`;
   return html`<section class="layer" id="${id}" aria-labelledby="${id}-title">
 <h3 id="${id}-title">${layer.name}</h3>
-<p>A point of this layer sees ${sees}. ${dead} ${alive > 0 ? html`Shown: ${plural(layer.chosen.length, 'map')}.` : ''}</p>
+<p>Receptive field (the part of the image that one activation depends on): ${sees}. ${dead} ${alive > 0 ? html`${plural(layer.chosen.length, 'map is', 'maps are')} shown.` : ''}</p>
 <div class="explorer">${layer.chosen.map((map, i) => mapToOpen(view, map, i === 0))}</div>
 </section>`;
 }
 
-/** Side of the two pictures of a map that is not open, in CSS pixels. */
+/** Side of the two pictures of a closed map, in CSS pixels. */
 const THUMB = 72;
 
 function mapToOpen(view: MapView, ways: LayerFindings['chosen'][number], open: boolean): Html {

@@ -1,4 +1,4 @@
-/** How loss and error changed from epoch to epoch. */
+/** Shows the loss and the error over the epochs of training. */
 
 import { Dropout, type Network } from '../../nn/index.js';
 import { learningCurves } from '../charts/learning_curves.js';
@@ -15,22 +15,22 @@ export function learningSection({ metrics, dataset, model, training }: ReportCon
   const speed = metrics.reduce((sum, m) => sum + (m.imagesPerSecond ?? 0), 0) / metrics.length;
   return {
     id: 'learning',
-    title: 'How it learned',
-    body: html`<p>${beginning(training.origin)}After every batch of images its weights are changed a little, so that the right answers become more probable; one pass
-over all training images is an epoch. The <em>loss</em> is what training minimises: the mean negative log-probability of the right class, which is near zero
-where the network is sure and right. What counts in the end is the <em>error</em>, the share of wrong answers, above all on images that
-are not learned from. An error that stayed high there while the other fell would show that the network learns its images by heart.</p>
+    title: 'Learning curves',
+    body: html`<p>${beginning(training.origin)}Each training step changes the weights slightly, so that the right classes of a batch of images become more probable. An <em>epoch</em> is one pass
+over all training images. Training minimises the <em>loss</em>, the mean negative log-probability of the right class; it is near zero if the network assigns nearly all
+probability to the right class. The <em>top-1 error</em> is the share of images whose most probable class is wrong. It matters on images that are not used
+for training (<em>validation</em>): a validation error that stays high while the training error falls shows overfitting, that is, the network memorises the training images.</p>
 <div class="charts">
-<figure>${loss}<figcaption>Loss in training.</figcaption></figure>
-<figure>${error}<figcaption>Wrong answers in training${validated && ' and on unseen images'}. In training they are counted while the network still
-changes${hasDropout(model) && ', and with some of its units switched off at random (dropout)'}, so the error can be larger there.</figcaption></figure>
+<figure>${loss}<figcaption>Training loss. Dotted line: the loss of choosing a class at random.</figcaption></figure>
+<figure>${error}<figcaption>Top-1 error in training${validated && ' and in validation'}. The training error is measured during the epoch, while the weights
+change${hasDropout(model) && ', and with some units switched off at random (dropout)'}, so it can be larger than the validation error.</figcaption></figure>
 </div>
-${drops > 0 && html`<p class="note">Dotted lines: the learning rate was lowered.</p>`}
+${drops > 0 && html`<p class="note">Vertical dotted lines: the learning rate was reduced.</p>`}
 ${speed > 0 && html`<p class="note">Speed: ${count(Math.round(speed))} images per second.</p>`}`,
   };
 }
 
-/** Whether training switches units off: a layer of dropout with a probability of 0 does not. */
+/** Whether training switches units off. A dropout layer with a probability of 0 does not. */
 const hasDropout = (model: Network): boolean =>
   model.layerNames().some((name) => {
     const layer = model.layer(name);

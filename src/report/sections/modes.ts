@@ -1,4 +1,4 @@
-/** The same answers brought down to pixels in three ways: deconvnet, gradient and guided backpropagation. */
+/** Compares the projections of the same activations by three sets of rules: deconvnet, gradient and guided backpropagation. */
 import type { DeconvMode } from '../../deconv/index.js';
 import type { LayerFindings, ReportContext } from '../input.js';
 import { picture, seen } from '../page/components.js';
@@ -30,13 +30,13 @@ export function modesSection({ preprocess, dataset, layers, summaries }: ReportC
   });
   return {
     id: 'modes',
-    title: 'Three ways down',
-    body: html`<p>All three ways take the same steps back from an activation to the pixels and differ in what they do at a ReLU, which sets negative values to
-zero. The <em>gradient</em> asks which pixels would change the activation (Simonyan et al. 2013): it passes a signal on where the input of the ReLU was positive.
-The <em>deconvnet</em> passes it on where the signal itself is positive. <em>Guided</em> backpropagation (Springenberg et al. 2014) asks for
-both.${normalizes(summaries) && ' The deconvnet also leaves the signal unchanged at contrast normalisation; the other two use its gradient.'} ${likeness(examples)}</p>
-<div class="scroll" tabindex="0" role="region" aria-label="Three ways down, side by side"><table class="modes">
-<caption class="hidden">The strongest answer of a map, projected in three ways</caption>
+    title: 'Three sets of rules for the backward pass',
+    body: html`<p>An activation is projected to pixels by a backward pass through the network. Three sets of rules differ in how the projected signal passes a ReLU, which sets negative values
+to zero in the forward pass. The <em>gradient</em> (Simonyan et al. 2013) shows which pixels would change the activation: the signal passes where the input of the ReLU was positive.
+With the rules of the <em>deconvnet</em> (Zeiler &amp; Fergus 2013) it passes where the signal itself is positive. <em>Guided</em> backpropagation (Springenberg et al. 2014) requires
+both.${normalizes(summaries) && ' The deconvnet also passes the signal unchanged through contrast normalisation; the other two use the gradient of the normalisation.'} ${likeness(examples)}</p>
+<div class="scroll" tabindex="0" role="region" aria-label="Projections by three sets of rules, side by side"><table class="modes">
+<caption class="hidden">The strongest activation of a map, projected by three sets of rules</caption>
 <thead><tr><th scope="col"><span class="hidden">Map</span></th><th scope="col">image</th>${MODES.map((mode) => html`<th scope="col">${mode}</th>`)}</tr></thead>
 <tbody>${rows}</tbody></table></div>`,
   };
@@ -47,18 +47,18 @@ type Example = ReturnType<typeof chooseExamples>[number];
 const normalizes = (summaries: ReportContext['summaries']): boolean =>
   summaries.some(({ kind }) => kind === 'LocalResponseNorm' || kind === 'LRN');
 
-/** Whether the ways differ in these examples, in a sentence. */
+/** A sentence on the examples whose three projections are equal; empty if there are none. */
 export function likeness(examples: readonly Pick<Example, 'layer' | 'ways'>[]): string {
   const alike = examples.filter(({ ways }) => {
     const [first, ...others] = MODES.map((mode) => ways[mode].strongest[0].projection);
     return others.every((other) => other.every((value, i) => value === first[i]));
   });
   if (alike.length === 0) return '';
-  if (alike.length === examples.length) return 'In this network all three give the same pictures of the examples below.';
-  return `For ${list(alike.map(({ layer }) => layer))} all three give the same picture here.`;
+  if (alike.length === examples.length) return 'In this network all three give equal projections of the examples below.';
+  return `For ${list(alike.map(({ layer }) => layer))} all three give equal projections here.`;
 }
 
-/** The strongest answer of a map of each of the upper layers. */
+/** Returns a map of each of the last four layers. */
 function chooseExamples(layers: readonly LayerFindings[]): { layer: string; ways: LayerFindings['chosen'][number] }[] {
   return layers.slice(-4).flatMap(({ name, chosen }, i) => {
     const ways = chosen[Math.min(i, chosen.length - 1)];

@@ -1,4 +1,4 @@
-/** What the numbers on the page mean, for readers who do not train networks. */
+/** Explains the terms and numbers of the page. */
 
 import type { ReportContext } from '../input.js';
 import { html } from '../page/html.js';
@@ -9,18 +9,21 @@ export function numbersSection({ dataset }: ReportContext): Section {
   const classes = dataset.classes.length;
   return {
     id: 'numbers',
-    title: 'What the numbers mean',
+    title: 'Terms and numbers',
     body: html`<dl>
-<dt>Wrong answers (top-1 error)</dt><dd>The share of images for which the most probable class was not the right one. With ${plural(classes, 'class', 'classes')}, guessing errs
-${percent(1 - 1 / classes)} of the time.</dd>
-<dt>Nearest neighbour on pixels</dt><dd>A method that learns nothing: the answer is the class of that training image whose pixels differ least. A network that errs less
+<dt>Top-1 error, top-5 error</dt><dd>The top-1 error is the share of images whose most probable class is wrong; the top-5 error is the share of images whose right class is not among the five
+most probable ones. With ${plural(classes, 'class', 'classes')}, choosing a class at random has a top-1 error of ${percent(1 - 1 / classes)}.</dd>
+<dt>Accuracy</dt><dd>The share of images whose most probable class is right: 1 minus the top-1 error.</dd>
+<dt>Loss</dt><dd>The mean negative log-probability of the right class (cross-entropy), in nats. Choosing a class at random has a loss of ${Math.log(classes).toFixed(2)}.</dd>
+<dt>Nearest neighbour in pixels</dt><dd>A method without training: it predicts the class of the training image whose pixels differ least. A network with a smaller error
 uses more than the distance between pixels.</dd>
-<dt>Answer of a map (activation)</dt><dd>A number without a unit: zero or below where the map does not find its pattern, larger the better the pattern fits. It can be compared within a
-map, not between maps.</dd>
-<dt>Receptive field</dt><dd>The piece of the image that one point of a map can see at all. Outside of it, a projection is exactly zero.</dd>
-<dt>Projection</dt><dd>An answer brought back to pixels. It shows which pattern of pixels the answer came from. It does not show why the network decided
-for a class, and it is not a picture of “the” pattern of a map, so up to nine are shown of each.</dd>
-<dt>Dead map</dt><dd>One that responds to none of the images, and so contributes nothing to any answer to them.</dd>
+<dt>Map (feature map)</dt><dd>One output channel of a layer: one value per position, large where the layer finds one particular pattern.</dd>
+<dt>Activation</dt><dd>The value of a map at one position, a number without a unit: zero or negative where the map does not find its pattern, and the larger the better the pattern fits. Activations
+can be compared within a map, not between maps.</dd>
+<dt>Receptive field</dt><dd>The part of the image that one activation depends on. Outside of it, a projection is exactly zero.</dd>
+<dt>Projection</dt><dd>An activation carried back to pixels by a backward pass. It shows the pattern of pixels that caused the activation. It does not show why the network predicted
+a class, and it depends on the image, so up to nine projections per map are shown.</dd>
+<dt>Dead map</dt><dd>A map that no image activates, so that it contributes nothing to any prediction.</dd>
 </dl>`,
   };
 }

@@ -1,29 +1,29 @@
-/** What was trained on what, and how well it does, beside simpler methods: the top of the page. */
+/** The top of the report: the network, its training data, and its errors next to those of simpler methods. */
 import { countParameters, isConvolution } from '../../nn/index.js';
 import { ZfNet } from '../../zfnet/index.js';
 import type { ReportContext } from '../input.js';
 import { type Html, html } from '../page/html.js';
 import { count, duration, list, percent, plural, splitInWords, splitTitle } from '../page/words.js';
 
-/** The paragraph and the table under the title. */
+/** Returns the paragraph and the table below the title. */
 export function summary(context: ReportContext): Html {
   const { model, dataset, predictions, training, metrics, ownData } = context;
   const { inputSize } = context.preprocess.options;
   const width = model instanceof ZfNet ? model.architecture.width : 1;
   const splits = Object.keys(predictions);
-  const results = splits.map((split) => `${percent(predictions[split].top1Error)} of the time on ${splitInWords(dataset, split, ownData)}`);
+  const results = splits.map((split) => `${percent(predictions[split].top1Error)} on ${splitInWords(dataset, split, ownData)}`);
   const convolutions = context.summaries.filter(isConvolution).length;
   const scaled = width === 1 ? '' : `, at ${percent(width)} of the paper’s width`;
   const name = model instanceof ZfNet ? 'A ZFNet, a network' : 'A network';
   if (metrics.length === 0)
-    return html`<p class="lead">${name} of ${plural(convolutions, 'convolution layer')} and ${count(countParameters(model))} parameters${training.origin === undefined || training.origin === 'imported' ? ', trained elsewhere' : ', not trained for an epoch yet'}. It takes
-images of ${inputSize}×${inputSize} pixels${splits.length > 0 && ` and tells ${dataset.classes.length} things apart. It errs ${list(results)}`}. Below you can see what it looks for,
-layer by layer${splits.length > 0 && ', and where it goes wrong'}.</p>
+    return html`<p class="lead">${name} of ${plural(convolutions, 'convolution layer')} and ${count(countParameters(model))} parameters${training.origin === undefined || training.origin === 'imported' ? ', trained elsewhere' : ', not yet trained for an epoch'}. Its input is an
+image of ${inputSize}×${inputSize} pixels${splits.length > 0 && `, its output the probabilities of ${dataset.classes.length} classes. Its top-1 error, the share of wrong predictions, is ${list(results)}`}. This page shows what each layer
+responds to${splits.length > 0 && ', and which predictions are wrong'}.</p>
 ${results.length > 0 && comparison(context, splits)}`;
   return html`<p class="lead">${name} of ${plural(convolutions, 'convolution layer')} and ${count(countParameters(model))} parameters${scaled},
-learned from ${count(training.examples)} images of ${inputSize}×${inputSize} pixels to tell ${dataset.classes.length} things apart,
-in ${plural(metrics.length, 'epoch')}${training.seconds ? html` and ${duration(training.seconds)}` : ''}${training.engine ? html`, with ${training.engine}` : ''}.
-${results.length > 0 && `It errs ${list(results)}. `}Below you can see ${list([...(metrics.length > 1 ? ['how it learned'] : []), 'what it looks for, layer by layer', ...(splits.length > 0 ? ['where it goes wrong'] : [])])}.</p>
+was trained on ${count(training.examples)} images of ${inputSize}×${inputSize} pixels to distinguish ${dataset.classes.length} classes,
+for ${plural(metrics.length, 'epoch')}${training.seconds ? html` in ${duration(training.seconds)}` : ''}${training.engine ? html`, on ${training.engine}` : ''}.
+${results.length > 0 && `Its top-1 error, the share of wrong predictions, is ${list(results)}. `}This page shows ${list([...(metrics.length > 1 ? ['its learning curves'] : []), 'what each layer responds to', ...(splits.length > 0 ? ['which predictions are wrong'] : [])])}.</p>
 ${results.length > 0 && comparison(context, splits)}`;
 }
 
@@ -42,7 +42,7 @@ function comparison({ dataset, predictions, baselines, ownData }: ReportContext,
       ? html`<td>—</td>`
       : html`<td><span class="bar" style="--share:${Math.max(error, 0.004).toFixed(3)}"></span><span class="value">${percent(error)}</span></td>`;
   return html`<table class="comparison">
-<caption>Share of wrong answers: shorter is better</caption>
+<caption>Top-1 error (share of wrong predictions): shorter bars are better</caption>
 <thead><tr><th scope="col"><span class="hidden">Method</span></th>${splits.map((split) => html`<th scope="col">${splitTitle(dataset, split, ownData)}</th>`)}</tr></thead>
 <tbody>${rows.map(
     (row) =>
