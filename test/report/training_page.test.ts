@@ -53,6 +53,6 @@ describe('trainingPage', () => {
     expect(rows[0]).toMatch(/^ ?3.*0\.3333.*0\.001.*103/);
     expect(words).toContain('conv1: 3 filters <dead>');
     expect(words).toContain('learning rate 0.001');
-    expect(document.querySelector('svg')?.getAttribute('aria-label')).toBe('The training loss goes from 1.00 to 0.333 over 3 epochs.');
+    expect(document.querySelector('svg')?.getAttribute('aria-label')).toBe('The training loss changes from 1.00 to 0.333 over 3 epochs.');
   });
 });
