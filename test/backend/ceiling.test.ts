@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { ceilingFor, createCeiling } from '../../src/backend/wasm/runtime/ceiling.js';
 import { strict, strictThreads } from '../support/backends.js';
 
-it('measures both kinds of arithmetic, and remembers the best', async () => {
+it('measures both kinds of arithmetic, and keeps the best result', async () => {
   const ceiling = await createCeiling();
   const first = ceiling();
   const second = ceiling();
@@ -13,7 +13,7 @@ it('measures both kinds of arithmetic, and remembers the best', async () => {
   expect(first.fma).toBeGreaterThan(0);
 });
 
-it('counts by the arithmetic that the kernels use, for all threads together', () => {
+it('counts the arithmetic that the kernels use, over all threads', () => {
   const ceiling = { mulAdd: 40, fma: 70 };
   expect(ceilingFor(strict.backend.info(), ceiling)).toBe(40);
   expect(ceilingFor(strictThreads.backend.info(), ceiling)).toBe(80);

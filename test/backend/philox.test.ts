@@ -28,7 +28,7 @@ describe('philox4x32-10', () => {
     expect(split).toEqual(direct);
   });
 
-  it('takes the greatest safe integers', () => {
+  it('accepts the largest safe integers', () => {
     const direct = new Uint32Array(4);
     const split = new Uint32Array(4);
     philox4x32(ones, 0x1fffff, 0, 0, ones, 0x1fffff, direct);

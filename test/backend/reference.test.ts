@@ -111,7 +111,7 @@ describe('storage', () => {
     await expect(own.read(a)).rejects.toThrow(DisposedError);
   });
 
-  it('stays usable after running into its limit', () => {
+  it('stays usable after reaching its limit', () => {
     const own = createReferenceBackend({ limitBytes: 100 });
     const a = own.allocate('float32', 20);
     expect(() => own.allocate('float32', 6)).toThrow(OutOfMemoryError);
@@ -121,7 +121,7 @@ describe('storage', () => {
     expect(own.allocate('float32', 20).size).toBe(20);
   });
 
-  it('names a size that no array can have as out of memory', () => {
+  it('throws an OutOfMemoryError for a size beyond that of any array', () => {
     expect(() => createReferenceBackend().allocate('float64', 2 ** 50)).toThrow(OutOfMemoryError);
     expect(() => createReferenceBackend().allocate('float64', 1.5)).toThrow(ShapeError);
   });
@@ -141,7 +141,7 @@ describe('storage', () => {
     expect(() => createReferenceBackend().release(put([1]))).toThrow(BackendError);
   });
 
-  it('gives everything back on dispose', () => {
+  it('frees everything on dispose', () => {
     const own = createReferenceBackend();
     const a = own.allocate('int32', 2);
     own.dispose();
@@ -150,7 +150,7 @@ describe('storage', () => {
     expect(() => own.allocate('int32', 1)).toThrow(BackendError);
   });
 
-  it('says what it is', () => {
+  it('reports its name and properties', () => {
     expect(backend.info()).toEqual({
       backend: 'reference',
       variant: 'typescript float64',
@@ -163,7 +163,7 @@ describe('storage', () => {
 });
 
 describe('elementwise', () => {
-  it('casts: cuts the fraction off, stops at the ends, NaN becomes 0', () => {
+  it('casts: truncates the fraction, saturates at the limits, NaN becomes 0', () => {
     const x = put([-1.9, 1.9, 300.5, 3e9, -3e9, Number.NaN, Number.POSITIVE_INFINITY]);
     expect(output(7, (y) => backend.cast(y, x), 'int32')).toEqual([-1, 1, 300, 2147483647, -2147483648, 0, 2147483647]);
     expect(output(7, (y) => backend.cast(y, x), 'uint8')).toEqual([0, 1, 255, 255, 0, 0, 255]);
@@ -210,7 +210,7 @@ describe('elementwise', () => {
     expect(get(inPlace)).toEqual(y);
   });
 
-  it('broadcasts a column with a row, along a middle axis, and scalars', () => {
+  it('broadcasts a column with a row, a middle axis, and scalars', () => {
     const column = put([10, 20]);
     const row = put([1, 2, 3]);
     const outer = { shape: [2, 3], stridesA: [1, 0], stridesB: [0, 1] };
@@ -230,7 +230,7 @@ describe('elementwise', () => {
     expect(get(x)).toEqual([3.5, -5.5]);
   });
 
-  it('rounds only when it stores', () => {
+  it('rounds only when storing', () => {
     const x = put([2 ** 24], 'float32');
     expect(output(1, (y) => backend.affine(y, x, 1, 1), 'float32')).toEqual([2 ** 24]);
     expect(output(1, (y) => backend.affine(y, x, 1, 1))).toEqual([2 ** 24 + 1]);
@@ -240,7 +240,7 @@ describe('elementwise', () => {
     expect(output(1, (y) => backend.reduce(y, terms, 'sum', p), 'float32')).toEqual([1]);
   });
 
-  it('relu lets NaN through', () => {
+  it('relu passes NaN', () => {
     expect(output(4, (y) => backend.relu(y, put([-1, 0, 2, Number.NaN])))).toEqual([0, 0, 2, Number.NaN]);
   });
 
@@ -264,7 +264,7 @@ describe('elementwise', () => {
     expect(output(4, (dx) => backend.clampGrad(dx, put([5, 6, 7, 8]), put([-1, 2, -1.1, 2.1]), -1, 2))).toEqual([5, 6, 0, 0]);
   });
 
-  it('gradients of relu, leakyRelu and clamp agree with differences', () => {
+  it('the gradients of relu, leakyRelu and clamp equal the numeric ones', () => {
     const x = distinct(24);
     const dy = noise(24, 2);
     const y = put(output(24, (out) => backend.relu(out, put(x))));
@@ -313,7 +313,7 @@ describe('random', () => {
     );
   });
 
-  it('element i belongs to counter + ⌊i / 4⌋, whatever the length', () => {
+  it('element i is computed from counter + ⌊i / 4⌋, for any length', () => {
     const whole = output(11, (y) => backend.uniform(y, 7, 5, 0, 1));
     const rest = output(3, (y) => backend.uniform(y, 7, 7, 0, 1));
     expect(rest).toEqual(whole.slice(8));
@@ -335,7 +335,7 @@ describe('random', () => {
     );
   });
 
-  it('normal has the mean and the deviation asked for', () => {
+  it('normal has the given mean and standard deviation', () => {
     const x = output(40_000, (y) => backend.normal(y, 1, 0, 2, 3));
     const mean = x.reduce((a, b) => a + b) / x.length;
     const variance = x.reduce((sum, value) => sum + (value - mean) ** 2, 0) / x.length;
@@ -343,7 +343,7 @@ describe('random', () => {
     expect(Math.abs(Math.sqrt(variance) - 3)).toBeLessThan(0.05);
   });
 
-  it('dropout keeps by words and scales what it keeps', () => {
+  it('dropout chooses by random words and scales the kept elements', () => {
     const p = { probability: 0.25, seed: 11, counter: 4 };
     const x = noise(10);
     const keep = [...words(11, 4), ...words(11, 5), ...words(11, 6)].map((word) => word >= 0.25 * 2 ** 32);
@@ -361,7 +361,7 @@ describe('random', () => {
     );
   });
 
-  it('dropout of nothing and of everything', () => {
+  it('dropout with probability 0 and 1', () => {
     const x = put([1, 2, 3]);
     expect(output(3, (y) => backend.dropout(y, x, { probability: 0, seed: 1, counter: 0 }))).toEqual([1, 2, 3]);
     expect(output(3, (y) => backend.dropout(y, x, { probability: 1, seed: 1, counter: 0 }))).toEqual([0, 0, 0]);
@@ -376,7 +376,7 @@ describe('stridedCopy', () => {
     expect(output(6, (y) => backend.stridedCopy(y, x, p))).toEqual([1, 4, 2, 5, 3, 6]);
   });
 
-  it('puts a block into a larger one and leaves the rest alone', () => {
+  it('copies a block into a larger one and leaves the rest unchanged', () => {
     const y = put(new Array(12).fill(0)); // [3, 4]
     backend.stridedCopy(y, x, { shape: [2, 2], yOffset: 5, yStrides: [4, 1], xOffset: 1, xStrides: [3, 1] });
     expect(get(y)).toEqual([0, 0, 0, 0, 0, 2, 3, 0, 0, 5, 6, 0]);
@@ -393,7 +393,7 @@ describe('stridedCopy', () => {
 });
 
 describe('matmul and linear', () => {
-  it('multiplies [2, 3] · [3, 2], whichever way they are stored', () => {
+  it('multiplies [2, 3] · [3, 2], transposed or not', () => {
     const c = [58, 64, 139, 154];
     const a = put([1, 2, 3, 4, 5, 6]);
     const aT = put([1, 4, 2, 5, 3, 6]);
@@ -406,7 +406,7 @@ describe('matmul and linear', () => {
     expect(output(4, (y) => backend.matmul(y, aT, bT, { ...p, transposeA: true, transposeB: true }))).toEqual(c);
   });
 
-  it('goes through a batch, or repeats one operand', () => {
+  it('multiplies a batch, or repeats one operand', () => {
     // a: two [1, 2]; b: one [2, 2]
     const p = { batch: 2, m: 1, n: 2, k: 2, transposeA: false, transposeB: false, strideA: 2, strideB: 0 };
     expect(output(4, (y) => backend.matmul(y, put([1, 2, 3, 4]), put([1, 10, 100, 1000]), p))).toEqual([201, 2010, 403, 4030]);
@@ -458,14 +458,14 @@ describe('conv2d', () => {
     );
   });
 
-  it('sums over channels and images, one output channel after the other', () => {
+  it('sums over channels, for each image and output channel', () => {
     const p = convParams('conv2d', [2, 2, 1, 2], [2, 2, 1, 1]);
     const x = put([1, 2, 3, 4, 5, 6, 7, 8]);
     const w = put([1, 10, 2, -1]);
     expect(output(8, (y) => backend.conv2d(y, x, w, put([0, 100]), plain(p)))).toEqual([31, 42, 99, 100, 75, 86, 103, 104]);
   });
 
-  it('dilation spreads the taps, groups keep channels apart', () => {
+  it('dilation spreads the taps, groups separate the channels', () => {
     const dilated = convParams('conv2d', [1, 1, 1, 5], [1, 1, 1, 2], { dilation: [1, 3] });
     expect(output(2, (y) => backend.conv2d(y, put([1, 2, 3, 4, 5]), put([1, 10]), null, plain(dilated)))).toEqual([41, 52]);
 
@@ -489,7 +489,7 @@ describe('conv2d', () => {
     { name: 'depthwise', x: [2, 3, 4, 5], w: [3, 1, 3, 3], options: { groups: 3, padding: 1 } },
     { name: 'stride beyond the kernel', x: [1, 2, 7, 8], w: [2, 2, 1, 2], options: { stride: 3 } },
   ];
-  it.each(cases)('gradients agree with differences: $name', ({ x: xShape, w: wShape, options }) => {
+  it.each(cases)('gradients equal the numeric ones: $name', ({ x: xShape, w: wShape, options }) => {
     const p = convParams('conv2d', xShape, wShape, options);
     const x = noise(product(xShape), 1);
     const w = noise(product(wShape), 2);
@@ -546,13 +546,13 @@ describe('maxPool2d', () => {
     expect(pooled(x, p)).toEqual({ y: [5, 5, 9, 9], switches: [1, 2, 11, 12] });
   });
 
-  it('planes number their places separately, and equal windows take their first place', () => {
+  it('planes have separate indices, and a window of equal values has its first index', () => {
     const p = poolParams('maxPool2d', [1, 2, 2, 4], { kernelSize: 2 });
     const x = [0, 0, 0, 0, 0, 0, 0, 0, -1, -2, -3, -4, -5, -6, -7, -3];
     expect(pooled(x, p)).toEqual({ y: [0, 0, -1, -3], switches: [0, 2, 0, 2] });
   });
 
-  it('padding never wins, nor is it a switch', () => {
+  it('padding is never the maximum, nor a switch', () => {
     const p = poolParams('maxPool2d', [1, 1, 3, 3], { kernelSize: 2, padding: 1 });
     const x = [-1, -2, -3, -4, -5, -6, -7, -8, -9];
     expect(pooled(x, p)).toEqual({ y: [-1, -2, -4, -5], switches: [0, 1, 3, 4] });
@@ -568,20 +568,20 @@ describe('maxPool2d', () => {
     expect(() => poolParams('maxPool2d', [1, 1, 4, 4], { kernelSize: 2, ceil: true, ceilMode: false })).toThrow(ValueError);
   });
 
-  it('ceil mode adds a window that hangs out, and dilation skips places', () => {
+  it('ceil mode adds an incomplete window, and dilation skips positions', () => {
     const ceil = poolParams('maxPool2d', [1, 1, 1, 5], { kernelSize: [1, 2], ceilMode: true });
     expect(pooled([1, 2, 4, 3, -7], ceil)).toEqual({ y: [2, 4, -7], switches: [1, 2, 4] });
     const dilated = poolParams('maxPool2d', [1, 1, 1, 5], { kernelSize: [1, 2], stride: 1, dilation: [1, 3] });
     expect(pooled([1, 9, 9, 4, -7], dilated)).toEqual({ y: [4, 9], switches: [3, 1] });
   });
 
-  it('NaN passes through, and the last one is the switch', () => {
+  it('NaN is the maximum, and the last one is the switch', () => {
     const p = poolParams('maxPool2d', [1, 1, 1, 4], { kernelSize: [1, 4] });
     expect(pooled([1, Number.NaN, 7, 2], p)).toEqual({ y: [Number.NaN], switches: [1] });
     expect(pooled([Number.NaN, 3, Number.NaN, 9], p)).toEqual({ y: [Number.NaN], switches: [2] });
   });
 
-  it('a dilated window may miss the image: −∞, no switch, no gradient', () => {
+  it('a dilated window without pixels has the value −∞, no switch and no gradient', () => {
     const p = poolParams('maxPool2d', [1, 1, 1, 1], { kernelSize: [1, 2], dilation: 2, padding: [0, 1] });
     expect(pooled([3], p)).toEqual({ y: [Number.NEGATIVE_INFINITY], switches: [-1] });
     expect(
@@ -599,7 +599,7 @@ describe('maxPool2d', () => {
 });
 
 describe('maxUnpool2d', () => {
-  it('puts values at their switches, zeros elsewhere; shared switches add up or keep the last', () => {
+  it('puts values at their switches and zeros elsewhere; values with the same switch are added, or the last is kept', () => {
     const y = put([1, 2, 4, 8, 16, 32]); // two planes of three
     const switches = put([3, 0, 3, 1, 1, 1], 'int32');
     expect(output(8, (x) => backend.maxUnpool2d(x, y, switches, { planes: 2, inner: 3, outer: 4, overlap: 'sum', window: null }))).toEqual([
@@ -610,7 +610,7 @@ describe('maxUnpool2d', () => {
     );
   });
 
-  it('its gradient gathers at the switches', () => {
+  it('has a gradient that reads at the switches', () => {
     const dx = put([1, 2, 3, 4, 5, 6, 7, 8]);
     const switches = put([3, 0, 3, 1, 1, 2], 'int32');
     expect(output(6, (dy) => backend.maxUnpool2dGrad(dy, dx, switches, { planes: 2, inner: 3, outer: 4 }))).toEqual([4, 1, 4, 6, 6, 7]);
@@ -661,7 +661,7 @@ describe('avgPool2d', () => {
     expect(average([1, 2, 3, 4, 5, 6, 7, 9], [1, 1, 2, 4], { kernelSize: 2 })).toEqual([3.5, 5.75]);
   });
 
-  it('counts padding or leaves it out', () => {
+  it('includes padding in the mean or not', () => {
     const x = [4, 8, 12, 16];
     const options = { kernelSize: 2, stride: 1, padding: [1, 0, 0, 1] as const };
     // Windows: [· ·; 4 8] [· ·; 8 ·] / [4 8; 12 16] [8 ·; 16 ·]
@@ -669,7 +669,7 @@ describe('avgPool2d', () => {
     expect(average(x, [1, 1, 2, 2], { ...options, countIncludePad: false })).toEqual([6, 8, 10, 12]);
   });
 
-  it('never counts what a ceil-mode window has beyond the padding', () => {
+  it('never counts the part of a ceil-mode window beyond the padding', () => {
     const row = { kernelSize: [1, 3] as const, stride: [1, 2] as const, ceilMode: true };
     // Without padding: [1 2 3] [3 6] → 2, 9/2
     expect(average([1, 2, 3, 6], [1, 1, 1, 4], row)).toEqual([2, 4.5]);
@@ -679,7 +679,7 @@ describe('avgPool2d', () => {
     expect(average([1, 2, 3, 6], [1, 1, 1, 4], { ...padded, countIncludePad: false })).toEqual([1.5, 11 / 3, 6]);
   });
 
-  it('a dilated window that misses the image gives 0', () => {
+  it('a dilated window without pixels gives 0', () => {
     const options = { kernelSize: [1, 2] as const, dilation: 2, padding: [0, 1] as const };
     expect(average([3], [1, 1, 1, 1], { ...options, countIncludePad: false })).toEqual([0]);
     expect(average([3], [1, 1, 1, 1], { ...options, countIncludePad: true })).toEqual([0]);
@@ -692,7 +692,7 @@ describe('avgPool2d', () => {
     { name: 'ceil', x: [1, 1, 6, 8], options: { kernelSize: 3, stride: 2, padding: 1, ceilMode: true } },
     { name: 'dilation', x: [1, 2, 6, 7], options: { kernelSize: 2, stride: 1, dilation: [2, 3], padding: 1, countIncludePad: false } },
   ];
-  it.each(cases)('gradient agrees with differences: $name', ({ x: shape, options }) => {
+  it.each(cases)('the gradient equals the numeric one: $name', ({ x: shape, options }) => {
     const p = poolParams('avgPool2d', shape, options);
     const x = noise(p.planes * p.h * p.w);
     const dy = noise(p.planes * p.oh * p.ow, 2);
@@ -717,7 +717,7 @@ describe('localResponseNorm', () => {
     expectClose(normed([1, 2, 3], { ...across, c: 3, ...sized(3), beta: 0.75 }), [4.5 ** -0.75, 2 * 9 ** -0.75, 3 * 8.5 ** -0.75]);
   });
 
-  it('an even window reaches one further ahead than back', () => {
+  it('an even window has one channel more after the centre than before it', () => {
     // size 2: this channel and the next; size 4: one back, two ahead
     expectClose(normed([1, 2, 3, 4], { ...across, c: 4, ...sized(2) }), [1 / 4.5, 2 / 8.5, 3 / 14.5, 4 / 10]);
     expectClose(normed([1, 2, 3, 4], { ...across, c: 4, ...sized(4) }), [1 / 9, 2 / 17, 3 / 16.5, 4 / 14.5]);
@@ -739,7 +739,7 @@ describe('localResponseNorm', () => {
     );
   });
 
-  it('gives images back one by one', () => {
+  it('normalises images independently', () => {
     const p = { ...across, n: 2, c: 3, ...sized(3) };
     expectClose(normed([1, 2, 3, 0, 2, 0], p), [1 / 4.5, 2 / 9, 3 / 8.5, 0, 0.5, 0]);
   });
@@ -747,7 +747,7 @@ describe('localResponseNorm', () => {
   const cases: (LrnParams & { size: number })[] = (['across', 'within'] as const).flatMap((region) =>
     [1, 2, 3, 4, 5].map((size) => ({ n: 2, c: 4, h: 3, w: 4, size, ...sized(size), alphaOverSize: 0.3, beta: 0.75, k: 1.5, region })),
   );
-  it.each(cases)('gradient agrees with differences: $region, size $size', (p) => {
+  it.each(cases)('the gradient equals the numeric one: $region, size $size', (p) => {
     const x = noise(96);
     const dy = noise(96, 2);
     expectGrad(
@@ -788,7 +788,7 @@ describe('reduce', () => {
     expect(output(1, (y) => backend.reduce(y, bad, 'min', p))).toEqual([Number.NaN]);
   });
 
-  it('argmax takes the first maximum, and NaN for the greatest', () => {
+  it('argmax returns the first maximum, and counts NaN as the greatest value', () => {
     const p = { keptShape: [3], keptStrides: [4], reducedShape: [4], reducedStrides: [1] };
     const ties = put([1, 7, 7, 0, -5, -3, -3, -4, 9, Number.NaN, 10, Number.NaN]);
     expect(output(3, (y) => backend.argmax(y, ties, p), 'int32')).toEqual([1, 1, 1]);
@@ -835,7 +835,7 @@ describe('softmax and cross-entropy', () => {
     );
   });
 
-  it('refuses a label beyond the classes', () => {
+  it('refuses a label outside the classes', () => {
     const x = put(logs);
     for (const labels of [put([0, 3], 'int32'), put([-1, 0], 'int32')]) {
       expect(() => backend.crossEntropy(blank(1), x, labels, p)).toThrow(ValueError);
@@ -843,7 +843,7 @@ describe('softmax and cross-entropy', () => {
     }
   });
 
-  it('gradients agree with differences', () => {
+  it('gradients equal the numeric ones', () => {
     const q = { rows: 3, columns: 5 };
     const x = noise(15).map((value) => 3 * value);
     const dy = noise(15, 2);
@@ -883,7 +883,7 @@ describe('sgd', () => {
     expect(get(w)).toEqual([1 - 0.5 * 2.5, -2 - 0.5 * 3]);
   });
 
-  it('momentum begins with the gradient and decays after', () => {
+  it('momentum starts with the gradient and decays afterwards', () => {
     // v = 2, then 0.5 · 2 + 4 = 5
     expect(steps({ momentum: 0.5 })).toEqual([
       [0, 2],
@@ -891,7 +891,7 @@ describe('sgd', () => {
     ]);
   });
 
-  it('dampening holds from the second step on', () => {
+  it('dampening applies from the second step on', () => {
     // v = 2, then 0.5 · 2 + 0.75 · 4 = 4
     expect(steps({ momentum: 0.5, dampening: 0.25 })).toEqual([
       [0, 2],
@@ -899,7 +899,7 @@ describe('sgd', () => {
     ]);
   });
 
-  it('nesterov looks ahead', () => {
+  it('nesterov uses the velocity after the step', () => {
     // steps of 2 + 0.5 · 2 = 3, then 4 + 0.5 · 5 = 6.5
     expect(steps({ momentum: 0.5, nesterov: true })).toEqual([
       [-0.5, 2],
@@ -914,7 +914,7 @@ describe('sgd', () => {
     expectClose(second, [-0.05 - 0.5 * 5.045, 5.045]);
   });
 
-  it('clipRms rescales only the rows beyond the limit', () => {
+  it('clipRms rescales only the rows above the limit', () => {
     // root mean squares 5, 1 and 0
     const w = put([5, -5, 1, -1, 0, 0]);
     backend.clipRms(w, 3, 2, 1);

@@ -55,7 +55,7 @@ describe('checkOptions', () => {
     expect(check(options)).toThrow(ZfnetError);
   });
 
-  it('throws the class that is asked for', () => {
+  it('throws the requested error class', () => {
     expect(() => checkArgument('op', 'size', -1, integer(), ShapeError)).toThrow(ShapeError);
   });
 });
@@ -92,7 +92,7 @@ describe('names and values in messages', () => {
 describe('checkFields', () => {
   const check = (value: unknown) => () => checkFields('op', value, RULES, ['stride', 'mode']);
 
-  it('asks for the fields that must be there', () => {
+  it('requires the mandatory fields', () => {
     expect(check({ stride: 1, mode: 'fast' })).not.toThrow();
     expect(check({ stride: 1 })).toThrow("op: mode is missing, expected 'strict' or 'fast'");
     expect(check({ stride: 1, mode: undefined })).toThrow('op: mode is missing');
@@ -102,14 +102,14 @@ describe('checkFields', () => {
 });
 
 describe('structures', () => {
-  it('tells objects by their fields', () => {
+  it('recognises objects by their fields', () => {
     const split = objectWith('a split', { length: integer() });
     for (const value of [null, undefined, 3, {}, { length: -1 }]) expect(split.test(value)).toBe(false);
     expect(split.test({ length: 3 })).toBe(true);
     expect(split.test([1])).toBe(true);
   });
 
-  it('says what to do about a promise', () => {
+  it('says that a promise must be awaited', () => {
     expect(() => checkArgument('op', 'split', Promise.resolve(1), integer())).toThrow(
       'op: split is a Promise, expected a whole number of at least 0; await it first',
     );
@@ -118,7 +118,7 @@ describe('structures', () => {
 });
 
 describe('explained', () => {
-  it('turns errors of the language into typed ones, at once and later', async () => {
+  it('turns JavaScript errors into typed ones, thrown or rejected', async () => {
     const fail = (): number => {
       throw new TypeError('x is undefined');
     };

@@ -34,7 +34,7 @@ describe('a class list', () => {
     expect(() => read(text)).toThrow(message);
   });
 
-  it('tells equal names apart, and a folder of that name is not guessed', () => {
+  it('distinguishes equal names, and does not match a folder of that name', () => {
     const classes = read('crane\nbee\ncrane\n');
     expect(classes).toEqual(['crane (class 0)', 'bee', 'crane (class 2)']);
     expect(tellApart(['a', 'b'])).toEqual(['a', 'b']);
@@ -48,8 +48,8 @@ describe('a class list', () => {
   });
 });
 
-describe('pixels', () => {
-  it('are prepared by a name, a range, or numbers', () => {
+describe('the preparation of pixels', () => {
+  it('is given by a name, a range, or numbers', () => {
     expect(convention('-1..1')).toBe('tensorflow');
     expect(pixelsOf({ preprocess: 'tensorflow' }, 1, false)).toEqual({ channelOrder: 'rgb', mean: [127.5], deviation: [127.5] });
     expect(pixelsOf({ mean: [0.5, 0.5, 0], std: [0.5] }, 3, false)).toMatchObject({
@@ -60,7 +60,7 @@ describe('pixels', () => {
     expect(pixelsOf({}, 3, true)).toMatchObject({ mean: [0, 0, 0], deviation: [1, 1, 1] });
   });
 
-  it('are refused where numbers and channels do not fit', () => {
+  it('is refused if its numbers do not fit the channels', () => {
     expect(() => convention('-1..2')).toThrow(/Expected one of torchvision/);
     expect(() => channelNumbers({ above: 0 })('1,0,1')).toThrow(/each above 0/);
     expect(() => channelNumbers()('1,2')).toThrow(/one number, or three/);

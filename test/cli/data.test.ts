@@ -18,7 +18,7 @@ const evaluated = async (cwd: string, ...args: string[]) => {
 };
 
 describe('evaluate', () => {
-  it('takes the run’s own images from wherever it is started, and refuses others of their name', async () => {
+  it('uses the run’s own images from any working directory, and refuses others of the same name', async () => {
     const { data } = JSON.parse(await readFile(join(place.path, 'run/config.json'), 'utf8'));
     expect(data.location).toBe(join(place.path, 'bars'));
     const elsewhere = join(place.path, 'elsewhere');
@@ -39,7 +39,7 @@ describe('evaluate', () => {
     }
   }, 120_000);
 
-  it('takes all images of a folder that is not divided, of one class too', async () => {
+  it('uses all images of a folder that is not divided, also of a single class', async () => {
     const flat = join(place.path, 'flat');
     await cp(join(place.path, 'bars/train'), flat, { recursive: true });
     const all = await evaluated(place.path, '--data', 'flat');

@@ -16,7 +16,7 @@ describe('dist', () => {
     ["const z = await import('zfnet/onnx'); await z.loadOnnx(new Uint8Array(3))", 'BackendError'],
     ["const z = await import('zfnet/data'); await z.openDataset('missing-folder')", 'DataError'],
     ["const z = await import('zfnet/report'); z.decodePng(new Uint8Array(3))", 'Error'],
-  ])('an uncaught error prints less than 4 KB: %s', (program, name) => {
+  ])('prints less than 4 KB for an uncaught error: %s', (program, name) => {
     const { stderr, status } = spawnSync(process.execPath, ['--input-type=module', '-e', program], { cwd: ROOT, encoding: 'utf8' });
     expect(status).toBe(1);
     expect(stderr).toContain(name);

@@ -35,7 +35,7 @@ const untouched = async () => {
 };
 
 describe('writing in a run', () => {
-  it('replaces a symbolic link instead of following it, whatever temporary names are taken', async () => {
+  it('replaces a symbolic link instead of following it, even if temporary names are in use', async () => {
     for (const name of ['last.safetensors', 'last.safetensors.part', 'config.json']) await symlink(file, join(run, name));
     const store = new FolderStore(run);
     await store.write('last.safetensors', bytes('weights'));
@@ -46,7 +46,7 @@ describe('writing in a run', () => {
     await untouched();
   });
 
-  it('appends to no link and to no FIFO', async () => {
+  it('does not append to a link or a FIFO', async () => {
     await symlink(file, join(run, 'metrics.jsonl'));
     await expect(new FolderStore(run).append('metrics.jsonl', 'line')).rejects.toThrow(
       /cannot be written: it is a symbolic link; remove it/,
@@ -58,7 +58,7 @@ describe('writing in a run', () => {
     await untouched();
   });
 
-  it('enters no folder that is a link, and no folder above', async () => {
+  it('does not enter a folder that is a link, or a folder above', async () => {
     for (const name of ['checkpoints', 'report', 'experiments']) await symlink(folder, join(run, name));
     await writeFile(join(run, 'config.json'), '{}');
     const store = new FolderStore(run);
@@ -75,15 +75,15 @@ describe('writing in a run', () => {
     await untouched();
   });
 
-  it('leaves nothing of a file that could not be written', async () => {
+  it('leaves no part of a file that could not be written', async () => {
     await mkdir(join(run, 'config.json'));
     await expect(new FolderStore(run).write('config.json', bytes('x'))).rejects.toThrow(/cannot be written/);
     expect(await readdir(run)).toEqual(['config.json']);
   });
 });
 
-describe('a file that the user named', () => {
-  it('is replaced where it is a link, and written into where it is a device or a FIFO', async () => {
+describe('a file named by the user', () => {
+  it('is replaced if it is a link, and written to if it is a device or a FIFO', async () => {
     await symlink(file, join(run, 'cat.png'));
     await writeOutput(join(run, 'cat.png'), bytes('picture'));
     await untouched();

@@ -52,7 +52,7 @@ describe('hostile names', () => {
     ['invariance', ['a/b/c/run', IMAGE, '--layers', LAYERS[0], '--layers', LAYERS[3], '--threads', '1', '--quiet']],
     ['deconv', ['a/b/c/run', IMAGE, '--layer', LAYERS[3], '--map', '0', '--out', 'a/b/c/deconv.png', '--threads', '1', '--quiet']],
     ['report', ['a/b/c/run', '--quick', ...DATA]],
-  ])('reach neither the file system nor the terminal: %s', async (command, args) => {
+  ])('change neither the file system nor the terminal: %s', async (command, args) => {
     const { status, stdout, stderr } = await zfnet(place.path, command, ...args);
     expect(stderr.replace(/warning: .*\n/g, '')).toBe('');
     expect(status).toBe(0);
@@ -69,7 +69,7 @@ describe('hostile names', () => {
       );
   });
 
-  it('stand in JSON as they are', async () => {
+  it('appear unchanged in JSON', async () => {
     const { stdout } = await zfnet(place.path, 'predict', 'a/b/c/run', IMAGE, '--json');
     expect(JSON.parse(stdout)[0].top.map((each: { class: string }) => each.class)).toContain('cat\u001b[2J');
     const text = await zfnet(place.path, 'predict', 'a/b/c/run', IMAGE);
@@ -77,7 +77,7 @@ describe('hostile names', () => {
     expect(text.stdout).toContain('\\u202egnp.exe');
   });
 
-  it('are made visible in errors', async () => {
+  it('are shown escaped in errors', async () => {
     const { stderr, status } = await zfnet(place.path, 'info', 'no\u001b[31mwhere');
     expect(status).not.toBe(0);
     expect(stderr).toContain('no\\u001b[31mwhere');
@@ -85,8 +85,8 @@ describe('hostile names', () => {
   });
 });
 
-describe('readers that go away', () => {
-  it('from standard error: training goes on without progress', async () => {
+describe('closed pipes', () => {
+  it('on standard error: training continues without progress', async () => {
     const child = spawnTrain('deaf');
     child.stderr!.once('data', () => child.stderr!.destroy());
     expect(await statusOf(child)).toEqual([0, null]);
@@ -94,7 +94,7 @@ describe('readers that go away', () => {
     expect(existsSync(at('deaf/lock.json'))).toBe(false);
   });
 
-  it('from both streams: training ends quietly, its lock released', async () => {
+  it('on both streams: training ends quietly and releases its lock', async () => {
     const child = spawnTrain('deafer');
     child.stdout!.destroy();
     child.stderr!.destroy();
@@ -113,7 +113,7 @@ const statusOf = (child: ChildProcess) =>
   new Promise<[number | null, NodeJS.Signals | null]>((resolve) => child.on('exit', (status, signal) => resolve([status, signal])));
 
 describe('signals', () => {
-  it('SIGHUP stops training as Ctrl-C does', async () => {
+  it('SIGHUP stops training like Ctrl-C', async () => {
     const { child, ended } = start(place.path, [
       'train',
       '--data',
@@ -146,7 +146,7 @@ describe('signals', () => {
     open('fifo').catch(() => undefined);
     console.log('up');`;
 
-  it.each(['FIFO', 'synchronous'])('the second one ends a process that hangs: %s', async (how) => {
+  it.each(['FIFO', 'synchronous'])('a second one ends a hanging process: %s', async (how) => {
     if (!existsSync(at('fifo'))) execFileSync('mkfifo', [at('fifo')]);
     const file = at(`${how}.ts`);
     await writeFile(file, hanging(how));

@@ -9,7 +9,7 @@ const read = async (path: string) => JSON.parse(await readFile(join(place.path, 
 const QUICK = ['--threads', '1', '--quiet', '--json'];
 
 describe('experiments that train', () => {
-  it('begin with a run', async () => {
+  it('start from a run', async () => {
     const { status, stderr } = await zfnet(place.path, 'train', '--data', 'bars', '--out', 'first', '--epochs', '1', '--quiet', ...TINY);
     expect(stderr).toBe('');
     expect(status).toBe(0);
@@ -55,7 +55,7 @@ describe('experiments that train', () => {
     expect(status).toBe(2);
   });
 
-  it('features writes a row a layer and classifier', async () => {
+  it('features writes one row per layer and classifier', async () => {
     const { status, stdout, stderr } = await zfnet(place.path, 'features', 'first', '--layers', 'conv1,fc7', ...QUICK);
     expect([stderr, status]).toEqual(['', 0]);
     const { files, ...numbers } = JSON.parse(stdout);
@@ -68,7 +68,7 @@ describe('experiments that train', () => {
     expect([wrong.status, wrong.stderr]).toEqual([2, expect.stringContaining("there is no layer 'conv9'; the layers are conv1")]);
   });
 
-  it('transfer learns from draws of images, and takes folds that are done as they are', async () => {
+  it('transfer trains on samples of images, and keeps finished folds', async () => {
     const args = ['transfer', 'first', '--data', 'bars', '--per-class', '2,4', '--folds', '2', '--steps', '4'];
     const { status, stdout, stderr } = await zfnet(place.path, ...args, ...QUICK);
     expect([stderr, status]).toEqual(['', 0]);
@@ -92,7 +92,7 @@ describe('experiments that train', () => {
     expect([none.status, none.stderr]).toEqual([2, expect.stringContaining('give other images with --data')]);
   });
 
-  it('ablate trains variants by the recipe of a run, once', async () => {
+  it('ablate trains each variant once, by the recipe of a run', async () => {
     const args = ['ablate', 'first', '--only', 'zfnet', '--only', 'zfnet-fc-2048', '--input-size', '48', '--threads', '1'];
     const { status, stderr } = await zfnet(place.path, ...args);
     expect([status, stderr]).toEqual([0, expect.stringContaining('2/2 zfnet-fc-2048')]);

@@ -59,7 +59,7 @@ class Racer {
 }
 
 describe('the lock of a run', () => {
-  it('is given to one process in each of 12 races for a stale lock, across namespaces where that can be tried', async () => {
+  it('is given to one process in each of 12 races for a stale lock, across namespaces where the system allows them', async () => {
     const racers = [false, false, canUnshare, canUnshare].map(Racer.start);
     try {
       for (const racer of racers) expect(await racer.next()).toBe('ready');
@@ -82,30 +82,27 @@ describe('the lock of a run', () => {
     }
   }, 120_000);
 
-  it.skipIf(!canUnshare)(
-    'is respected in a container of the same host name, and taken over a minute after the last sign of life',
-    async () => {
-      const folder = await fresh('container');
-      const racer = Racer.start(true);
-      expect(await racer.next()).toBe('ready');
-      racer.tell({ folder, at: Date.now(), holdMs: 60_000 });
-      expect(await racer.next()).toBe('got');
-      const holder = JSON.parse(await readFile(join(folder, 'lock.json'), 'utf8'));
-      expect(holder.host).toBe(hostname());
-      const { mtimeMs } = await stat(join(folder, 'lock.json'));
-      await expect(lockRun(folder)).rejects.toThrow(/another container or on another machine; its last heartbeat was \d+ s ago/);
-      await wait(HEARTBEAT_SECONDS * 1000 + 3000);
-      expect((await stat(join(folder, 'lock.json'))).mtimeMs).toBeGreaterThan(mtimeMs);
-      expect(JSON.parse(await readFile(join(folder, 'lock.json'), 'utf8'))).toEqual(holder);
-      racer.child.kill('SIGKILL');
-      await wait(500);
-      await expect(lockRun(folder)).rejects.toThrow(RunLockedError);
-      await leave(folder, holder, STALE_SECONDS + 1);
-      await (await lockRun(folder)).release();
-    },
-  );
+  it.skipIf(!canUnshare)('is respected by a container of the same host name, and taken over a minute after its last update', async () => {
+    const folder = await fresh('container');
+    const racer = Racer.start(true);
+    expect(await racer.next()).toBe('ready');
+    racer.tell({ folder, at: Date.now(), holdMs: 60_000 });
+    expect(await racer.next()).toBe('got');
+    const holder = JSON.parse(await readFile(join(folder, 'lock.json'), 'utf8'));
+    expect(holder.host).toBe(hostname());
+    const { mtimeMs } = await stat(join(folder, 'lock.json'));
+    await expect(lockRun(folder)).rejects.toThrow(/another container or on another machine; its last heartbeat was \d+ s ago/);
+    await wait(HEARTBEAT_SECONDS * 1000 + 3000);
+    expect((await stat(join(folder, 'lock.json'))).mtimeMs).toBeGreaterThan(mtimeMs);
+    expect(JSON.parse(await readFile(join(folder, 'lock.json'), 'utf8'))).toEqual(holder);
+    racer.child.kill('SIGKILL');
+    await wait(500);
+    await expect(lockRun(folder)).rejects.toThrow(RunLockedError);
+    await leave(folder, holder, STALE_SECONDS + 1);
+    await (await lockRun(folder)).release();
+  });
 
-  it('names a machine that gave no sign of life lately, and is taken over after it', async () => {
+  it('names a machine that has not updated it lately, and is taken over afterwards', async () => {
     const folder = await fresh('machine');
     await leave(folder, { ...ELSEWHERE, host: 'far' }, STALE_SECONDS - 30);
     await expect(lockRun(folder)).rejects.toThrow(
@@ -115,7 +112,7 @@ describe('the lock of a run', () => {
     await (await lockRun(folder)).release();
   });
 
-  it('is taken over from a process that died in taking over', async () => {
+  it('is taken over from a process that died while taking it over', async () => {
     const folder = await fresh('claimed');
     await leave(folder, ELSEWHERE, 100);
     const first = await lockRun(folder);
@@ -131,7 +128,7 @@ describe('the lock of a run', () => {
     expect(await readdir(folder)).toEqual([]);
   });
 
-  it('is missed by its holder, who writes no more and leaves the new lock alone', async () => {
+  it('is checked by its holder, which stops writing after losing it and leaves the new lock alone', async () => {
     const folder = await fresh('robbed');
     const lock = await lockRun(folder);
     const store = new FolderStore(folder, '', lock.check);
@@ -147,7 +144,7 @@ describe('the lock of a run', () => {
     expect(existsSync(join(folder, 'last.safetensors'))).toBe(false);
   });
 
-  it('is no link that a stranger has put there', async () => {
+  it('does not follow a link in its place', async () => {
     const folder = await fresh('linked');
     await writeFile(join(place, 'target'), 'mine');
     await symlink(join(place, 'target'), join(folder, 'lock.json'));

@@ -17,7 +17,7 @@ beforeAll(async () => {
 }, 60_000);
 
 describe('deconv', () => {
-  it('projects the strongest maps and tells where they were', async () => {
+  it('projects the strongest maps and reports their positions', async () => {
     const { status, stdout, stderr } = await deconv('--layer', 'conv2', '--strongest', '2', '--out', 'pictures/two.png', '--json');
     expect([stderr, status]).toEqual(['', 0]);
     const answer = JSON.parse(stdout);
@@ -36,7 +36,7 @@ describe('deconv', () => {
     expect(new Set(picture.data).size).toBeGreaterThan(20);
   });
 
-  it('projects one place of one map, by each rule', async () => {
+  it('projects one position of one map, by each rule', async () => {
     const pictures = [];
     for (const mode of ['deconvnet', 'gradient', 'guided']) {
       const { status, stdout } = await deconv(
@@ -74,7 +74,7 @@ describe('deconv', () => {
     expect([status, stdout]).toEqual([2, '']);
   });
 
-  it('says which file is no image, and which folder no run', async () => {
+  it('names a file that is not an image, and a folder that is not a run', async () => {
     const image = await zfnet(place.path, 'deconv', 'run', 'run/config.json', '--layer', 'conv1', '--out', 'no.png');
     expect(image.stderr).toMatch(/config\.json: cannot be read as an image/);
     expect(image.status).toBe(1);
@@ -84,7 +84,7 @@ describe('deconv', () => {
 });
 
 describe('report', () => {
-  it('writes the page into the run and tells the errors', async () => {
+  it('writes the page into the run and reports the error rates', async () => {
     const { status, stdout, stderr } = await zfnet(place.path, 'report', 'run', '--threads', '1', '--json');
     // The table, and nothing else: no experiment was left out.
     expect([stderr.replace(/ {2}top-1 error(.*\n){8}/, ''), status]).toEqual(['', 0]);

@@ -57,7 +57,7 @@ describe('occlude', () => {
     expect(found.grey).toBeGreaterThan(0);
   });
 
-  it('takes an image of the data, with its true class, and shows the map’s other images', async () => {
+  it('accepts an image of the data, with its true class, and shows the map’s other images', async () => {
     const found = await experiment('occlude', 'occlude', '--index', '4', '--data', 'bars', '--square', '14', '--out', 'seen');
     expect(found).toMatchObject({ image: 'val 4', square: 14, stride: 7, layer: 'conv5' });
     expect(CLASSES).toContain(found.class);
@@ -92,7 +92,7 @@ describe('invariance', () => {
     expect(files.scale[0]).toMatchObject({ amount: 1, distance: { conv3: [0] } });
   });
 
-  it('wants a class for each image, or none', async () => {
+  it('requires a class for each image, or none', async () => {
     const { status, stderr } = await run('invariance', IMAGE, OTHERS[0], '--class', CLASSES[0]);
     expect(stderr).toMatch(/--class is given 1 times for 2 images/);
     expect(status).toBe(2);
@@ -100,7 +100,7 @@ describe('invariance', () => {
 });
 
 describe('correspond', () => {
-  it('masks the parts that a file marks', async () => {
+  it('masks the parts that are marked in a file', async () => {
     // The second file is beside the list, the first where the command is called; boxes are in pixels of the files.
     const box = (y: number, x: number) => [y, x, y + 9, x + 9];
     const images = [IMAGE, ...OTHERS].map((file, i) => ({
@@ -114,14 +114,14 @@ describe('correspond', () => {
     for (const { delta } of found.parts) for (const layer of ['conv2', 'fc7']) expect(delta[layer].mean).toBeGreaterThan(0);
   });
 
-  it('knows the faces of scenes', async () => {
+  it('uses the faces of scenes', async () => {
     const found = await experiment('correspond', 'correspond', '--draws', '1', '--out', 'faces');
     expect(found.layers).toEqual(['conv5', 'fc7']);
     expect(found.parts.map(({ part }: { part: string }) => part)).toEqual(['right eye', 'left eye', 'nose', 'random']);
     expect(found.groups).toHaveLength(12);
   }, 30_000);
 
-  it('writes a page to mark parts on', async () => {
+  it('writes a page for marking parts', async () => {
     const { status, stdout } = await run('correspond', IMAGE, OTHERS[0], '--mark', '--out', 'marked');
     expect([JSON.parse(stdout), status]).toEqual([{ files: ['marked/correspond-mark.html'] }, 0]);
     const page = await readFile(join(place.path, 'marked/correspond-mark.html'), 'utf8');

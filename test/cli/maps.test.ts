@@ -23,7 +23,7 @@ beforeAll(async () => {
 }, 120_000);
 
 describe('top9', () => {
-  it('finds the strongest answers of all convolutions, and writes numbers, pictures and a page', async () => {
+  it('finds the strongest activations of all convolutions, and writes JSON, pictures and a page', async () => {
     const { status, stdout, stderr } = await run('top9', 'run', '--json');
     expect([stderr, status]).toEqual(['', 0]);
     const answer = JSON.parse(stdout);
@@ -68,7 +68,7 @@ describe('top9', () => {
     expect(await json('again/top9.json')).toEqual(await json('sound/top9.json'));
   });
 
-  it('knows the answer the second time, and asks anew where the question is another', async () => {
+  it('uses its cache the second time, and computes again if the options differ', async () => {
     const cache = async () => (await readdir(fileOf('run/experiments/top9-cache'))).length;
     const once = await run('top9', 'run', '--json', '--layers', 'conv3', '--maps', '0-2,4', '--out', 'first');
     const kept = await cache();
@@ -82,7 +82,7 @@ describe('top9', () => {
     expect((await json('second/top9.json')).images).toBe(10);
   });
 
-  it('puts the three modes side by side', async () => {
+  it('shows the three modes side by side', async () => {
     const { status } = await run('top9', 'run', '--layers', 'conv2', '--maps', '0', '--rules', 'all', '--out', 'modes');
     expect(status).toBe(0);
     expect((await json('modes/top9.json')).modes).toEqual(['deconvnet', 'gradient', 'guided']);
@@ -128,7 +128,7 @@ describe('evolve', () => {
 });
 
 describe('filters', () => {
-  it('measures the first layer, alone and beside another', async () => {
+  it('measures the first layer, alone and compared with another run', async () => {
     const { status, stdout, stderr } = await run('filters', 'run', '--compare', 'other', '--out', 'filtered', '--json');
     expect([stderr, status]).toEqual(['', 0]);
     const { files, compare, ...numbers } = JSON.parse(stdout);
@@ -158,7 +158,7 @@ interface Ascended {
 }
 
 describe('ascend', () => {
-  it('makes pictures and names the dead', async () => {
+  it('makes pictures and lists dead maps', async () => {
     const { status, stdout, stderr } = await run('ascend', 'run', '--layers', 'fc8,conv5', '--steps', '5', '--out', 'climbed', '--json');
     expect([stderr, status]).toEqual(['', 0]);
     const { files, ...numbers } = JSON.parse(stdout);

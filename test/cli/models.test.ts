@@ -30,8 +30,8 @@ beforeAll(async () => {
   await write('names.txt', `${CLASSES.join('\n')}\n`);
 }, 60_000);
 
-describe('a network trained here', () => {
-  it.each(['onnx', 'safetensors'])('comes back from %s with the same answers', async (format) => {
+describe('a network trained by zfnet', () => {
+  it.each(['onnx', 'safetensors'])('is restored from %s with the same outputs', async (format) => {
     const exported = await json('export', 'run', '--to', format, '--out', `out/net.${format}`);
     expect(exported).toMatchObject({ out: `out/net.${format}`, format, checkpoint: 'best.safetensors' });
     expect(await json('import', `out/net.${format}`, '--out', `back-${format}`)).toEqual({
@@ -48,7 +48,7 @@ describe('a network trained here', () => {
     expect(await json('evaluate', `back-${format}`, ...evaluated)).toMatchObject({ examples, top1Error, top5Error });
   });
 
-  it('is recognised without a word from us, by its weights and outputs', async () => {
+  it('is recognised without metadata, by its weights and outputs', async () => {
     const bytes = withBackend(strict.backend, () => {
       const model = zfnetModel('zfnet512', { classes: 3, width: 0.0625, inputSize: 96, seed: 5 }).eval();
       return toOnnx(model, { inputSize: 96 });
@@ -61,7 +61,7 @@ describe('a network trained here', () => {
   });
 });
 
-describe('a network from elsewhere', () => {
+describe('a network from another library', () => {
   beforeAll(async () => {
     const bytes = withBackend(strict.backend, () => {
       manualSeed(8);
@@ -72,7 +72,7 @@ describe('a network from elsewhere', () => {
     expect(made).toEqual({ run: 'resnet', preset: null, inputSize: 32, channels: 3, classes: 3 });
   });
 
-  it('predicts, is evaluated, and is looked into', async () => {
+  it('can predict, be evaluated, and be visualised', async () => {
     const [{ top }] = await json('predict', 'resnet', IMAGE);
     expect(top.map((each: { class: string }) => each.class).sort()).toEqual([...CLASSES].sort());
     expect(top.reduce((sum: number, each: { probability: number }) => sum + each.probability, 0)).toBeCloseTo(1, 6);
@@ -90,7 +90,7 @@ describe('a network from elsewhere', () => {
     expect(await fails(2, 'info', 'resnet', '--width', '2')).toMatch(/which is fixed: leave out width/);
   });
 
-  it('prepares images as it is told', async () => {
+  it('prepares images by the options', async () => {
     const answers = [];
     for (const convention of ['torchvision', 'caffe', 'unit', 'raw']) {
       await run('import', 'resnet.onnx', '--out', `as-${convention}`, '--preprocess', convention);
@@ -103,12 +103,12 @@ describe('a network from elsewhere', () => {
     ]);
   });
 
-  it('cannot be trained on or exported as ours, and says so', async () => {
+  it('cannot be trained further or exported as safetensors, with an error that says so', async () => {
     expect(await fails(1, 'export', 'resnet', '--to', 'onnx', '--out', 'x.onnx')).toMatch(/imported network/);
     expect(await fails(1, 'train', '--out', 'resnet', '--resume')).toMatch(/imported network \(model\.onnx\)/);
   });
 
-  it('brings its data along from files beside it, and none from elsewhere', async () => {
+  it('loads external data from files beside it, and from nowhere else', async () => {
     const weights = Float32Array.from({ length: 3 * 3 * 2 * 2 }, (_, i) => Math.sin(i));
     await mkdir(join(place.path, 'apart'), { recursive: true });
     await writeFile(join(place.path, 'apart/w.bin'), weights);
@@ -134,7 +134,7 @@ describe('a network from elsewhere', () => {
   });
 });
 
-describe('what cannot be imported', () => {
+describe('a file that cannot be imported', () => {
   const wide = () =>
     onnx({
       inputs: { x: { shape: ['n', 3, 8, 12] } },

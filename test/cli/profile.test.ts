@@ -32,7 +32,7 @@ interface Row {
 }
 
 describe('profile', () => {
-  it('of a training step, with all that it writes', async () => {
+  it('of a training step writes all its files', async () => {
     await networks();
     const args = [
       'profile',
@@ -71,7 +71,7 @@ describe('profile', () => {
     expect(await readFile(join(place.path, 'found', 'profile.txt'), 'utf8')).toMatch(/^conv1 +conv2dWeightGrad/m);
   });
 
-  it('of an ONNX file’s forward pass, as a table with its layers’ names', async () => {
+  it('of an ONNX file’s forward pass is a table with the names of its layers', async () => {
     await networks();
     const { status, stdout, stderr } = await zfnet(place.path, 'profile', 'run.onnx', '--forward', '--batch-size', '2', '--rows', '60');
     expect(status, stderr).toBe(0);
@@ -96,7 +96,7 @@ describe('profile', () => {
 });
 
 describe('bench', () => {
-  it('gives products and the layers of a network as shares of the ceiling', async () => {
+  it('reports products and the layers of a network as shares of the ceiling', async () => {
     await networks();
     const args = ['bench', 'run', '--batch-size', '2', '--repeat', '1', '--threads', '1', '--json'];
     const { status, stdout, stderr } = await zfnet(place.path, ...args);
@@ -111,7 +111,7 @@ describe('bench', () => {
     for (const { gflops, ofCeiling } of rows) expect(ofCeiling).toBeCloseTo(gflops / ceilingGflops, 9);
   });
 
-  it('is of the wasm backend alone', async () => {
+  it('is only for the wasm backend', async () => {
     const { status, stderr } = await zfnet(place.path, 'bench', 'small', '--backend', 'reference');
     expect(stderr).toMatch(/bench measures the wasm backend/);
     expect(status).toBe(2);

@@ -42,7 +42,7 @@ describe('the files of a replaced run', () => {
     return await contents(folder);
   };
 
-  it('come back, and those of the new run go', async () => {
+  it('can be restored, which removes those of the new run', async () => {
     const before = await fresh();
     await setAside(folder, OLD);
     expect((await readdir(folder)).sort()).toEqual(['checkpoints', 'notes.txt', 'replaced-run', 'report']);
@@ -52,7 +52,7 @@ describe('the files of a replaced run', () => {
     expect(await putBack(folder)).toBe(false);
   });
 
-  it('come back after a kill at any moment of their moving there and back', async () => {
+  it('are restored after a kill at any moment of moving them', async () => {
     for (let moved = 0; moved <= OLD.length; moved++) {
       const before = await fresh();
       await mkdir(join(folder, 'replaced-run-moving', 'checkpoints'), { recursive: true });
@@ -63,7 +63,7 @@ describe('the files of a replaced run', () => {
     }
   });
 
-  it('go once the new run has done a step, even if that is cut short', async () => {
+  it('are removed after the first step of the new run, even if the removal is interrupted', async () => {
     await fresh();
     await setAside(folder, OLD);
     for (const path of NEW) await put(path, 'new');
@@ -95,7 +95,7 @@ describe('train --force', () => {
     ['itself as its source', ['--from', 'run', '--data', 'bars']],
     ['a size that the layers cannot take', ['--data', 'bars', '--preset', 'a', '--input-size', '8']],
     ['images that cannot be read', ['--data', 'unreadable', ...TINY, '--epochs', '1']],
-  ])('leaves the old run as it was where the new one fails: %s', async (_, args) => {
+  ])('leaves the old run unchanged if the new one fails: %s', async (_, args) => {
     const folder = await trained();
     const before = await contents(folder);
     for (const label of ['a', 'b']) {
@@ -109,7 +109,7 @@ describe('train --force', () => {
     expect(await contents(folder)).toEqual(before);
   });
 
-  it('puts the old run back where the new one was killed before its first step, and says so', async () => {
+  it('restores the old run with a message if the new one was killed before its first step', async () => {
     const folder = await trained();
     const before = await contents(folder);
     await setAside(folder, Object.keys(before).filter(isRunFile));
@@ -121,7 +121,7 @@ describe('train --force', () => {
     expect(await contents(folder)).toEqual(before);
   });
 
-  it('replaces the run, and leaves nothing of it', async () => {
+  it('replaces the run completely', async () => {
     await zfnet(place.path, 'train', '--out', 'again', ...RECIPE, '--epochs', '2');
     const { status } = await zfnet(place.path, 'train', '--out', 'again', ...RECIPE, '--force');
     expect(status).toBe(0);
@@ -133,7 +133,7 @@ describe('train --force', () => {
 });
 
 describe('verify, predict and --resume', () => {
-  it('see a changed byte of a checkpoint', async () => {
+  it('detect a changed byte of a checkpoint', async () => {
     const folder = await trained();
     const path = join(folder, 'best.safetensors');
     const whole = await readFile(path);

@@ -58,14 +58,14 @@ async function expectSameAsUninterrupted(run: string): Promise<void> {
 }
 
 describe('train', () => {
-  it('is quiet under --quiet, but for its answer', async () => {
+  it('prints only its result with --quiet', async () => {
     const { status, stdout, stderr } = await zfnet(place.path, 'train', '--out', 'quiet', ...RECIPE, '--epochs', '1', '--quiet');
     expect(status).toBe(0);
     expect(stderr).toBe('');
     expect(stdout).toMatch(/^quiet: 1 epochs? done/);
   });
 
-  it('goes on after kill -9 to the same bits', async () => {
+  it('resumes after kill -9 to the same bits', async () => {
     const { child, ended } = start(place.path, ['train', '--out', 'killed', ...RECIPE]);
     await waitForEpochs('killed', 2);
     child.kill('SIGKILL');
@@ -80,7 +80,7 @@ describe('train', () => {
     expect((await readdir(join(place.path, 'killed'))).filter((name) => name.endsWith('.part'))).toEqual([]);
   });
 
-  it('stops at Ctrl-C with status 130, says how to go on, and does so to the same bits', async () => {
+  it('stops at Ctrl-C with status 130, says how to resume, and resumes to the same bits', async () => {
     const { child, ended } = start(place.path, ['train', '--out', 'stopped', ...RECIPE]);
     await waitForEpochs('stopped', 1);
     child.kill('SIGINT');
@@ -101,7 +101,7 @@ describe('train', () => {
     expect(other.status).toBe(2);
   });
 
-  it('names changed data, and a checkpoint that was cut off', async () => {
+  it('names changed data, and a truncated checkpoint', async () => {
     const copy = await mkdtemp(join(tmpdir(), 'zfnet-cli-run-'));
     const { cp, rm } = await import('node:fs/promises');
     await cp(join(place.path, await uninterrupted()), copy, { recursive: true });
@@ -119,7 +119,7 @@ describe('train', () => {
     await rm(copy, { recursive: true });
   });
 
-  it('stops where the loss is no number, with the operation named and status 1', async () => {
+  it('stops if the loss is NaN, names the operation and exits with status 1', async () => {
     const { status, stderr } = await zfnet(place.path, 'train', '--out', 'exploded', ...RECIPE, '--lr', '1e20');
     expect(stderr).toMatch(/error: .*epoch 1, batch \d.*NaN or infinite.*\bop \w+.*last\.safetensors is whole/s);
     expect(stderr).not.toContain('    at ');
@@ -189,7 +189,7 @@ describe('evaluate, predict and info of a run', () => {
     expect(wrong.status).toBe(2);
   });
 
-  it('predict: an array with the most probable classes; an unreadable image is named, the others are answered', async () => {
+  it('predict: an array with the most probable classes; an unreadable image is named, the others are classified', async () => {
     const run = await uninterrupted();
     await writeFile(join(place.path, 'broken.jpg'), 'no image');
     const image = join('bars', 'val', CLASSES[1], '1.png');
@@ -206,7 +206,7 @@ describe('evaluate, predict and info of a run', () => {
     expect(status).toBe(1);
   });
 
-  it('info: what the run is and how far it got', async () => {
+  it('info: the network of the run and its progress', async () => {
     const { stdout } = await zfnet(place.path, 'info', await uninterrupted(), '--json');
     expect(JSON.parse(stdout)).toMatchObject({
       architecture: { preset: 'small', width: 0.02, classes: 3, channels: 3 },

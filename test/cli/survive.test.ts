@@ -20,7 +20,7 @@ async function waitFor(path: string): Promise<void> {
 }
 
 describe('the lock of a run', () => {
-  it('keeps a second process out, which names the first, and is taken over once that is dead', async () => {
+  it('refuses a second process, which names the first, and is taken over after the first has died', async () => {
     const { child, ended } = start(place.path, ['train', '--out', 'busy', ...RECIPE, '--epochs', '1000']);
     await waitFor('busy/last.safetensors');
     const others = await Promise.all(
@@ -39,7 +39,7 @@ describe('the lock of a run', () => {
     expect(existsSync(at('busy', 'lock.json'))).toBe(false);
   });
 
-  it('is not taken from a process of another machine, but from one whose number has gone to another', async () => {
+  it('is not taken from a process of another machine, but from one whose process id now belongs to another', async () => {
     const lock = (holder: object) => writeFile(at('held', 'lock.json'), JSON.stringify({ since: '2020-01-01T00:00:00Z', ...holder }));
     const train = () => zfnet(place.path, 'train', '--out', 'held', ...RECIPE, '--epochs', '1');
     await mkdir(at('held'));
@@ -52,7 +52,7 @@ describe('the lock of a run', () => {
     expect(alive.status).toBe(process.platform === 'linux' ? 0 : 1);
   });
 
-  it('leaves no folder behind where there was nothing to train on', async () => {
+  it('leaves no folder if there is nothing to train on', async () => {
     const { status } = await zfnet(place.path, 'train', '--out', 'nothing', '--data', 'missing-folder', ...TINY);
     expect(status).toBe(1);
     expect(existsSync(at('nothing'))).toBe(false);
@@ -60,7 +60,7 @@ describe('the lock of a run', () => {
 });
 
 describe('a run in parts of a mini-batch', () => {
-  it('records their size, tells its memory, and leaves a page of curves that no longer reads itself again', async () => {
+  it('records their size, reports its memory, and leaves a page of curves that no longer reloads itself', async () => {
     const options = ['--epochs', '2', '--micro-batch', '3', '--baselines'];
     const { status, stdout, stderr } = await zfnet(place.path, 'train', '--out', 'parts', ...RECIPE, ...options);
     expect(status).toBe(0);

@@ -45,7 +45,7 @@ describe('wrong usage', () => {
     expect(stderr).not.toContain('    at ');
   });
 
-  it('a folder that holds something else is not trained in', async () => {
+  it('a folder with other content is refused as --out', async () => {
     await mkdir(join(place.path, 'letters'));
     await writeFile(join(place.path, 'letters', 'dear.txt'), 'reader');
     const { status, stderr } = await zfnet(place.path, 'train', '--data', 'bars', '--out', 'letters', '--input-size', '28');
@@ -66,7 +66,7 @@ describe('help', () => {
     expect(train.stdout).toContain('Common options:');
   });
 
-  it('tells the version', async () => {
+  it('prints the version', async () => {
     const { status, stdout } = await zfnet(place.path, '--version');
     expect(status).toBe(0);
     expect(stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
@@ -74,7 +74,7 @@ describe('help', () => {
 });
 
 describe('info', () => {
-  it('counts what the paper counts', async () => {
+  it('reports the numbers of the paper', async () => {
     const { status, stdout, stderr } = await zfnet(place.path, 'info', 'a', '--json');
     expect(status).toBe(0);
     expect(stderr).toBe('');
@@ -87,7 +87,7 @@ describe('info', () => {
     expect(totals.trainingBytes).toBeLessThan(4 * 3 * totals.parameters + 128 * totals.activationBytes);
   });
 
-  it('is a table for people', async () => {
+  it('is a table without --json', async () => {
     const { stdout } = await zfnet(place.path, 'info', 'small', '--classes', '10', '--channels', '1');
     expect(stdout).toMatch(/^conv2 +Conv2d +256×14×14 +614,656 /m);
     expect(stdout).toMatch(/^pool5 +MaxPool2d +256×3×3 /m);

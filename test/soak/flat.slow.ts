@@ -48,7 +48,7 @@ async function staysFlat(name: string, seconds: number, steps: number, step: (i:
   expect(after.rss - before.rss).toBeLessThan(PROCESS_SLACK);
 }
 
-describe('memory stays flat', () => {
+describe('memory stays constant', () => {
   it('in training', async () => {
     await init({ threads: 1 });
     const model = small();
@@ -94,7 +94,7 @@ describe('memory stays flat', () => {
     defaultBackend().dispose();
   });
 
-  it('in epochs that worker threads read', async () => {
+  it('in epochs whose images worker threads read', async () => {
     await init({ threads: 1 });
     const folder = mkdtempSync(join(tmpdir(), 'zfnet-soak-'));
     afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -117,7 +117,7 @@ describe('memory stays flat', () => {
     defaultBackend().dispose();
   });
 
-  it('where the engine is started and disposed of again and again', async () => {
+  it('when the engine is started and disposed of repeatedly', async () => {
     await staysFlatProcess('starts of the engine', 25, 2_000, async () => {
       await init({ threads: 2 });
       const x = tensor([1, 2, 3, 4]);

@@ -32,7 +32,7 @@ const leaf = (numbers: number[], shape: number[] = [numbers.length]) => tensor(n
 const read = (t: Tensor | null) => t && [...t.dataSync()];
 
 describe('backward()', () => {
-  it('adds to grad, over several uses and several walks', () => {
+  it('adds to grad, over several uses and several backward passes', () => {
     const x = leaf([1, 2]);
     x.mul(x).add(x).sum().backward(); // x² + x
     expect(read(x.grad)).toEqual([3, 5]);
@@ -40,7 +40,7 @@ describe('backward()', () => {
     expect(read(x.grad)).toEqual([13, 15]);
   });
 
-  it('adds into the gradient that is there, unless somebody else looks at it', () => {
+  it('adds in place to an existing gradient, unless its buffer is shared', () => {
     const x = leaf([1]);
     x.mul(2).backward();
     const first = x.grad!;
@@ -52,7 +52,7 @@ describe('backward()', () => {
     expect(read(copy)).toEqual([5]);
   });
 
-  it('goes through diamonds once, when all signals have met', () => {
+  it('visits a joint node once, after all its gradients have been added', () => {
     const x = leaf([3]);
     let y: Tensor = x;
     for (let i = 0; i < 30; i++) y = y.add(y); // 2^30 paths
@@ -60,7 +60,7 @@ describe('backward()', () => {
     expect(read(x.grad)).toEqual([2 ** 30]);
   });
 
-  it('survives graphs deeper than the stack', () => {
+  it('handles graphs deeper than the call stack', () => {
     const x = leaf([1]);
     let y: Tensor = x;
     for (let i = 0; i < 20_000; i++) y = y.add(1);
@@ -76,7 +76,7 @@ describe('backward()', () => {
     expect(z.node?.freedBy).toBe('dispose()');
   });
 
-  it('twice over one graph is an error that says what to do; retainGraph allows it', () => {
+  it('called twice on one graph throws an error that says what to do; retainGraph allows it', () => {
     const x = leaf([1, 2]);
     const loss = x.square().sum();
     loss.backward();
@@ -92,7 +92,7 @@ describe('backward()', () => {
     expect(() => again.backward()).toThrow(/freed by backward/);
   });
 
-  it('a second loss over freed features names the operation whose graph is gone', () => {
+  it('of a second loss over freed features names the operation whose graph was freed', () => {
     const x = leaf([1, 2]);
     const features = x.exp().keep();
     const first = features.sum();
@@ -102,7 +102,7 @@ describe('backward()', () => {
     expect(read(x.grad)).toEqual(read(features));
   });
 
-  it('needs the gradient of the output unless the output is one number', () => {
+  it('requires the gradient of the output unless the output is a scalar', () => {
     const x = leaf([1, 2]);
     expect(() => x.mul(2).backward()).toThrow(ShapeError);
     expect(() => x.mul(2).backward()).toThrow(/output has shape \[2\], expected one element; pass { gradient }/);
@@ -111,7 +111,7 @@ describe('backward()', () => {
     expect(read(x.grad)).toEqual([10, -2]);
   });
 
-  it('does not change the gradient that it is given', () => {
+  it('does not change the given gradient', () => {
     const x = leaf([-1, 2, 3]);
     const seed = tensor([1, -2, 3], [3], { backend: reference });
     backward(relu(x).add(0), { gradient: seed, rules: 'deconvnet' });
@@ -131,7 +131,7 @@ describe('backward()', () => {
     expect(() => y.backward({ gradient: dy, keepGraph: true, retainGraph: false })).toThrow(ValueError);
   });
 
-  it('refuses what was not recorded', () => {
+  it('refuses tensors that were not recorded', () => {
     const x = leaf([2]);
     const constant = tensor([2], [1], { backend: reference });
     expect(() => constant.mul(2).backward()).toThrow(/no input requires a gradient/);
@@ -140,13 +140,13 @@ describe('backward()', () => {
     expect(() => x.mul(2).backward({ rules: 'saliency' as RulesName })).toThrow(ValueError);
   });
 
-  it('of a leaf itself gives 1', () => {
+  it('of a leaf gives the gradient 1', () => {
     const x = leaf([2]);
     x.backward();
     expect(read(x.grad)).toEqual([1]);
   });
 
-  it('goes only to what requires a gradient', () => {
+  it('computes gradients only for tensors that require them', () => {
     const x = leaf([2]);
     const frozen = tensor([3], [1], { backend: reference });
     x.mul(frozen).backward();
@@ -163,7 +163,7 @@ describe('backward({ wrt })', () => {
     return { x, w, hidden, loss: hidden.square().sum() };
   };
 
-  it('returns what arrives, in order, and leaves grad alone', () => {
+  it('returns the gradients in order, and does not change grad', () => {
     const { x, w, loss } = net();
     const [dw, dx] = backward(loss, { wrt: [w, x] });
     expect(read(dx)).toEqual([8, 0, 24]);
@@ -172,7 +172,7 @@ describe('backward({ wrt })', () => {
     expect(w.grad).toBeNull();
   });
 
-  it('gives zeros where nothing arrives', () => {
+  it('returns zeros for a target that the loss does not depend on', () => {
     const { x, loss } = net();
     const apart = leaf([5, 5]);
     expect(backward(loss, { wrt: [apart, x] }).map(read)).toEqual([
@@ -181,7 +181,7 @@ describe('backward({ wrt })', () => {
     ]);
   });
 
-  it('stops at results on the way, and gives theirs and those below', () => {
+  it('returns the gradients of intermediate results and of their inputs', () => {
     const { x, hidden, loss } = net();
     expect(backward(loss, { wrt: [hidden, x], retainGraph: true }).map(read)).toEqual([
       [4, 0, 12],
@@ -191,7 +191,7 @@ describe('backward({ wrt })', () => {
     expect(backward(loss, { wrt: [loss, x] }).map(read)).toEqual([[1], [8, 0, 24]]);
   });
 
-  it('takes a target twice', () => {
+  it('accepts a target twice', () => {
     const { x, loss } = net();
     expect(backward(loss, { wrt: [x, x] }).map(read)).toEqual([
       [8, 0, 24],
@@ -199,7 +199,7 @@ describe('backward({ wrt })', () => {
     ]);
   });
 
-  it('frees the graph as any walk does, and the parts it did not walk with it', () => {
+  it('frees the graph like any backward pass, including the parts that it did not visit', () => {
     const { x, w, loss } = net();
     const { buffers } = reference.memory();
     const other = w.exp().sum().add(loss);
@@ -224,11 +224,11 @@ describe('the rules', () => {
     ['gradient', [0, -1, 2, 0]],
     ['deconvnet', [1, 0, 2, 0]],
     ['guided', [0, 0, 2, 0]],
-  ] as const)('%s takes a signal down through a ReLU', (rules, expected) => {
+  ] as const)('%s passes through a ReLU', (rules, expected) => {
     expect(down(relu, rules)).toEqual(expected);
   });
 
-  it.each(['gradient', 'deconvnet', 'guided'] as const)('%s is the same through a ReLU inside a kernel', (rules) => {
+  it.each(['gradient', 'deconvnet', 'guided'] as const)('%s is the same through a fused ReLU', (rules) => {
     const image = () => leaf(noise(50, 1), [1, 2, 5, 5]);
     const weights = tensor(noise(54, 2), [3, 2, 3, 3], { backend: reference });
     const seed = tensor(noise(27, 3), [1, 3, 3, 3], { backend: reference });
@@ -247,7 +247,7 @@ describe('the rules', () => {
     expect(fused).toEqual(apart);
   });
 
-  it('only the deconvnet passes normalisation through', () => {
+  it('only the deconvnet passes normalisation unchanged', () => {
     const image = () => leaf(noise(12, 1), [1, 3, 2, 2]);
     const seed = tensor(noise(12, 2), [1, 3, 2, 2], { backend: reference });
     const signal = (rules: RulesName) => {
@@ -259,7 +259,7 @@ describe('the rules', () => {
     expect(signal('guided')).toEqual(signal('gradient'));
   });
 
-  it('where windows share a switch the values are added, or the last one stays', () => {
+  it('values of windows with the same switch are added, or the last one is kept', () => {
     const image = () => leaf([0, 0, 0, 0, 9, 0, 0, 0, 0], [1, 1, 3, 3]);
     const seed = tensor([1, 2, 3, 4], [1, 1, 2, 2], { backend: reference });
     const centre = (overlap: 'sum' | 'last') => {
@@ -271,11 +271,11 @@ describe('the rules', () => {
     expect(centre('last')).toBe(4);
   });
 
-  it('leaky units, which have no dead side, go by the gradient under every rule', () => {
+  it('leaky ReLUs, which are never inactive, use the gradient under every rule', () => {
     expect(down((x) => leakyRelu(x, 0.5), 'deconvnet')).toEqual(down((x) => leakyRelu(x, 0.5), 'gradient'));
   });
 
-  it('biases play no part in the deconvnet', () => {
+  it('biases have no effect in the deconvnet', () => {
     const picture = (bias: number) => {
       const input = leaf(distinct(16, 1), [1, 1, 4, 4]);
       const w = tensor(noise(9, 2), [1, 1, 3, 3], { backend: reference });
@@ -288,7 +288,7 @@ describe('the rules', () => {
 });
 
 describe('noGrad()', () => {
-  it('records nothing, and recording goes on afterwards, whatever happened', () => {
+  it('records nothing, and recording continues afterwards, also after an error', () => {
     const x = leaf([1]);
     expect(noGrad(() => [isRecording(), x.mul(2).requiresGrad])).toEqual([false, false]);
     expect(isRecording()).toBe(true);
@@ -302,7 +302,7 @@ describe('noGrad()', () => {
   });
 });
 
-describe('what is refused, by name', () => {
+describe('refused arguments, by name:', () => {
   it('tensors of two backends', () => {
     const here = tensor([1, 2], [1, 2], { backend: reference });
     const there = tensor([1, 2], [1, 2], { backend: strict.backend });
@@ -318,7 +318,7 @@ describe('what is refused, by name', () => {
     expect(() => backward(x.mul(2), { gradient: there })).toThrow(message);
   });
 
-  it('the engine before init()', () => {
+  it('any operation before init()', () => {
     withBackend(reference, () => {
       setDefaultBackend(null);
       for (const make of [() => tensor([1]), () => zeros([1])]) {
@@ -328,7 +328,7 @@ describe('what is refused, by name', () => {
     });
   });
 
-  it('labels outside the classes, with their place', () => {
+  it('labels outside the classes, with their index', () => {
     const logits = leaf(noise(6, 1), [2, 3]);
     const loss = (...labels: number[]) => crossEntropy(logits, tensor(Int32Array.from(labels), [labels.length], { backend: reference }));
     expect(() => loss(0, 3)).toThrow(ValueError);
@@ -338,7 +338,7 @@ describe('what is refused, by name', () => {
     expect(() => crossEntropy(logits, tensor([0, 1], [2], { backend: reference }))).toThrow(/labels are float32, expected int32/);
   });
 
-  it('mixed number types', () => {
+  it('mixed element types', () => {
     const whole = tensor(Int32Array.of(1, 2), [2], { backend: reference });
     expect(() => leaf([1, 2]).mul(whole)).toThrow(DTypeError);
     expect(() => relu(whole)).toThrow(/relu: got a int32 tensor, expected float32; use cast\('float32'\)/);
@@ -375,13 +375,13 @@ describe.each(backends)("check: 'nan' on $name", ({ backend }) => {
     expect(backend.memory().buffers).toBeGreaterThanOrEqual(buffers);
   });
 
-  it('looks at gradients too', () => {
+  it('checks gradients, too', () => {
     const root = tensor([0, 4], [2], { requiresGrad: true, backend }).sqrt();
     setNanCheck(true);
     expect(() => root.sum().backward()).toThrow(/^sqrt backward: 1 of 2 output values/);
   });
 
-  it('is off unless asked for', () => {
+  it('is off by default', () => {
     expect(log(x()).dataSync()[1]).toBeNaN();
   });
 });

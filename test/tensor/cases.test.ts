@@ -57,7 +57,7 @@ describe.each(cases.map((c) => [title(c), c] as const))('%s', (name, c) => {
   });
 
   if (c.gradient === undefined || c.gradient === 'checked')
-    it('has the gradient that differences give', () => {
+    it('has the numeric gradient', () => {
       const inputs = c.inputs.map((input, place) =>
         tensor(valuesOf(input, place), input.shape, { dtype: input.dtype === 'float' ? 'float64' : input.dtype, backend: reference }),
       );
@@ -87,7 +87,7 @@ describe.each(cases.map((c) => [title(c), c] as const))('%s', (name, c) => {
   });
 
   if (torch[name])
-    it('has the values that PyTorch gives', () => {
+    it('has the values of PyTorch', () => {
       const { output, gradients } = torch[name];
       const actual = expected();
       expect(mismatchOfSample(actual.output, actual.shape, output, TORCH_TOLERANCE), 'output').toBeNull();
@@ -99,7 +99,7 @@ describe.each(cases.map((c) => [title(c), c] as const))('%s', (name, c) => {
 });
 
 describe('the list of cases', () => {
-  it('is proved on the builds that it means to prove', () => {
+  it('runs on the intended builds', () => {
     const builds = [strict, strictThreads, fast].map(({ backend }) => backend.info().variant.split(' ')[0]);
     expect(builds).toEqual(['simd', 'simd-shared', 'relaxed']);
   });
@@ -114,7 +114,7 @@ describe('the list of cases', () => {
     expect(Object.keys(ops).filter((op) => !covered.has(op))).toEqual([]);
   });
 
-  it('reaches every kernel that is not proved elsewhere', () => {
+  it('covers every kernel that no other test covers', () => {
     for (const outcome of expectedOf.values()) outcome();
     const notKernels = ['name', 'capabilities', 'info', 'read', 'synchronize', 'resetPeak', 'dispose', 'memory', 'profileKernels'];
     const kernels = Object.keys(reference).filter((name) => !notKernels.includes(name));
@@ -122,7 +122,7 @@ describe('the list of cases', () => {
     expect(kernels.filter((name) => !reached.has(name)).sort()).toEqual(elsewhere.sort());
   });
 
-  it('has a case for every fixture, and a fixture for every operation that PyTorch has values for', () => {
+  it('has a case for every fixture, and a fixture for every operation that PyTorch has', () => {
     const names = new Set(cases.map(title));
     expect(Object.keys(torch).filter((name) => !names.has(name))).toEqual([]);
     const ops = new Set(Object.keys(torch).map((name) => name.split(':')[0]));

@@ -105,7 +105,7 @@ describe.each(poisoned)('a zero in a dimension, on $name', ({ backend, dtype }) 
     });
   });
 
-  it('refuses what has no value', () => {
+  it('refuses operations without a value', () => {
     withBackend(backend, () => {
       const none = tensor([], [2, 0], { dtype });
       expect(() => ops.max(none)).toThrow(ShapeError);
@@ -117,7 +117,7 @@ describe.each(poisoned)('a zero in a dimension, on $name', ({ backend, dtype }) 
   });
 });
 
-describe('as PyTorch at the edges', () => {
+describe('agreement with PyTorch in limiting cases:', () => {
   const { backend } = poisoned[2];
   const leaf = (values: number[], shape = [values.length]) => tensor(values, shape, { requiresGrad: true, dtype: 'float64', backend });
   const numbers = (t: Tensor | null) => [...t!.dataSync()];
@@ -163,7 +163,7 @@ describe('as PyTorch at the edges', () => {
     });
   });
 
-  it('a whole-number tensor refuses a number that it cannot hold', () => {
+  it('an integer tensor refuses a number that it cannot represent', () => {
     const x = tensor(new Int32Array([2, 4]), [2], { backend });
     expect(() => x.mul(2.5)).toThrow(DTypeError);
     expect(() => x.mul(2.5)).toThrow(/cast\('float32'\)/);
@@ -178,7 +178,7 @@ describe('strides, dilations and windows near 2^31', () => {
   const image = (backend: (typeof poisoned)[number]['backend'], dtype: 'float32' | 'float64') =>
     tensor([1, 2, 3, 4], [1, 1, 2, 2], { requiresGrad: true, dtype, backend });
 
-  it.each(poisoned)('are what a stride of the input is, where there is one window, on $name', ({ backend, dtype }) => {
+  it.each(poisoned)('have the effect of a stride as long as the input if there is one window, on $name', ({ backend, dtype }) => {
     for (const fn of [
       (x: Tensor) => ops.conv2d(x, tensor([2], [1, 1, 1, 1], { dtype, backend }), null, { stride: most, dilation: most }),
       (x: Tensor) => ops.maxPool2d(x, { kernelSize: 1, stride: most, dilation: most, ceilMode: true }).mul(2),
@@ -194,7 +194,7 @@ describe('strides, dilations and windows near 2^31', () => {
     for (const region of ['across', 'within'] as const) expect(ops.localResponseNorm(x, { size: most, region }).size).toBe(4);
   });
 
-  it('are refused where they do not fit', () => {
+  it('are refused if they do not fit', () => {
     const { backend, dtype } = poisoned[0];
     const x = image(backend, dtype);
     const w = tensor([1, 1, 1, 1], [1, 1, 2, 2], { dtype, backend });
@@ -205,7 +205,7 @@ describe('strides, dilations and windows near 2^31', () => {
   });
 });
 
-describe('arguments that were accepted in silence', () => {
+describe('arguments that must be refused', () => {
   const { backend } = poisoned[2];
   const x = () => tensor([1, 2, 3, 4], [1, 1, 2, 2], { backend });
   it.each<[string, () => unknown, RegExp]>([

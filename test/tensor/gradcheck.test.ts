@@ -65,7 +65,7 @@ describe('gradcheck', () => {
     });
   };
 
-  it('passes a right gradient, and finds a filter that was not flipped', () => {
+  it('accepts a correct gradient, and finds a filter that was not flipped', () => {
     const x = input([1, 2, 5, 6]);
     expect(
       gradcheck(
@@ -83,7 +83,7 @@ describe('gradcheck', () => {
     );
   });
 
-  it('finds a missing term: normalisation without what the neighbours do', () => {
+  it('finds a missing term: normalisation without the influence of the neighbours', () => {
     const options = { size: 3, alpha: 1e-4 };
     const x = input([1, 4, 2, 3]);
     const incomplete = (x: Tensor) =>
@@ -95,14 +95,14 @@ describe('gradcheck', () => {
     expect(gradcheck((x) => localResponseNorm(x, options), x).worst!.error).toBeLessThan(1e-8);
   });
 
-  it('finds a wrong scale: a mean that sends the sum of signals back', () => {
+  it('finds a wrong scale: a mean with the gradient of a sum', () => {
     const x = input([3, 4]);
     const unscaled = (x: Tensor) => planted(x, mean(x), (dy) => mul(dy, ones(x.shape, { dtype: 'float64' })));
     const error = errorOf(unscaled, [x]);
     expect(error.analytic / error.numeric).toBeCloseTo(12, 5);
   });
 
-  it('finds one wrong element among thousands, which no single place shows', () => {
+  it('finds one wrong element among thousands', () => {
     const x = input([40, 50]);
     const wrongAt = (place: number) => (x: Tensor) =>
       planted(x, mul(x, 1), (dy) => {
@@ -114,7 +114,7 @@ describe('gradcheck', () => {
     expect(errorOf(wrongAt(1999), [x]).place).toBe('input 0 at [39, 49]');
   });
 
-  it('finds a gradient that is missing, and one that is not a number', () => {
+  it('finds a missing gradient, and one that is NaN', () => {
     const x = input([4]);
     expect(errorOf((x) => planted(x, mul(x, 2), (dy) => mul(dy, 0)), [x]).analytic).toBeCloseTo(0, 12);
     const none = (x: Tensor, y: Tensor) => mul(x, y.detach());
@@ -122,13 +122,13 @@ describe('gradcheck', () => {
     expect(errorOf((x) => planted(x, mul(x, 2), (dy) => mul(dy, Number.NaN)), [x]).analytic).toBeNaN();
   });
 
-  it('checks every input but whole numbers', () => {
+  it('checks every input except integers', () => {
     const labels = tensor(Int32Array.of(2, 0), [2], { backend: reference });
     const { checked } = gradcheck((x, labels, y) => mul(x, y).add(labels.cast('float64')), [input([2]), labels, input([2], 3)]);
     expect(checked).toBe(4);
   });
 
-  it('draws the same dropout mask each time and puts the generators back', () => {
+  it('uses the same dropout mask each time and restores the generators', () => {
     const before = getRandomState();
     gradcheck((x) => dropout(x, 0.5), input([40]));
     expect(getRandomState()).toEqual(before);
@@ -136,12 +136,12 @@ describe('gradcheck', () => {
     expect(() => gradcheck((x) => dropout(x, 0.5, moving), input([40]))).toThrow(ValueError);
   });
 
-  it('says so where a constant has another type', () => {
+  it('names a constant of another element type', () => {
     expect(() => gradcheck((x) => x.cast('float32').mul(2), input([2]))).toThrow(/the function returned a float32 tensor/);
     expect(() => gradcheck((x) => mul(x, ones([2])), input([2]))).toThrow(DTypeError);
   });
 
-  it('checks a module with its parameters, from any backend, and leaves it as it was', () => {
+  it('checks a module with its parameters, from any backend, without changing it', () => {
     withBackend(strict.backend, () => {
       const model = new Sequential({
         conv1: new Conv2d(2, 3, [3, 2], { stride: 2, padding: 1 }),
@@ -185,7 +185,7 @@ describe('gradcheck', () => {
     });
   });
 
-  it('needs a step and a tolerance that fit: a kink within the step shows', () => {
+  it('depends on a suitable step and tolerance: a kink within the step is reported', () => {
     const x = tensor([1e-7, -0.5, 0.5], [3], { backend: reference });
     expect(errorOf((x) => relu(x), [x]).place).toBe('input 0 at [0]');
     expect(gradcheck((x) => relu(x), x, { epsilon: 1e-8, tolerance: 1e-5 }).checked).toBe(3);

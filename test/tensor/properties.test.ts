@@ -87,7 +87,7 @@ const indices = (shape: Shape): number[][] =>
 const placeOf = (index: readonly number[], shape: Shape) => index.reduce((place, i, axis) => place * shape[axis] + i, 0);
 
 describe(`for any shape (seed ${seed})`, () => {
-  it('convolution has the gradient that differences give', () => {
+  it('convolution has the numeric gradient', () => {
     const examples = filled(conv(), ({ x, w }) => [x, w, [w[0]]]);
     holds(examples, (e) => void gradcheck((x, w, b) => conv2d(x, w, b, e.g.options), tensorsOf(e), { places: 12 }), 40);
   });
@@ -113,7 +113,7 @@ describe(`for any shape (seed ${seed})`, () => {
     );
   });
 
-  it('pooling has the gradient that differences give', () => {
+  it('pooling has the numeric gradient', () => {
     const examples = filled(pool(), ({ x }) => [x], true);
     holds(examples, (e) => void gradcheck((x) => maxPool2d(x, e.g.options), tensorsOf(e), { places: 20, epsilon: 1e-6 }), 40);
     holds(examples, (e) => void gradcheck((x) => avgPool2d(x, e.g.options), tensorsOf(e), { places: 20 }), 40);
@@ -137,7 +137,7 @@ describe(`for any shape (seed ${seed})`, () => {
     });
   });
 
-  it('normalisation and fully connected layers have the gradient that differences give', () => {
+  it('normalisation and fully connected layers have the numeric gradient', () => {
     const lrn = fc.record({
       shape: fc.tuple(fc.constant(1), fc.integer({ min: 1, max: 6 }), fc.integer({ min: 1, max: 4 }), fc.integer({ min: 1, max: 4 })),
       size: fc.integer({ min: 1, max: 6 }),
@@ -155,7 +155,7 @@ describe(`for any shape (seed ${seed})`, () => {
     holds(examples, (e) => void gradcheck((x, w, b) => linear(x, w, b), tensorsOf(e), { places: 10 }), 30);
   });
 
-  it('the deconvnet is the gradient where nothing is negative and nothing is normalised', () => {
+  it('the deconvnet equals the gradient without negative values and normalisation', () => {
     const nets = fc.record({
       maps: fc.tuple(fc.integer({ min: 1, max: 4 }), fc.integer({ min: 1, max: 4 })),
       kernel: fc.integer({ min: 1, max: 3 }),

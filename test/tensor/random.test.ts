@@ -28,19 +28,19 @@ const numbers = (backend: Backend, make: () => Tensor) => withBackend(backend, (
 describe.each(backends)('on $name', ({ backend }) => {
   const at = (counter: number) => Generator.fromState({ seed: 2 ** 40 + 3, counter });
 
-  it.each([1, 3, 4, 17, 1000, 40001])('uniform draws the numbers of the reference, bit for bit (%i of them)', (size) => {
+  it.each([1, 3, 4, 17, 1000, 40001])('uniform gives the numbers of the reference bit for bit (%i of them)', (size) => {
     const draw = () => uniform([size], { low: -2, high: 3, generator: at(2 ** 33 - 1) });
     const drawn = numbers(backend, draw);
     expect(drawn).toEqual(numbers(reference, draw));
     expect(drawn.every((value) => value >= -2 && value < 3)).toBe(true);
   });
 
-  it.each([1, 3, 4, 17, 40001])('normal draws the numbers of the reference, but for rounding (%i of them)', (size) => {
+  it.each([1, 3, 4, 17, 40001])('normal gives the numbers of the reference up to rounding (%i of them)', (size) => {
     const draw = (dtype: 'float32' | 'float64') => () => randn([size], { mean: 0.5, std: 2, generator: at(7), dtype });
     expect(mismatch(numbers(backend, draw('float32')), numbers(reference, draw('float64')), { relative: 4e-6, absolute: 4e-6 })).toBeNull();
   });
 
-  it.each([0.1, 0.5, 0.9])('dropout keeps what the reference keeps, at probability %d', (probability) => {
+  it.each([0.1, 0.5, 0.9])('dropout keeps the same elements as the reference, at probability %d', (probability) => {
     const draw = () => dropout(ones([1003]), probability, at(99));
     const [kept, expected] = [numbers(backend, draw), numbers(reference, draw)].map((list) => list.map((value) => value > 0));
     expect(kept).toEqual(expected);
@@ -64,7 +64,7 @@ describe.each(backends)('on $name', ({ backend }) => {
 describe('generators', () => {
   const draw = (generator: Generator, size = 8) => numbers(reference, () => uniform([size], { generator }));
 
-  it('move on by a count for every four numbers begun', () => {
+  it('advance by one count per four numbers, rounded up', () => {
     const generator = new Generator(3);
     expect([1, 4, 5, 0, 8].map((count) => generator.next(count))).toEqual([0, 1, 2, 4, 4]);
     expect(generator.getState()).toEqual({ seed: 3, counter: 6 });
@@ -83,12 +83,12 @@ describe('generators', () => {
     expect(draw(new Generator(5 + 2 ** 32))).not.toEqual(first);
   });
 
-  it('of one seed have streams that do not meet', () => {
+  it('of one seed have streams that do not overlap', () => {
     const drawn = (Object.keys(STREAMS) as (keyof typeof STREAMS)[]).map((stream) => draw(new Generator(5, stream)).join());
     expect(new Set(drawn).size).toBe(5);
   });
 
-  it('refuse what is no seed', () => {
+  it('refuse invalid seeds', () => {
     for (const seed of [-1, 0.5, Number.NaN, 2 ** 53]) expect(() => new Generator(seed)).toThrow(ValueError);
   });
 });
@@ -96,7 +96,7 @@ describe('generators', () => {
 describe('manualSeed', () => {
   const all = () => numbers(reference, () => randn([5])).concat(numbers(reference, () => dropout(ones([64]))));
 
-  it('repeats what follows, in the order of the calls', () => {
+  it('repeats the following random numbers, in the order of the calls', () => {
     const first = all();
     expect(all()).not.toEqual(first);
     manualSeed(1);
@@ -111,7 +111,7 @@ describe('manualSeed', () => {
     expect(all()).toEqual(next);
   });
 
-  it('seeds dropout apart from the rest: drawing weights does not move the masks', () => {
+  it('seeds dropout separately: sampling weights does not change the masks', () => {
     const mask = () => numbers(reference, () => dropout(ones([64])));
     const first = mask();
     manualSeed(1);
@@ -120,7 +120,7 @@ describe('manualSeed', () => {
     expect(mask()).not.toEqual(first);
   });
 
-  it('does not touch a network that has its own seed', () => {
+  it('does not affect a network with its own seed', () => {
     const weights = () =>
       withBackend(reference, () => [...zfnet('small', { classes: 2, inputSize: 28, width: 0.02, seed: 3 }).parameters()[0].dataSync()]);
     const first = weights();

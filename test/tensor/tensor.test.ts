@@ -21,7 +21,7 @@ import { backends, reference } from '../support/backends.js';
 setDefaultBackend(reference);
 
 describe('tensor()', () => {
-  it('takes nested arrays, flat arrays and typed arrays', () => {
+  it('accepts nested arrays, flat arrays and typed arrays', () => {
     const nested = tensor([
       [1, 2, 3],
       [4, 5, 6],
@@ -41,7 +41,7 @@ describe('tensor()', () => {
     expect(tensor([1, 2], [2], { dtype: 'int32' }).dataSync()).toEqual(Int32Array.of(1, 2));
   });
 
-  it('refuses what does not fit', () => {
+  it('refuses data that do not fit', () => {
     expect(() => tensor([1, 2, 3], [2, 2])).toThrow(/got 3 elements, expected 4 for shape \[2,2\]/);
     expect(() => tensor([[1], [2, 3]])).toThrow(ShapeError);
     expect(() => tensor([[1, 2], 3] as never)).toThrow(/differ in length or depth/);
@@ -54,7 +54,7 @@ describe('tensor()', () => {
 describe.each(backends)('on $name', ({ backend }) => {
   const made = (make: () => Tensor) => withBackend(backend, make);
 
-  it('filled tensors are what they say', () => {
+  it('filled tensors have the given values', () => {
     expect([...made(() => zeros([2, 2])).dataSync()]).toEqual([0, 0, 0, 0]);
     expect([...made(() => ones([3])).dataSync()]).toEqual([1, 1, 1]);
     expect([...made(() => full([2], 2.5)).dataSync()]).toEqual([2.5, 2.5]);
@@ -66,7 +66,7 @@ describe.each(backends)('on $name', ({ backend }) => {
     expect(made(() => uniform([2])).requiresGrad).toBe(false);
   });
 
-  it('numbers come back as they went, of every type', async () => {
+  it('values of every type are read back unchanged', async () => {
     for (const data of [Float32Array.of(1.5, -0, Number.NaN), Int32Array.of(2 ** 31 - 1, -(2 ** 31)), Uint8Array.of(0, 255, 7)]) {
       const t = made(() => tensor(data));
       expect(await t.data()).toEqual(data);
@@ -76,7 +76,7 @@ describe.each(backends)('on $name', ({ backend }) => {
     }
   });
 
-  it('set() overwrites, in every tensor over the same numbers', () => {
+  it('set() overwrites every tensor with the same buffer', () => {
     const x = made(() => tensor([1, 2, 3]));
     const view = x.detach();
     const doubled = x.mul(2);
@@ -89,14 +89,14 @@ describe.each(backends)('on $name', ({ backend }) => {
 });
 
 describe('reading', () => {
-  it('item() is for one number', async () => {
+  it('item() requires a single element', async () => {
     expect(await tensor([[5]]).item()).toBe(5);
     expect(tensor([[5]]).itemSync()).toBe(5);
     await expect(tensor([1, 2]).item()).rejects.toThrow(ShapeError);
     expect(() => tensor([1, 2]).itemSync()).toThrow(/has 2 elements, expected 1; use data\(\)/);
   });
 
-  it('at once is refused where the backend cannot, and says what to do', async () => {
+  it('synchronously is refused if the backend cannot, with an error that says what to do', async () => {
     const slow: Backend = { ...reference, name: 'slow', capabilities: { ...reference.capabilities, syncRead: false } };
     const x = withBackend(slow, () => ones([2]).mul(3));
     expect(() => x.dataSync()).toThrow(BackendError);
@@ -105,13 +105,13 @@ describe('reading', () => {
     expect([...withBackend(slow, () => tensor([1, 2])).dataSync()]).toEqual([1, 2]); // still on the host
   });
 
-  it('toString() tells type, shape and backend', () => {
+  it('toString() shows type, shape and backend', () => {
     expect(String(tensor([[1, 2]], undefined, { requiresGrad: true }))).toBe('Tensor(float32 [1,2] on reference, requiresGrad)');
   });
 });
 
 describe('cast()', () => {
-  it('between floating-point types carries gradients', () => {
+  it('between floating-point types passes gradients', () => {
     const x = tensor([1.5, 2.5], [2], { requiresGrad: true });
     cast(x, 'float64')
       .mul(tensor(Float64Array.of(3, 4)))

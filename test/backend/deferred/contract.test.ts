@@ -35,21 +35,21 @@ function put(values: readonly number[]): Storage {
 const on = <T>(fn: () => T): T => withBackend(backend, fn);
 
 describe('queueing', () => {
-  it('runs nothing before a read, and everything before it answers', async () => {
+  it('runs nothing before a read, and everything before the read resolves', async () => {
     const y = on(() => ones([2]).add(tensor([1, 2])));
     expect(backend.queued()).toBeGreaterThan(0);
     expect(await y.data()).toEqual(Float32Array.of(2, 3));
     expect(backend.queued()).toBe(0);
   });
 
-  it('has no synchronous read, and says what to do', () => {
+  it('has no synchronous read; the error says what to do', () => {
     const y = on(() => ones([2]).mul(2));
     expect(backend.capabilities.syncRead).toBe(false);
     expect(() => backend.readSync(y.storage)).toThrow(BackendError);
     expect(() => y.dataSync()).toThrow('dataSync: the deferred backend cannot read synchronously; use `await tensor.data()`');
   });
 
-  it('copies data at the call: what changes afterwards is not seen', async () => {
+  it('copies data at the call: later changes have no effect', async () => {
     const data = Float32Array.of(1, 2);
     const x = backend.allocate('float32', 2);
     backend.write(x, data);
@@ -63,7 +63,7 @@ describe('queueing', () => {
 });
 
 describe('errors', () => {
-  it('come with the next synchronize or read, the first one alone, and once', async () => {
+  it('reject the next synchronize or read: only the first error, and once', async () => {
     const x = put([1, Number.NaN]);
     backend.checkFinite(x, 'first');
     backend.checkFinite(x, 'second');
@@ -97,7 +97,7 @@ describe('errors', () => {
 });
 
 describe('aliases', () => {
-  it('are refused, unless the kernel is asked to work in place', async () => {
+  it('are refused, unless the kernel is asked explicitly to work in place', async () => {
     const x = put([1, -2]);
     const p = { shape: [2], stridesA: [1], stridesB: [1] };
     for (const call of [
@@ -119,7 +119,7 @@ describe('aliases', () => {
 });
 
 describe('lifetimes', () => {
-  it('a released storage still serves the work that was queued before, and nothing after', async () => {
+  it('a released storage can be used by work that was queued before, but not afterwards', async () => {
     const [x, y] = [put([1, 2]), put([0, 0])];
     backend.affine(y, x, 3, 0);
     backend.release(x);
@@ -128,7 +128,7 @@ describe('lifetimes', () => {
     expect(await backend.read(y)).toEqual(Float32Array.of(3, 6));
   });
 
-  it('a lost device rejects everything but freeing and asking', async () => {
+  it('a lost device rejects everything except releases and queries', async () => {
     const x = put([1]);
     const pending = backend.read(x);
     backend.lose();
@@ -153,7 +153,7 @@ describe('profiles', () => {
   });
 });
 
-it('takes options as any backend does', async () => {
+it('accepts the options of a backend', async () => {
   const given: Backend = backend;
   const x = tensor([1, 2], [2], { backend: given });
   expect(x).toBeInstanceOf(Tensor);

@@ -113,7 +113,7 @@ describe('the plan', () => {
   const conv4 = shape(16, 384, 13, 384, 3, 1, 1);
   const strict = { mode: 'strict', inference: false } as const;
 
-  it('takes Winograd where it pays, and nowhere else', () => {
+  it('chooses Winograd where it is faster, and nowhere else', () => {
     const variantOf = (p: ConvParams) => conv2dPlan('forward', p, strict).variant;
     expect(variantOf(conv4)).toBe('winograd2x2');
     expect(variantOf(shape(16, 96, 55, 256, 5, 2, 0))).toBe('winograd2x2');
@@ -127,7 +127,7 @@ describe('the plan', () => {
     expect(conv2dPlan('inputGrad', shape(16, 3, 224, 96, 7, 2, 1), strict).variant).toBe('col2im');
   });
 
-  it('takes F(4×4) for inference in fast mode alone, and otherwise decides by the shape alone', () => {
+  it('chooses F(4×4) only for inference in fast mode, and otherwise depends only on the shape', () => {
     expect(conv2dPlan('forward', conv4, { mode: 'fast', inference: true }).variant).toBe('winograd4x4');
     for (const mode of ['strict', 'fast'] as const) {
       expect(conv2dPlan('forward', conv4, { mode, inference: false }).variant).toBe('winograd2x2');
@@ -137,7 +137,7 @@ describe('the plan', () => {
     expect(conv2dPlan('forward', conv4, { mode: 'strict', inference: true }).variant).toBe('winograd2x2');
   });
 
-  it('shows at the backend', () => {
+  it('is reported by the backend', () => {
     expect(backends.direct.one.conv2dPlan?.('forward', conv4)).toBe('direct');
     expect(backends.winograd4x4.one.conv2dPlan?.('forward', conv4)).toBe('winograd4x4');
   });

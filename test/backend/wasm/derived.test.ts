@@ -29,7 +29,7 @@ describe('derived', () => {
     return { pointer, computed };
   };
 
-  it('is computed once, until the numbers may have changed', async () => {
+  it('is computed once, until the values may have changed', async () => {
     const engine = await createWasmEngine({ threads: 1 });
     const ask = asker(engine);
     const w = engine.allocate('float32', 8);
@@ -47,7 +47,7 @@ describe('derived', () => {
     engine.dispose();
   });
 
-  it('belongs to the storage, not to its place in memory', async () => {
+  it('belongs to the storage, not to its address', async () => {
     const engine = await createWasmEngine({ threads: 1 });
     const ask = asker(engine);
     const first = engine.allocate('float32', 1000);
@@ -60,7 +60,7 @@ describe('derived', () => {
     engine.dispose();
   });
 
-  it('is freed with the weights, and makes room when memory runs out', async () => {
+  it('is freed with the weights, and evicted when memory runs out', async () => {
     const engine = await smallEngine(40 * MIB);
     const ask = asker(engine);
     for (let i = 0; i < 10; i++) {
@@ -81,7 +81,7 @@ describe('derived', () => {
     engine.dispose();
   });
 
-  it('is bounded: the least recently used goes first', async () => {
+  it('is bounded, and evicts the least recently used entry first', async () => {
     const engine = await createWasmEngine({ threads: 1 });
     const ask = asker(engine);
     const [a, b, c] = [0, 1, 2].map(() => engine.allocate('float32', 8));
@@ -96,7 +96,7 @@ describe('derived', () => {
   });
 });
 
-describe('weights that are kept transformed', async () => {
+describe('cached transformed weights', async () => {
   const engines = { strict: await createWasmEngine({ threads: 1 }), fast: await createWasmEngine({ threads: 1, mode: 'fast' }) };
   afterAll(() => {
     for (const engine of Object.values(engines)) engine.dispose();
@@ -123,7 +123,7 @@ describe('weights that are kept transformed', async () => {
       ['loadStateDict()', (layer) => layer.loadStateDict({ ...layer.stateDict(), weight: tensor(noise(size(ws), 6), ws) })],
       ['a kernel that writes in place', (layer) => layer.weight.backend.fill(layer.weight.writable, 0.25)],
       ['the limit on filters', (layer) => layer.weight.backend.clipRms(layer.weight.writable, 32, 288, 0.01)],
-    ])('follow %s', (_, change) =>
+    ])('follow changes by %s', (_, change) =>
       withBackend(backend, () => {
         const layer = new Conv2d(32, 32, 3, { padding: 1, bias: false });
         const sgd = new SGD(layer.parameters(), { lr: 0.5, momentum: 0.9 });
@@ -137,7 +137,7 @@ describe('weights that are kept transformed', async () => {
       }),
     );
 
-    it('are what the plan says that this tests', () => {
+    it('are used by the algorithm that the plan names', () => {
       const { variant } = conv2dPlan('forward', convParams('plan', xs, ws, { padding: 1 }), { mode, inference: true });
       expect(variant).toBe(mode === 'fast' ? 'winograd4x4' : 'winograd2x2');
     });

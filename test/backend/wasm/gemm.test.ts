@@ -30,7 +30,7 @@ describe.each(GEMM_KERNELS.map((name, kernel) => [name, kernel] as const))('%s',
   useGemmKernel(engine, kernel);
   const backend = wasmBackend(engine);
 
-  it('is there, and used', () => {
+  it('exists, and is used', () => {
     expect(chooseBuild('fast', false)).toBe('relaxed');
     expect(gemmKernelName(engine)).toBe(name);
     expect(backend.info().variant).toBe(`relaxed ${name}`);

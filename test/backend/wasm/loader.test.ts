@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import type { Kernels } from '../../../build/kernels.js';
 
 describe('the kernels by AssemblyScript’s loader', () => {
-  it('compute on the memory that they are given', async () => {
+  it('compute on the given memory', async () => {
     const bytes = await readFile(join(import.meta.dirname, '../../../build/simd.wasm'));
     const memory = new WebAssembly.Memory({ initial: 32, maximum: 65536 });
     const { exports } = await instantiate(bytes, { env: { memory } });

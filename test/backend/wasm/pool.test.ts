@@ -58,7 +58,7 @@ async function untilTaken(own: WasmEngine, flag: Int32Array): Promise<void> {
 }
 
 describe('a worker thread', () => {
-  it('that dies inside a chunk: one BackendError, then right results on one thread', async () => {
+  it('that dies inside a chunk leads to one BackendError, then to correct results on one thread', async () => {
     const { flag } = await start('process.exit(1)', 400);
     const own = engine!;
     await expect(untilTaken(own, flag)).rejects.toThrow(BackendError);
@@ -67,7 +67,7 @@ describe('a worker thread', () => {
     expect(own.memory().bytes).toBe(0);
   });
 
-  it('that hangs inside a chunk: one BackendError that says what to do', async () => {
+  it('that hangs inside a chunk leads to one BackendError that says what to do', async () => {
     const { flag } = await start('Atomics.wait(flag, 1, 0)', 300);
     const own = engine!;
     await expect(untilTaken(own, flag)).rejects.toThrow(
@@ -88,7 +88,7 @@ describe('a worker thread', () => {
     expect(relu(own)).toBe(true);
   });
 
-  it('that is slow is not taken for dead: only time without a finished chunk counts', async () => {
+  it('that is slow is not treated as dead: only the time without a finished chunk counts', async () => {
     // The worker needs 150 ms for each chunk that it takes, longer in all than the caller's patience.
     const { flag } = await start('Atomics.wait(flag, 1, 0, 150)', 2000);
     const own = engine!;

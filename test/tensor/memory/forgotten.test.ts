@@ -7,8 +7,8 @@ import { noise } from '../../support/formula.js';
 import { collect, collectGarbage } from '../../support/gc.js';
 import { held } from './support.js';
 
-describe('the safety net', () => {
-  it.each([reference, strict.backend])('gives back what was forgotten, tensors and graphs, once it is collected', async (backend) => {
+describe('the finalisation registry', () => {
+  it.each([reference, strict.backend])('frees forgotten tensors and graphs after they are collected', async (backend) => {
     await collectGarbage();
     const before = held(backend);
     const forget = () =>
@@ -22,7 +22,7 @@ describe('the safety net', () => {
     expect(held(backend)).toEqual(before);
   });
 
-  it('lets the host’s copies of forgotten inputs go, even where the event loop never gets a turn', async () => {
+  it('frees the host copies of forgotten inputs, even if the event loop never runs', async () => {
     await collectGarbage();
     const MIB = 2 ** 20;
     const before = process.memoryUsage().arrayBuffers;
@@ -40,7 +40,7 @@ describe('the safety net', () => {
     expect(held()).toBeLessThan(10 * MIB);
   });
 
-  it('lets inputs go though their losses are kept', async () => {
+  it('frees inputs whose losses are kept', async () => {
     const losses: Tensor[] = [];
     const inputs: WeakRef<Tensor>[] = [];
     withBackend(reference, () => {
@@ -58,7 +58,7 @@ describe('the safety net', () => {
     expect(losses.every((loss) => loss.itemSync() > 0)).toBe(true);
   });
 
-  it('does not mind a backend that was disposed of before its tensors', async () => {
+  it('accepts a backend that was disposed of before its tensors', async () => {
     const gone: Error[] = [];
     const note = (error: Error) => gone.push(error);
     process.on('uncaughtException', note);

@@ -6,14 +6,14 @@ import { reference, strict } from '../../support/backends.js';
 import { noise } from '../../support/formula.js';
 import { BATCH, batch, CLASSES, held, smallNet } from './support.js';
 
-describe('what a step frees', () => {
+describe('the memory of a training step', () => {
   const step = (model: Sequential) => {
     const { images, targets } = batch(0);
     const logits = model.forward(images);
     return { images, logits, loss: crossEntropy(logits, targets) };
   };
 
-  it.each([reference, strict.backend])('backward() frees what was computed, and the loss moves to the host', (backend) =>
+  it.each([reference, strict.backend])('backward() frees the computed tensors, and the loss moves to the host', (backend) =>
     withBackend(backend, () => {
       const model = smallNet();
       const before = held(backend);
@@ -44,7 +44,7 @@ describe('what a step frees', () => {
       model.dispose();
     }));
 
-  it('a loss that is never walked back from frees its graph with dispose()', () =>
+  it('a loss without backward() frees its graph with dispose()', () =>
     withBackend(reference, () => {
       const model = smallNet();
       const before = held(reference);
@@ -57,7 +57,7 @@ describe('what a step frees', () => {
       model.dispose();
     }));
 
-  it('disposing of an intermediate result early does not cut gradients off', () =>
+  it('disposing of an intermediate result early does not interrupt the gradients', () =>
     withBackend(reference, () => {
       const w = tensor([1, 2, 3], [3], { requiresGrad: true });
       const doubled = w.mul(2);
@@ -68,7 +68,7 @@ describe('what a step frees', () => {
       expect(doubled.grad).toBeNull();
     }));
 
-  it('a failed forward pass gives back what it had computed', () =>
+  it('a failed forward pass frees the tensors that it had computed', () =>
     withBackend(reference, () => {
       const model = new Sequential({ conv1: new Conv2d(1, 2, 3), relu1: new ReLU(), conv2: new Conv2d(2, 2, 9) });
       const images = randn([2, 1, 6, 6]);
@@ -78,7 +78,7 @@ describe('what a step frees', () => {
       expect(held(reference)).toEqual(before);
     }));
 
-  it('inputs stay on the host until they are used, and the copy goes with the walk', () =>
+  it('inputs stay on the host until they are used, and backward() frees the copy', () =>
     withBackend(strict.backend, () => {
       const before = held(strict.backend);
       const x = tensor(noise(100, 1), [100], { requiresGrad: true });
@@ -93,7 +93,7 @@ describe('what a step frees', () => {
 });
 
 describe('dispose()', () => {
-  it('works with `using`, twice, and takes the gradient along', () =>
+  it('works with `using`, may be called twice, and frees the gradient as well', () =>
     withBackend(reference, () => {
       const before = held(reference);
       let seen: Tensor;
@@ -110,7 +110,7 @@ describe('dispose()', () => {
       expect(String(seen)).toContain('freed');
     }));
 
-  it('of one of two tensors over the same numbers leaves the other', () =>
+  it('of one of two tensors with a shared buffer leaves the other', () =>
     withBackend(reference, () => {
       const x = ones([2, 3]).mul(2);
       const y = x.reshape([6]);

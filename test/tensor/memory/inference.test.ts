@@ -24,7 +24,7 @@ describe.each([backends[0], strict])('a loop of passes without dispose on $name'
     for (const each of [...Object.values(networks), input]) each.dispose();
   });
 
-  it.each(['Sequential', 'custom'] as const)('holds the same memory: %s', async (kind) => {
+  it.each(['Sequential', 'custom'] as const)('needs constant memory: %s', async (kind) => {
     const model = networks[kind];
     const before = held(backend);
     const flat = () => expect(held(backend)).toEqual(before);

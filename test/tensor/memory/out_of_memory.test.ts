@@ -38,13 +38,13 @@ describe('out of memory', () => {
       });
     });
 
-  it('anywhere in a step names the operation, and a scope gives everything back', () => {
+  it('anywhere in a step names the operation, and a scope frees everything', () => {
     const failed = failures(scope);
     for (const { backend, before } of failed) expect(held(backend)).toEqual(before);
     expect(failed.map(({ op }) => op)).toEqual(expect.arrayContaining(['conv2d', 'maxPool2d', 'linear backward', 'maxPool2d backward']));
   });
 
-  it('without a scope leaves at most what the failed operation had begun, until it is collected', async () => {
+  it('without a scope leaves at most the tensors of the failed operation, until they are collected', async () => {
     const failed = failures((step) => step());
     for (const { backend, before, op } of failed) {
       // On the way back that is nothing; the loss itself is the caller's.
@@ -54,7 +54,7 @@ describe('out of memory', () => {
     for (const { backend, before } of failed) expect(held(backend)).toEqual(before);
   });
 
-  it('leaves the engine usable: a smaller batch fits', () => {
+  it('leaves the engine usable for a smaller batch', () => {
     withBackend(createReferenceBackend({ limitBytes: peak }), () => {
       const model = smallNet();
       expect(caught(() => scope(() => model.forward(batch(0, 4 * BATCH).images))).limitBytes).toBe(peak);

@@ -22,7 +22,7 @@ describe.each([
 ] as const)('%s', (name, run) => {
   const inside = (fn: () => unknown) => withBackend(reference, () => run(fn));
 
-  it('frees what was made inside and says so afterwards', () => {
+  it('frees tensors that were made inside; using them afterwards throws an error that says so', () => {
     const before = held(reference);
     let lost: Tensor | undefined;
     inside(() => {
@@ -33,7 +33,7 @@ describe.each([
     expect(() => lost!.mul(2)).toThrow(`freed by ${name}; return it from the function, or call keep() on it`);
   });
 
-  it('keeps what is returned: alone, in arrays, objects and maps', () => {
+  it('keeps returned tensors: alone, in arrays, objects and maps', () => {
     const alive = (value: Tensor) => expect([...value.dataSync()]).toEqual([2, 2]);
     const make = () => ones([2]).mul(2);
     withBackend(reference, () => {
@@ -47,7 +47,7 @@ describe.each([
     });
   });
 
-  it('keeps what was kept, parameters and gradients', () => {
+  it('keeps tensors after keep(), parameters and gradients', () => {
     withBackend(reference, () => {
       const w = tensor([3], [1], { requiresGrad: true });
       const [kept, model] = run(() => {
@@ -72,7 +72,7 @@ describe.each([
     expect(held(reference)).toEqual(before);
   });
 
-  it('nests: what an inner one returns belongs to the outer one', () => {
+  it('can be nested: tensors returned from the inner scope belong to the outer one', () => {
     const before = held(reference);
     let inner: Tensor | undefined;
     inside(() => {
@@ -83,7 +83,7 @@ describe.each([
     expect(held(reference)).toEqual(before);
   });
 
-  it('refuses an async function, whose tensors would be gone before it is done', () => {
+  it('refuses an async function, whose tensors would be freed too early', () => {
     const before = held(reference);
     expect(() => inside(async () => ones([2]))).toThrow(ValueError);
     expect(held(reference)).toEqual(before);
@@ -91,7 +91,7 @@ describe.each([
 });
 
 describe('scope() and the graph', () => {
-  it('frees a graph that nobody walked', () =>
+  it('frees a graph without a backward pass', () =>
     withBackend(reference, () => {
       const model = smallNet();
       const { images } = batch(0);
@@ -101,7 +101,7 @@ describe('scope() and the graph', () => {
       expect(held(reference)).toEqual(before);
     }));
 
-  it('keeps the graph of what it returns, and frees the rest of it', () =>
+  it('keeps the graph of returned tensors, and frees the rest', () =>
     withBackend(reference, () => {
       const model = smallNet();
       const before = held(reference);
@@ -118,7 +118,7 @@ describe('scope() and the graph', () => {
       expect(held(reference).buffers).toBe(before.buffers + model.parameters().length);
     }));
 
-  it('a walk from a tensor that the scope freed is an error', () =>
+  it('backward() of a tensor that the scope freed is an error', () =>
     withBackend(reference, () => {
       const w = tensor([1], [1], { requiresGrad: true });
       let loss: Tensor | undefined;
@@ -128,7 +128,7 @@ describe('scope() and the graph', () => {
       expect(() => loss!.backward()).toThrow(/the graph through sum was freed by scope\(\)/);
     }));
 
-  it('frees uploaded copies of inputs that live outside', () =>
+  it('frees uploaded copies of inputs from outside', () =>
     withBackend(strict.backend, () => {
       const x = tensor(noise(64, 1));
       const before = held(strict.backend);

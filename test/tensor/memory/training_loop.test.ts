@@ -6,7 +6,7 @@ import { backends, strict } from '../../support/backends.js';
 import { BATCH, batch, held, smallNet } from './support.js';
 
 describe.each([backends[0], strict])('a training loop on $name', ({ backend }) => {
-  it('runs 1,000 steps without a dispose, on fresh inputs, at flat memory', async () => {
+  it('runs 1,000 steps without dispose(), on new inputs, in constant memory', async () => {
     const before = held(backend);
     const model = withBackend(backend, smallNet);
     const sgd = new SGD(model.parameters(), { lr: 0.05, momentum: 0.9 });
@@ -31,7 +31,7 @@ describe.each([backends[0], strict])('a training loop on $name', ({ backend }) =
     expect(held(backend)).toEqual(before);
   });
 
-  it('gives back the copies of inputs that only unrecorded operations used', () => {
+  it('frees the copies of inputs that only unrecorded operations used', () => {
     const weight = tensor([2], [1], { backend, requiresGrad: true });
     const step = () => {
       const [x, mask] = [tensor([1, 2, 3], [3], { backend }), tensor([0, 1, 1], [3], { backend })];
@@ -47,7 +47,7 @@ describe.each([backends[0], strict])('a training loop on $name', ({ backend }) =
     expect(before.buffers).toBeGreaterThan(0);
   });
 
-  it('evaluates under noGrad() at flat memory, and leaves nothing recorded', () => {
+  it('evaluates under noGrad() in constant memory, and leaves nothing recorded', () => {
     withBackend(backend, () => {
       const model = smallNet().eval();
       const before = held(backend);
