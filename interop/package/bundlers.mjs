@@ -50,7 +50,7 @@ await bundle.write({ dir: 'out', format: 'es' });`,
       script(
         project,
         `import { build } from 'vite';
-await build({ logLevel: 'warn', base: './', build: { modulePreload: false, rollupOptions: { input: { main: 'main.js', entries: 'entries.js' },
+await build({ logLevel: 'warn', base: './', build: { modulePreload: false, chunkSizeWarningLimit: 5000, rollupOptions: { input: { main: 'main.js', entries: 'entries.js' },
   output: { entryFileNames: '[name].js' } } } });`,
       ),
   },
@@ -62,7 +62,7 @@ await build({ logLevel: 'warn', base: './', build: { modulePreload: false, rollu
       script(
         project,
         `import { build } from 'vite';
-await build({ logLevel: 'warn', base: './', build: { modulePreload: false, rolldownOptions: { input: { main: 'main.js', entries: 'entries.js' },
+await build({ logLevel: 'warn', base: './', build: { modulePreload: false, chunkSizeWarningLimit: 5000, rolldownOptions: { input: { main: 'main.js', entries: 'entries.js' },
   output: { entryFileNames: '[name].js' } } } });`,
       ),
   },
