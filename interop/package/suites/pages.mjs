@@ -46,7 +46,7 @@ window.scores = await model.forward(tensor(new Float32Array(784), [1, 1, 28, 28]
   },
 ];
 
-const CSP = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src blob:; connect-src 'self'";
+const CSP = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src blob:; connect-src 'self'; img-src 'self'";
 
 const WAYS = [
   { name: 'isolated, 2 threads', query: '?threads=2', headers: ISOLATED, threads: 2 },
