@@ -53,13 +53,13 @@ export function maxPool2d(
     }
     return;
   }
-  const reach = dilationH * (kh - 1) + 1;
+  const extent = dilationH * (kh - 1) + 1;
   const padded = max(padLeft + w, ((ow + 3) & ~3) * strideW + dilationW * (kw - 1)) + 8;
   const rows = scratch + ((<usize>((padded + 3) & ~3)) << 2);
   const pitch = (<usize>((ow + 3) & ~3)) << 2;
   // Whether every window contains a column of the image; with padding and large strides a window may lie outside.
   const seen = dilationW === 1 && padLeft < kw && (ow - 1) * strideW - padLeft < w;
-  const ring = rows + <usize>reach * pitch * 2;
+  const ring = rows + <usize>extent * pitch * 2;
   const step = <usize>dilationH * pitch * 2;
   for (let p = scratch; p < rows; p += 16) v128.store(p, f32x4.splat(NOTHING));
   for (let plane = begin; plane < end; plane++) {
@@ -71,8 +71,8 @@ export function maxPool2d(
       const kyFrom = firstInside(top, dilationH);
       const kyEnd = endInside(top, dilationH, kh, h);
       let ordinary = true;
-      for (ready = max(ready, top); ready < min(h, top + reach); ready++) {
-        const row = rows + <usize>(ready % reach) * pitch * 2;
+      for (ready = max(ready, top); ready < min(h, top + extent); ready++) {
+        const row = rows + <usize>(ready % extent) * pitch * 2;
         ordinary = copyOrdinary(scratch + ((<usize>padLeft) << 2), image + ((<usize>(ready * w)) << 2), w) && ordinary;
         const place = ready * w - padLeft;
         if (by2) maxAlongBy2(row, pitch, scratch, place, kw);
@@ -83,7 +83,7 @@ export function maxPool2d(
         anyMax(y + to, switches ? switches + to : 0, image, w, top, kyFrom, kyEnd, kw, ow, strideW, padLeft, dilationH, dilationW);
         continue;
       }
-      const first = rows + <usize>((top + kyFrom * dilationH) % reach) * pitch * 2;
+      const first = rows + <usize>((top + kyFrom * dilationH) % extent) * pitch * 2;
       if (seen && kyEnd - kyFrom === 3) {
         const second = first + step >= ring ? first + step - (ring - rows) : first + step;
         const third = second + step >= ring ? second + step - (ring - rows) : second + step;
@@ -294,9 +294,9 @@ export function avgPool2d(
   begin: i32,
   end: i32,
 ): void {
-  const reach = dilationW * (kw - 1) + 1;
+  const extent = dilationW * (kw - 1) + 1;
   const first = firstWhole(padLeft, strideW);
-  const last = endWhole(w, reach, padLeft, strideW, ow);
+  const last = endWhole(w, extent, padLeft, strideW, ow);
   for (let plane = begin; plane < end; plane++) {
     const image = x + ((<usize>plane * <usize>h * <usize>w) << 2);
     for (let oy = 0; oy < oh; oy++) {
@@ -342,7 +342,7 @@ export function avgPool2d(
  * padded row, which is then added to every input row that its windows contain.
  *
  * Scratch, each row `padded` floats: the divisors along a row of outputs, the spread row, and a row of divided gradients preceded by
- * `reach` zeros.
+ * `extent` zeros.
  */
 export function avgPool2dGrad(
   dx: usize,
@@ -365,11 +365,11 @@ export function avgPool2dGrad(
   begin: i32,
   end: i32,
 ): void {
-  const reach = (dilationW * (kw - 1) + 4) & ~3;
+  const extent = (dilationW * (kw - 1) + 4) & ~3;
   const padded = (max(padLeft + w, ((ow + 3) & ~3) * strideW + dilationW * (kw - 1)) + 11) & ~3;
   const spread = scratch + ((<usize>padded) << 2);
-  const shares = spread + ((<usize>(padded + reach)) << 2);
-  memory.fill(spread, 0, (<usize>(2 * padded + reach)) << 2);
+  const shares = spread + ((<usize>(padded + extent)) << 2);
+  memory.fill(spread, 0, (<usize>(2 * padded + extent)) << 2);
   for (let ox = 0; ox < ow; ox++) {
     const left = ox * strideW - padLeft;
     const count = countPad

@@ -15,14 +15,14 @@ export function endInside(start: i32, step: i32, count: i32, size: i32): i32 {
 }
 
 /**
- * Range [first, end) of outputs along an axis whose whole window of `reach` elements lies inside the input, so that it needs no clipping.
+ * Range [first, end) of outputs along an axis whose whole window of `extent` elements lies inside the input, so that it needs no clipping.
  */
 export function firstWhole(pad: i32, stride: i32): i32 {
   return (pad + stride - 1) / stride;
 }
 
-export function endWhole(size: i32, reach: i32, pad: i32, stride: i32, outputs: i32): i32 {
-  const room = size - reach + pad;
+export function endWhole(size: i32, extent: i32, pad: i32, stride: i32, outputs: i32): i32 {
+  const room = size - extent + pad;
   return room < 0 ? 0 : min(outputs, room / stride + 1);
 }
 

@@ -1,7 +1,7 @@
 /**
  * `npm run bench:peers -- [--quick] [--only zfnet-forward,zfnet-train,lenet,memory,size] [--peers tfjs-wasm,pytorch] [--rounds 3] [--json | --markdown]`
  *
- * Compares our engine with others on the same workloads in one run, and prints the marks to reach. The other engines are in a package of
+ * Compares our engine with others on the same workloads in one run, and prints our targets. The other engines are in a package of
  * their own, which is installed at the first run; PyTorch is used where /usr/bin/python3 has it. In brackets: our strict mode divided by
  * the engine.
  */

@@ -40,9 +40,9 @@ export const split: Rule = rule(
 );
 
 /**
- * The example at a place of a split, which may be the caller's own.
+ * Reads one example of a split. The result is checked, because the split may be an object of the caller's.
  *
- * @throws ValueError unless what the split's `get` gives is an example; and whatever `get` throws
+ * @throws ValueError if the split's `get` does not return an example; errors of `get` are passed on
  */
 export async function exampleAt(source: Split, place: number): Promise<Example> {
   const given = await source.get(place);
