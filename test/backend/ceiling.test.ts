@@ -1,4 +1,4 @@
-/** What the machine's arithmetic allows: which figure counts for a backend. How fast it is, is the benchmark's affair. */
+/** The arithmetic ceiling of the machine: which figure is used for a backend. Its value is the subject of the benchmarks. */
 import { expect, it } from 'vitest';
 import { ceilingFor, createCeiling } from '../../src/backend/wasm/runtime/ceiling.js';
 import { strict, strictThreads } from '../support/backends.js';

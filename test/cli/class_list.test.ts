@@ -1,4 +1,4 @@
-/** Class lists in the forms that tools write them, and preparations of pixels. */
+/** Class lists in the forms that other tools write, and options for the preparation of pixels. */
 import { describe, expect, it } from 'vitest';
 import { readClassList, tellApart } from '../../cli/src/files/class_list.js';
 import { channelNumbers, convention, pixelsOf } from '../../cli/src/importing/conventions.js';

@@ -1,4 +1,4 @@
-/** Which images a command works on: the run's own by their place, others as a whole; and the options of data sources. */
+/** Which images a command uses: the run's own splits, or all images of other data; and the options of data sources. */
 import { cp, mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';

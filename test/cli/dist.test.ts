@@ -1,4 +1,4 @@
-/** The built package as a user meets it when an error is not caught: a stack that can be read, and little of the source. */
+/** Uncaught errors of the built package: a readable stack, and few lines of the source. */
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** Files that the command line writes and opens in folders that may come from a stranger: links, FIFOs and paths that lead out. */
+/** Files that the command line writes and opens in untrusted folders: links, FIFOs and paths that lead outside. */
 import { execFileSync } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,4 @@
-/** The command line among hostile names and vanishing readers: names of layers and classes, closed pipes, signals. */
+/** The command line with hostile names of layers and classes, closed pipes, and signals. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { readdir, readFile, writeFile } from 'node:fs/promises';

@@ -1,4 +1,4 @@
-/** The experiments that train: what they write, what they refuse, and that they go on where they were. */
+/** The experiments that train: their output, the arguments that they refuse, and resuming. */
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';

@@ -1,4 +1,4 @@
-/** The lock of a run between processes that see each other and processes in other namespaces of process numbers, as containers have. */
+/** The lock of a run between processes of one system, and between processes in different process namespaces, as in containers. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';

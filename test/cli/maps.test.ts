@@ -1,4 +1,4 @@
-/** What maps look for, on the command line: `top9`, `evolve`, `filters` and `ascend`. */
+/** The experiments on feature maps on the command line: `top9`, `evolve`, `filters` and `ascend`. */
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';

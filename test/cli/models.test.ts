@@ -1,4 +1,4 @@
-/** Models in and out on the command line: `export`, `import`, and what the other commands do with a network from elsewhere. */
+/** `export` and `import` on the command line, and the other commands with an imported network. */
 import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';

@@ -1,4 +1,7 @@
-/** A run that is replaced by --force: nothing of it is lost before the new one has done a step; and what `zfnet verify` says of damage. */
+/**
+ * A run that is replaced by --force: nothing of it is lost before the first step of the new one. Also: damage that `zfnet verify`
+ * reports.
+ */
 import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

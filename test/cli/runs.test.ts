@@ -1,4 +1,4 @@
-/** A run's life on the command line: trained, stopped in every way, gone on with, evaluated, asked. */
+/** A run on the command line: training, stopping in every way, resuming, evaluation and prediction. */
 import { mkdtemp, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

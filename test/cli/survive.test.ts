@@ -1,4 +1,4 @@
-/** What else may happen to a run on the command line: another process at work on it, a stale lock, a page that shows it. */
+/** Other situations of a run on the command line: a second process, a stale lock, a page that shows its progress. */
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';

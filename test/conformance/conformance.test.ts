@@ -1,4 +1,7 @@
-/** The runner of ONNX's operator tests tells right from wrong from unsupported. The tests themselves are too many to keep here. */
+/**
+ * The runner of ONNX's operator tests distinguishes correct, wrong and unsupported results. The tests themselves are too many to keep
+ * here.
+ */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

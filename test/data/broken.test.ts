@@ -1,4 +1,4 @@
-/** Images that cannot be read: found at opening, skipped and named; or, with headers read alone, met later and named then. */
+/** Unreadable images: found at opening, skipped and named; or, if only headers are checked, named when they are read. */
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { batches, type DataError, type OpenProgress, openDataset } from '../../src/data/index.js';

@@ -1,4 +1,4 @@
-/** The cache of decoded images: what it keeps, what it drops first, and that it stays within its bytes. */
+/** The cache of decoded images: what it contains, what it evicts first, and that it stays within its limit. */
 import { describe, expect, it } from 'vitest';
 import { ByteCache } from '../../src/data/files/cache.js';
 import { type OpenOptions, openDataset } from '../../src/data/index.js';

@@ -1,4 +1,4 @@
-/** Data that change under a run: noticed when it goes on, and a clear end, with the last checkpoint whole, when they go while it runs. */
+/** Data that change during a run: detected on resuming; if they are deleted, training ends with a clear error and an intact checkpoint. */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';

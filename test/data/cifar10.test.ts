@@ -1,4 +1,4 @@
-/** `cifar10:DIR`: the binary batches, whose colour planes are interleaved, and folders that are something else. */
+/** `cifar10:DIR`: the binary batches, whose colour planes are interleaved, and folders that are not CIFAR-10. */
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openDataset } from '../../src/data/index.js';

@@ -1,4 +1,4 @@
-/** Hand-made emoji and photographs, so that what scenes draw from them depends on no package and no renderer. */
+/** Hand-made emoji and photographs, so that the scenes rendered from them depend on no package. */
 import type { Scene, SceneAssets } from '../../src/data/index.js';
 import { SCENE_CLASSES, SCENE_PHOTOGRAPHS, SCENE_STYLES } from '../../src/data/index.js';
 import { makePhotograph, makeSprite, type Photograph, type Sprite } from '../../src/data/scenes/pictures.js';

@@ -1,4 +1,4 @@
-/** The animal faces of `scenes`: their parts are where the table says, in every style and at every size. */
+/** The animal faces of `scenes`: their parts are at the positions of the table, in every style and at every size. */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { FACE_PARTS, loadSceneAssets, SCENE_STYLES, type SceneAssets, sceneFaces } from '../../src/data/index.js';
 

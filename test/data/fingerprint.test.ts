@@ -1,4 +1,4 @@
-/** Fingerprints: the same for the same data wherever it lies, another when files, labels or splits change. */
+/** Fingerprints: the same for the same data in any folder, different when files, labels or splits change. */
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';

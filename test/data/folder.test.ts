@@ -1,4 +1,4 @@
-/** Folders of class folders: which files become which example of which split, and what is said about the rest. */
+/** Folders of class folders: which file becomes which example of which split, and the warnings about the others. */
 import { symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';

@@ -1,4 +1,4 @@
-/** `idx:DIR`: MNIST's four files, plain and gzipped, and every way in which they can be wrong. */
+/** `idx:DIR`: MNIST's four files, plain and gzipped, and all kinds of invalid files. */
 import { execFileSync } from 'node:child_process';
 import { renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';

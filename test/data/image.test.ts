@@ -1,4 +1,4 @@
-/** Decoding: every kind of file comes out as upright 8-bit sRGB of the channels and the size asked for. */
+/** Decoding: every kind of file becomes upright 8-bit sRGB with the requested channels and size. */
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import { type Image, openDataset, readImage, resizeImage } from '../../src/data/index.js';

@@ -1,4 +1,6 @@
-/** Folders as archives, file systems and other programs leave them: splits by their usual names, and what is not for training. */
+/**
+ * Folders as archives, file systems and other programs leave them: splits with their usual names, and content that is not training data.
+ */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** The loader: the order of an epoch, the cut into batches, and reading ahead. */
+/** The loader: the order of an epoch, the division into batches, and prefetching. */
 import { describe, expect, it } from 'vitest';
 import { type BatchOptions, batches, DataError, type Example, epochOrder, prefetch, type Split } from '../../src/data/index.js';
 import { failure } from './support.js';

@@ -1,4 +1,4 @@
-/** `mnist`: the embedded digits are all there, upright, and split within every class. */
+/** `mnist`: the embedded digits are complete, upright, and divided per class. */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type Dataset, openDataset } from '../../src/data/index.js';
 

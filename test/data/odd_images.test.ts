@@ -1,4 +1,6 @@
-/** Image files that other programs read, or that claim more than they hold: decoded as they look, or refused by name. */
+/**
+ * Unusual image files: those that other programs read are decoded in the same way; those that claim more than they contain are refused.
+ */
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** `openDataset`: which reader a source goes to, and what it refuses before it reads anything. */
+/** `openDataset`: the reader that is chosen for a source, and the arguments that are refused before anything is read. */
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { findInPackage, importOptional, requirePackageFiles } from '../../src/data/files/packages.js';

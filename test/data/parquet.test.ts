@@ -1,4 +1,4 @@
-/** `parquet:FILES`: files that pyarrow wrote (test/fixtures/parquet.py), every row of them, and what is said about those that are wrong. */
+/** `parquet:FILES`: files that pyarrow wrote (test/fixtures/parquet.py), all their rows, and the errors for damaged ones. */
 import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parquetMetadataAsync } from 'hyparquet';

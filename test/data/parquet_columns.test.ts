@@ -1,4 +1,4 @@
-/** Columns of parquet files and names of classes: as they are asked for, described or called; what is ambiguous is refused. */
+/** Columns of parquet files and names of classes: chosen by option, by type or by name; ambiguous ones are refused. */
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';

@@ -1,4 +1,4 @@
-/** Pictures written by other people's tools (test/fixtures/images.py): every kind of file shows the same four quarters. */
+/** Pictures written by other tools (test/fixtures/images.py): every kind of file shows the same four quarters. */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';

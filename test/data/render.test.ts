@@ -1,4 +1,4 @@
-/** Drawing one scene: where the emoji comes to lie, how it is coloured, and what is behind it; from hand-made pictures. */
+/** Rendering a scene from hand-made pictures: the position of the emoji, its colours, and the background. */
 import { describe, expect, it } from 'vitest';
 import { renderScene, type Scene } from '../../src/data/index.js';
 import { pickLevel } from '../../src/data/scenes/pictures.js';
@@ -14,7 +14,7 @@ const BLUE: Rgba = [20, 50, 230, 255];
 const flag = sprite((y, x) => (y < 16 || y >= 40 || x < 8 || x >= 48 ? NOTHING : x < 28 ? RED : BLUE));
 const draw = (changed: Partial<Scene>, size = 200) => renderScene(assetsOf(flag), scene(changed), size, { mask: true });
 
-/** Which of the two colours is at a place. */
+/** Name of the colour at a pixel. */
 function colourAt(drawn: ReturnType<typeof renderScene>, y: number, x: number): string {
   const [red, , blue] = pixel(drawn.image, y, x);
   return red > 150 && blue < 100 ? 'red' : blue > 150 && red < 100 ? 'blue' : 'wall';

@@ -1,4 +1,4 @@
-/** `scenes` as it is drawn from the installed packages: its splits, what an item depends on, and what is in every image. */
+/** `scenes`, rendered from the installed packages: its splits, the parameters that an item depends on, and the content of every image. */
 import { beforeAll, describe, expect, it } from 'vitest';
 import {
   type Example,

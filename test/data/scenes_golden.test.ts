@@ -1,5 +1,5 @@
 /**
- * Hashes of a few scenes, so that an accidental change of the data set is noticed. They are drawn from hand-made pictures: the
+ * Hashes of a few scenes, so that an accidental change of the data set is noticed. They are rendered from hand-made pictures: the
  * real data set depends, besides, on the pinned emoji and photograph packages and on the renderer that rasterises them.
  * If one changes on purpose, raise the version in `src/data/scenes/index.ts`.
  */

@@ -1,4 +1,4 @@
-/** Samples of a split: every list of a period, in particular of classes in turn, must be met as a whole. */
+/** Samples of a split: they must represent periodic lists, in particular lists with alternating classes. */
 import { describe, expect, it } from 'vitest';
 import { samplePlaces, sampleSubset } from '../../src/data/index.js';
 import { noiseSplit } from '../deconv/support.js';

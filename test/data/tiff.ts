@@ -1,4 +1,4 @@
-/** Writes TIFF files of any samples, which `sharp` does not. */
+/** Writes TIFF files with any sample format, which `sharp` cannot write. */
 
 type Samples = Uint8Array | Uint16Array | Uint32Array | Int16Array | Float32Array;
 

@@ -1,4 +1,4 @@
-/** Images moved, enlarged and turned, against pictures whose pixels can be told by hand. */
+/** Translated, scaled and rotated images, against pixels computed by hand. */
 import { describe, expect, it } from 'vitest';
 import type { Image } from '../../src/data/index.js';
 import { warpImage } from '../../src/data/index.js';

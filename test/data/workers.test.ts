@@ -1,4 +1,6 @@
-/** Workers: the same images, names and errors for any number of them, in any order of asking, and without them where they fail. */
+/**
+ * Worker threads: the same images, names and errors for any number of workers and any order of requests, also if they cannot be started.
+ */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';

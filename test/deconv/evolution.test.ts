@@ -1,4 +1,4 @@
-/** How features form: a history that was made up, so that what settles when is known, and a real small training. */
+/** Evolution of features: a constructed history, for which it is known when each layer settles, and a small real training. */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { createWasmBackend } from '../../src/backend/wasm/index.js';
 import type { Example } from '../../src/data/dataset.js';

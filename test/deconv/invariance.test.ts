@@ -1,4 +1,4 @@
-/** Invariance: networks of which it is known what they mind. */
+/** Invariance of networks whose invariances are known. */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { createReferenceBackend } from '../../src/backend/reference/index.js';
 import { type Example, type Image, warpImage } from '../../src/data/index.js';

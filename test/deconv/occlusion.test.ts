@@ -1,4 +1,7 @@
-/** Occlusion: the incremental sweep against running every occluded image whole, and networks whose answer is known to depend on one place. */
+/**
+ * Occlusion: the incremental sweep against running every occluded image whole, and networks whose output is known to depend on one
+ * position.
+ */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { createReferenceBackend } from '../../src/backend/reference/index.js';
 import { dropInside, occlude, occludeSplit, squarePlaces } from '../../src/deconv/index.js';

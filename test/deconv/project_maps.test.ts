@@ -1,4 +1,4 @@
-/** Many maps of one image in one walk, in windows, against `projectBatch`, which goes down through whole maps. */
+/** Projections of many maps of one image in receptive windows, against `projectBatch`, which projects through whole maps. */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { createReferenceBackend } from '../../src/backend/reference/index.js';
 import { type ActivationPlace, type DeconvMode, patchFinder, projectBatch, projectMaps } from '../../src/deconv/index.js';

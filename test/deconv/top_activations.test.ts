@@ -1,4 +1,4 @@
-/** The strongest activations against a naive loop over whole maps; their patches; and the pictures made of them. */
+/** The strongest activations against a naive loop over whole maps; their patches; and their projections. */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { createReferenceBackend } from '../../src/backend/reference/index.js';
 import { DataError } from '../../src/data/errors.js';

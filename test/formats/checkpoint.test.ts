@@ -1,4 +1,4 @@
-/** Checkpoints: whole, readable by any safetensors reader, and refused with a reason where they are not. */
+/** Checkpoints: complete, readable by any safetensors reader, and refused with a reason if they are damaged. */
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from '../../src/formats/checkpoint.js';

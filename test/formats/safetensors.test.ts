@@ -1,4 +1,4 @@
-/** Safetensors: what is written comes back, other writers' types are read, and nothing malformed gets through. */
+/** Safetensors: written files are read back, types of other writers are read, and malformed files are refused. */
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { createReferenceBackend } from '../../src/backend/reference/index.js';

@@ -1,7 +1,7 @@
-/** What the fuzz runner asks of a format. */
+/** The interface of a format for the fuzz runner. */
 import type { Random } from './random.js';
 
-/** The files of one input by name; arguments of a command line stand in a file `arguments.json`. */
+/** The files of one input by name; the arguments of a command line are in a file `arguments.json`. */
 export type Files = Readonly<Record<string, Uint8Array>>;
 
 export interface Target {

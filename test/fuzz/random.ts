@@ -1,4 +1,4 @@
-/** Random numbers that depend on a text alone, so that one fuzz input can be made again. */
+/** Random numbers that depend only on a text, so that each fuzz input can be reproduced. */
 export class Random {
   private state: number;
 

@@ -1,4 +1,4 @@
-/** What a worker says of an input, one line of JSON each. */
+/** A worker's reports, one line of JSON per input. */
 export interface Report {
   readonly input: number;
   /**

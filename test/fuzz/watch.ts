@@ -1,4 +1,4 @@
-/** Watches a process that tries inputs: finds which input it hangs on or dies of, and goes on behind that input. */
+/** Watches a process that tries inputs: finds the input that makes it hang or crash, and continues after that input. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';

@@ -1,4 +1,4 @@
-/** The front door: options of init(), what backendInfo() and memory() tell, fallbacks, and the names that users rely on. */
+/** The entry point: options of init(), backendInfo() and memory(), fallbacks, and the names that users rely on. */
 import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import * as zf from '../../src/index.js';

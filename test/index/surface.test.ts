@@ -1,4 +1,7 @@
-/** Junk at every export of every entry point: results or typed errors, nothing else. ZFNET_JUNK_RUNS and ZFNET_JUNK_SEED ask for more, or others. */
+/**
+ * Invalid arguments for every export of every entry point give a result or a typed error. ZFNET_JUNK_RUNS and ZFNET_JUNK_SEED set the
+ * number and the seed.
+ */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { createReferenceBackend } from '../../src/backend/reference/index.js';
 import { BatchNorm2d, Conv2d, Linear } from '../../src/nn/index.js';

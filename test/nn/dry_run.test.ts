@@ -1,4 +1,4 @@
-/** Memory foreseen without numbers against what the engine really held. */
+/** The predicted memory of training against the memory that the engine really held. */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type Module, SGD, trainingBytes } from '../../src/nn/index.js';
 import { crossEntropy, type Shape, setDefaultBackend, tensor } from '../../src/tensor/index.js';

@@ -1,4 +1,4 @@
-/** Top-k errors: ties, numbers gone bad, and few classes. */
+/** Top-k errors: ties, NaN, and few classes. */
 import { describe, expect, it } from 'vitest';
 import { batchErrors, countErrors, topK } from '../../src/nn/index.js';
 import { tensor } from '../../src/tensor/index.js';

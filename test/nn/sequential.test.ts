@@ -1,4 +1,4 @@
-/** Networks in a row: activations by name, fused ReLUs, what is freed on the way, and the arithmetic of their layers. */
+/** `Sequential`: activations by name, fused ReLUs, freed activations, and the shapes and costs of layers. */
 import { describe, expect, it } from 'vitest';
 import {
   AvgPool2d,

@@ -1,4 +1,4 @@
-/** Profiles: what their rows say and add up to, the trace that they write, and that nothing stays behind. */
+/** Profiles: their rows and sums, the trace, and that no kernel stays wrapped. */
 import { describe, expect, it } from 'vitest';
 import { createReferenceBackend } from '../../src/backend/reference/index.js';
 import { Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential, SGD } from '../../src/nn/index.js';

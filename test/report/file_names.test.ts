@@ -1,4 +1,6 @@
-/** Names of layers and classes as names of files, tested as strings: on no file system may two of them meet, or leave their folder. */
+/**
+ * Names of layers and classes as names of files, tested as strings: they must be distinct and stay in their folder on every file system.
+ */
 import { describe, expect, it } from 'vitest';
 import { pictureFile, safeFileName } from '../../src/report/index.js';
 

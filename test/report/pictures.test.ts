@@ -1,4 +1,4 @@
-/** Pictures from numbers: shades, crops, windows, sheets, labels, and PNG there and back. */
+/** Pictures from numbers: shades, crops, windows, sheets, labels, and encoding and decoding PNG. */
 import { deflateSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import type { Image } from '../../src/data/index.js';

@@ -1,4 +1,4 @@
-/** The page as a whole, for a tiny network on a made-up data set: complete, self-contained and readable by all. */
+/** The page as a whole, for a tiny network on a synthetic data set: complete, self-contained and accessible. */
 import { parseHTML } from 'linkedom';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { createReferenceBackend } from '../../src/backend/reference/index.js';

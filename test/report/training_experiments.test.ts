@@ -1,4 +1,4 @@
-/** Sections of the experiments that train, made of their numbers alone, as a report makes them again from the JSON. */
+/** Sections of the experiments that train, made from their numbers alone, as a report makes them from the JSON. */
 import { describe, expect, it } from 'vitest';
 import { ablateExperiment, type Experiment, featuresExperiment, transferExperiment } from '../../src/report/index.js';
 import { ABLATIONS, transferRows } from '../../src/zfnet/index.js';

@@ -1,4 +1,4 @@
-/** The page that shows training: what it says while training goes on, and that it stops reading itself when it ends. */
+/** The page that shows training: its content during training, and that it stops reloading itself at the end. */
 import { parseHTML } from 'linkedom';
 import { describe, expect, it } from 'vitest';
 import { type TrainingPageInput, trainingPage } from '../../src/report/index.js';

@@ -1,4 +1,4 @@
-/** `npm run test:soak`: processes that race for the lock of one run; some are killed with it. Never do two have it at once. */
+/** `npm run test:soak`: processes that race for the lock of one run; some are killed while they hold it. Two never hold it at once. */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

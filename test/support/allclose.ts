@@ -1,4 +1,4 @@
-/** Comparing arrays of numbers, and saying where they differ most. */
+/** Compares arrays of numbers and reports where they differ most. */
 
 export interface Tolerance {
   /** A share of the expected number. */

@@ -1,4 +1,4 @@
-/** What a case is: an operation, its inputs and what is done with them; and the inputs, by one letter each. */
+/** The type of a case (an operation with its inputs), and the inputs, named by one letter each. */
 import type { Tensor } from '../../src/tensor/index.js';
 import * as formula from './formula.js';
 

@@ -1,4 +1,4 @@
-/** Garbage collection on demand, for tests of what happens to forgotten tensors. */
+/** Garbage collection on demand, for tests of forgotten tensors. */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 

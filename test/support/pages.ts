@@ -1,4 +1,4 @@
-/** What every page that we write must hold: a policy that allows its own scripts and nothing else, and no way around it. */
+/** Requirements for every page that we write: a content policy that allows only its own scripts, and no way around it. */
 import { createHash } from 'node:crypto';
 import { parseHTML } from 'linkedom';
 import { expect } from 'vitest';

@@ -1,4 +1,4 @@
-/** Rows of the list of cases, in the form that each kind of operation wants. */
+/** Rows of the list of cases, in the form for each kind of operation. */
 import {
   avgPool2d,
   type Conv2dOptions,

@@ -1,4 +1,4 @@
-/** What the PyTorch scripts in test/fixtures left: samples of tensors. */
+/** Reads the output of the PyTorch scripts in test/fixtures: samples of tensors. */
 import { readFileSync } from 'node:fs';
 import { mismatch, type Tolerance } from './allclose.js';
 import { noise } from './formula.js';

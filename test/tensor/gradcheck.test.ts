@@ -1,4 +1,4 @@
-/** The gradient check itself: that it fails on wrong gradients, planted here, and leaves what it is given as it was. */
+/** The gradient check itself: it must fail on wrong gradients, which are planted here, and must not change its arguments. */
 import { describe, expect, it } from 'vitest';
 import { Conv2d, Dropout, Flatten, Linear, LocalResponseNorm, MaxPool2d, ReLU, Sequential } from '../../src/nn/index.js';
 import { record } from '../../src/tensor/graph/autograd.js';

@@ -1,4 +1,4 @@
-/** Randomness: the same seed gives the same numbers everywhere, streams do not meet, and counters move as they should. */
+/** Randomness: the same seed gives the same numbers everywhere, streams do not overlap, and counters advance correctly. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   type Backend,

@@ -1,4 +1,4 @@
-/** Making tensors, reading them, and what both refuse. */
+/** Creating and reading tensors, and the arguments that both refuse. */
 import { describe, expect, it } from 'vitest';
 import {
   type Backend,

@@ -1,4 +1,4 @@
-/** Variants of Table 3: their shapes and sizes, and a table of them that a stop cannot spoil. */
+/** Variants of Table 3: their shapes and sizes, and a table of results that survives interruptions. */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { init } from '../../src/index.js';
 import { shapesOnly } from '../../src/nn/dry_run.js';

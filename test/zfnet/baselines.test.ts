@@ -1,4 +1,6 @@
-/** What networks are measured against: the nearest neighbour in pixels against a loop over all pairs, and a linear classifier. */
+/**
+ * The baselines that networks are compared with: the nearest neighbour in pixels against a loop over all pairs, and a linear classifier.
+ */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { createReferenceBackend } from '../../src/backend/reference/index.js';
 import type { Example, Split } from '../../src/data/index.js';

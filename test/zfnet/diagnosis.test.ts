@@ -1,4 +1,4 @@
-/** Warnings before it is too late: a loss on its way to infinity, filters that outgrow the others. */
+/** Early warnings: an exploding loss, and dominating filters. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { dominatingFilters, type TrainJob, train } from '../../src/zfnet/index.js';
 import { LossWatch } from '../../src/zfnet/training/diagnosis.js';

@@ -1,4 +1,4 @@
-/** Evaluation: errors counted right, crops and ensembles averaged after the softmax, wrong labels named. */
+/** Evaluation: correct error counts, crops and ensembles averaged after the softmax, and errors that name wrong labels. */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { fromHost, noGrad, softmax } from '../../src/tensor/index.js';
 import { type Classifier, evaluate, Preprocess, predict, tenCrops } from '../../src/zfnet/index.js';

@@ -1,4 +1,4 @@
-/** Layers that stay as they are: not a bit of them changes, and what they compute is computed once. */
+/** Frozen layers: their weights keep every bit, and their outputs are computed once. */
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { init } from '../../src/index.js';
 import { StateError } from '../../src/nn/index.js';

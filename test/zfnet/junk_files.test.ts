@@ -1,4 +1,7 @@
-/** Junk at every place of a run's JSON: reading it succeeds or throws a typed error, and never hangs or allocates by a number in a file. */
+/**
+ * Invalid values in every field of a run's JSON: reading succeeds or throws a typed error, and a number in a file never causes a hang or
+ * a huge allocation.
+ */
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { decodeCheckpoint, encodeCheckpoint } from '../../src/formats/checkpoint.js';

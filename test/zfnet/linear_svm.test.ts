@@ -1,4 +1,4 @@
-/** Linear machines: known solutions, optimality by the duality gap, and what is chosen on held-out examples. */
+/** Linear support vector machines: known solutions, optimality by the duality gap, and the strength chosen on held-out examples. */
 import { describe, expect, it } from 'vitest';
 import { philox } from '../../src/backend/philox.js';
 import { init } from '../../src/index.js';

@@ -1,4 +1,4 @@
-/** Preparation of images: the mean, the paper's ten crops, and draws that depend on nothing but their place. */
+/** Preprocessing: the mean image, the paper's ten crops, and random crops that depend only on seed, epoch and index. */
 import { describe, expect, it } from 'vitest';
 import { createReferenceBackend } from '../../src/backend/reference/index.js';
 import type { Image } from '../../src/data/dataset.js';
@@ -10,11 +10,11 @@ const SIDE = 7;
 const SIZE = 4;
 const OPTIONS = { inputSize: SIZE, side: SIDE, channels: 3, scale: 1 / 64 } as const;
 
-/** Every value tells its place: no two pixels are alike. */
+/** All values are different, so that each identifies its position. */
 const image: Image = { width: SIDE, height: SIDE, channels: 3, data: Uint8Array.from({ length: SIDE * SIDE * 3 }, (_, i) => i) };
 const mean = { shape: [3, SIDE, SIDE], data: Float32Array.from({ length: 3 * SIDE * SIDE }, (_, i) => 0.5 * i) };
 
-/** As the paper says it: subtract the mean, cut out, mirror. */
+/** By the definition in the paper: subtract the mean, crop, mirror. */
 function expected(y: number, x: number, flip: boolean, scale = OPTIONS.scale): number[] {
   const values: number[] = [];
   for (let c = 0; c < 3; c++)

@@ -1,4 +1,4 @@
-/** Resuming: from the newest whole checkpoint, with the recipe of the checkpoint, and from no state that training cannot have been in. */
+/** Resuming: from the newest intact checkpoint, with the recipe of the checkpoint, and never from an impossible state. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from '../../src/formats/checkpoint.js';
 import { FormatError } from '../../src/formats/errors.js';

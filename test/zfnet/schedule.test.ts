@@ -1,4 +1,4 @@
-/** How the learning rate falls, and that each schedule goes on where it was. */
+/** Learning rate schedules: the rates, and resuming. */
 import { describe, expect, it } from 'vitest';
 import { makeSchedule } from '../../src/zfnet/training/schedule.js';
 import { DEFAULT_TRAINING, type ScheduleOptions, trainingOptions } from '../../src/zfnet/training/training_options.js';

@@ -1,4 +1,4 @@
-/** Softmax regression: solutions that fulfil the condition of an optimum, whatever the start, and a report where they do not. */
+/** Softmax regression: solutions that fulfil the optimality condition from any start, and a report if they do not. */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { minimize } from '../../src/analysis/lbfgs.js';
 import type { Matrix } from '../../src/analysis/matrix.js';

@@ -1,4 +1,4 @@
-/** What may end training from outside: a disk that is full, an image that is gone, memory that does not suffice. What was saved stays whole. */
+/** Causes from outside that end training: a full disk, a deleted image, too little memory. The files that were saved stay intact. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { DataError } from '../../src/data/errors.js';
 import { decodeCheckpoint } from '../../src/formats/checkpoint.js';

@@ -1,4 +1,4 @@
-/** Training: the same bits from the same seed, across any stop; files that a stop cannot spoil; faults that are named. */
+/** Training: the same bits for the same seed, also after an interruption; files that survive interruptions; errors that name the cause. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { decodeCheckpoint } from '../../src/formats/checkpoint.js';
 import { memory } from '../../src/index.js';

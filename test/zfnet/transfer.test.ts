@@ -1,4 +1,4 @@
-/** Learning from few images: the arithmetic of the folds, what is drawn, what is kept between calls; and the features behind it. */
+/** Learning from few images: the statistics over the folds, the samples, the results that are kept between calls, and the features. */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { DataError } from '../../src/data/errors.js';
 import { inChannels, sampleByClass, subset, takeByClass } from '../../src/data/index.js';

@@ -1,4 +1,4 @@
-/** The mean image of the networks that `transfer` trains from scratch: over every image learnt from, each once. */
+/** The mean image of the networks that `transfer` trains from scratch: over every training image, each counted once. */
 import { beforeAll, beforeEach, expect, it, vi } from 'vitest';
 import { sampleByClass, takeByClass } from '../../src/data/index.js';
 import { init } from '../../src/index.js';

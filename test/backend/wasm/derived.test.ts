@@ -1,4 +1,4 @@
-/** What the engine keeps of weights: never stale, freed with them, and given up when memory is needed. */
+/** The cache of values derived from weights: never stale, freed with the weights, and evicted when memory is needed. */
 import { afterAll, describe, expect, it } from 'vitest';
 import { convParams } from '../../../src/backend/params.js';
 import { conv2dPlan } from '../../../src/backend/wasm/conv2d_plan.js';

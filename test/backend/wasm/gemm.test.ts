@@ -1,4 +1,7 @@
-/** Every micro-kernel of the matrix product against the float64 reference, around its tiles: timing would choose but one of them. */
+/**
+ * Every micro-kernel of the matrix product against the float64 reference, around its tiles. The engine itself would use only the one
+ * that it measures as the fastest.
+ */
 import { afterAll, describe, expect, it } from 'vitest';
 import { GEMM_KERNELS, gemmKernelName, useGemmKernel } from '../../../src/backend/wasm/gemm.js';
 import { createWasmEngine, wasmBackend } from '../../../src/backend/wasm/index.js';

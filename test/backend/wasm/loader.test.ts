@@ -1,4 +1,4 @@
-/** `zfnet/simd.wasm` is a plain AssemblyScript module: who wants the kernels alone can load them with AssemblyScript's own loader. */
+/** `zfnet/simd.wasm` is a plain AssemblyScript module: the kernels can be used alone with AssemblyScript's own loader. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { instantiate } from '@assemblyscript/loader';

@@ -1,4 +1,4 @@
-/** Worker threads that die or are slow: the caller neither hangs nor gives up on one that works. */
+/** Worker threads that die or are slow: the caller neither hangs nor gives up on a thread that still works. */
 import { setTimeout as wait } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { afterEach, describe, expect, it } from 'vitest';

@@ -1,4 +1,4 @@
-/** Small ONNX models for tests, from one line a node. */
+/** Small ONNX models for tests, from one line per node. */
 import { type ElementType, TYPE_NUMBERS } from '../../../src/formats/onnx/decoding/element_types.js';
 import {
   ATTRIBUTE_TYPES,

@@ -1,4 +1,4 @@
-/** An imported model as a classifier: logits for any batch, in the order of channels that it wants, and projections in ours. */
+/** An imported model as a classifier: logits for any batch size, and the conversion between its order of channels and ours. */
 import { describe, expect, it } from 'vitest';
 import { deconvnet } from '../../../src/deconv/index.js';
 import { loadOnnx, OnnxClassifier } from '../../../src/formats/onnx/index.js';

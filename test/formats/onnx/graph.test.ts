@@ -1,4 +1,4 @@
-/** Reading graphs: names, order, constants, external data, and what is wrong with those that are refused. */
+/** Reading graphs: names, order, constants, external data, and the reasons for refusing a graph. */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { encodeModel } from '../../../src/formats/onnx/decoding/schema.js';
 import { loadOnnx, OnnxError, UnsupportedError } from '../../../src/formats/onnx/index.js';

@@ -1,4 +1,4 @@
-/** Models of a few bytes that ask for much time or memory, and weights that are not numbers. */
+/** Small models that would need much time or memory, and weights that are not finite. */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { loadOnnx, OnnxError } from '../../../src/formats/onnx/index.js';
 import { setDefaultBackend, tensor } from '../../../src/tensor/index.js';

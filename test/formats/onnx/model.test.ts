@@ -1,4 +1,7 @@
-/** An imported network is one like any other: it gives the same numbers, gradients, projections and fields as the one it was exported from. */
+/**
+ * An imported network behaves like any other: it gives the same outputs, gradients, projections and fields as the one it was exported
+ * from.
+ */
 import { describe, expect, it } from 'vitest';
 import { deconvnet, patchFinder, topActivations } from '../../../src/deconv/index.js';
 import { loadOnnx, toOnnx } from '../../../src/formats/onnx/index.js';

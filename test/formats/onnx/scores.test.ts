@@ -1,4 +1,4 @@
-/** What a classifier's output holds, and inputs that other tools write: decided from the graph, with probabilities that agree with it. */
+/** The meaning of a classifier's outputs and inputs, recognised from the graph, for models written by several tools. */
 import { describe, expect, it } from 'vitest';
 import type { NodeProto, Written } from '../../../src/formats/onnx/decoding/schema.js';
 import { loadOnnx, OnnxClassifier, type OnnxClassifierOptions } from '../../../src/formats/onnx/index.js';

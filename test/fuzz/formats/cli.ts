@@ -1,4 +1,4 @@
-/** What the command line reads besides models and data: class lists, parts files, locks of runs, and its own arguments. */
+/** Input of the command line other than models and data: class lists, parts files, locks of runs, and its own arguments. */
 import { existsSync, readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';

@@ -1,4 +1,4 @@
-/** Tensors that nobody freed: what the garbage collector gives back, and copies of data. */
+/** Forgotten tensors, whose memory is freed after garbage collection, and copies of data. */
 import { describe, expect, it } from 'vitest';
 import { createReferenceBackend } from '../../../src/backend/reference/index.js';
 import { backward, Generator, ones, randn, type Tensor, tensor, withBackend } from '../../../src/tensor/index.js';

@@ -1,4 +1,4 @@
-/** What a step frees, and what dispose() frees. */
+/** The memory that a training step frees, and that dispose() frees. */
 import { describe, expect, it } from 'vitest';
 import { Conv2d, countParameters, Module, ReLU, Sequential } from '../../../src/nn/index.js';
 import { crossEntropy, DisposedError, ones, randn, scope, sum, type Tensor, tensor, withBackend } from '../../../src/tensor/index.js';

@@ -1,4 +1,4 @@
-/** Scopes: what they free, what they keep, and what they do to a graph. */
+/** Scopes: the tensors that they free and keep, and their effect on the graph. */
 import { describe, expect, it } from 'vitest';
 import { Linear } from '../../../src/nn/index.js';
 import {
