@@ -1,5 +1,6 @@
 /** Every function that the host can call. The last two arguments of a kernel are the units of work to do, [begin, end). */
 
+export * from './adam';
 export * from './channel';
 export * from './conv2d';
 export * from './cross_entropy';
@@ -13,9 +14,11 @@ export * from './normalize';
 export * from './pool2d';
 export * from './random';
 export * from './reduce';
+export * from './rmsprop';
 export { setScratch } from './scratch';
 export * from './sgd';
 export * from './softmax';
 export * from './strided_copy';
+export * from './sum_squares';
 export * from './unpool';
 export * from './winograd';

@@ -168,6 +168,30 @@ export interface SgdParams {
   first: boolean;
 }
 
+/** Numbers of one step of Adam or AdamW. */
+export interface AdamParams {
+  /** Learning rate divided by 1 − beta1^t, where t is the number of the step, from 1 on. */
+  rate: number;
+  beta1: number;
+  beta2: number;
+  eps: number;
+  /** Divisor of the root of the mean square: √(1 − beta2^t). */
+  correction: number;
+  /** weightDecay · w is added to the gradient (Adam); 0 for AdamW. */
+  weightDecay: number;
+  /** Factor of w before the update: 1 − lr · weight decay for AdamW, 1 for Adam. */
+  shrink: number;
+}
+
+/** Numbers of one step of RMSprop. */
+export interface RmspropParams {
+  lr: number;
+  alpha: number;
+  eps: number;
+  weightDecay: number;
+  momentum: number;
+}
+
 /** Maximum extent of one axis, including padding, so that 32-bit index arithmetic does not overflow. */
 export const MOST_EXTENT = 2 ** 28;
 const MOST = 2 ** 31 - 1;

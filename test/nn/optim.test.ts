@@ -1,6 +1,17 @@
 /** SGD against PyTorch's, the paper's limit on filters, and the schedules. */
 import { describe, expect, it } from 'vitest';
-import { ReduceLROnPlateau, SGD, type SgdOptions, StepLR } from '../../src/nn/index.js';
+import {
+  Adam,
+  AdamW,
+  clipGradNorm,
+  LinearWarmup,
+  OneCycleLR,
+  ReduceLROnPlateau,
+  RMSprop,
+  SGD,
+  type SgdOptions,
+  StepLR,
+} from '../../src/nn/index.js';
 import { type Backend, type DType, scope, type Tensor, tensor, ValueError, withBackend } from '../../src/tensor/index.js';
 import { mismatch } from '../support/allclose.js';
 import { backends, reference } from '../support/backends.js';
@@ -95,6 +106,22 @@ describe('SGD', () => {
     expect(() => new SGD([], { lr: 1 }).loadStateDict({ lr: 1, velocities: [null] })).toThrow(/1 velocities, expected 0/);
   });
 
+  it('reads the state of version 0.1', () => {
+    const run = (v1: boolean) => {
+      const w = parameter(noise(SIZE, 1), [SIZE], reference);
+      const first = new SGD([w], { lr: 0.1, momentum: 0.9 });
+      give(w, noise(SIZE, 2));
+      first.step();
+      const { lr, velocities, ...rest } = first.stateDict();
+      const second = new SGD([w], { lr: 3, momentum: 0.9 });
+      second.loadStateDict(v1 ? { lr, velocities } : { lr, ...rest });
+      second.step();
+      expect(second.lr).toBe(0.1);
+      return [...w.dataSync()];
+    };
+    expect(run(true)).toEqual(run(false));
+  });
+
   it.each([
     [{ lr: 0 }, /lr is 0/],
     [{ lr: Number.NaN }, /lr is NaN/],
@@ -120,6 +147,98 @@ describe('SGD', () => {
       }
       expect(w.itemSync()).toBeCloseTo(1 - 0.1 * (1 + 1.5 + 1.75), 6);
     });
+  });
+});
+
+describe('optimisers', () => {
+  const two = () => [parameter([1], [1], reference), parameter([2], [1], reference)];
+
+  it('skip parameters without a gradient, frozen ones too, and count the updates of each one', () => {
+    const [w, frozen] = [parameter([1], [1], reference), tensor([5], [1], { backend: reference })];
+    const adam = new Adam([w, frozen], { lr: 0.1 });
+    give(w, [3]);
+    adam.step();
+    adam.step();
+    expect(frozen.itemSync()).toBe(5);
+    expect(adam.stateDict()).toMatchObject({ kind: 'Adam', steps: [2, 0], slots: { mean: [{ length: 1 }, null] } });
+    expect(w.itemSync()).toBeCloseTo(0.8, 5);
+  });
+
+  it('set the rate of every group through lr, and read that of the first', () => {
+    const [a, b] = two();
+    const optimizer = new RMSprop([{ params: [a], lr: 0.5 }, { params: [b] }], { lr: 0.1, weightDecay: 0.2 });
+    expect(optimizer.lr).toBe(0.5);
+    expect(optimizer.groups.map(({ lr, weightDecay }) => [lr, weightDecay])).toEqual([
+      [0.5, 0.2],
+      [0.1, 0.2],
+    ]);
+    optimizer.lr = 0.3;
+    expect(optimizer.groups.map(({ lr }) => lr)).toEqual([0.3, 0.3]);
+  });
+
+  it('free their state with dispose() and start again', () => {
+    const before = reference.memory().buffers;
+    const [w] = two();
+    const optimizer = new AdamW([w], { amsgrad: true });
+    give(w, [1]);
+    optimizer.step();
+    expect(reference.memory().buffers).toBe(before + 5); // the parameter, its gradient and three means
+    optimizer.dispose();
+    expect(reference.memory().buffers).toBe(before + 2);
+    expect(optimizer.stateDict()).toMatchObject({ steps: [0], slots: { mean: [null] } });
+  });
+
+  it.each<[string, () => unknown, RegExp]>([
+    ['a parameter in two groups', () => new Adam([{ params: two().slice(0, 1) }, 3] as never), /Adam: parameters are \[/],
+    ['a group without parameters', () => new Adam([{ lr: 1 }] as never), /Adam: group 0: params is missing/],
+    ['an unknown option of a group', () => new SGD([{ params: two(), rate: 1 }] as never, { lr: 1 }), /unknown option 'rate'/],
+    ['betas of 1', () => new AdamW(two(), { betas: [0.9, 1] }), /AdamW: betas is \[0.9, 1\]/],
+    ['a negative alpha', () => new RMSprop(two(), { alpha: -1 }), /RMSprop: alpha is -1/],
+    ['a negative maximum', () => clipGradNorm(two(), -1), /clipGradNorm: max is -1/],
+    ['a cycle of unknown length', () => new OneCycleLR({ lr: 1 }, { maxLr: 1, cycleMomentum: false }), /pass totalSteps/],
+    ['a cycle without momentum', () => new OneCycleLR({ lr: 1 }, { maxLr: 1, totalSteps: 9 }), /no momentum/],
+    ['a warm-up from 0', () => new LinearWarmup({ lr: 1 }, { startFactor: 0 }), /startFactor is 0/],
+  ])('refuse %s', (_, make, message) => {
+    expect(make).toThrow(ValueError);
+    expect(make).toThrow(message);
+  });
+
+  it('refuse the same parameter in two groups', () => {
+    const [w] = two();
+    expect(() => new Adam([{ params: [w] }, { params: [w] }])).toThrow(/is in groups 0 and 1/);
+  });
+
+  it('change nothing when a state does not fit', () => {
+    const [a, b] = two();
+    const adam = new Adam([a, b]);
+    give(a, [1]);
+    adam.step();
+    const state = adam.stateDict();
+    const changed = (change: object) => ({ ...structuredClone(state), ...change });
+    for (const [wrong, message] of [
+      [changed({ kind: 'AdamW' }), /got the state of 'AdamW', expected one of Adam/],
+      [changed({ groups: [{ ...state.groups[0], size: 3 }] }), /groups of 3 parameters, expected 2/],
+      [changed({ steps: [1] }), /steps for 1 parameters, expected 2/],
+      [changed({ slots: { mean: [new Float32Array(3), null] } }), /mean of parameter 0 has 3 values, expected 1/],
+      [changed({ slots: { maxSquare: [null, null] } }), /unknown state 'maxSquare'/],
+      [null, /the state is null/],
+    ] as const) {
+      expect(() => adam.loadStateDict(wrong as never)).toThrow(message);
+      expect(adam.stateDict()).toEqual(state);
+    }
+  });
+
+  it('clip nothing below the limit, and measure with Infinity', () => {
+    const [a, b] = two();
+    expect(clipGradNorm([a, b], 1).itemSync()).toBe(0);
+    give(a, [3]);
+    give(b, [4]);
+    expect(clipGradNorm([a, b, a], Number.POSITIVE_INFINITY).itemSync()).toBe(5);
+    expect(clipGradNorm([a, b], 6).itemSync()).toBe(5);
+    expect([a.grad!.itemSync(), b.grad!.itemSync()]).toEqual([3, 4]);
+    expect(clipGradNorm([a, b], 1).itemSync()).toBe(5);
+    expect(a.grad!.itemSync()).toBeCloseTo(0.6, 5);
+    expect(b.grad!.itemSync()).toBeCloseTo(0.8, 5);
   });
 });
 

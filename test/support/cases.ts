@@ -57,6 +57,7 @@ import { resizingCases } from './cases/resizing.js';
 import { selectionCases } from './cases/selection.js';
 import { statisticsCases } from './cases/statistics.js';
 import * as formula from './formula.js';
+import { lossCases } from './loss_cases.js';
 import {
   avgPool,
   broadcasting,
@@ -361,6 +362,7 @@ export const cases: readonly Case[] = [
     ['far apart logits', [W(5, 6), L(6, 5)], ([x, labels]) => crossEntropy(x, labels)],
     ['under another operation', [N(4, 5), L(5, 4)], ([x, labels]) => mul(crossEntropy(x, labels), 3)],
   ]),
+  ...lossCases,
 
   ...table('reshape', {}, on([N(2, 3, 4)], { 'to [6, 4]': ([x]) => reshape(x, [6, 4]), 'with -1': ([x]) => reshape(x, [4, -1, 2]) })),
   ...table('reshape', {}, [['used twice', [N(2, 6)], ([x]) => add(reshape(x, [3, 4]), mul(reshape(x, [3, 4]), 2))]]),

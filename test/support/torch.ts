@@ -26,3 +26,7 @@ export function mismatchOfSample(
   const kept = Array.from(actual).filter((_, i) => i % expected.every === 0);
   return mismatch([...kept, product], [...expected.values, expected.product], tolerance);
 }
+
+/** Names of PyTorch's options in camel case: `weight_decay` becomes `weightDecay`. */
+export const camelCased = <T>(options: Record<string, T>): Record<string, T> =>
+  Object.fromEntries(Object.entries(options).map(([key, value]) => [key.replace(/_(\w)/g, (_, letter) => letter.toUpperCase()), value]));

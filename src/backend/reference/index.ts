@@ -4,6 +4,7 @@
  */
 import type { Backend } from '../backend.js';
 import { profileKernels } from '../profiling.js';
+import { adam } from './adam.js';
 import { channel } from './channel.js';
 import { checks } from './checks.js';
 import { conv2d } from './conv2d.js';
@@ -20,6 +21,7 @@ import { sgd } from './sgd.js';
 import { softmax } from './softmax.js';
 import { createStoragePart } from './storage.js';
 import { stridedCopy } from './strided_copy.js';
+import { sumSquares } from './sum_squares.js';
 
 /** Options of the reference backend. */
 export interface ReferenceOptions {
@@ -61,6 +63,8 @@ export function createReferenceBackend(options: ReferenceOptions = {}): Backend 
     ...softmax,
     ...crossEntropy,
     ...sgd,
+    ...adam,
+    ...sumSquares,
   };
   return backend;
 }

@@ -4,6 +4,7 @@
 import type { Backend } from '../backend.js';
 import { BackendError, ValueError } from '../errors.js';
 import { profileKernels } from '../profiling.js';
+import { adam } from './adam.js';
 import { channel } from './channel.js';
 import { checks } from './checks.js';
 import { conv2d } from './conv2d.js';
@@ -24,6 +25,7 @@ import { availableThreads, findSpawn, type Spawn } from './runtime/worker.js';
 import { sgd } from './sgd.js';
 import { softmax } from './softmax.js';
 import { stridedCopy } from './strided_copy.js';
+import { sumSquares } from './sum_squares.js';
 import { unpool } from './unpool.js';
 
 /** Options of the wasm backend. */
@@ -167,6 +169,8 @@ export function wasmBackend(engine: WasmEngine, plan = conv2dPlan): Backend {
     ...softmax(engine),
     ...crossEntropy(engine),
     ...sgd(engine),
+    ...adam(engine),
+    ...sumSquares(engine),
   };
   return backend;
 }

@@ -12,6 +12,10 @@ import {
   type ScheduleState,
 } from './schedule.js';
 
+/** Name of the initial rate of group `i` in a state. */
+const firstKey = (i: number): string => (i === 0 ? 'first' : `first${i}`);
+const namedRates = (rates: readonly number[]): Record<string, number> => Object.fromEntries(rates.map((lr, i) => [firstKey(i), lr]));
+
 /** Options of `CosineAnnealingLR`. */
 export interface CosineAnnealingLROptions extends IntervalOption {
   /** Number of steps until the rate is `etaMin`. PyTorch `T_max`. */
@@ -29,7 +33,7 @@ export interface CosineAnnealingLROptions extends IntervalOption {
  * @throws ValueError for invalid options
  */
 export class CosineAnnealingLR extends CountingSchedule {
-  private readonly first: readonly number[];
+  private first: readonly number[];
 
   constructor(
     optimizer: HasLearningRate,
@@ -38,6 +42,18 @@ export class CosineAnnealingLR extends CountingSchedule {
     checkSchedule('CosineAnnealingLR', optimizer, options, { tMax: integer(1), etaMin: finite(0) }, 'tMax');
     super('CosineAnnealingLR', optimizer, options.interval ?? 'epoch');
     this.first = ratesOf(optimizer).map(({ lr }) => lr);
+  }
+
+  /** The state: the number of steps, and the initial rates as `first` for the first group, `first1` for the second and so on. */
+  override stateDict(): Record<string, number> {
+    return { ...super.stateDict(), ...namedRates(this.first) };
+  }
+
+  override loadStateDict(state: ScheduleState): void {
+    const rules = { epoch: integer(), ...Object.fromEntries(this.first.map((_, i) => [firstKey(i), finite()])) };
+    checkState('CosineAnnealingLR.loadStateDict', state, rules);
+    super.loadStateDict({ epoch: state.epoch });
+    this.first = this.first.map((_, i) => state[firstKey(i)] as number);
   }
 
   protected override apply(): void {
@@ -51,9 +67,6 @@ export class CosineAnnealingLR extends CountingSchedule {
     });
   }
 }
-
-/** Name of the initial rate of group `i` in the state of `CosineLR`. */
-const firstKey = (i: number): string => (i === 0 ? 'first' : `first${i}`);
 
 /** Options of `CosineLR`. */
 export interface CosineLROptions extends IntervalOption {
@@ -100,7 +113,7 @@ export class CosineLR implements Schedule {
 
   /** The state: the number of epochs, and the initial rates as `first` for the first group, `first1` for the second and so on. */
   stateDict(): Record<string, number> {
-    return { epoch: this.epoch, ...Object.fromEntries(this.first.map((lr, i) => [firstKey(i), lr])) };
+    return { epoch: this.epoch, ...namedRates(this.first) };
   }
 
   /** Also sets the learning rates, which differ from the saved ones if the number of epochs has changed. */

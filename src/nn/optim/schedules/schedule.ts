@@ -21,7 +21,7 @@ export interface Schedule {
   step(measure?: number): unknown;
   /** Returns the state as plain JSON. The learning rates are part of the optimiser's state. */
   stateDict(): ScheduleState;
-  /** Restores a saved state. Call it after the optimiser's state is restored. */
+  /** Restores a saved state. Restore the optimiser's state between the creation of the schedule and this call. */
   loadStateDict(state: ScheduleState): void;
 }
 
