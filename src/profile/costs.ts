@@ -92,7 +92,7 @@ const isStorage = (value: unknown): value is Storage =>
 /** Returns the storages of an argument: itself, or those in an object such as the state of an optimiser. */
 function storagesOf(value: unknown): Storage[] {
   if (isStorage(value)) return [value];
-  return typeof value === 'object' && value !== null ? Object.values(value).filter(isStorage) : [];
+  return typeof value === 'object' && value !== null && !ArrayBuffer.isView(value) ? Object.values(value).filter(isStorage) : [];
 }
 
 /** Returns the cost of a kernel call. @param args the arguments of the call */
