@@ -19,7 +19,8 @@
  * 7. **Windows.** Where a caller unpools from a known pooling, `maxUnpool2d` gets its window, so that a backend may gather instead of
  *    scattering.
  * 8. **Profiling.** `profileKernels` reports the duration of each kernel by the backend's own clock.
- * 9. **Order of arguments.** Outputs, inputs, sizes. More than five arguments become an object.
+ * 9. **Order of arguments.** Outputs, inputs, sizes. More than five arguments become an object, except that storages are
+ *    always arguments of their own.
  *
  * Geometry is computed in advance by `params.ts`.
  */
@@ -131,26 +132,6 @@ export type OverlapRule = 'sum' | 'last';
 export type UnaryOp = 'neg' | 'abs' | 'exp' | 'log' | 'sqrt' | 'sigmoid' | 'tanh' | 'square' | 'reciprocal' | 'sign';
 export type BinaryOp = 'add' | 'sub' | 'mul' | 'div' | 'pow' | 'max' | 'min' | 'greater' | 'equal';
 export type ReduceOp = 'sum' | 'mean' | 'max' | 'min';
-
-/** What Adam keeps of each element between steps. */
-export interface AdamState {
-  /** Mean of the gradient. */
-  readonly mean: Storage;
-  /** Mean of the squared gradient. */
-  readonly square: Storage;
-  /** Running maximum of `square` for AMSGrad; null otherwise. */
-  readonly maxSquare: Storage | null;
-}
-
-/** What RMSprop keeps of each element between steps. */
-export interface RmspropState {
-  /** Mean of the squared gradient. */
-  readonly square: Storage;
-  /** Mean of the gradient if the variance is used in place of the mean square; null otherwise. */
-  readonly mean: Storage | null;
-  /** Accumulated steps; null if momentum is 0. */
-  readonly buffer: Storage | null;
-}
 
 /** A convolution, its gradient with respect to the input, or its gradient with respect to the weights. */
 export type ConvPass = 'forward' | 'inputGrad' | 'weightGrad';
@@ -276,10 +257,16 @@ export interface Backend {
   // Optimisation --------------------------------------------------------------------------------
   /** One step of SGD by PyTorch's formula; overwrites w and velocity. `velocity` is null if momentum is 0. */
   sgd(w: Storage, velocity: Storage | null, grad: Storage, p: SgdParams): void;
-  /** One step of Adam or AdamW by PyTorch's formula; overwrites w and the storages of the state. */
-  adam(w: Storage, state: AdamState, grad: Storage, p: AdamParams): void;
-  /** One step of RMSprop by PyTorch's formula; overwrites w and the storages of the state. */
-  rmsprop(w: Storage, state: RmspropState, grad: Storage, p: RmspropParams): void;
+  /**
+   * One step of Adam or AdamW by PyTorch's formula; overwrites w, mean (of the gradient) and square (mean of its square). With AMSGrad,
+   * `maxSquare` is the running maximum of `square` and is overwritten too; it is null otherwise.
+   */
+  adam(w: Storage, mean: Storage, square: Storage, maxSquare: Storage | null, grad: Storage, p: AdamParams): void;
+  /**
+   * One step of RMSprop by PyTorch's formula; overwrites w, square, mean and buffer. `mean` is null unless the variance is used in place
+   * of the mean square; `buffer` is null if momentum is 0.
+   */
+  rmsprop(w: Storage, square: Storage, mean: Storage | null, buffer: Storage | null, grad: Storage, p: RmspropParams): void;
   /** y[0] = Σ x[i]². */
   sumSquares(y: Storage, x: Storage): void;
   /** Rescales every row of w [rows, columns] whose root mean square exceeds `max` to exactly `max` (paper, section 3). */

@@ -89,15 +89,9 @@ const DESCRIBED: Described = {
 const isStorage = (value: unknown): value is Storage =>
   typeof value === 'object' && value !== null && 'dtype' in value && !ArrayBuffer.isView(value);
 
-/** Returns the storages of an argument: itself, or those in an object such as the state of an optimiser. */
-function storagesOf(value: unknown): Storage[] {
-  if (isStorage(value)) return [value];
-  return typeof value === 'object' && value !== null && !ArrayBuffer.isView(value) ? Object.values(value).filter(isStorage) : [];
-}
-
 /** Returns the cost of a kernel call. @param args the arguments of the call */
 export function costOf(backend: Backend, kernel: string, args: readonly unknown[]): Cost {
-  const operands = args.flatMap(storagesOf);
+  const operands = args.filter(isStorage);
   const describe = DESCRIBED[kernel as Kernel] as ((...args: readonly unknown[]) => Description) | undefined;
   const { shape, flop = 0, convolution } = describe?.(...args) ?? { shape: `${operands[0]?.size ?? ''}` };
   return {

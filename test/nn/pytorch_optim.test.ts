@@ -17,6 +17,7 @@ import {
   StepLR,
 } from '../../src/nn/index.js';
 import { type Backend, type DType, type Tensor, tensor } from '../../src/tensor/index.js';
+import { createDeferredBackend } from '../backend/deferred/deferred.js';
 import { mismatch } from '../support/allclose.js';
 import { backends, reference, strict, strictThreads } from '../support/backends.js';
 import { noise } from '../support/formula.js';
@@ -132,6 +133,35 @@ describe.each(backends)('resuming on $name', ({ backend }) => {
       });
     },
   );
+});
+
+describe('a backend without a synchronous read', () => {
+  it.each(optimizers.filter(([name]) => /AMSGrad|centred with|clipped/.test(name)))('resumes to the same bits: %s', async (_, fixture) => {
+    const deferred = createDeferredBackend();
+    const [whole, params] = [parameters(reference, 'float32'), parameters(deferred, 'float32')];
+    const clipped = { ...fixture, max: null };
+    run(makeOptimizer(fixture, whole), whole, clipped, 0, 8);
+    const first = makeOptimizer(fixture, params);
+    run(first, params, clipped, 0, 5);
+    const saved = await first.stateDictData();
+    expect(() => first.stateDict()).toThrow(/cannot read synchronously; use `await optimizer.stateDictData\(\)`/);
+    const second = makeOptimizer(fixture, params);
+    second.loadStateDict(saved);
+    first.dispose();
+    run(second, params, clipped, 5, 8);
+    for (const [i, w] of params.entries()) expect(await w.data()).toEqual(await whole[i].data());
+    deferred.dispose();
+  });
+
+  it('clips gradients', async () => {
+    const deferred = createDeferredBackend();
+    const w = tensor([1, 2], [2], { backend: deferred, requiresGrad: true });
+    w.grad = tensor([3, 4], [2], { backend: deferred });
+    const norm = clipGradNorm([w], 1);
+    expect(await norm.item()).toBe(5);
+    expect(mismatch(await w.grad.data(), [0.6, 0.8], { relative: 1e-5, absolute: 0 })).toBeNull();
+    deferred.dispose();
+  });
 });
 
 describe('two threads', () => {

@@ -63,8 +63,7 @@ abstract class AdamBase extends BaseOptimizer {
     const { lr, weightDecay, momentum: beta1 = 0.9 } = group;
     const { beta2, eps, decoupled } = this;
     const maximum = this.amsgrad ? this.slot(MAX_SQUARE, w).writable : null;
-    const state = { mean: this.slot(MEAN, w).writable, square: this.slot(SQUARE, w).writable, maxSquare: maximum };
-    w.backend.adam(w.writable, state, gradient.storage, {
+    w.backend.adam(w.writable, this.slot(MEAN, w).writable, this.slot(SQUARE, w).writable, maximum, gradient.storage, {
       rate: lr / (1 - beta1 ** count),
       beta1,
       beta2,

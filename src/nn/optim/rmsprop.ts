@@ -52,7 +52,7 @@ export class RMSprop extends BaseOptimizer {
     const { alpha, eps } = this;
     const mean = this.centered ? this.slot(MEAN, w).writable : null;
     const buffer = momentum > 0 ? this.slot(BUFFER, w).writable : null;
-    const state = { square: this.slot(SQUARE, w).writable, mean, buffer };
-    w.backend.rmsprop(w.writable, state, gradient.storage, { lr, alpha, eps, weightDecay, momentum });
+    const p = { lr, alpha, eps, weightDecay, momentum };
+    w.backend.rmsprop(w.writable, this.slot(SQUARE, w).writable, mean, buffer, gradient.storage, p);
   }
 }
