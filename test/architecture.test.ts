@@ -12,7 +12,7 @@ interface Room {
   may: string[];
   /** Packages that are bundled into it. */
   bundled?: string[];
-  /** Packages that users install if they want to: by type, or when they are asked for. */
+  /** Optional packages, which users may install; they are imported as types, or when they are needed. */
   optional?: string[];
 }
 
@@ -70,7 +70,7 @@ const roomOf = (path: string) =>
     holds.some((place) => (place.endsWith('/') ? path.startsWith(place) : path === place)),
   )?.[0];
 
-/** What is wrong with an import of the engine, or null. */
+/** The fault of an import in the engine, or null. */
 function wrongInEngine(found: Import): string | null {
   const { from, specifier, kind } = found;
   const room = roomOf(from);
@@ -87,7 +87,7 @@ function wrongInEngine(found: Import): string | null {
   return to === room || ROOMS[room].may.includes(to) ? null : `${from} (${room}) imports ${target(found)} (${to})`;
 }
 
-/** What is wrong with an import of a workspace package, or null: it sees the engine as any user does. */
+/** The fault of an import in a workspace package, or null: it may use only the published entry points. */
 function wrongInWorkspace(found: Import, folder: string, dependencies: readonly string[]): string | null {
   const { from, specifier } = found;
   if (isRelative(specifier)) return target(found).startsWith(`${folder}/`) ? null : `${from} reaches out of ${folder} to ${target(found)}`;

@@ -40,7 +40,7 @@ const get = (storage: Storage): number[] => [...backend.readSync(storage)];
 /** A convolution without ReLU. */
 const plain = (p: ConvParams): ConvForwardParams => ({ ...p, relu: false, inference: false });
 
-/** Runs `kernel` on a blank output and gives what it wrote. */
+/** Runs `kernel` on a new output and returns the output. */
 function output(size: number, kernel: (y: Storage) => void, dtype: DType = 'float64'): number[] {
   const y = blank(size, dtype);
   kernel(y);
@@ -798,7 +798,7 @@ describe('reduce', () => {
 
 describe('softmax and cross-entropy', () => {
   const p = { rows: 2, columns: 3 };
-  const logs = [1, 2, 5, 4, 1, 3].map(Math.log); // softmax is what stands in the brackets over 8
+  const logs = [1, 2, 5, 4, 1, 3].map(Math.log); // the softmax is these values divided by 8
 
   it('softmax and logSoftmax of logarithms', () => {
     expectClose(

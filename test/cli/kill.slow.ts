@@ -27,7 +27,7 @@ function draw(i: number): number {
   return words[0] / 2 ** 32;
 }
 
-/** Everything that training leaves but what a clock is in: checkpoints of all epochs, with weights, velocities and their place in training. */
+/** All results of training except times: the checkpoints of all epochs, with weights, velocities and positions in training. */
 async function filesOf(run: string): Promise<Record<string, Buffer>> {
   const folder = join(place.path, run);
   const names = (await readdir(folder, { recursive: true })).filter((name) => name.endsWith('.safetensors')).sort();

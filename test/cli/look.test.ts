@@ -86,7 +86,7 @@ describe('deconv', () => {
 describe('report', () => {
   it('writes the page into the run and reports the error rates', async () => {
     const { status, stdout, stderr } = await zfnet(place.path, 'report', 'run', '--threads', '1', '--json');
-    // The table, and nothing else: no experiment was left out.
+    // Only the table: no experiment was omitted.
     expect([stderr.replace(/ {2}top-1 error(.*\n){8}/, ''), status]).toEqual(['', 0]);
     const answer = JSON.parse(stdout);
     expect(answer).toMatchObject({ run: 'run', tests: [{ split: 'val', examples: 12, chance: 1 - 1 / CLASSES.length, chanceOfFive: 0 }] });

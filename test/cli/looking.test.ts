@@ -17,7 +17,7 @@ beforeAll(async () => {
   expect([stderr, status]).toEqual([expect.stringContaining('epoch 2/2'), 0]);
 }, 60_000);
 
-/** Runs a command that writes an experiment; gives what it printed, which is what it wrote. */
+/** Runs a command that writes an experiment, and returns the JSON that it printed, which equals the file. */
 async function experiment(name: string, command: string, ...args: string[]) {
   const { status, stdout, stderr } = await run(command, ...args);
   const said = args.includes('--data') ? /^bars is what the run was trained on: val consists of .*\n$/ : /^$/;

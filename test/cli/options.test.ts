@@ -30,7 +30,7 @@ const { UsageError } = (await cli('command.ts')) as { UsageError: ErrorConstruct
 
 /** The meaning of an option: its description up to the first detail. */
 const meaning = ({ description }: Option) => description.split(/[:;,(]/)[0].trim();
-/** What its value is: `<n,...>` is several of `<n>`. */
+/** The form of its value: `<n,...>` is several of `<n>`. */
 const type = ({ flags }: Option) => /[<[].*$/.exec(flags)?.[0].replace(/,?\.\.\./, '') ?? 'flag';
 
 /** Names of options that mean different things in different commands, with these meanings. */

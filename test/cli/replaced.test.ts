@@ -13,7 +13,7 @@ import { TINY, workplace, zfnet } from './support.js';
 const place = workplace();
 const RECIPE = ['--data', 'bars', '--epochs', '1', '--lr', '0.02', ...TINY];
 
-/** Digests of all files of a folder by path, but for the page, which tells the time. */
+/** Digests of all files of a folder by path, except the page, which contains the time. */
 async function contents(folder: string): Promise<Record<string, string>> {
   const found: Record<string, string> = {};
   for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {

@@ -28,7 +28,7 @@ async function tensorsOf(run: string): Promise<Record<string, unknown>> {
   return readSafetensors(await read(run, 'last.safetensors')).tensors;
 }
 
-/** Waits until the run has some epochs behind it. */
+/** Waits until the run has finished some epochs. */
 async function waitForEpochs(run: string, count: number): Promise<void> {
   const until = Date.now() + 50_000;
   while ((await metrics(run)).length < count) {
@@ -43,7 +43,7 @@ function uninterrupted(): Promise<string> {
   straight ??= zfnet(place.path, 'train', '--out', 'straight', ...RECIPE, '--json').then((ended) => {
     expect(ended.stderr).toMatch(/epoch 8\/8/);
     expect(ended.status).toBe(0);
-    // Under --json, standard output holds one JSON object and nothing else.
+    // With --json, standard output contains one JSON object and nothing else.
     expect(JSON.parse(ended.stdout)).toMatchObject({ run: 'straight', status: 'done', epoch: EPOCHS, last: { epoch: EPOCHS } });
     return 'straight';
   });
@@ -71,7 +71,7 @@ describe('train', () => {
     child.kill('SIGKILL');
     expect((await ended).signal).toBe('SIGKILL');
     expect((await metrics('killed')).length).toBeLessThan(EPOCHS);
-    // What a write that was cut off leaves behind.
+    // The remains of an interrupted write.
     await writeFile(join(place.path, 'killed', 'best.safetensors.part'), 'half');
     const resumed = await zfnet(place.path, 'train', '--out', 'killed', '--resume', '--threads', '1');
     expect(resumed.stderr).toMatch(/resuming small .* from epoch [2-8], step \d+/);

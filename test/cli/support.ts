@@ -17,7 +17,7 @@ export interface Ended {
   stderr: string;
 }
 
-/** Starts `zfnet` and collects what it says. */
+/** Starts `zfnet` and collects its output. */
 export function start(cwd: string, args: readonly string[]): { child: ChildProcess; ended: Promise<Ended> } {
   if (!existsSync(join(import.meta.dirname, '../../cli/dist/main.js')))
     throw new Error('cli/dist/main.js is missing: run `npm run build` first');

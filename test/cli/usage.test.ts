@@ -82,7 +82,7 @@ describe('info', () => {
     expect(totals.parameters).toBe(62_357_608);
     expect(totals.multiplyAdds).toBe(1_168_032_896);
     expect(layers.find((layer: { name: string }) => layer.name === 'conv5').outputShape).toEqual([1, 256, 13, 13]);
-    // Weights, gradients and velocities, and of 128 images' activations what the way back needs: not all, and not twice.
+    // Weights, gradients, velocities, and those activations of 128 images that the backward pass needs, each counted once.
     expect(totals.trainingBytes).toBeGreaterThan(4 * 3 * totals.parameters + 0.5 * 128 * totals.activationBytes);
     expect(totals.trainingBytes).toBeLessThan(4 * 3 * totals.parameters + 128 * totals.activationBytes);
   });

@@ -26,7 +26,7 @@ const pictures = (): Promise<string> =>
     ),
   );
 
-/** What to train, on a folder whose pictures are decoded as they are needed alone. */
+/** A training job on a folder whose images are decoded only when they are needed. */
 async function jobOn(folder: string, workers = 0) {
   const dataset = await openDataset(folder, { workers, imageSize: SIDE, cacheBytes: 0, valFraction: 0.2, verify: 'headers' });
   const model = tinyNet({ seed: 5, channels: 3, classes: 2 });

@@ -19,7 +19,7 @@ export function photograph(width: number, height: number, grey: (y: number, x: n
   );
 }
 
-/** Every class in every style as a shape of its own, with soft edges and lopsided; photographs with fine and coarse detail. */
+/** A different, asymmetric shape with soft edges for every class and style, and photographs with fine and coarse detail. */
 export function drawnAssets(): SceneAssets {
   const sprites: Record<string, Record<string, Sprite>> = {};
   for (const [s, style] of SCENE_STYLES.entries()) {
@@ -40,7 +40,7 @@ export function drawnAssets(): SceneAssets {
   return { sprites, photographs };
 }
 
-/** A scene with an emoji as it is in the middle, over a photograph as it is; `changed` is what differs. */
+/** A scene with an unchanged emoji in the middle of an unchanged photograph; `changed` contains the differences. */
 export const scene = (changed: Partial<Scene> = {}, backdrop: Partial<Scene['backdrop']> = {}): Scene => ({
   class: 'shape',
   style: 'plain',

@@ -39,7 +39,7 @@ describe('sceneFaces', () => {
       for (const part of FACE_PARTS) {
         const [y0, x0, y1, x1] = parts[part];
         expect(y0 >= box[0] && x0 >= box[1] && y1 <= box[2] && x1 <= box[3], `${part} of ${name}`).toBe(true);
-        // Eyes and noses stand out from the fur around them.
+        // Eyes and noses have another colour than the fur around them.
         expect(contrast(image, parts[part]), `${part} of ${name}`).toBeGreaterThan(30);
       }
       const [right, left, nose] = FACE_PARTS.map((part) => parts[part]);

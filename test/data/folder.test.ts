@@ -7,7 +7,7 @@ import { BLUE, everything, failure, GREEN, namesOf, noisy, pixel, plain, RED, te
 
 const root = temporaryFolder();
 
-/** `count` small pictures in a class folder, each of its own. */
+/** `count` different small pictures in a class folder. */
 function many(folder: string, count: number, seed = 1): Record<string, Promise<Uint8Array>> {
   const files = Array.from(
     { length: count },

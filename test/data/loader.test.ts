@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { type BatchOptions, batches, DataError, type Example, epochOrder, prefetch, type Split } from '../../src/data/index.js';
 import { failure } from './support.js';
 
-/** Numbered examples that arrive in another order than they are asked for. */
+/** Numbered examples that arrive in another order than they are requested. */
 function numbered(length: number, fail?: (index: number) => Error | undefined): Split {
   return {
     length,

@@ -197,7 +197,7 @@ describe('errors name', () => {
     const file = join(folder, 'train-0.parquet');
     const { splits } = await open(folder, { verify: 'headers' });
     const bytes = readFileSync(file);
-    // The second row group's dictionary: where it begins stands in the fixture's metadata.
+    // The second row group's dictionary, whose position is in the metadata of the fixture.
     bytes.fill(0xff, 1820, 1850);
     writeFileSync(file, bytes);
     const error = await failure(splits.train.get(6));

@@ -46,7 +46,7 @@ describe('names of classes', () => {
     const folder = join(root, 'orders');
     mkdirSync(folder);
     copyFileSync(TRAIN, join(folder, 'train-0.parquet'));
-    // The same names in another order take as many bytes.
+    // The same names in another order have the same length in bytes.
     const [list, other] = [names, [...names].reverse()].map((each) => each.map((name) => JSON.stringify(name)));
     const [before, after] = [', ', ',']
       .map((between) => [list.join(between), other.join(between)])
@@ -80,7 +80,7 @@ it('a damaged file throws a DataError, whatever part is damaged', async () => {
   const places = noiseBytes(120, 3);
   for (let i = 0; i < 60; i++) {
     const changed = Buffer.from(bytes);
-    // Most of what matters stands at the end.
+    // Most of the important data is at the end.
     const at = bytes.length - 1 - ((places[2 * i] * 7 + i) % Math.min(1400, bytes.length));
     changed[at] = places[2 * i + 1];
     writeFileSync(damaged, changed);

@@ -32,7 +32,10 @@ export function idxFiles(train: Digits, val: Digits): Record<string, Uint8Array>
   };
 }
 
-/** A batch of CIFAR-10's binary version: a label, then 1024 red, 1024 green and 1024 blue values an image. `planes` holds the colours of all. */
+/**
+ * A batch of CIFAR-10's binary version: a label, then 1024 red, 1024 green and 1024 blue values per image. `planes` contains the colours
+ * of all images.
+ */
 export function cifarBatch(labels: readonly number[], planes: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(labels.length * 3073);
   for (const [i, label] of labels.entries()) {

@@ -14,10 +14,10 @@ const grey = ([red, green, blue]: Colour): Colour => {
   return [luma, luma, luma];
 };
 const black: Colour = [0, 0, 0];
-/** The four colours in ink, by the profile that libvips takes for files without one: no ink is as bright as a screen's green and blue. */
+/** The four colours in print, by libvips' default profile: no ink is as bright as green and blue on a screen. */
 const PRINTED: readonly Colour[] = [[228, 21, 24], [0, 128, 71], [16, 60, 133], WHITE];
 
-/** How far a colour may be off, and what is seen where it is not the four colours. */
+/** Tolerance per colour, and the expected colours if they are not the four. */
 const KINDS: Record<string, { off: number; colours?: readonly Colour[] }> = {
   'baseline.jpg': { off: 4 },
   'progressive.jpg': { off: 4 },

@@ -50,7 +50,7 @@ describe('the emoji is placed as the scene says', () => {
     const { details, mask } = draw(changed as Partial<Scene>);
     expect(farthest(details.box, box)).toBeLessThanOrEqual(1);
     const [y0, x0, y1, x1] = details.box;
-    // Inside the box all is opaque, but for a rim of half transparent pixels; outside nothing is.
+    // All pixels inside the box are opaque except a half-transparent rim; those outside are transparent.
     const wrong: number[] = [];
     for (let y = 0; y < 200; y++) {
       for (let x = 0; x < 200; x++) {

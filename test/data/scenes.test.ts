@@ -21,7 +21,7 @@ beforeAll(async () => {
   assets = await loadSceneAssets();
 });
 
-/** Nothing kept, so that every `get` draws. */
+/** No cache, so that every `get` renders. */
 const open = (options: OpenOptions = {}) => openDataset('scenes', { cacheBytes: 0, imageSize: 32, ...options });
 const sizes = (train: number, val = train, unseen = val) => ({ train, val, 'unseen-style': unseen });
 
@@ -147,7 +147,7 @@ describe('an image', () => {
     for (let index = 0; index < 24; index++) {
       const [a, b] = [await small.splits.train.get(index), await large.splits.train.get(index)];
       expect({ ...a.details, box: [] }).toEqual({ ...b.details, box: [] });
-      // What is thin, such as a stalk, is half opaque at the larger size only.
+      // Thin parts, such as a stalk, are half opaque only at the larger size.
       const scaled = b.details!.box.map((edge) => (edge * 64) / 224);
       expect(farthest(a.details!.box, scaled), a.name).toBeLessThan(4);
       expect(farthest(cells(a), cells(b)), a.name).toBeLessThan(4);
@@ -235,7 +235,7 @@ describe('the fingerprint', () => {
   });
 });
 
-/** Tight box of what is at least half opaque. */
+/** Tight box around the pixels that are at least half opaque. */
 function boxOf(mask: Uint8Array, side: number): number[] {
   const opaque = [...mask.keys()].filter((place) => mask[place] >= 128);
   const ys = opaque.map((place) => Math.floor(place / side));
@@ -245,7 +245,7 @@ function boxOf(mask: Uint8Array, side: number): number[] {
   return [y0, x0, y1 + 1, x1 + 1];
 }
 
-/** Means of an image in 4 × 4 cells. */
+/** Mean colours of an image in 4 × 4 cells. */
 function cells({ image: { width, channels, data } }: Example): number[] {
   const sums = new Array<number>(16).fill(0);
   const cell = width / 4;

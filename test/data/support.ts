@@ -6,14 +6,14 @@ import sharp, { type Sharp } from 'sharp';
 import { afterAll } from 'vitest';
 import { DataError, type Image, type Split } from '../../src/data/index.js';
 
-/** A folder that is gone after the tests of the file that asked for it; to be called outside of tests. */
+/** Creates a folder that is deleted after the tests of the calling file; to be called outside of tests. */
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'zfnet-data-'));
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }
 
-/** Writes files, with the folders they lie in, and returns `root`; a path that ends in `/` is an empty folder. */
+/** Writes files with their folders, and returns `root`; a path that ends in `/` becomes an empty folder. */
 export async function tree(root: string, files: Readonly<Record<string, Uint8Array | Promise<Uint8Array>>>): Promise<string> {
   for (const [path, content] of Object.entries(files)) {
     const file = join(root, path);
@@ -61,7 +61,7 @@ export const RED: Colour = [250, 10, 20];
 export const GREEN: Colour = [30, 200, 40];
 export const BLUE: Colour = [10, 60, 240];
 
-/** Red, green and blue (or grey alone) at a place of an image. */
+/** Red, green and blue (or only grey) of a pixel. */
 export function pixel({ data, width, channels }: Image, y: number, x: number): number[] {
   const at = (y * width + x) * channels;
   return [...data.subarray(at, at + channels)];

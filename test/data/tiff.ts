@@ -8,7 +8,7 @@ export interface Tiff {
   channels: number;
   /** [height, width, channels] */
   samples: Samples;
-  /** What the samples beyond the colours are: 0 unspecified, 1 or 2 opacity; left out: the tag is missing. */
+  /** Meaning of the samples after the colours: 0 unspecified, 1 or 2 opacity; if undefined, the tag is missing. */
   extra?: number;
 }
 

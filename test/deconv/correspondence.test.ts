@@ -14,7 +14,7 @@ beforeAll(() => setDefaultBackend(createReferenceBackend()));
 const SIDE = 16;
 const IMAGES = 4;
 
-/** Noise images, each with a red spot and a blue spot at places of its own. */
+/** Noise images, each with a red spot and a blue spot at its own positions. */
 function planted(seed: number): MarkedImages {
   const plane = SIDE * SIDE;
   const data = Float32Array.from(noise(IMAGES * 3 * plane, seed), (value) => 0.1 * value);
@@ -49,7 +49,7 @@ describe('planted parts', () => {
     expect(rest).toEqual({ groups: [4, 4, 4], draws: 12 });
     expect(parts.map(({ part }) => part)).toEqual(['red', 'blue', 'random']);
     const [red, blue, random] = parts.map(({ delta }) => delta.fc);
-    // The spot is the same in all images, and so is what its absence does to every unit.
+    // The spot is the same in all images, and so is the effect of its absence on every unit.
     expect([red.mean, red.deviation, blue.mean]).toEqual([0, 0, 0]);
     expect(random.mean).toBeGreaterThan(0.05);
     expect(random.deviation).toBeGreaterThan(0);

@@ -189,7 +189,7 @@ async function onBackend<T>(backend: Awaited<ReturnType<typeof createBackend>>, 
   }
 }
 
-/** Class 1 where one patch of the image is bright; it sees nothing else. */
+/** Predicts class 1 if one patch of the image is bright, and ignores the rest. */
 function patchReader([height, width]: readonly [number, number], [y0, x0, y1, x1]: readonly number[]): Sequential {
   const conv = new Conv2d(3, 2, 1);
   conv.weight.set([1, 0.5, 0.25, -1, 0.5, -0.25]);
@@ -267,7 +267,7 @@ describe('one informative patch', () => {
         preprocess: toInput,
         boxOf: ({ index }) => (index === 3 ? null : [box[0], box[1], box[2], box[3]]),
       });
-    // A square that touches the patch may stand out over it by one pixel.
+    // A square that touches the patch may extend beyond it by one pixel.
     const all = await sweep([3, 7, 10, 15]);
     expect(all.images).toBe(4);
     expect(all.drop.mean).toBeCloseTo(1, 5);

@@ -13,7 +13,10 @@ beforeAll(() => setDefaultBackend(createReferenceBackend()));
 
 const MODES: readonly DeconvMode[] = ['deconvnet', 'gradient', 'guided'];
 
-/** Padding, strides, overlapping pools that stand out over the edge, normalisation, dilation, groups; H ≠ W; a linear layer on top. */
+/**
+ * Padding, strides, overlapping pooling windows that extend beyond the edge, normalisation, dilation, groups; H ≠ W; a linear layer on
+ * top.
+ */
 function network(height: number, width: number) {
   const layers = {
     conv1: new Conv2d(3, 6, [3, 5], { stride: 2, padding: [1, 2] }),
@@ -76,7 +79,7 @@ describe('projectMaps', () => {
             expect(activation).toEqual({ map: expected[k].map, value: expected[k].value, position: expected[k].position });
             const scale = Math.max(...expected[k].projection.map(Math.abs));
             const worst = Math.max(...projection.map((value, i) => Math.abs(value - expected[k].projection[i])));
-            // Pictures come as float32.
+            // Pictures are float32.
             expect(worst).toBeLessThanOrEqual(6e-8 * scale);
             loudest = Math.max(loudest, scale);
           }

@@ -67,7 +67,7 @@ function twins(dims: Dims, seed: number) {
   return { model, upTo };
 }
 
-/** An image of a few grey levels on a dark ground: many ties, and whole windows of zeros behind the ReLU. */
+/** An image of a few grey levels on a dark background: many ties, and whole windows of zeros after the ReLU. */
 const coarse = (length: number, seed: number) => noise(length, seed).map((value) => (value < 0.3 ? -1 : Math.round(value * 3) / 3));
 
 describe('projection equals the dense formulation', () => {

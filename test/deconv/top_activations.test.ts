@@ -168,7 +168,7 @@ describe('topActivations', () => {
 });
 
 describe('a planted pattern', () => {
-  // An L, at a place of its own in images 2, 5 and 11 of 14; all else is darker noise.
+  // An L at different positions of images 2, 5 and 11 of 14; the rest is darker noise.
   const L = [255, 40, 40, 255, 40, 40, 255, 255, 255];
   const planted = new Map([
     [2, [0, 0]],
@@ -189,7 +189,7 @@ describe('a planted pattern', () => {
 
   it('is found in the right images and positions, and projected there and nowhere else', async () => {
     const weight = L.map((value) => (value === 255 ? 1 : -1));
-    // The filter of every colour is the L; the bias lets through nothing but it.
+    // The filter of every colour is the L; with this bias, only an L has a positive activation.
     const model = new Sequential({
       conv1: convWith([2, 3, 3, 3], [...weight, ...weight, ...weight, ...weight, ...weight, ...weight], [-15, -1000]),
       relu1: new ReLU(),

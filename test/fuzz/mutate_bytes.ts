@@ -34,13 +34,13 @@ const setBytes: Mutator = (bytes, random) => {
   return copy;
 };
 
-/** Writes an edge number over some place, in any width and byte order, or adds a little to the number that stands there. */
+/** Overwrites a random position with a limiting value of any width and byte order, or adds a small number to the value there. */
 const lengthField: Mutator = (bytes, random) => {
   const width = random.pick([1, 2, 4, 8]);
   if (bytes.length < width) return bytes.slice();
   const copy = bytes.slice();
   const view = new DataView(copy.buffer);
-  // Lengths stand at the beginning of most formats, and at the end of some.
+  // Most formats have lengths at the beginning, some at the end.
   const places = bytes.length - width + 1;
   const at = random.pick([random.below(Math.min(64, places)), random.below(places), places - 1 - random.below(Math.min(64, places))]);
   const little = random.chance(0.6);

@@ -3,7 +3,7 @@ export interface Report {
   readonly input: number;
   /**
    * `refused`: by an error of zfnet. `untyped`: by any other error. `wrong`: accepted, with a result that the format does not
-   * promise. `memory`: more than 1 GiB was allocated. `hang` and `death` are what the parent found.
+   * promise. `memory`: more than 1 GiB was allocated. `hang` and `death` are found by the parent process.
    */
   readonly outcome: 'begun' | 'accepted' | 'refused' | 'untyped' | 'wrong' | 'memory' | 'hang' | 'death';
   /** The error's class. */

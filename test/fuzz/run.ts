@@ -3,7 +3,7 @@
  * error of zfnet; it fails by any other error, a wrong result, more than 5 seconds, more than 1 GiB, or the death of the process.
  *
  *   npm run test:fuzz                                        20,000 inputs
- *   npm run test:fuzz -- --minutes 60                        as many as 60 minutes allow
+ *   npm run test:fuzz -- --minutes 60                        as many inputs as fit into 60 minutes
  *   npm run test:fuzz -- --seed 7 --format onnx --only 123   one input again, with the stack of its error
  *   npm run test:fuzz -- --inputs 500 --format onnx,idx      fewer
  *
@@ -20,7 +20,7 @@ import { runSlice } from './watch.js';
 const FAILURE_FOLDER = resolve('runs/fuzz');
 /** Inputs that one process tries. Starting one takes about as long as 20 inputs. */
 const SLICE = 1000;
-/** Failures of a format that are told one by one; the others are counted. */
+/** Number of failures of a format that are printed; the others are counted. */
 const MOST_TOLD = 20;
 
 const { values } = parseArgs({
@@ -46,7 +46,7 @@ const unknown = wanted?.find((name) => !FORMATS.some((format) => format.name ===
 if (unknown !== undefined) throw new Error(`there is no format ${unknown}, expected some of ${FORMATS.map(({ name }) => name).join(', ')}`);
 const formats = FORMATS.filter(({ name }) => !wanted || wanted.includes(name));
 
-/** What was reported, by format. */
+/** Reports by format. */
 const reports = new Map<string, Report[]>(formats.map(({ name }) => [name, []]));
 const failed = (name: string): Report[] => (reports.get(name) ?? []).filter(({ outcome }) => FAILURES.includes(outcome));
 
@@ -92,7 +92,7 @@ async function tryAll(): Promise<void> {
   }
 }
 
-/** One input, its files kept, its error printed. */
+/** Tries one input, keeps its files and prints its error. */
 async function repeat(format: string, input: number): Promise<number> {
   let failures = 0;
   await runSlice({ format, seed, from: input, to: input + 1, keep: FAILURE_FOLDER, keepAll: true, verbose: true }, (report) => {

@@ -23,9 +23,9 @@ export interface Slice {
   readonly keepAll?: boolean;
   /** Milliseconds for an input. */
   readonly limit?: number;
-  /** When to stop, as `performance.now()` tells the time. */
+  /** Time to stop, as a value of `performance.now()`. */
   readonly deadline?: number;
-  /** Show what the process prints. */
+  /** Whether to show the output of the process. */
   readonly verbose?: boolean;
 }
 

@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import * as zf from '../../src/index.js';
 import * as testing from '../../src/testing.js';
 
-/** Puts something else in place of a global, or takes it away, for one call. */
+/** Replaces or removes a global variable during one call. */
 async function without<T>(name: 'WebAssembly' | 'SharedArrayBuffer', replacement: unknown, fn: () => Promise<T>): Promise<T> {
   vi.stubGlobal(name, replacement);
   try {

@@ -115,7 +115,7 @@ const VALID: Record<string, () => unknown[]> = {
   createBackend: () => [{ backend: 'wasm', threads: 1, mode: 'strict' }],
 };
 
-/** Functions without a result to check here: they take no arguments, or run for long whatever they are given. */
+/** Functions that are not checked here: they take no arguments, or run for long with any. */
 const LEFT_OUT = new Set(['createCeiling', 'init', 'setDefaultBackend', 'setNanCheck', 'span', 'namingLayer']);
 
 const isClass = (value: unknown): value is new (...args: unknown[]) => object =>
@@ -186,7 +186,7 @@ describe('invalid arguments give a result or a typed error', () => {
     check(
       ['resnet18', 'vgg11', 'alexnet'].map((name) => ({
         name,
-        // The networks are large: on a backend without numbers they cost nothing.
+        // The networks are large: on a backend that stores no values they need no memory.
         call: (...args) =>
           tensors.withBackend(nn.shapesOnly(), () =>
             (torchvision as unknown as Record<string, (...a: unknown[]) => unknown>)[name](...args),

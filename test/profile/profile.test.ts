@@ -58,7 +58,7 @@ describe.each(backends)('on $name', ({ backend }) => {
       bytes: 3 * 4 * (sizes.x + sizes.w + sizes.b + sizes.y),
     });
     expect(row(found, 'conv2dWeightGrad')).toMatchObject({ layer: 'conv1', flop: conv, bytes: 3 * 4 * (sizes.x + sizes.w + sizes.y) });
-    expect(found.rows.some(({ kernel }) => kernel === 'conv2dInputGrad')).toBe(false); // nobody wants the image's gradient
+    expect(found.rows.some(({ kernel }) => kernel === 'conv2dInputGrad')).toBe(false); // the image requires no gradient
     expect(row(found, 'linear')).toMatchObject({ layer: 'block.fc2', shape: '2×12 → 5', flop: 3 * 2 * BATCH * 12 * 5 });
     expect(found.rows.filter(({ kernel }) => kernel === 'matmul').map(({ layer, shape, flop }) => ({ layer, shape, flop }))).toEqual(
       expect.arrayContaining([

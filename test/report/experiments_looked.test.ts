@@ -27,7 +27,7 @@ async function look(experiment: Experiment) {
   expect(text).not.toMatch(/NaN|undefined|Infinity|\[object/);
   expect(figure.svg).toMatch(/^<svg xmlns=/);
   expect(figure.svg).not.toMatch(/NaN|undefined|var\(/);
-  // Whoever does not see the charts is told.
+  // Charts have a description for screen readers.
   for (const drawing of Array.from(document.querySelectorAll('svg')))
     expect(drawing.getAttribute('aria-label')!.length).toBeGreaterThan(30);
   for (const picture of Array.from(document.querySelectorAll('img'))) expect(picture.getAttribute('alt')).toBeTruthy();
@@ -187,7 +187,7 @@ describe('correspond', () => {
       area.getAttribute('tabindex'),
     ]).toEqual(['a "b".png', '300', '200', '0']);
     expect(Array.from(document.querySelectorAll('[name=part]')).map((input) => input.getAttribute('value'))).toEqual(['left eye', 'nose']);
-    // The script is whole, and nothing is loaded from elsewhere.
+    // The script is complete, and nothing is loaded from other sites.
     expect(() => new Function(document.querySelector('script')!.textContent!)).not.toThrow();
     expect(text).not.toMatch(/(src|href)="https?:/);
   });

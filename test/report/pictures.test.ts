@@ -216,7 +216,7 @@ describe('PNG', () => {
     const profile = chunk('iCCP', Uint8Array.of(65, 0, 0, 1, 2, 3));
     const marked = Uint8Array.from([...plain.subarray(0, 33), ...profile, ...plain.subarray(33)]);
     expect(decodePng(marked)).toEqual(decodePng(plain));
-    // One pixel lies in the first pass alone, so that its bytes are the same with and without interlacing.
+    // A single pixel belongs to the first pass, so its bytes are the same with and without interlacing.
     const single = png(1, 1, deflateSync(Uint8Array.of(0, 10, 20, 30)), [8, 2, 0, 0, 1]);
     expect(decodePng(single)).toEqual({ width: 1, height: 1, channels: 3, data: Uint8Array.of(10, 20, 30) });
   });

@@ -82,7 +82,7 @@ describe('the page', () => {
       (element) => `${element.tagName === 'STYLE' ? element.textContent : ''}${element.getAttribute('style') ?? ''}`,
     );
     for (const each of css) expect(each).not.toMatch(/@import|url\(/);
-    // Links may lead elsewhere; they load nothing by themselves.
+    // Links may point to other sites, because they load nothing unless they are followed.
     const links = all('a[href^="http"]').map((link) => link.getAttribute('href') ?? '');
     const addresses = text.replace(/data:image\/png;base64,[^"]*/g, '').match(/\bhttps?:[^"'\s]+/g) ?? [];
     expect(addresses.map((address) => address.replaceAll('&amp;', '&')).filter((address) => !links.includes(address))).toEqual([]);
@@ -90,7 +90,7 @@ describe('the page', () => {
 
   it('describes every image and chart', () => {
     expect(all('img').length).toBeGreaterThan(10);
-    // The two pictures of a map that is not open say nothing beyond its caption.
+    // The two pictures of a closed map have no alternative text besides its caption.
     for (const image of all('img')) expect((image.getAttribute('alt') ?? '').length > 5 || image.closest('summary') !== null).toBe(true);
     const charts = all('svg');
     expect(charts.length).toBe(3);

@@ -18,7 +18,7 @@ import { pick, repeat } from './settings.js';
 const [SIZE, CLASSES, BATCH] = [28, 10, 4];
 /** Repetitions in which caches fill and the allocators find their sizes. */
 const WARM = 100;
-/** What the process may grow by: the code that V8 compiles, and its own bookkeeping. A leak of 1 KiB per step is more. */
+/** Allowed growth of the process, for compiled code and bookkeeping of V8. A leak of 1 KiB per step exceeds it. */
 const PROCESS_SLACK = 64 * 2 ** 20;
 const HEAP_SLACK = 8 * 2 ** 20;
 

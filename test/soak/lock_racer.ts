@@ -14,7 +14,7 @@ const inside = join(folder, 'inside.txt');
 const random = new Random(seed);
 let taken = 0;
 
-/** Whether the process whose file lies there is alive. */
+/** Whether the process that wrote the file is alive. */
 function someoneElse(): boolean {
   try {
     const pid = Number(readFileSync(inside, 'utf8'));

@@ -2,7 +2,7 @@
 import type { Tensor } from '../../src/tensor/index.js';
 import * as formula from './formula.js';
 
-/** One input: its numbers follow from its shape and its place among the inputs. Types other than `float` take no gradient. */
+/** One input: its values depend on its shape and its index among the inputs. Types other than `float` have no gradient. */
 export interface Input {
   shape: readonly number[];
   dtype: 'float' | 'int32' | 'uint8';

@@ -401,7 +401,7 @@ export const cases: readonly Case[] = [
     }),
     ['of four axes', [N(2, 3, 4, 5)], ([x]) => slice(x, [0, 1, 1, 0], [2, 3, 4, 5], [1, 1, 2, 2])],
   ]),
-  // NaN and infinities, side by side: a word of SIMD at a time and what is left over.
+  // NaN and infinities in whole SIMD vectors and in the remainder.
   ...extremes({ add, sub, mul, div, maximum, minimum }, [X(67), X(67)]),
   ...extremes({ greater, equal }, [X(67), X(67)], 'none'),
   ...extremes({ pow, 'pow by ½': (x) => pow(x, 0.5), 'pow by −3': (x) => pow(x, -3) }, [X(67), X(67)], 'none'),

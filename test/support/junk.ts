@@ -116,7 +116,7 @@ export interface JunkOptions {
   runs?: number;
   /** Further kinds of junk, such as tensors that were disposed of. */
   more?: readonly (() => unknown)[];
-  /** What a call may return is given back here, so that it costs no memory. */
+  /** Frees the result of a call. */
   cleanUp?: (result: unknown) => void;
   /** The most milliseconds for one call. Default 5000. */
   mostMs?: number;
@@ -148,8 +148,8 @@ function argumentsOf(target: JunkTarget, run: { values: (() => unknown)[]; place
 const describeError = (error: unknown): string => (error instanceof Error ? `${error.name}: ${error.message}` : `threw ${show(error)}`);
 
 /**
- * Calls every target with junk and returns one line per fault found: an error that is not a `ZfnetError`, or a call that takes longer
- * than `mostMs`. An empty list is a pass. The seed stands in each line.
+ * Calls every target with junk and returns one line per fault found: an error that is not a `ZfnetError`, or a call that runs longer
+ * than `mostMs`. An empty list means success. Each line contains the seed.
  */
 export async function faultsUnderJunk(targets: readonly JunkTarget[], options: JunkOptions = {}): Promise<string[]> {
   const { seed = 20140906, runs = 60, more = [], cleanUp, mostMs = 5000 } = options;

@@ -48,7 +48,7 @@ const restoring =
     }
   };
 
-/** Networks of valid widths take hundreds of MiB; on a backend without numbers they cost nothing. */
+/** Networks of valid widths need hundreds of MiB; on a backend that stores no values they need none. */
 const withoutNumbers =
   (call: Call): Call =>
   (...args) =>
@@ -297,7 +297,7 @@ const VALID: Readonly<Record<string, (f: Fixtures) => unknown[]>> = {
 const isClass = (value: unknown): value is new (...args: unknown[]) => unknown =>
   typeof value === 'function' && /^class\b/.test(Function.prototype.toString.call(value));
 
-/** Runs what a function made lazily: the first step of a generator. */
+/** Runs the first step of a returned generator, which executes lazily. */
 async function drained(result: unknown): Promise<unknown> {
   const iterator = (await result) as AsyncGenerator | null;
   if (typeof iterator === 'object' && iterator !== null && typeof iterator.next === 'function' && Symbol.asyncIterator in iterator) {

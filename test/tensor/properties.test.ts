@@ -101,7 +101,7 @@ describe(`for any shape (seed ${seed})`, () => {
         const image = float64(e.data[0], x.shape, true);
         const [top, left, bottom, right] = options.padding as [number, number, number, number];
         const [stride, dilation] = [options.stride, options.dilation] as [number, number][];
-        // What the stride leaves over of the image.
+        // The remainder of the image after the last stride.
         const rest = (axis: 0 | 1, pads: number) =>
           (x.shape[2 + axis] + pads - dilation[axis] * (w.shape[2 + axis] - 1) - 1) % stride[axis];
         const back = convTranspose2d(y, w, null, { ...options, outputPadding: [rest(0, top + bottom), rest(1, left + right)] });
@@ -125,7 +125,7 @@ describe(`for any shape (seed ${seed})`, () => {
       const [x, other] = tensorsOf(e);
       const { output, switches } = maxPool2dWithSwitches(x, e.g.options);
       const outputSize = [x.shape[2], x.shape[3]] as const;
-      /** What the switches of x pick out of another image: the gradient of unpooling. */
+      /** The values of another image at the switches of x: the gradient of unpooling. */
       const picked = (image: Tensor) => {
         const y = tensor(new Float64Array(output.size), output.shape, { requiresGrad: true });
         return backward(maxUnpool2d(y, switches, { outputSize }), { gradient: image, wrt: [y] })[0];

@@ -62,7 +62,7 @@ describe('nearestNeighbour', () => {
 });
 
 describe('linearOnPixels', () => {
-  /** Grey images of 8 × 8 whose brightness on the left tells the class, over noise. */
+  /** Grey images of 8 × 8 pixels with noise, whose brightness on the left depends on the class. */
   function sided(length: number, seed: number, strength: number): Split {
     const examples = Array.from({ length }, (_, index): Example => {
       const label = index % 2;
@@ -82,7 +82,7 @@ describe('linearOnPixels', () => {
     });
     expect(known).toEqual({ top1Error: 0, top5Error: 0 });
     expect(fresh.top1Error).toBeLessThan(0.1);
-    expect(none.top1Error).toBeGreaterThan(0.3); // Nothing to see there.
+    expect(none.top1Error).toBeGreaterThan(0.3); // This part does not depend on the class.
     expect(seen.at(-1)).toBe(1);
     expect(memory().bytes).toBe(before);
   });

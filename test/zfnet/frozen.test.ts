@@ -76,7 +76,7 @@ describe('frozen layers', () => {
     const job = frozenJob({ options: { augment: 'random', epochs: 2 }, onWarning: (message) => warnings.push(message) });
     const worked = countWork(job);
     await train(job);
-    // Validation sees the centre alone: that is kept.
+    // Validation uses the centre crop, whose outputs are cached.
     expect(worked()).toBe(2 * 6 + 3);
     expect(warnings).toEqual([expect.stringContaining("augment is 'random'")]);
   });

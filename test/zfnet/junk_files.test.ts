@@ -58,7 +58,7 @@ beforeAll(async () => {
   for (const path of [PATHS.config, PATHS.metrics, PATHS.last]) files.set(path, store.files.get(path)!);
 });
 
-/** Opens and verifies the run with one file changed. Only errors of the library may come of it. */
+/** Opens and verifies the run with one file changed. Only errors of the library may result. */
 async function expectTyped(path: string, bytes: Uint8Array, what: unknown): Promise<void> {
   const store = new MemoryStore();
   for (const [name, content] of files) store.files.set(name, content);

@@ -41,7 +41,7 @@ export const ARGUMENTS = [
   ...['--schedule', 'plateau', '--patience', '1', '--augment', 'random', '--seed', `${SEED}`],
 ];
 
-/** The images have the size that training wants, in a format without loss: nobody resizes them. */
+/** The images have the size for training and a lossless format, so that no program resizes them. */
 export async function writeImages(folder: string): Promise<void> {
   const { splits } = bars({ ...IMAGES, size: SIDE, channels: 3 });
   for (const [name, split] of Object.entries(splits)) {
@@ -53,7 +53,7 @@ export async function writeImages(folder: string): Promise<void> {
   }
 }
 
-/** The loss of every step of the training, from the start, or of what a prepared run still lacks. */
+/** The loss of every step of training, from the start or of a prepared run. */
 export async function losses(images: string, store: RunStore = new MemoryStore(), resume = false): Promise<number[]> {
   const dataset = await openDataset(images, { imageSize: SIDE });
   const model = zfnet('a', { ...NETWORK, classes: CLASSES.length, seed: SEED });

@@ -9,7 +9,7 @@ import { tinyJob, tinyNet, useReferenceBackend, weightsOf } from './support.js';
 
 beforeEach(useReferenceBackend);
 
-/** A run of three epochs, trained once, in a store of its own. */
+/** A new store with a run of three epochs, which is trained only once. */
 let trained: Promise<{ files: [string, Uint8Array][]; weights: Record<string, string> }> | undefined;
 async function run(): Promise<{ store: MemoryStore; weights: Record<string, string> }> {
   trained ??= (async () => {

@@ -100,7 +100,7 @@ describe('softmax regression', () => {
   });
 
   it('converges where a fixed number of gradient steps would not: features with one strong direction, C = 10', async () => {
-    // As the features of a low layer: a common part that says nothing, and small differences that tell the classes.
+    // Like the features of a low layer: a large common part, and small differences that depend on the class.
     const { features, labels } = problem(120, 300, 6, 3);
     const common = noise(120, 5);
     for (let i = 0; i < 120; i++)

@@ -15,7 +15,7 @@ export function useReferenceBackend(): void {
   setDefaultBackend(createReferenceBackend());
 }
 
-/** Image i of class i mod 3: a bar at a place of its own over noise. */
+/** Image i of class i mod 3: a bar at a random position over noise. */
 function barImage(index: number, label: number, size: number, channels: 1 | 3): Image {
   const data = new Uint8Array(size * size * channels);
   const words = new Uint32Array(4);

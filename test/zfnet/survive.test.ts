@@ -22,7 +22,7 @@ async function resumed(store: MemoryStore): Promise<Record<string, string>> {
   return weightsOf(job.model);
 }
 
-/** A store whose disk is full from some write on. As a folder does, it leaves what was there as it was. */
+/** A store whose disk is full from a given write on. Like a folder, it leaves existing files unchanged. */
 class FullStore extends MemoryStore {
   constructor(private room: number) {
     super();
@@ -38,7 +38,7 @@ class FullStore extends MemoryStore {
     await super.append(path, line);
   }
 
-  /** Somebody made room. */
+  /** Frees space on the disk. */
   free(): void {
     this.room = Number.POSITIVE_INFINITY;
   }

@@ -8,7 +8,7 @@ import { bars, CLASSES, tinyJob, tinyNet, useReferenceBackend, weightsOf } from 
 
 beforeEach(useReferenceBackend);
 
-/** Stops training behind a step. */
+/** Stops training after a step. */
 function stopAfter(step: number): { signal: AbortSignal; onStep: (report: { step: number }) => void } {
   const controller = new AbortController();
   return { signal: controller.signal, onStep: (report) => report.step === step && controller.abort() };
@@ -181,7 +181,7 @@ describe('a run that was stopped', () => {
         store,
         options: { epochs: 4 },
         checkpointSteps: 4,
-        // What the disk holds at a bad moment: epoch 2 has its line, but `last` is from step 10, within that epoch.
+        // Files after a kill at this moment: epoch 2 has its line, but `last` is from step 10, within that epoch.
         onStep: ({ step }) => {
           if (step === 11) killed = new Map(store.files);
         },
@@ -259,7 +259,7 @@ describe('NaN and infinity', () => {
     expect(error.at.epoch).toBe(2);
     expect(await store.read(PATHS.last)).toEqual(before);
     expect((await readMetrics(store)).map(({ epoch }) => epoch)).toEqual([1]);
-    // From there it goes on with a sane rate.
+    // Training resumes from there with a smaller rate.
     expect((await train(tinyJob({ store, resume: true, options: { epochs: 2, lr: 0.01 } }))).status).toBe('done');
   });
 

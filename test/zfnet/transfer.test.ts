@@ -211,7 +211,7 @@ describe('features', () => {
       expect(trainTop1Error).toBeLessThan(0.67);
       expect(valTop5Error).toBe(0);
     }
-    // Blurred bars can be told by their first features.
+    // Blurred bars can be classified by their first features.
     expect(rows[0].valTop1Error).toBeLessThan(0.4);
     expect(rows.find(({ name }) => name === 'svm fc7')?.paper).toEqual({ caltech101: 85.5, caltech256: 71.7 });
     expect(rows.find(({ name }) => name === 'softmax conv1')?.paper).toBeUndefined();

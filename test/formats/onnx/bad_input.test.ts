@@ -5,7 +5,7 @@ import { loadOnnx, toOnnx } from '../../../src/formats/onnx/index.js';
 import { Conv2d, Flatten, Linear, LocalResponseNorm, MaxPool2d, ReLU, Sequential } from '../../../src/nn/index.js';
 import { tensor, withBackend, ZfnetError } from '../../../src/tensor/index.js';
 
-/** What the engine may hold: what a damaged file asks for beyond it is an error, not an allocation. */
+/** Memory limit of the engine: a damaged file that requests more must lead to an error, not to an allocation. */
 const LIMIT = 2 ** 22;
 const backend = createReferenceBackend({ limitBytes: LIMIT });
 

@@ -10,7 +10,7 @@ import { floats, ints, node, onnx } from './build.js';
 const CLOSE = { relative: 1e-5, absolute: 1e-6 };
 const wave = (length: number) => Array.from({ length }, (_, i) => Math.sin(1.3 * i + 0.4));
 
-/** A convolution, its ReLU and a layer of weights, written for a batch of one as many files are, with a softmax behind it. */
+/** A convolution, a ReLU, a linear layer and a softmax, for a fixed batch size of one, as in many files. */
 const bytes = onnx({
   inputs: { x: { shape: [1, 3, 4, 4] } },
   nodes: [

@@ -20,7 +20,7 @@ const source = (path: string) => import(join(CLI, 'src', path));
 const ENGINE = ['--threads', '1'];
 
 interface Ended {
-  /** What the command printed on standard output. */
+  /** The standard output of the command. */
   printed: string;
 }
 
@@ -253,7 +253,7 @@ const COMMANDS: readonly (readonly string[])[] = [
   ['report', 'missing'],
 ];
 
-/** Words are replaced, removed, doubled or put in; nothing may name a place outside the input's folder. */
+/** Replaces, removes, doubles or inserts words; no word may name a path outside the input's folder. */
 function mutateWords(words: readonly string[], random: Random): string[] {
   const changed = [...words];
   const times = 1 + random.below(3);
@@ -289,7 +289,7 @@ export const commandLine: Format = {
         const argv = JSON.parse(new TextDecoder().decode(list)) as string[];
         await runCommand(['import', 'model.onnx', '--out', 'run', ...ENGINE], folder);
         await runCommand(argv, folder).catch((error) => {
-          // Help that was asked for is an answer.
+          // Requested help is a valid result.
           if (error?.exitCode !== 0) throw error;
         });
       },

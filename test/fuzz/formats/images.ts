@@ -86,7 +86,7 @@ export const png: Format = {
         const [[name, bytes]] = Object.entries(files);
         const image = decodePng(bytes);
         checkPixels(image);
-        // What is accepted with the checksums that it came with holds the pixels that were written.
+        // An accepted file with its original checksums must contain the pixels that were written.
         if (name === 'changed.png')
           expectThat(
             decoded.some((data) => sameBits(data, image.data)),

@@ -14,7 +14,7 @@ import type { Random } from '../random.js';
 const MODEL = 'model.onnx';
 const DATA = 'weights.bin';
 
-/** What a field of a message may become: numbers that are no shapes, names that stand elsewhere or nowhere. */
+/** Values that replace a field of a message: numbers that are not valid sizes, names of other values, and unknown names. */
 const JUNK: readonly unknown[] = [
   ...EDGES,
   -7,
@@ -182,7 +182,7 @@ export const models: Format = {
   },
 };
 
-/** A model whose weights lie in a file beside it: the references, the model and the file are changed. */
+/** A model with external data: the references, the model or the file are changed. */
 export const externalData: Format = {
   async open() {
     await init({ threads: 1 });

@@ -11,7 +11,7 @@ const FIXTURES = join(import.meta.dirname, '../../fixtures/parquet');
 const NAME = 'data.parquet';
 const encoder = new TextEncoder();
 
-/** Changes the bytes of the description at the file's end alone, which says where everything lies; its length is kept right. */
+/** Changes only bytes of the footer, which contains all positions; the length of the footer stays correct. */
 function mutateFooter(bytes: Uint8Array, random: Random): Uint8Array {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const start = bytes.length - 8 - view.getUint32(bytes.length - 8, true);

@@ -80,7 +80,7 @@ export const idx: Format = {
         const name = random.pick(Object.keys(files));
         const others = Object.values(files);
         if (!name.endsWith('.gz')) return { ...files, [name]: mutateIdx(files[name], random, others) };
-        // Half of the packed files are damaged as they are, the others before they are packed.
+        // Half of the gzipped files are damaged after compression, the others before it.
         if (random.chance(0.5)) return { ...files, [name]: mutateBytes(files[name], random, others) };
         return { ...files, [name]: new Uint8Array(gzipSync(mutateIdx(new Uint8Array(gunzipSync(files[name])), random, others))) };
       },

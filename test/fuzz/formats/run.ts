@@ -36,7 +36,7 @@ function storeOf(files: Files): MemoryStore {
   return store;
 }
 
-/** A digest of everything that a loaded network computes with: its weights, its mean image and its classes. */
+/** A digest of the weights, the mean image and the classes of a loaded network. */
 function contentOf({ model, preprocess, classes }: Pick<TrainedRun, 'model' | 'preprocess' | 'classes'>): string {
   const hash = createHash('sha256');
   for (const [name, value] of model.namedParameters()) hash.update(`${name} ${value.shape}`).update(value.dataSync());
@@ -55,7 +55,10 @@ function checkOutputs(model: { inputShape: readonly number[]; forward(x: Tensor)
   y.dispose();
 }
 
-/** Bytes of a checkpoint are changed. Its checksum must find every change of a number, so what is accepted is what was written. */
+/**
+ * Bytes of a checkpoint are changed. Its checksum must detect every change of a value, so accepted files must be equal to the written
+ * one.
+ */
 export const checkpoint: Format = {
   async open() {
     const files = await trainedFiles();
@@ -87,7 +90,7 @@ export const checkpoint: Format = {
   },
 };
 
-/** The JSON in a checkpoint's metadata is changed and the checkpoint written anew, so that its checksum holds; then training goes on. */
+/** The JSON in a checkpoint's metadata is changed and the checkpoint is written again with a valid checksum; then training resumes. */
 export const trainingState: Format = {
   async open() {
     const files = await trainedFiles();

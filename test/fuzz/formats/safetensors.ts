@@ -53,7 +53,7 @@ export function mutateSafetensors(bytes: Uint8Array, random: Random, others: rea
   return assemble(mutateJson(header, random), data);
 }
 
-/** What was read must be what its shapes say, and must come back when it is written and read again. */
+/** The data that were read must fit their shapes, and be the same after writing and reading them again. */
 function check(bytes: Uint8Array): void {
   const { tensors, metadata } = readSafetensors(bytes);
   let total = 0;

@@ -6,7 +6,7 @@ import { backward, noGrad, recording, relu, type Tensor, tensor, ValueError, wit
 import { backends, reference, strict } from '../../support/backends.js';
 import { held, smallNet } from './support.js';
 
-/** A network as users of PyTorch write it: its intermediate results are nobody's. */
+/** A network as users of PyTorch write it: no variable refers to its intermediate results. */
 class Custom extends Module {
   conv = new Conv2d(1, 2, 3, { padding: 1 });
   fc = new Linear(72, 3);

@@ -20,7 +20,7 @@ describe('out of memory', () => {
     return defaultBackend().memory().peakBytes;
   });
 
-  /** A step under every limit that is too small, each on a backend of its own. */
+  /** A step under every limit that is too small, each on a new backend. */
   const failures = (run: (step: () => number) => number) =>
     Array.from({ length: Math.ceil((peak - 2500) / 100) }, (_, i) => {
       const limitBytes = 2500 + 100 * i;
@@ -28,7 +28,7 @@ describe('out of memory', () => {
       return withBackend(backend, () => {
         const model = smallNet();
         const before = held(backend);
-        // The error itself is let go: its stack holds what the failed calls held.
+        // No variable keeps the error, because its stack refers to the tensors of the failed calls.
         const { op, message, limitBytes: limit, requestedBytes, liveBytes } = caught(() => run(() => train(model)));
         expect(message).toContain(`${op}: out of memory: requested`);
         expect(limit).toBe(limitBytes);
@@ -47,7 +47,7 @@ describe('out of memory', () => {
   it('without a scope leaves at most the tensors of the failed operation, until they are collected', async () => {
     const failed = failures((step) => step());
     for (const { backend, before, op } of failed) {
-      // On the way back that is nothing; the loss itself is the caller's.
+      // In the backward pass there are none; the loss itself belongs to the caller.
       if (op.endsWith('backward')) expect(held(backend)).toEqual({ bytes: before.bytes + 4, buffers: before.buffers + 1 });
     }
     await collectGarbage();

@@ -108,7 +108,7 @@ describe('scope() and the graph', () => {
       const { images, targets } = batch(0);
       const loss = scope(() => {
         const logits = model.forward(images);
-        logits.exp(); // another branch that nothing returned depends on
+        logits.exp(); // another branch, on which no returned tensor depends
         return crossEntropy(logits, targets);
       });
       const branch = held(reference);
