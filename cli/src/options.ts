@@ -59,7 +59,7 @@ export const dataOption = (byDefault = OWN_DATA, detail = ''): Option =>
 /** Help text on the kinds of data source. */
 export function sourcesHelp(): string {
   const width = Math.max(...DATA_SOURCES.map(({ form }) => form.length));
-  return ['Data sources:', ...DATA_SOURCES.map(({ form, description }) => `  ${form.padEnd(width)}  ${description}`)].join('\n');
+  return ['Forms of --data:', ...DATA_SOURCES.map(({ form, description }) => `  ${form.padEnd(width)}  ${description}`)].join('\n');
 }
 
 /** `--split`: one of the splits of the source. */
@@ -120,11 +120,12 @@ export const RULE_NAMES = ['deconvnet', 'gradient', 'guided'] as const satisfies
  * that chooses between `strict` and `fast` arithmetic; `--rules` is the library's word (`RULES`, `backward({ rules })`). `--mode` with the
  * name of rules is still accepted: see `engineModeOption`.
  *
- * @param more further values of the command
+ * @param all value that stands for all rules side by side, if the command has one
  */
-export function rulesOption(more: readonly string[] = []): Option {
-  const names = [...RULE_NAMES, ...more];
-  return described('--rules <name>', 'rules of the backward pass', names.join(', '), oneOf(names), 'deconvnet');
+export function rulesOption(all?: string): Option {
+  const names = [...RULE_NAMES, ...(all === undefined ? [] : [all])];
+  const detail = `${RULE_NAMES.join(', ')}${all === undefined ? '' : `, or ${all} (side by side)`}`;
+  return described('--rules <name>', 'rules of the backward pass', detail, oneOf(names), 'deconvnet');
 }
 
 /** `--mode` of every command. In commands with `--rules` it also accepts the name of rules, its meaning there in earlier versions. */

@@ -1,6 +1,6 @@
 /** Where the weights of a network come from, and the sentences of the report that depend on it. */
 
-/** `random`: trained here from random numbers; `pretrained`: trained here from the weights of another run; `imported`: trained elsewhere. */
+/** `random`: trained here from random weights; `pretrained`: trained here from the weights of another run; `imported`: trained elsewhere. */
 export const ORIGINS = ['random', 'pretrained', 'imported'] as const;
 export type Origin = (typeof ORIGINS)[number];
 

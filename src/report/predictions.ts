@@ -48,13 +48,13 @@ export async function predictSplit(classifier: Classifier, split: Split, options
   const places = new Map(classifier.classes.map((name, label) => [name, label]));
   const predictions: SplitPrediction[] = [];
   for await (const examples of batches(split, { batchSize, onBroken })) {
-    const answers = await predict(
+    const predicted = await predict(
       classifier,
       examples.map(({ image }) => image),
     );
     for (const [i, { index, label }] of examples.entries()) {
-      const top = answers[i].map((answer) => places.get(answer.class)!);
-      predictions.push({ index, label, top, probabilities: answers[i].map(({ probability }) => probability) });
+      const top = predicted[i].map((each) => places.get(each.class)!);
+      predictions.push({ index, label, top, probabilities: predicted[i].map(({ probability }) => probability) });
     }
     onProgress?.(predictions.length, split.length);
   }

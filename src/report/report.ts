@@ -58,7 +58,7 @@ const REPORT_INPUT: RulesFor<ReportInput> = {
 };
 
 /**
- * Returns the report as one HTML page that loads nothing from elsewhere. It contains a script only if there is an occlusion map to point at.
+ * Returns the report as one HTML page that loads nothing from elsewhere. It contains a script only if there are interactive maps.
  */
 export async function buildReport(input: ReportInput): Promise<string> {
   checkFields('buildReport', input, REPORT_INPUT, [

@@ -1,4 +1,5 @@
 /** The options of all commands: one name has one meaning everywhere, and old spellings still work. */
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { DATA_SOURCES } from '../../src/data/index.js';
@@ -65,6 +66,12 @@ describe('the vocabulary', () => {
   it('hides old spellings in the help', () => {
     for (const command of createProgram().commands)
       for (const { hidden, description } of command.options) expect(hidden).toBe(description.startsWith('old spelling of'));
+  });
+
+  it('lists every kind of data source in the README', () => {
+    const readme = readFileSync(join(import.meta.dirname, '../../README.md'), 'utf8');
+    const missing = DATA_SOURCES.filter(({ scheme, rest }) => scheme !== '' && !readme.includes(rest ? `${scheme}:` : scheme));
+    expect(missing).toEqual([]);
   });
 
   it('lists every kind of data source in the help of train', () => {

@@ -29,7 +29,7 @@ async function pageOf(input: Partial<TrainingPageInput>) {
   const now = new Date('2020-02-03T04:05:06Z');
   const text = await trainingPage({ run: 'runs/x', config, metrics: [], steps: [], status: 'training', warnings: [], now, ...input });
   const { document } = parseHTML(text);
-  return { text, document, words: document.body.textContent ?? '' };
+  return { text, document, words: (document.body.textContent ?? '').replace(/\s+/g, ' ') };
 }
 
 describe('trainingPage', () => {

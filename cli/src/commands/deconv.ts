@@ -46,7 +46,7 @@ export function deconvCommand(program: Command): void {
       layerOption('the one to project from, such as conv5, pool1 or fc6; a convolution is taken after its ReLU').makeOptionMandatory(),
     )
     .addOption(outOption('PNG file', undefined, pngFile).makeOptionMandatory())
-    .addOption(mapOption('the map (or unit) of the layer to project'))
+    .addOption(mapOption('the one to project; in a fully connected layer, its unit'))
     .option('--strongest <n>', `project the n maps with the strongest activations (default: ${STRONGEST})`, whole({ min: 1 }))
     .option('--position <y,x>', 'position in the map to project from (default: its maximum)', position)
     .addOption(rulesOption())

@@ -1,4 +1,4 @@
-/** `zfnet demo`: trains a small ZFNet on embedded data, tests it, and writes a report about what it learnt. */
+/** `zfnet demo`: trains a small ZFNet on embedded data, tests it, and writes a report about it. */
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Command } from 'commander';
@@ -36,7 +36,7 @@ const TRAINING = {
 const OUT = 'runs/demo';
 
 export function demoCommand(program: Command): void {
-  defineCommand(program, 'demo', 'train a small ZFNet on embedded data and write a report about what it learnt (about two minutes)', [
+  defineCommand(program, 'demo', 'train a small ZFNet on embedded data and write a report about it (about two minutes)', [
     'zfnet demo',
     'zfnet demo --out runs/longer --epochs 30',
   ])

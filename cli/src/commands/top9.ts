@@ -56,7 +56,7 @@ export function top9Command(program: Command): void {
     .addOption(mapsOption())
     .option('--count <n>', 'number of images kept per map', whole({ min: 1 }), 9)
     .addOption(imagesOption('sampled at random (default: all)'))
-    .addOption(rulesOption([ALL_RULES]))
+    .addOption(rulesOption(ALL_RULES))
     .addOption(outOption('folder for top9.json, top9.html and top9-LAYER.png (default: RUN/experiments)'))
     .addHelpText('after', NOTE)
     .action(

@@ -104,8 +104,8 @@ async function test(
   }
   const simpler = await measureBaselines(dataset, splits, { linear }, reporter);
   const tests = splits.map((split, i): TestedSplit => {
-    const { top1Error, top5Error, predictions: answers } = predictions[split];
-    return { split, examples: answers.length, top1Error, top5Error, ...simpler[i] };
+    const { top1Error, top5Error, predictions: all } = predictions[split];
+    return { split, examples: all.length, top1Error, top5Error, ...simpler[i] };
   });
   reporter.say(testTable(tests));
   return { predictions, tests };

@@ -133,7 +133,9 @@ function wholeTicks(last: number): number[] {
 export function confusion(counts: readonly (readonly number[])[], classes: readonly string[], label: string): Html {
   const cells = counts.flatMap((row, i) => {
     const total = row.reduce((sum, n) => sum + n, 0);
-    return row.flatMap((n, j) => (n === 0 ? [] : [{ truth: classes[i], answer: classes[j], share: n / total, n, total, right: i === j }]));
+    return row.flatMap((n, j) =>
+      n === 0 ? [] : [{ truth: classes[i], predicted: classes[j], share: n / total, n, total, right: i === j }],
+    );
   });
   const side = 22 * classes.length;
   return chart(
@@ -150,16 +152,16 @@ export function confusion(counts: readonly (readonly number[])[], classes: reado
       marks: [
         Plot.frame({ strokeOpacity: 0.25 }),
         Plot.cell(cells, {
-          x: 'answer',
+          x: 'predicted',
           y: 'truth',
           fill: (cell: (typeof cells)[number]) => (cell.right ? 'var(--accent)' : 'var(--warm)'),
           fillOpacity: { value: 'share', scale: 'opacity' } as never,
-          title: ({ truth, answer, n, total, right }: (typeof cells)[number]) =>
-            `${truth}: ${n} of ${total} images classified ${right ? 'correctly' : `as ${answer}`}`,
+          title: ({ truth, predicted, n, total, right }: (typeof cells)[number]) =>
+            `${truth}: ${n} of ${total} images classified ${right ? 'correctly' : `as ${predicted}`}`,
         }),
         Plot.text(
           cells.filter(({ right }) => !right),
-          { x: 'answer', y: 'truth', text: 'n', fontSize: 10 },
+          { x: 'predicted', y: 'truth', text: 'n', fontSize: 10 },
         ),
       ],
     },

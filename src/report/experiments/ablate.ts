@@ -5,7 +5,7 @@ import type { AblationRow } from '../../zfnet/index.js';
 import { chart } from '../charts/charts.js';
 import type { Experiment } from '../experiment.js';
 import { table } from '../page/components.js';
-import { html } from '../page/html.js';
+import { type Html, html } from '../page/html.js';
 import { count, list, percent, percentsApart, plural } from '../page/words.js';
 import { COLOURS } from './accuracy_chart.js';
 import { panelFigure } from './panels.js';
@@ -64,41 +64,53 @@ function writeAblateExperiment(numbers: AblateNumbers): Experiment {
     section: {
       id: 'ablate',
       title: 'What each layer contributes',
-      body: html`<p>Variants of the network were built without some layers, or with more or fewer maps and units, and each was trained from random weights by the same recipe on the same images (ablation). The change of the
+      body: html`<p>Variants of the network were built without some layers, or with more or fewer maps and units, and each was trained from
+random weights by the same recipe on the same images (ablation). The change of the
 top-1 error, the share of images whose most probable class is wrong, shows what the change of the network costs or gains.</p>
 <p>${verdict(rows)}</p>
-${table(
-  'Errors of each variant, next to those of the paper',
-  [
-    'network',
-    'parameters',
-    'training top-1 error',
-    'validation top-1 error',
-    'validation top-5 error',
-    'paper: training top-1',
-    'paper: validation top-1',
-    'paper: validation top-5',
-  ],
-  named.map(({ label, parameters, trainTop1Error, valTop1Error, valTop5Error, paper }) => [
-    label,
-    count(parameters),
-    percent(trainTop1Error),
-    percent(valTop1Error),
-    percent(valTop5Error),
-    ...[paper.train, paper.val1, paper.val5].map((value) => `${value.toFixed(1)} %`),
-  ]),
-  [1, 2, 3, 4, 5, 6, 7],
-)}
-<div class="charts"><figure style="max-width:var(--text-width)">${drawn}<figcaption>Top-1 error on validation images. Filled dots: measured here; rings: the paper, on ImageNet. Choosing a class at random has an error of ${percent(1 - 1 / classes)} here.</figcaption></figure></div>
-<p>In the paper, removing the two fully connected layers, or two of the middle convolutions, increases the error little, although the former have most of the parameters. Removing both increases it
+${errorTable(named)}
+<div class="charts"><figure style="max-width:var(--text-width)">${drawn}<figcaption>Top-1 error on validation images. Filled dots: measured
+here; rings: the paper, on ImageNet. Choosing a class at random has an error of ${percent(1 - 1 / classes)}
+here.</figcaption></figure></div>
+<p>In the paper, removing the two fully connected layers, or two of the middle convolutions, increases the error little, although the former
+have most of the parameters. Removing both increases it
 very much, so the depth matters. More maps in the middle layers reduce the error; larger fully connected layers mostly overfit.</p>
-<p class="note">${plural(rows[0]?.epochs ?? 0, 'epoch')} each on ${count(trainExamples)} images (${source}), ${inputSize} pixels, ${width === 1 ? 'all' : `${width} times as many`} maps and units${width === 1 ? ' as in the paper' : ' as the names say'}; measured on
-${count(valExamples)} validation images, at the epoch with the smallest error on them. The training error is measured like the validation error: centre crop, no dropout, at most 2,000 images.
-Limits: the paper trained each variant for days on the 1.3 million photographs and 1000 classes of ImageNet. In a short training on few images, depth can increase the error although it would reduce it later; and
+<p class="note">${plural(rows[0]?.epochs ?? 0, 'epoch')} each on ${count(trainExamples)} images (${source}), ${inputSize} pixels,
+${width === 1 ? 'all' : `${width} times as many`} maps and units${width === 1 ? ' as in the paper' : ' as the names say'}; measured on
+${count(valExamples)} validation images, at the epoch with the smallest error on them. The training error is measured like the validation
+error: centre crop, no dropout, at most 2,000 images.
+Limits: the paper trained each variant for days on the 1.3 million photographs and 1000 classes of ImageNet. In a short training on few
+images, depth can increase the error although it would reduce it later; and
 one training per variant does not show whether small differences are significant.</p>`,
     },
   };
 }
+
+type Named = AblationRow & { label: string };
+
+const errorTable = (named: readonly Named[]): Html =>
+  table(
+    'Errors of each variant, next to those of the paper',
+    [
+      'network',
+      'parameters',
+      'training top-1 error',
+      'validation top-1 error',
+      'validation top-5 error',
+      'paper: training top-1',
+      'paper: validation top-1',
+      'paper: validation top-5',
+    ],
+    named.map(({ label, parameters, trainTop1Error, valTop1Error, valTop5Error, paper }) => [
+      label,
+      count(parameters),
+      percent(trainTop1Error),
+      percent(valTop1Error),
+      percent(valTop5Error),
+      ...[paper.train, paper.val1, paper.val5].map((value) => `${value.toFixed(1)} %`),
+    ]),
+    [1, 2, 3, 4, 5, 6, 7],
+  );
 
 const labelOf = ({ preset, title, name }: AblationRow): string => {
   const family = preset === 'alexnet' ? FAMILIES.alexnet : FAMILIES.a;
@@ -131,9 +143,9 @@ function comparison(base: AblationRow, others: readonly AblationRow[]): string {
       ? 'None of its variants has a smaller error'
       : `${better} of ${plural(others.length, 'variant')} ${better === 1 ? 'has' : 'have'} a smaller error`;
   if (others.length === 1) {
-    const [told] = percentsApart(most, base.valTop1Error);
+    const [error] = percentsApart(most, base.valTop1Error);
     const than = most < base.valTop1Error ? 'a smaller' : most > base.valTop1Error ? 'a larger' : 'an equal';
-    return `Its variant ${phrase(others[0])} has ${than} error (${told}).`;
+    return `Its variant ${phrase(others[0])} has ${than} error (${error}).`;
   }
   if (least === most) return `${ahead}; their errors are all equal (${percentsApart(most, base.valTop1Error)[0]}).`;
   return `${ahead}; the largest error is that of ${named(most)}, the smallest that of ${named(least)}.`;

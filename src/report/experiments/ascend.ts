@@ -130,12 +130,20 @@ function writeAscendExperiment({ preprocess, found, real, names = {}, settings }
 }
 
 function introduction({ steps, rate, decay, blur, jitter, starts, seed }: AscendInput['settings'], compared: boolean): Html {
-  return html`<p>These pictures are not images of the data; they are computed for each map by gradient ascent. A picture starts as noise, and ${plural(steps, 'step')} change every pixel
-so that the largest activation of the map over all positions grows (Erhan et al. 2009). Without limits the result is fine noise that does not occur in photographs. Therefore each step also shrinks the
-pixels slightly and shifts the picture at random, and every fourth step blurs it (Yosinski et al. 2015). The best picture of all steps is kept.</p>
-<p>Zeiler &amp; Fergus discuss this method: it shows what would activate a map most, but not what the map responds to in real images.${compared && ' For comparison, the real image with the strongest activation is shown next to each picture.'}</p>
-<p class="note">Settings: each step changes the pixels by ${rate} of half their range, along the gradient divided by its root mean square, and shrinks them by the fraction ${decay}; the blur
-has a standard deviation of ${blur} pixels; shifts are at most ${jitter} pixels; the seed is ${seed}. ${compared && `If a map stays below its strongest real image, gradient ascent is repeated up to ${plural(starts, 'time')}, with stronger noise and less shrinking and blur each time, and at last from that image. `}The mean image that the network subtracts is added to the pictures. ${compared && 'A map is dead if no image activates it. '}A map dominates if its value is more than ${DOMINATES} times the median of the maps that are not dead.</p>
+  return html`<p>These pictures are not images of the data; they are computed for each map by gradient ascent. A picture starts as noise,
+and ${plural(steps, 'step')} change every pixel
+so that the largest activation of the map over all positions grows (Erhan et al. 2009). Without limits the result is fine noise that does
+not occur in photographs. Therefore each step also shrinks the
+pixels slightly and shifts the picture at random, and every fourth step blurs it (Yosinski et al. 2015). The best picture of all steps is
+kept.</p>
+<p>Zeiler &amp; Fergus discuss this method: it shows what would activate a map most, but not what the map responds to in real
+images.${compared && ' For comparison, the real image with the strongest activation is shown next to each picture.'}</p>
+<p class="note">Settings: each step changes the pixels by ${rate} of half their range, along the gradient divided by its root mean square,
+and shrinks them by the fraction ${decay}; the blur
+has a standard deviation of ${blur} pixels; shifts are at most ${jitter} pixels; the seed is ${seed}.
+${compared && `If a map stays below its strongest real image, gradient ascent is repeated up to ${plural(starts, 'time')}, with stronger noise and less shrinking and blur each time, and at last from that image. `}The
+mean image that the network subtracts is added to the pictures. ${compared && 'A map is dead if no image activates it. '}A map dominates if
+its value is more than ${DOMINATES} times the median of the maps that are not dead.</p>
 `;
 }
 
@@ -159,8 +167,8 @@ function part(numbers: LayerNumbers, pairs: readonly Pair[], real: RealAnswers |
   const cells = pairs.slice(0, SHOWN).map((pair) => {
     const { map, value } = pair.ascended;
     const name = names?.[map] === undefined ? `map ${map}` : className(names[map]);
-    const answer = pair.real ? `image ${pair.real.index} (${className(pair.real.class)}) ${digits(pair.real.value)}` : '';
-    return { pair, name, tip: `${name}: picture ${digits(value)}${answer && `, ${answer}`}`, answer };
+    const real = pair.real ? `image ${pair.real.index} (${className(pair.real.class)}) ${digits(pair.real.value)}` : '';
+    return { pair, name, tip: `${name}: picture ${digits(value)}${real && `, ${real}`}`, real };
   });
   const rest = pairs.length > cells.length ? ` The first ${cells.length} are shown here; all are in ${pictureFile('ascend', layer)}.` : '';
   return html`<section class="layer"><h3>${layer}</h3>
@@ -168,8 +176,9 @@ function part(numbers: LayerNumbers, pairs: readonly Pair[], real: RealAnswers |
 ${
   names
     ? html`<div class="tiles">${cells.map(
-        ({ pair, name, answer }) =>
-          html`<figure class="tile">${picture(pair.picture, `The picture that maximises ${name}`, TILE)}${pair.real && picture(inColour(pair.real.image), `The real image with the strongest activation of ${name}: ${answer}`, TILE)}<figcaption>${name} ${digits(pair.ascended.value)}${answer && html` <small>${answer}</small>`}</figcaption></figure>`,
+        ({ pair, name, real }) =>
+          html`<figure class="tile">${picture(pair.picture, `The picture that maximises ${name}`, TILE)}${pair.real && picture(inColour(pair.real.image), `The real image with the strongest activation of ${name}: ${real}`, TILE)}<figcaption>${name}
+${digits(pair.ascended.value)}${real && html` <small>${real}</small>`}</figcaption></figure>`,
       )}</div>`
     : html`<figure class="filters">${sheet(
         cells.map(({ pair, tip }) => ({ picture: sideBySide(pair, 2), tip })),

@@ -54,14 +54,18 @@ function writeCorrespondExperiment(numbers: CorrespondNumbers, masked: readonly 
     section: {
       id: 'correspond',
       title: 'Does the network relate the same part of different objects?',
-      body: html`<p>Does the network relate an eye of one face to an eye of another? The same part was covered in several images, and for every feature (every value that a layer computes) it was
-recorded whether it increased or decreased. If covering the same part changes the features of all images in the same directions, the network treats these parts
-alike. Δ is the share of features that change in different directions in two images: a smaller Δ means more similar changes. Masks at random positions on the objects serve for comparison.</p>
+      body: html`<p>Does the network relate an eye of one face to an eye of another? The same part was covered in several images, and for
+every feature (every value that a layer computes) it was
+recorded whether it increased or decreased. If covering the same part changes the features of all images in the same directions, the network
+treats these parts
+alike. Δ is the share of features that change in different directions in two images: a smaller Δ means more similar changes. Masks at random
+positions on the objects serve for comparison.</p>
 <p>${verdict(numbers)}</p>
 ${maskedSheet(masked)}
 ${deltaTable(numbers)}
 <figure class="single">${drawn}<figcaption>Mean and standard deviation over all pairs of images.</figcaption></figure>
-<p>In the paper, Δ is clearly smaller for the eyes and the nose than for random masks in layer 5, and hardly smaller in layer 7, whose features describe the breed more than the parts.</p>
+<p>In the paper, Δ is clearly smaller for the eyes and the nose than for random masks in layer 5, and hardly smaller in layer 7, whose
+features describe the breed more than the parts.</p>
 ${limits(numbers)}`,
     },
   };
@@ -112,7 +116,8 @@ function maskedSheet(masked: readonly (readonly MaskedPicture[])[]): Html | '' {
   if (masked.length === 0) return '';
   const cells = masked.flat().map(({ image, words }) => ({ picture: inColour(image), tip: words }));
   const label = `One group of images with their parts covered, one row per part: ${list(masked.map(([{ words }]) => words))}, and so on`;
-  return html`<figure class="single">${sheet(cells, masked[0].length, label)}<figcaption>One group of images, one row per part. Random masks have the same sizes and lie anywhere on the object.</figcaption></figure>`;
+  return html`<figure class="single">${sheet(cells, masked[0].length, label)}<figcaption>One group of images, one row per part. Random masks
+have the same sizes and lie anywhere on the object.</figcaption></figure>`;
 }
 
 function deltaTable({ layers, parts }: CorrespondNumbers): Html {
@@ -128,9 +133,14 @@ function deltaTable({ layers, parts }: CorrespondNumbers): Html {
 
 /** The definition of Δ, and what can be concluded from it. */
 const limits = ({ groups, source, draws }: CorrespondNumbers): Html =>
-  html`<p class="note">ε = x − x̃ is the change of the features x of a layer when the part is masked. Δ is, for each pair of images, the share of features for which sign(ε) differs. A feature that does not change has the sign 0, and two
-such features agree, so Δ is small if masks affect few features. Here: ${plural(groups.length, 'group')} of ${list([...new Set(groups)].map(String))} images (${source}), compared within their group; ${plural(draws, 'random mask')} per image, with the sizes of its parts.
-Limits: the paper used five photographs of dogs and a network trained on 120 breeds. ${source === 'scenes' ? 'Here, a group consists of five drawn animals in one style; they share a frontal pose, but not a species. ' : ''}Values of different networks and images
+  html`<p class="note">ε = x − x̃ is the change of the features x of a layer when the part is masked. Δ is, for each pair of images, the
+share of features for which sign(ε) differs. A feature that does not change has the sign 0, and two
+such features agree, so Δ is small if masks affect few features. Here: ${plural(groups.length, 'group')} of
+${list([...new Set(groups)].map(String))} images (${source}), compared within their group; ${plural(draws, 'random mask')} per image, with
+the sizes of its parts.
+Limits: the paper used five photographs of dogs and a network trained on 120 breeds.
+${source === 'scenes' ? 'Here, a group consists of five drawn animals in one style; they share a frontal pose, but not a species. ' : ''}Values
+of different networks and images
 cannot be compared, but the order of parts and random masks can.</p>`;
 
 /** Compares the parts with random masks, in one sentence per layer. */

@@ -59,14 +59,21 @@ function writeEvolveExperiment(input: EvolveInput): Experiment {
     section: {
       id: 'evolve',
       title: 'How features form',
-      body: html`<p>During training, ${plural(epochs.length, 'checkpoint')} (copies of the weights) were kept, after ${epochs.length > 12 ? `epochs ${epochs[0]} to ${epochs.at(-1)}` : `${epochs.length === 1 ? 'epoch' : 'epochs'} ${list(epochs.map(String))}`}. The network of each checkpoint
-processed ${all ? `all ${count(images)}` : `a random sample of ${count(images)}, the same at every epoch,`} of the ${count(dataset.splits[split].length)} images of “${split}”. Below, each row is a map and each column an epoch; the picture is the
-strongest activation of the map at that epoch, projected to pixels. A sudden change can mean that another image now has the strongest activation.</p>
+      body: html`<p>During training, ${plural(epochs.length, 'checkpoint')} (copies of the weights) were kept, after
+${epochs.length > 12 ? `epochs ${epochs[0]} to ${epochs.at(-1)}` : `${epochs.length === 1 ? 'epoch' : 'epochs'} ${list(epochs.map(String))}`}.
+The network of each checkpoint
+processed ${all ? `all ${count(images)}` : `a random sample of ${count(images)}, the same at every epoch,`} of the
+${count(dataset.splits[split].length)} images of “${split}”. Below, each row is a map and each column an epoch; the picture is the
+strongest activation of the map at that epoch, projected to pixels. A sudden change can mean that another image now has the strongest
+activation.</p>
 <figure class="chart">${charted}</figure>
-<p>The curves show the similarity of each layer to its final state: the correlation between the activations of a map on all images after an epoch and after the last epoch, as the
-median over the maps of the layer. A layer counts as settled from the epoch on at which its similarity stays above ${SETTLED}. ${settling(layers, epochs)}</p>
+<p>The curves show the similarity of each layer to its final state: the correlation between the activations of a map on all images after an
+epoch and after the last epoch, as the
+median over the maps of the layer. A layer counts as settled from the epoch on at which its similarity stays above ${SETTLED}.
+${settling(layers, epochs)}</p>
 ${settlingTable(layers, epochs)}
-<p class="note">A decreasing learning rate lets every layer settle towards the end, so only differences between layers are meaningful.${epochs[epochs.length - 1] < PAPER_EPOCHS ? ` The paper’s network was trained for ${PAPER_EPOCHS} epochs, this one for ${epochs[epochs.length - 1]}.` : ''}
+<p class="note">A decreasing learning rate lets every layer settle towards the end, so only differences between layers are
+meaningful.${epochs[epochs.length - 1] < PAPER_EPOCHS ? ` The paper’s network was trained for ${PAPER_EPOCHS} epochs, this one for ${epochs[epochs.length - 1]}.` : ''}
 The contrast of each picture is stretched.</p>
 ${sheets.map(
   ({ layer, rows, image }) => html`<section class="layer"><h3>${layer}</h3>
@@ -75,7 +82,8 @@ ${sheets.map(
     `${plural(rows.length, 'map')} of ${layer}, a row each, after epochs ${list(epochs.map(String))}: the strongest activation of each, projected`,
     image.width,
   )}
-<figcaption>Maps ${list(rows.map(({ map }) => String(map)))}, from the top; epochs ${list(epochs.map(String))}, from the left.</figcaption></figure></section>`,
+<figcaption>Maps ${list(rows.map(({ map }) => String(map)))}, from the top; epochs ${list(epochs.map(String))}, from the
+left.</figcaption></figure></section>`,
 )}`,
     },
   };

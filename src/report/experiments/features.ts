@@ -39,12 +39,17 @@ function writeFeaturesExperiment(numbers: FeaturesNumbers): Experiment {
     section: {
       id: 'feature-analysis',
       title: 'How well each layer separates the classes',
-      body: html`<p>The network was not changed. From the features of each layer alone, that is, from the values that the layer computes for an image, a linear
-classifier was trained to distinguish ${plural(classes, 'class', 'classes')}. It predicts from weighted sums of the features, so its <em>accuracy</em>, the share of right predictions, is high if the layer has already separated the classes.</p>
+      body: html`<p>The network was not changed. From the features of each layer alone, that is, from the values that the layer computes for
+an image, a linear
+classifier was trained to distinguish ${plural(classes, 'class', 'classes')}. It predicts from weighted sums of the features, so its
+<em>accuracy</em>, the share of right predictions, is high if the layer has already separated the classes.</p>
 <p>${verdict(numbers)}</p>
 ${accuracyTable(rows)}
-<div class="charts"><figure style="max-width:var(--text-width)">${drawn}<figcaption>Accuracy on images that were not used to train the classifiers. Choosing a class at random has an accuracy of ${percent(1 / classes)}.${published ? ' Dashed lines: the SVM of the paper.' : ''}</figcaption></figure></div>
-<p>In the paper, the accuracy increases with every layer; the authors conclude that the features become more discriminative from layer to layer.</p>
+<div class="charts"><figure style="max-width:var(--text-width)">${drawn}<figcaption>Accuracy on images that were not used to train the
+classifiers. Choosing a class at random has an accuracy of
+${percent(1 / classes)}.${published ? ' Dashed lines: the SVM of the paper.' : ''}</figcaption></figure></div>
+<p>In the paper, the accuracy increases with every layer; the authors conclude that the features become more discriminative from layer to
+layer.</p>
 ${methods(numbers)}`,
     },
   };
@@ -104,12 +109,16 @@ function accuracyTable(rows: readonly FeatureRow[]): Html {
 function methods({ rows, source, trainExamples, valExamples, split }: FeaturesNumbers): Html {
   const averaged = rows.filter(({ grid }) => grid);
   const grids = list([...new Set(averaged.map(({ stage, grid }) => `${stage}: ${grid!.join(' × ')}`))]);
-  return html`<p class="note">Linear SVM: one class against the rest, squared hinge loss, solved by dual coordinate descent to a duality gap of at most 1e-3 of the value of the problem. Softmax: cross-entropy with a penalty on the squared
-weights, solved by L-BFGS to a gradient norm of at most 1e-4 of that at zero weights. ${convergence(rows)} Every feature is standardised to mean 0 and
-standard deviation 1 and divided by the square root of the number of features. The strength C of each classifier (0.1, 1 or 10) is the one with the smallest error on every fifth training image, which is held out.
+  return html`<p class="note">Linear SVM: one class against the rest, squared hinge loss, solved by dual coordinate descent to a duality gap
+of at most 1e-3 of the value of the problem. Softmax: cross-entropy with a penalty on the squared
+weights, solved by L-BFGS to a gradient norm of at most 1e-4 of that at zero weights. ${convergence(rows)} Every feature is standardised to
+mean 0 and
+standard deviation 1 and divided by the square root of the number of features. The strength C of each classifier (0.1, 1 or 10) is the one
+with the smallest error on every fifth training image, which is held out.
 ${averaged.length > 0 ? `Large maps are averaged over the blocks of a grid (${grids}); the paper used all values.` : ''}
 The classifiers were trained on ${count(trainExamples)} images and tested on ${count(valExamples)} images of “${split}” (${source}).
-Limits: the network of the paper was trained on 1.3 million photographs of ImageNet and tested on other data sets, with 30 (Caltech-101) or 60 (Caltech-256) training images per class. Values of
+Limits: the network of the paper was trained on 1.3 million photographs of ImageNet and tested on other data sets, with 30 (Caltech-101) or
+60 (Caltech-256) training images per class. Values of
 different images and networks cannot be compared, but their change from layer to layer can.</p>`;
 }
 
@@ -148,11 +157,11 @@ function course(rows: readonly FeatureRow[], best: number): string {
 
 /** A sentence on the classifiers whose fit did not converge. */
 function convergence(rows: readonly FeatureRow[]): string {
-  const told = rows.filter(({ fit }) => fit !== undefined);
-  const failed = told.filter(({ fit }) => !fit!.converged);
+  const recorded = rows.filter(({ fit }) => fit !== undefined);
+  const failed = recorded.filter(({ fit }) => !fit!.converged);
   if (failed.length > 0)
-    return `${failed.length} of ${plural(told.length, 'classifier')} did not converge, so their accuracies are those of unfinished fits: ${list(failed.map(({ classifier, stage }) => `${TITLES[classifier]} on ${stage}`))}.`;
-  return told.length > 0 && told.length === rows.length
+    return `${failed.length} of ${plural(recorded.length, 'classifier')} did not converge, so their accuracies are those of unfinished fits: ${list(failed.map(({ classifier, stage }) => `${TITLES[classifier]} on ${stage}`))}.`;
+  return recorded.length > 0 && recorded.length === rows.length
     ? 'All classifiers converged.'
     : 'Whether the classifiers converged was not recorded for all of them.';
 }

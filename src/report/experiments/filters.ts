@@ -71,7 +71,7 @@ export interface FiltersNumbers {
   compare?: FiltersNumbers;
 }
 
-interface Looked {
+interface Analysed {
   origin?: Origin;
   numbers: FiltersNumbers;
   first: Image[] | undefined;
@@ -97,14 +97,14 @@ export function filtersExperiment(subject: FiltersInput, compare?: FiltersInput)
 }
 
 async function writeFiltersExperiment(subject: FiltersInput, compare?: FiltersInput): Promise<Experiment> {
-  const looked = [await look(subject), ...(compare ? [await look(compare)] : [])];
-  const [own, other] = looked.map(({ numbers }) => numbers);
+  const analysed = [await analyse(subject), ...(compare ? [await analyse(compare)] : [])];
+  const [own, other] = analysed.map(({ numbers }) => numbers);
   const suffix = (i: number) => (i === 0 ? '' : '-compare');
   return {
     name: 'filters',
     numbers: { ...own, ...(other && { compare: other }) } satisfies FiltersNumbers,
     pictures: Object.fromEntries(
-      looked.flatMap(({ first, second }, i) => [
+      analysed.flatMap(({ first, second }, i) => [
         ...(first
           ? [
               [
@@ -123,23 +123,30 @@ async function writeFiltersExperiment(subject: FiltersInput, compare?: FiltersIn
       id: 'filters-measured',
       title: other ? 'The filters of the first layers, side by side' : 'The filters of the first layer',
       body: html`<p>A filter of the first layer is moved over the image; its output is large where the image resembles it.</p>
-${looked.map(part)}
-<p>The first layer is the only one whose weights can be shown as pictures, because its inputs are colours. Zeiler &amp; Fergus examined the network of Krizhevsky et al.
-(2012) in this way and found faults: filters for very coarse and very fine patterns with few between them, a few large filters that dominate the others, dead filters,
-and in the second layer stripes that are not in the images, because filters that move by four pixels at a time cannot represent finer patterns (aliasing). Filters of 7×7
+${analysed.map(part)}
+<p>The first layer is the only one whose weights can be shown as pictures, because its inputs are colours. Zeiler &amp; Fergus examined the
+network of Krizhevsky et al.
+(2012) in this way and found faults: filters for very coarse and very fine patterns with few between them, a few large filters that dominate
+the others, dead filters,
+and in the second layer stripes that are not in the images, because filters that move by four pixels at a time cannot represent finer
+patterns (aliasing). Filters of 7×7
 instead of 11×11 pixels, a stride of two pixels, and a limit on the size of filters corrected this.</p>
 ${measures([own, ...(other ? [other] : [])])}
 <figure class="chart">${coverageChart([own, ...(other ? [other] : [])])}</figure>
-<p class="note">RMS: the root mean square of the weights of a filter, its size. Dead: not activated by any of ${plural(own.images, 'image')} (“${subject.split}”), or an RMS below a hundredth of the median.
-Dominating: an RMS above ${DOMINATES} times the median of the filters that are not dead. Low, middle and high frequencies: the mean frequency of the energy of a filter (its
-discrete Fourier transform, all colours together) is below ${BAND_LIMITS.mid}, below ${BAND_LIMITS.high}, or above, in cycles per pixel. Aliasing: the share of the energy
-of the outputs of a filter on natural images, whose power falls as 1 / f² (Field 1987), at frequencies above half a cycle per stride, which appear as lower frequencies.
+<p class="note">RMS: the root mean square of the weights of a filter, its size. Dead: not activated by any of ${plural(own.images, 'image')}
+(“${subject.split}”), or an RMS below a hundredth of the median.
+Dominating: an RMS above ${DOMINATES} times the median of the filters that are not dead. Low, middle and high frequencies: the mean
+frequency of the energy of a filter (its
+discrete Fourier transform, all colours together) is below ${BAND_LIMITS.mid}, below ${BAND_LIMITS.high}, or above, in cycles per pixel.
+Aliasing: the share of the energy
+of the outputs of a filter on natural images, whose power falls as 1 / f² (Field 1987), at frequencies above half a cycle per stride, which
+appear as lower frequencies.
 ${other ? 'Both networks were measured on the same images. A difference can also result from chance in the two trainings.' : 'A second run (--compare) shows the effect of another filter size, stride or limit on the size of filters.'}</p>`,
     },
   };
 }
 
-async function look(input: FiltersInput): Promise<Looked> {
+async function analyse(input: FiltersInput): Promise<Analysed> {
   const { name, model, preprocess, dataset, split, images, origin } = input;
   const [first, second] = input.layers;
   const weight = model.layer(first.layer).parameters()[0];
@@ -184,7 +191,7 @@ async function secondLayer(
   dataset: Dataset,
   split: string,
   { layer, maps }: FiltersInput['layers'][number],
-): Promise<NonNullable<Looked['second']>> {
+): Promise<NonNullable<Analysed['second']>> {
   const { channels, inputSize } = preprocess.options;
   const view = { preprocess, field: fieldSize(model, layer, [1, channels, inputSize, inputSize]) };
   const best = maps.map((map) => ({ ...map, strongest: map.strongest.slice(0, 1) })).filter(({ active }) => active > 0);
@@ -243,7 +250,7 @@ function coverageChart(all: readonly FiltersNumbers[]): Html {
   );
 }
 
-function part({ numbers, first, second, origin }: Looked): Html {
+function part({ numbers, first, second, origin }: Analysed): Html {
   const { run, layer, maps, dead, dominating } = numbers;
   const about = (map: number) => {
     const { rms, frequency, active } = maps[map];

@@ -53,12 +53,15 @@ function writeInvarianceExperiment(numbers: InvarianceNumbers, pictures?: Invari
     section: {
       id: 'invariance',
       title: 'The effect of shifting, enlarging and rotating an image',
-      body: html`<p>${plural(images.length, 'image was', 'images were')} shifted up and down, enlarged and rotated in steps. At each step, the features of the network were compared with those of the original image. The
-distance shows how much a layer depends on the change; a layer that does not depend on it (an invariant layer) has a flat curve at zero. The last column shows the probability of the class that is named below each
+      body: html`<p>${plural(images.length, 'image was', 'images were')} shifted up and down, enlarged and rotated in steps. At each step,
+the features of the network were compared with those of the original image. The
+distance shows how much a layer depends on the change; a layer that does not depend on it (an invariant layer) has a flat curve at zero. The
+last column shows the probability of the class that is named below each
 image: the true class if it is known, otherwise the predicted class.</p>
 <div class="panels">${images.map(
         ({ name, class: label }, i) =>
-          html`<figure>${pictures ? picture(inColour(pictures.images[i]), `${className(label)}, ${name}`, 120) : ''}<figcaption class="key"><span><i style="background:${colour(i)}"></i>${className(label)} <small>${name}</small></span></figcaption></figure>`,
+          html`<figure>${pictures ? picture(inColour(pictures.images[i]), `${className(label)}, ${name}`, 120) : ''}<figcaption class="key"><span><i style="background:${colour(i)}"></i>${className(label)}
+<small>${name}</small></span></figcaption></figure>`,
       )}</div>
 ${rows.map(
   ({ kind, panels }) => html`<section class="layer"><h3>${WORDS[kind].title}</h3>
@@ -66,11 +69,16 @@ ${rows.map(
 ${pictures ? html`<div class="tiles">${pictures.moved[kind].map(({ image, words }) => html`<figure class="tile">${picture(inColour(image), `The first image ${words}`, 96)}<figcaption>${words}</figcaption></figure>`)}</div>` : ''}
 <div class="panels wide">${panels.map(({ words, content }) => html`<figure>${content}<figcaption>${words}</figcaption></figure>`)}</div></section>`,
 )}
-<p>In the paper, a small change has a dramatic effect in the first layer and a smaller one in the top layer, where the distance grows nearly in proportion to the shift and the scale. The prediction is
-stable under both, but not under rotation, except for objects with rotational symmetry, such as an entertainment center (every 90 degrees).</p>
-<p class="note">Distances are Euclidean, between all activations of a layer (after its ReLU, if it has one), and divided by the Euclidean norm of the features of the original image, so that layers of different size can be compared; the JSON file has both.
-The input has ${inputSize}×${inputSize} pixels; the paper shifted its images by up to 60 of 224 pixels, and the shifts here are in that proportion. Pixels from outside the image repeat its edge. Limits:
-${plural(images.length, 'image')}${images.length === 5 ? ', as in the paper,' : ''} ${images.length === 1 ? 'shows' : 'show'} the effect on these images and not a general rule; and a network that is trained on shifted crops learns to tolerate small shifts.</p>`,
+<p>In the paper, a small change has a dramatic effect in the first layer and a smaller one in the top layer, where the distance grows nearly
+in proportion to the shift and the scale. The prediction is
+stable under both, but not under rotation, except for objects with rotational symmetry, such as an entertainment center (every 90
+degrees).</p>
+<p class="note">Distances are Euclidean, between all activations of a layer (after its ReLU, if it has one), and divided by the Euclidean
+norm of the features of the original image, so that layers of different size can be compared; the JSON file has both.
+The input has ${inputSize}×${inputSize} pixels; the paper shifted its images by up to 60 of 224 pixels, and the shifts here are in that
+proportion. Pixels from outside the image repeat its edge. Limits:
+${plural(images.length, 'image')}${images.length === 5 ? ', as in the paper,' : ''} ${images.length === 1 ? 'shows' : 'show'} the effect on
+these images and not a general rule; and a network that is trained on shifted crops learns to tolerate small shifts.</p>`,
     },
   };
 }

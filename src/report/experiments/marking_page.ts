@@ -39,7 +39,8 @@ function writeMarkingPage(images: readonly MarkableImage[], parts: readonly stri
   return page({
     title: 'Mark parts of images',
     description: 'Draw a box around the same parts in every image.',
-    lead: html`<p class="lead">Choose a part and draw its box on every image: press, drag, release. Drawing it again replaces the box. With the keyboard: step to an image with Tab, press Enter to add a box, move it with
+    lead: html`<p class="lead">Choose a part and draw its box on every image: press, drag, release. Drawing it again replaces the box. With
+the keyboard: step to an image with Tab, press Enter to add a box, move it with
 the arrow keys, resize it with Shift and the arrow keys, and remove it with Delete.</p>`,
     sections: [
       {

@@ -170,14 +170,21 @@ function bodyOf(input: OccludeInput, facts: Facts, maps: PositionMaps): Html {
   const role = isTruth ? 'the true class' : label === clean.label ? 'this class' : 'the chosen class';
   const drop = fall(probability, clean.probability, `With the square ${whereabouts(places[worst], square, image)}`, after);
   const steps = stride === square ? 'in adjacent positions' : `in steps of ${plural(stride, 'pixel')}`;
-  return html`<p>A grey square of ${square}×${square} pixels was moved over the image ${steps}, to ${plural(places.length, 'position')} in all, and the network classified the image each
-time. If the probability of a class drops, the prediction depends on what the square covers. If it drops when the square covers the background, the network recognises the surroundings and not the object.</p>
-<p>For the uncovered image, the network predicts “${className(classes[clean.label])}”; the probability of ${role}, ${watched}, is ${before}. ${drop} ${changesInWords(labels, label, clean.label, classes)}${chosen && ` ${chosen}`}</p>
+  return html`<p>A grey square of ${square}×${square} pixels was moved over the image ${steps}, to ${plural(places.length, 'position')} in
+all, and the network classified the image each
+time. If the probability of a class drops, the prediction depends on what the square covers. If it drops when the square covers the
+background, the network recognises the surroundings and not the object.</p>
+<p>For the uncovered image, the network predicts “${className(classes[clean.label])}”; the probability of ${role}, ${watched}, is ${before}.
+${drop} ${changesInWords(labels, label, clean.label, classes)}${chosen && ` ${chosen}`}</p>
 ${occlusionExplorer(explorerOf(input, facts), grey, figuresOf(input, facts, maps))}
-<p>In the paper, the probability of “pomeranian” drops when the face of the dog is covered, and the activation of the map that responds to the face most strongly drops at the same
-positions: the network recognises the object itself, not its usual surroundings. Compare (b) with (c): if the projection shows what the map responds to, the activation drops where the projection has structure.</p>
-<p class="note">Limits: the network of the paper was trained on 1.3 million photographs of 1000 classes; a result for one image holds for this network and this image. The square has
-the grey level ${grey} of 255${image.channels === 3 ? ' in all three colours' : ''}. Another grey level can give another result, because a square may itself look like an object. Each cell of a map stands for the centre of the grey square.
+<p>In the paper, the probability of “pomeranian” drops when the face of the dog is covered, and the activation of the map that responds to
+the face most strongly drops at the same
+positions: the network recognises the object itself, not its usual surroundings. Compare (b) with (c): if the projection shows what the map
+responds to, the activation drops where the projection has structure.</p>
+<p class="note">Limits: the network of the paper was trained on 1.3 million photographs of 1000 classes; a result for one image holds for
+this network and this image. The square has
+the grey level ${grey} of 255${image.channels === 3 ? ' in all three colours' : ''}. Another grey level can give another result, because a
+square may itself look like an object. Each cell of a map stands for the centre of the grey square.
 ${incremental ? 'At each position, only the region that the square affects was recomputed, layer by layer; the values are those of computing every image in full.' : 'Every covered image was computed in full, because the network is not a plain sequence of layers.'}</p>
 ${others ? othersPart(others, layer) : ''}`;
 }
@@ -200,11 +207,32 @@ function figuresOf(input: OccludeInput, { size, watched, projected, key }: Facts
   const pixels = picture(projected, `Projection of the strongest activation of map ${map} of ${layer}`, size[1]);
   const isEmpty = projection.every((value) => value === 0);
   return html`<div class="panels">
-${figure(over, html`<strong>(a)</strong> The image and the square, at first at the position with the smallest probability. Point at (b), (d) or (e) to move it, or use the arrow keys.`)}
-${figure(pointable(maps.activation, 'Activation by position'), html`<strong>(b)</strong> Sum of all activations of map ${map} of ${layer}: ${range(activation, digits)}; ${digits(clean.activation)} uncovered. ${standing(occlusion)}`)}
-${figure(pixels, html`<strong>(c)</strong> ${isEmpty ? 'The projection of this map is empty: the image does not activate the map.' : 'The strongest activation of this map, projected to pixels by the deconvnet.'}`)}
-${figure(pointable(maps.probability, 'Probability by position'), html`<strong>(d)</strong> Probability of ${watched} by position of the square: ${range(probability, percent)}.`)}
-${figure(pointable(maps.prediction, 'Prediction by position'), html`<strong>(e)</strong> The most probable class by position of the square: ${list(key.map(({ text }) => text))}.`, key)}
+${figure(
+  over,
+  html`<strong>(a)</strong> The image and the square, at first at the position with the smallest probability. Point at (b), (d)
+or (e) to move it, or use the arrow keys.`,
+)}
+${figure(
+  pointable(maps.activation, 'Activation by position'),
+  html`<strong>(b)</strong> Sum of all activations of map ${map} of ${layer}:
+${range(activation, digits)}; ${digits(clean.activation)} uncovered. ${standing(occlusion)}`,
+)}
+${figure(
+  pixels,
+  html`<strong>(c)</strong>
+${isEmpty ? 'The projection of this map is empty: the image does not activate the map.' : 'The strongest activation of this map, projected to pixels by the deconvnet.'}`,
+)}
+${figure(
+  pointable(maps.probability, 'Probability by position'),
+  html`<strong>(d)</strong> Probability of ${watched} by position of the
+square: ${range(probability, percent)}.`,
+)}
+${figure(
+  pointable(maps.prediction, 'Prediction by position'),
+  html`<strong>(e)</strong> The most probable class by position of the square:
+${list(key.map(({ text }) => text))}.`,
+  key,
+)}
 </div>`;
 }
 
@@ -227,7 +255,8 @@ export function standing({ map, strongest }: OccludeInput['occlusion']): string 
 }
 
 function othersPart({ view, map }: NonNullable<OccludeInput['others']>, layer: string): Html {
-  return html`<p>The same map in other images: its strongest activations in the images of “${view.split}”, projected in the same way. They show what map ${map.map} of ${layer} responds to in general.</p>
+  return html`<p>The same map in other images: its strongest activations in the images of “${view.split}”, projected in the same way. They
+show what map ${map.map} of ${layer} responds to in general.</p>
 <div class="maps">${mapFigure(view, { deconvnet: map })}</div>`;
 }
 
@@ -251,12 +280,12 @@ function share(shown: readonly string[], name: string): string {
 }
 
 /** A sentence on the positions where the prediction changes. */
-function changesInWords(labels: readonly number[], label: number, answer: number, classes: readonly string[]): string {
-  const same = labels.filter((each) => each === answer).length;
+function changesInWords(labels: readonly number[], label: number, predicted: number, classes: readonly string[]): string {
+  const same = labels.filter((each) => each === predicted).length;
   if (same === labels.length) return 'The prediction is the same at every position.';
-  const others = [...new Set(labels.filter((each) => each !== answer))].map((each) => className(classes[each]));
+  const others = [...new Set(labels.filter((each) => each !== predicted))].map((each) => className(classes[each]));
   const names = others.length > 4 ? `${others.length} other classes` : list(others);
-  return `At ${percent(1 - same / labels.length)} of the positions the prediction changes (to ${names})${answer === label ? '' : ` (the prediction for the uncovered image is not ${className(classes[label])})`}.`;
+  return `At ${percent(1 - same / labels.length)} of the positions the prediction changes (to ${names})${predicted === label ? '' : ` (the prediction for the uncovered image is not ${className(classes[label])})`}.`;
 }
 
 /** Describes the position of a square in the image. */

@@ -56,14 +56,21 @@ function writeOccludeBoxesExperiment(numbers: OccludeBoxesNumbers): Experiment {
     section: {
       id: 'occlude-boxes',
       title: 'Does the prediction depend on the object?',
-      body: html`<p>In ${plural(images, 'image')} the box around the object is known. A grey square of ${square}×${square} pixels was moved over each image in steps of ${plural(stride, 'pixel')}, and at each
-position the drop of the probability of the right class was recorded. The drop was distributed evenly over the square and summed inside the object’s box.</p>
-<p>${verdict(numbers)} If the prediction depended on all parts of the image alike, the share of the drop would be about the share of the area; if it depended on the object
+      body: html`<p>In ${plural(images, 'image')} the box around the object is known. A grey square of ${square}×${square} pixels was moved
+over each image in steps of ${plural(stride, 'pixel')}, and at each
+position the drop of the probability of the right class was recorded. The drop was distributed evenly over the square and summed inside the
+object’s box.</p>
+<p>${verdict(numbers)} If the prediction depended on all parts of the image alike, the share of the drop would be about the share of the
+area; if it depended on the object
 alone, nearly the whole drop would lie inside the box.</p>
 ${table('Share of the drop inside the object’s box, next to the share of the area', ['', 'mean', 'standard deviation over the images'], [row('Share of the drop inside the box', drop), row('Share of the area inside the box', area)], [1, 2])}
-<figure class="single">${drawn}<figcaption>One dot per image; the ring is the mean. Above the dashed line, the share of the drop is larger than the share of the area.</figcaption></figure>
-<p class="note">The share of the area is computed like the share of the drop, for a drop that is equal at all positions. The corners of a box belong to the background, and a
-square that covers the object in part distributes its drop to both sides, so the share stays below 100 % even if only the object matters.${images > fell ? ` In ${plural(images - fell, 'image')} the probability dropped at no position; ${images - fell === 1 ? 'it is' : 'they are'} not counted.` : ''} The paper shows three photographs
+<figure class="single">${drawn}<figcaption>One dot per image; the ring is the mean. Above the dashed line, the share of the drop is larger
+than the share of the area.</figcaption></figure>
+<p class="note">The share of the area is computed like the share of the drop, for a drop that is equal at all positions. The corners of a
+box belong to the background, and a
+square that covers the object in part distributes its drop to both sides, so the share stays below 100 % even if only the object
+matters.${images > fell ? ` In ${plural(images - fell, 'image')} the probability dropped at no position; ${images - fell === 1 ? 'it is' : 'they are'} not counted.` : ''}
+The paper shows three photographs
 without boxes and gives no number for comparison.</p>`,
     },
   };

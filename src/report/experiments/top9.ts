@@ -72,13 +72,18 @@ async function writeTop9Experiment(input: Top9Input): Promise<Experiment> {
     section: {
       id: 'top9',
       title: 'The strongest activations of every map',
-      body: html`<p>${images === dataset.splits[split].length ? `Each of the ${count(images)} images` : `A sample of ${count(images)} of the ${count(dataset.splits[split].length)} images`} of “${split}” was processed by the network once. For every map, the strongest activation in each
-image was recorded, and the ${plural(kept, 'image')} with the strongest activations were kept. Below, ${modes.length > 1 ? 'the first grids show' : 'the left grid shows'} these activations
+      body: html`<p>${images === dataset.splits[split].length ? `Each of the ${count(images)} images` : `A sample of ${count(images)} of the ${count(dataset.splits[split].length)} images`}
+of “${split}” was processed by the network once. For every map, the strongest activation in each
+image was recorded, and the ${plural(kept, 'image')} with the strongest activations were kept. Below,
+${modes.length > 1 ? 'the first grids show' : 'the left grid shows'} these activations
 projected to pixels by ${list(modes.map((mode) => RULES_IN_WORDS[mode]))}; the last grid shows the image patches that they depend on.</p>
-<p>In the paper, layer 2 responds to corners and colour edges, layer 3 to textures, layer 4 to parts of objects such as dog faces, and layer 5 to whole objects in many
+<p>In the paper, layer 2 responds to corners and colour edges, layer 3 to textures, layer 4 to parts of objects such as dog faces, and layer
+5 to whole objects in many
 poses. That network was trained on 1.3 million photographs of 1000 classes.</p>
-<p class="note">The contrast of each picture is stretched: black and white stand for the absolute value that 99.5 % of the values of the projection stay below, so brightness cannot be compared
-between pictures. Grey is zero. The maps shown are the most selective ones, which the last of these images activates far more than an average image. All requested
+<p class="note">The contrast of each picture is stretched: black and white stand for the absolute value that 99.5 % of the values of the
+projection stay below, so brightness cannot be compared
+between pictures. Grey is zero. The maps shown are the most selective ones, which the last of these images activates far more than an
+average image. All requested
 maps are in ${list(names.map((name) => pictureFile('top9', name)))}, each with its number below.</p>
 ${layers.map(({ part }) => part)}`,
     },
@@ -122,11 +127,12 @@ async function layerPictures(
   }
   const columns = Math.max(1, Math.min(tiles.length, Math.floor(SHEET_WIDTH / (tiles[0].width + GAP))));
   const dead = maps.filter(({ active }) => active === 0).length;
-  const sees = field[0] >= inputSize && field[1] >= inputSize ? 'the whole image' : `${field[0]}×${field[1]} pixels`;
+  const extent = field[0] >= inputSize && field[1] >= inputSize ? 'the whole image' : `${field[0]}×${field[1]} pixels`;
   return {
     sheet: contactSheet(tiles, { columns, gap: GAP, margin: GAP }),
     part: html`<section class="layer"><h3>${layer}</h3>
-<p>Receptive field (the part of the image that one activation depends on): ${sees}. ${plural(maps.length, 'map was', 'maps were')} searched${dead > 0 ? `; ${dead} of them ${dead === 1 ? 'is' : 'are'} dead, that is, activated by no image` : ''}.</p>
+<p>Receptive field (the part of the image that one activation depends on): ${extent}. ${plural(maps.length, 'map was', 'maps were')}
+searched${dead > 0 ? `; ${dead} of them ${dead === 1 ? 'is' : 'are'} dead, that is, activated by no image` : ''}.</p>
 <div class="maps">${figures}</div></section>`,
   };
 }

@@ -55,8 +55,10 @@ function writeTransferExperiment(numbers: TransferNumbers): Experiment {
     section: {
       id: 'transfer',
       title: 'Learning new classes from few images',
-      body: html`<p>Are features that were learned from one data set useful for another (transfer learning)? The layers of the network up to ${layer} were kept unchanged, and only a new last layer was trained to distinguish ${plural(classes, 'class', 'classes')} of
-other images, from few training images. ${methods.length > 1 ? 'For comparison, a network with the same layers was trained from random weights (from scratch) on the same images.' : ''}</p>
+      body: html`<p>Are features that were learned from one data set useful for another (transfer learning)? The layers of the network up to
+${layer} were kept unchanged, and only a new last layer was trained to distinguish ${plural(classes, 'class', 'classes')} of
+other images, from few training images.
+${methods.length > 1 ? 'For comparison, a network with the same layers was trained from random weights (from scratch) on the same images.' : ''}</p>
 <p>${verdict(rows)}</p>
 ${table(
   'Accuracy by method and training images per class, next to the values of the paper',
@@ -72,15 +74,22 @@ ${table(
   ]),
   [1, 2, 3, 4, 5, 6],
 )}
-<div class="charts"><figure style="max-width:var(--text-width)">${drawn}<figcaption>Accuracy, the share of right predictions, as in Fig. 9 of the paper. ${folds > 1 ? 'Bars: one standard deviation over the folds. ' : ''}Choosing a class at random has an accuracy of ${percent(1 / classes)}.</figcaption></figure></div>
-<p>In the paper, a network trained on ImageNet with a new softmax layer has an accuracy of 83.8 % on Caltech-101 with 15 training images per class and 86.5 % with 30; trained from scratch, 22.8 % and 46.5 %. On Caltech-256 it has
-65.7, 70.6, 72.7 and 74.2 % with 15, 30, 45 and 60 images per class, from scratch 9.0, 22.5, 31.2 and 38.8 %; with six images per class it exceeds the best earlier method, which used 60. On PASCAL VOC 2012,
+<div class="charts"><figure style="max-width:var(--text-width)">${drawn}<figcaption>Accuracy, the share of right predictions, as in Fig. 9
+of the paper. ${folds > 1 ? 'Bars: one standard deviation over the folds. ' : ''}Choosing a class at random has an accuracy of
+${percent(1 / classes)}.</figcaption></figure></div>
+<p>In the paper, a network trained on ImageNet with a new softmax layer has an accuracy of 83.8 % on Caltech-101 with 15 training images per
+class and 86.5 % with 30; trained from scratch, 22.8 % and 46.5 %. On Caltech-256 it has
+65.7, 70.6, 72.7 and 74.2 % with 15, 30, 45 and 60 images per class, from scratch 9.0, 22.5, 31.2 and 38.8 %; with six images per class it
+exceeds the best earlier method, which used 60. On PASCAL VOC 2012,
 whose photographs show whole scenes, its mean average precision is 79.0 %, below the best method (82.2 %).</p>
-<p class="note">${plural(folds, 'fold')}: random samples of training images (${source}, “${split}”), the same for both methods; smaller samples are parts of the larger ones. Tested on ${testSplit === split ? 'the remaining images of this split' : `“${testSplit}”`}, at most
-${testPerClass} images per class. The new layer is a softmax on the outputs of ${layer}, solved by L-BFGS to a gradient norm of at most 1e-4 of that at zero weights; its penalty on the weights is chosen with
+<p class="note">${plural(folds, 'fold')}: random samples of training images (${source}, “${split}”), the same for both methods; smaller
+samples are parts of the larger ones. Tested on ${testSplit === split ? 'the remaining images of this split' : `“${testSplit}”`}, at most
+${testPerClass} images per class. The new layer is a softmax on the outputs of ${layer}, solved by L-BFGS to a gradient norm of at most 1e-4
+of that at zero weights; its penalty on the weights is chosen with
 held-out training images. ${convergence(rows)}
 ${scratchSteps === undefined ? '' : `From scratch: ${count(scratchSteps)} training steps with random crops, by the recipe of the run.${stillLearning(rows) ? ' Some of these networks still have training errors above 10 %; more steps (--steps) may improve them.' : ''}`}
-Limits: the kept layers were trained on ${count(learntFrom.examples)} images (${learntFrom.source}), those of the paper on 1.3 million photographs, so single values cannot be compared with those of
+Limits: the kept layers were trained on ${count(learntFrom.examples)} images (${learntFrom.source}), those of the paper on 1.3 million
+photographs, so single values cannot be compared with those of
 the paper.</p>`,
     },
   };
@@ -109,7 +118,7 @@ function verdict(rows: readonly TransferRow[]): string {
   });
   if (pairs.length === 0)
     return `Here the accuracy is ${list(kept.map(({ perClass, mean }) => `${percent(mean)} with ${plural(perClass, 'image')} per class`))}.`;
-  const told = pairs.map(
+  const accuracies = pairs.map(
     ({ perClass, ours, theirs }) => `${percentsApart(ours, theirs).join(' against ')} with ${plural(perClass, 'image')} per class`,
   );
   const where = (chosen: typeof pairs) =>
@@ -120,5 +129,5 @@ function verdict(rows: readonly TransferRow[]): string {
     ['both methods are equal', pairs.filter(({ ours, theirs }) => ours === theirs)],
   ];
   const outcome = list(groups.flatMap(([who, chosen]) => (chosen.length > 0 ? [`${who} ${where(chosen)}`] : [])));
-  return `Here ${outcome}: ${list(told)} (accuracy with the kept layers against training from scratch).`;
+  return `Here ${outcome}: ${list(accuracies)} (accuracy with the kept layers against training from scratch).`;
 }

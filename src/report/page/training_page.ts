@@ -72,8 +72,11 @@ function writePage({ run, config, metrics, steps, status, warnings, now }: Train
     id: 'curves',
     title: 'Loss and error',
     body: html`<div class="charts">
-<figure>${loss}<figcaption>Training loss, the mean negative log-probability of the right class: the mean per epoch${steps.length > 0 && ', and in grey the mean over a few steps'}. Dotted line: choosing a class at random.</figcaption></figure>
-<figure>${error}<figcaption>Top-1 error, the share of images whose most probable class is wrong: in training (${hasDropout(architecture) && 'with dropout, '}while the weights change)${validated && ' and in validation, on images that are not used for training'}.</figcaption></figure>
+<figure>${loss}<figcaption>Training loss, the mean negative log-probability of the right class: the mean per
+epoch${steps.length > 0 && ', and in grey the mean over a few steps'}. Dotted line: choosing a class at random.</figcaption></figure>
+<figure>${error}<figcaption>Top-1 error, the share of images whose most probable class is wrong: in training
+(${hasDropout(architecture) && 'with dropout, '}while the weights
+change)${validated && ' and in validation, on images that are not used for training'}.</figcaption></figure>
 </div>${drops > 0 && html`<p class="note">Vertical dotted lines: the learning rate was reduced.</p>`}`,
   };
   const rows = metrics.slice(-MOST_ROWS).reverse();
@@ -100,9 +103,12 @@ function writePage({ run, config, metrics, steps, status, warnings, now }: Train
     title: `Training ${run}`,
     description: `Loss and error of ${run} during training.`,
     refreshSeconds: status === 'training' ? REFRESH_SECONDS : undefined,
-    lead: html`<p class="lead">${architecture.preset} (width ${architecture.width}, input ${architecture.inputSize}×${architecture.inputSize}) on ${data.source}:
-${count(data.trainExamples)} images, ${plural(architecture.classes, 'class', 'classes')}; ${count(metrics.length)} of ${plural(training.epochs, 'epoch')} finished.</p>
-<p class="note">State: ${STATUS[status]}. Written ${now.toISOString().slice(0, 19).replace('T', ' ')} UTC; the page is written after each epoch and every few minutes within one. To see it, open the file
+    lead: html`<p class="lead">${architecture.preset} (width ${architecture.width}, input
+${architecture.inputSize}×${architecture.inputSize}) on ${data.source}:
+${count(data.trainExamples)} images, ${plural(architecture.classes, 'class', 'classes')}; ${count(metrics.length)} of
+${plural(training.epochs, 'epoch')} finished.</p>
+<p class="note">State: ${STATUS[status]}. Written ${now.toISOString().slice(0, 19).replace('T', ' ')} UTC; the page is written after each
+epoch and every few minutes within one. To see it, open the file
 <code>${run}/report/training.html</code> in a browser, also from a network drive: it needs no server.</p>`,
     sections: [curves, ...(metrics.length > 0 ? [epochs] : []), ...(warnings.length > 0 ? [trouble] : [])],
   });

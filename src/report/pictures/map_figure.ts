@@ -1,4 +1,4 @@
-/** The figure of a feature map: its strongest activations projected to pixels, next to the image patches that cause them (paper, Fig. 2). */
+/** The figure of a map: its strongest activations projected to pixels, next to the image patches that cause them (paper, Fig. 2). */
 import type { Example, Image } from '../../data/dataset.js';
 import type { ProjectedActivation, ProjectedMap, StrongActivation } from '../../deconv/index.js';
 import type { Preprocess } from '../../zfnet/index.js';
@@ -76,7 +76,8 @@ const IMAGE = 'image';
 export const waySwitch = (question: string, ways: Readonly<Record<string, string>>): Html =>
   html`<fieldset class="switch"><legend>${question}</legend>${Object.entries(ways).map(
     ([way, words], i) =>
-      html`<label><input type="radio" name="way" value="${way}"${i === 0 ? html` checked` : ''}> <span>${way}</span> <small>${words}</small></label>`,
+      html`<label><input type="radio" name="way" value="${way}"${i === 0 ? html` checked` : ''}> <span>${way}</span>
+<small>${words}</small></label>`,
   )}</fieldset>`;
 
 type View = Pick<MapView, 'preprocess' | 'field'>;

@@ -1,8 +1,8 @@
 /**
  * Renders numbers as pictures: signed projections and filters, patches of images, and contact sheets.
  *
- * Pictures are 8-bit `Image`s, [height, width, channels]. Signed values are shown alike everywhere: mid grey is zero, brighter is positive and
- * darker is negative, in each channel.
+ * Pictures are 8-bit `Image`s, [height, width, channels]. Signed values are shown alike everywhere: mid grey is zero, brighter is positive
+ * and darker is negative, in each channel.
  */
 import { arrayOf, checkArgument, checkFields, either, finite, integer, numeric, type RulesFor, rule } from '../../backend/validate.js';
 import type { Image } from '../../data/dataset.js';

@@ -16,8 +16,8 @@ export function encodePng(picture: Image): Uint8Array {
 /**
  * Decodes an 8-bit PNG file, grey or in colour. Chunks other than those of the pixels are ignored.
  *
- * The file is not trusted: its dimensions are checked against the number of compressed bytes before anything is allocated, and the pixels are
- * counted while they are inflated, so that a small file cannot take much memory or time.
+ * The file is not trusted: its dimensions are checked against the number of compressed bytes before anything is allocated, and the pixels
+ * are counted while they are inflated, so that a small file cannot take much memory or time.
  *
  * @throws FormatError for a file that is truncated or damaged, that has a palette, transparency or 16-bit channels, or more than
  *   100 million pixels

@@ -23,18 +23,25 @@ export async function dataSection({ dataset, preprocess, ownData }: ReportContex
   return {
     id: 'data',
     title: ownData ? 'The training data' : 'The images on this page',
-    body: html`${explain(dataset, ownData)}<div class="tiles">${tiles}</div>${more > 0 && html`<p class="note">… and ${plural(more, 'more class', 'more classes')}.</p>`}`,
+    body: html`${explain(dataset, ownData)}<div class="tiles">${tiles}</div>${
+      more > 0 &&
+      html`<p class="note">… and
+${plural(more, 'more class', 'more classes')}.</p>`
+    }`,
   };
 }
 
 function explain(dataset: Dataset, ownData: boolean): Html {
   const sizes = list(Object.entries(dataset.splits).map(([name, split]) => `${count(split.length)} (${name})`));
   if (dataset.name !== 'scenes' || !ownData)
-    return html`<p>The data set has ${plural(dataset.classes.length, 'class', 'classes')} and these splits: ${sizes} images. Below are a few images of each class.</p>`;
-  return html`<p>Every image shows one of ${dataset.classes.length} emoji over a part of an old photograph. Position, size, angle, hue and brightness are
+    return html`<p>The data set has ${plural(dataset.classes.length, 'class', 'classes')} and these splits: ${sizes} images. Below are a few
+images of each class.</p>`;
+  return html`<p>Every image shows one of ${dataset.classes.length} emoji over a part of an old photograph. Position, size, angle, hue and
+brightness are
 random, so the colour of an object does not tell its class. The network was trained on three drawing styles over six photographs. It is
 tested on three other photographs, and besides on these photographs with a fourth drawing style; neither was used for training.
-The splits have ${sizes} images. Below are four images per class: three training images, and at the bottom right one in the fourth style.</p>`;
+The splits have ${sizes} images. Below are four images per class: three training images, and at the bottom right one in the fourth
+style.</p>`;
 }
 
 /** Returns, for `scenes`, one image in each training style and one in the unseen style; for other data, the first few images. */

@@ -21,18 +21,25 @@ export function featuresSection(context: ReportContext): Section {
   return {
     id: 'features',
     title: 'What every layer responds to',
-    body: html`<p>The network processed all ${count(dataset.splits[featureSplit].length)} images of one split (${splitInWords(dataset, featureSplit, ownData)}). For each map, the nine images with the strongest
-<em>activations</em> were kept; an activation is the value of a map at one position, and is large where the map finds its pattern. Each map below shows the strongest
-of the nine: on the right the image patch that the activation depends on, on the left the activation <em>projected</em> back to pixels, which shows the part
+    body: html`<p>The network processed all ${count(dataset.splits[featureSplit].length)} images of one split
+(${splitInWords(dataset, featureSplit, ownData)}). For each map, the nine images with the strongest
+<em>activations</em> were kept; an activation is the value of a map at one position, and is large where the map finds its pattern. Each map
+below shows the strongest
+of the nine: on the right the image patch that the activation depends on, on the left the activation <em>projected</em> back to pixels,
+which shows the part
 of the patch that caused it. <strong>Open a map</strong> to see all nine. The pictures are not averaged: each comes from one image.</p>
 <p>How to read the pictures: if the nine patches differ and their projections agree, the projections show what the map responds to, and the
-differences show what it ignores. Grey means zero: these pixels did not contribute. Point at a picture, or step through the pictures by keyboard, to see which
+differences show what it ignores. Grey means zero: these pixels did not contribute. Point at a picture, or step through the pictures by
+keyboard, to see which
 image it is and how large the activation was.</p>
 ${waySwitch('Rules of the backward pass, which projects activations to pixels', RULES_IN_WORDS)}
-<p class="note">Selection of maps: the most selective ones, by the ninth-strongest activation divided by the mean of the strongest activations of all images. A map that shares
+<p class="note">Selection of maps: the most selective ones, by the ninth-strongest activation divided by the mean of the strongest
+activations of all images. A map that shares
 most of its nine images, or its most frequent class, with a map already shown is left out if there are enough others.
-${layers.length < convolutions && `Selection of layers: ${layers.length} of the ${convolutions} convolutions of the network, evenly spaced.`} The contrast of each picture is stretched: black and white
-stand for the absolute value that 99.5 % of the values of the projection stay below. At the edge of an image the crop is moved inwards. Positive values
+${layers.length < convolutions && `Selection of layers: ${layers.length} of the ${convolutions} convolutions of the network, evenly spaced.`}
+The contrast of each picture is stretched: black and white
+stand for the absolute value that 99.5 % of the values of the projection stay below. At the edge of an image the crop is moved inwards.
+Positive values
 are brighter than grey, negative values darker.</p>
 ${layers.map((layer) => layerPart(context, layer))}`,
   };
@@ -43,7 +50,7 @@ function layerPart(context: ReportContext, layer: LayerFindings): Html {
   const { inputSize } = preprocess.options;
   const [height, width] = layer.field;
   const view: MapView = { preprocess, classes: dataset.classes, split: featureSplit, layer: layer.name, field: layer.field };
-  const sees = height >= inputSize && width >= inputSize ? 'the whole image' : `${height}×${width} pixels`;
+  const field = height >= inputSize && width >= inputSize ? 'the whole image' : `${height}×${width} pixels`;
   const alive = layer.maps - layer.dead.length;
   const dead =
     layer.dead.length === 0
@@ -52,7 +59,8 @@ function layerPart(context: ReportContext, layer: LayerFindings): Html {
   const id = `layer-${layer.name.replace(/[^\w-]+/g, '-')}`;
   return html`<section class="layer" id="${id}" aria-labelledby="${id}-title">
 <h3 id="${id}-title">${layer.name}</h3>
-<p>Receptive field (the part of the image that one activation depends on): ${sees}. ${dead} ${alive > 0 ? html`${plural(layer.chosen.length, 'map is', 'maps are')} shown.` : ''}</p>
+<p>Receptive field (the part of the image that one activation depends on): ${field}. ${dead}
+${alive > 0 ? html`${plural(layer.chosen.length, 'map is', 'maps are')} shown.` : ''}</p>
 <div class="explorer">${layer.chosen.map((map, i) => mapToOpen(view, map, i === 0))}</div>
 </section>`;
 }

@@ -21,9 +21,11 @@ export async function filtersSection({ model, layers, training, experiments = []
   return {
     id: 'filters',
     title: 'The filters of the first layer',
-    body: html`<p>These are all ${plural(maps, 'filter')} of ${first.name}, each ${height}×${width} pixels. A filter is moved over the image; its output is large where the
+    body: html`<p>These are all ${plural(maps, 'filter')} of ${first.name}, each ${height}×${width} pixels. A filter is moved over the
+image; its output is large where the
 image resembles it. ${filtersOrigin(training.origin)}</p>
 <figure class="filters">${sheet(cells, columnsFor(maps), `The ${maps} filters of ${first.name} as small colour pictures`)}
-<figcaption>Grey is zero. Each filter is scaled by its own largest weight, so that brightness cannot be compared between filters.</figcaption></figure>`,
+<figcaption>Grey is zero. Each filter is scaled by its own largest weight, so that brightness cannot be compared between
+filters.</figcaption></figure>`,
   };
 }

@@ -36,7 +36,7 @@ const IN_WORDS: Record<string, string> = {
 export function layersSection({ model, summaries, preprocess }: ReportContext): Section {
   const rows = summaries.filter(({ kind }) => kind in IN_WORDS);
   const { inputSize } = preprocess.options;
-  const sees = ({ receptiveField }: (typeof rows)[number]) => {
+  const fieldText = ({ receptiveField }: (typeof rows)[number]) => {
     if (receptiveField === null) return 'whole image';
     const [height, width] = receptiveField.map(({ size }) => size);
     return height >= inputSize && width >= inputSize ? 'whole image' : `${height}×${width}`;
@@ -44,8 +44,10 @@ export function layersSection({ model, summaries, preprocess }: ReportContext): 
   return {
     id: 'layers',
     title: 'The layers of the network',
-    body: html`<p>The image is the input of the first layer; every other layer takes the outputs of layers above it in the table. A <em>map</em> (feature map) is an
-output of a convolution: one value per position of the image, large where the layer found one particular pattern. The part of the image that one value of a map depends on
+    body: html`<p>The image is the input of the first layer; every other layer takes the outputs of layers above it in the table. A
+<em>map</em> (feature map) is an
+output of a convolution: one value per position of the image, large where the layer found one particular pattern. The part of the image that
+one value of a map depends on
 is its <em>receptive field</em>. ${downwards(rows)} ${rectification(model)}</p>
 ${table(
   'Layers of the network',
@@ -54,7 +56,7 @@ ${table(
     row.name,
     IN_WORDS[row.kind],
     row.outputShape.slice(1).join('×'),
-    sees(row),
+    fieldText(row),
     row.parameters > 0 ? count(row.parameters) : '',
   ]),
   [2, 3, 4],
@@ -99,7 +101,7 @@ export function rectification(model: Network): string {
   return `After ${weighted.length - others.length} of the ${weighted.length} convolutions and fully connected layers, ${done}, but not after ${named}.${clipped}`;
 }
 
-/** Returns the kind of activation after a layer. `featureLayer` finds it directly after the layer; a `Sequential` may have others between. */
+/** Returns the kind of activation after a layer: directly after it, or in a `Sequential` after other layers. */
 function activationBehind(model: Network, name: string): 'ReLU' | 'Clip' | null {
   const names = model.layerNames();
   let at = names.indexOf(model.featureLayer(name));

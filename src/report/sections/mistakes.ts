@@ -29,7 +29,8 @@ export async function mistakesSection(context: ReportContext): Promise<Section |
     title: 'Wrong predictions',
     body: html`${
       matrices.length > 0 &&
-      html`<p>The <em>confusion matrix</em> has one row per true class and one column per predicted class. Right predictions lie on the diagonal; any other mark shows how many
+      html`<p>The <em>confusion matrix</em> has one row per true class and one column per predicted class. Right predictions lie on the
+diagonal; any other mark shows how many
 images of one class were classified as another.</p><div class="charts">${matrices}</div>`
     }${sheets}`,
   };
@@ -39,7 +40,8 @@ function matrix(title: string, { predictions, top1Error }: SplitPredictions, cla
   const counts = classes.map(() => classes.map(() => 0));
   for (const { label, top } of predictions) counts[label][top[0]]++;
   const label = `${title}: ${percent(top1Error)} of ${count(predictions.length)} predictions are wrong. ${worstPair(counts, classes)}`;
-  return html`<figure class="confusion">${confusion(counts, classes, label)}<figcaption><strong>${title}.</strong> ${worstPair(counts, classes)}</figcaption></figure>`;
+  return html`<figure class="confusion">${confusion(counts, classes, label)}<figcaption><strong>${title}.</strong>
+${worstPair(counts, classes)}</figcaption></figure>`;
 }
 
 /** A sentence on the pairs of classes that are confused most often. */
@@ -63,12 +65,17 @@ async function surest({ dataset, preprocess, ownData }: ReportContext, split: st
   const figures = await Promise.all(
     worst.map(async (prediction) => {
       const { image } = await exampleAt(dataset.splits[split], prediction.index);
-      const [truth, answer] = [prediction.label, prediction.top[0]].map((k) => className(dataset.classes[k]));
-      return html`<figure>${picture(seen(preprocess, image), `${truth}, classified as ${answer}`, SIDE)}
-<figcaption>${truth}, classified as <em>${answer}</em> (probability ${sureness(prediction)})</figcaption></figure>`;
+      const [truth, predicted] = [prediction.label, prediction.top[0]].map((k) => className(dataset.classes[k]));
+      return html`<figure>${picture(seen(preprocess, image), `${truth}, classified as ${predicted}`, SIDE)}
+<figcaption>${truth}, classified as <em>${predicted}</em> (probability ${sureness(prediction)})</figcaption></figure>`;
     }),
   );
-  return html`<h3>${title}: ${worst.length} of ${plural(wrong.length, 'wrong prediction')}, the most probable first</h3>${wrong.length > worst.length && html`<p class="note">At most ${MOST_ALIKE} per pair of true and predicted class.</p>`}<div class="mistakes">${figures}</div>`;
+  return html`<h3>${title}: ${worst.length} of ${plural(wrong.length, 'wrong prediction')}, the most probable
+first</h3>${
+    wrong.length > worst.length &&
+    html`<p class="note">At most ${MOST_ALIKE} per pair of true and predicted
+class.</p>`
+  }<div class="mistakes">${figures}</div>`;
 }
 
 const sureness = ({ probabilities }: SplitPrediction): string => `${(100 * Math.min(probabilities[0], 0.99)).toFixed(0)}\u00a0%`;

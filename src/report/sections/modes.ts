@@ -31,10 +31,14 @@ export function modesSection({ preprocess, dataset, layers, summaries }: ReportC
   return {
     id: 'modes',
     title: 'Three sets of rules for the backward pass',
-    body: html`<p>An activation is projected to pixels by a backward pass through the network. Three sets of rules differ in how the projected signal passes a ReLU, which sets negative values
-to zero in the forward pass. The <em>gradient</em> (Simonyan et al. 2013) shows which pixels would change the activation: the signal passes where the input of the ReLU was positive.
-With the rules of the <em>deconvnet</em> (Zeiler &amp; Fergus 2013) it passes where the signal itself is positive. <em>Guided</em> backpropagation (Springenberg et al. 2014) requires
-both.${normalizes(summaries) && ' The deconvnet also passes the signal unchanged through contrast normalisation; the other two use the gradient of the normalisation.'} ${likeness(examples)}</p>
+    body: html`<p>An activation is projected to pixels by a backward pass through the network. Three sets of rules differ in how the
+projected signal passes a ReLU, which sets negative values
+to zero in the forward pass. The <em>gradient</em> (Simonyan et al. 2013) shows which pixels would change the activation: the signal passes
+where the input of the ReLU was positive.
+With the rules of the <em>deconvnet</em> (Zeiler &amp; Fergus 2013) it passes where the signal itself is positive. <em>Guided</em>
+backpropagation (Springenberg et al. 2014) requires
+both.${normalizes(summaries) && ' The deconvnet also passes the signal unchanged through contrast normalisation; the other two use the gradient of the normalisation.'}
+${likeness(examples)}</p>
 <div class="scroll" tabindex="0" role="region" aria-label="Projections by three sets of rules, side by side"><table class="modes">
 <caption class="hidden">The strongest activation of a map, projected by three sets of rules</caption>
 <thead><tr><th scope="col"><span class="hidden">Map</span></th><th scope="col">image</th>${MODES.map((mode) => html`<th scope="col">${mode}</th>`)}</tr></thead>

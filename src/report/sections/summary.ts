@@ -16,14 +16,25 @@ export function summary(context: ReportContext): Html {
   const scaled = width === 1 ? '' : `, at ${percent(width)} of the paper’s width`;
   const name = model instanceof ZfNet ? 'A ZFNet, a network' : 'A network';
   if (metrics.length === 0)
-    return html`<p class="lead">${name} of ${plural(convolutions, 'convolution layer')} and ${count(countParameters(model))} parameters${training.origin === undefined || training.origin === 'imported' ? ', trained elsewhere' : ', not yet trained for an epoch'}. Its input is an
-image of ${inputSize}×${inputSize} pixels${splits.length > 0 && `, its output the probabilities of ${dataset.classes.length} classes. Its top-1 error, the share of wrong predictions, is ${list(results)}`}. This page shows what each layer
+    return html`<p class="lead">${name} of ${plural(convolutions, 'convolution layer')} and ${count(countParameters(model))}
+parameters${training.origin === undefined || training.origin === 'imported' ? ', trained elsewhere' : ', not yet trained for an epoch'}. Its
+input is an
+image of ${inputSize}×${inputSize}
+pixels${splits.length > 0 && `, its output the probabilities of ${dataset.classes.length} classes. Its top-1 error, the share of wrong predictions, is ${list(results)}`}.
+This page shows what each layer
 responds to${splits.length > 0 && ', and which predictions are wrong'}.</p>
 ${results.length > 0 && comparison(context, splits)}`;
-  return html`<p class="lead">${name} of ${plural(convolutions, 'convolution layer')} and ${count(countParameters(model))} parameters${scaled},
+  return html`<p class="lead">${name} of ${plural(convolutions, 'convolution layer')} and ${count(countParameters(model))}
+parameters${scaled},
 was trained on ${count(training.examples)} images of ${inputSize}×${inputSize} pixels to distinguish ${dataset.classes.length} classes,
-for ${plural(metrics.length, 'epoch')}${training.seconds ? html` in ${duration(training.seconds)}` : ''}${training.engine ? html`, on ${training.engine}` : ''}.
-${results.length > 0 && `Its top-1 error, the share of wrong predictions, is ${list(results)}. `}This page shows ${list([...(metrics.length > 1 ? ['its learning curves'] : []), 'what each layer responds to', ...(splits.length > 0 ? ['which predictions are wrong'] : [])])}.</p>
+for ${plural(metrics.length, 'epoch')}${training.seconds ? html` in ${duration(training.seconds)}` : ''}${
+    training.engine
+      ? html`, on
+${training.engine}`
+      : ''
+  }.
+${results.length > 0 && `Its top-1 error, the share of wrong predictions, is ${list(results)}. `}This page shows
+${list([...(metrics.length > 1 ? ['its learning curves'] : []), 'what each layer responds to', ...(splits.length > 0 ? ['which predictions are wrong'] : [])])}.</p>
 ${results.length > 0 && comparison(context, splits)}`;
 }
 
