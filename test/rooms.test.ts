@@ -34,7 +34,6 @@ const TOO_LONG: readonly string[] = [
   'src/backend/wasm/runtime/heap.ts Heap',
   'src/backend/wasm/runtime/thread_pool.ts ThreadPool',
   'src/formats/onnx/running/classifier.ts OnnxClassifier',
-  'src/report/experiments/ablate.ts writeAblateExperiment',
   'src/tensor/tensor.ts Tensor',
   'src/testing.ts arbitraries',
   'src/testing.ts compare',

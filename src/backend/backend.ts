@@ -7,7 +7,7 @@
  * 2. **Errors.** A kernel throws at once for arguments that it can check at once, such as element types. An error that depends on
  *    elements (`checkFinite`, `checkIndices`, labels) or on the device may come later: the next `read` or `synchronize` rejects with the
  *    first error since the last one.
- * 3. **Capabilities.** `capabilities` tells what the backend can do. Nothing above the backends needs a synchronous read.
+ * 3. **Capabilities.** `capabilities` states the abilities of the backend. Nothing above the backends needs a synchronous read.
  * 4. **Aliasing.** The storages of one call are different, except that inputs which are only read may be the same. A kernel that shall
  *    overwrite its input gets `IN_PLACE` instead of that input; only arguments of the type `Input` accept it.
  * 5. **Running out of memory, losing the device.** `allocate` may throw an `OutOfMemoryError` at once, or `read` and `synchronize`
@@ -65,7 +65,7 @@ export const IN_PLACE: unique symbol = Symbol('in place');
 /** An input of a kernel, or `IN_PLACE` if the output already holds the input. */
 export type Input = Storage | typeof IN_PLACE;
 
-/** What a backend can do. */
+/** The abilities of a backend. */
 export interface Capabilities {
   /** Whether `readSync` works. If not, elements are only read by `read`. */
   readonly syncRead: boolean;

@@ -1,4 +1,4 @@
-/** Types of a network whose layers have names, and of what it reports about them: receptive fields and a summary per layer. */
+/** Types of a network whose layers have names, and of the information about them: receptive fields and a summary per layer. */
 import type { Shape, Tensor } from '../tensor/index.js';
 import type { Module } from './module.js';
 

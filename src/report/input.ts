@@ -12,7 +12,7 @@ import type { SplitPredictions } from './predictions.js';
 /** Errors of a simpler method on the same examples. */
 export interface Baseline {
   name: string;
-  /** What the method does, in plain words. */
+  /** Description of the method in plain words. */
   description: string;
   /** Top-1 error by split, as fractions. */
   top1Error: Readonly<Record<string, number>>;

@@ -18,7 +18,7 @@ export interface Conv2dPlan {
   variant: Conv2dVariant;
 }
 
-/** What the choice depends on besides the shape. */
+/** Conditions besides the shape on which the choice depends. */
 export interface Conv2dContext {
   mode: 'strict' | 'fast';
   /** See `Backend.conv2d`. */

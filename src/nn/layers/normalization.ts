@@ -65,7 +65,7 @@ export class BatchNorm2d extends Module {
     super();
     checkArgument('BatchNorm2d', 'channels', channels, integer(0, 2 ** 31 - 1));
     checkOptions('BatchNorm2d', options, { epsilon: finite(0), momentum: finite(0, 1) });
-    // Should memory run out on the way, the scope frees what there is.
+    // If memory runs out, the scope frees the tensors that were made so far.
     const [weight, bias, average, variance] = scope(() => [ones, zeros, zeros, ones].map((make) => make([channels])));
     this.weight = parameter(weight);
     this.bias = parameter(bias);

@@ -1,4 +1,4 @@
-/** What the optimisers share: parameter groups, the loop over the parameters, and saving and loading their state. */
+/** The common part of the optimisers: parameter groups, the loop over the parameters, and saving and loading their state. */
 import { BackendError, span, type Tensor, type TypedArray, zeros } from '../../tensor/index.js';
 import { checkGroup, type GroupDefaults, parameterGroups } from './groups.js';
 import type { Optimizer, OptimizerState, ParameterGroup, Parameters } from './optimizer.js';

@@ -1,9 +1,9 @@
-/** Builds the parameter groups of an optimiser from what its constructor was given. */
+/** Builds the parameter groups of an optimiser from the arguments of its constructor. */
 import { arrayOf, checkArgument, checkFields, finite, isPlainObject, rule, show } from '../../backend/validate.js';
 import { Tensor, ValueError } from '../../tensor/index.js';
 import type { ParameterGroup } from './optimizer.js';
 
-/** The numbers that a group takes from the optimiser's options where it has none of its own. */
+/** The numbers that a group inherits from the optimiser's options if it does not set them itself. */
 export type GroupDefaults = Omit<ParameterGroup, 'params'>;
 
 const GROUP_RULES = {

@@ -7,7 +7,7 @@ import type { ZfNet } from './model.js';
 
 /**
  * Copies the weights of another network, for each layer whose shapes agree. The last layer keeps its initial weights unless
- * `sameClasses` is set, because its outputs stand for other classes.
+ * `sameClasses` is set, because its outputs represent other classes.
  *
  * @returns names of the layers that were copied, in the order of computation
  * @throws StateError if the shapes of the first layer differ

@@ -10,7 +10,7 @@ import { busyOffset, controlBytes, FIELDS as F, SPIN_MS, type Spawn, type Spawne
 
 type Kernel = (...args: number[]) => void;
 
-/** What a thread pool is made of. */
+/** The parts of a thread pool. */
 export interface ThreadPoolParts {
   module: WebAssembly.Module;
   memory: WebAssembly.Memory;
@@ -63,7 +63,7 @@ export class ThreadPool {
     this.#indices = new Map(WebAssembly.Module.exports(parts.module).map(({ name }, index) => [name, index]));
   }
 
-  /** Runs `kernel(...args, begin, end)` over all of `units`; `name` is what the module exports it as. */
+  /** Runs `kernel(...args, begin, end)` over all of `units`; `name` is its name among the module's exports. */
   run(name: string, kernel: Kernel, args: readonly number[], units: number, grain: number, scratch: number, scratchBytes: number): void {
     if (this.#workers === null) this.#start();
     if (this.failure !== undefined) {

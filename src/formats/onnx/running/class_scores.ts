@@ -10,7 +10,7 @@ import { type Ending, endingOf, type GraphView, type Scores } from './scores.js'
 /** The function that converts the output of the last layer to probabilities. */
 export type Transform = 'softmax' | 'sigmoid' | 'none';
 
-/** What a model's graph says about its class scores. */
+/** Properties of a model's class scores, found in its graph. */
 export interface ClassScores {
   candidates: readonly OutputCandidate[];
   /** The output with the class scores. */

@@ -1,4 +1,4 @@
-/** The interface of learning-rate schedules, and what the schedules share. */
+/** The interface of learning-rate schedules, and their common part. */
 import { checkArgument, checkOptions, finite, integer, oneOf, type Rule, type Rules, rule } from '../../../backend/validate.js';
 
 /** The part of an optimiser that a schedule changes: the learning rate of every group, or of the object itself without `groups`. */
