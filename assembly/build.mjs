@@ -19,7 +19,7 @@ const time = (path) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 const sources = ['asconfig.json', 'package.json', ...readdirSync('assembly', { recursive: true }).map((name) => join('assembly', name))];
 const newest = Math.max(...sources.map(time));
 
-/** Under its final name only once it is whole: another process may be reading. */
+/** Writes a file under a temporary name and renames it, because another process may be reading the old one. */
 function write(name, contents) {
   const part = join(out, `${name}.${process.pid}`);
   writeFileSync(part, contents);
@@ -29,19 +29,19 @@ function write(name, contents) {
 /** The functions of the `.d.ts` that asc writes, as one interface. */
 function kernelInterface(declarations) {
   const functions = [...declarations.matchAll(/^ {2}export function (.*;)$/gm)].map(([, signature]) => `  ${signature}\n`);
-  return `/** What every build of the kernels exports. Written by assembly/build.mjs. */\nexport interface Kernels {\n${functions.join('')}}\n`;
+  return `/** Functions that every build of the kernels exports. Written by assembly/build.mjs. */\nexport interface Kernels {\n${functions.join('')}}\n`;
 }
 
 /**
- * Functions of assembly/math.ts that are put in the place of their calls whatever their size: where a loop has two of them, they share
- * their constants, each of which V8 makes anew in three instructions. AssemblyScript would have `@inline` say so, which neither
- * TypeScript nor the linter takes in front of a function.
+ * Functions of assembly/math.ts that are inlined whatever their size. A loop that calls two of them then shares their constants, each of
+ * which costs V8 three instructions. They cannot have AssemblyScript's decorator `@inline`, because TypeScript and the linter refuse
+ * decorators of functions.
  */
 const INLINED = ['exp4', 'log4', 'sigmoid4', 'tanh4', 'pow4', 'pow2'];
 
 /**
- * Puts small functions in the place of their calls, before asc optimises for size: the inner loops need that, and it is all that they
- * lose by it. The sizes are those that asc inlines by when it optimises for speed alone, which makes a third more code.
+ * Inlines small functions before asc optimises for size, which is enough for the speed of the inner loops. The limits are those of asc when
+ * it optimises for speed alone, which would make the code a third larger.
  */
 const inlining = {
   afterInitialize(program) {
@@ -76,7 +76,7 @@ async function compile(target) {
   write(`${target}.d.ts`, '/** The WebAssembly module, deflated (RFC 1951), in base64. */\nexport declare const deflated: string;\n');
   write(`${target}.js`, `export const deflated = '${deflateRawSync(files.wasm, { level: 9 }).toString('base64')}';\n`);
   write(`${target}.wasm`, files.wasm);
-  // Its time says that all are there, and is the start's, so that a source saved meanwhile counts as newer.
+  // The marker shows that all files are complete. Its time is the start of the build, so that a source saved meanwhile counts as newer.
   utimesSync(join(out, `${target}.wasm`), started, started);
   console.log(`assembly: ${target}.wasm ${files.wasm.length} bytes`);
 }

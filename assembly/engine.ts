@@ -1,4 +1,4 @@
-/** What src/backend/wasm needs from the module besides kernels: the start of the heap and the division of work among threads. */
+/** Functions for src/backend/wasm that are not kernels: the start of the heap, and the division of work among threads. */
 
 /** Address where the heap may begin: the end of this module's constants. */
 export function heapBase(): usize {

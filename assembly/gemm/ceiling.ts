@@ -3,7 +3,7 @@
  * comes from the L1 cache. Benchmarks and profiles report every kernel's speed as a share of it.
  */
 
-/** Number of rounds after which A is read from its start again: 4 KiB. */
+/** Number of rounds, which read 4 KiB, after which A is read from its start again. */
 const LENGTH: i32 = 256;
 const numbers = memory.data(4096, 16);
 

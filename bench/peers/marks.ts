@@ -1,4 +1,4 @@
-/** The marks to reach compared with other engines, and whether this run reached them. */
+/** The targets relative to other engines, and whether this run met them. */
 import type { Memory } from './memory.js';
 import type { PeerName, Task } from './readings.js';
 import { type Compared, nameOf } from './speed.js';
@@ -8,7 +8,7 @@ export interface Mark {
   what: string;
   value: number;
   mark: number;
-  /** Whether the value must be at least or at most the mark. */
+  /** Whether the value must be at least or at most the target. */
   bound: 'least' | 'most';
   unit: string;
   reached: boolean;

@@ -1,4 +1,4 @@
-/** Tensors, operations and automatic differentiation: what other folders may import. */
+/** Exports of tensors, operations and automatic differentiation for the other folders. */
 import './methods.js';
 
 export type { Backend, BackendInfo, BinaryOp, DType, MemoryUse, OverlapRule, ReluRule, TypedArray, UnaryOp } from '../backend/backend.js';

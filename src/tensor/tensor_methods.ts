@@ -1,5 +1,5 @@
 /**
- * Types of the methods that `methods.ts` adds to `Tensor`. They stand in a file of their own, with the class of tensors as a type
+ * Types of the methods that `methods.ts` adds to `Tensor`. They are in a separate file, with the class of tensors as a type
  * parameter, so that `tensor.ts` can declare them as part of the class: published types cannot add to a class of another file.
  */
 import type { BackwardOptionsOf } from './graph/backward_options.js';

@@ -65,7 +65,7 @@ describe('the lock of a run', () => {
       for (const racer of racers) expect(await racer.next()).toBe('ready');
       for (let race = 0; race < 12; race++) {
         const folder = await fresh(`race-${race}`);
-        // The last ones begin without a lock, or with half a lock of a process that died in writing it.
+        // The last ones start without a lock, or with the incomplete lock of a process that died while writing it.
         if (race < 8) await leave(folder, ELSEWHERE, STALE_SECONDS + 60);
         else if (race < 10) await leave(folder, { pid: 'half' }, 60);
         const at = Date.now() + 100;

@@ -48,11 +48,11 @@ describe('nearestNeighbour', () => {
     ]);
     const blocks = await nearestNeighbour(train, tests, { side: 4 });
     expect(blocks).toEqual([await naive(train, tests[0], halved), await naive(train, tests[1], halved)]);
-    expect(Math.min(...pixels, ...blocks)).toBeGreaterThan(0.2); // Noise has no neighbours worth the name.
+    expect(Math.min(...pixels, ...blocks)).toBeGreaterThan(0.2); // The nearest neighbour of noise is random.
   });
 
   it('has no errors on its training images, and frees its memory', async () => {
-    await collectGarbage(); // Tensors that earlier tests left behind would be freed in between.
+    await collectGarbage(); // Otherwise tensors of earlier tests would be freed in between.
     const before = memory().bytes;
     const seen: number[] = [];
     expect(await nearestNeighbour(train, [train], { side: 8, onProgress: (done) => seen.push(done) })).toEqual([0]);

@@ -1,4 +1,4 @@
-/** Safetensors: valid files of every type, their bytes changed, or their headers rewritten around the same numbers. */
+/** Safetensors: valid files of every type, their bytes changed, or their headers rewritten around the same data. */
 import { type HostTensor, readSafetensors, saveSafetensors } from '../../../src/formats/safetensors.js';
 import { expectThat, type Files, type Format } from '../format.js';
 import { concat, mutateBytes } from '../mutate_bytes.js';
@@ -14,7 +14,7 @@ export function assemble(header: Uint8Array, data: Uint8Array): Uint8Array {
   return concat(length, header, data);
 }
 
-/** The header's text and the numbers of a valid file. */
+/** The header's text and the data of a valid file. */
 export function partsOf(bytes: Uint8Array): { header: string; data: Uint8Array } {
   const length = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
   return { header: new TextDecoder().decode(bytes.subarray(8, 8 + length)), data: bytes.subarray(8 + length) };
@@ -22,7 +22,7 @@ export function partsOf(bytes: Uint8Array): { header: string; data: Uint8Array }
 
 const SIZES: Readonly<Record<string, number>> = { F32: 4, F64: 8, I32: 4, U8: 1, BOOL: 1, F16: 2, BF16: 2, I8: 1, I16: 2, U16: 2, I64: 8 };
 
-/** A file with one tensor of each type, small values in all of them. */
+/** A file with one tensor of each type, all with small values. */
 function everyType(): Uint8Array {
   let at = 0;
   const entries = Object.entries(SIZES).map(([dtype, bytes]) => {
