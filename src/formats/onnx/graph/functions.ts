@@ -8,7 +8,7 @@ import { OnnxError } from '../errors.js';
 import { domainOf, opsetsOf } from './opsets.js';
 
 /** Largest number of nodes after the replacement. Functions that call each other could otherwise grow a small file exponentially. */
-const MOST_NODES = 200_000;
+const MOST_NODES = 50_000;
 
 const keyOf = (domain: string | undefined, name: string | undefined, overload: string | undefined): string =>
   JSON.stringify([domainOf(domain), name ?? '', overload ?? '']);
@@ -47,6 +47,8 @@ interface Call {
 class Inliner {
   private readonly functions = new Map<string, FunctionProto>();
   private nodes = 0;
+  /** The next suffix to try for a name that is taken. */
+  private readonly suffixes = new Map<string, number>();
 
   constructor(
     functions: readonly FunctionProto[],
@@ -108,7 +110,10 @@ class Inliner {
   /** Returns the name, with a suffix if another value has it. */
   private fresh(name: string): string {
     let free = name;
-    for (let suffix = 2; this.taken.has(free); suffix++) free = `${name}_${suffix}`;
+    for (let suffix = this.suffixes.get(name) ?? 2; this.taken.has(free); suffix++) {
+      free = `${name}_${suffix}`;
+      this.suffixes.set(name, suffix + 1);
+    }
     this.taken.add(free);
     return free;
   }

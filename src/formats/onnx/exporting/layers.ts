@@ -1,0 +1,127 @@
+/** The ONNX form of each layer. A layer without an entry cannot be exported. */
+import {
+  AdaptiveAvgPool2d,
+  AvgPool2d,
+  BatchNorm2d,
+  Conv2d,
+  ConvTranspose2d,
+  Dropout,
+  Flatten,
+  LeakyReLU,
+  Linear,
+  LocalResponseNorm,
+  MaxPool2d,
+  type Module,
+  ReLU,
+  Sigmoid,
+  Softmax,
+  Tanh,
+} from '../../../nn/index.js';
+import type { Padding, Pair, PoolOptions, Shape } from '../../../tensor/index.js';
+import type { AttributeValue, GraphWriter } from './graph_writer.js';
+
+/** Adds the nodes of a layer; `input` is the shape of its input. */
+type Write<T> = (writer: GraphWriter, layer: T, name: string, input: Shape) => void;
+
+type LayerClass<T> = abstract new (...args: never[]) => T;
+
+const entry = <T extends Module>(kind: LayerClass<T>, write: Write<T>): [LayerClass<Module>, Write<Module>] => [kind, write as Write<Module>];
+
+/** A layer that is one node without parameters. */
+const plain = <T extends Module>(
+  kind: LayerClass<T>,
+  opType: string,
+  attributes: (layer: T, input: Shape) => Record<string, AttributeValue> = () => ({}),
+) => entry(kind, (writer, layer, name, input) => writer.node(opType, name, attributes(layer, input)));
+
+const LAYERS: readonly [LayerClass<Module>, Write<Module>][] = [
+  entry(Conv2d, (writer, layer, name) => writer.node('Conv', name, convAttributes(layer), weighted(writer, layer, name))),
+  entry(ConvTranspose2d, (writer, layer, name) => {
+    const attributes = { ...convAttributes(layer), output_padding: pair(layer.options.outputPadding ?? 0) };
+    writer.node('ConvTranspose', name, attributes, weighted(writer, layer, name));
+  }),
+  entry(Linear, (writer, layer, name) => writer.node('Gemm', name, { transB: 1 }, weighted(writer, layer, name))),
+  plain(ReLU, 'Relu'),
+  plain(LeakyReLU, 'LeakyRelu', ({ slope }) => ({ alpha: { float: slope } })),
+  plain(Sigmoid, 'Sigmoid'),
+  plain(Tanh, 'Tanh'),
+  plain(Softmax, 'Softmax', () => ({ axis: -1 })),
+  plain(Flatten, 'Flatten', () => ({ axis: 1 })),
+  entry(Dropout, dropout),
+  plain(MaxPool2d, 'MaxPool', ({ options }) => poolAttributes(options)),
+  plain(AvgPool2d, 'AveragePool', ({ options }) => averageAttributes(options)),
+  plain(AdaptiveAvgPool2d, 'AveragePool', (layer, input) => averageAttributes(layer.windowFor(input))),
+  entry(BatchNorm2d, (writer, layer, name) => {
+    const own = ['weight', 'bias', 'running_mean', 'running_var'] as const;
+    const inputs = own.map((key) => writer.parameter(`${name}.${key}`, layer[key]));
+    writer.node('BatchNormalization', name, { epsilon: { float: layer.epsilon } }, [writer.value, ...inputs]);
+  }),
+  entry(LocalResponseNorm, contrast),
+];
+
+/** Adds the nodes of a layer. Returns false for a layer that has no form in ONNX. */
+export function writeLayer(writer: GraphWriter, layer: Module, name: string, input: Shape): boolean {
+  const found = LAYERS.find(([kind]) => layer instanceof kind);
+  found?.[1](writer, layer, name, input);
+  return found !== undefined;
+}
+
+function weighted(writer: GraphWriter, layer: Conv2d | ConvTranspose2d | Linear, name: string): string[] {
+  const inputs = [writer.value, writer.parameter(`${name}.weight`, layer.weight)];
+  return layer.bias ? [...inputs, writer.parameter(`${name}.bias`, layer.bias)] : inputs;
+}
+
+/** Dropout does nothing in evaluation mode; the node is kept for fine-tuning in other frameworks. */
+function dropout(writer: GraphWriter, layer: { probability: number }, name: string): void {
+  writer.node('Dropout', name, {}, [writer.value, writer.scalar(`${name}.ratio`, layer.probability)]);
+}
+
+/**
+ * Adds local response normalisation: an `LRN` node across channels; elementary operators within a channel, which ONNX has no operator
+ * for: x / (k + alpha · mean of x² over the window) ^ beta.
+ */
+function contrast(writer: GraphWriter, layer: LocalResponseNorm, name: string): void {
+  const { size = 5, alpha = 1e-4, beta = 0.75, k = 2, region = 'across' } = layer.options;
+  const x = writer.value;
+  if (region === 'across') {
+    writer.node('LRN', name, { size, alpha: { float: alpha }, beta: { float: beta }, bias: { float: k } });
+    return;
+  }
+  const before = Math.floor((size - 1) / 2);
+  const after = size - 1 - before;
+  const squares = writer.node('Mul', `${name}.square`, {}, [x, x]);
+  const window = { kernel_shape: [size, size], strides: [1, 1], pads: [before, before, after, after], count_include_pad: 1 };
+  const means = writer.node('AveragePool', `${name}.mean`, window, [squares]);
+  const scaled = writer.node('Mul', `${name}.scale`, {}, [means, writer.scalar(`${name}.alpha`, alpha)]);
+  const shifted = writer.node('Add', `${name}.shift`, {}, [scaled, writer.scalar(`${name}.k`, k)]);
+  const power = writer.node('Pow', `${name}.power`, {}, [shifted, writer.scalar(`${name}.beta`, beta)]);
+  writer.node('Div', name, {}, [x, power]);
+}
+
+const pair = (value: Pair): [number, number] => (typeof value === 'number' ? [value, value] : [value[0], value[1]]);
+
+function padsOf(padding: Padding = 0): number[] {
+  if (typeof padding === 'number') return [padding, padding, padding, padding];
+  return padding.length === 2 ? [...padding, ...padding] : [...padding];
+}
+
+const convAttributes = ({ weight, options }: Conv2d | ConvTranspose2d): Record<string, AttributeValue> => ({
+  kernel_shape: weight.shape.slice(2),
+  strides: pair(options.stride ?? 1),
+  pads: padsOf(options.padding),
+  dilations: pair(options.dilation ?? 1),
+  group: options.groups ?? 1,
+});
+
+const poolAttributes = (options: PoolOptions): Record<string, AttributeValue> => ({
+  kernel_shape: pair(options.kernelSize),
+  strides: pair(options.stride ?? options.kernelSize),
+  pads: padsOf(options.padding),
+  ...(options.dilation === undefined ? {} : { dilations: pair(options.dilation) }),
+  ceil_mode: options.ceilMode ? 1 : 0,
+});
+
+const averageAttributes = (options: PoolOptions): Record<string, AttributeValue> => ({
+  ...poolAttributes(options),
+  count_include_pad: (options.countIncludePad ?? true) ? 1 : 0,
+});

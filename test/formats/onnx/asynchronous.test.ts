@@ -1,0 +1,89 @@
+/** Imported models on a backend that cannot read synchronously. */
+import { describe, expect, it } from 'vitest';
+import { createReferenceBackend } from '../../../src/backend/reference/index.js';
+import { loadOnnx } from '../../../src/formats/onnx/index.js';
+import { type Backend, BackendError, tensor } from '../../../src/tensor/index.js';
+import { type Description, floats, ints, node, onnx } from './build.js';
+
+/** The reference backend without synchronous reads. */
+function withoutSyncRead(): Backend {
+  const backend = createReferenceBackend();
+  return Object.assign(Object.create(backend) as Backend, {
+    name: 'asynchronous',
+    capabilities: { ...backend.capabilities, syncRead: false },
+    readSync: () => {
+      throw new BackendError('readSync was called');
+    },
+  });
+}
+
+/** Selects the positive elements of relu(x · w): the number of results depends on the values. */
+const positive: Description = {
+  nodes: [
+    node('Mul', 'x w', 'p'),
+    node('Relu', 'p', 'r'),
+    node('NonZero', 'r', 'places'),
+    node('Transpose', 'places', 'indices'),
+    node('GatherND', 'r indices', 'y'),
+  ],
+  initializers: [floats('w', [3], [1, -1, 2])],
+};
+
+describe('a backend without synchronous reads', () => {
+  it('runs a model whose shapes depend on the values', async () => {
+    const backend = withoutSyncRead();
+    const net = await loadOnnx(onnx(positive), { backend });
+    const x = tensor([1, 2, 3, -1, -2, -3], [2, 3], { backend });
+    const before = backend.memory().buffers;
+    const { y } = await net.run({ x });
+    expect([...(await y.data())]).toEqual([1, 6, 2]);
+    y.dispose();
+    // The input was uploaded to the backend; all other buffers are freed.
+    expect(backend.memory().buffers).toBeLessThanOrEqual(before + 2);
+    const live = backend.memory().buffers;
+    (await net.run({ x })).y.dispose();
+    expect(backend.memory().buffers).toBe(live);
+  });
+
+  it('says in a synchronous pass which node needs the values, and what to call', async () => {
+    const backend = withoutSyncRead();
+    const net = await loadOnnx(onnx(positive), { backend });
+    expect(() => net.forward(tensor([1, 2, 3], [1, 3], { backend }))).toThrow(
+      /node "places" \(NonZero\) needs the elements of "r".*await model.run/,
+    );
+  });
+
+  it('computes comparisons, masks, indices and quantised values without reading', async () => {
+    const backend = withoutSyncRead();
+    const nodes = [
+      node('Greater', 'x zero', 'm'),
+      node('Not', 'm', 'not'),
+      node('Or', 'm not', 'all'),
+      node('Where', 'm x zero', 'w'),
+      node('MaxPool', 'w', 'pooled i', { kernel_shape: [2, 2], strides: [2, 2] }),
+      node('QuantizeLinear', 'pooled s z', 'q'),
+      node('DequantizeLinear', 'q s z', 'y'),
+      node('Cast', 'all', 'ones', { to: 1 }),
+    ];
+    const initializers = [floats('zero', [], [0]), floats('s', [], [0.5]), { name: 'z', dims: [], dataType: 2, int32Data: [10] }];
+    const net = await loadOnnx(onnx({ nodes, initializers, outputs: ['y', 'i', 'ones'] }), { backend });
+    const x = tensor([-1, 2.3, 3, -4, 5, -6, -7, -8], [1, 2, 2, 2], { backend });
+    const { y, i, ones } = await net.run({ x });
+    expect([...(await y.data())]).toEqual([3, 5]);
+    expect([...(await i.data())]).toEqual([2, 4]);
+    expect(new Set(await ones.data())).toEqual(new Set([1]));
+    const scores = net.activations(x, ['w']).w;
+    expect([...(await scores.data())]).toEqual([0, 2.300000190734863, 3, 0, 5, 0, 0, 0]);
+  });
+
+  it('frees the intermediate values of a run that fails', async () => {
+    const backend = withoutSyncRead();
+    const nodes = [node('Relu', 'x', 'r'), node('NonZero', 'r', 'n'), node('Reshape', 'r shape', 'y')];
+    const net = await loadOnnx(onnx({ nodes, initializers: [ints('shape', [7])], outputs: ['n', 'y'] }), { backend });
+    const x = tensor([1, 2, 3], [3], { backend });
+    await net.run({ x }).catch(() => undefined);
+    const live = backend.memory().buffers;
+    await expect(net.run({ x })).rejects.toThrow(/node "y" \(Reshape\)/);
+    expect(backend.memory().buffers).toBe(live);
+  });
+});
