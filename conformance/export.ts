@@ -29,7 +29,7 @@ for (const { name, model, input } of networks()) {
   const x = randn(input);
   const own = await noGrad(() => model.forward(x)).data();
   for (const opset of [13, 17, 22]) {
-    const bytes = toOnnx(model, { inputShape: input, opset });
+    const bytes = await toOnnx(model, { inputShape: input, opset });
     const session = await runtime.InferenceSession.create(bytes);
     const theirs = await session.run({ input: new runtime.Tensor('float32', Float32Array.from(await x.data()), input) });
     const again: Record<string, Tensor> = await (await loadOnnx(bytes)).run({ input: x });

@@ -103,7 +103,7 @@ export async function withFiles<T>(use: (files: Files) => Promise<T>): Promise<T
     await init({ threads: 1 });
     const model = zfnet('a', { init: 'he', seed: 1 });
     await writeFile(files.weights, saveSafetensors(model.stateDict()));
-    await writeFile(files.model, toOnnx(model, { inputShape: model.inputShape }));
+    await writeFile(files.model, await toOnnx(model, { inputShape: model.inputShape }));
     model.dispose();
     defaultBackend().dispose();
     return await use(files);

@@ -49,7 +49,7 @@ describe('a network trained by zfnet', () => {
   });
 
   it('is recognised without metadata, by its weights and outputs', async () => {
-    const bytes = withBackend(strict.backend, () => {
+    const bytes = await withBackend(strict.backend, () => {
       const model = zfnetModel('zfnet512', { classes: 3, width: 0.0625, inputSize: 96, seed: 5 }).eval();
       return toOnnx(model, { inputSize: 96 });
     });
@@ -63,7 +63,7 @@ describe('a network trained by zfnet', () => {
 
 describe('a network from another library', () => {
   beforeAll(async () => {
-    const bytes = withBackend(strict.backend, () => {
+    const bytes = await withBackend(strict.backend, () => {
       manualSeed(8);
       return toOnnx(torchvision.resnet18({ classes: 3, width: 0.0625 }).eval(), { inputSize: 32 });
     });

@@ -134,7 +134,7 @@ describe('an allocation that fails', () => {
   it('in loading and running an ONNX model', { timeout: 600_000 }, async () => {
     await init({ threads: 1 });
     const model = small().eval();
-    const bytes = toOnnx(model, { inputSize: SIZE, channels: 1 });
+    const bytes = await toOnnx(model, { inputSize: SIZE, channels: 1 });
     model.dispose();
     await failEach('ONNX model', async () => {
       const x = input();

@@ -85,7 +85,7 @@ async function fixtures() {
   const store = new main.MemoryStore();
   const x = () => main.zeros([1, 1, 28, 28]);
   const matrix = { rows: 4, columns: 2, data: Float32Array.of(1, 2, 3, 4, 5, 6, 7, 9) };
-  const imported = await onnx.loadOnnx(onnx.toOnnx(model, { inputShape: [1, 1, 28, 28] }));
+  const imported = await onnx.loadOnnx(await onnx.toOnnx(model, { inputShape: [1, 1, 28, 28] }));
   return { dataset, model, preprocess, train, val, toInput, picture, store, x, matrix, imported };
 }
 

@@ -50,7 +50,7 @@ function infoOf({ config, classes, init, fingerprint }: TrainedRun): Record<stri
   return { architecture: config.architecture, init, classes, fingerprint, preprocess: config.preprocess };
 }
 
-function asOnnx(run: TrainedRun, opset: number): Uint8Array {
+function asOnnx(run: TrainedRun, opset: number): Uint8Array | Promise<Uint8Array> {
   const mean = run.preprocess.meanTensor.data;
   const metadata: Record<string, string> = { 'zfnet.mean': Buffer.from(mean.buffer, mean.byteOffset, mean.byteLength).toString('base64') };
   for (const [key, value] of Object.entries(infoOf(run))) metadata[`zfnet.${key}`] = JSON.stringify(value);

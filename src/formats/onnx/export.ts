@@ -1,38 +1,12 @@
 /** Exports a sequential network as an ONNX model. */
 import { arrayOf, checkArgument, checkOptions, instanceOf, integer, type RulesFor, recordOf, text } from '../../backend/validate.js';
-import {
-  AdaptiveAvgPool2d,
-  AvgPool2d,
-  BatchNorm2d,
-  Conv2d,
-  ConvTranspose2d,
-  Dropout,
-  Flatten,
-  LeakyReLU,
-  Linear,
-  LocalResponseNorm,
-  MaxPool2d,
-  type Module,
-  ReLU,
-  Sequential,
-  Sigmoid,
-  Softmax,
-  Tanh,
-  torchvision,
-} from '../../nn/index.js';
-import { type Padding, type Pair, type PoolOptions, type Shape, ShapeError, type Tensor } from '../../tensor/index.js';
+import { type Module, namingLayer, ReLU, Sequential, torchvision } from '../../nn/index.js';
+import { type Shape, ShapeError, type TypedArray } from '../../tensor/index.js';
 import { TYPE_NUMBERS } from './decoding/element_types.js';
-import {
-  ATTRIBUTE_TYPES,
-  type AttributeProto,
-  encodeModel,
-  type NodeProto,
-  type TensorProto,
-  type ValueInfoProto,
-  type Written,
-} from './decoding/schema.js';
-import { writeTensor } from './decoding/tensor_proto.js';
+import { encodeModel, type ValueInfoProto, type Written } from './decoding/schema.js';
 import { OnnxError } from './errors.js';
+import { GraphWriter } from './exporting/graph_writer.js';
+import { writeLayer } from './exporting/layers.js';
 
 /** Options of `toOnnx`. */
 export interface ToOnnxOptions {
@@ -72,34 +46,53 @@ const OPTIONS: RulesFor<ToOnnxOptions> = {
  * Exports a network as the bytes of an ONNX model (PyTorch: `torch.onnx.export`). The model is in evaluation mode and has float32 type,
  * one input, one output and a free batch size. Initialisers are named after the parameters, nodes after the layers.
  *
- *     await writeFile('model.onnx', toOnnx(model, { inputSize: 224 }));
+ *     await writeFile('model.onnx', await toOnnx(model, { inputSize: 224 }));
  *
  * @param model layers in sequence; may be nested
+ * @returns the bytes; a promise of them if the parameters live on a backend that cannot read synchronously. `await` accepts both
  * @throws OnnxError for a layer that cannot be exported
  * @throws ShapeError if the input shape does not fit the network, or is missing
  */
-export function toOnnx(model: Sequential, options: ToOnnxOptions = {}): Uint8Array {
+export function toOnnx(model: Sequential, options: ToOnnxOptions = {}): Uint8Array | Promise<Uint8Array> {
   checkArgument('toOnnx', 'the model', model, instanceOf(Sequential));
   checkOptions('toOnnx', options, OPTIONS);
-  const { name = 'zfnet', inputName = 'input', outputName = 'output', opset = 13 } = options;
+  const { inputName = 'input', outputName = 'output', opset = 13 } = options;
   if (!Object.hasOwn(OPSETS, opset))
     throw new OnnxError(`toOnnx: operator set ${opset} is not supported, expected one of ${Object.keys(OPSETS).join(', ')}`);
   const input = inputShapeOf(options);
-  const writer = new GraphWriter(inputName);
-  writer.row(model, '', input);
+  const writer = new GraphWriter(inputName, opset);
+  const output = write(writer, model, '', input);
   writer.renameLast(outputName);
-  const output = model.outputShape(input);
+  const tensors = writer.tensors();
+  const encode = (elements: readonly TypedArray[]) =>
+    encoded(writer, options, { name: inputName, shape: input }, { name: outputName, shape: output }, elements);
+  if (tensors.every(({ backend }) => backend.capabilities.syncRead)) return encode(tensors.map((tensor) => tensor.dataSync()));
+  return Promise.all(tensors.map((tensor) => tensor.data())).then(encode);
+}
+
+interface NamedShape {
+  name: string;
+  shape: Shape;
+}
+
+function encoded(
+  writer: GraphWriter,
+  { name = 'zfnet', metadata = {} }: ToOnnxOptions,
+  input: NamedShape,
+  output: NamedShape,
+  elements: readonly TypedArray[],
+): Uint8Array {
   return encodeModel({
-    irVersion: OPSETS[opset],
+    irVersion: OPSETS[writer.opset],
     producerName: 'zfnet',
-    opsetImport: [{ domain: '', version: opset }],
-    metadata: Object.entries(options.metadata ?? {}).map(([key, value]) => ({ key, value })),
+    opsetImport: [{ domain: '', version: writer.opset }],
+    metadata: Object.entries(metadata).map(([key, value]) => ({ key, value })),
     graph: {
       name,
       node: writer.nodes,
-      initializer: writer.initializers,
-      input: [valueInfo(inputName, input)],
-      output: [valueInfo(outputName, output)],
+      initializer: writer.initializers(elements),
+      input: [valueInfo(input)],
+      output: [valueInfo(output)],
     },
   });
 }
@@ -111,156 +104,56 @@ function inputShapeOf({ inputShape, inputSize, channels = 3 }: ToOnnxOptions): S
 }
 
 /** Describes an input or output. The first dimension is the batch, which is free. */
-function valueInfo(name: string, shape: Shape): Written<ValueInfoProto> {
+function valueInfo({ name, shape }: NamedShape): Written<ValueInfoProto> {
   const dim = shape.map((extent, i) => (i === 0 ? { dimParam: 'batch' } : { dimValue: extent }));
   return { name, type: { tensorType: { elemType: TYPE_NUMBERS.float32, shape: { dim } } } };
 }
 
-type AttributeValue = number | readonly number[] | { float: number };
+/** How a container combines its submodules. */
+type Structure = { kind: 'sequence'; layers: readonly (readonly [name: string, layer: Module])[] } | Branches;
 
-/** Collects the nodes and initialisers of a graph. */
-class GraphWriter {
-  readonly nodes: Written<NodeProto>[] = [];
-  readonly initializers: Written<TensorProto>[] = [];
-
-  /** @param value name of the current value, which is the input of the next node */
-  constructor(private value: string) {}
-
-  /** Adds a node and makes its output the current value. */
-  node(opType: string, name: string, inputs: readonly string[], attributes: Record<string, AttributeValue> = {}): string {
-    const output = `${name}_output`;
-    this.nodes.push({ opType, name, input: [...inputs], output: [output], attribute: Object.entries(attributes).map(attributeProto) });
-    this.value = output;
-    return output;
-  }
-
-  parameter(name: string, tensor: Tensor): string {
-    const data = tensor.dataSync();
-    this.initializers.push(writeTensor(name, tensor.shape, data instanceof Float32Array ? data : Float32Array.from(data)));
-    return name;
-  }
-
-  constant(name: string, shape: Shape, data: Float32Array): string {
-    this.initializers.push(writeTensor(name, shape, data));
-    return name;
-  }
-
-  renameLast(name: string): void {
-    const last = this.nodes.at(-1);
-    if (last) last.output = [name];
-    else this.nodes.push({ opType: 'Identity', name: 'identity', input: [this.value], output: [name] });
-  }
-
-  row(model: Sequential, prefix: string, input: Shape): void {
-    for (const { name, layer, input: shape } of model.shapes(input)) this.layer(layer, prefix + name, shape);
-  }
-
-  private layer(layer: Module, name: string, input: Shape): void {
-    const x = this.value;
-    const one = (opType: string, attributes: Record<string, AttributeValue> = {}) => this.node(opType, name, [x], attributes);
-    if (layer instanceof Sequential) this.row(layer, `${name}.`, input);
-    else if (layer instanceof torchvision.Residual) this.residual(layer, name, input);
-    else if (layer instanceof Conv2d) this.node('Conv', name, this.weighted(layer, name), convAttributes(layer));
-    else if (layer instanceof ConvTranspose2d) {
-      const extra = pair(layer.options.outputPadding ?? 0);
-      this.node('ConvTranspose', name, this.weighted(layer, name), { ...convAttributes(layer), output_padding: extra });
-    } else if (layer instanceof Linear) this.node('Gemm', name, this.weighted(layer, name), { transB: 1 });
-    else if (layer instanceof ReLU) one('Relu');
-    else if (layer instanceof LeakyReLU) one('LeakyRelu', { alpha: { float: layer.slope } });
-    else if (layer instanceof Sigmoid) one('Sigmoid');
-    else if (layer instanceof Tanh) one('Tanh');
-    else if (layer instanceof Softmax) one('Softmax', { axis: -1 });
-    else if (layer instanceof Flatten) one('Flatten', { axis: 1 });
-    // Dropout does nothing in evaluation mode; the node is kept for fine-tuning in other frameworks.
-    else if (layer instanceof Dropout) {
-      const ratio = this.constant(`${name}.ratio`, [], Float32Array.of(layer.probability));
-      this.node('Dropout', name, [x, ratio]);
-    } else if (layer instanceof MaxPool2d) one('MaxPool', poolAttributes(layer.options));
-    else if (layer instanceof AvgPool2d) one('AveragePool', averageAttributes(layer.options));
-    else if (layer instanceof AdaptiveAvgPool2d) one('AveragePool', averageAttributes(layer.windowFor(input)));
-    else if (layer instanceof BatchNorm2d) {
-      const own = ['weight', 'bias', 'running_mean', 'running_var'] as const;
-      const inputs = own.map((key) => this.parameter(`${name}.${key}`, layer[key]));
-      this.node('BatchNormalization', name, [x, ...inputs], { epsilon: { float: layer.epsilon } });
-    } else if (layer instanceof LocalResponseNorm) this.contrast(layer, name);
-    else throw new OnnxError(`toOnnx: layer '${name}' (${layer.kind}) cannot be exported to ONNX`);
-  }
-
-  private weighted(layer: Conv2d | ConvTranspose2d | Linear, name: string): string[] {
-    const inputs = [this.value, this.parameter(`${name}.weight`, layer.weight)];
-    return layer.bias ? [...inputs, this.parameter(`${name}.bias`, layer.bias)] : inputs;
-  }
-
-  /** relu(branch(x) + shortcut(x)). */
-  private residual(block: InstanceType<typeof torchvision.Residual>, name: string, input: Shape): void {
-    const x = this.value;
-    this.row(block.branch, `${name}.`, input);
-    const branch = this.value;
-    this.value = x;
-    if (block.downsample) this.row(block.downsample, `${name}.downsample.`, input);
-    const sum = this.node('Add', `${name}.add`, [branch, this.value]);
-    this.node('Relu', name, [sum]);
-  }
-
-  /**
-   * Adds local response normalisation: an `LRN` node across channels; elementary operators within a channel, which ONNX has no operator
-   * for: x / (k + alpha · mean of x² over the window) ^ beta.
-   */
-  private contrast(layer: LocalResponseNorm, name: string): void {
-    const { size = 5, alpha = 1e-4, beta = 0.75, k = 2, region = 'across' } = layer.options;
-    const x = this.value;
-    if (region === 'across') {
-      this.node('LRN', name, [x], { size, alpha: { float: alpha }, beta: { float: beta }, bias: { float: k } });
-      return;
-    }
-    const before = Math.floor((size - 1) / 2);
-    const after = size - 1 - before;
-    const scalar = (key: string, value: number) => this.constant(`${name}.${key}`, [], Float32Array.of(value));
-    const squares = this.node('Mul', `${name}.square`, [x, x]);
-    const pads = [before, before, after, after];
-    const means = this.node('AveragePool', `${name}.mean`, [squares], {
-      kernel_shape: [size, size],
-      strides: [1, 1],
-      pads,
-      count_include_pad: 1,
-    });
-    const scaled = this.node('Mul', `${name}.scale`, [means, scalar('alpha', alpha)]);
-    const shifted = this.node('Add', `${name}.shift`, [scaled, scalar('k', k)]);
-    const power = this.node('Pow', `${name}.power`, [shifted, scalar('beta', beta)]);
-    this.node('Div', name, [x, power]);
-  }
+interface Branches {
+  kind: 'branches';
+  branches: readonly (readonly [name: string, branch: Module | null])[];
+  join: 'concat' | 'add';
+  activation: readonly [name: string, layer: Module] | null;
 }
 
-function attributeProto([name, value]: [string, AttributeValue]): Written<AttributeProto> {
-  if (typeof value === 'number') return { name, type: ATTRIBUTE_TYPES.int, i: value };
-  if ('float' in value) return { name, type: ATTRIBUTE_TYPES.float, f: value.float };
-  return { name, type: ATTRIBUTE_TYPES.ints, ints: [...value] };
+function structureOf(layer: Module): Structure | null {
+  if (layer instanceof Sequential) return { kind: 'sequence', layers: layer.children() };
+  if (!(layer instanceof torchvision.Residual)) return null;
+  const branches = [['', layer.branch] as const, ['downsample', layer.downsample] as const];
+  return { kind: 'branches', branches, join: 'add', activation: ['', new ReLU()] };
 }
 
-const pair = (value: Pair): [number, number] => (typeof value === 'number' ? [value, value] : [value[0], value[1]]);
+const joined = (outer: string, inner: string): string => (outer === '' || inner === '' ? outer + inner : `${outer}.${inner}`);
 
-function padsOf(padding: Padding = 0): number[] {
-  if (typeof padding === 'number') return [padding, padding, padding, padding];
-  return padding.length === 2 ? [...padding, ...padding] : [...padding];
+/** Adds the nodes of a module and returns its output shape. */
+function write(writer: GraphWriter, module: Module, name: string, input: Shape): Shape {
+  const structure = structureOf(module);
+  if (structure?.kind === 'sequence')
+    return structure.layers.reduce((shape, [key, layer]) => namingLayer(key, () => write(writer, layer, joined(name, key), shape)), input);
+  if (structure) return writeBranches(writer, structure, name, input);
+  const output = module.outputShape(input);
+  if (!writeLayer(writer, module, name, input)) throw new OnnxError(`toOnnx: layer '${name}' (${module.kind}) cannot be exported to ONNX`);
+  return output;
 }
 
-const convAttributes = ({ weight, options }: Conv2d | ConvTranspose2d): Record<string, AttributeValue> => ({
-  kernel_shape: weight.shape.slice(2),
-  strides: pair(options.stride ?? 1),
-  pads: padsOf(options.padding),
-  dilations: pair(options.dilation ?? 1),
-  group: options.groups ?? 1,
-});
-
-const poolAttributes = (options: PoolOptions): Record<string, AttributeValue> => ({
-  kernel_shape: pair(options.kernelSize),
-  strides: pair(options.stride ?? options.kernelSize),
-  pads: padsOf(options.padding),
-  ...(options.dilation === undefined ? {} : { dilations: pair(options.dilation) }),
-  ceil_mode: options.ceilMode ? 1 : 0,
-});
-
-const averageAttributes = (options: PoolOptions): Record<string, AttributeValue> => ({
-  ...poolAttributes(options),
-  count_include_pad: (options.countIncludePad ?? true) ? 1 : 0,
-});
+/** Adds branches that compute from the same value, and the node that joins their outputs. */
+function writeBranches(writer: GraphWriter, { branches, join, activation }: Branches, name: string, input: Shape): Shape {
+  const x = writer.value;
+  const outputs = branches.map(([key, branch]) => {
+    writer.value = x;
+    const shape = branch ? write(writer, branch, joined(name, key), input) : input;
+    return { shape, value: writer.value };
+  });
+  const values = outputs.map(({ value }) => value);
+  const [{ shape }] = outputs;
+  // The last node of the container has its name.
+  const own = activation?.[0] === '' ? joined(name, join) : name;
+  if (join === 'concat') writer.node('Concat', own, { axis: 1 }, values);
+  else writer.node('Add', own, {}, values);
+  const channels = outputs.reduce((sum, output) => sum + output.shape[1], 0);
+  const result = join === 'concat' ? shape.map((extent, axis) => (axis === 1 ? channels : extent)) : shape;
+  return activation ? write(writer, activation[1], joined(name, activation[0]), result) : result;
+}

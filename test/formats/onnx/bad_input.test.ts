@@ -9,7 +9,7 @@ import { tensor, withBackend, ZfnetError } from '../../../src/tensor/index.js';
 const LIMIT = 2 ** 22;
 const backend = createReferenceBackend({ limitBytes: LIMIT });
 
-const small = withBackend(backend, () =>
+const small = await withBackend(backend, () =>
   toOnnx(
     new Sequential({
       conv: new Conv2d(1, 2, 2),

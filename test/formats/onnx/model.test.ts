@@ -12,6 +12,7 @@ import {
   manualSeed,
   noGrad,
   randn,
+  recording,
   scope,
   setDefaultBackend,
   type Tensor,
@@ -32,7 +33,7 @@ const pair = async (backend = strict.backend) => {
     const model = zfnet('a', { classes: 5, width: 0.0625, inputSize: 64, seed: 2 }).eval();
     return { model, x: randn([1, 3, 64, 64]), bytes: toOnnx(model, { inputSize: 64 }) };
   });
-  return { ...made, net: await loadOnnx(made.bytes, { backend }) };
+  return { ...made, net: await loadOnnx(await made.bytes, { backend }) };
 };
 
 describe('an imported network', () => {
@@ -96,7 +97,7 @@ describe('an imported network', () => {
       const result: number[] = [];
       let live = 0;
       for (let step = 0; step < 4; step++) {
-        const loss = crossEntropy(each.forward(x), labels);
+        const loss = recording(() => crossEntropy(each.forward(x), labels));
         loss.backward();
         sgd.step();
         sgd.zeroGrad();
@@ -212,7 +213,7 @@ describe('toOnnx', () => {
       model.eval();
       return { model, x: randn([2, 3, 32, 32]), bytes: toOnnx(model, { inputShape: [1, 3, 32, 32] }) };
     });
-    const net = await loadOnnx(bytes, { backend: strict.backend });
+    const net = await loadOnnx(await bytes, { backend: strict.backend });
     const [own, { output }] = [noGrad(() => model.forward(x)), await net.run({ input: x })];
     expect(mismatch(await output.data(), await own.data(), EXACT)).toBeNull();
     const learned = new Set(model.namedParameters().map(([name]) => name));

@@ -67,7 +67,7 @@ async function smallModel(): Promise<Uint8Array> {
   await init({ threads: 1 });
   await runCommand(['info', 'small', '--input-size', '28', '--width', '0.01', ...ENGINE], process.cwd());
   const model = zfnet('small', { classes: 3, width: 0.01, inputSize: 28, channels: 1 }).eval();
-  const bytes = toOnnx(model, { inputSize: 28, channels: 1 });
+  const bytes = await toOnnx(model, { inputSize: 28, channels: 1 });
   model.dispose();
   return bytes;
 }

@@ -111,7 +111,7 @@ function built(): Uint8Array[] {
 async function seeds(): Promise<Uint8Array[]> {
   await init({ threads: 1 });
   const model = zfnet('small', { classes: 3, width: 0.01, inputSize: 28, channels: 1 }).eval();
-  const own = toOnnx(model, { inputSize: 28, channels: 1 });
+  const own = await toOnnx(model, { inputSize: 28, channels: 1 });
   model.dispose();
   return [...built(), own];
 }

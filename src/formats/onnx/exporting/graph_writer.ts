@@ -22,12 +22,7 @@ export class GraphWriter {
   ) {}
 
   /** Adds a node and makes its output the current value. Inputs default to the current value. */
-  node(
-    opType: string,
-    name: string,
-    attributes: Record<string, AttributeValue> = {},
-    inputs: readonly string[] = [this.value],
-  ): string {
+  node(opType: string, name: string, attributes: Record<string, AttributeValue> = {}, inputs: readonly string[] = [this.value]): string {
     const output = `${name}_output`;
     this.nodes.push({ opType, name, input: [...inputs], output: [output], attribute: Object.entries(attributes).map(attributeProto) });
     this.value = output;

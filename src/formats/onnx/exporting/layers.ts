@@ -18,6 +18,8 @@ import {
   Tanh,
 } from '../../../nn/index.js';
 import type { Padding, Pair, PoolOptions, Shape } from '../../../tensor/index.js';
+import { lrnBefore } from '../../../tensor/ops/local_response_norm.js';
+import { OnnxError } from '../errors.js';
 import type { AttributeValue, GraphWriter } from './graph_writer.js';
 
 /** Adds the nodes of a layer; `input` is the shape of its input. */
@@ -25,7 +27,10 @@ type Write<T> = (writer: GraphWriter, layer: T, name: string, input: Shape) => v
 
 type LayerClass<T> = abstract new (...args: never[]) => T;
 
-const entry = <T extends Module>(kind: LayerClass<T>, write: Write<T>): [LayerClass<Module>, Write<Module>] => [kind, write as Write<Module>];
+const entry = <T extends Module>(kind: LayerClass<T>, write: Write<T>): [LayerClass<Module>, Write<Module>] => [
+  kind,
+  write as Write<Module>,
+];
 
 /** A layer that is one node without parameters. */
 const plain = <T extends Module>(
@@ -83,11 +88,16 @@ function dropout(writer: GraphWriter, layer: { probability: number }, name: stri
 function contrast(writer: GraphWriter, layer: LocalResponseNorm, name: string): void {
   const { size = 5, alpha = 1e-4, beta = 0.75, k = 2, region = 'across' } = layer.options;
   const x = writer.value;
+  const before = lrnBefore(layer.options);
   if (region === 'across') {
+    // ONNX defines the window that begins ⌊(size − 1) / 2⌋ channels before its centre.
+    if (before !== Math.floor((size - 1) / 2))
+      throw new OnnxError(
+        `toOnnx: layer '${name}' (${layer.kind}) has window 'pytorch' and the even size ${size}, which ONNX has no operator for; use an odd size`,
+      );
     writer.node('LRN', name, { size, alpha: { float: alpha }, beta: { float: beta }, bias: { float: k } });
     return;
   }
-  const before = Math.floor((size - 1) / 2);
   const after = size - 1 - before;
   const squares = writer.node('Mul', `${name}.square`, {}, [x, x]);
   const window = { kernel_shape: [size, size], strides: [1, 1], pads: [before, before, after, after], count_include_pad: 1 };
