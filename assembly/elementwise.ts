@@ -4,7 +4,7 @@
  * Whole vectors are read and written even where `end` is not a multiple of four. Every buffer is padded to a 64-byte boundary and chunks
  * begin on one, so a vector can extend only into the padding of its own buffer.
  */
-import { exp4, log4, pow4, sigmoid4, storeFirst, tanh4 } from './math';
+import { erf4, exp4, log4, pow4, sigmoid4, storeFirst, tanh4 } from './math';
 import { next, offsetA, offsetB, seek } from './odometer';
 import { scratch } from './scratch';
 
@@ -116,6 +116,10 @@ export function tanh(y: usize, x: usize, begin: i32, end: i32): void {
   }
 }
 
+export function erf(y: usize, x: usize, begin: i32, end: i32): void {
+  for (let i = begin; i < end; i += 4) v128.store(at(y, i), erf4(v128.load(at(x, i))));
+}
+
 export function square(y: usize, x: usize, begin: i32, end: i32): void {
   for (let i = begin; i < end; i += 4) {
     const v = v128.load(at(x, i));
@@ -192,6 +196,133 @@ export function clampGrad(dx: usize, dy: usize, x: usize, low: f32, high: f32, b
   for (let i = begin; i < end; i += 4) {
     const v = v128.load(at(x, i));
     v128.store(at(dx, i), v128.and(v128.load(at(dy, i)), v128.and(f32x4.ge(v, l), f32x4.le(v, h))));
+  }
+}
+
+// Activation functions whose gradient is computed from their input -----------------------------------
+
+/** Each function's number is its index in `ACTIVATION_KINDS` of src/backend/wasm/elementwise.ts. */
+const SILU = 0;
+const GELU = 1;
+const GELU_TANH = 2;
+const HARD_SIGMOID = 3;
+const HARD_SWISH = 4;
+
+/** √(2/π) */
+const GELU_FACTOR: f32 = 0.7978845608;
+
+/** tanh(√(2/π) · (x + 0.044715 · x³)) */
+function geluTanh4(x: v128): v128 {
+  const cubed = f32x4.mul(f32x4.mul(f32x4.mul(x, x), x), f32x4.splat(0.044715));
+  return tanh4(f32x4.mul(f32x4.splat(GELU_FACTOR), f32x4.add(x, cubed)));
+}
+
+/** min(max(x + 3, 0), 6) / 6 */
+function hardSigmoid4(x: v128): v128 {
+  const shifted = f32x4.pmin(f32x4.pmax(f32x4.add(x, f32x4.splat(3)), f32x4.splat(0)), f32x4.splat(6));
+  return f32x4.mul(shifted, f32x4.splat(1.0 / 6.0));
+}
+
+/** (1 + erf(x / √2)) / 2, the normal distribution function. */
+function normal4(x: v128): v128 {
+  const half = f32x4.splat(0.5);
+  return f32x4.add(half, f32x4.mul(half, erf4(f32x4.mul(x, f32x4.splat(Mathf.SQRT1_2)))));
+}
+
+export function activation(kind: i32, y: usize, x: usize, begin: i32, end: i32): void {
+  const half = f32x4.splat(0.5);
+  switch (kind) {
+    case SILU:
+      for (let i = begin; i < end; i += 4) {
+        const v = v128.load(at(x, i));
+        v128.store(at(y, i), f32x4.mul(v, sigmoid4(v)));
+      }
+      break;
+    case GELU:
+      for (let i = begin; i < end; i += 4) {
+        const v = v128.load(at(x, i));
+        v128.store(at(y, i), f32x4.mul(v, normal4(v)));
+      }
+      break;
+    case GELU_TANH:
+      for (let i = begin; i < end; i += 4) {
+        const v = v128.load(at(x, i));
+        v128.store(at(y, i), f32x4.mul(f32x4.mul(v, half), f32x4.add(f32x4.splat(1), geluTanh4(v))));
+      }
+      break;
+    case HARD_SIGMOID:
+      for (let i = begin; i < end; i += 4) v128.store(at(y, i), hardSigmoid4(v128.load(at(x, i))));
+      break;
+    case HARD_SWISH:
+      for (let i = begin; i < end; i += 4) {
+        const v = v128.load(at(x, i));
+        v128.store(at(y, i), f32x4.mul(v, hardSigmoid4(v)));
+      }
+      break;
+  }
+}
+
+/** d silu / dx = σ · (1 + x · (1 − σ)) */
+function siluSlope4(x: v128): v128 {
+  const one = f32x4.splat(1);
+  const s = sigmoid4(x);
+  return f32x4.mul(s, f32x4.add(one, f32x4.mul(x, f32x4.sub(one, s))));
+}
+
+/** d gelu / dx = Φ + x · φ with the normal density φ = e^(−x²/2) / √(2π) */
+function geluSlope4(x: v128): v128 {
+  const density = f32x4.mul(f32x4.splat(0.3989422804), exp4(f32x4.mul(f32x4.mul(x, x), f32x4.splat(-0.5))));
+  return f32x4.add(normal4(x), f32x4.mul(x, density));
+}
+
+/** (1 + t) / 2 + x / 2 · (1 − t²) · √(2/π) · (1 + 3 · 0.044715 · x²) with t = tanh(…) */
+function geluTanhSlope4(x: v128): v128 {
+  const one = f32x4.splat(1);
+  const half = f32x4.splat(0.5);
+  const t = geluTanh4(x);
+  const inner = f32x4.mul(f32x4.splat(GELU_FACTOR), f32x4.add(one, f32x4.mul(f32x4.splat(0.134145), f32x4.mul(x, x))));
+  const outer = f32x4.mul(f32x4.mul(half, x), f32x4.sub(one, f32x4.mul(t, t)));
+  return f32x4.add(f32x4.mul(half, f32x4.add(one, t)), f32x4.mul(outer, inner));
+}
+
+/** 1 / 6 between −3 and 3, 0 elsewhere. */
+function hardSigmoidSlope4(x: v128): v128 {
+  return v128.and(f32x4.splat(1.0 / 6.0), f32x4.lt(f32x4.abs(x), f32x4.splat(3)));
+}
+
+/** 0 up to −3, x / 3 + 1 / 2 up to 3, 1 beyond. */
+function hardSwishSlope4(x: v128): v128 {
+  const middle = f32x4.add(f32x4.mul(x, f32x4.splat(1.0 / 3.0)), f32x4.splat(0.5));
+  const upper = v128.bitselect(f32x4.splat(1), middle, f32x4.gt(x, f32x4.splat(3)));
+  return v128.andnot(upper, f32x4.le(x, f32x4.splat(-3)));
+}
+
+export function activationGrad(kind: i32, dx: usize, dy: usize, x: usize, begin: i32, end: i32): void {
+  switch (kind) {
+    case SILU:
+      for (let i = begin; i < end; i += 4) v128.store(at(dx, i), f32x4.mul(v128.load(at(dy, i)), siluSlope4(v128.load(at(x, i)))));
+      break;
+    case GELU:
+      for (let i = begin; i < end; i += 4) v128.store(at(dx, i), f32x4.mul(v128.load(at(dy, i)), geluSlope4(v128.load(at(x, i)))));
+      break;
+    case GELU_TANH:
+      for (let i = begin; i < end; i += 4) v128.store(at(dx, i), f32x4.mul(v128.load(at(dy, i)), geluTanhSlope4(v128.load(at(x, i)))));
+      break;
+    case HARD_SIGMOID:
+      for (let i = begin; i < end; i += 4) v128.store(at(dx, i), f32x4.mul(v128.load(at(dy, i)), hardSigmoidSlope4(v128.load(at(x, i)))));
+      break;
+    case HARD_SWISH:
+      for (let i = begin; i < end; i += 4) v128.store(at(dx, i), f32x4.mul(v128.load(at(dy, i)), hardSwishSlope4(v128.load(at(x, i)))));
+      break;
+  }
+}
+
+/** y = condition ≠ 0 ? a : b. `whole` says that the condition is int32; NaN counts as true. */
+export function select(y: usize, condition: usize, whole: i32, a: usize, b: usize, begin: i32, end: i32): void {
+  for (let i = begin; i < end; i += 4) {
+    const c = v128.load(at(condition, i));
+    const chosen = whole ? i32x4.ne(c, i32x4.splat(0)) : f32x4.ne(c, f32x4.splat(0));
+    v128.store(at(y, i), v128.bitselect(v128.load(at(a, i)), v128.load(at(b, i)), chosen));
   }
 }
 

@@ -1,6 +1,7 @@
 /** Every function that the host can call. The last two arguments of a kernel are the units of work to do, [begin, end). */
 
 export * from './adam';
+export * from './batch_norm';
 export * from './channel';
 export * from './conv2d';
 export * from './cross_entropy';

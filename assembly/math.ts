@@ -80,6 +80,27 @@ export function tanh4(x: v128): v128 {
   return v128.bitselect(small, signed, f32x4.lt(a, f32x4.splat(0.625)));
 }
 
+/** Error function, within 2·10⁻⁷: polynomials fitted to erf(x) / x below 1 and to e^(x²) · (1 − erf x) in 1 / (1 + x / 2) above. */
+export function erf4(x: v128): v128 {
+  const a = f32x4.abs(x);
+  const z = f32x4.mul(x, x);
+  let p = horner(f32x4.splat(7.847259258e-5), z, -8.008189034e-4);
+  p = horner(p, z, 5.188099109e-3);
+  p = horner(p, z, -2.685369179e-2);
+  p = horner(p, z, 1.128358245e-1);
+  p = horner(p, z, -3.761262596e-1);
+  p = horner(p, z, 1.128379107);
+  const t = f32x4.div(f32x4.splat(1), f32x4.add(f32x4.splat(1), f32x4.mul(a, f32x4.splat(0.5))));
+  let q = horner(f32x4.splat(-2.132948786e-1), t, 5.906174779e-1);
+  q = horner(q, t, -1.641382836e-2);
+  q = horner(q, t, 3.719708622e-1);
+  q = horner(q, t, 2.660585046e-1);
+  q = horner(q, t, 1.177266939e-3);
+  const large = f32x4.sub(f32x4.splat(1), f32x4.mul(q, exp4(f32x4.neg(z))));
+  const signed = v128.or(large, v128.and(x, f32x4.splat(-0.0)));
+  return v128.bitselect(f32x4.mul(p, x), signed, f32x4.lt(a, f32x4.splat(1)));
+}
+
 /** s^-beta for s > 0, as e^(-beta ln s). */
 export function powNegative4(s: v128, beta: v128): v128 {
   return exp4(f32x4.neg(f32x4.mul(beta, log4(s))));

@@ -221,3 +221,29 @@ export function argmax(y: usize, x: usize, kept: usize, reduced: usize, rows: i3
     i32.store(y + ((<usize>o) << 2), place);
   }
 }
+
+/** Whether value a comes before b: the larger one if `largest`, else the smaller one. NaN is larger than every number. */
+function precedes(a: f32, b: f32, largest: i32): bool {
+  return largest ? a > b || (F32.isNaN(a) && !F32.isNaN(b)) : a < b || (F32.isNaN(b) && !F32.isNaN(a));
+}
+
+/** Rows [begin, end): the columns of the `count` first elements in order, by insertion into the sorted list of those found so far. */
+export function topk(indices: usize, x: usize, columns: i32, count: i32, largest: i32, begin: i32, end: i32): void {
+  for (let row = begin; row < end; row++) {
+    const from = x + ((<usize>row * <usize>columns) << 2);
+    const list = indices + ((<usize>row * <usize>count) << 2);
+    let found = 0;
+    for (let i = 0; i < columns; i++) {
+      const value = f32.load(from + ((<usize>i) << 2));
+      let place = found;
+      for (; place > 0; place--) {
+        const other = i32.load(list + ((<usize>(place - 1)) << 2));
+        if (!precedes(value, f32.load(from + ((<usize>other) << 2)), largest)) break;
+        if (place < count) i32.store(list + ((<usize>place) << 2), other);
+      }
+      if (place >= count) continue;
+      i32.store(list + ((<usize>place) << 2), i);
+      if (found < count) found++;
+    }
+  }
+}

@@ -26,10 +26,12 @@
  */
 import type {
   AdamParams,
+  BatchNormParams,
   BroadcastParams,
   ConvForwardParams,
   ConvParams,
   DropoutParams,
+  GroupNormParams,
   LinearParams,
   LrnParams,
   MatmulParams,
@@ -129,8 +131,15 @@ export type ReluRule =
 /** Unpooling where several windows share a switch: add their values, or keep the last one written (PyTorch's `max_unpool2d`). */
 export type OverlapRule = 'sum' | 'last';
 
-export type UnaryOp = 'neg' | 'abs' | 'exp' | 'log' | 'sqrt' | 'sigmoid' | 'tanh' | 'square' | 'reciprocal' | 'sign';
+export type UnaryOp = 'neg' | 'abs' | 'exp' | 'log' | 'sqrt' | 'sigmoid' | 'tanh' | 'erf' | 'square' | 'reciprocal' | 'sign';
 export type BinaryOp = 'add' | 'sub' | 'mul' | 'div' | 'pow' | 'max' | 'min' | 'greater' | 'equal';
+/**
+ * Activation functions with a kernel of their own, whose gradient is computed from their input alone.
+ * - `silu`: x · σ(x)
+ * - `gelu`: x · Φ(x), with the normal distribution function Φ; `geluTanh`: x / 2 · (1 + tanh(√(2/π) · (x + 0.044715 · x³)))
+ * - `hardSigmoid`: min(max(x + 3, 0), 6) / 6; `hardSwish`: x times that
+ */
+export type ActivationKind = 'silu' | 'gelu' | 'geluTanh' | 'hardSigmoid' | 'hardSwish';
 export type ReduceOp = 'sum' | 'mean' | 'max' | 'min';
 
 /** A convolution, its gradient with respect to the input, or its gradient with respect to the weights. */
@@ -186,6 +195,11 @@ export interface Backend {
   /** y = min(max(x, low), high). `clampGrad`: dx = dy where low ≤ x ≤ high, else 0. */
   clamp(y: Storage, x: Storage, low: number, high: number): void;
   clampGrad(dx: Storage, dy: Storage, x: Storage, low: number, high: number): void;
+  /** y[i] = f(x[i]) for one of the activation functions; the gradient is dx[i] = dy[i] · f′(x[i]). */
+  activation(y: Storage, x: Storage, kind: ActivationKind): void;
+  activationGrad(dx: Storage, dy: Storage, x: Storage, kind: ActivationKind): void;
+  /** y[i] = condition[i] ≠ 0 ? a[i] : b[i]. All have one size; the condition is float or int32, y, a and b are float or int32. */
+  select(y: Storage, condition: Storage, a: Storage, b: Storage): void;
   /**
    * y[i] = keep(i) ? x[i] / (1 - p) : 0, where keep(i) depends on word i mod 4 of Philox at (seed, counter + ⌊i / 4⌋). The gradient is
    * the same function.
@@ -233,11 +247,61 @@ export interface Backend {
   localResponseNorm(y: Storage, x: Storage, p: LrnParams): void;
   localResponseNormGrad(dx: Storage, dy: Storage, x: Storage, p: LrnParams): void;
 
+  /**
+   * y = (x − mean) / √(variance + epsilon) · weight + bias per channel of x [n, channels, inner], then max(·, 0) if `p.relu`. In training,
+   * `mean` and `variance` (biased) are outputs: the statistics of x. Otherwise they are inputs. A missing weight is 1, a missing bias 0.
+   */
+  batchNorm(
+    y: Storage,
+    mean: Storage,
+    variance: Storage,
+    x: Storage,
+    weight: Storage | null,
+    bias: Storage | null,
+    p: BatchNormParams,
+  ): void;
+  /**
+   * dbias = Σ dy and dweight = Σ dy · x̂ with x̂ = (x − mean) / √(variance + epsilon), per channel. `dx`, if not null, is the gradient through
+   * the statistics in training, dy · weight / √(variance + epsilon) otherwise.
+   */
+  batchNormGrad(
+    dx: Storage | null,
+    dweight: Storage,
+    dbias: Storage,
+    dy: Storage,
+    x: Storage,
+    mean: Storage,
+    variance: Storage,
+    weight: Storage | null,
+    p: BatchNormParams,
+  ): void;
+  /**
+   * Normalises each row of x [rows, channels · inner] by its own mean and (biased) variance, which are outputs [rows]. Weight and bias have
+   * one element for each of groups · channels channels: row r belongs to group r mod groups. A missing weight is 1, a missing bias 0.
+   */
+  groupNorm(
+    y: Storage,
+    mean: Storage,
+    variance: Storage,
+    x: Storage,
+    weight: Storage | null,
+    bias: Storage | null,
+    p: GroupNormParams,
+  ): void;
+  groupNormGrad(dx: Storage, dy: Storage, x: Storage, mean: Storage, variance: Storage, weight: Storage | null, p: GroupNormParams): void;
+  /** dbias = Σ dy and dweight = Σ dy · x̂ over the rows of the channel's group and the inner elements. */
+  groupNormParamGrad(dweight: Storage, dbias: Storage, dy: Storage, x: Storage, mean: Storage, variance: Storage, p: GroupNormParams): void;
+
   // Reduction -----------------------------------------------------------------------------------
   /** Reduces over some axes of a strided view: y[o] = op over r of x[o, r]. */
   reduce(y: Storage, x: Storage, op: ReduceOp, p: ReduceParams): void;
   /** y (int32) = index along the reduced axes (row-major) of the first maximum. */
   argmax(y: Storage, x: Storage, p: ReduceParams): void;
+  /**
+   * indices [rows, count] (int32): columns of the `count` largest (or smallest) elements of each row of x, in order. Equal elements keep
+   * their order; NaN counts as larger than every number.
+   */
+  topk(indices: Storage, x: Storage, p: RowParams, count: number, largest: boolean): void;
 
   // Softmax and losses, along the rows of [rows, columns] -----------------------------------------
   softmax(y: Storage, x: Storage, p: RowParams): void;

@@ -105,6 +105,28 @@ export interface LrnParams {
   region: 'across' | 'within';
 }
 
+/** Geometry of batch normalisation over x [n, channels, inner], one mean and variance per channel. */
+export interface BatchNormParams {
+  n: number;
+  channels: number;
+  inner: number;
+  epsilon: number;
+  /** Whether the statistics are those of x. */
+  training: boolean;
+  /** Forward: whether max(·, 0) is applied to the result. */
+  relu: boolean;
+}
+
+/** Geometry of normalisation of each row of x [rows, channels, inner]; row r has the channels of group r mod groups. */
+export interface GroupNormParams {
+  rows: number;
+  groups: number;
+  /** Number of channels per group. */
+  channels: number;
+  inner: number;
+  epsilon: number;
+}
+
 /** Geometry of a matrix product c [batch, m, n] = a [m, k] · b [k, n]. */
 export interface MatmulParams {
   batch: number;

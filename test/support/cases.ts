@@ -8,7 +8,6 @@ import {
   abs,
   add,
   argmax,
-  batchNorm2d,
   cast,
   clamp,
   concat,
@@ -53,6 +52,8 @@ import {
   unsqueeze,
 } from '../../src/tensor/index.js';
 import { A, B, bytes, type Case, D, floats, L, N, P, type Row, S, table, W, X } from './case.js';
+import { activationCases } from './cases/activation.js';
+import { normalizationCases } from './cases/normalization.js';
 import { resizingCases } from './cases/resizing.js';
 import { selectionCases } from './cases/selection.js';
 import { statisticsCases } from './cases/statistics.js';
@@ -262,19 +263,6 @@ export const cases: readonly Case[] = [
     lrn('no images', [0, 5, 3, 3], {}),
   ]),
 
-  ...table('batchNorm2d', {}, [
-    [
-      'of images',
-      [N(2, 3, 4, 5), N(3), N(3), N(3), P(3)],
-      ([x, scale, shift, mean, variance]) => batchNorm2d(x, scale, shift, mean, variance),
-    ],
-    [
-      'of rows',
-      [N(4, 5), N(5), N(5), N(5), P(5)],
-      ([x, scale, shift, mean, variance]) => batchNorm2d(x, scale, shift, mean, variance, 0.1),
-    ],
-  ]),
-
   ...table('add', {}, broadcasting(add, N)),
   ...table('sub', {}, broadcasting(sub, N)),
   ...table('mul', {}, broadcasting(mul, N)),
@@ -446,6 +434,8 @@ export const cases: readonly Case[] = [
     ['uint8 to int32', [bytes(37)], ([x]) => cast(x, 'int32')],
     ['int32 to uint8', [L(1000, 37)], ([x]) => cast(x, 'uint8')],
   ]),
+  ...normalizationCases,
+  ...activationCases,
   ...selectionCases,
   ...statisticsCases,
   ...resizingCases,

@@ -5,6 +5,7 @@
 import type { Backend } from '../backend.js';
 import { profileKernels } from '../profiling.js';
 import { adam } from './adam.js';
+import { batchNorm } from './batch_norm.js';
 import { channel } from './channel.js';
 import { checks } from './checks.js';
 import { conv2d } from './conv2d.js';
@@ -59,6 +60,7 @@ export function createReferenceBackend(options: ReferenceOptions = {}): Backend 
     ...channel,
     ...pool2d,
     ...normalize,
+    ...batchNorm,
     ...reduce,
     ...softmax,
     ...crossEntropy,

@@ -11,7 +11,7 @@ function keptOffsets(p: ReduceParams): number[] {
   return rowOffsets(p.keptShape, p.keptStrides).flatMap((row) => Array.from({ length }, (_, i) => row + i * step));
 }
 
-export const reduce: Pick<Backend, 'reduce' | 'argmax'> = {
+export const reduce: Pick<Backend, 'reduce' | 'argmax' | 'topk'> = {
   /** The result is NaN if one of the elements is NaN. */
   reduce(y, x, op, p) {
     const out = values(y);
@@ -59,6 +59,21 @@ export const reduce: Pick<Backend, 'reduce' | 'argmax'> = {
         }
       }
       out[o] = place;
+    }
+  },
+
+  topk(indices, x, { rows, columns }, count, largest) {
+    const out = values(indices);
+    const input = values(x);
+    // NaN is larger than every number.
+    const rank = (value: number) => (Number.isNaN(value) ? 1 : 0);
+    for (let row = 0; row < rows; row++) {
+      const start = row * columns;
+      const order = Array.from({ length: columns }, (_, i) => i).sort((i, j) => {
+        const [a, b] = largest ? [input[start + j], input[start + i]] : [input[start + i], input[start + j]];
+        return rank(a) - rank(b) || (a < b ? -1 : a > b ? 1 : i - j);
+      });
+      for (let i = 0; i < count; i++) out[row * count + i] = order[i];
     }
   },
 };

@@ -1,12 +1,35 @@
 /** Elementwise kernels: arithmetic, activations and their gradients, and type conversion. */
-import { type Backend, type BinaryOp, type DType, IN_PLACE, type Input, type ReluRule, type Storage, type UnaryOp } from '../backend.js';
+import {
+  type ActivationKind,
+  type Backend,
+  type BinaryOp,
+  type DType,
+  IN_PLACE,
+  type Input,
+  type ReluRule,
+  type Storage,
+  type UnaryOp,
+} from '../backend.js';
 import { DTypeError } from '../errors.js';
 import { axesOf, countOf, mergeAxes, tableOf } from './rows.js';
 import type { WasmEngine } from './runtime/engine.js';
 
 type ElementwiseKernels = Pick<
   Backend,
-  'fill' | 'cast' | 'unary' | 'binary' | 'affine' | 'relu' | 'reluGrad' | 'leakyRelu' | 'leakyReluGrad' | 'clamp' | 'clampGrad'
+  | 'fill'
+  | 'cast'
+  | 'unary'
+  | 'binary'
+  | 'affine'
+  | 'relu'
+  | 'reluGrad'
+  | 'leakyRelu'
+  | 'leakyReluGrad'
+  | 'clamp'
+  | 'clampGrad'
+  | 'activation'
+  | 'activationGrad'
+  | 'select'
 >;
 
 /** Elements per chunk: 128 KiB per operand; a multiple of 16, so that chunks are aligned to 64 bytes. */
@@ -20,7 +43,10 @@ const BINARY_OPS: readonly BinaryOp[] = ['add', 'sub', 'mul', 'div', 'pow', 'max
 const INT = 16;
 const INT_OPS: readonly BinaryOp[] = ['add', 'sub', 'mul', 'max', 'min', 'greater', 'equal'];
 
-const HEAVY: readonly UnaryOp[] = ['exp', 'log', 'sigmoid', 'tanh'];
+/** In the order of the numbers in assembly/elementwise.ts. */
+const ACTIVATION_KINDS: readonly ActivationKind[] = ['silu', 'gelu', 'geluTanh', 'hardSigmoid', 'hardSwish'];
+
+const HEAVY: readonly UnaryOp[] = ['exp', 'log', 'sigmoid', 'tanh', 'erf'];
 
 type CastName = 'castF32I32' | 'castF32U8' | 'castI32F32' | 'castI32U8' | 'castU8F32' | 'castU8I32';
 const CASTS: Partial<Record<`${DType} ${DType}`, CastName>> = {
@@ -125,6 +151,23 @@ export function elementwise(engine: WasmEngine): ElementwiseKernels {
     clampGrad(dx, dy, x, low, high) {
       engine.expect('clampGrad', 'float32', dx, dy, x);
       engine.parallel('clampGrad', dx.size, GRAIN, at(dx), at(dy), at(x), low, high);
+    },
+
+    activation(y, x, kind) {
+      engine.expect(kind, 'float32', y, x);
+      engine.parallel('activation', y.size, HEAVY_GRAIN, ACTIVATION_KINDS.indexOf(kind), at(y), at(x));
+    },
+
+    activationGrad(dx, dy, x, kind) {
+      engine.expect(`${kind}Grad`, 'float32', dx, dy, x);
+      engine.parallel('activationGrad', dx.size, HEAVY_GRAIN, ACTIVATION_KINDS.indexOf(kind), at(dx), at(dy), at(x));
+    },
+
+    select(y, condition, a, b) {
+      engine.expect('select', a.dtype, y, b);
+      if (y.dtype === 'uint8' || condition.dtype === 'uint8')
+        throw new DTypeError('select: got uint8 on the wasm backend, expected float32 or int32');
+      engine.parallel('select', y.size, GRAIN, at(y), at(condition), condition.dtype === 'int32' ? 1 : 0, at(a), at(b));
     },
   };
 }

@@ -5,6 +5,7 @@ import type { Backend } from '../backend.js';
 import { BackendError, ValueError } from '../errors.js';
 import { profileKernels } from '../profiling.js';
 import { adam } from './adam.js';
+import { batchNorm } from './batch_norm.js';
 import { channel } from './channel.js';
 import { checks } from './checks.js';
 import { conv2d } from './conv2d.js';
@@ -165,6 +166,7 @@ export function wasmBackend(engine: WasmEngine, plan = conv2dPlan): Backend {
     ...pool2d(engine),
     ...unpool(engine),
     ...normalize(engine),
+    ...batchNorm(engine),
     ...reduce(engine),
     ...softmax(engine),
     ...crossEntropy(engine),

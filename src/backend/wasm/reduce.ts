@@ -23,7 +23,7 @@ export function addUp(engine: WasmEngine, y: number, x: number, size: number, co
   engine.parallel('reduceColumns', Math.ceil(size / COLUMNS), grain, REDUCE_OPS.indexOf('sum'), y, x, kept, size, reduced, count);
 }
 
-export function reduce(engine: WasmEngine): Pick<Backend, 'reduce' | 'argmax'> {
+export function reduce(engine: WasmEngine): Pick<Backend, 'reduce' | 'argmax' | 'topk'> {
   const { fill } = elementwise(engine);
 
   /** Reduces `length` adjacent elements to one output, with one partial result per block. */
@@ -81,6 +81,13 @@ export function reduce(engine: WasmEngine): Pick<Backend, 'reduce' | 'argmax'> {
       const count = p.reducedShape.reduce((product, size) => product * size, 1);
       if (count === 0) fill(y, 0);
       else engine.parallel('argmax', y.size, GRAIN / count, engine.pointer(y), engine.pointer(x), ...rowArguments(p));
+    },
+
+    topk(indices, x, { rows, columns }, count, largest) {
+      engine.expect('topk', 'int32', indices);
+      engine.expect('topk', 'float32', x);
+      if (count > 0)
+        engine.parallel('topk', rows, GRAIN / columns, engine.pointer(indices), engine.pointer(x), columns, count, largest ? 1 : 0);
     },
   };
 

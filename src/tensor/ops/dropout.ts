@@ -1,8 +1,11 @@
 /** Dropout (Srivastava et al. 2014). */
+import { ShapeError } from '../../backend/errors.js';
 import { checkArgument, type Rule, rule } from '../../backend/validate.js';
 import { record } from '../graph/autograd.js';
+import { defineOp } from '../graph/define_op.js';
 import { dropoutGenerator, type Generator, generatorRule } from '../random.js';
-import { checkFloat, empty, type Tensor } from '../tensor.js';
+import { checkFloat, empty, ones, type Tensor } from '../tensor.js';
+import { mul } from './arithmetic.js';
 
 /** @internal */
 export const probabilityRule: Rule = rule('a number from 0 to below 1', (value) => typeof value === 'number' && value >= 0 && value < 1);
@@ -28,4 +31,32 @@ export function dropout(x: Tensor, probability = 0.5, generator: Generator = dro
     dy.backend.dropout(dx.storage, dy.storage, p);
     return [dx];
   });
+}
+
+const dropped = /* @__PURE__ */ defineOp<{ probability: number; generator: Generator }>({
+  name: 'dropout2d',
+  forward(ctx, [x], { probability, generator }) {
+    const { backend, dtype } = x;
+    const mask = dropout(ones([x.shape[0], x.shape[1], 1, 1], { backend, dtype }), probability, generator);
+    ctx.save(mask);
+    return mul(x, mask);
+  },
+  backward: ({ saved: [mask] }, dy) => [mul(dy, mask)],
+});
+
+/**
+ * Dropout of whole maps: sets each map of each image to zero with the given probability and divides the others by 1 − probability. Always
+ * active; do not call it in evaluation. PyTorch `dropout2d`.
+ *
+ * @param x [N, C, H, W]
+ * @param probability from 0 to below 1. Default 0.5
+ * @param generator default: the global generator for dropout, which `manualSeed` seeds
+ * @throws ShapeError for an input that is not [N, C, H, W]
+ */
+export function dropout2d(x: Tensor, probability = 0.5, generator: Generator = dropoutGenerator()): Tensor {
+  checkFloat('dropout2d', x);
+  checkArgument('dropout2d', 'probability', probability, probabilityRule);
+  checkArgument('dropout2d', 'generator', generator, generatorRule);
+  if (x.rank !== 4) throw new ShapeError(`dropout2d: input has shape [${x.shape}], expected [N, C, H, W]`);
+  return dropped(x, { probability, generator });
 }

@@ -1,15 +1,17 @@
 /** All public operations. */
+export { type GeluOptions, gelu, hardSigmoid, hardSwish, prelu, relu6, silu } from './activation.js';
 export { adaptiveAvgPool2d, adaptiveMaxPool2d } from './adaptive_pool2d.js';
 export { arange } from './arange.js';
 export { add, div, equal, greater, maximum, minimum, mul, type Operand, pow, sub } from './arithmetic.js';
 export { avgPool2d } from './avg_pool2d.js';
-export { batchNorm2d } from './batch_norm2d.js';
+export { type BatchNorm2dOptions, batchNorm2d } from './batch_norm2d.js';
 export { cast } from './cast.js';
 export { clone } from './clone.js';
 export { type Conv2dOptions, conv2d, convTranspose2d } from './conv2d.js';
 export { type CrossEntropyOptions, crossEntropy } from './cross_entropy.js';
-export { dropout } from './dropout.js';
+export { dropout, dropout2d } from './dropout.js';
 export { flip } from './flip.js';
+export { groupNorm, layerNorm, type NormalizationOptions } from './group_norm.js';
 export { type AxisOptions, gather, type Indices, indexSelect, take } from './index_select.js';
 export { type InterpolateOptions, interpolate } from './interpolate.js';
 export { linear } from './linear.js';
@@ -22,5 +24,7 @@ export { argmax, max, mean, min, type ReduceOptions, sum } from './reduce.js';
 export { clamp, leakyRelu, relu } from './relu.js';
 export { logSoftmax, softmax } from './softmax.js';
 export { split, stack } from './stack.js';
-export { abs, exp, log, neg, reciprocal, sigmoid, sign, sqrt, square, tanh } from './unary.js';
+export { type TopkOptions, topk } from './topk.js';
+export { abs, erf, exp, log, neg, reciprocal, sigmoid, sign, sqrt, square, tanh } from './unary.js';
 export { type NormOptions, norm, std, type VarianceOptions, variance } from './variance.js';
+export { where } from './where.js';

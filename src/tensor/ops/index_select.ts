@@ -76,6 +76,11 @@ export function gather(x: Tensor, first: Tensor | number, second?: Tensor | Axis
       `gather: indices have shape [${indices.shape}], expected rank ${x.rank} and at most [${x.shape}] on every axis but ${along}`,
     );
   checkRange('gather', indices, x.shape[along] ?? 1, `axis ${along} of shape [${x.shape}]`);
+  return gatherAlong('gather', x, indices, along);
+}
+
+/** @internal `gather` with checked arguments. */
+export function gatherAlong(op: string, x: Tensor, indices: Tensor, along: number): Tensor {
   const strides = stridesOf(x.shape);
   const flat = scope(() => {
     let places = mul(indices, strides[along] ?? 1);
@@ -85,7 +90,7 @@ export function gather(x: Tensor, first: Tensor | number, second?: Tensor | Axis
     });
     return places;
   });
-  return freeing(flat, select('gather', x, flat, null));
+  return freeing(flat, select(op, x, flat, null));
 }
 
 /** @deprecated The name of `indexSelect` without an axis before version 0.2. */

@@ -55,5 +55,14 @@ export const sigmoid = (x: Tensor): Tensor =>
     const square = mapped('square', y);
     return times(dy, combine('sub', y, square, square));
   });
+/** Returns the error function, 2 / √π · ∫ e^(−t²) dt from 0 to x. ONNX `Erf`. dx = dy · 2 / √π · e^(−x²). */
+export const erf = (x: Tensor): Tensor =>
+  unary('erf', x, 'x', (dy, x) => {
+    const exponent = combine('mul', x, x);
+    const negative = mapped(null, exponent, -1);
+    const density = mapped('exp', negative, 2 / Math.sqrt(Math.PI));
+    for (const made of [exponent, negative]) made.release('backward()');
+    return times(dy, density);
+  });
 /** Returns the hyperbolic tangent. ONNX `Tanh`. dx = dy·(1 − y²). */
 export const tanh = (x: Tensor): Tensor => unary('tanh', x, 'y', (dy, y) => times(dy, mapped('square', y, -1, 1)));

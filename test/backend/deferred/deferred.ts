@@ -34,7 +34,18 @@ const NOT_KERNELS: readonly string[] = [
 ] satisfies (keyof Backend)[];
 
 /** Number of storages that a kernel writes, if it is not one. They are its first arguments. */
-const OUTPUTS: Record<string, number> = { maxPool2d: 2, sgd: 2, adam: 4, rmsprop: 4, checkFinite: 0, checkIndices: 0 };
+const OUTPUTS: Record<string, number> = {
+  maxPool2d: 2,
+  batchNorm: 3,
+  batchNormGrad: 3,
+  groupNorm: 3,
+  groupNormParamGrad: 2,
+  sgd: 2,
+  adam: 4,
+  rmsprop: 4,
+  checkFinite: 0,
+  checkIndices: 0,
+};
 
 class DeferredStorage implements Storage {
   released = false;
