@@ -2,11 +2,26 @@
 export { shapesOnly, trainingBytes } from './dry_run.js';
 export { type InitScheme, initialize } from './init.js';
 export type { FieldAxis, LayeredModel, LayerSummary, Network, ReceptiveField } from './layered_model.js';
-export { Dropout, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh } from './layers/activation.js';
+export {
+  Dropout,
+  Dropout2d,
+  GELU,
+  HardSigmoid,
+  HardSwish,
+  LeakyReLU,
+  PReLU,
+  ReLU,
+  ReLU6,
+  Sigmoid,
+  SiLU,
+  Softmax,
+  Tanh,
+} from './layers/activation.js';
 export { Conv2d, ConvTranspose2d } from './layers/conv2d.js';
 export { Flatten, Linear } from './layers/linear.js';
-export { BatchNorm2d, LocalResponseNorm } from './layers/normalization.js';
-export { AdaptiveAvgPool2d, AvgPool2d, MaxPool2d } from './layers/pooling.js';
+export { BatchNorm2d, GroupNorm, LayerNorm, LocalResponseNorm } from './layers/normalization.js';
+export { AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, MaxPool2d } from './layers/pooling.js';
+export { Upsample } from './layers/upsample.js';
 export { batchErrors, countErrors, topK } from './loss.js';
 export { torchvision } from './models/torchvision.js';
 export { Module, namingLayer, parameter, type Reach, type ReceptiveWindow, StateError, type WindowGeometry } from './module.js';

@@ -2,6 +2,7 @@
 import { checkArgument, instanceOf, oneOf } from '../backend/validate.js';
 import { type Generator, randn, scope, type Tensor, uniform, zeros } from '../tensor/index.js';
 import { generatorRule } from '../tensor/random.js';
+import { PReLU } from './layers/activation.js';
 import { Module, parameter } from './module.js';
 
 /**
@@ -36,7 +37,7 @@ function deviation(scheme: InitScheme, shape: readonly number[], isFirst: boolea
 
 /**
  * Initialises a module in place: samples every weight by the scheme, sets biases (parameters of one axis) to 0 and scales (parameters of
- * one axis named `weight`, as in batch normalisation) to 1.
+ * one axis named `weight`, as in batch normalisation) to 1. The slopes of `PReLU` stay as they are.
  *
  * @param generator source of the random numbers. Default: the global generator
  */
@@ -45,7 +46,9 @@ export function initialize(module: Module, scheme: InitScheme, generator?: Gener
   checkArgument('initialize', 'scheme', scheme, oneOf('paper', 'he', 'glorot', 'mixed'));
   if (generator !== undefined) checkArgument('initialize', 'generator', generator, generatorRule);
   let isFirst = true;
+  const kept = slopesOf(module);
   for (const [name, target] of module.namedParameters()) {
+    if (kept.has(target)) continue;
     const storage = target.writable;
     if (target.rank < 2) target.backend.fill(storage, /(^|\.)weight$/.test(name) ? 1 : 0);
     else {
@@ -56,6 +59,12 @@ export function initialize(module: Module, scheme: InitScheme, generator?: Gener
       values.dispose();
     }
   }
+}
+
+/** The weights of all `PReLU` layers of a module. */
+function slopesOf(module: Module): Set<Tensor> {
+  if (module instanceof PReLU) return new Set([module.weight]);
+  return new Set(module.children().flatMap(([, child]) => [...slopesOf(child)]));
 }
 
 /**

@@ -7,6 +7,7 @@ import type { LayeredModel, LayerSummary, ReceptiveField } from './layered_model
 import { ReLU } from './layers/activation.js';
 import { Conv2d } from './layers/conv2d.js';
 import { Linear } from './layers/linear.js';
+import { BatchNorm2d } from './layers/normalization.js';
 import { Module, namingLayer, type ReceptiveWindow } from './module.js';
 import { aModule, unknownLayer } from './rules.js';
 import { fieldOfRow, summarizeRow, windowOfField } from './summary.js';
@@ -63,7 +64,7 @@ export class Sequential extends Module implements LayeredModel {
   featureLayer(name: string): string {
     const place = this.indexOf(name);
     const following = this.layers[place + 1];
-    return isFusable(this.layers[place]) && following instanceof ReLU ? this.names[place + 1] : name;
+    return hasFeatures(this.layers[place]) && following instanceof ReLU ? this.names[place + 1] : name;
   }
 
   /** Window of all layers combined. */
@@ -100,7 +101,7 @@ export class Sequential extends Module implements LayeredModel {
 
   /**
    * Runs layers 0 to `last`. The output of a layer is freed as soon as the next layer has used it; the graph keeps the values that the
-   * backward pass needs. A ReLU after a convolution or a linear layer runs inside the kernel of that layer. Outputs of the layers that
+   * backward pass needs. A ReLU after a convolution, a linear layer or batch normalisation runs inside the kernel of that layer. Outputs of the layers that
    * are keys of `taps` are stored there and not freed.
    */
   private run(x: Tensor, last: number, taps: Map<number, Tensor> | null): Tensor {
@@ -117,9 +118,9 @@ export class Sequential extends Module implements LayeredModel {
     };
     for (let i = 0; i <= last; i++) {
       const layer = this.layers[i];
-      const fused = i < last && !taps?.has(i) && isFusable(layer) && this.layers[i + 1] instanceof ReLU;
+      const fused = i < last && !taps?.has(i) && isFusable(layer) && isReLU(this.layers[i + 1]);
       const input = value;
-      value = run(i, () => (fused ? (layer as Conv2d | Linear).forward(input, { relu: true }) : layer.forward(input)));
+      value = run(i, () => (fused ? (layer as Conv2d | Linear | BatchNorm2d).forward(input, { relu: true }) : layer.forward(input)));
       if (fused) i++;
       if (owned && value !== input) input.release('the next layer');
       const tapped = taps?.has(i) ?? false;
@@ -141,4 +142,10 @@ const LAYERS = rule('an array or a plain object of modules, such as { conv1: new
 );
 
 /** Whether a following ReLU can run inside the layer's kernel. A subclass with its own `forward` is not fused. */
-const isFusable = (layer: Module): boolean => layer.forward === Conv2d.prototype.forward || layer.forward === Linear.prototype.forward;
+const isFusable = (layer: Module): boolean => hasFeatures(layer) || layer.forward === BatchNorm2d.prototype.forward;
+
+/** Whether the layer is a convolution or linear layer, whose feature map is the output of a ReLU directly behind it. */
+const hasFeatures = (layer: Module): boolean => layer.forward === Conv2d.prototype.forward || layer.forward === Linear.prototype.forward;
+
+/** Whether the layer is a plain ReLU, not a subclass with its own `forward`. */
+const isReLU = (layer: Module): boolean => layer.forward === ReLU.prototype.forward;

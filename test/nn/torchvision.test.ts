@@ -118,9 +118,12 @@ describe('BatchNorm2d', () => {
 });
 
 describe('AdaptiveAvgPool2d', () => {
-  it('averages equal windows, and refuses sizes that have none', () => {
+  it('averages windows of any size, and names the equal windows of a plain pooling or says that there are none', () => {
     const pool = new AdaptiveAvgPool2d([1, 2]);
     expect([...pool.forward(tensor([1, 2, 3, 4, 5, 6, 7, 8], [1, 1, 2, 4])).dataSync()]).toEqual([3.5, 5.5]);
-    expect(() => pool.outputShape([1, 1, 2, 3])).toThrow(/multiples of 1 and 2/);
+    expect([...pool.forward(tensor([1, 2, 3, 4, 5, 6], [1, 1, 2, 3])).dataSync()]).toEqual([3, 4]);
+    expect(pool.outputShape([1, 1, 2, 3])).toEqual([1, 1, 1, 2]);
+    expect(pool.windowFor([1, 1, 2, 4])).toEqual({ kernelSize: [2, 2] });
+    expect(() => pool.windowFor([1, 1, 2, 3])).toThrow(/multiples of 1 and 2/);
   });
 });

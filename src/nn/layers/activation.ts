@@ -1,11 +1,33 @@
 /** Activation functions as layers, and dropout. */
-import { checkArgument, finite } from '../../backend/validate.js';
-import { dropout, type Generator, leakyRelu, relu, sigmoid, softmax, type Tensor, tanh } from '../../tensor/index.js';
+import { anything, checkArgument, checkOptions, finite, integer } from '../../backend/validate.js';
+import {
+  dropout,
+  dropout2d,
+  full,
+  type GeluOptions,
+  type Generator,
+  gelu,
+  hardSigmoid,
+  hardSwish,
+  leakyRelu,
+  prelu,
+  relu,
+  relu6,
+  type Shape,
+  ShapeError,
+  sigmoid,
+  silu,
+  softmax,
+  type Tensor,
+  tanh,
+} from '../../tensor/index.js';
+import { GELU_RULES } from '../../tensor/ops/activation.js';
 import { probabilityRule } from '../../tensor/ops/dropout.js';
 import { generatorRule } from '../../tensor/random.js';
-import { Module } from '../module.js';
+import { checkShape } from '../../tensor/shape.js';
+import { Module, parameter } from '../module.js';
 
-/** max(x, 0). In a `Sequential`, a ReLU that follows a convolution or a linear layer runs inside the kernel of that layer. */
+/** max(x, 0). In a `Sequential`, a ReLU that follows a convolution, a linear layer or batch normalisation runs inside the kernel of that layer. */
 export class ReLU extends Module {
   forward(x: Tensor): Tensor {
     return relu(x);
@@ -38,10 +60,88 @@ export class Tanh extends Module {
   }
 }
 
-/** Softmax along the last axis. */
-export class Softmax extends Module {
+/** min(max(x, 0), 6). PyTorch `ReLU6`. */
+export class ReLU6 extends Module {
   forward(x: Tensor): Tensor {
-    return softmax(x);
+    return relu6(x);
+  }
+}
+
+/** x · sigmoid(x), also called swish. PyTorch `SiLU`. */
+export class SiLU extends Module {
+  forward(x: Tensor): Tensor {
+    return silu(x);
+  }
+}
+
+/** x · Φ(x) with the normal distribution function Φ, or its approximation by tanh. PyTorch `GELU`. */
+export class GELU extends Module {
+  constructor(readonly options: GeluOptions = {}) {
+    super();
+    checkOptions('GELU', options, GELU_RULES);
+  }
+
+  forward(x: Tensor): Tensor {
+    return gelu(x, this.options);
+  }
+}
+
+/** min(max(x + 3, 0), 6) / 6. PyTorch `Hardsigmoid`. */
+export class HardSigmoid extends Module {
+  forward(x: Tensor): Tensor {
+    return hardSigmoid(x);
+  }
+}
+
+/** x · min(max(x + 3, 0), 6) / 6. PyTorch `Hardswish`. */
+export class HardSwish extends Module {
+  forward(x: Tensor): Tensor {
+    return hardSwish(x);
+  }
+}
+
+/**
+ * x where x is above 0, weight · x elsewhere, with a learned weight per channel, or one for all channels. PyTorch `PReLU`. `initialize`
+ * leaves the weights as they are.
+ *
+ * @throws ShapeError in `forward`, for another number of channels
+ */
+export class PReLU extends Module {
+  weight: Tensor;
+
+  /** @param channels number of weights. Default 1 @param start initial weight. Default 0.25 */
+  constructor(
+    readonly channels = 1,
+    start = 0.25,
+  ) {
+    super();
+    checkArgument('PReLU', 'channels', channels, integer(1, 2 ** 31 - 1));
+    checkArgument('PReLU', 'start', start, finite());
+    this.weight = parameter(full([channels], start));
+  }
+
+  /** @param x [N, C, …], with C the number of weights unless there is one */
+  forward(x: Tensor): Tensor {
+    return prelu(x, this.weight);
+  }
+
+  override outputShape(input: Shape): Shape {
+    checkShape('prelu', input);
+    if (this.channels !== 1 && input[1] !== this.channels)
+      throw new ShapeError(`prelu: input has shape [${input}], expected [N, ${this.channels}, …]`);
+    return input;
+  }
+}
+
+/** Softmax along an axis, by default the last. PyTorch `Softmax`. */
+export class Softmax extends Module {
+  constructor(readonly options: { axis?: number } = {}) {
+    super();
+    checkOptions('Softmax', options, { axis: anything });
+  }
+
+  forward(x: Tensor): Tensor {
+    return softmax(x, this.options);
   }
 }
 
@@ -61,5 +161,32 @@ export class Dropout extends Module {
 
   forward(x: Tensor): Tensor {
     return this.training && this.probability > 0 ? dropout(x, this.probability, this.generator) : x;
+  }
+}
+
+/**
+ * In training, sets whole maps to zero with the given probability (default 0.5) and multiplies the others by 1 / (1 − probability). In
+ * evaluation, returns its input. Without a generator it uses the global one. PyTorch `Dropout2d`.
+ *
+ * @throws ShapeError in training, for an input that is not [N, C, H, W]
+ */
+export class Dropout2d extends Module {
+  constructor(
+    readonly probability = 0.5,
+    private readonly generator?: Generator,
+  ) {
+    super();
+    checkArgument('Dropout2d', 'probability', probability, probabilityRule);
+    if (generator !== undefined) checkArgument('Dropout2d', 'generator', generator, generatorRule);
+  }
+
+  forward(x: Tensor): Tensor {
+    return this.training && this.probability > 0 ? dropout2d(x, this.probability, this.generator) : x;
+  }
+
+  override outputShape(input: Shape): Shape {
+    checkShape('dropout2d', input);
+    if (input.length !== 4) throw new ShapeError(`dropout2d: input has shape [${input}], expected [N, C, H, W]`);
+    return input;
   }
 }

@@ -1,24 +1,21 @@
-/** Local response normalisation and batch normalisation as layers. */
-import { checkArgument, checkOptions, finite, integer } from '../../backend/validate.js';
+/** Local response, batch, group and layer normalisation as layers. */
+import { arrayOf, boolean, checkArgument, checkOptions, either, finite, integer } from '../../backend/validate.js';
 import {
-  add,
   batchNorm2d,
+  groupNorm,
   type LrnOptions,
+  layerNorm,
   localResponseNorm,
-  mean,
-  mul,
-  noGrad,
   ones,
   type Shape,
   ShapeError,
   scope,
-  square,
-  sub,
   type Tensor,
+  ValueError,
   zeros,
 } from '../../tensor/index.js';
 import { LRN_RULES, lrnBefore } from '../../tensor/ops/local_response_norm.js';
-import { checkShape } from '../../tensor/shape.js';
+import { checkShape, sameShape } from '../../tensor/shape.js';
 import { checkFloat } from '../../tensor/tensor.js';
 import { Module, parameter, type ReceptiveWindow } from '../module.js';
 
@@ -77,22 +74,14 @@ export class BatchNorm2d extends Module {
     return this.options.epsilon ?? 1e-5;
   }
 
-  /** @param x [N, channels, H, W] */
-  forward(x: Tensor): Tensor {
+  /** @param x [N, channels, H, W] @param options.relu applies ReLU in the same kernel. Default false */
+  forward(x: Tensor, options: { relu?: boolean } = {}): Tensor {
     checkFloat('batchNorm2d', x);
     this.outputShape(x.shape);
-    const count = x.size / Math.max(this.channels, 1);
-    if (this.training && count < 2)
-      throw new ShapeError(
-        `batchNorm2d: input has shape [${x.shape}], expected more than one value per channel in training; use a larger batch, or eval()`,
-      );
-    if (!this.training) return batchNorm2d(x, this.weight, this.bias, this.running_mean, this.running_var, this.epsilon);
-    const average = mean(x, { axes: [0, 2, 3] });
-    const variance = mean(square(sub(x, mean(x, { axes: [0, 2, 3], keepDims: true }))), { axes: [0, 2, 3] });
-    this.follow(this.running_mean, average, 1);
-    // The running variance is unbiased (n − 1), as in PyTorch.
-    this.follow(this.running_var, variance, count / Math.max(1, count - 1));
-    return batchNorm2d(x, this.weight, this.bias, average, variance, this.epsilon);
+    const { training, epsilon } = this;
+    const { momentum } = this.options;
+    const settings = { epsilon, momentum, training, ...options };
+    return batchNorm2d(x, this.weight, this.bias, this.running_mean, this.running_var, settings);
   }
 
   override outputShape(input: Shape): Shape {
@@ -101,12 +90,99 @@ export class BatchNorm2d extends Module {
       throw new ShapeError(`batchNorm2d: input has shape [${input}], expected [N, ${this.channels}, H, W]`);
     return input;
   }
+}
 
-  /** Updates a running statistic in place: running = (1 − momentum) · running + momentum · scale · now. */
-  private follow(running: Tensor, now: Tensor, scale: number): void {
-    const momentum = this.options.momentum ?? 0.1;
-    const next = noGrad(() => add(mul(running, 1 - momentum), mul(now, momentum * scale)));
-    running.backend.affine(running.writable, next.storage, 1, 0);
-    next.dispose();
+/** Parameters of a normalisation, as PyTorch starts them: weights of 1 and biases of 0, or null where there are none. */
+function affineParameters(shape: Shape, affine: boolean): [weight: Tensor | null, bias: Tensor | null] {
+  if (!affine) return [null, null];
+  const [weight, bias] = scope(() => [ones(shape), zeros(shape)]);
+  return [parameter(weight), parameter(bias)];
+}
+
+/**
+ * Group normalisation with weight and bias, one value per channel; see `groupNorm`. PyTorch `GroupNorm`. It computes the same in training
+ * and in evaluation, for each image by itself.
+ *
+ * @throws ValueError unless the channels divide into the groups; ShapeError in `forward`, for another number of channels
+ */
+export class GroupNorm extends Module {
+  weight: Tensor | null;
+  bias: Tensor | null;
+
+  /** @param options.affine whether there are weight and bias. Default true. `epsilon` defaults to 1e-5 */
+  constructor(
+    readonly groups: number,
+    readonly channels: number,
+    readonly options: { epsilon?: number; affine?: boolean } = {},
+  ) {
+    super();
+    checkArgument('GroupNorm', 'groups', groups, integer(1));
+    checkArgument('GroupNorm', 'channels', channels, integer(1, 2 ** 31 - 1));
+    checkOptions('GroupNorm', options, { epsilon: finite(0), affine: boolean });
+    if (channels % groups !== 0)
+      throw new ValueError(`GroupNorm: channels is ${channels}, expected a multiple of ${groups}, the number of groups`);
+    [this.weight, this.bias] = affineParameters([channels], options.affine ?? true);
+  }
+
+  /** @param x [N, channels, …] */
+  forward(x: Tensor): Tensor {
+    checkFloat('groupNorm', x);
+    this.outputShape(x.shape);
+    return groupNorm(x, this.groups, this.weight, this.bias, { epsilon: this.options.epsilon });
+  }
+
+  override outputShape(input: Shape): Shape {
+    checkShape('groupNorm', input);
+    if (input.length < 2 || input[1] !== this.channels)
+      throw new ShapeError(`groupNorm: input has shape [${input}], expected [N, ${this.channels}, …]`);
+    return input;
+  }
+
+  /** The statistics depend on all positions. */
+  override receptiveWindow(): ReceptiveWindow {
+    return 'global';
+  }
+}
+
+/**
+ * Layer normalisation with weight and bias of the normalised shape; see `layerNorm`. PyTorch `LayerNorm`.
+ *
+ * @throws ShapeError in `forward`, for an input that does not end in the normalised shape
+ */
+export class LayerNorm extends Module {
+  readonly normalizedShape: readonly number[];
+  weight: Tensor | null;
+  bias: Tensor | null;
+
+  /**
+   * @param normalizedShape the last extents of the input, as one number or an array
+   * @param options.elementwiseAffine whether there are weight and bias. Default true. `epsilon` defaults to 1e-5
+   */
+  constructor(
+    normalizedShape: number | readonly number[],
+    readonly options: { epsilon?: number; elementwiseAffine?: boolean } = {},
+  ) {
+    super();
+    checkArgument('LayerNorm', 'normalizedShape', normalizedShape, either(integer(1), arrayOf(integer(1), 1)));
+    checkOptions('LayerNorm', options, { epsilon: finite(0), elementwiseAffine: boolean });
+    this.normalizedShape = typeof normalizedShape === 'number' ? [normalizedShape] : Array.from(normalizedShape);
+    [this.weight, this.bias] = affineParameters(this.normalizedShape, options.elementwiseAffine ?? true);
+  }
+
+  forward(x: Tensor): Tensor {
+    return layerNorm(x, this.normalizedShape, this.weight, this.bias, { epsilon: this.options.epsilon });
+  }
+
+  override outputShape(input: Shape): Shape {
+    checkShape('layerNorm', input);
+    const { normalizedShape: shape } = this;
+    if (input.length < shape.length || !sameShape(input.slice(-shape.length), shape))
+      throw new ShapeError(`layerNorm: input has shape [${input}], expected it to end in [${shape}]`);
+    return input;
+  }
+
+  /** The statistics depend on all normalised positions. */
+  override receptiveWindow(): ReceptiveWindow {
+    return 'global';
   }
 }

@@ -2,6 +2,8 @@
 import { AVG_POOL_RULES, currentPoolOptions, MAX_POOL_RULES, pair, pairOf } from '../../backend/params.js';
 import { checkArgument, checkOptions, type Rules } from '../../backend/validate.js';
 import {
+  adaptiveAvgPool2d,
+  adaptiveMaxPool2d,
   avgPool2d,
   type MaxPool2dOptions,
   maxPool2d,
@@ -12,8 +14,8 @@ import {
   ShapeError,
   type Tensor,
 } from '../../tensor/index.js';
+import { adaptiveSize } from '../../tensor/ops/adaptive_pool2d.js';
 import { checkShape } from '../../tensor/shape.js';
-import { checkFloat } from '../../tensor/tensor.js';
 import { Module, type ReceptiveWindow, type WindowGeometry } from '../module.js';
 
 function windowOf(options: PoolOptions): WindowGeometry {
@@ -81,41 +83,55 @@ export class AvgPool2d extends Module {
   }
 }
 
-/**
- * Average pooling to a given output size, so that a classifier of fixed size accepts images of several sizes. PyTorch
- * `AdaptiveAvgPool2d`, restricted to input sizes that are multiples of the output size. `[1, 1]` computes the mean of each map.
- *
- * @throws ShapeError in `forward` and `outputShape`, for other input sizes
- */
-export class AdaptiveAvgPool2d extends Module {
+/** What the two adaptive poolings share: an output size, whatever the input size. */
+abstract class AdaptivePool2d extends Module {
+  /** @param outputSize one number or [height, width] */
   constructor(readonly outputSize: Pair) {
     super();
-    checkArgument('AdaptiveAvgPool2d', 'outputSize', outputSize, pairOf(1));
-  }
-
-  forward(x: Tensor): Tensor {
-    checkFloat('adaptiveAvgPool2d', x);
-    return avgPool2d(x, this.windowFor(x.shape));
+    checkArgument(this.kind, 'outputSize', outputSize, pairOf(1));
   }
 
   override outputShape(input: Shape): Shape {
-    return pooledShape('adaptiveAvgPool2d', input, this.windowFor(input));
+    const op = this.kind[0].toLowerCase() + this.kind.slice(1);
+    checkShape(op, input);
+    return [...input.slice(0, 2), ...adaptiveSize(op, input, this.outputSize)];
   }
 
-  /** The window depends on the input size, so the receptive field is counted as the whole input. */
+  /** The windows depend on the input size, so the receptive field is counted as the whole input. */
   override receptiveWindow(): ReceptiveWindow {
     return 'global';
   }
 
-  /** Pooling options for an input [N, C, H, W]. */
+  /**
+   * Options of the plain pooling that computes the same for an input [N, C, H, W].
+   *
+   * @throws ShapeError for an input size that is not a multiple of the output size, for which there is none
+   */
   windowFor(input: Shape): PoolOptions {
-    checkShape('adaptiveAvgPool2d', input);
-    const size = pair('adaptiveAvgPool2d', 'outputSize', this.outputSize, 1);
+    checkShape('windowFor', input);
+    const size = pair('windowFor', 'outputSize', this.outputSize, 1);
     const [height, width] = input.slice(-2);
     if (input.length !== 4 || height % size[0] !== 0 || width % size[1] !== 0 || height * width === 0)
       throw new ShapeError(
-        `adaptiveAvgPool2d: input has shape [${input}], expected [N, C, H, W] with H and W multiples of ${size[0]} and ${size[1]}; use another input size`,
+        `${this.kind}: input has shape [${input}], expected [N, C, H, W] with H and W multiples of ${size[0]} and ${size[1]} for equal windows`,
       );
     return { kernelSize: [height / size[0], width / size[1]] };
+  }
+}
+
+/**
+ * Average pooling to a given output size, so that a classifier of fixed size accepts images of all sizes; see `adaptiveAvgPool2d`. PyTorch
+ * `AdaptiveAvgPool2d`. `[1, 1]` computes the mean of each map.
+ */
+export class AdaptiveAvgPool2d extends AdaptivePool2d {
+  forward(x: Tensor): Tensor {
+    return adaptiveAvgPool2d(x, this.outputSize);
+  }
+}
+
+/** Max pooling to a given output size; see `adaptiveMaxPool2d`. PyTorch `AdaptiveMaxPool2d`. */
+export class AdaptiveMaxPool2d extends AdaptivePool2d {
+  forward(x: Tensor): Tensor {
+    return adaptiveMaxPool2d(x, this.outputSize);
   }
 }

@@ -41,7 +41,15 @@ export class Residual extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    return relu(add(this.branch.forward(x), this.downsample ? this.downsample.forward(x) : x));
+    // Each value is freed as soon as the next one is computed: the graph keeps what the backward pass needs.
+    const branch = this.branch.forward(x);
+    const shortcut = this.downsample ? this.downsample.forward(x) : x;
+    const sum = add(branch, shortcut);
+    branch.release('the next layer');
+    if (shortcut !== x) shortcut.release('the next layer');
+    const y = relu(sum);
+    sum.release('the next layer');
+    return y;
   }
 
   override outputShape(input: Shape): Shape {
