@@ -19,7 +19,6 @@ import {
   type Tensor,
   tensor,
   ValueError,
-  withBackend,
 } from '../../src/tensor/index.js';
 import { GradcheckError, gradcheck } from '../../src/testing.js';
 import { reference, strict } from '../support/backends.js';
@@ -179,7 +178,7 @@ describe('a defined operation', () => {
 
   it('is shown by its name in profiles', async () => {
     const x = leaf([1, 2, 3]);
-    const { rows } = await withBackend(backend, () => profile(() => sum(cube(x)).backward()));
+    const { rows } = await profile(() => sum(cube(x)).backward(), { backend });
     expect(rows.some(({ layer }) => layer === 'cube')).toBe(true);
   });
 });
