@@ -98,11 +98,11 @@ function wrongInWorkspace(found: Import, folder: string, dependencies: readonly 
 const engine = sourceFiles('src');
 
 describe('the engine', () => {
-  it('imports downwards alone', () => {
+  it('imports only downwards', () => {
     expect(engine.flatMap(importsOf).map(wrongInEngine).filter(Boolean)).toEqual([]);
   });
 
-  it('has every file in a room, and files in every room that the table names', () => {
+  it('has every file in a room of the table, and files in every room', () => {
     expect(engine.filter((path) => !roomOf(path))).toEqual([]);
     const used = new Set(engine.map(roomOf));
     const planned = ['webgpu', 'built kernels'];
@@ -110,11 +110,11 @@ describe('the engine', () => {
     expect(engine.flatMap(importsOf).length).toBeGreaterThan(300);
   });
 
-  it('allows no more than a ladder: whoever may be imported may not import back', () => {
+  it('has no two rooms that may import each other', () => {
     for (const [room, { may }] of Object.entries(ROOMS)) for (const below of may) expect(ROOMS[below].may).not.toContain(room);
   });
 
-  it('installs nothing: what it needs is bundled, or optional', () => {
+  it('installs nothing: its packages are bundled or optional', () => {
     expect(own.dependencies).toBeUndefined();
     const bundled = Object.values(ROOMS).flatMap(({ bundled = [] }) => bundled);
     expect(bundled.filter((name) => !(name in own.devDependencies))).toEqual([]);
@@ -126,7 +126,7 @@ describe.each(['cli', 'web'])('%s', (folder) => {
   const files = sourceFiles(folder);
   const manifest = existsSync(`${folder}/package.json`) ? JSON.parse(readFileSync(`${folder}/package.json`, 'utf8')) : {};
 
-  it('sees the engine as any user does', () => {
+  it('uses only the published entry points of the engine', () => {
     const wrong = (found: Import) =>
       wrongInWorkspace(found, folder, Object.keys({ ...manifest.dependencies, ...manifest.devDependencies }));
     expect(files.flatMap(importsOf).map(wrong).filter(Boolean)).toEqual([]);
@@ -135,7 +135,7 @@ describe.each(['cli', 'web'])('%s', (folder) => {
 });
 
 describe('kernels', () => {
-  it('in AssemblyScript import each other alone, and are imported by nobody but the build', () => {
+  it('import only each other, and only the build imports them', () => {
     const kernels = sourceFiles('assembly').filter((path) => path.endsWith('.ts'));
     const outside = kernels.flatMap(importsOf).filter((found) => !target(found).startsWith('assembly/'));
     expect(outside).toEqual([]);
@@ -173,7 +173,7 @@ describe('the rule itself', () => {
     expect(wrong(from, code)).toEqual([expect.stringMatching(message)]);
   });
 
-  it('lets pass what points down, and examples in comments', () => {
+  it('accepts imports that point down, and ignores examples in comments', () => {
     expect(wrong('src/nn/module.ts', "import { Tensor } from '../tensor/index.js'; // import x from '../zfnet/index.js'")).toEqual([null]);
     expect(wrong('src/data/reading/image.ts', "import type Sharp from 'sharp'; const { join } = await import('node:path');")).toEqual([
       null,
