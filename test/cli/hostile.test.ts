@@ -56,7 +56,7 @@ describe('hostile names', () => {
     const { status, stdout, stderr } = await zfnet(place.path, command, ...args);
     expect(stderr.replace(/warning: .*\n/g, '')).toBe('');
     expect(status).toBe(0);
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for.
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: the expression searches for control characters.
     expect(stdout + stderr).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u202e]/);
     expect((await readdir(place.path)).sort()).toEqual(['a', 'bars', 'hostile.onnx', 'names.txt']);
     const written = await readdir(at('a'), { recursive: true });

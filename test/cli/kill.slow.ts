@@ -10,17 +10,17 @@ import { philox } from '../../src/backend/philox.js';
 import { pick } from '../soak/settings.js';
 import { start, TINY, workplace, zfnet } from './support.js';
 
-/** 6 kills in the short form, 60 in the long one. */
+/** Number of kills: 6 in the short form, 60 in the long form. */
 const RUNS = pick(2, 20);
-/** Kills of one run; then it is left to end. */
+/** Number of kills per run, after which the run finishes undisturbed. */
 const KILLS = 3;
-/** Of the moments; give another to try others. */
+/** Seed of the random moments; another seed gives other moments. */
 const SEED = Number(process.env.KILL_SEED ?? Date.now() % 100_000);
 
 const place = workplace();
 const RECIPE = ['--data', 'bars', '--epochs', '12', '--lr', '0.02', '--checkpoint-steps', '2', ...TINY];
 
-/** From 0 to 1, by the seed and a place in the sequence. */
+/** Returns a random number from 0 to 1 for an index of the sequence. */
 function draw(i: number): number {
   const words = new Uint32Array(4);
   philox(SEED, i, words);

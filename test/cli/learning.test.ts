@@ -79,7 +79,7 @@ describe('experiments that train', () => {
     expect(numbers.rows).toHaveLength(4);
     expect(kept).toMatchObject({ perClass: 2, folds: 2, mean: expect.any(Number), deviation: expect.any(Number) });
     expect(kept.mean).toBeCloseTo(1 - kept.valTop1Error, 12);
-    // A killed transfer has lost its last line, cut off in the middle.
+    // The last line that a killed transfer wrote is cut off in the middle.
     const log = join(place.path, 'first/experiments/transfer-folds.jsonl');
     const lines = await readFile(log, 'utf8');
     expect(lines.trimEnd().split('\n')).toHaveLength(1 + 8);

@@ -1,6 +1,6 @@
 /**
- * A process of lock.test.ts: says `ready`, then reads lines of JSON `{ folder, at }`. At that moment it tries to lock the folder, says `got` or
- * `locked` or another error, and gives the lock back after `holdMs`.
+ * A process of lock.test.ts: prints `ready`, then reads lines of JSON `{ folder, at }`. At the time `at` it tries to lock the folder, prints
+ * `got`, `locked` or another error, and releases the lock after `holdMs`.
  */
 import { createInterface } from 'node:readline';
 import { setTimeout as wait } from 'node:timers/promises';

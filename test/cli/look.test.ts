@@ -7,7 +7,7 @@ import { CLASSES } from '../zfnet/support.js';
 import { TINY, workplace, zfnet } from './support.js';
 
 const place = workplace();
-/** Of the class whose images are 0, 3, 6, … of their split. */
+/** An image of the class whose images are 0, 3, 6, … of their split. */
 const IMAGE = `bars/train/${CLASSES[0]}/0.png`;
 const deconv = (...args: string[]) => zfnet(place.path, 'deconv', 'run', IMAGE, '--threads', '1', ...args);
 
@@ -32,7 +32,7 @@ describe('deconv', () => {
     expect(values).toEqual([...values].sort((a, b) => b - a));
     const picture = decodePng(await readFile(join(place.path, 'pictures/two.png')));
     expect(Math.min(picture.width, picture.height)).toBeGreaterThan(100);
-    // More than paper and grey is on it.
+    // The picture has more shades than white and grey.
     expect(new Set(picture.data).size).toBeGreaterThan(20);
   });
 

@@ -1,4 +1,4 @@
-/** The experiments that look at single images on the command line: `occlude`, `invariance` and `correspond`. */
+/** The experiments on single images on the command line: `occlude`, `invariance` and `correspond`. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';

@@ -38,7 +38,7 @@ async function waitForEpochs(run: string, count: number): Promise<void> {
 }
 
 let straight: Promise<string> | undefined;
-/** The same training without a stop: its folder. */
+/** Returns the folder of the same training without an interruption. */
 function uninterrupted(): Promise<string> {
   straight ??= zfnet(place.path, 'train', '--out', 'straight', ...RECIPE, '--json').then((ended) => {
     expect(ended.stderr).toMatch(/epoch 8\/8/);

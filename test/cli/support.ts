@@ -41,7 +41,7 @@ export function start(cwd: string, args: readonly string[]): { child: ChildProce
   return { child, ended };
 }
 
-/** `zfnet ...args`, to its end. */
+/** Runs `zfnet ...args` until it ends. */
 export const zfnet = (cwd: string, ...args: string[]): Promise<Ended> => start(cwd, args).ended;
 
 /** What makes a training small: 3 classes of bars, a network of a few thousand weights. */

@@ -63,7 +63,7 @@ describe('occlude', () => {
     expect(body).toContain('At 25 % of the positions the prediction changes (to cat <face>)');
     expect(body).toContain('1.25 (dark) to 7.00 (bright)');
     expect(document.querySelectorAll('.panels figure')).toHaveLength(5);
-    // Four places in each of three maps, in the page and in the figure.
+    // Four positions in each of three maps, in the page and in the figure.
     expect(document.querySelectorAll('.panels svg rect')).toHaveLength(12);
     expect(figure.match(/<rect /g)!.length).toBe(12 + 1 + 2);
     expect(experiment.numbers).toMatchObject({
@@ -122,7 +122,7 @@ describe('invariance', () => {
   it('is a figure of nine panels, made from the numbers alone', async () => {
     const { body, document, figure } = await look(invarianceExperiment(numbers));
     expect(document.querySelectorAll('.panels.wide figure')).toHaveLength(9);
-    // Two images, a line of each in every panel.
+    // Two images, one line per image in every panel.
     expect(figure.match(/stroke="#4269d0"/g)).toHaveLength(9);
     expect(figure.match(/stroke="#efb118"/g)).toHaveLength(9);
     expect(body).toContain(

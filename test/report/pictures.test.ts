@@ -21,7 +21,7 @@ import { label } from '../../src/report/pictures/label.js';
 import { below, reduce, toSide } from '../../src/report/pictures/pictures.js';
 import { noise } from '../deconv/support.js';
 
-/** Every pixel different: channel c of (y, x) is y · 16 + x · 3 + c. */
+/** A picture in which all pixels differ: channel c of (y, x) is y · 16 + x · 3 + c. */
 const ramp = (width: number, height: number): Image => ({
   width,
   height,
@@ -51,7 +51,7 @@ describe('signed pictures', () => {
   it('are scaled to the value that 99.5 % of the pixels stay within', () => {
     const values = Float32Array.from({ length: 1000 }, (_, i) => (i % 2 === 0 ? i + 1 : -i - 1));
     expect(contrastRange(values)).toBe(995);
-    // Where nearly all is zero, the rest is the picture.
+    // If nearly all values are zero, the range is that of the others.
     const sparse = new Float32Array(1000);
     sparse[7] = -3;
     expect(contrastRange(sparse)).toBe(3);
@@ -212,7 +212,7 @@ describe('PNG', () => {
 
   it('decodes interlaced pictures, and ignores text and colour profiles', () => {
     const plain = encodePng(ramp(5, 4));
-    // A profile that is not even compressed: it is not looked at.
+    // The colour profile is not compressed data; the decoder ignores it.
     const profile = chunk('iCCP', Uint8Array.of(65, 0, 0, 1, 2, 3));
     const marked = Uint8Array.from([...plain.subarray(0, 33), ...profile, ...plain.subarray(33)]);
     expect(decodePng(marked)).toEqual(decodePng(plain));

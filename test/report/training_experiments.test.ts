@@ -3,14 +3,14 @@ import { describe, expect, it } from 'vitest';
 import { ablateExperiment, type Experiment, featuresExperiment, transferExperiment } from '../../src/report/index.js';
 import { ABLATIONS, transferRows } from '../../src/zfnet/index.js';
 
-/** As `NAME.json` gives it back. */
+/** Returns numbers as they are read from `NAME.json`. */
 const again = <T>(numbers: T): T => JSON.parse(JSON.stringify(numbers)) as T;
 const textOf = ({ section }: Experiment) =>
   String(section.body)
     .replace(/<[^>]+>/g, ' ')
     .replace(/\s+/g, ' ');
 
-/** What every experiment of numbers must have. */
+/** Checks that apply to every experiment that is written from numbers alone. */
 function check(experiment: Experiment, rebuilt: Experiment): void {
   expect(String(rebuilt.section.body)).toBe(String(experiment.section.body));
   expect(rebuilt.numbers).toEqual(experiment.numbers);

@@ -78,17 +78,16 @@ export function importCommand(program: Command): void {
               : await importOnnx(store, bytes, { file, names, options, context }),
           );
         });
-        const { preset, inputSize, channels, classes } = made;
-        context.result({ run: out, ...made }, () => {
-          const what = preset ? `preset ${preset}` : 'an imported network';
-          return `${out}: ${what}, input ${channels}×${inputSize}×${inputSize}, ${classes} classes`;
-        });
+        context.result({ run: out, ...made }, () => `${out}: ${inWords(made)}`);
       }),
     );
   renamedOption(command, '--classes <file>', '--class-names');
 }
 
-/** Throws `UsageError` if the folder contains files; the lock of a run is none. */
+const inWords = ({ preset, inputSize, channels, classes }: Made): string =>
+  `${preset ? `preset ${preset}` : 'an imported network'}, input ${channels}×${inputSize}×${inputSize}, ${classes} classes`;
+
+/** Throws `UsageError` if the folder contains files other than the lock of a run. */
 async function checkEmpty(folder: string): Promise<void> {
   if (!(await isEmptyPlace(folder)) && (await new FolderStore(folder).list()).length > 0)
     throw new UsageError(`${folder} is not empty: use another folder for --out`);
