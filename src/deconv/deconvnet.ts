@@ -65,7 +65,7 @@ async function projectOne(model: LayeredModel, image: Tensor, options: ProjectOp
   checkImageTensor('project', image);
   checkFields('project', options, PROJECT_OPTIONS, ['layer', 'map']);
   const shape = image.shape.slice(-3);
-  const batch = tensor(await image.data(), [1, ...shape], { backend: image.backend });
+  const batch = image.alias([1, ...shape], true);
   const { pictures, activations } = await projectBatch(model, batch, options.layer, [options], {
     mode: options.mode,
     overlap: options.overlap,
@@ -101,7 +101,8 @@ export async function projectBatch(
   if (images.rank !== 4 || images.shape[0] !== places.length)
     throw new ShapeError(`project: images have shape [${images.shape}], expected [${places.length}, C, H, W] for ${places.length} places`);
   const feature = model.featureLayer(layer);
-  const input = tensor(await images.data(), images.shape, { backend: images.backend, requiresGrad: true });
+  const input = images.detach();
+  input.requiresGrad = true;
   let activation: Tensor | undefined;
   try {
     activation = evaluating(model, () => model.activations(input, [feature])[feature]);

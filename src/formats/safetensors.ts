@@ -7,7 +7,7 @@
  */
 
 import { arrayOf, checkArgument, either, instanceOf, integer, objectWith, recordOf, text as textRule } from '../backend/validate.js';
-import { fromHost, type Shape, sizeOf, Tensor, type TypedArray } from '../tensor/index.js';
+import { BackendError, fromHost, type Shape, sizeOf, Tensor, type TypedArray } from '../tensor/index.js';
 import { CHECKSUM, NO_CHECKSUM, setChecksum, verifyChecksum } from './checksum.js';
 import { FormatError } from './errors.js';
 import { brainToNumber, halfToNumber } from './half_floats.js';
@@ -79,11 +79,12 @@ const hostTensor = objectWith('{ shape, data: Float32Array, Float64Array, Int32A
 /**
  * Encodes tensors as the bytes of a safetensors file: float32 as F32, float64 as F64, int32 as I32, uint8 as U8.
  *
- *     await writeFile('model.safetensors', saveSafetensors(model.stateDict()));
+ *     await writeFile('model.safetensors', saveSafetensors(await model.stateDictData()));
  *
  * @param tensors tensors, or typed arrays with a shape, by name
  * @param metadata strings by name, stored in the header. Default: none
  * @throws FormatError if a shape does not match the number of elements, or a tensor is named `__metadata__`
+ * @throws BackendError for a tensor on a backend that only reads asynchronously
  */
 export function saveSafetensors(
   tensors: Readonly<Record<string, Tensor | HostTensor>>,
@@ -96,7 +97,7 @@ export function saveSafetensors(
   if (Object.keys(metadata).length > 0) header.push(['__metadata__', metadata]);
   let at = 0;
   // Tensors with the widest elements come first, as in the reference implementation, so that every tensor is aligned to its type.
-  const entries = Object.entries(tensors).map(([name, value]): [string, HostTensor] => [name, onHost(value)]);
+  const entries = Object.entries(tensors).map(([name, value]): [string, HostTensor] => [name, onHost(name, value)]);
   entries.sort(([, a], [, b]) => b.data.BYTES_PER_ELEMENT - a.data.BYTES_PER_ELEMENT);
   for (const [name, { shape, data }] of entries) {
     if (name === '__metadata__') throw new FormatError("safetensors: a tensor cannot be named '__metadata__'");
@@ -235,8 +236,13 @@ function copyOf(bytes: Uint8Array): Uint8Array {
   return copy;
 }
 
-function onHost(value: Tensor | HostTensor): HostTensor {
-  return value instanceof Tensor ? { shape: value.shape, data: value.dataSync() } : value;
+function onHost(name: string, value: Tensor | HostTensor): HostTensor {
+  if (!(value instanceof Tensor)) return value;
+  if (!value.buffer.onHost() && !value.backend.capabilities.syncRead)
+    throw new BackendError(
+      `saveSafetensors: ${name} is on the ${value.backend.name} backend, which only reads asynchronously; pass await module.stateDictData()`,
+    );
+  return { shape: value.shape, data: value.dataSync() };
 }
 
 function typeName(data: TypedArray): string {

@@ -13,19 +13,9 @@ import {
 } from '../backend/validate.js';
 import { inferring } from '../tensor/graph/autograd.js';
 import { inLayer } from '../tensor/graph/spans.js';
-import {
-  type Backend,
-  type DType,
-  defaultBackend,
-  type Shape,
-  ShapeError,
-  Tensor,
-  type TypedArray,
-  tensor,
-  ZfnetError,
-} from '../tensor/index.js';
+import { type Backend, BackendError, type DType, type Shape, ShapeError, Tensor, type TypedArray, ZfnetError } from '../tensor/index.js';
 import { addDisposeMethod, type DisposeMethod } from '../tensor/memory/using.js';
-import { backendRule, checkFloat } from '../tensor/tensor.js';
+import { backendRule, checkFloat, isFloat } from '../tensor/tensor.js';
 
 /** Thrown when a saved state does not fit: names are missing or unknown, shapes differ, or values are not finite. */
 export class StateError extends ZfnetError {
@@ -49,6 +39,14 @@ export type ReceptiveWindow = 'point' | 'global' | WindowGeometry;
 
 /** @deprecated The name of `ReceptiveWindow` before version 0.2. */
 export type Reach = ReceptiveWindow;
+
+/** The elements of a parameter or buffer on the host: see `Module.stateDictData`. */
+export interface StateEntry {
+  shape: Shape;
+  dtype: DType;
+  /** The elements in row-major order. */
+  data: TypedArray;
+}
 
 /** Makes a tensor a parameter and returns it: it requires a gradient, and scopes do not free it. PyTorch `Parameter`. */
 export function parameter(tensor: Tensor): Tensor {
@@ -164,11 +162,26 @@ export abstract class Module {
   }
 
   /**
+   * Copies of the parameters and buffers by name, on the host. Works on every backend, also on one without synchronous reads. The result
+   * is what `saveSafetensors` and `loadStateDict` take.
+   *
+   * @example await writeFile('model.safetensors', saveSafetensors(await model.stateDictData()));
+   */
+  async stateDictData(): Promise<Record<string, StateEntry>> {
+    const entries = Object.entries(this.stateDict()).map(async ([name, value]): Promise<[string, StateEntry]> => {
+      const { shape, dtype } = value;
+      return [name, { shape, dtype, data: await value.data<TypedArray>() }];
+    });
+    return Object.fromEntries(await Promise.all(entries));
+  }
+
+  /**
    * Copies values into the parameters and buffers. If a name or a shape does not fit, nothing is changed.
    *
-   * @param state tensors or typed arrays by name, as from `stateDict()`, `loadSafetensors` or PyTorch
+   * @param state tensors or typed arrays by name, as from `stateDict()`, `stateDictData()`, `loadSafetensors` or PyTorch
    * @param options.strict whether missing and unknown names are errors (default true)
    * @throws StateError naming the entries that do not fit, or a tensor that contains a NaN or an infinity
+   * @throws BackendError for a tensor on another backend that only reads asynchronously; pass `await other.stateDictData()`
    */
   loadStateDict(state: Record<string, Tensor | { shape: Shape; data: TypedArray }>, options: { strict?: boolean } = {}): void {
     checkOptions('loadStateDict', options, { strict: boolean });
@@ -190,31 +203,39 @@ export abstract class Module {
       throw new StateError(
         `loadStateDict: the state does not fit this network: ${fatal.slice(0, 6).join('; ')}${fatal.length > 6 ? '; …' : ''}`,
       );
-    const sources = new Map<string, TypedArray>();
-    for (const [name] of own) {
+    const copies: (() => void)[] = [];
+    for (const [name, target] of own) {
       const source = Object.hasOwn(state, name) ? state[name] : undefined;
-      if (source) sources.set(name, source instanceof Tensor ? source.dataSync() : source.data);
+      if (source) copies.push(prepareCopy(name, target, source));
     }
-    for (const [name, data] of sources) {
-      const bad = indexOfNonFinite(data);
-      if (bad >= 0)
-        throw new StateError(`loadStateDict: ${name} holds ${data[bad]} at index ${bad}, expected finite values; load another file`);
-    }
-    for (const [name, data] of sources) own.get(name)?.set(data);
+    for (const copy of copies) copy();
   }
 
-  /** Moves the parameters and buffers to another backend or element type. Gradients are not copied. */
-  to(where: { backend?: Backend; dtype?: DType }): this {
+  /**
+   * Moves the parameters and buffers to another backend or element type, and returns the module. Whole numbers keep their type. Gradients
+   * and the state of optimisers are not moved: create the optimiser afterwards. Nothing has changed until the promise resolves, and
+   * nothing changes if it rejects.
+   *
+   * @example const model = await zfnet('a').to({ backend: gpu });
+   * @param where.backend default: each tensor's own backend
+   * @param where.dtype `float32` or `float64`. Default: each tensor's own element type
+   */
+  async to(where: { backend?: Backend; dtype?: DType }): Promise<this> {
     checkOptions('to', where ?? null, { backend: backendRule, dtype: oneOf('float32', 'float64') });
-    for (const [key, value] of Object.entries(this)) {
-      if (!(value instanceof Tensor)) continue;
-      const backend = where.backend ?? defaultBackend();
-      const isFloat = value.dtype === 'float32' || value.dtype === 'float64';
-      const copy = tensor(value.dataSync(), value.shape, { backend, dtype: isFloat ? where.dtype : value.dtype });
-      Object.assign(this, { [key]: value.requiresGrad ? parameter(copy) : copy.keep() });
-      value.dispose();
+    const { backend, dtype } = where;
+    const slots = tensorSlots(this);
+    const copies = new Map<Tensor, Tensor>();
+    try {
+      for (const value of new Set(slots.map(({ value }) => value))) {
+        const copy = await value.to({ backend, dtype: isFloat(value.dtype) ? dtype : undefined });
+        copies.set(value, value.requiresGrad ? parameter(copy) : copy.keep());
+      }
+    } catch (error) {
+      for (const copy of copies.values()) copy.dispose();
+      throw error;
     }
-    for (const [, child] of this.children()) child.to(where);
+    for (const { owner, key, value } of slots) Object.assign(owner, { [key]: copies.get(value) });
+    for (const value of copies.keys()) value.dispose();
     return this;
   }
 
@@ -252,6 +273,39 @@ function recordOnlyIfNeeded(module: Module): void {
   };
   forward[CHECKED] = true;
   Object.defineProperty(owner, 'forward', { value: forward, writable: true, configurable: true });
+}
+
+/** A property of a module or of one of its submodules that holds a tensor. */
+interface TensorSlot {
+  owner: Module;
+  key: string;
+  value: Tensor;
+}
+
+function tensorSlots(module: Module): TensorSlot[] {
+  const own = Object.entries(module).filter((entry): entry is [string, Tensor] => entry[1] instanceof Tensor);
+  return [...own.map(([key, value]) => ({ owner: module, key, value })), ...module.children().flatMap(([, child]) => tensorSlots(child))];
+}
+
+/**
+ * Checks the values for a parameter or buffer, and returns a function that copies them. Data that only a backend has is copied there; a
+ * backend without synchronous reads reports values that are not finite later.
+ */
+function prepareCopy(name: string, target: Tensor, source: Tensor | { data: TypedArray }): () => void {
+  if (source instanceof Tensor && !source.buffer.onHost() && !source.backend.capabilities.syncRead) {
+    if (source.backend !== target.backend)
+      throw new BackendError(
+        `loadStateDict: ${name} is on the ${source.backend.name} backend, which only reads asynchronously; pass await module.stateDictData()`,
+      );
+    if (isFloat(source.dtype)) source.backend.checkFinite(source.storage, `loadStateDict: ${name}`);
+    if (source.buffer === target.buffer) return () => undefined;
+    return () => target.backend.cast(target.writable, source.storage);
+  }
+  const data = source instanceof Tensor ? source.dataSync<TypedArray>() : source.data;
+  const bad = indexOfNonFinite(data);
+  if (bad >= 0)
+    throw new StateError(`loadStateDict: ${name} holds ${data[bad]} at index ${bad}, expected finite values; load another file`);
+  return () => target.set(data);
 }
 
 const sourceRule = rule('a tensor or { shape, data }', (value) => {

@@ -19,6 +19,7 @@ import {
   unknownName,
 } from '../backend/validate.js';
 import { context, type Releasable } from './context.js';
+import { formatElements } from './format.js';
 import type { TensorNode } from './graph/graph_node.js';
 import { allocatingFor, Buffer, type Claim, claimFor, enterScope, enterStep, freedMessage, runScope } from './memory/memory.js';
 import { checkSynchronous, refusePromise } from './memory/synchronous.js';
@@ -57,6 +58,7 @@ export const backendRule: Rule = rule('a backend, made by createBackend', (value
 export const anyNumber: Rule = rule('a number', (value) => typeof value === 'number');
 /** @internal Rules of `TensorOptions`. */
 export const TENSOR_RULES: Rules = { requiresGrad: boolean, dtype: anything, backend: backendRule };
+const TO_RULES: Rules = { dtype: anything, backend: backendRule };
 const RANDOM_RULES: Rules = { ...TENSOR_RULES, generator: generatorRule };
 
 /** Sets the backend on which new tensors are created; existing tensors keep theirs. `init()` calls it. */
@@ -249,8 +251,37 @@ export class Tensor<D extends DType = DType> implements Releasable {
     return new Tensor(shape, this.buffer, false, scoped);
   }
 
+  /**
+   * Returns a copy on another backend or with another element type. The copy is not part of the graph; use `cast` for a conversion that
+   * gradients pass through. Conversion to an integer type truncates and clamps as `cast` does. PyTorch `to`.
+   *
+   * @example const onGpu = await images.to({ backend: gpu });
+   * @param where.backend default: the tensor's own backend
+   * @param where.dtype default: the tensor's own element type
+   * @throws DTypeError for a type that the backend does not have
+   */
+  async to<E extends DType = D>(where: { backend?: Backend; dtype?: E }): Promise<Tensor<E>> {
+    checkOptions('to', where ?? null, TO_RULES);
+    this.checkAlive();
+    const dtype = (where.dtype ?? this.dtype) as E;
+    checkDtype('to', dtype);
+    const backend = where.backend ?? this.backend;
+    if (backend === this.backend && !this.buffer.onHost()) {
+      const copy = empty('to', this.shape, dtype, backend);
+      backend.cast(copy.storage, this.storage);
+      return copy as Tensor<E>;
+    }
+    return fromHost(converted(await this.data<TypedArray>(), dtype), this.shape, { backend }) as Tensor<E>;
+  }
+
+  /**
+   * Returns type, shape and backend; followed by the elements where they can be read at once, that is, unless only a backend without
+   * synchronous reads has them. Axes with more than six elements are abbreviated.
+   */
   toString(): string {
-    return `Tensor(${this.dtype} [${this.shape}] on ${this.backend.name}${this.requiresGrad ? ', requiresGrad' : ''}${this.disposed ? ', freed' : ''})`;
+    const head = `Tensor(${this.dtype} [${this.shape}] on ${this.backend.name}${this.requiresGrad ? ', requiresGrad' : ''}${this.disposed ? ', freed' : ''})`;
+    if (this.disposed || !(this.buffer.onHost() || this.backend.capabilities.syncRead)) return head;
+    return `${head} ${formatElements(this.buffer.onHost() ?? this.backend.readSync(this.storage), this.shape)}`;
   }
 
   /** @internal @throws DisposedError if the tensor was freed */
@@ -450,6 +481,14 @@ export function toTypedArray(data: ArrayLike<number> | TypedArray, dtype: DType,
           `${op}: element ${i} is ${show(data[i])}, expected a whole number from ${range[0]} to ${range[1]} for ${dtype}; round it, or use float32`,
         );
   return Wanted.from(data);
+}
+
+/** Returns a copy in another element type, converted like the kernel `cast`: towards zero, and clamped to the range of an integer type. */
+function converted(data: TypedArray, dtype: DType): TypedArray {
+  const range = RANGES[dtype];
+  const copy = new ARRAYS[dtype](data.length);
+  for (let i = 0; i < copy.length; i++) copy[i] = range ? Math.min(Math.max(Math.trunc(data[i]), range[0]), range[1]) : data[i];
+  return copy;
 }
 
 const isWhole = (value: number, [low, high]: readonly [number, number]) => Number.isInteger(value) && value >= low && value <= high;

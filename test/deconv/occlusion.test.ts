@@ -104,7 +104,7 @@ const CASES: {
 
 describe('the incremental sweep', () => {
   it.each(CASES)('equals running every image whole: $name', async ({ layers, size, square, stride, layer }) => {
-    const model = network(layers(), size, 3).to({ dtype: 'float64' });
+    const model = await network(layers(), size, 3).to({ dtype: 'float64' });
     const image = tensor(noise(3 * size[0] * size[1], 4), [1, 3, ...size], { dtype: 'float64' });
     const grey = tensor(noise(3 * size[0] * size[1], 5), [1, 3, ...size], { dtype: 'float64' });
     const held = memory().bytes;

@@ -57,7 +57,7 @@ describe('projectMaps', () => {
   ] as const) {
     for (const mode of MODES) {
       it(`equals the walk through whole maps: ${height}×${width}, ${mode}`, async () => {
-        const model = network(height, width);
+        const model = await network(height, width);
         const image = imageOf(height, width);
         let loudest = 0;
         for (const [layer, maps] of [
@@ -90,7 +90,7 @@ describe('projectMaps', () => {
   }
 
   it('projects in receptive windows where possible, otherwise in whole maps', async () => {
-    const model = network(47, 60);
+    const model = await network(47, 60);
     const image = imageOf(47, 60);
     const walk = (layer: string, rules = RULES.deconvnet) => LocalWalk.record(model, layer, image, rules);
     expect(await walk('relu3')).toBeInstanceOf(LocalWalk);
@@ -104,7 +104,7 @@ describe('projectMaps', () => {
   });
 
   it('is exactly zero outside the receptive field', async () => {
-    const model = network(64, 41);
+    const model = await network(64, 41);
     const image = imageOf(64, 41);
     const patch = patchFinder(model, 'conv2', image.shape);
     for (const { position, projection } of await projectMaps(model, image, 'conv2', [{ map: 0 }, { map: 3, position: [2, 1] }])) {
@@ -120,7 +120,7 @@ describe('projectMaps', () => {
   });
 
   it('frees its memory, and needs no more for more maps', async () => {
-    const model = network(47, 60);
+    const model = await network(47, 60);
     const image = imageOf(47, 60);
     await collectGarbage(); // Tensors that earlier tests left behind would be freed in between.
     const before = memory().bytes;
@@ -141,7 +141,7 @@ describe('projectMaps', () => {
   });
 
   it('names a map, position or shape that does not exist', async () => {
-    const model = network(17, 19);
+    const model = await network(17, 19);
     const image = imageOf(17, 19);
     await expect(projectMaps(model, image, 'conv3', [{ map: 5 }])).rejects.toThrow(/map is 5, layer conv3 has maps 0 to 4/);
     await expect(projectMaps(model, image, 'conv9', [{ map: 0 }])).rejects.toThrow(/no layer 'conv9'/);

@@ -18,7 +18,7 @@ const MODES: readonly Mode[] = ['deconvnet', 'gradient', 'guided'];
 const OVERLAPS = ['sum', 'last'] as const;
 
 /** Two blocks with overlapping pools, normalisation and a strided convolution, then two linear layers; and their dense twins by name. */
-function twins(dims: Dims, seed: number) {
+async function twins(dims: Dims, seed: number) {
   const [c, h, w] = dims;
   const conv1 = new Conv2d(c, 4, 3, { stride: 1, padding: 1 });
   const conv2 = new Conv2d(4, 5, 3, { stride: 2, padding: 1 });
@@ -44,7 +44,7 @@ function twins(dims: Dims, seed: number) {
     drop6: new Dropout(0.5),
     fc8: new Linear(6, 3),
   });
-  fillWithNoise(model, seed).to({ dtype: 'float64' });
+  await fillWithNoise(model, seed).to({ dtype: 'float64' });
   const weights = model.stateDict();
   const layers: Record<string, DenseLayer> = {
     conv1: conv(dims, values(weights['conv1.weight']), values(weights['conv1.bias']), 3, 1, 1),
@@ -81,7 +81,7 @@ describe('projection equals the dense formulation', () => {
     for (const mode of MODES) {
       for (const overlap of OVERLAPS) {
         it(`${name}, ${mode}, ${overlap}`, async () => {
-          const { model, upTo } = twins(dims, seed);
+          const { model, upTo } = await twins(dims, seed);
           const net = deconvnet(model);
           const x = tensor(image, dims, { dtype: 'float64' });
           let loudest = 0;
@@ -110,8 +110,8 @@ describe('projection equals the dense formulation', () => {
     }
   }
 
-  it('differs between the two overlap rules and the three modes', () => {
-    const { upTo } = twins([3, 10, 8], 3);
+  it('differs between the two overlap rules and the three modes', async () => {
+    const { upTo } = await twins([3, 10, 8], 3);
     const image = coarse(240, 7);
     const pictures = MODES.flatMap((mode) =>
       OVERLAPS.map((overlap) =>
@@ -122,7 +122,7 @@ describe('projection equals the dense formulation', () => {
   });
 
   it('projects from the given position', async () => {
-    const { model, upTo } = twins([3, 9, 12], 1);
+    const { model, upTo } = await twins([3, 9, 12], 1);
     const image = noise(3 * 9 * 12, 5);
     const x = tensor(image, [3, 9, 12], { dtype: 'float64' });
     const position = [2, 3] as const;
@@ -156,7 +156,7 @@ describe('planted truth', () => {
   });
 
   it('is exactly zero outside the patch of any activation, in every mode', async () => {
-    const { model } = twins([3, 24, 20], 6);
+    const { model } = await twins([3, 24, 20], 6);
     const shape = [1, 3, 24, 20];
     const field = summarize(model, shape).find(({ name }) => name === 'relu2')!.receptiveField!;
     const x = tensor(noise(3 * 24 * 20, 8), [3, 24, 20], { dtype: 'float64' });
@@ -194,7 +194,7 @@ describe('planted truth', () => {
   });
 
   it('is the gradient times the activation in mode gradient', async () => {
-    const { model } = twins([3, 9, 12], 9);
+    const { model } = await twins([3, 9, 12], 9);
     const image = tensor(noise(3 * 9 * 12, 5), [1, 3, 9, 12], { dtype: 'float64', requiresGrad: true });
     const { picture, value } = await deconvnet(model).projectActivation(image, { layer: 'fc8', map: 1, mode: 'gradient' });
     const logits = model.eval().forward(image);
@@ -207,7 +207,7 @@ describe('planted truth', () => {
 
 describe('projectBatch', () => {
   it('equals single projections, whatever else is in the batch', async () => {
-    const { model } = twins([3, 9, 12], 11);
+    const { model } = await twins([3, 9, 12], 11);
     const images = tensor(noise(4 * 3 * 9 * 12, 12), [4, 3, 9, 12], { dtype: 'float64' });
     const places = [{ map: 0 }, { map: 3, position: [1, 0] as const }, { map: 3 }, { map: 4 }];
     for (const mode of MODES) {
@@ -223,7 +223,7 @@ describe('projectBatch', () => {
   });
 
   it('runs in evaluation mode, restores the mode and leaves no gradients', async () => {
-    const { model } = twins([3, 9, 12], 11);
+    const { model } = await twins([3, 9, 12], 11);
     const images = tensor(noise(2 * 324, 12), [2, 3, 9, 12], { dtype: 'float64' });
     model.train();
     const [first, second] = [
@@ -237,7 +237,7 @@ describe('projectBatch', () => {
   });
 
   it('frees all memory except the pictures', async () => {
-    const { model } = twins([3, 9, 12], 11);
+    const { model } = await twins([3, 9, 12], 11);
     const images = tensor(noise(2 * 324, 12), [2, 3, 9, 12], { dtype: 'float64' });
     await collectGarbage(); // Tensors that earlier tests left behind would be freed in between.
     const before = memory().bytes;
@@ -249,7 +249,7 @@ describe('projectBatch', () => {
 });
 
 describe('errors name the expected value:', () => {
-  const model = () => twins([3, 9, 12], 1).model;
+  const model = async () => (await twins([3, 9, 12], 1)).model;
   const image = () => tensor(noise(324, 1), [3, 9, 12], { dtype: 'float64' });
   const cases: [string, Record<string, unknown>, new (...args: never[]) => Error, RegExp][] = [
     ['layer', { layer: 'conv9', map: 0 }, ValueError, /no layer 'conv9'; the layers are conv1, relu1/],
@@ -271,7 +271,7 @@ describe('errors name the expected value:', () => {
   ];
   for (const [name, options, type, message] of cases) {
     it(name, async () => {
-      const failure = await deconvnet(model())
+      const failure = await deconvnet(await model())
         .project(image(), options as never)
         .catch((error: unknown) => error);
       expect(failure).toBeInstanceOf(type);
@@ -280,9 +280,9 @@ describe('errors name the expected value:', () => {
   }
 
   it('shape of the image, number of places', async () => {
-    await expect(deconvnet(model()).project(tensor([1, 2, 3]), { layer: 'conv1', map: 0 })).rejects.toThrow(ShapeError);
+    await expect(deconvnet(await model()).project(tensor([1, 2, 3]), { layer: 'conv1', map: 0 })).rejects.toThrow(ShapeError);
     const two = tensor(noise(648, 1), [2, 3, 9, 12], { dtype: 'float64' });
-    await expect(deconvnet(model()).project(two, { layer: 'conv1', map: 0 })).rejects.toThrow(/expected \[C, H, W\]/);
-    await expect(projectBatch(model(), two, 'conv1', [{ map: 0 }])).rejects.toThrow(/expected \[1, C, H, W\] for 1 places/);
+    await expect(deconvnet(await model()).project(two, { layer: 'conv1', map: 0 })).rejects.toThrow(/expected \[C, H, W\]/);
+    await expect(projectBatch(await model(), two, 'conv1', [{ map: 0 }])).rejects.toThrow(/expected \[1, C, H, W\] for 1 places/);
   });
 });

@@ -117,27 +117,27 @@ describe('state', () => {
 });
 
 describe('to()', () => {
-  it('moves parameters and buffers, and keeps the type of integers', () => {
+  it('moves parameters and buffers, and keeps the type of integers', async () => {
     const own = new Own();
     const x = tensor(noise(6, 1), [2, 3]);
     const expected = noGrad(() => own.eval().forward(x).dataSync());
-    own.to({ backend: strict.backend });
+    await own.to({ backend: strict.backend });
     expect(Object.values(own.stateDict()).every(({ backend }) => backend === strict.backend)).toBe(true);
     expect(own.counts.dataSync()).toEqual(Int32Array.of(7, 8));
     expect(() => own.forward(x)).toThrow(BackendError);
     const there = tensor(noise(6, 1), [2, 3], { backend: strict.backend });
     expect(noGrad(() => own.forward(there).dataSync()).every((value, i) => Math.abs(value - expected[i]) < 1e-5)).toBe(true);
-    own.to({ backend: reference, dtype: 'float64' });
+    await own.to({ backend: reference, dtype: 'float64' });
     expect([own.first.weight.dtype, own.scale.dtype, own.counts.dtype]).toEqual(['float64', 'float64', 'int32']);
     expect(own.parameters().every(({ requiresGrad, kept }) => requiresGrad && kept)).toBe(true);
-    own.to({ dtype: 'float32' });
+    expect(await own.to({ dtype: 'float32' })).toBe(own);
     expect(noGrad(() => own.forward(x).dataSync())).toEqual(expected);
   });
 
-  it('frees the old memory', () => {
+  it('frees the old memory', async () => {
     const { buffers } = reference.memory();
     const own = new Own();
-    own.to({ backend: strict.backend });
+    await own.to({ backend: strict.backend });
     own.dispose();
     expect(reference.memory().buffers).toBe(buffers);
   });

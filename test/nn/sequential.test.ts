@@ -155,9 +155,9 @@ describe('shapes, by arithmetic', () => {
     ['rows', () => new Sequential([new Flatten(), new Linear(24, 7), new ReLU(), new Softmax()]), [3, 2, 3, 4]],
   ];
 
-  it.each(layers)('of %s are those of running the layers, on every backend', (_, build, input) => {
+  it.each(layers)('of %s are those of running the layers, on every backend', async (_, build, input) => {
     for (const { backend } of backends) {
-      const model = build().to({ backend });
+      const model = await build().to({ backend });
       const rows = summarize(model, input);
       const taps = model.activations(randn(input, { backend }), model.layerNames());
       for (const { name, outputShape } of rows) expect(taps[name].shape).toEqual(outputShape);

@@ -13,10 +13,11 @@ import {
   type Tensor,
   tensor,
   uniform,
+  ValueError,
   withBackend,
   zeros,
 } from '../../src/tensor/index.js';
-import { backends, reference } from '../support/backends.js';
+import { backends, reference, strict } from '../support/backends.js';
 
 setDefaultBackend(reference);
 
@@ -106,7 +107,32 @@ describe('reading', () => {
   });
 
   it('toString() shows type, shape and backend', () => {
-    expect(String(tensor([[1, 2]], undefined, { requiresGrad: true }))).toBe('Tensor(float32 [1,2] on reference, requiresGrad)');
+    expect(String(tensor([[1, 2]], undefined, { requiresGrad: true }))).toBe('Tensor(float32 [1,2] on reference, requiresGrad) [[1, 2]]');
+    const many = tensor(
+      Float64Array.from({ length: 16 }, (_, i) => i / 3),
+      [2, 8],
+    );
+    expect(String(many.mul(1))).toBe(
+      'Tensor(float64 [2,8] on reference) [[0, 0.33333, 0.66667, …, 1.6667, 2, 2.3333], [2.6667, 3, 3.3333, …, 4.3333, 4.6667, 5]]',
+    );
+    expect(String(tensor([], [0, 2]))).toBe('Tensor(float32 [0,2] on reference) []');
+    many.dispose();
+    expect(String(many)).toBe('Tensor(float64 [2,8] on reference, freed)');
+  });
+
+  it('to() copies to another type or backend, and converts as cast does', async () => {
+    const x = tensor([1.7, -2.5, 300, Number.NaN], [4], { requiresGrad: true });
+    for (const from of [x, x.mul(1)]) {
+      const whole = await from.to({ dtype: 'uint8' });
+      expect(await whole.data()).toEqual(Uint8Array.of(1, 0, 255, 0));
+      const wide = await from.to({ dtype: 'float64' });
+      expect([wide.dtype, wide.requiresGrad, wide.backend]).toEqual(['float64', false, reference]);
+    }
+    const there = await x.to({ backend: strict.backend });
+    expect([there.backend, await there.data()]).toEqual([strict.backend, await x.data()]);
+    await expect(there.to({ dtype: 'float64' }).then((t) => t.mul(2))).rejects.toThrow(DTypeError);
+    await expect(x.to({ dtype: 'float16' as never })).rejects.toThrow(DTypeError);
+    await expect(x.to({ device: 'gpu' } as never)).rejects.toThrow(ValueError);
   });
 });
 

@@ -2,7 +2,7 @@
 import { checkOptions, func, integer, type RulesFor } from '../../backend/validate.js';
 import type { LayeredModel } from '../../nn/index.js';
 import { checkImageTensor, checkModel } from '../../nn/rules.js';
-import { type Tensor, tensor } from '../../tensor/index.js';
+import type { Tensor } from '../../tensor/index.js';
 import { checkPlaces, chooseActivation, projectBatch, rulesFor } from '../deconvnet.js';
 import type { ActivationPlace, ProjectionRules } from '../options.js';
 import { checkLayer, projectionRules } from '../rules.js';
@@ -49,10 +49,8 @@ export async function projectMaps(
   checkOptions('projectMaps', options, OPTIONS);
   const { chunk = 16, onProgress } = options;
   const shape = image.shape.slice(-3);
-  const pixels = await image.data();
-  const input = tensor(pixels, [1, ...shape], { backend: image.backend });
+  const input = image.alias([1, ...shape], true);
   const walk = await LocalWalk.record(model, model.featureLayer(layer), input, rulesFor(options));
-  input.dispose();
   try {
     const values = walk && (await walk.feature.data());
     const found: MapProjection[] = [];
@@ -63,12 +61,10 @@ export async function projectMaps(
         const projections = await walk.project(chosen);
         found.push(...chosen.map(({ map, value, position }, k) => ({ map, value, position, projection: projections[k] })));
       } else {
-        const images = tensor(repeated(pixels, part.length), [part.length, ...shape], { backend: image.backend });
+        const images = input.expand([part.length, ...shape]);
         const { pictures, activations } = await projectBatch(model, images, layer, part, { mode: options.mode, overlap: options.overlap });
         const all = Float32Array.from(await pictures.data());
-        found.push(
-          ...activations.map((activation, k) => ({ ...activation, projection: all.slice(k * pixels.length, (k + 1) * pixels.length) })),
-        );
+        found.push(...activations.map((activation, k) => ({ ...activation, projection: all.slice(k * image.size, (k + 1) * image.size) })));
         images.dispose();
         pictures.dispose();
       }
@@ -77,11 +73,6 @@ export async function projectMaps(
     return found;
   } finally {
     walk?.dispose();
+    input.dispose();
   }
-}
-
-function repeated<T extends { set(values: T, at: number): void; length: number }>(values: T, times: number): T {
-  const all = new (values.constructor as new (length: number) => T)(values.length * times);
-  for (let i = 0; i < times; i++) all.set(values, i * values.length);
-  return all;
 }

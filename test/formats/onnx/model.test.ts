@@ -126,7 +126,7 @@ describe('an imported network', () => {
   it('moves to another backend', async () => {
     const { model, net, x } = await pair();
     const expected = await noGrad(() => model.forward(x)).data();
-    net.to({ backend: reference });
+    await net.to({ backend: reference });
     const moved = tensor(await x.data(), x.shape, { backend: reference });
     expect(mismatch(await (await net.run({ input: moved })).output.data(), expected, { relative: 1e-3, absolute: 1e-5 })).toBeNull();
     await expect(net.run({ input: x })).rejects.toThrow(/lives on the wasm backend/);

@@ -21,18 +21,7 @@ import {
   text,
 } from '../../../backend/validate.js';
 import { countParameters, type LayeredModel, type LayerSummary, Module, type ReceptiveField } from '../../../nn/index.js';
-import {
-  type Backend,
-  type DType,
-  defaultBackend,
-  noGrad,
-  type Shape,
-  scope,
-  sizeOf,
-  Tensor,
-  ValueError,
-  zeros,
-} from '../../../tensor/index.js';
+import { type Backend, type DType, noGrad, type Shape, scope, sizeOf, Tensor, ValueError, zeros } from '../../../tensor/index.js';
 import { backendRule } from '../../../tensor/tensor.js';
 import type { Value } from '../decoding/host_value.js';
 import { OnnxError } from '../errors.js';
@@ -174,9 +163,9 @@ export class OnnxModel extends Module implements LayeredModel {
     return [...this.weights.learned];
   }
 
-  override to(where: { backend?: Backend; dtype?: DType }): this {
+  override async to(where: { backend?: Backend; dtype?: DType }): Promise<this> {
     checkOptions('to', where ?? null, { backend: backendRule, dtype: oneOf('float32', 'float64') });
-    this.weights.move(where.backend ?? defaultBackend(), where.dtype);
+    await this.weights.move(where.backend ?? this.weights.backend, where.dtype);
     return this;
   }
 

@@ -1,6 +1,6 @@
 /** The constants of an imported model: its parameters as tensors on the backend, and all other constants as host values. */
 import { parameter } from '../../../nn/index.js';
-import { type Backend, type DType, fromHost, type Shape, type Tensor } from '../../../tensor/index.js';
+import type { Backend, DType, Shape, Tensor } from '../../../tensor/index.js';
 import { type HostValue, toTensor } from '../decoding/host_value.js';
 import type { Constants } from '../graph/nodes.js';
 
@@ -44,14 +44,19 @@ export class ModelWeights {
   }
 
   /** Moves the parameters to a backend and, if `dtype` is given, to an element type. */
-  move(backend: Backend, dtype?: DType): void {
-    this.backend = backend;
-    for (const [name, value] of this.learned) {
-      const data = value.dataSync();
-      const copy = (dtype ?? value.dtype) === 'float64' ? Float64Array.from(data) : Float32Array.from(data);
-      this.learned.set(name, parameter(fromHost(copy, value.shape, { backend })));
-      value.dispose();
+  async move(backend: Backend, dtype?: DType): Promise<void> {
+    const copies = new Map<string, Tensor>();
+    try {
+      for (const [name, value] of this.learned) copies.set(name, parameter(await value.to({ backend, dtype })));
+    } catch (error) {
+      for (const copy of copies.values()) copy.dispose();
+      throw error;
     }
+    for (const [name, copy] of copies) {
+      this.learned.get(name)?.dispose();
+      this.learned.set(name, copy);
+    }
+    this.backend = backend;
     this.disposeConstants();
   }
 
