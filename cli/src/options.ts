@@ -136,7 +136,7 @@ function engineModeOption(command: Command): Option {
   command.hook('preAction', () => {
     const mode = command.getOptionValue('mode') as string | undefined;
     if (!RULE_NAMES.some((name) => name === mode)) return;
-    replaceValue(command, ['mode', `--mode ${mode}`], ['rules', '--rules'], mode);
+    replaceValue(command, ['mode', `--mode ${mode}`], ['rules', `--rules ${mode}`], mode);
     command.setOptionValue('mode', undefined);
   });
   return option.argParser((text: string) => {

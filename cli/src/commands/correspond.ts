@@ -199,7 +199,7 @@ function table({ layers, parts }: Correspondence, files: readonly string[]): str
     return `  ${part.padEnd(width)}  ${cells.join('   ')}`;
   });
   return [
-    'Δ: fraction of the features that change in opposite directions (smaller means more alike)',
+    'Δ: share of the features that change in different directions (a smaller Δ means more similar changes)',
     ...rows,
     `written: ${files.join(', ')}`,
   ].join('\n');
