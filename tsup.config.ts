@@ -10,6 +10,8 @@ const entries = {
   image_worker: 'src/data/reading/image_worker.ts',
   safetensors: 'src/formats/safetensors.ts',
   onnx: 'src/formats/onnx/index.ts',
+  interpret: 'src/interpret/index.ts',
+  models: 'src/models.ts',
   report: 'src/report/index.ts',
   testing: 'src/testing.ts',
 };

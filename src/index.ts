@@ -7,6 +7,7 @@ import { BackendError, defaultBackend, setDefaultBackend, setNanCheck } from './
 
 export { type Ceiling, ceilingFor, createCeiling } from './backend/wasm/runtime/ceiling.js';
 export * from './deconv/index.js';
+export * from './interpret/index.js';
 export * from './nn/index.js';
 export * from './profile/index.js';
 export * from './tensor/index.js';

@@ -36,6 +36,7 @@ const ROOMS: Record<string, Room> = {
   analysis: { holds: ['src/analysis/'], may: UPPER },
   zfnet: { holds: ['src/zfnet/'], may: ['analysis', ...UPPER] },
   deconv: { holds: ['src/deconv/'], may: ['analysis', ...UPPER] },
+  interpret: { holds: ['src/interpret/'], may: UPPER },
   report: {
     holds: ['src/report/'],
     may: ['zfnet', 'deconv', 'analysis', ...UPPER],
@@ -43,8 +44,8 @@ const ROOMS: Record<string, Room> = {
   },
   // The entry points, the only ones to name backends.
   entry: {
-    holds: ['src/index.ts', 'src/testing.ts'],
-    may: ['zfnet', 'deconv', 'analysis', 'profile', 'reference', 'wasm', 'webgpu', ...UPPER],
+    holds: ['src/index.ts', 'src/models.ts', 'src/testing.ts'],
+    may: ['zfnet', 'deconv', 'interpret', 'analysis', 'profile', 'reference', 'wasm', 'webgpu', ...UPPER],
     optional: ['fast-check'],
   },
   'built kernels': { holds: ['build/'], may: [] },
