@@ -95,7 +95,7 @@ describe('attribute', () => {
   const x = image(strict.backend);
 
   it('explains an imported network as it explains the original', async () => {
-    const imported = await loadOnnx(toOnnx(model, { inputShape: SHAPE }), { backend: strict.backend });
+    const imported = await loadOnnx(await toOnnx(model, { inputShape: SHAPE }), { backend: strict.backend });
     for (const [name, { options, values }] of fixtures.filter(([, { options }]) => !options.layer && !options.baseline)) {
       const result = await attribute(imported, x, optionsOf(name, options, strict.backend));
       expect(mismatch(await result.data(), values, CLOSE), name).toBeNull();
