@@ -30,7 +30,7 @@ export function exportCommand(program: Command): void {
         await context.engine();
         const run = await openTrainedRun(path, { checkpoint });
         try {
-          const bytes = to === 'onnx' ? asOnnx(run, opset) : await asSafetensors(run);
+          const bytes = await (to === 'onnx' ? asOnnx(run, opset) : asSafetensors(run));
           await writeOutput(out, bytes);
           const parameters = run.model.parameters().reduce((sum, { size }) => sum + size, 0);
           const report = { out, format: to, bytes: bytes.length, parameters, checkpoint: run.checkpoint };
