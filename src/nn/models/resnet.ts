@@ -101,7 +101,7 @@ export class Bottleneck extends Residual {
   }
 }
 
-interface ResnetOptions {
+export interface ResnetOptions {
   /** Default 1000. */
   classes?: number;
   /** Factor on the number of maps of every layer. Default 1. */

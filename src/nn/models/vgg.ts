@@ -34,7 +34,7 @@ const BLOCKS = {
   ],
 } as const;
 
-interface VggOptions {
+export interface VggOptions {
   /** Default 1000. */
   classes?: number;
   /** Dropout probability. Default 0.5. */
