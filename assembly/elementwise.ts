@@ -233,9 +233,13 @@ export function activation(kind: i32, y: usize, x: usize, begin: i32, end: i32):
   const half = f32x4.splat(0.5);
   switch (kind) {
     case SILU:
-      for (let i = begin; i < end; i += 4) {
+      for (let i = begin; i < end; i += 8) {
         const v = v128.load(at(x, i));
-        v128.store(at(y, i), f32x4.mul(v, sigmoid4(v)));
+        const w = v128.load(at(x, i), 16);
+        const a = f32x4.mul(v, sigmoid4(v));
+        const b = f32x4.mul(w, sigmoid4(w));
+        v128.store(at(y, i), a);
+        v128.store(at(y, i), b, 16);
       }
       break;
     case GELU:

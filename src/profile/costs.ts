@@ -1,6 +1,6 @@
 /** Computes the cost of a kernel call from its arguments: floating-point operations, bytes and a description of the shapes. */
 import { type Backend, type ConvPass, ELEMENT_BYTES, type Storage } from '../backend/backend.js';
-import type { ConvParams, MatmulParams, PoolParams, RowParams } from '../backend/params.js';
+import type { ConvParams, GroupNormParams, MatmulParams, PoolParams, RowParams } from '../backend/params.js';
 
 export interface Cost {
   /** Shapes of the operands, as text. Calls of one kernel with the same text are one row of the profile. */
@@ -59,6 +59,8 @@ const pooling = (p: PoolParams) => ({
 
 const rows = (p: RowParams) => ({ shape: times([p.rows, p.columns]) });
 
+const grouped = (p: GroupNormParams) => ({ shape: `${p.rows} rows of ${times([p.channels, p.inner])}` });
+
 /** Descriptions of kernels by their geometry. The description of other kernels is the number of their outputs. */
 const DESCRIBED: Described = {
   conv2d: (_y, _x, _w, _b, p) => convolution(p, 'forward', p.inference),
@@ -78,6 +80,14 @@ const DESCRIBED: Described = {
   avgPool2dGrad: (_dx, _dy, p) => pooling(p),
   localResponseNorm: (_y, _x, p) => ({ shape: times([p.n, p.c, p.h, p.w]) }),
   localResponseNormGrad: (_dx, _dy, _x, p) => ({ shape: times([p.n, p.c, p.h, p.w]) }),
+  batchNorm: (_y, _mean, _variance, _x, _weight, _bias, p) => ({ shape: times([p.n, p.channels, p.inner]) }),
+  batchNormGrad: (_dx, _dweight, _dbias, _dy, _x, _mean, _variance, _weight, p) => ({ shape: times([p.n, p.channels, p.inner]) }),
+  groupNorm: (_y, _mean, _variance, _x, _weight, _bias, p) => grouped(p),
+  groupNormGrad: (_dx, _dy, _x, _mean, _variance, _weight, p) => grouped(p),
+  groupNormParamGrad: (_dweight, _dbias, _dy, _x, _mean, _variance, p) => grouped(p),
+  topk: (_indices, _x, p, count) => ({ shape: `${times([p.rows, p.columns])} → ${count}` }),
+  activation: (y, _x, kind) => ({ shape: `${kind} ${y.size}` }),
+  activationGrad: (dx, _dy, _x, kind) => ({ shape: `${kind} ${dx.size}` }),
   softmax: (_y, _x, p) => rows(p),
   softmaxGrad: (_dx, _dy, _y, p) => rows(p),
   logSoftmax: (_y, _x, p) => rows(p),

@@ -14,6 +14,9 @@ import {
   conv2d,
   convTranspose2d,
   div,
+  flip,
+  gather,
+  indexSelect,
   linear,
   localResponseNorm,
   matmul,
@@ -44,6 +47,7 @@ import {
 import { arbitraries, gradcheck } from '../../src/testing.js';
 import { mismatch } from '../support/allclose.js';
 import { reference, strictThreads } from '../support/backends.js';
+import { labels } from '../support/formula.js';
 
 const seed = Number(process.env.FC_SEED ?? Date.now() % 2 ** 31);
 const { conv, pool, shape, broadcastShapes, values } = arbitraries(fc);
@@ -299,6 +303,56 @@ describe(`against plain loops (seed ${seed})`, () => {
       expect(mismatch(c.dataSync(), expected, { relative: 1e-6, absolute: 1e-6 * g.k })).toBeNull();
     };
     holds(filled(geometry, shapesOf), property, 60, strictThreads.backend);
+  });
+
+  it('flipping, gathering and selecting along an axis', () => {
+    const geometry = shape({ minRank: 1, maxRank: 3 }).chain((extents) =>
+      fc.nat(extents.length - 1).chain((axis) =>
+        fc.record({
+          extents: fc.constant(extents),
+          axis: fc.constant(axis),
+          axes: fc.subarray(extents.map((_, i) => i)),
+          picked: fc.array(fc.nat(extents[axis] - 1), { maxLength: 5 }),
+          seed: fc.nat(1000),
+        }),
+      ),
+    );
+    type Selection = { extents: number[]; axis: number; axes: number[]; picked: number[]; seed: number };
+    const property = ({ g: { extents, axis, axes, picked, seed }, data: [data] }: { g: Selection; data: Float32Array[] }) => {
+      const x = tensor(data, extents);
+      const look = (y: Tensor, at: (index: number[], flat: number) => number[]) =>
+        expect([...y.dataSync()]).toEqual(indices(y.shape).map((index, flat) => data[placeOf(at(index, flat), extents)]));
+      look(flip(x, axes), (index) => index.map((i, j) => (axes.includes(j) ? extents[j] - 1 - i : i)));
+      look(indexSelect(x, picked, { axis }), (index) => index.map((i, j) => (j === axis ? picked[i] : i)));
+      const chosen = labels(x.size, seed, extents[axis]);
+      const places = tensor(Int32Array.from(chosen), extents);
+      look(gather(x, places, { axis }), (index, flat) => index.map((i, j) => (j === axis ? chosen[flat] : i)));
+    };
+    const examples = filled(geometry, ({ extents }) => [extents]);
+    holds(examples, property);
+    holds(examples, property, 60, strictThreads.backend);
+  });
+
+  it('products of any rank are products of broadcast matrices', () => {
+    const geometry = fc.record({
+      batches: broadcastShapes({ maxRank: 3, maxExtent: 3 }),
+      sizes: fc.tuple(...[1, 2, 3].map(() => fc.integer({ min: 1, max: 5 }))),
+    });
+    type Product = { batches: [number[], number[]]; sizes: number[] };
+    const shapesOf = ({ batches, sizes: [m, k, n] }: Product) => [
+      [...batches[0], m, k],
+      [...batches[1], k, n],
+    ];
+    const property = (e: { g: Product; data: Float32Array[]; shapes: Shape[] }) => {
+      const [a, b] = tensorsOf(e);
+      const [m, k, n] = e.g.sizes;
+      const terms = mul(a.reshape([...e.g.batches[0], m, k, 1]), b.reshape([...e.g.batches[1], 1, k, n]));
+      const expected = sum(terms, { axes: -2 });
+      const actual = matmul(a, b);
+      expect(actual.shape).toEqual(expected.shape);
+      expectClose(actual.dataSync(), expected.dataSync());
+    };
+    holds(filled(geometry, shapesOf), property);
   });
 
   it('the number of windows', () => {

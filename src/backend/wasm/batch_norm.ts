@@ -43,7 +43,13 @@ export function batchNorm(engine: WasmEngine): NormKernels {
     groupNormParamGrad(dweight, dbias, dy, x, mean, variance, p) {
       check('groupNormParamGrad', dweight, dbias, dy, x, mean, variance);
       const pointers = [at(dweight), at(dbias), at(dy), at(x), at(mean), at(variance)] as const;
-      const grain = (GRAIN * p.groups) / (p.rows * p.inner);
+      const perChannel = (p.rows * p.inner) / p.groups;
+      if (p.inner === 1) {
+        const units = p.groups * Math.ceil(p.channels / 4);
+        engine.parallel('rowNormParamGrad', units, GRAIN / 4 / perChannel, ...pointers, p.rows, p.groups, p.channels, p.epsilon);
+        return;
+      }
+      const grain = GRAIN / perChannel;
       engine.parallel('groupNormParamGrad', p.groups * p.channels, grain, ...pointers, p.rows, p.groups, p.channels, p.inner, p.epsilon);
     },
   };

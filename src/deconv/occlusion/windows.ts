@@ -9,12 +9,19 @@ import {
   BatchNorm2d,
   Conv2d,
   Dropout,
+  Dropout2d,
+  GELU,
+  HardSigmoid,
+  HardSwish,
   LeakyReLU,
   LocalResponseNorm,
   MaxPool2d,
   type Module,
+  PReLU,
   ReLU,
+  ReLU6,
   Sigmoid,
+  SiLU,
   Tanh,
   type WindowGeometry,
 } from '../../nn/index.js';
@@ -68,7 +75,7 @@ export function windowLayer(layer: Module): WindowLayer | null {
   return null;
 }
 
-const POINTWISE = [ReLU, LeakyReLU, Sigmoid, Tanh, Dropout, BatchNorm2d];
+const POINTWISE = [ReLU, ReLU6, LeakyReLU, PReLU, SiLU, GELU, HardSigmoid, HardSwish, Sigmoid, Tanh, Dropout, Dropout2d, BatchNorm2d];
 
 /** Whether each output of a layer in evaluation mode depends only on the inputs at the same position. */
 export const isPointwise = (layer: Module): boolean =>
