@@ -21,10 +21,10 @@ interface Description {
   convolution?: Parameters<NonNullable<Backend['conv2dPlan']>>;
 }
 
-/** Names of the backend's methods whose first argument is a storage. */
+/** Names of the backend's methods whose first argument is a storage, or null. */
 type Kernel = {
   [K in keyof Backend]-?: Backend[K] extends ((...args: infer A) => unknown) | undefined
-    ? A extends [Storage, ...unknown[]]
+    ? A extends [Storage | null, ...unknown[]]
       ? K
       : never
     : never;
