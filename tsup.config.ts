@@ -5,6 +5,7 @@ import { writeNotices } from './interop/package/notices.js';
 
 const entries = {
   index: 'src/index.ts',
+  train: 'src/train.ts',
   data: 'src/data/index.ts',
   // Started by the data room, as a thread.
   image_worker: 'src/data/reading/image_worker.ts',

@@ -20,6 +20,10 @@ def epoch_file(epoch):
     return f'checkpoints/epoch-{epoch:04d}.safetensors'
 
 
+# Options of training that only zfnet itself supports. They are absent unless they were given.
+UNSUPPORTED = ('optimizer', 'warmup', 'clipGradNorm', 'labelSmoothing', 'classWeights')
+
+
 class RunFolder:
     """The folder of a run, with its lock."""
 
@@ -94,6 +98,9 @@ class RunFolder:
         missing = [part for part in PARTS if part not in config]
         if missing:
             raise FormatError(f'{self.path(CONFIG)}: {", ".join(missing)} is missing; this script does not train imported networks')
+        unknown = [name for name in UNSUPPORTED if name in config['training']]
+        if unknown:
+            raise FormatError(f'{self.folder}: its recipe has {", ".join(unknown)}, which this script does not support; train it with zfnet')
         if 'freeze' in config:
             raise FormatError(f'{self.folder}: the layers {config["freeze"]} are frozen, which this script does not support; train it with zfnet')
         return config

@@ -16,15 +16,16 @@ export { type SoftmaxOptions, type SoftmaxSolution, solveSoftmax } from '../anal
 export { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from '../formats/checkpoint.js';
 export { FormatError } from '../formats/errors.js';
 export { type LinearOnPixelsOptions, linearOnPixels, type NearestNeighbourOptions, nearestNeighbour } from './evaluation/baselines.js';
+export type { Classifier } from './evaluation/class_probabilities.js';
+export { type ClassEvaluation, type EvaluateOptions, type Evaluation, evaluate } from './evaluation/evaluate.js';
 export {
-  type ClassEvaluation,
-  type Classifier,
-  type EvaluateOptions,
-  type Evaluation,
-  evaluate,
   type Prediction,
+  type PredictSplitOptions,
   predict,
-} from './evaluation/evaluate.js';
+  predictSplit,
+  type SplitPrediction,
+  type SplitPredictions,
+} from './evaluation/predict.js';
 export {
   ABLATIONS,
   type Ablation,
@@ -100,8 +101,15 @@ export {
 } from './run/run_config.js';
 export { epochCheckpoints, MemoryStore, PATHS, type RunStore } from './run/run_store.js';
 export { type VerifiedFile, verifyRun } from './run/verify_run.js';
-export { type DominatingFilters, deadFilters, dominatingFilters, TrainingError } from './training/diagnosis.js';
 export { FrozenLayers, type FrozenOptions, lastFrozenLayer } from './training/frozen_layers.js';
+export { OPTIMIZERS, type OptimizerOptions, type PartialOptimizerOptions } from './training/recipe/optimizer_options.js';
+export { SCHEDULES, type ScheduleOptions, type WarmupOptions } from './training/recipe/schedule_options.js';
+export {
+  DEFAULT_TRAINING,
+  type GivenTrainingOptions,
+  type TrainingOptions,
+  trainingOptions,
+} from './training/recipe/training_options.js';
 export { type StepReport, type TrainingListener, type TrainJob, type TrainResult, train } from './training/train.js';
-export { DEFAULT_TRAINING, SCHEDULES, type ScheduleOptions, type TrainingOptions, trainingOptions } from './training/training_options.js';
 export type { Best, Progress, TrainingState } from './training/training_state.js';
+export { type DominatingFilters, deadFilters, dominatingFilters, TrainingError } from './training/watching/diagnosis.js';

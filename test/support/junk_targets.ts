@@ -14,11 +14,13 @@ import * as profile from '../../src/profile/index.js';
 import * as report from '../../src/report/index.js';
 import * as tensors from '../../src/tensor/index.js';
 import * as testing from '../../src/testing.js';
+import * as training from '../../src/train.js';
 import { bars, tinyNet } from '../zfnet/support.js';
 import { faultsUnderJunk, type JunkTarget } from './junk.js';
 
 export const ENTRIES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   zfnet: main,
+  'zfnet/train': training,
   'zfnet/data': data,
   'zfnet/safetensors': safetensors,
   'zfnet/onnx': onnx,
@@ -136,11 +138,21 @@ const VALID: Readonly<Record<string, (f: Fixtures) => unknown[]>> = {
       momentum: 0.5,
       weightDecay: 0,
       maxFilterRms: null,
+      optimizer: { kind: 'rmsprop', alpha: 0.9, eps: 1e-8, momentum: 0.5, centered: true },
       schedule: { kind: 'step', factor: 0.5, every: 1 },
+      warmup: { steps: 2, from: 0.1 },
+      clipGradNorm: 1,
+      labelSmoothing: 0.1,
+      classWeights: [1, 2],
       augment: 'none',
       seed: 0,
     },
   ],
+  fit: ({ x }) => {
+    const model = new nn.Sequential([new nn.Flatten(), new nn.Linear(784, 2)]);
+    const settings = { epochs: 1, accumulate: 1, clipGradNorm: 1, seed: 0, callbacks: { onStep: () => 'stop' } };
+    return [model, [{ images: x(), labels: [0] }], { ...settings, optimizer: new nn.SGD(model.parameters(), { lr: 0.1 }) }];
+  },
   deconvnet: ({ model }) => [model],
   projectBatch: ({ model, x }) => [model, x(), 'conv1', [{ map: 0 }], { mode: 'guided', overlap: 'last' }],
   projectMaps: ({ model, x }) => [model, x(), 'conv1', [{ map: 0, position: [1, 1] }], { mode: 'guided', overlap: 'last', chunk: 2 }],

@@ -1,7 +1,7 @@
 /** Early warnings: an exploding loss, and dominating filters. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { dominatingFilters, type TrainJob, train } from '../../src/zfnet/index.js';
-import { LossWatch } from '../../src/zfnet/training/diagnosis.js';
+import { LossWatch } from '../../src/zfnet/training/watching/diagnosis.js';
 import { tinyJob, tinyNet, useReferenceBackend } from './support.js';
 
 beforeEach(useReferenceBackend);
@@ -46,12 +46,12 @@ describe('training', () => {
 
   it('warns once about filters that dominate their layer, with the paper’s remedy', async () => {
     const model = tinyNet({ width: 0.1 });
-    expect(dominatingFilters(model)).toEqual([]);
+    expect(await dominatingFilters(model)).toEqual([]);
     const [weight] = model.layer('conv1').parameters();
     const values = Array.from(weight.dataSync() as Float32Array);
     const size = weight.size / weight.shape[0];
     weight.set(Float32Array.from(values, (value, i) => (Math.floor(i / size) === 7 ? 20 * value : value)));
-    const [found, ...others] = dominatingFilters(model);
+    const [found, ...others] = await dominatingFilters(model);
     expect(others).toEqual([]);
     expect(found).toMatchObject({ layer: 'conv1', maps: [7], of: 10 });
     expect(found.largest / found.median).toBeGreaterThan(10);

@@ -1,18 +1,19 @@
 /** Learning rate schedules: the rates, and resuming. */
 import { describe, expect, it } from 'vitest';
-import { makeSchedule } from '../../src/zfnet/training/schedule.js';
-import { DEFAULT_TRAINING, type ScheduleOptions, trainingOptions } from '../../src/zfnet/training/training_options.js';
+import { makeSchedule } from '../../src/zfnet/training/recipe/schedule.js';
+import type { ScheduleOptions } from '../../src/zfnet/training/recipe/schedule_options.js';
+import { DEFAULT_TRAINING, trainingOptions } from '../../src/zfnet/training/recipe/training_options.js';
 
 /** The rate after each epoch with these measures; the schedule is saved and made anew after `stop` epochs. */
 function rates(options: ScheduleOptions, measures: readonly number[], stop = measures.length): number[] {
   const optimizer = { lr: 1 };
-  let schedule = makeSchedule(optimizer, options, measures.length);
+  let schedule = makeSchedule(optimizer, options, { epochs: measures.length, stepsPerEpoch: 1 });
   return measures.map((measure, epoch) => {
     if (epoch === stop) {
       const state = JSON.parse(JSON.stringify(schedule.state()));
       const { lr } = optimizer;
       optimizer.lr = 1;
-      schedule = makeSchedule(optimizer, options, measures.length);
+      schedule = makeSchedule(optimizer, options, { epochs: measures.length, stepsPerEpoch: 1 });
       optimizer.lr = lr;
       schedule.restore(state);
     }
@@ -40,9 +41,9 @@ describe('schedules', () => {
 describe('a cosine schedule with more epochs, or with another rate, after resuming', () => {
   const resumed = (done: number, epochs: number) => {
     const optimizer = { lr: 1 };
-    const first = makeSchedule(optimizer, { kind: 'cosine' }, 4);
+    const first = makeSchedule(optimizer, { kind: 'cosine' }, { epochs: 4, stepsPerEpoch: 1 });
     for (let i = 0; i < done; i++) first.step(0);
-    const schedule = makeSchedule(optimizer, { kind: 'cosine' }, epochs);
+    const schedule = makeSchedule(optimizer, { kind: 'cosine' }, { epochs, stepsPerEpoch: 1 });
     schedule.restore(first.state());
     return { optimizer, schedule };
   };

@@ -192,10 +192,10 @@ async function openImages({ reporter }: Context, run: Run, options: TransferOpti
 /** Network and recipe of the run, for training from scratch. */
 function scratchOf(run: Run, steps: number) {
   if (!isTrained(run)) throw new UsageError('an imported network cannot be trained from scratch here: add --no-scratch');
-  const { lr, momentum, weightDecay, maxFilterRms, augment, batchSize } = run.config.training;
+  const { lr, momentum, weightDecay, maxFilterRms, augment, batchSize, optimizer, clipGradNorm, labelSmoothing } = run.config.training;
   return {
     architecture: run.config.architecture,
-    training: { lr, momentum, weightDecay, maxFilterRms, augment, batchSize },
+    training: { lr, momentum, weightDecay, maxFilterRms, augment, batchSize, optimizer, clipGradNorm, labelSmoothing },
     init: run.init,
     steps,
   };

@@ -7,7 +7,7 @@ const ESM = `import { program } from './program.mjs';
 console.log(JSON.stringify(await program({ threads: Number(process.argv[2]) })));`;
 
 const CJS = `const zfnet = require('zfnet');
-const entries = ['data', 'safetensors', 'onnx', 'report', 'testing'];
+const entries = ['train', 'data', 'safetensors', 'onnx', 'report', 'testing'];
 (async () => {
   await zfnet.init({ threads: 1 });
   for (const entry of entries) {

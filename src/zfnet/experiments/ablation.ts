@@ -28,8 +28,8 @@ import { initScheme } from '../rules.js';
 import { openRun, type Run } from '../run/run.js';
 import { readConfig } from '../run/run_config.js';
 import { type RunStore, readText, writeText } from '../run/run_store.js';
+import { type TrainingOptions, trainingOptions } from '../training/recipe/training_options.js';
 import { type TrainingListener, train } from '../training/train.js';
-import { type TrainingOptions, trainingOptions } from '../training/training_options.js';
 
 /** Errors published in the paper for ImageNet 2012, in per cent: training top-1, validation top-1 and validation top-5. */
 export interface PublishedAblation {

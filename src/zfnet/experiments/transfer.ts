@@ -30,8 +30,8 @@ import type { InitScheme } from '../../nn/index.js';
 import { type Classifier, evaluate } from '../evaluation/evaluate.js';
 import { type Architecture, architectureOf, zfnet } from '../model/model.js';
 import { initScheme, preparedNetwork } from '../rules.js';
+import { type TrainingOptions, trainingOptions } from '../training/recipe/training_options.js';
 import { type TrainingListener, train } from '../training/train.js';
-import { type TrainingOptions, trainingOptions } from '../training/training_options.js';
 import { type ExtractOptions, extractFeatures } from './features.js';
 
 /** Methods that transfer learning compares: a new softmax on kept layers, and a network trained from scratch. */

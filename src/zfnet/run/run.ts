@@ -4,7 +4,7 @@ import { bytes as bytesRule } from '../../data/rules.js';
 import { decodeCheckpoint } from '../../formats/checkpoint.js';
 import { FormatError } from '../../formats/errors.js';
 import { type InitScheme, type Network, StateError } from '../../nn/index.js';
-import type { Classifier } from '../evaluation/evaluate.js';
+import type { Classifier } from '../evaluation/class_probabilities.js';
 import { Preprocess, type PreprocessOptions } from '../input/preprocess.js';
 import { type ZfNet, zfnet } from '../model/model.js';
 import { runStore } from '../rules.js';

@@ -7,7 +7,8 @@ import { type InitScheme, StateError } from '../../nn/index.js';
 import type { PreprocessOptions } from '../input/preprocess.js';
 import { type Architecture, architectureOf } from '../model/model.js';
 import { initScheme, runStore } from '../rules.js';
-import { type TrainingOptions, trainingOptions } from '../training/training_options.js';
+import { optimizerOptions } from '../training/recipe/optimizer_options.js';
+import { type GivenTrainingOptions, type TrainingOptions, trainingOptions } from '../training/recipe/training_options.js';
 import {
   ARCHITECTURE_RULES,
   CHANGE_RULES,
@@ -220,9 +221,10 @@ export function checkSameRun(recorded: RunConfig, now: Pick<RunConfig, 'architec
 }
 
 /** @throws StateError naming every option that differs, except `epochs` and `lr`, which may change */
-export function checkSameRecipe(recorded: TrainingOptions, given: Partial<TrainingOptions>): void {
-  const { epochs: _, lr: __, ...recipe } = given;
-  const before = new Map<string, unknown>(Object.entries(recorded));
+export function checkSameRecipe(recorded: TrainingOptions, given: GivenTrainingOptions): void {
+  const { epochs: _, lr: __, optimizer, ...others } = given;
+  const recipe = { ...others, ...(optimizer && { optimizer: optimizerOptions(optimizer) }) };
+  const before = new Map<string, unknown>(Object.entries({ optimizer: { kind: 'sgd' }, ...recorded }));
   const differences = Object.entries(recipe)
     .filter(([key, value]) => value !== undefined && JSON.stringify(value) !== JSON.stringify(before.get(key)))
     .map(([key, value]) => `${key} was ${JSON.stringify(before.get(key))} and is ${JSON.stringify(value)}`);

@@ -8,8 +8,9 @@ import type { Example, Image, Split } from '../../data/dataset.js';
 import { exampleAt, split as splitRule } from '../../data/rules.js';
 import { Dropout, type Network, Sequential } from '../../nn/index.js';
 import { checkModel, network } from '../../nn/rules.js';
-import { fromHost, noGrad, type Shape, sizeOf, type Tensor, ValueError } from '../../tensor/index.js';
+import { type Backend, fromHost, noGrad, type Shape, sizeOf, type Tensor, ValueError } from '../../tensor/index.js';
 import type { Augmentation } from '../input/augment.js';
+import { examplesToTensor, imagesToTensor } from '../input/images_to_tensor.js';
 import type { Preprocess } from '../input/preprocess.js';
 import { preprocessing } from '../rules.js';
 
@@ -118,7 +119,8 @@ export class FrozenLayers {
     const computed = new Map<number, Float32Array>();
     const size = sizeOf(this.outputShape);
     if (missing.length > 0) {
-      const output = this.pass(this.preprocess.evaluation(missing.map(({ image }) => image)), missing.length);
+      const images = missing.map(({ image }) => image);
+      const output = this.pass(imagesToTensor(this.preprocess, images, { backend: this.backend }));
       const values = await output.data();
       output.dispose();
       missing.forEach(({ index }, i) => {
@@ -131,7 +133,7 @@ export class FrozenLayers {
     examples.forEach(({ index }, i) => {
       rows.set((kept.get(index) ?? computed.get(index))!, i * size);
     });
-    return fromHost(rows, [examples.length, ...this.outputShape]);
+    return fromHost(rows, [examples.length, ...this.outputShape], { backend: this.backend });
   }
 
   /** As `outputs`, for the training crops of `Preprocess.training`. Only the outputs of centre crops (augmentation `none`) are cached. */
@@ -147,14 +149,20 @@ export class FrozenLayers {
       objectWith('{ augment, seed, epoch }', { augment: text, seed: integer(), epoch: integer() }),
     );
     if (draw.augment === 'none') return await this.outputs(split, examples);
-    return this.pass(this.preprocess.training(examples, draw), examples.length);
+    return this.pass(examplesToTensor(this.preprocess, examples, draw, this.backend));
   }
 
-  /** @param crops [N, C, H, W] */
-  private pass(crops: Float32Array, count: number): Tensor {
-    const { channels, inputSize } = this.preprocess.options;
+  /** Backend of the network. */
+  private get backend(): Backend {
+    return this.trunk.parameters()[0].backend;
+  }
+
+  /** Runs the frozen layers on crops [N, C, H, W], and frees the crops. */
+  private pass(crops: Tensor): Tensor {
     this.trunk.eval();
-    return noGrad(() => this.trunk.forward(fromHost(crops, [count, channels, inputSize, inputSize])));
+    const output = noGrad(() => this.trunk.forward(crops));
+    crops.dispose();
+    return output;
   }
 
   private keep(kept: Map<number, Float32Array>, index: number, output: Float32Array): void {

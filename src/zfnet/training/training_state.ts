@@ -2,13 +2,20 @@
 import { indexOfNonFinite } from '../../backend/validate.js';
 import type { Checkpoint } from '../../formats/checkpoint.js';
 import type { HostTensor } from '../../formats/safetensors.js';
-import type { InitScheme, SGD } from '../../nn/index.js';
-import { getRandomState, setRandomState } from '../../tensor/index.js';
+import type { InitScheme, Optimizer, OptimizerState } from '../../nn/index.js';
+import { getRandomState, setRandomState, type TypedArray } from '../../tensor/index.js';
 import type { Preprocess } from '../input/preprocess.js';
 import type { ZfNet } from '../model/model.js';
 import type { RunConfig } from '../run/run_config.js';
-import type { Schedule } from './schedule.js';
-import type { TrainingOptions } from './training_options.js';
+import type { SavedSchedule, Schedule } from './recipe/schedule.js';
+import type { TrainingOptions } from './recipe/training_options.js';
+
+/** Kind of the optimiser whose state has no description in checkpoints, and the name of its slot. */
+export const SGD_KIND = 'SGD';
+const VELOCITY = 'velocity';
+
+/** The metadata `optimizer` of a checkpoint. */
+export type SavedOptimizer = Pick<OptimizerState, 'kind' | 'groups' | 'steps'>;
 
 /** Sums over the examples of the current epoch. */
 export interface RunningSums {
@@ -42,7 +49,7 @@ export interface Progress {
 /** The metadata `training` of a checkpoint. */
 export interface TrainingState extends Progress {
   lr: number;
-  schedule: Record<string, number | null>;
+  schedule: SavedSchedule;
   random: ReturnType<typeof getRandomState>;
 }
 
@@ -51,28 +58,28 @@ export const freshProgress = (): Progress => ({ epoch: 0, step: 0, cursor: 0, su
 interface Parts {
   config: RunConfig;
   model: ZfNet;
-  optimizer: SGD;
+  optimizer: Optimizer;
   schedule: Schedule;
   preprocess: Preprocess;
   progress: Progress;
 }
 
-/** The current state of training as a checkpoint, with weights and velocities copied to the host. */
-export function capture({ config, model, optimizer, schedule, preprocess, progress }: Parts): Checkpoint {
+/** The current state of training as a checkpoint, with weights and the state of the optimiser copied to the host. */
+export async function capture({ config, model, optimizer, schedule, preprocess, progress }: Parts): Promise<Checkpoint> {
   const named = model.namedParameters();
-  const { lr, velocities } = optimizer.stateDict();
-  const training: TrainingState = { ...progress, lr, schedule: schedule.state(), random: getRandomState() };
-  const weights: Record<string, HostTensor> = {};
-  const moving: Record<string, HostTensor> = {};
-  named.forEach(([name, tensor], i) => {
-    weights[name] = { shape: tensor.shape, data: tensor.dataSync() };
-    const velocity = velocities[i];
-    if (velocity) moving[name] = { shape: tensor.shape, data: velocity };
-  });
+  const training: TrainingState = { ...progress, lr: optimizer.lr, schedule: schedule.state(), random: getRandomState() };
+  const [{ kind, groups, steps, slots }, ...values] = await Promise.all([
+    optimizer.stateDictData(),
+    ...named.map(([, tensor]) => tensor.data()),
+  ]);
+  const byName = (arrays: readonly (TypedArray | null)[] = []): Record<string, HostTensor> =>
+    Object.fromEntries(named.flatMap(([name, { shape }], i) => (arrays[i] ? [[name, { shape, data: arrays[i] }]] : [])));
+  const { [VELOCITY]: velocity, ...others } = slots;
   const { architecture, init, data, preprocess: preparation } = config;
   return {
-    weights,
-    velocities: moving,
+    weights: byName(values),
+    velocities: byName(velocity),
+    ...(kind !== SGD_KIND && { slots: Object.fromEntries(Object.entries(others).map(([slot, arrays]) => [slot, byName(arrays)])) }),
     mean: preprocess.meanTensor,
     info: {
       architecture,
@@ -82,6 +89,7 @@ export function capture({ config, model, optimizer, schedule, preprocess, progre
       preprocess: preparation,
       recipe: recipeOf(config),
       training,
+      ...(kind !== SGD_KIND && { optimizer: { kind, groups, steps } }),
     },
   };
 }
@@ -103,12 +111,24 @@ export function recipeOf({ training, init, freeze }: Pick<RunConfig, 'training' 
 export function restore(checkpoint: Checkpoint, parts: Omit<Parts, 'progress' | 'config' | 'preprocess'>): Progress {
   const state = checkpoint.info.training as TrainingState;
   parts.model.loadStateDict(checkpoint.weights);
-  const velocities = parts.model.namedParameters().map(([key]) => checkpoint.velocities[key]?.data ?? null);
-  parts.optimizer.loadStateDict({ lr: state.lr, velocities });
+  parts.optimizer.loadStateDict(optimizerState(checkpoint, parts.model, parts.optimizer));
   parts.schedule.restore(state.schedule);
   setRandomState(state.random);
   const { epoch, step, cursor, sums, best } = state;
   return { epoch, step, cursor, sums: { ...sums }, best };
+}
+
+/** The state of the optimiser in a checkpoint. SGD has no description there; its rate is part of the training state. */
+function optimizerState({ velocities, slots = {}, info }: Checkpoint, model: ZfNet, optimizer: Optimizer): OptimizerState {
+  const names = model.namedParameters().map(([key]) => key);
+  const inOrder = (state: Record<string, HostTensor>) => names.map((key) => state[key]?.data ?? null);
+  const { lr } = info.training as TrainingState;
+  if (info.optimizer !== undefined) {
+    const arrays = Object.entries(slots).map(([slot, state]) => [slot, inOrder(state)]);
+    return { ...(info.optimizer as SavedOptimizer), lr, slots: Object.fromEntries(arrays) };
+  }
+  const groups = optimizer.groups.map(({ params, ...numbers }) => ({ ...numbers, lr, size: params.length }));
+  return { kind: SGD_KIND, lr, groups, steps: names.map(() => 0), slots: { [VELOCITY]: inOrder(velocities) } };
 }
 
 /** Name of the first tensor with a NaN or an infinity, or undefined. */

@@ -1,14 +1,16 @@
 /** Checks the training state of a checkpoint before a run resumes from it: types, ranges and consistency. */
-import { finite, integer, isPlainObject, type Rules, rule, show } from '../../backend/validate.js';
+import { arrayOf, finite, integer, isPlainObject, objectWith, oneOf, type Rules, rule, show } from '../../backend/validate.js';
 import type { Checkpoint } from '../../formats/checkpoint.js';
 import { FormatError } from '../../formats/errors.js';
+import type { HostTensor } from '../../formats/safetensors.js';
 import { StateError } from '../../nn/index.js';
 import { STREAMS } from '../../tensor/index.js';
 import { checkpointInfo } from '../run/checkpoint_info.js';
 import type { RunConfig } from '../run/run_config.js';
 import { checkedBy, checkFields } from '../run/run_rules.js';
-import { type ScheduleOptions, type TrainingOptions, trainingOptions } from './training_options.js';
-import { recipeOf, type TrainingState } from './training_state.js';
+import type { ScheduleOptions } from './recipe/schedule_options.js';
+import { type TrainingOptions, trainingOptions } from './recipe/training_options.js';
+import { recipeOf, type SavedOptimizer, SGD_KIND, type TrainingState } from './training_state.js';
 
 const STATE_RULES: Rules = {
   epoch: integer(),
@@ -24,9 +26,13 @@ const GENERATOR_RULES: Rules = { seed: integer(), counter: integer() };
 const SCHEDULE_STATE: Readonly<Record<ScheduleOptions['kind'], Rules>> = {
   plateau: { best: rule('a number, or null', (value) => value === null || finite().test(value)), bad: integer() },
   step: { epoch: integer() },
+  'multi-step': { epoch: integer() },
+  exponential: { epoch: integer() },
   cosine: { epoch: integer(), first: finite(0) },
+  'one-cycle': { epoch: integer(), maxLr: finite(0) },
   constant: {},
 };
+const WARMUP_STATE: Rules = { warmup: integer(), base: finite(0) };
 
 /** Number of random words in one stream of a seed. */
 const STREAM_LENGTH = 2 ** 48;
@@ -69,9 +75,10 @@ export function checkResumable(checkpoint: Checkpoint, config: RunConfig, exampl
   if (recipe !== undefined) checkSame(recipeOf(config), completeRecipe(recipe, `${name}: its metadata 'recipe'`), name);
   const where = `${name}: its metadata 'training'`;
   checkTrainingState(state, where);
-  checkFields(`${where}.schedule`, state.schedule, SCHEDULE_STATE[config.training.schedule.kind]);
+  const { schedule, warmup } = config.training;
+  checkFields(`${where}.schedule`, state.schedule, { ...SCHEDULE_STATE[schedule.kind], ...(warmup && WARMUP_STATE) });
   checkPlace(state, config, examples, where);
-  checkVelocities(checkpoint, config, state, name);
+  checkOptimizer(checkpoint, config, state, name);
 }
 
 /** The recipe of a checkpoint, completed by the defaults of options that its version did not have. */
@@ -123,19 +130,67 @@ function checkPlace(state: TrainingState, config: RunConfig, examples: number, w
   if (best && best.epoch > epoch) fail(`best.epoch is ${best.epoch}, but ${epoch} epochs are done`);
   for (const generator of [random.general, random.dropout])
     if (generator.seed !== seed) fail(`a random generator has the seed ${generator.seed}, config.json records ${seed}`);
-  if ('epoch' in schedule && Number(schedule.epoch) > epoch) fail(`schedule.epoch is ${schedule.epoch}, but ${epoch} epochs are done`);
+  const inSteps = config.training.schedule.kind === 'one-cycle';
+  const count = 'epoch' in schedule ? Number(schedule.epoch) : 0;
+  if (inSteps ? count !== step : count > epoch)
+    fail(`schedule.epoch is ${count}, but ${inSteps ? `${step} steps` : `${epoch} epochs`} are done`);
 }
 
-/** @throws FormatError for a velocity without a parameter, and for a trained parameter without the velocity that momentum needs */
-function checkVelocities({ weights, velocities }: Checkpoint, config: RunConfig, { step }: TrainingState, name: string): void {
-  for (const [key, { shape }] of Object.entries(velocities)) {
-    const weight = Object.hasOwn(weights, key) ? weights[key] : undefined;
-    if (!weight) throw new FormatError(`${name}: it has a velocity of ${show(key)}, which its network does not have`);
-    if (weight.shape.join() !== shape.join())
-      throw new FormatError(`${name}: the velocity of ${key} has shape [${shape}], expected [${weight.shape}]`);
+const DESCRIPTION_RULES: Rules = {
+  groups: arrayOf(objectWith('{ lr, weightDecay, size }', { lr: finite(0), weightDecay: finite(0), size: integer() }), 1, 1),
+  steps: arrayOf(integer()),
+};
+
+/** Names of the slots of each optimiser, and of those that every updated parameter has. */
+function slotsOf({ optimizer, momentum }: TrainingOptions): { kind: string; known: string[]; needed: string[] } {
+  switch (optimizer?.kind) {
+    case 'adam':
+      return { kind: 'Adam', known: ['mean', 'square'], needed: ['mean', 'square'] };
+    case 'adamw':
+      return { kind: 'AdamW', known: ['mean', 'square'], needed: ['mean', 'square'] };
+    case 'rmsprop': {
+      const needed = ['square', ...(optimizer.centered ? ['mean'] : []), ...(optimizer.momentum > 0 ? ['momentum'] : [])];
+      return { kind: 'RMSprop', known: needed, needed };
+    }
+    default:
+      return { kind: SGD_KIND, known: ['velocity'], needed: momentum > 0 ? ['velocity'] : [] };
   }
-  const { momentum } = config.training;
-  if (momentum === 0 || step === 0 || config.freeze !== undefined) return;
-  const missing = Object.keys(weights).find((key) => !Object.hasOwn(velocities, key));
-  if (missing !== undefined) throw new FormatError(`${name}: it has no velocity of ${missing}, which momentum ${momentum} needs`);
+}
+
+/** @throws FormatError for state without a parameter, of another optimiser, or of another shape, and for state that is missing */
+function checkOptimizer(checkpoint: Checkpoint, config: RunConfig, { step }: TrainingState, name: string): void {
+  const { weights, velocities, slots = {}, info } = checkpoint;
+  const { kind, known, needed } = slotsOf(config.training);
+  const names = Object.keys(weights);
+  if (kind !== SGD_KIND) {
+    const where = `${name}: its metadata 'optimizer'`;
+    checkFields(where, info.optimizer, { ...DESCRIPTION_RULES, kind: oneOf(kind) });
+    const { groups, steps } = info.optimizer as unknown as SavedOptimizer;
+    if (groups[0].size !== names.length || steps.length !== names.length)
+      throw new FormatError(
+        `${where}: it describes ${steps.length} parameters, its network has ${names.length}; resume from another checkpoint`,
+      );
+  }
+  const all = { ...(Object.keys(velocities).length > 0 && { velocity: velocities }), ...slots };
+  for (const [slot, state] of Object.entries(all)) {
+    if (!known.includes(slot)) throw new FormatError(`${name}: it has the state ${show(slot)}, which the optimiser ${kind} does not have`);
+    checkSlot(slot, state, weights, name);
+  }
+  if (step === 0 || config.freeze !== undefined) return;
+  for (const slot of needed) {
+    const state = Object.hasOwn(all, slot) ? (all as Record<string, Record<string, HostTensor>>)[slot] : {};
+    const missing = names.find((key) => !Object.hasOwn(state, key));
+    if (missing !== undefined) throw new FormatError(`${name}: it has no ${slot} of ${missing}, which ${neededBy(config)} needs`);
+  }
+}
+
+const neededBy = ({ training }: RunConfig): string => (training.optimizer ? training.optimizer.kind : `momentum ${training.momentum}`);
+
+function checkSlot(slot: string, state: Record<string, HostTensor>, weights: Checkpoint['weights'], name: string): void {
+  for (const [key, { shape }] of Object.entries(state)) {
+    const weight = Object.hasOwn(weights, key) ? weights[key] : undefined;
+    if (!weight) throw new FormatError(`${name}: it has a ${slot} of ${show(key)}, which its network does not have`);
+    if (weight.shape.join() !== shape.join())
+      throw new FormatError(`${name}: the ${slot} of ${key} has shape [${shape}], expected [${weight.shape}]`);
+  }
 }

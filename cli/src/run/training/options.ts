@@ -1,5 +1,5 @@
 /** The options and the result of `trainRun`. */
-import type { DataOptions, InitScheme, PresetName, TrainingOptions, TrainResult, ZfNet } from 'zfnet';
+import type { DataOptions, GivenTrainingOptions, InitScheme, PresetName, TrainResult, ZfNet } from 'zfnet';
 import type { Dataset } from 'zfnet/data';
 
 /** Options of `trainRun`. Defaults follow the data; see `../defaults.ts`. */
@@ -15,7 +15,7 @@ export interface TrainRunOptions {
   dropout?: number;
   init?: InitScheme;
   scale?: number;
-  training?: Partial<TrainingOptions>;
+  training?: GivenTrainingOptions;
   /** Run whose network and weights the new run starts from; the last layer only if the classes are the same. */
   from?: string;
   /** Frozen layers: see `TrainJob.freeze`. */

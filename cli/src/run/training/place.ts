@@ -1,7 +1,7 @@
 /** Checks the folder of a run before training: that it may be written, and that options agree with what a run to resume has recorded. */
 import { realpath } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { type RunConfig, readConfig } from 'zfnet';
+import { type GivenTrainingOptions, type OptimizerOptions, type RunConfig, readConfig, trainingOptions } from 'zfnet';
 import { UsageError } from '../../command.js';
 import { isRunFile } from '../replaced_run.js';
 import { type FolderStore, isEmptyPlace } from '../run_folder.js';
@@ -17,14 +17,18 @@ export async function checkRun({ out }: TrainRunOptions): Promise<string[]> {
   return [];
 }
 
+/** The optimiser of a recipe with its defaults filled in. */
+const optimizerOf = (training: GivenTrainingOptions): OptimizerOptions => trainingOptions(training).optimizer ?? { kind: 'sgd' };
+
 /** Reads the configuration of the run to resume. Throws `UsageError` if options contradict it. */
 export async function recordedConfig(store: FolderStore, options: TrainRunOptions): Promise<RunConfig> {
   const { out } = options;
   const config = (await naming(out, () => readConfig(store))) as RunConfig;
-  const { epochs: _, lr: __, ...recipe } = options.training ?? {};
+  const { epochs: _, lr: __, optimizer, ...recipe } = options.training ?? {};
   const { preset, width, inputSize, dropout, init, scale } = options;
   const given: Record<string, unknown> = {
     ...recipe,
+    optimizer: optimizer && optimizerOf({ optimizer }),
     preset,
     width,
     inputSize,
@@ -41,6 +45,7 @@ export async function recordedConfig(store: FolderStore, options: TrainRunOption
   };
   const known: Record<string, unknown> = {
     ...config.training,
+    optimizer: optimizerOf(config.training),
     ...config.data,
     ...config.preprocess,
     init: config.init,

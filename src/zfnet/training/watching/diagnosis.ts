@@ -1,11 +1,11 @@
 /** Diagnosis of training problems: the operation that produced a NaN, an exploding loss, dead filters and dominating filters. */
-import { filterRms, livingMedian, standingOut } from '../../analysis/standing_out.js';
-import { checkArgument } from '../../backend/validate.js';
-import type { Network } from '../../nn/index.js';
-import { aTensor, checkModel, network } from '../../nn/rules.js';
-import { crossEntropy, NonFiniteError, noGrad, setNanCheck, setRandomState, type Tensor, ZfnetError } from '../../tensor/index.js';
-import type { ZfNet } from '../model/model.js';
-import { firstNonFinite, type TrainingState } from './training_state.js';
+import { filterRms, livingMedian, standingOut } from '../../../analysis/standing_out.js';
+import { checkArgument } from '../../../backend/validate.js';
+import type { Network } from '../../../nn/index.js';
+import { aTensor, checkModel, network } from '../../../nn/rules.js';
+import { crossEntropy, NonFiniteError, noGrad, setNanCheck, setRandomState, type Tensor, ZfnetError } from '../../../tensor/index.js';
+import type { ZfNet } from '../../model/model.js';
+import { firstNonFinite, type TrainingState } from '../training_state.js';
 
 /**
  * Thrown when training cannot continue: a loss or a weight is NaN or infinite, images are lost, memory does not suffice, or a file cannot
@@ -33,36 +33,60 @@ export interface Culprit {
   text: string;
 }
 
+/** A part of a batch, and the state of the random generators before it. */
+export interface FailedPart {
+  images: Tensor;
+  labels: Tensor;
+  random: TrainingState['random'];
+}
+
 /**
  * Finds the operation that produced the first NaN or infinity: runs a batch again with the same weights and dropout masks, layer by layer,
  * and checks the output of every operation.
  *
- * @param random state of the random generators before the batch
+ * @param update name of the operation that updates the weights, such as `sgd`
+ * @param part the batch; absent if the weights have been updated since
  */
-export function findNonFinite(model: Network, images: Tensor, labels: Tensor, random: TrainingState['random']): Culprit {
-  const parameter = firstNonFinite(
-    Object.fromEntries(model.namedParameters().map(([name, tensor]) => [name, { shape: tensor.shape, data: tensor.dataSync() }])),
-  );
-  if (parameter) return { layer: parameter.split('.')[0], op: 'sgd', text: `the previous step made ${parameter} NaN or infinite (op sgd)` };
-  let layer = 'input';
-  setRandomState(random);
+export async function findNonFinite(model: Network, update: string, part?: FailedPart): Promise<Culprit> {
+  const named = model.namedParameters();
+  const values = await Promise.all(named.map(([, tensor]) => tensor.data()));
+  const parameter = firstNonFinite(Object.fromEntries(named.map(([name, { shape }], i) => [name, { shape, data: values[i] }])));
+  if (parameter)
+    return { layer: parameter.split('.')[0], op: update, text: `the previous step made ${parameter} NaN or infinite (op ${update})` };
+  if (!part) return { text: 'the operation is not known, because the next step had begun before the loss was read' };
+  setRandomState(part.random);
   setNanCheck(true);
   try {
-    noGrad(() => {
-      let value = images;
-      for (layer of model.layerNames()) value = model.layer(layer).forward(value);
-      layer = 'loss';
-      crossEntropy(value, labels);
-    });
-    return { text: 'a second forward pass of the batch has finite values, so the backward pass produced it' };
-  } catch (error) {
-    if (!(error instanceof NonFiniteError)) throw error;
-    const { op, count, total } = error;
-    return { layer, op, text: `op ${op} in layer ${layer} produced the first one (${count} of ${total} values)` };
+    const found = await firstBadLayer(model, part);
+    return found ?? { text: 'a second forward pass of the batch has finite values, so the backward pass produced it' };
   } finally {
     setNanCheck(false);
-    setRandomState(random);
+    setRandomState(part.random);
   }
+}
+
+/** Runs the layers one by one, with the check for NaN switched on. Returns the first one that fails, or null. */
+async function firstBadLayer(model: Network, { images, labels }: FailedPart): Promise<Culprit | null> {
+  let value = images;
+  const layers = [
+    ...model.layerNames().map((name) => ({ name, run: (x: Tensor) => model.layer(name).forward(x) })),
+    { name: 'loss', run: (x: Tensor) => crossEntropy(x, labels) },
+  ];
+  for (const { name, run } of layers) {
+    try {
+      const next = noGrad(() => run(value));
+      // A backend that queues its work reports the error here.
+      await next.backend.synchronize();
+      if (value !== images && value !== next) value.dispose();
+      value = next;
+    } catch (error) {
+      if (!(error instanceof NonFiniteError)) throw error;
+      const { op, count, total } = error;
+      return { layer: name, op, text: `op ${op} in layer ${name} produced the first one (${count} of ${total} values)` };
+    }
+  }
+  value.dispose();
+  return null;
 }
 
 /**
@@ -72,13 +96,13 @@ export function findNonFinite(model: Network, images: Tensor, labels: Tensor, ra
  * @param images input of the network, [N, C, H, W]
  * @returns the indices of the dead maps, and the number `of` all maps
  */
-export function deadFilters(model: ZfNet, images: Tensor): { layer: string; maps: number[]; of: number } {
+export async function deadFilters(model: ZfNet, images: Tensor): Promise<{ layer: string; maps: number[]; of: number }> {
   checkModel('deadFilters', model);
   checkArgument('deadFilters', 'images', images, aTensor);
   const layer = model.featureLayer(model.layerNames()[0]);
   const response = noGrad(() => model.activations(images, [layer])[layer]);
   const [n, of, height, width] = response.shape;
-  const values = response.dataSync();
+  const values = await response.data();
   response.dispose();
   const plane = height * width;
   const dead: number[] = [];
@@ -108,12 +132,13 @@ export interface DominatingFilters {
  * Dominating filters: per layer, the convolution filters whose root mean square exceeds four times the median. The paper observed this in
  * its first layer and therefore limits the root mean square of each filter to 0.1 (section 3.1).
  */
-export function dominatingFilters(model: ZfNet): DominatingFilters[] {
+export async function dominatingFilters(model: ZfNet): Promise<DominatingFilters[]> {
   checkArgument('dominatingFilters', 'model', model, network);
-  return model.namedParameters().flatMap(([name, weight]) => {
-    if (weight.rank !== 4) return [];
-    const of = weight.shape[0];
-    const sizes = filterRms(weight.dataSync(), of);
+  const convolutions = model.namedParameters().filter(([, { rank }]) => rank === 4);
+  const values = await Promise.all(convolutions.map(([, weight]) => weight.data()));
+  return convolutions.flatMap(([name, { shape }], i) => {
+    const of = shape[0];
+    const sizes = filterRms(values[i], of);
     const { dominating: maps } = standingOut(sizes);
     if (maps.length === 0) return [];
     return [{ layer: name.split('.')[0], maps, of, median: livingMedian(sizes), largest: Math.max(...sizes) }];
