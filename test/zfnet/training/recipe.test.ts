@@ -2,7 +2,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { decodeCheckpoint, encodeCheckpoint } from '../../../src/formats/checkpoint.js';
 import { FormatError } from '../../../src/formats/errors.js';
-import { crossEntropy, tensor } from '../../../src/tensor/index.js';
+import { crossEntropy, setDefaultBackend, tensor } from '../../../src/tensor/index.js';
 import {
   type GivenTrainingOptions,
   MemoryStore,
@@ -17,9 +17,10 @@ import {
 } from '../../../src/zfnet/index.js';
 import { makeLoss } from '../../../src/zfnet/training/recipe/loss.js';
 import { makeSchedule } from '../../../src/zfnet/training/recipe/schedule.js';
-import { bars, tinyJob, tinyNet, useReferenceBackend, weightsOf } from '../support.js';
+import { strict } from '../../support/backends.js';
+import { bars, tinyJob, tinyNet, weightsOf } from '../support.js';
 
-beforeEach(useReferenceBackend);
+beforeEach(() => setDefaultBackend(strict.backend));
 
 /** A job of two epochs of six steps. */
 const jobOf = (options: GivenTrainingOptions, more: object = {}) => {
@@ -60,17 +61,20 @@ const RECIPES: Record<string, GivenTrainingOptions> = {
   balanced: { classWeights: 'balanced' },
 };
 
+let sgd: ReturnType<typeof straight> | undefined;
+
 describe('a recipe', () => {
   it.each(Object.entries(RECIPES))('with %s is recorded, and resumes bit for bit within an epoch and at its end', async (_, options) => {
     const expected = await straight(options);
-    for (const step of [2, 9]) {
+    for (const step of options === RECIPES.adam ? [2, 9] : [9]) {
       const { store, config, result } = await interrupted(options, step);
       expect(result, `step ${step}`).toEqual(expected);
       expect(config.training).toEqual(trainingOptions({ ...tinyJob().options, ...options }));
       expect(await readConfig(store)).toEqual(config);
       expect((await verifyRun(store)).filter(({ state }) => state !== 'whole')).toEqual([]);
     }
-    expect(expected.weights).not.toEqual((await straight({})).weights);
+    sgd ??= straight({});
+    expect(expected.weights).not.toEqual((await sgd).weights);
   });
 
   it('leaves the configuration and the checkpoints of SGD as they were', async () => {
@@ -118,7 +122,7 @@ describe('a checkpoint of Adam', () => {
       /state 'velocity2', which the optimiser Adam/,
     ],
     ['with velocities', ({ slots }) => ({ velocities: slots!.mean }), /state 'velocity', which the optimiser Adam/],
-    ['without its description', ({ info: { optimizer: _, ...info } }) => ({ info }), /'optimizer' is undefined, expected an object/],
+    ['without its description', ({ info: { optimizer: _, ...info } }) => ({ info }), /'optimizer' is missing, expected an object/],
     [
       'of RMSprop',
       ({ info }) => ({ info: { ...info, optimizer: { ...(info.optimizer as object), kind: 'RMSprop' } } }),

@@ -139,6 +139,8 @@ export async function dominatingFilters(model: ZfNet): Promise<DominatingFilters
   return convolutions.flatMap(([name, { shape }], i) => {
     const of = shape[0];
     const sizes = filterRms(values[i], of);
+    // Weights that are NaN or infinite end training when the checkpoint is written.
+    if (!sizes.every(Number.isFinite)) return [];
     const { dominating: maps } = standingOut(sizes);
     if (maps.length === 0) return [];
     return [{ layer: name.split('.')[0], maps, of, median: livingMedian(sizes), largest: Math.max(...sizes) }];
