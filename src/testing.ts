@@ -21,6 +21,7 @@ import {
   rule,
 } from './backend/validate.js';
 import { Module } from './nn/index.js';
+import { membersOf } from './nn/state/members.js';
 import {
   backward,
   DTypeError,
@@ -162,20 +163,24 @@ interface Slot {
   put(value: Tensor): void;
 }
 
-/** Returns the properties of a module and its children that contain tensors. */
-function tensorSlots(module: Module, prefix = ''): Slot[] {
-  const owner = module as unknown as Record<string, Tensor>;
-  const own = Object.entries(module)
-    .filter((entry): entry is [string, Tensor] => entry[1] instanceof Tensor)
-    .map(([key, original]) => ({
-      name: prefix + key,
-      original,
-      get: () => owner[key],
-      put: (value: Tensor) => {
-        owner[key] = value;
+/** Returns the tensors of a module and its submodules, with functions that replace them. */
+function tensorSlots(module: Module, prefix = '', visited = new Set<Module>()): Slot[] {
+  if (visited.has(module)) return [];
+  visited.add(module);
+  const { parameters, buffers } = membersOf<Module>(module, (value): value is Module => value instanceof Module);
+  const own = [...parameters, ...buffers].map(({ name, value, replace }): Slot => {
+    let current = value;
+    return {
+      name: prefix + name,
+      original: value,
+      get: () => current,
+      put: (next) => {
+        current = next;
+        replace(next);
       },
-    }));
-  return [...own, ...module.children().flatMap(([name, child]) => tensorSlots(child, `${prefix}${name}.`))];
+    };
+  });
+  return [...own, ...module.children().flatMap(([name, child]) => tensorSlots(child, `${prefix}${name}.`, visited))];
 }
 
 function compare(evaluate: () => Tensor, leaves: readonly { name: string; leaf: Tensor }[], options: Required<GradcheckOptions>) {

@@ -1,4 +1,5 @@
 /** Exports of the neural-network layer: modules, initial weights, errors, optimisers, schedules and summaries. */
+export { Identity, ModuleList, Parallel, Residual, type ResidualOptions } from './containers/index.js';
 export { shapesOnly, trainingBytes } from './dry_run.js';
 export { type InitScheme, initialize } from './init.js';
 export type { FieldAxis, LayeredModel, LayerSummary, Network, ReceptiveField } from './layered_model.js';
@@ -24,7 +25,17 @@ export { AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, MaxPool2d } from './la
 export { Upsample } from './layers/upsample.js';
 export { batchErrors, countErrors, topK } from './loss.js';
 export { torchvision } from './models/torchvision.js';
-export { Module, namingLayer, parameter, type Reach, type ReceptiveWindow, StateError, type WindowGeometry } from './module.js';
+export {
+  Module,
+  namingLayer,
+  Pointwise,
+  parameter,
+  type Reach,
+  type ReceptiveWindow,
+  StateError,
+  type Structure,
+  type WindowGeometry,
+} from './module.js';
 export * from './optim/index.js';
 export { Sequential } from './sequential.js';
 export {

@@ -12,19 +12,20 @@ export interface FieldAxis {
   start: number;
 }
 
-/** Receptive field [vertical, horizontal]; null if it is the whole input. */
-export type ReceptiveField = readonly [FieldAxis, FieldAxis] | null;
+/** Receptive field [vertical, horizontal]; null if it is the whole input, `unknown` if a layer does not report its window. */
+export type ReceptiveField = readonly [FieldAxis, FieldAxis] | null | 'unknown';
 
 /** Summary of one layer, as `summarize` returns. */
 export interface LayerSummary {
   name: string;
   kind: string;
-  outputShape: Shape;
+  /** Null if a layer does not report its output shape; likewise for all layers after it, and for the numbers below. */
+  outputShape: Shape | null;
   parameters: number;
   /** Multiply-adds of one forward pass of a batch of the given input shape. */
-  multiplyAdds: number;
+  multiplyAdds: number | null;
   /** Size of the output activations in bytes, as float32. */
-  activationBytes: number;
+  activationBytes: number | null;
   receptiveField: ReceptiveField;
 }
 
@@ -43,8 +44,8 @@ export interface LayeredModel {
   /** Name of the layer whose output is this layer's feature map: the ReLU directly after a convolution or linear layer, else the layer. */
   featureLayer(name: string): string;
   /**
-   * Receptive field of a layer; null if it is the whole input or has no position in the image. A model without this method counts as
-   * having whole-image receptive fields.
+   * Receptive field of a layer; null if it is the whole input or has no position in the image, `unknown` if a layer does not report its
+   * window. A model without this method counts as having whole-image receptive fields.
    */
   receptiveField?(name: string): ReceptiveField;
   /**

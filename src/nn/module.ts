@@ -1,26 +1,14 @@
 /** Base class of layers and networks: named parameters, training and evaluation mode, saving and loading of the state. */
-import {
-  boolean,
-  checkArgument,
-  checkOptions,
-  firstNames,
-  indexOfNonFinite,
-  isPlainObject,
-  isTypedArray,
-  oneOf,
-  rule,
-  show,
-} from '../backend/validate.js';
+import { boolean, checkArgument, checkOptions, oneOf } from '../backend/validate.js';
 import { inferring } from '../tensor/graph/autograd.js';
 import { inLayer } from '../tensor/graph/spans.js';
-import { type Backend, BackendError, type DType, type Shape, ShapeError, Tensor, type TypedArray, ZfnetError } from '../tensor/index.js';
+import { type Backend, type DType, type Shape, ShapeError, type Tensor } from '../tensor/index.js';
 import { addDisposeMethod, type DisposeMethod } from '../tensor/memory/using.js';
 import { backendRule, checkFloat, isFloat } from '../tensor/tensor.js';
+import { loadState, readState, type State, type StateEntry, StateError } from './state/load.js';
+import { type Member, membersOf } from './state/members.js';
 
-/** Thrown when a saved state does not fit: names are missing or unknown, shapes differ, or values are not finite. */
-export class StateError extends ZfnetError {
-  override name = 'StateError';
-}
+export { type StateEntry, StateError };
 
 /** Window that a layer slides over its input, per axis [vertical, horizontal]. Receptive fields are computed from it. */
 export interface WindowGeometry {
@@ -40,14 +28,6 @@ export type ReceptiveWindow = 'point' | 'global' | WindowGeometry;
 /** @deprecated The name of `ReceptiveWindow` before version 0.2. */
 export type Reach = ReceptiveWindow;
 
-/** The elements of a parameter or buffer on the host: see `Module.stateDictData`. */
-export interface StateEntry {
-  shape: Shape;
-  dtype: DType;
-  /** The elements in row-major order. */
-  data: TypedArray;
-}
-
 /** Makes a tensor a parameter and returns it: it requires a gradient, and scopes do not free it. PyTorch `Parameter`. */
 export function parameter(tensor: Tensor): Tensor {
   checkFloat('parameter', tensor);
@@ -55,13 +35,11 @@ export function parameter(tensor: Tensor): Tensor {
   return tensor.keep();
 }
 
-/** PyTorch saves the number of batches that a normalisation layer has processed. Loading ignores it. */
-const UNUSED_STATE = /(^|\.)num_batches_tracked$/;
-
 /**
- * A layer or a network. PyTorch `Module`. A subclass stores its parameters (tensors that require a gradient), its buffers (other
- * tensors: saved but not trained) and its submodules as properties. The names of the properties form the names in the state
- * dictionary, as in PyTorch: `conv1.weight`, `bn1.running_mean`.
+ * A layer or a network. PyTorch `Module`. A subclass stores its parameters (tensors that require a gradient, or did before they were
+ * frozen), its buffers (other tensors: saved but not trained) and its submodules as properties; parameters and submodules also in arrays,
+ * maps and plain objects. The names of the properties form the names in the state dictionary, as in PyTorch: `conv1.weight`,
+ * `bn1.running_mean`, `blocks.0.conv.weight`. A module or tensor that is found twice has the first of its names.
  *
  * ```ts
  * class Scale extends Module {
@@ -74,6 +52,8 @@ const UNUSED_STATE = /(^|\.)num_batches_tracked$/;
 export abstract class Module {
   /** Whether the module is in training mode, in which dropout is active. Set by `train()` and `eval()`. */
   training = true;
+  /** Whether a walk through the submodules has reached this module, which may contain itself. */
+  #visited = false;
 
   constructor() {
     recordOnlyIfNeeded(this);
@@ -83,27 +63,32 @@ export abstract class Module {
   abstract forward(x: Tensor): Tensor;
 
   /**
-   * Output shape for an input shape, without computing the output.
+   * Output shape for an input shape, without computing the output; null if the module does not say.
    *
    * @throws ShapeError if the module does not accept the input shape
    */
-  outputShape(input: Shape): Shape {
-    return input;
+  outputShape(_input: Shape): Shape | null {
+    return null;
   }
 
-  /** Window of the input that one output activation depends on. */
-  receptiveWindow(): ReceptiveWindow {
-    return this.reach === Module.prototype.reach ? 'point' : this.reach();
+  /** Window of the input that one output activation depends on; null if the module does not say. */
+  receptiveWindow(): ReceptiveWindow | null {
+    return this.reach === Module.prototype.reach ? null : this.reach();
   }
 
   /** @deprecated The name of `receptiveWindow` before version 0.2. A layer that overrides it is still understood. */
-  reach(): ReceptiveWindow {
-    return this.receptiveWindow === Module.prototype.receptiveWindow ? 'point' : this.receptiveWindow();
+  reach(): ReceptiveWindow | null {
+    return this.receptiveWindow === Module.prototype.receptiveWindow ? null : this.receptiveWindow();
   }
 
-  /** Number of multiply-adds of one forward pass for an input shape. */
-  multiplyAdds(_input: Shape): number {
-    return 0;
+  /** Number of multiply-adds of one forward pass for an input shape; by default 0 if the output shape is known, else null (unknown). */
+  multiplyAdds(input: Shape): number | null {
+    return this.outputShape(input) ? 0 : null;
+  }
+
+  /** How the module combines its submodules, if it is one of the known containers; null for a layer. */
+  structure(): Structure | null {
+    return null;
   }
 
   /** Name of the layer type for tables, such as `Conv2d`. */
@@ -113,25 +98,17 @@ export abstract class Module {
 
   /** Direct submodules by name. */
   children(): [string, Module][] {
-    return Object.entries(this).filter((entry): entry is [string, Module] => entry[1] instanceof Module);
+    return membersOf<Module>(this, isModule).modules.map(({ name, value }) => [name, value]);
   }
 
-  /** Parameters by name. Those of a submodule are prefixed with its name and a dot. */
+  /** Parameters by name, frozen ones included. Those of a submodule are prefixed with its name and a dot. */
   namedParameters(): [string, Tensor][] {
-    const own = Object.entries(this).filter((entry): entry is [string, Tensor] => entry[1] instanceof Tensor && entry[1].requiresGrad);
-    const inner = this.children().flatMap(([name, child]) =>
-      child.namedParameters().map(([key, value]): [string, Tensor] => [`${name}.${key}`, value]),
-    );
-    return [...own, ...inner];
+    return firstNamesOf(namedTensors(this, 'parameters'));
   }
 
   /** Buffers by name: tensors that are saved but not trained, such as running means. */
   namedBuffers(): [string, Tensor][] {
-    const own = Object.entries(this).filter((entry): entry is [string, Tensor] => entry[1] instanceof Tensor && !entry[1].requiresGrad);
-    const inner = this.children().flatMap(([name, child]) =>
-      child.namedBuffers().map(([key, value]): [string, Tensor] => [`${name}.${key}`, value]),
-    );
-    return [...own, ...inner];
+    return firstNamesOf(namedTensors(this, 'buffers'));
   }
 
   /** All parameters, in the order of `namedParameters()`. */
@@ -142,8 +119,14 @@ export abstract class Module {
   /** Switches this module and all submodules to training mode, or to evaluation mode if `on` is false. */
   train(on = true): this {
     checkArgument('train', 'the argument', on, boolean);
-    this.training = on;
-    for (const [, child] of this.children()) child.train(on);
+    if (this.#visited) return this;
+    this.#visited = true;
+    try {
+      this.training = on;
+      for (const [, child] of this.children()) child.train(on);
+    } finally {
+      this.#visited = false;
+    }
     return this;
   }
 
@@ -168,11 +151,7 @@ export abstract class Module {
    * @example await writeFile('model.safetensors', saveSafetensors(await model.stateDictData()));
    */
   async stateDictData(): Promise<Record<string, StateEntry>> {
-    const entries = Object.entries(this.stateDict()).map(async ([name, value]): Promise<[string, StateEntry]> => {
-      const { shape, dtype } = value;
-      return [name, { shape, dtype, data: await value.data<TypedArray>() }];
-    });
-    return Object.fromEntries(await Promise.all(entries));
+    return await readState(this.stateDict());
   }
 
   /**
@@ -183,32 +162,10 @@ export abstract class Module {
    * @throws StateError naming the entries that do not fit, or a tensor that contains a NaN or an infinity
    * @throws BackendError for a tensor on another backend that only reads asynchronously; pass `await other.stateDictData()`
    */
-  loadStateDict(state: Record<string, Tensor | { shape: Shape; data: TypedArray }>, options: { strict?: boolean } = {}): void {
+  loadStateDict(state: State, options: { strict?: boolean } = {}): void {
     checkOptions('loadStateDict', options, { strict: boolean });
-    checkState(state);
-    const own = new Map(Object.entries(this.stateDict()));
-    const problems: string[] = [];
-    for (const [name, target] of own) {
-      const source = Object.hasOwn(state, name) ? state[name] : undefined;
-      if (!source) problems.push(`${name} is missing`);
-      else if (source.shape.join() !== target.shape.join())
-        problems.push(`${name} has shape [${source.shape}], expected [${target.shape}]`);
-      else if (!(source instanceof Tensor) && source.data.length !== target.size)
-        problems.push(`${name} has shape [${source.shape}] but ${source.data.length} values`);
-    }
-    const surplus = Object.keys(state).filter((name) => !own.has(name) && !UNUSED_STATE.test(name));
-    if (surplus.length > 0) problems.push(`unknown: ${firstNames(surplus, 6)}`);
-    const fatal = options.strict === false ? problems.filter((problem) => problem.includes(' has shape ')) : problems;
-    if (fatal.length > 0)
-      throw new StateError(
-        `loadStateDict: the state does not fit this network: ${fatal.slice(0, 6).join('; ')}${fatal.length > 6 ? '; …' : ''}`,
-      );
-    const copies: (() => void)[] = [];
-    for (const [name, target] of own) {
-      const source = Object.hasOwn(state, name) ? state[name] : undefined;
-      if (source) copies.push(prepareCopy(name, target, source));
-    }
-    for (const copy of copies) copy();
+    const all = [...namedTensors(this, 'parameters'), ...namedTensors(this, 'buffers')];
+    loadState(new Map(Object.entries(this.stateDict())), new Set(all.map(([name]) => name)), state, options.strict ?? true);
   }
 
   /**
@@ -222,20 +179,17 @@ export abstract class Module {
    */
   async to(where: { backend?: Backend; dtype?: DType }): Promise<this> {
     checkOptions('to', where ?? null, { backend: backendRule, dtype: oneOf('float32', 'float64') });
-    const { backend, dtype } = where;
-    const slots = tensorSlots(this);
+    const { slots, others } = movable(this);
     const copies = new Map<Tensor, Tensor>();
     try {
-      for (const value of new Set(slots.map(({ value }) => value))) {
-        const copy = await value.to({ backend, dtype: isFloat(value.dtype) ? dtype : undefined });
-        copies.set(value, value.requiresGrad ? parameter(copy) : copy.keep());
-      }
+      for (const { value } of slots) if (!copies.has(value)) copies.set(value, await copyOf(value, where));
     } catch (error) {
       for (const copy of copies.values()) copy.dispose();
       throw error;
     }
-    for (const { owner, key, value } of slots) Object.assign(owner, { [key]: copies.get(value) });
+    for (const { value, replace } of slots) replace(copies.get(value)!);
     for (const value of copies.keys()) value.dispose();
+    for (const other of others) await other.to(where);
     return this;
   }
 
@@ -248,6 +202,94 @@ export abstract class Module {
 export interface Module extends DisposeMethod {}
 
 addDisposeMethod(Module.prototype);
+
+/**
+ * How a container combines its submodules. Code that walks through networks (exporters, summaries, receptive fields) needs no other
+ * knowledge of containers. Names are those of `children()`; a container whose submodules have no prefix in the state has the name ''.
+ * - `sequence`: each layer computes from the output of the one before
+ * - `branches`: each branch computes from the input (null: the input itself); the outputs are concatenated along axis 1 or added, and
+ *   `activation` is applied to the result
+ */
+export type Structure =
+  | { kind: 'sequence'; layers: readonly (readonly [name: string, layer: Module])[] }
+  | {
+      kind: 'branches';
+      branches: readonly (readonly [name: string, branch: Module | null])[];
+      join: 'concat' | 'add';
+      activation: readonly [name: string, layer: Module] | null;
+    };
+
+/** A layer that computes each output activation from the input activation at the same place, so that it keeps the shape. */
+export abstract class Pointwise extends Module {
+  override outputShape(input: Shape): Shape {
+    return input;
+  }
+
+  override receptiveWindow(): ReceptiveWindow {
+    return 'point';
+  }
+}
+
+const isModule = (value: unknown): value is Module => value instanceof Module;
+
+/** Tensors of a module and its submodules with their names. A tensor that is found twice appears twice; each module is visited once. */
+function namedTensors(root: Module, kind: 'parameters' | 'buffers'): [string, Tensor][] {
+  const method = kind === 'parameters' ? 'namedParameters' : 'namedBuffers';
+  const found: [string, Tensor][] = [];
+  const visited = new Map<Module, [string, Tensor][]>();
+  const visit = (module: Module, prefix: string): void => {
+    const known = visited.get(module);
+    if (known) {
+      found.push(...known.map(([name, value]): [string, Tensor] => [prefix + name, value]));
+      return;
+    }
+    const start = found.length;
+    visited.set(module, []);
+    const isOther = module !== root && module[method] !== Module.prototype[method];
+    const own = isOther ? module[method]() : membersOf<Module>(module, isModule)[kind].map(({ name, value }) => [name, value] as const);
+    for (const [name, value] of own) found.push([prefix + name, value]);
+    if (!isOther) for (const [name, child] of module.children()) visit(child, `${prefix}${name}.`);
+    visited.set(
+      module,
+      found.slice(start).map(([name, value]) => [name.slice(prefix.length), value]),
+    );
+  };
+  visit(root, '');
+  return found;
+}
+
+/** Leaves each tensor its first name. */
+function firstNamesOf(named: readonly [string, Tensor][]): [string, Tensor][] {
+  const seen = new Set<Tensor>();
+  return named.filter(([, value]) => !seen.has(value) && seen.add(value));
+}
+
+/** The tensors of a module and its submodules, and the submodules that move their tensors themselves. */
+function movable(root: Module): { slots: Member<Tensor>[]; others: Module[] } {
+  const slots: Member<Tensor>[] = [];
+  const others: Module[] = [];
+  const visited = new Set<Module>();
+  const visit = (module: Module): void => {
+    if (visited.has(module)) return;
+    visited.add(module);
+    if (module !== root && module.to !== Module.prototype.to) {
+      others.push(module);
+      return;
+    }
+    const { parameters, buffers } = membersOf<Module>(module, isModule);
+    slots.push(...parameters, ...buffers);
+    for (const [, child] of module.children()) visit(child);
+  };
+  visit(root);
+  return { slots, others };
+}
+
+async function copyOf(value: Tensor, { backend, dtype }: { backend?: Backend; dtype?: DType }): Promise<Tensor> {
+  const copy = await value.to({ backend, dtype: isFloat(value.dtype) ? dtype : undefined });
+  if (!value.isParameter) return copy.keep();
+  parameter(copy).requiresGrad = value.requiresGrad;
+  return copy;
+}
 
 type Forward = ((this: Module, ...inputs: unknown[]) => unknown) & { [CHECKED]?: true };
 
@@ -273,54 +315,6 @@ function recordOnlyIfNeeded(module: Module): void {
   };
   forward[CHECKED] = true;
   Object.defineProperty(owner, 'forward', { value: forward, writable: true, configurable: true });
-}
-
-/** A property of a module or of one of its submodules that holds a tensor. */
-interface TensorSlot {
-  owner: Module;
-  key: string;
-  value: Tensor;
-}
-
-function tensorSlots(module: Module): TensorSlot[] {
-  const own = Object.entries(module).filter((entry): entry is [string, Tensor] => entry[1] instanceof Tensor);
-  return [...own.map(([key, value]) => ({ owner: module, key, value })), ...module.children().flatMap(([, child]) => tensorSlots(child))];
-}
-
-/**
- * Checks the values for a parameter or buffer, and returns a function that copies them. Data that only a backend has is copied there; a
- * backend without synchronous reads reports values that are not finite later.
- */
-function prepareCopy(name: string, target: Tensor, source: Tensor | { data: TypedArray }): () => void {
-  if (source instanceof Tensor && !source.buffer.onHost() && !source.backend.capabilities.syncRead) {
-    if (source.backend !== target.backend)
-      throw new BackendError(
-        `loadStateDict: ${name} is on the ${source.backend.name} backend, which only reads asynchronously; pass await module.stateDictData()`,
-      );
-    if (isFloat(source.dtype)) source.backend.checkFinite(source.storage, `loadStateDict: ${name}`);
-    if (source.buffer === target.buffer) return () => undefined;
-    return () => target.backend.cast(target.writable, source.storage);
-  }
-  const data = source instanceof Tensor ? source.dataSync<TypedArray>() : source.data;
-  const bad = indexOfNonFinite(data);
-  if (bad >= 0)
-    throw new StateError(`loadStateDict: ${name} holds ${data[bad]} at index ${bad}, expected finite values; load another file`);
-  return () => target.set(data);
-}
-
-const sourceRule = rule('a tensor or { shape, data }', (value) => {
-  if (value instanceof Tensor) return true;
-  const { shape, data } = (value ?? {}) as { shape?: unknown; data?: unknown };
-  return Array.isArray(shape) && isTypedArray(data);
-});
-
-/** @throws StateError unless the state is an object of tensors or of `{ shape, data }` entries */
-function checkState(state: unknown): void {
-  if (!isPlainObject(state)) throw new StateError(`loadStateDict: the state is ${show(state)}, expected an object of tensors by name`);
-  for (const [name, value] of Object.entries(state)) {
-    checkArgument('loadStateDict', name, value, sourceRule, StateError);
-    if (value instanceof Tensor) value.checkAlive();
-  }
 }
 
 /**

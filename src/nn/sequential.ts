@@ -8,9 +8,9 @@ import { ReLU } from './layers/activation.js';
 import { Conv2d } from './layers/conv2d.js';
 import { Linear } from './layers/linear.js';
 import { BatchNorm2d } from './layers/normalization.js';
-import { Module, namingLayer, type ReceptiveWindow } from './module.js';
+import { Module, namingLayer, type ReceptiveWindow, type Structure } from './module.js';
 import { aModule, unknownLayer } from './rules.js';
-import { fieldOfRow, summarizeRow, windowOfField } from './summary.js';
+import { fieldOfRow, summarizeRow, total, windowOfField } from './summary.js';
 
 /**
  * A network of named layers that run one after the other. PyTorch `Sequential`. Intermediate activations are freed as soon as the next
@@ -68,7 +68,7 @@ export class Sequential extends Module implements LayeredModel {
   }
 
   /** Window of all layers combined. */
-  override receptiveWindow(): ReceptiveWindow {
+  override receptiveWindow(): ReceptiveWindow | null {
     return windowOfField(fieldOfRow(this.layers));
   }
 
@@ -80,21 +80,26 @@ export class Sequential extends Module implements LayeredModel {
     return summarizeRow(this.shapes(input));
   }
 
-  override multiplyAdds(input: Shape): number {
-    return this.shapes(input).reduce((sum, { layer, input }) => sum + layer.multiplyAdds(input), 0);
+  override structure(): Structure {
+    return { kind: 'sequence', layers: this.children() };
   }
 
-  override outputShape(input: Shape): Shape {
-    return this.shapes(input).at(-1)?.output ?? input;
+  override multiplyAdds(input: Shape): number | null {
+    return total(this.shapes(input).map(({ layer, input }) => input && layer.multiplyAdds(input)));
   }
 
-  /** Input and output shape of every layer for a given input shape. */
-  shapes(input: Shape): { name: string; layer: Module; input: Shape; output: Shape }[] {
+  override outputShape(input: Shape): Shape | null {
+    const rows = this.shapes(input);
+    return rows.length === 0 ? input : rows[rows.length - 1].output;
+  }
+
+  /** Input and output shape of every layer for a given input shape; null from the first layer on that does not report its output shape. */
+  shapes(input: Shape): { name: string; layer: Module; input: Shape | null; output: Shape | null }[] {
     checkShape('Sequential', input);
-    let shape = input;
+    let shape: Shape | null = input;
     return this.names.map((name, i) => {
-      const before = shape;
-      shape = namingLayer(name, () => this.layers[i].outputShape(before));
+      const before: Shape | null = shape;
+      shape = before && namingLayer(name, () => this.layers[i].outputShape(before));
       return { name, layer: this.layers[i], input: before, output: shape };
     });
   }

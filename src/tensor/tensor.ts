@@ -108,6 +108,8 @@ export class Tensor<D extends DType = DType> implements Releasable {
   kept = false;
   private freedBy: string | null = null;
   private wantsGradient = false;
+  /** Whether the tensor has ever required a gradient. */
+  private trainable = false;
   private readonly claim: Claim;
 
   /** @internal Use `tensor`, `zeros`, … */
@@ -138,6 +140,12 @@ export class Tensor<D extends DType = DType> implements Releasable {
     checkArgument('requiresGrad', 'the value', value, boolean);
     checkGradient('requiresGrad', this.dtype, value);
     this.wantsGradient = value;
+    if (value) this.trainable = true;
+  }
+
+  /** @internal Whether the tensor is a parameter: a leaf that requires a gradient, or did before it was frozen. */
+  get isParameter(): boolean {
+    return this.trainable && this.node === null;
   }
 
   /** Element type. */

@@ -28,7 +28,7 @@ beforeAll(() => setDefaultBackend(createReferenceBackend()));
 
 /** A network of the layers given, for images [3, height, width], with a linear layer of four classes at its end. */
 function network(layers: Record<string, Module>, [height, width]: readonly [number, number], seed: number): Sequential {
-  const units = new Sequential(layers).outputShape([1, 3, height, width]).reduce((a, b) => a * b);
+  const units = new Sequential(layers).outputShape([1, 3, height, width])!.reduce((a, b) => a * b);
   return fillWithNoise(new Sequential({ ...layers, flatten: new Flatten(), fc: new Linear(units, 4) }), seed, 0.3);
 }
 

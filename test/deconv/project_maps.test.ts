@@ -29,7 +29,7 @@ function network(height: number, width: number) {
     conv3: new Conv2d(4, 5, 2, { dilation: 2 }),
     relu3: new ReLU(),
   };
-  const [, maps, h, w] = new Sequential(layers).outputShape([1, 3, height, width]);
+  const [, maps, h, w] = new Sequential(layers).outputShape([1, 3, height, width])!;
   const model = new Sequential({ ...layers, flatten: new Flatten(), fc: new Linear(maps * h * w, 4) });
   return fillWithNoise(model, 5).to({ dtype: 'float64' });
 }

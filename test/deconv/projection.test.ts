@@ -6,7 +6,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { createReferenceBackend } from '../../src/backend/reference/index.js';
 import { deconvnet, projectBatch } from '../../src/deconv/index.js';
 import { memory } from '../../src/index.js';
-import { Conv2d, Dropout, Flatten, Linear, LocalResponseNorm, MaxPool2d, ReLU, Sequential, summarize } from '../../src/nn/index.js';
+import { Conv2d, Dropout, type FieldAxis, Flatten, Linear, LocalResponseNorm, MaxPool2d, ReLU, Sequential, summarize } from '../../src/nn/index.js';
 import { ShapeError, setDefaultBackend, tensor, ValueError } from '../../src/tensor/index.js';
 import { collectGarbage } from '../support/gc.js';
 import { conv, type DenseLayer, type Dims, dense, lrn, type Mode, pool, projectDense, relu } from './dense.js';
@@ -158,7 +158,7 @@ describe('planted truth', () => {
   it('is exactly zero outside the patch of any activation, in every mode', async () => {
     const { model } = await twins([3, 24, 20], 6);
     const shape = [1, 3, 24, 20];
-    const field = summarize(model, shape).find(({ name }) => name === 'relu2')!.receptiveField!;
+    const field = summarize(model, shape).find(({ name }) => name === 'relu2')!.receptiveField as readonly [FieldAxis, FieldAxis];
     const x = tensor(noise(3 * 24 * 20, 8), [3, 24, 20], { dtype: 'float64' });
     for (const mode of MODES) {
       const { picture, position } = await deconvnet(model).projectActivation(x, { layer: 'conv2', map: 2, position: [1, 2], mode });

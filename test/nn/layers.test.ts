@@ -175,7 +175,7 @@ describe('layers in networks', () => {
       up: new Upsample({ scaleFactor: 2 }),
       norm: new GroupNorm(2, 4),
     });
-    expect(summarize(model, [1, 3, 11, 13]).map(({ outputShape }) => outputShape.slice(2))).toEqual([
+    expect(summarize(model, [1, 3, 11, 13]).map(({ outputShape }) => outputShape!.slice(2))).toEqual([
       [9, 11],
       [9, 11],
       [9, 11],

@@ -191,7 +191,7 @@ describe('receptive fields', () => {
   it('are exactly the pixels that change an activation', () => {
     for (const w of model.parameters()) w.set(new Array(w.size).fill(0).map((_, i) => 1 + (i % 3)));
     const field = summarize(model, [1, 1, SIZE, WIDTH]).at(-1)!.receptiveField;
-    const [, , height, width] = model.outputShape([1, 1, SIZE, WIDTH]);
+    const [, , height, width] = model.outputShape([1, 1, SIZE, WIDTH])!;
     const seen = (y: number, x: number) => {
       const input = tensor(
         noise(SIZE * WIDTH, 1).map((value) => value + 2),

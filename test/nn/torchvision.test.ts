@@ -23,14 +23,14 @@ describe('torchvision', () => {
       'fc.bias',
     ])
       expect(names).toContain(name);
-    expect([...model.outputShape([2, 3, 224, 224])]).toEqual([2, 1000]);
+    expect([...model.outputShape([2, 3, 224, 224])!]).toEqual([2, 1000]);
     model.dispose();
   });
 
   it('resnet50 has PyTorch’s parameters', () => {
     const model = torchvision.resnet50();
     expect(countParameters(model)).toBe(25_557_032);
-    expect([...model.outputShape([1, 3, 64, 64])]).toEqual([1, 1000]);
+    expect([...model.outputShape([1, 3, 64, 64])!]).toEqual([1, 1000]);
     expect(Object.keys(model.stateDict())).toContain('layer3.5.bn3.running_var');
     model.dispose();
   });
@@ -39,7 +39,7 @@ describe('torchvision', () => {
     const model = torchvision.alexnet();
     expect(countParameters(model)).toBe(61_100_840);
     expect(model.namedParameters()[0][0]).toBe('features.0.weight');
-    expect([...model.outputShape([1, 3, 224, 224])]).toEqual([1, 1000]);
+    expect([...model.outputShape([1, 3, 224, 224])!]).toEqual([1, 1000]);
     model.dispose();
   });
 

@@ -1,7 +1,7 @@
 /** The presets by their shapes, parameters and cost, and ten steps of training against PyTorch. */
 import { describe, expect, it } from 'vitest';
 import { shapesOnly } from '../../src/nn/dry_run.js';
-import { countParameters, type Module, SGD, summarize } from '../../src/nn/index.js';
+import { countParameters, type FieldAxis, type Module, SGD, summarize } from '../../src/nn/index.js';
 import {
   type Backend,
   crossEntropy,
@@ -91,7 +91,7 @@ describe('presets', () => {
 
   it("the paper's takes 1.17 G multiply-adds per image", () => {
     const model = withBackend(shapesOnly(), () => zfnet('a'));
-    const total = (batch: number) => summarize(model, [batch, 3, 224, 224]).reduce((sum, row) => sum + row.multiplyAdds, 0);
+    const total = (batch: number) => summarize(model, [batch, 3, 224, 224]).reduce((sum, row) => sum + row.multiplyAdds!, 0);
     expect((total(1) / 1e9).toFixed(2)).toBe('1.17');
     expect(total(8)).toBe(8 * total(1));
   });
@@ -111,7 +111,7 @@ describe('presets', () => {
     const model = withBackend(shapesOnly(), () => zfnet('a'));
     const rows = summarize(model, model.inputShape);
     const fields = ['conv1', 'pool1', 'conv2', 'pool2', 'conv3', 'conv4', 'conv5', 'pool5'].map(
-      (name) => rows.find((row) => row.name === name)?.receptiveField?.[0],
+      (name) => (rows.find((row) => row.name === name)!.receptiveField as readonly [FieldAxis, FieldAxis])[0],
     );
     // r' = r + (k − 1)·j, j' = j·s (ZFNET.md, section 5), by hand.
     expect(fields.map((field) => [field?.size, field?.jump])).toEqual([
@@ -156,7 +156,7 @@ describe('presets', () => {
     const sizes = Object.fromEntries((Object.keys(PRESETS) as PresetName[]).map((preset) => [preset, smallest(preset)]));
     for (const [preset, size] of Object.entries(sizes)) {
       const model = withBackend(shapesOnly(), () => zfnet(preset as PresetName, { inputSize: size, width: 0.01 }));
-      expect(model.outputShape(model.inputShape)[0]).toBe(1);
+      expect(model.outputShape(model.inputShape)![0]).toBe(1);
     }
     expect(sizes.small).toBeLessThanOrEqual(28);
     expect(sizes.a).toBeLessThanOrEqual(47);
@@ -166,7 +166,7 @@ describe('presets', () => {
     const model = withBackend(shapesOnly(), () => zfnet('a', { width: 0.001, channels: 1, classes: 2, inputSize: 64 }));
     const rows = summarize(model, model.inputShape);
     expect(model.inputShape).toEqual([1, 1, 64, 64]);
-    expect(rows.filter(({ name }) => name.startsWith('conv')).map(({ outputShape }) => outputShape[1])).toEqual([1, 1, 1, 1, 1]);
+    expect(rows.filter(({ name }) => name.startsWith('conv')).map(({ outputShape }) => outputShape![1])).toEqual([1, 1, 1, 1, 1]);
     expect(rows.at(-1)!.outputShape).toEqual([1, 2]);
     expect(model.architecture).toEqual({ preset: 'a', classes: 2, inputSize: 64, channels: 1, width: 0.001, dropout: 0.5 });
   });

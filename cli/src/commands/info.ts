@@ -146,9 +146,9 @@ function importedTable(target: string, { source, classes, input, layers, totals 
   return [head, ...layerTable(layers, input, totals)].join('\n');
 }
 
-/** Totals over all layers for one image. */
+/** Totals over all layers for one image, without the numbers that layers do not report. */
 function sums(layers: readonly LayerSummary[]): ImportedReport['totals'] {
-  const sum = (key: 'parameters' | 'multiplyAdds' | 'activationBytes') => layers.reduce((total, layer) => total + layer[key], 0);
+  const sum = (key: 'parameters' | 'multiplyAdds' | 'activationBytes') => layers.reduce((total, layer) => total + (layer[key] ?? 0), 0);
   return { parameters: sum('parameters'), multiplyAdds: sum('multiplyAdds'), activationBytes: sum('activationBytes') };
 }
 
@@ -215,13 +215,15 @@ function layerTable(
     ...layers.map((layer) => [
       layer.name,
       layer.kind,
-      layer.outputShape.slice(1).join('×'),
+      layer.outputShape?.slice(1).join('×') ?? 'unknown',
       layer.parameters > 0 ? grouped(layer.parameters) : '',
-      layer.multiplyAdds > 0 ? grouped(layer.multiplyAdds) : '',
-      bytes(layer.activationBytes),
-      layer.receptiveField
-        ? `${layer.receptiveField.map(({ size }) => size).join('×')}, every ${layer.receptiveField[0].jump}`
-        : 'whole input',
+      layer.multiplyAdds === null ? 'unknown' : layer.multiplyAdds > 0 ? grouped(layer.multiplyAdds) : '',
+      layer.activationBytes === null ? 'unknown' : bytes(layer.activationBytes),
+      layer.receptiveField === 'unknown'
+        ? 'unknown'
+        : layer.receptiveField
+          ? `${layer.receptiveField.map(({ size }) => size).join('×')}, every ${layer.receptiveField[0].jump}`
+          : 'whole input',
     ]),
     ['total', '', '', grouped(totals.parameters), grouped(totals.multiplyAdds), bytes(totals.activationBytes), ''],
   ];

@@ -36,5 +36,5 @@ export function fieldSize(model: LayeredModel, layer: string, input: Shape): [nu
   checkField('fieldSize', model, layer, input);
   const [height, width] = input.slice(-2);
   const field = receptiveField(model, model.featureLayer(layer));
-  return field ? [Math.min(field[0].size, height), Math.min(field[1].size, width)] : [height, width];
+  return field && field !== 'unknown' ? [Math.min(field[0].size, height), Math.min(field[1].size, width)] : [height, width];
 }

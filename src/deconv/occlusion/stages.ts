@@ -36,7 +36,8 @@ export function splitStages(model: Sequential, watch: readonly string[]): { stag
     const layer = model.layer(name);
     const window = windowLayer(layer);
     const before = stages.at(-1);
-    if (window) stages.push({ name, window, pointwise: [], outputs: (input) => sidesOf(layer.outputShape(input)) });
+    // Layers that run on windows report their output shapes.
+    if (window) stages.push({ name, window, pointwise: [], outputs: (input) => sidesOf(layer.outputShape(input)!) });
     else if (!isPointwise(layer)) break;
     else if (before && !watch.includes(before.name)) {
       before.name = name;

@@ -48,7 +48,7 @@ export const IDENTITY: WindowLayer = { geometry: POINT, padding: 0, run: (x) => 
 /** Returns how a layer is computed on windows; null for a layer with a global receptive field or of an unknown kind. */
 export function windowLayer(layer: Module): WindowLayer | null {
   const geometry = layer.receptiveWindow();
-  if (typeof geometry === 'string') return null;
+  if (geometry === null || typeof geometry === 'string') return null;
   // A subclass with its own `forward` may compute something else.
   const isPlain = (kind: typeof Conv2d | typeof MaxPool2d | typeof AvgPool2d | typeof LocalResponseNorm) =>
     layer.forward === kind.prototype.forward;

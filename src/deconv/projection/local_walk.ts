@@ -149,7 +149,7 @@ export class LocalWalk {
   /** Replaces windows by whole maps before a layer at which they would grow as large as the maps. */
   private async settled(signal: Signal, { layer, input, output }: Passage): Promise<Signal> {
     const geometry = layer.receptiveWindow();
-    if (!signal.corners || typeof geometry === 'string') return signal;
+    if (!signal.corners || geometry === null || typeof geometry === 'string') return signal;
     const [height, width] = grown(extentOf(signal.values.shape), geometry);
     if (height * width < input[0] * input[1]) return signal;
     const { backend, dtype, shape } = signal.values;

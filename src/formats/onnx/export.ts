@@ -1,6 +1,6 @@
 /** Exports a sequential network as an ONNX model. */
 import { arrayOf, checkArgument, checkOptions, instanceOf, integer, type RulesFor, recordOf, text } from '../../backend/validate.js';
-import { type Module, namingLayer, ReLU, Sequential, torchvision } from '../../nn/index.js';
+import { type Module, namingLayer, Sequential, type Structure } from '../../nn/index.js';
 import { type Shape, ShapeError, type TypedArray } from '../../tensor/index.js';
 import { TYPE_NUMBERS } from './decoding/element_types.js';
 import { encodeModel, type ValueInfoProto, type Written } from './decoding/schema.js';
@@ -109,32 +109,19 @@ function valueInfo({ name, shape }: NamedShape): Written<ValueInfoProto> {
   return { name, type: { tensorType: { elemType: TYPE_NUMBERS.float32, shape: { dim } } } };
 }
 
-/** How a container combines its submodules. */
-type Structure = { kind: 'sequence'; layers: readonly (readonly [name: string, layer: Module])[] } | Branches;
-
-interface Branches {
-  kind: 'branches';
-  branches: readonly (readonly [name: string, branch: Module | null])[];
-  join: 'concat' | 'add';
-  activation: readonly [name: string, layer: Module] | null;
-}
-
-function structureOf(layer: Module): Structure | null {
-  if (layer instanceof Sequential) return { kind: 'sequence', layers: layer.children() };
-  if (!(layer instanceof torchvision.Residual)) return null;
-  const branches = [['', layer.branch] as const, ['downsample', layer.downsample] as const];
-  return { kind: 'branches', branches, join: 'add', activation: ['', new ReLU()] };
-}
+type Branches = Extract<Structure, { kind: 'branches' }>;
 
 const joined = (outer: string, inner: string): string => (outer === '' || inner === '' ? outer + inner : `${outer}.${inner}`);
 
 /** Adds the nodes of a module and returns its output shape. */
 function write(writer: GraphWriter, module: Module, name: string, input: Shape): Shape {
-  const structure = structureOf(module);
+  const structure = module.structure();
   if (structure?.kind === 'sequence')
     return structure.layers.reduce((shape, [key, layer]) => namingLayer(key, () => write(writer, layer, joined(name, key), shape)), input);
   if (structure) return writeBranches(writer, structure, name, input);
   const output = module.outputShape(input);
+  if (!output)
+    throw new OnnxError(`toOnnx: layer '${name}' (${module.kind}) does not report its output shape; override outputShape(input)`);
   if (!writeLayer(writer, module, name, input)) throw new OnnxError(`toOnnx: layer '${name}' (${module.kind}) cannot be exported to ONNX`);
   return output;
 }

@@ -25,17 +25,17 @@ import { GELU_RULES } from '../../tensor/ops/activation.js';
 import { probabilityRule } from '../../tensor/ops/dropout.js';
 import { generatorRule } from '../../tensor/random.js';
 import { checkShape } from '../../tensor/shape.js';
-import { Module, parameter } from '../module.js';
+import { Pointwise, parameter } from '../module.js';
 
 /** max(x, 0). In a `Sequential`, a ReLU that follows a convolution, a linear layer or batch normalisation runs inside the kernel of that layer. */
-export class ReLU extends Module {
+export class ReLU extends Pointwise {
   forward(x: Tensor): Tensor {
     return relu(x);
   }
 }
 
 /** x where x is above 0, slope · x elsewhere. The slope defaults to 0.01. */
-export class LeakyReLU extends Module {
+export class LeakyReLU extends Pointwise {
   constructor(readonly slope = 0.01) {
     super();
     checkArgument('LeakyReLU', 'slope', slope, finite());
@@ -47,35 +47,35 @@ export class LeakyReLU extends Module {
 }
 
 /** 1 / (1 + exp(−x)). */
-export class Sigmoid extends Module {
+export class Sigmoid extends Pointwise {
   forward(x: Tensor): Tensor {
     return sigmoid(x);
   }
 }
 
 /** Hyperbolic tangent. */
-export class Tanh extends Module {
+export class Tanh extends Pointwise {
   forward(x: Tensor): Tensor {
     return tanh(x);
   }
 }
 
 /** min(max(x, 0), 6). PyTorch `ReLU6`. */
-export class ReLU6 extends Module {
+export class ReLU6 extends Pointwise {
   forward(x: Tensor): Tensor {
     return relu6(x);
   }
 }
 
 /** x · sigmoid(x), also called swish. PyTorch `SiLU`. */
-export class SiLU extends Module {
+export class SiLU extends Pointwise {
   forward(x: Tensor): Tensor {
     return silu(x);
   }
 }
 
 /** x · Φ(x) with the normal distribution function Φ, or its approximation by tanh. PyTorch `GELU`. */
-export class GELU extends Module {
+export class GELU extends Pointwise {
   constructor(readonly options: GeluOptions = {}) {
     super();
     checkOptions('GELU', options, GELU_RULES);
@@ -87,14 +87,14 @@ export class GELU extends Module {
 }
 
 /** min(max(x + 3, 0), 6) / 6. PyTorch `Hardsigmoid`. */
-export class HardSigmoid extends Module {
+export class HardSigmoid extends Pointwise {
   forward(x: Tensor): Tensor {
     return hardSigmoid(x);
   }
 }
 
 /** x · min(max(x + 3, 0), 6) / 6. PyTorch `Hardswish`. */
-export class HardSwish extends Module {
+export class HardSwish extends Pointwise {
   forward(x: Tensor): Tensor {
     return hardSwish(x);
   }
@@ -106,7 +106,7 @@ export class HardSwish extends Module {
  *
  * @throws ShapeError in `forward`, for another number of channels
  */
-export class PReLU extends Module {
+export class PReLU extends Pointwise {
   weight: Tensor;
 
   /** @param channels number of weights. Default 1 @param start initial weight. Default 0.25 */
@@ -134,7 +134,7 @@ export class PReLU extends Module {
 }
 
 /** Softmax along an axis, by default the last. PyTorch `Softmax`. */
-export class Softmax extends Module {
+export class Softmax extends Pointwise {
   constructor(readonly options: { axis?: number } = {}) {
     super();
     checkOptions('Softmax', options, { axis: anything });
@@ -149,7 +149,7 @@ export class Softmax extends Module {
  * In training, sets activations to zero with the given probability (default 0.5) and multiplies the others by 1 / (1 − probability).
  * In evaluation, returns its input. Without a generator it uses the global one.
  */
-export class Dropout extends Module {
+export class Dropout extends Pointwise {
   constructor(
     readonly probability = 0.5,
     private readonly generator?: Generator,
@@ -170,7 +170,7 @@ export class Dropout extends Module {
  *
  * @throws ShapeError in training, for an input that is not [N, C, H, W]
  */
-export class Dropout2d extends Module {
+export class Dropout2d extends Pointwise {
   constructor(
     readonly probability = 0.5,
     private readonly generator?: Generator,

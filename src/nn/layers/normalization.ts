@@ -17,13 +17,13 @@ import {
 import { LRN_RULES, lrnBefore } from '../../tensor/ops/local_response_norm.js';
 import { checkShape, sameShape } from '../../tensor/shape.js';
 import { checkFloat } from '../../tensor/tensor.js';
-import { Module, parameter, type ReceptiveWindow } from '../module.js';
+import { Module, Pointwise, parameter, type ReceptiveWindow } from '../module.js';
 
 /**
  * Local response (contrast) normalisation, see `localResponseNorm`. alpha is divided by the window size. PyTorch `LocalResponseNorm`
  * centres a window of even size differently; the option `window: 'pytorch'` reproduces that.
  */
-export class LocalResponseNorm extends Module {
+export class LocalResponseNorm extends Pointwise {
   constructor(readonly options: LrnOptions = {}) {
     super();
     checkOptions('LocalResponseNorm', options, LRN_RULES);
@@ -49,7 +49,7 @@ export class LocalResponseNorm extends Module {
  *
  * @throws ShapeError in `forward`, for another number of channels, or for one value per channel in training
  */
-export class BatchNorm2d extends Module {
+export class BatchNorm2d extends Pointwise {
   weight: Tensor;
   bias: Tensor;
   running_mean: Tensor;

@@ -7,8 +7,9 @@ import { Conv2d } from '../layers/conv2d.js';
 import { Flatten, Linear } from '../layers/linear.js';
 import { BatchNorm2d } from '../layers/normalization.js';
 import { AdaptiveAvgPool2d, MaxPool2d } from '../layers/pooling.js';
-import { Module, type ReceptiveWindow } from '../module.js';
+import { Module, type ReceptiveWindow, type Structure } from '../module.js';
 import { Sequential } from '../sequential.js';
+import { total } from '../summary.js';
 import { RESNET_RULES } from './options.js';
 
 const conv = (from: number, to: number, kernel: 1 | 3, stride = 1) =>
@@ -52,16 +53,21 @@ export class Residual extends Module {
     return y;
   }
 
-  override outputShape(input: Shape): Shape {
+  override outputShape(input: Shape): Shape | null {
     return this.branch.outputShape(input);
   }
 
-  override receptiveWindow(): ReceptiveWindow {
+  override receptiveWindow(): ReceptiveWindow | null {
     return this.branch.receptiveWindow();
   }
 
-  override multiplyAdds(input: Shape): number {
-    return this.branch.multiplyAdds(input) + (this.downsample?.multiplyAdds(input) ?? 0);
+  override multiplyAdds(input: Shape): number | null {
+    return total([this.branch.multiplyAdds(input), this.downsample ? this.downsample.multiplyAdds(input) : 0]);
+  }
+
+  override structure(): Structure {
+    const branches = [['', this.branch] as const, ['downsample', this.downsample] as const];
+    return { kind: 'branches', branches, join: 'add', activation: ['', new ReLU()] };
   }
 }
 

@@ -151,7 +151,7 @@ async function analyse(input: FiltersInput): Promise<Analysed> {
   const [first, second] = input.layers;
   const weight = model.layer(first.layer).parameters()[0];
   const field = receptiveField(model, first.layer);
-  const stride: [number, number] = [field?.[0].jump ?? 1, field?.[1].jump ?? 1];
+  const stride: [number, number] = field && field !== 'unknown' ? [field[0].jump, field[1].jump] : [1, 1];
   const measured = await filterMeasures(weight, stride);
   const filters = measured.map((each, map): FilterNumbers => ({ ...each, active: first.maps[map].active, answer: first.maps[map].mean }));
   const outstanding = outstandingFilters(filters);

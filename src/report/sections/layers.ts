@@ -38,6 +38,7 @@ export function layersSection({ model, summaries, preprocess }: ReportContext): 
   const { inputSize } = preprocess.options;
   const fieldText = ({ receptiveField }: (typeof rows)[number]) => {
     if (receptiveField === null) return 'whole image';
+    if (receptiveField === 'unknown') return 'unknown';
     const [height, width] = receptiveField.map(({ size }) => size);
     return height >= inputSize && width >= inputSize ? 'whole image' : `${height}×${width}`;
   };
@@ -55,7 +56,7 @@ ${table(
   rows.map((row) => [
     row.name,
     IN_WORDS[row.kind],
-    row.outputShape.slice(1).join('×'),
+    row.outputShape?.slice(1).join('×') ?? 'unknown',
     fieldText(row),
     row.parameters > 0 ? count(row.parameters) : '',
   ]),
@@ -66,9 +67,11 @@ ${table(
 
 /** A sentence on how the maps change from the first layer to the last; empty if they do not change in one direction. */
 export function downwards(rows: readonly Pick<LayerSummary, 'outputShape' | 'receptiveField'>[]): string {
-  const maps = rows.filter(({ outputShape }) => outputShape.length === 4);
-  const places = maps.map(({ outputShape }) => outputShape[2] * outputShape[3]);
-  const fields = maps.flatMap(({ receptiveField }) => (receptiveField ? [receptiveField[0].size * receptiveField[1].size] : []));
+  const maps = rows.filter(({ outputShape }) => outputShape?.length === 4);
+  const places = maps.map(({ outputShape }) => outputShape![2] * outputShape![3]);
+  const fields = maps.flatMap(({ receptiveField }) =>
+    receptiveField && receptiveField !== 'unknown' ? [receptiveField[0].size * receptiveField[1].size] : [],
+  );
   const grows = (values: readonly number[]) => values.length > 1 && rises(values) && values[values.length - 1] > values[0];
   const sentences = [
     ...(grows([...places].reverse()) ? ['the maps get smaller'] : []),

@@ -275,7 +275,8 @@ function buildLayers(spec: Preset, architecture: Architecture, layers: Record<st
   const add = (name: string, layer: Module) => {
     layers[name] = layer;
     try {
-      shape = layer.outputShape(shape);
+      // All layers of the presets report their output shapes.
+      shape = layer.outputShape(shape)!;
     } catch (error) {
       if (!(error instanceof ShapeError)) throw error;
       throw new ShapeError(

@@ -90,7 +90,9 @@ export class FrozenLayers {
     this.trunk = row(names.slice(0, cut));
     this.head = row(names.slice(cut));
     const { channels, inputSize } = preprocess.options;
-    this.outputShape = this.trunk.outputShape([1, channels, inputSize, inputSize]).slice(1);
+    const output = this.trunk.outputShape([1, channels, inputSize, inputSize]);
+    if (!output) throw new ValueError('FrozenLayers: a frozen layer does not report its output shape; override outputShape(input)');
+    this.outputShape = output.slice(1);
     this.keepBytes = options.keepBytes ?? KEEP_BYTES;
   }
 

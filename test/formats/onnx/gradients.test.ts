@@ -64,7 +64,7 @@ const LINES: Line[] = [
 
 describe('gradients of imported operators', () => {
   it.each(LINES)('%s', async (_, description, shape) => {
-    const net = (await loadOnnx(onnx(description), { backend: reference })).to({ backend: reference, dtype: 'float64' });
+    const net = await (await loadOnnx(onnx(description), { backend: reference })).to({ backend: reference, dtype: 'float64' });
     const values = wave(shape.reduce((product, extent) => product * extent, 1));
     const leaf = (data: readonly number[]) => tensor(Float64Array.from(data), shape, { backend: reference, requiresGrad: true });
     const x = leaf(values);

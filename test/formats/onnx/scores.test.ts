@@ -153,7 +153,7 @@ describe('inputs', () => {
     const network = await open(bytes);
     expect(network.layout).toBe('nhwc');
     expect(await answer(network)).toEqual(await answer(await plain()));
-    expect(network.receptiveField('c')?.[0].size).toBe(3);
+    expect(network.receptiveField('c')?.[0]).toMatchObject({ size: 3 });
   });
 
   it('of type uint8 receive pixels, which the model casts', async () => {

@@ -23,7 +23,9 @@ function windowOf({ operator, attributes, inputs }: Node, graph: Graph) {
 
 /** Returns the union of two receptive fields; null (the whole image) if their strides differ, because they have no common grid. */
 function union(a: ReceptiveField, b: ReceptiveField): ReceptiveField {
-  if (a === null || b === null || a.some((axis, i) => axis.jump !== b[i].jump)) return null;
+  if (a === null || b === null) return null;
+  if (a === 'unknown' || b === 'unknown') return 'unknown';
+  if (a.some((axis, i) => axis.jump !== b[i].jump)) return null;
   const axis = (i: 0 | 1): FieldAxis => {
     const start = Math.min(a[i].start, b[i].start);
     return { start, jump: a[i].jump, size: Math.max(a[i].start + a[i].size, b[i].start + b[i].size) - start };

@@ -182,7 +182,7 @@ export class OnnxClassifier extends Module implements LayeredModel {
   }
 
   override outputShape(input: Shape): Shape {
-    const last = this.summarize(input).at(-1)!.outputShape;
+    const last = this.summarize(input).at(-1)!.outputShape!;
     return last.slice(0, 2);
   }
 

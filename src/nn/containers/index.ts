@@ -1,0 +1,5 @@
+/** Containers: modules that combine other modules. */
+export { Identity } from './identity.js';
+export { ModuleList } from './module_list.js';
+export { Parallel } from './parallel.js';
+export { Residual, type ResidualOptions } from './residual.js';
