@@ -1,22 +1,11 @@
 /** Imported models on a backend that cannot read synchronously. */
 import { describe, expect, it } from 'vitest';
 import { createReferenceBackend } from '../../../src/backend/reference/index.js';
+import { createDeferredBackend } from '../../backend/deferred/deferred.js';
 import { loadOnnx, toOnnx } from '../../../src/formats/onnx/index.js';
 import { Conv2d, Flatten, Linear, ReLU, Sequential } from '../../../src/nn/index.js';
-import { type Backend, BackendError, tensor, withBackend } from '../../../src/tensor/index.js';
+import { type Backend, tensor, withBackend } from '../../../src/tensor/index.js';
 import { type Description, floats, ints, node, onnx } from './build.js';
-
-/** The reference backend without synchronous reads. */
-function withoutSyncRead(): Backend {
-  const backend = createReferenceBackend();
-  return Object.assign(Object.create(backend) as Backend, {
-    name: 'asynchronous',
-    capabilities: { ...backend.capabilities, syncRead: false },
-    readSync: () => {
-      throw new BackendError('readSync was called');
-    },
-  });
-}
 
 /** Selects the positive elements of relu(x · w): the number of results depends on the values. */
 const positive: Description = {
@@ -32,7 +21,7 @@ const positive: Description = {
 
 describe('a backend without synchronous reads', () => {
   it('runs a model whose shapes depend on the values', async () => {
-    const backend = withoutSyncRead();
+    const backend = createDeferredBackend();
     const net = await loadOnnx(onnx(positive), { backend });
     const x = tensor([1, 2, 3, -1, -2, -3], [2, 3], { backend });
     const before = backend.memory().buffers;
@@ -47,7 +36,7 @@ describe('a backend without synchronous reads', () => {
   });
 
   it('says in a synchronous pass which node needs the values, and what to call', async () => {
-    const backend = withoutSyncRead();
+    const backend = createDeferredBackend();
     const net = await loadOnnx(onnx(positive), { backend });
     expect(() => net.forward(tensor([1, 2, 3], [1, 3], { backend }))).toThrow(
       /node "places" \(NonZero\) needs the elements of "r".*await model.run/,
@@ -55,7 +44,7 @@ describe('a backend without synchronous reads', () => {
   });
 
   it('computes comparisons, masks, indices and quantised values without reading', async () => {
-    const backend = withoutSyncRead();
+    const backend = createDeferredBackend();
     const nodes = [
       node('Greater', 'x zero', 'm'),
       node('Not', 'm', 'not'),
@@ -89,13 +78,13 @@ describe('a backend without synchronous reads', () => {
       });
       return toOnnx(model, { inputShape: [1, 1, 3, 3] });
     };
-    const later = build(withoutSyncRead());
+    const later = build(createDeferredBackend());
     expect(later).toBeInstanceOf(Promise);
     expect(await later).toEqual(build(createReferenceBackend()));
   });
 
   it('frees the intermediate values of a run that fails', async () => {
-    const backend = withoutSyncRead();
+    const backend = createDeferredBackend();
     const nodes = [node('Relu', 'x', 'r'), node('NonZero', 'r', 'n'), node('Reshape', 'r shape', 'y')];
     const net = await loadOnnx(onnx({ nodes, initializers: [ints('shape', [7])], outputs: ['n', 'y'] }), { backend });
     const x = tensor([1, 2, 3], [3], { backend });

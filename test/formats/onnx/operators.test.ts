@@ -293,8 +293,185 @@ const EXAMPLES: Example[] = [
   ),
 ];
 
+/** Examples of operators of newer models, worked out by hand. */
+const NEWER: Example[] = [
+  one(
+    'Resize to twice the size repeats pixels',
+    node('Resize', 'x _ s', 'y'),
+    IMAGE,
+    [
+      [1, 2, 2, 4],
+      [1, 1, 2, 2, 1, 1, 2, 2, 3, 3, 4, 4, 3, 3, 4, 4],
+    ],
+    {
+      initializers: [floats('s', [4], [1, 1, 2, 2])],
+    },
+  ),
+  one(
+    'Resize, linear with aligned corners',
+    node('Resize', 'x _ _ t', 'y', { mode: 'linear', coordinate_transformation_mode: 'align_corners' }),
+    [
+      [1, 1, 1, 3],
+      [0, 4, 2],
+    ],
+    [
+      [1, 1, 1, 5],
+      [0, 2, 4, 3, 2],
+    ],
+    { initializers: [ints('t', [1, 1, 1, 5])] },
+  ),
+  one(
+    'Resize, linear with half pixels, repeats the edge',
+    node('Resize', 'x _ _ t', 'y', { mode: 'linear' }),
+    [
+      [1, 1, 1, 2],
+      [0, 4],
+    ],
+    [
+      [1, 1, 1, 4],
+      [0, 1, 3, 4],
+    ],
+    { initializers: [ints('t', [1, 1, 1, 4])] },
+  ),
+  // At the position 0.5, Keys' kernel with −0.75 has the weights −0.09375, 0.59375, 0.59375, −0.09375.
+  one(
+    'Resize, cubic, asymmetric',
+    node('Resize', 'x _ s', 'y', { mode: 'cubic', coordinate_transformation_mode: 'asymmetric' }),
+    [
+      [1, 1, 1, 4],
+      [1, 2, 4, 8],
+    ],
+    [
+      [1, 1, 1, 8],
+      [1, 0.59375 * 3 - 0.09375 * 5, 2, 0.59375 * 6 - 0.09375 * 9, 4, 0.59375 * 12 - 0.09375 * 10, 8, 8 * 1.09375 - 0.09375 * 4],
+    ],
+    { initializers: [floats('s', [4], [1, 1, 1, 2])] },
+  ),
+  one(
+    'Resize of a region of interest, with a value outside of the image',
+    node('Resize', 'x r _ t', 'y', {
+      mode: 'linear',
+      coordinate_transformation_mode: 'tf_crop_and_resize',
+      extrapolation_value: { float: -1 },
+    }),
+    [
+      [1, 1, 1, 3],
+      [0, 4, 2],
+    ],
+    [
+      [1, 1, 1, 3],
+      [4, 2, -1],
+    ],
+    { initializers: [floats('r', [8], [0, 0, 0, 0.5, 1, 1, 1, 1.5]), ints('t', [1, 1, 1, 3])] },
+  ),
+  one(
+    'Upsample of opset 9',
+    node('Upsample', 'x s', 'y', { mode: 'nearest' }),
+    [
+      [1, 1, 1, 2],
+      [5, 6],
+    ],
+    [
+      [1, 1, 1, 6],
+      [5, 5, 5, 6, 6, 6],
+    ],
+    {
+      initializers: [floats('s', [4], [1, 1, 1, 3])],
+      opset: 9,
+    },
+  ),
+  one('HardSwish', node('HardSwish', 'x', 'y'), [[4], [-4, -1, 1, 4]], [[4], [0, -1 / 3, 2 / 3, 4]], { opset: 14 }),
+  one('Erf', node('Erf', 'x', 'y'), [[4], [0, 0.5, -1, 5]], [[4], [0, 0.5204998778, -0.8427007929, 1]]),
+  one('Gelu', node('Gelu', 'x', 'y'), [[2], [1, -2]], [[2], [0.8413447461, -0.0455002639]], { opset: 20 }),
+  one('Gelu by tanh', node('Gelu', 'x', 'y', { approximate: 'tanh' }), [[2], [1, -2]], [[2], [0.8411919906, -0.0454023059]], { opset: 20 }),
+  one(
+    'LayerNormalization',
+    node('LayerNormalization', 'x s b', 'y', { epsilon: { float: 0 } }),
+    [
+      [2, 2],
+      [1, 3, 10, 30],
+    ],
+    [
+      [2, 2],
+      [-2 + 1, 3 + 2, -2 + 1, 3 + 2],
+    ],
+    { initializers: [floats('s', [2], [2, 3]), floats('b', [2], [1, 2])], opset: 17 },
+  ),
+  one(
+    'InstanceNormalization',
+    node('InstanceNormalization', 'x s b', 'y', { epsilon: { float: 0 } }),
+    IMAGE,
+    [
+      [1, 2, 1, 2],
+      [-2, 2, 7, 13],
+    ],
+    { initializers: [floats('s', [2], [2, 3]), floats('b', [2], [0, 10])] },
+  ),
+  one(
+    'GroupNormalization of opset 21 scales channels',
+    node('GroupNormalization', 'x s b', 'y', { num_groups: 1, epsilon: { float: 0 } }),
+    [
+      [1, 2, 2],
+      [1, 3, 1, 3],
+    ],
+    [
+      [1, 2, 2],
+      [-2, 2, 7, 13],
+    ],
+    { initializers: [floats('s', [2], [2, 3]), floats('b', [2], [0, 10])], opset: 21 },
+  ),
+  one(
+    'QuantizeLinear rounds halves to even and saturates',
+    node('QuantizeLinear', 'x s z', 'y'),
+    [[5], [0.25, 0.75, -100, 200, 1.2]],
+    [[5], [10, 12, 0, 255, 12]],
+    {
+      initializers: [floats('s', [], [0.5]), { name: 'z', dims: [], dataType: 2, int32Data: [10] }],
+    },
+  ),
+  one(
+    'Tile',
+    node('Tile', 'x r', 'y'),
+    [
+      [1, 2],
+      [1, 2],
+    ],
+    [
+      [2, 4],
+      [1, 2, 1, 2, 1, 2, 1, 2],
+    ],
+    { initializers: [ints('r', [2, 2])] },
+  ),
+  one(
+    'CumSum',
+    node('CumSum', 'x a', 'y', { exclusive: 1 }),
+    ROW,
+    [
+      [1, 4],
+      [0, 1, 3, 6],
+    ],
+    { initializers: [ints('a', [1])], opset: 14 },
+  ),
+  one(
+    'DepthToSpace',
+    node('DepthToSpace', 'x', 'y', { blocksize: 2 }),
+    [
+      [1, 4, 1, 1],
+      [1, 2, 3, 4],
+    ],
+    [
+      [1, 1, 2, 2],
+      [1, 2, 3, 4],
+    ],
+  ),
+  one('Mod with the sign of the dividend', node('Mod', 'x m', 'y', { fmod: 1 }), [[2], [-5, 5]], [[2], [-2, 2]], {
+    initializers: [floats('m', [1], [3])],
+  }),
+  one('Round', node('Round', 'x', 'y'), [[4], [0.5, 1.5, -2.5, 2.4]], [[4], [0, 2, -2, 2]]),
+];
+
 describe.each(backends)('ONNX operators on $name', ({ backend }) => {
-  it.each(EXAMPLES)('$what', async ({ model, x, y }) => {
+  it.each([...EXAMPLES, ...NEWER])('$what', async ({ model, x, y }) => {
     const net = await loadOnnx(onnx(model), { backend });
     const output = (await net.run({ x: tensor(x[1], x[0], { backend, dtype: 'float32' }) })).y;
     expect([...output.shape]).toEqual(y[0]);
@@ -387,5 +564,39 @@ describe('ONNX losses', () => {
     [...(await scores.grad!.data())].forEach((value, i) => {
       expect(value).toBeCloseTo(expected[i], 5);
     });
+  });
+});
+
+describe('operators refuse', () => {
+  const scales = floats('s', [4], [1, 1, 2, 2]);
+  it.each([
+    ['antialiasing', node('Resize', 'x _ s', 'y', { antialias: 1 }), 18, /antialias 1 is not supported/],
+    ['an unknown attribute', node('HardSwish', 'x', 'y', { slope: 1 }), 14, /attribute "slope" is not supported; it has none/],
+    ['an operator set before their own', node('HardSwish', 'x', 'y'), 13, /exists from operator set 14 on, the model uses 13/],
+    ['sizes and scales together', node('Resize', 'x _ s t', 'y'), 13, /neither scales nor sizes, or both/],
+    ['blocks of scales', node('DequantizeLinear', 'x s', 'y', { block_size: 2 }), 21, /block_size is set/],
+    ['a remainder of floating-point numbers with the sign of the divisor', node('Mod', 'x x', 'y'), 13, /fmod is 0, expected fmod 1/],
+  ])('%s', async (_, line, opset, message) => {
+    const made = onnx({ nodes: [line], initializers: [scales, ints('t', [1, 1, 2, 2])], opset });
+    const ran = loadOnnx(made, { backend: reference }).then((net) => net.run({ x: tensor([1], [1, 1, 1, 1], { backend: reference }) }));
+    await expect(ran).rejects.toThrow(message);
+  });
+
+  it('float8 values, by name', async () => {
+    const zero = { name: 'z', dims: [], dataType: 17, rawData: Uint8Array.of(0) };
+    const bytes = onnx({ nodes: [node('QuantizeLinear', 'x s z', 'y')], initializers: [floats('s', [], [1]), zero], opset: 19 });
+    await expect(loadOnnx(bytes, { backend: reference })).rejects.toThrow(/float8e4m3fn, which is not supported/);
+  });
+});
+
+describe('a quantised network', () => {
+  it('has its weights converted while it is loaded, per channel, and computes in floating point', async () => {
+    const weight = { name: 'w', dims: [2, 1, 1, 1], dataType: 3, int32Data: [-8, 5] };
+    const zeros = { name: 'z', dims: [2], dataType: 3, int32Data: [0, 1] };
+    const nodes = [node('DequantizeLinear', 'w s z', 'f', { axis: 0 }), node('Conv', 'x f', 'y')];
+    const net = await loadOnnx(onnx({ nodes, initializers: [weight, floats('s', [2], [0.5, 0.25]), zeros] }), { backend: reference });
+    expect(net.namedParameters().map(([name, { shape }]) => [name, [...shape]])).toEqual([['f', [2, 1, 1, 1]]]);
+    const { y } = await net.run({ x: tensor([10], [1, 1, 1, 1], { backend: reference }) });
+    expect([...(await y.data())]).toEqual([-40, 10]);
   });
 });
