@@ -1,10 +1,10 @@
 /** Imported models on a backend that cannot read synchronously. */
 import { describe, expect, it } from 'vitest';
 import { createReferenceBackend } from '../../../src/backend/reference/index.js';
-import { createDeferredBackend } from '../../backend/deferred/deferred.js';
 import { loadOnnx, toOnnx } from '../../../src/formats/onnx/index.js';
 import { Conv2d, Flatten, Linear, ReLU, Sequential } from '../../../src/nn/index.js';
 import { type Backend, tensor, withBackend } from '../../../src/tensor/index.js';
+import { createDeferredBackend } from '../../backend/deferred/deferred.js';
 import { type Description, floats, ints, node, onnx } from './build.js';
 
 /** Selects the positive elements of relu(x · w): the number of results depends on the values. */

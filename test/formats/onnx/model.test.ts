@@ -5,7 +5,29 @@
 import { describe, expect, it } from 'vitest';
 import { deconvnet, patchFinder, topActivations } from '../../../src/deconv/index.js';
 import { loadOnnx, toOnnx } from '../../../src/formats/onnx/index.js';
-import { type LayeredModel, Module, receptiveField, Sequential, SGD, torchvision } from '../../../src/nn/index.js';
+import {
+  AdaptiveAvgPool2d,
+  AdaptiveMaxPool2d,
+  Conv2d,
+  Dropout2d,
+  GELU,
+  GroupNorm,
+  HardSigmoid,
+  HardSwish,
+  type LayeredModel,
+  LayerNorm,
+  LocalResponseNorm,
+  Module,
+  PReLU,
+  ReLU6,
+  receptiveField,
+  Sequential,
+  SGD,
+  SiLU,
+  Softmax,
+  torchvision,
+  Upsample,
+} from '../../../src/nn/index.js';
 import {
   backward,
   crossEntropy,
@@ -221,12 +243,51 @@ describe('toOnnx', () => {
     expect(net.namedParameters().length).toBe(learned.size);
   });
 
+  it.each([13, 17, 21])(
+    'writes normalisations, activations and resizing, by composition where operator set %i lacks them',
+    async (opset) => {
+      const { model, x } = withBackend(strict.backend, () => {
+        manualSeed(2);
+        const model = new Sequential({
+          conv: new Conv2d(2, 4, 3, { padding: 1 }),
+          group: new GroupNorm(2, 4),
+          silu: new SiLU(),
+          prelu: new PReLU(4),
+          up: new Upsample({ scaleFactor: 2, mode: 'bilinear' }),
+          gelu: new GELU(),
+          down: new Upsample({ size: [5, 7] }),
+          tanhGelu: new GELU({ approximate: 'tanh' }),
+          layer: new LayerNorm([5, 7]),
+          relu6: new ReLU6(),
+          swish: new HardSwish(),
+          uneven: new AdaptiveAvgPool2d([4, 2]),
+          sigmoid: new HardSigmoid(),
+          maps: new Dropout2d(0.4),
+          most: new AdaptiveMaxPool2d(2),
+          channels: new Softmax({ axis: 1 }),
+        }).eval();
+        for (const parameter of model.parameters()) parameter.set(randn(parameter.shape).dataSync());
+        return { model, x: randn([2, 2, 4, 3]) };
+      });
+      const net = await loadOnnx(await toOnnx(model, { inputShape: [1, 2, 4, 3], opset }), { backend: strict.backend });
+      const [own, { output }] = [noGrad(() => model.forward(x)), await net.run({ input: x })];
+      expect(output.shape).toEqual(own.shape);
+      expect(mismatch(await output.data(), await own.data(), EXACT)).toBeNull();
+      // The weights keep their names, so that they can be read back.
+      expect(net.namedParameters().map(([name]) => name)).toEqual(expect.arrayContaining(model.namedParameters().map(([name]) => name)));
+    },
+  );
+
   it('refuses a layer without an ONNX counterpart by name', () => {
     withBackend(reference, () => {
       class Wobble extends Module {
         forward = (x: Tensor) => x;
       }
       expect(() => toOnnx(new Sequential({ first: new Wobble() }), { inputShape: [1, 2, 4, 4] })).toThrow(/layer 'first' \(Wobble\)/);
+      const uneven = new Sequential({ pool: new AdaptiveMaxPool2d(3) });
+      expect(() => toOnnx(uneven, { inputShape: [1, 2, 4, 4] })).toThrow(/layer 'pool' \(AdaptiveMaxPool2d\) pools \[4,4\] to \[3,3\]/);
+      const even = new Sequential({ lrn: new LocalResponseNorm({ size: 4, window: 'pytorch' }) });
+      expect(() => toOnnx(even, { inputShape: [1, 2, 4, 4] })).toThrow(/layer 'lrn'.*even size 4/);
       expect(() => toOnnx(zfnet('small', { width: 0.0625 }))).toThrow(/inputShape/);
       expect(() => toOnnx(zfnet('small', { width: 0.0625 }), { inputSize: 28, opset: 12 })).toThrow(/operator set 12/);
     });

@@ -29,9 +29,9 @@ export class GraphWriter {
     return output;
   }
 
-  /** Adds a parameter or buffer of the network. */
-  parameter(name: string, tensor: Tensor): string {
-    if (!this.sources.some((source) => source.name === name)) this.sources.push({ name, shape: tensor.shape, source: { tensor } });
+  /** Adds a parameter or buffer of the network. @param shape the shape in the file, if it differs */
+  parameter(name: string, tensor: Tensor, shape: Shape = tensor.shape): string {
+    if (!this.sources.some((source) => source.name === name)) this.sources.push({ name, shape, source: { tensor } });
     return name;
   }
 

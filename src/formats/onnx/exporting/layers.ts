@@ -1,25 +1,37 @@
 /** The ONNX form of each layer. A layer without an entry cannot be exported. */
 import {
   AdaptiveAvgPool2d,
+  AdaptiveMaxPool2d,
   AvgPool2d,
   BatchNorm2d,
   Conv2d,
   ConvTranspose2d,
   Dropout,
+  Dropout2d,
   Flatten,
+  GELU,
+  GroupNorm,
+  HardSigmoid,
+  HardSwish,
+  LayerNorm,
   LeakyReLU,
   Linear,
   LocalResponseNorm,
   MaxPool2d,
   type Module,
+  PReLU,
   ReLU,
+  ReLU6,
   Sigmoid,
+  SiLU,
   Softmax,
   Tanh,
+  Upsample,
 } from '../../../nn/index.js';
 import type { Padding, Pair, PoolOptions, Shape } from '../../../tensor/index.js';
 import { lrnBefore } from '../../../tensor/ops/local_response_norm.js';
 import { OnnxError } from '../errors.js';
+import { evenWindow, gelu, groupNorm, hardSwish, layerNorm, silu, unevenAverage, unevenMax, upsample } from './composed.js';
 import type { AttributeValue, GraphWriter } from './graph_writer.js';
 
 /** Adds the nodes of a layer; `input` is the shape of its input. */
@@ -50,12 +62,39 @@ const LAYERS: readonly [LayerClass<Module>, Write<Module>][] = [
   plain(LeakyReLU, 'LeakyRelu', ({ slope }) => ({ alpha: { float: slope } })),
   plain(Sigmoid, 'Sigmoid'),
   plain(Tanh, 'Tanh'),
-  plain(Softmax, 'Softmax', () => ({ axis: -1 })),
+  plain(Softmax, 'Softmax', ({ options }) => ({ axis: options.axis ?? -1 })),
   plain(Flatten, 'Flatten', () => ({ axis: 1 })),
+  entry(ReLU6, (writer, _layer, name) => {
+    const bounds = [writer.scalar(`${name}.low`, 0), writer.scalar(`${name}.high`, 6)];
+    writer.node('Clip', name, {}, [writer.value, ...bounds]);
+  }),
+  plain(HardSigmoid, 'HardSigmoid', () => ({ alpha: { float: 1 / 6 }, beta: { float: 0.5 } })),
+  entry(HardSwish, (writer, _layer, name) => hardSwish(writer, name)),
+  entry(SiLU, (writer, _layer, name) => silu(writer, name)),
+  entry(GELU, gelu),
+  entry(PReLU, (writer, layer, name, input) => {
+    // The slopes are broadcast from the last axis on, so they need the axes after the channels.
+    const shape = layer.channels === 1 ? [1] : [layer.channels, ...input.slice(2).map(() => 1)];
+    writer.node('PRelu', name, {}, [writer.value, writer.parameter(`${name}.weight`, layer.weight, shape)]);
+  }),
   entry(Dropout, dropout),
+  // ONNX has no dropout of whole maps. In evaluation mode it does nothing.
+  plain(Dropout2d, 'Identity'),
+  entry(GroupNorm, groupNorm),
+  entry(LayerNorm, layerNorm),
+  entry(Upsample, upsample),
   plain(MaxPool2d, 'MaxPool', ({ options }) => poolAttributes(options)),
   plain(AvgPool2d, 'AveragePool', ({ options }) => averageAttributes(options)),
-  plain(AdaptiveAvgPool2d, 'AveragePool', (layer, input) => averageAttributes(layer.windowFor(input))),
+  entry(AdaptiveAvgPool2d, (writer, layer, name, input) => {
+    const window = evenWindow(layer, input);
+    if (window) writer.node('AveragePool', name, averageAttributes(window));
+    else unevenAverage(writer, layer, name, input);
+  }),
+  entry(AdaptiveMaxPool2d, (writer, layer, name, input) => {
+    const window = evenWindow(layer, input);
+    if (!window) throw unevenMax(layer, name, input);
+    writer.node('MaxPool', name, poolAttributes(window));
+  }),
   entry(BatchNorm2d, (writer, layer, name) => {
     const own = ['weight', 'bias', 'running_mean', 'running_var'] as const;
     const inputs = own.map((key) => writer.parameter(`${name}.${key}`, layer[key]));

@@ -1,10 +1,9 @@
 /** Operators that repeat, rearrange, accumulate or number elements: Tile, DepthToSpace, SpaceToDepth, CumSum, Range, NonZero, Trilu. */
-import { expand, fromHost, matmul, permute, reshape, type Shape, ShapeError, type Tensor } from '../../../tensor/index.js';
+import { expand, fromHost, matmul, permute, reshape, type Shape, ShapeError, type Tensor, where } from '../../../tensor/index.js';
 import { stridesOf } from '../../../tensor/shape.js';
 import { checkHostSize, HostValue, isHost, makeHost, type Value } from '../decoding/host_value.js';
 import { type Call, checkGrowth, type Operator } from '../operator.js';
 import { hostView } from '../running/host_ops.js';
-import { select } from './logic.js';
 
 /** Tile. Repeats the tensor along each axis. */
 function runTile(call: Call): readonly Value[] {
@@ -142,8 +141,7 @@ function runTrilu(call: Call): readonly Value[] {
     return [makeHost(x.type, x.shape, (i) => (keeps(Math.floor(i / columns) % rows, i % columns) ? x.data[i] : 0))];
   }
   const mask = Float32Array.from({ length: rows * columns }, (_, i) => (keeps(Math.floor(i / columns), i % columns) ? 1 : 0));
-  const zero = fromHost(x.dtype === 'float64' ? new Float64Array(1) : new Float32Array(1), [], { backend: x.backend });
-  return [select(fromHost(mask, [rows, columns], { backend: x.backend }), x, zero)];
+  return [where(fromHost(mask, [rows, columns], { backend: x.backend }), x, 0)];
 }
 
 export const arrangement = {

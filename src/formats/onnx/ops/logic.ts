@@ -2,7 +2,7 @@
  * Comparisons, logical operators and Where. A bool is a host value if its operands are, otherwise a uint8 tensor of 0 and 1 on the
  * backend.
  */
-import { abs, cast, equal, greater, maximum, minimum, mul, sub, type Tensor } from '../../../tensor/index.js';
+import { abs, cast, equal, greater, maximum, mul, sub, type Tensor, where } from '../../../tensor/index.js';
 import { broadcastShape, broadcastStrides } from '../../../tensor/shape.js';
 import { type HostValue, isHost, makeHost, toTensor, type Value } from '../decoding/host_value.js';
 import type { Call, Operator } from '../operator.js';
@@ -51,15 +51,6 @@ const not: Operator = {
   attributes: [],
 };
 
-/**
- * Returns a where the mask is 1, and b where it is 0. The limits ±∞ make one of two bounds vacuous, so that no product with 0 turns an
- * infinite value, such as that of an attention mask, into NaN.
- */
-export function select(mask: Tensor, a: Tensor, b: Tensor): Tensor {
-  const limit = mul(sub(cast(mask, a.dtype), 0.5), Number.POSITIVE_INFINITY);
-  return maximum(minimum(a, limit), minimum(b, mul(limit, -1)));
-}
-
 function hostWhere(condition: HostValue, a: HostValue, b: HostValue): HostValue {
   const shape = broadcastShape('Where', broadcastShape('Where', condition.shape, a.shape), b.shape);
   const [at, atA, atB] = [condition, a, b].map((value) => places(shape, broadcastStrides(value.shape, shape)));
@@ -70,7 +61,8 @@ function hostWhere(condition: HostValue, a: HostValue, b: HostValue): HostValue 
 function runWhere(call: Call): readonly Value[] {
   const [condition, a, b] = [0, 1, 2].map((slot) => call.value(slot));
   if (isHost(condition) && isHost(a) && isHost(b)) return [hostWhere(condition, a, b)];
-  return [select(asMask(call, condition, 'input 0'), call.asTensor(a, 'input 1'), call.asTensor(b, 'input 2'))];
+  const mask = isHost(condition) ? toTensor(condition, call.backend, 'input 0') : condition;
+  return [where(mask, call.asTensor(a, 'input 1'), call.asTensor(b, 'input 2'))];
 }
 
 export const logic = {

@@ -2,6 +2,8 @@
 import {
   add,
   batchNorm2d,
+  groupNorm,
+  layerNorm,
   localResponseNorm,
   mean,
   mul,
@@ -70,8 +72,13 @@ function layerNormalization(call: Call): readonly Tensor[] {
   const x = call.tensor(0);
   const first = call.axis(call.attributes.int('axis', -1), x.rank);
   const axes = x.shape.map((_, axis) => axis).slice(first);
-  const { output, average, inverse } = standardized(x, axes, call.attributes.float('epsilon', 1e-5));
-  return [scaled(output, call.tensor(1), call.optionalTensor(2)), average, inverse];
+  const epsilon = call.attributes.float('epsilon', 1e-5);
+  const [scale, bias] = [call.tensor(1), call.optionalTensor(2)];
+  const shape = x.shape.slice(first);
+  if (!call.wants(1) && !call.wants(2) && [scale, bias].every((each) => !each || each.shape.join() === shape.join()))
+    return [layerNorm(x, shape, scale, bias, { epsilon })];
+  const { output, average, inverse } = standardized(x, axes, epsilon);
+  return [scaled(output, scale, bias), average, inverse];
 }
 
 /** Reshapes one value per channel to [C, 1, …], so that it is broadcast over x, [N, C, …]. */
@@ -81,9 +88,7 @@ const perChannel = (value: Tensor, x: Tensor): Tensor => reshape(value, [value.s
 function instanceNormalization(call: Call): readonly Tensor[] {
   const [x, scale, bias] = [0, 1, 2].map((slot) => call.tensor(slot));
   if (x.rank < 3) throw call.error(`its input has shape [${x.shape}], expected [N, C, D1, …]`);
-  const axes = x.shape.map((_, axis) => axis).slice(2);
-  const { output } = standardized(x, axes, call.attributes.float('epsilon', 1e-5));
-  return [scaled(output, perChannel(scale, x), perChannel(bias, x))];
+  return [groupNorm(x, x.shape[1], scale, bias, { epsilon: call.attributes.float('epsilon', 1e-5) })];
 }
 
 /** GroupNormalization of x [N, C, …]. Scale and bias have one element per group in opset 18, and one per channel from opset 21 on. */
@@ -95,9 +100,10 @@ function groupNormalization(call: Call): readonly Tensor[] {
     throw call.error(
       `its input has shape [${x.shape}] and num_groups is ${groups}, expected [N, C, D1, …] with C a multiple of num_groups`,
     );
-  const { output } = standardized(reshape(x, [n, groups, -1]), [2], call.attributes.float('epsilon', 1e-5));
-  if (call.opset < 21) return [reshape(scaled(output, perChannel(scale, output), perChannel(bias, output)), x.shape)];
-  return [scaled(reshape(output, x.shape), perChannel(scale, x), perChannel(bias, x))];
+  const epsilon = call.attributes.float('epsilon', 1e-5);
+  if (call.opset >= 21) return [groupNorm(x, groups, scale, bias, { epsilon })];
+  const { output } = standardized(reshape(x, [n, groups, -1]), [2], epsilon);
+  return [reshape(scaled(output, perChannel(scale, output), perChannel(bias, output)), x.shape)];
 }
 
 export const normalization = {

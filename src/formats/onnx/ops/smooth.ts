@@ -6,7 +6,9 @@ import {
   clamp,
   div,
   exp,
+  gelu,
   greater,
+  hardSwish,
   log,
   maximum,
   minimum,
@@ -37,21 +39,11 @@ function polynomial(x: Tensor, coefficients: readonly number[]): Tensor {
 }
 
 /** Erf, the error function 2 / √π · ∫ from 0 to x of e^(−t²). */
-export function erf(x: Tensor): Tensor {
+function erf(x: Tensor): Tensor {
   const bounded = clamp(x, -ERF_BOUND, ERF_BOUND);
   const squares = square(bounded);
   return div(mul(bounded, polynomial(squares, ERF_NUMERATOR)), polynomial(squares, ERF_DENOMINATOR));
 }
-
-/** Gelu: x / 2 · (1 + erf(x / √2)), or with `approximate` tanh: x / 2 · (1 + tanh(√(2 / π) · (x + 0.044715 · x³))). */
-function gelu(x: Tensor, call: Call): Tensor {
-  const exact = call.attributes.word('approximate', ['none', 'tanh'], 'none') === 'none';
-  const inner = exact ? erf(mul(x, Math.SQRT1_2)) : tanh(mul(add(x, mul(mul(square(x), x), 0.044715)), Math.sqrt(2 / Math.PI)));
-  return mul(mul(x, 0.5), add(inner, 1));
-}
-
-/** HardSwish: x · max(0, min(1, x / 6 + 1 / 2)). */
-const hardSwish = (x: Tensor): Tensor => mul(x, clamp(add(mul(x, 1 / 6), 0.5), 0, 1));
 
 /** Mish: x · tanh(ln(1 + eˣ)), without overflow. */
 const mish = (x: Tensor): Tensor => mul(x, tanh(add(maximum(x, 0), log(add(exp(neg(abs(x))), 1)))));
@@ -74,7 +66,9 @@ const smoothOperator = (since: number, attributes: readonly string[], fn: (x: Te
 
 export const smooth = {
   Erf: smoothOperator(9, [], erf),
-  Gelu: smoothOperator(20, ['approximate'], gelu),
+  Gelu: smoothOperator(20, ['approximate'], (x, { attributes }) =>
+    gelu(x, { approximate: attributes.word<'none' | 'tanh'>('approximate', ['none', 'tanh'], 'none') }),
+  ),
   HardSwish: smoothOperator(14, [], hardSwish),
   Mish: smoothOperator(18, [], mish),
   Celu: smoothOperator(12, ['alpha'], celu),
