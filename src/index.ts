@@ -3,7 +3,9 @@ import type { Backend, BackendInfo, MemoryUse } from './backend/backend.js';
 import type { ReferenceOptions } from './backend/reference/index.js';
 import { checkOptions, integer, oneOf, rule } from './backend/validate.js';
 import { createWasmBackend } from './backend/wasm/index.js';
+import { context } from './tensor/context.js';
 import { BackendError, defaultBackend, setDefaultBackend, setNanCheck } from './tensor/index.js';
+import { retire } from './tensor/memory/memory.js';
 
 export { type Ceiling, ceilingFor, createCeiling } from './backend/wasm/runtime/ceiling.js';
 export * from './deconv/index.js';
@@ -26,8 +28,8 @@ export interface InitOptions {
   wasm?: WebAssembly.Module;
 }
 
-/** Upper limit of the option `threads`, above the number of processors of any machine; each thread needs memory. */
-const MOST_THREADS = 1024;
+/** Upper limit of the option `threads`: more threads than processors make kernels slower, and each thread needs memory. */
+const MOST_THREADS = 256;
 
 const INIT_RULES = {
   backend: oneOf('wasm', 'reference', 'webgpu'),
@@ -38,16 +40,60 @@ const INIT_RULES = {
 };
 
 /**
- * Initialises the engine. Must be awaited once before tensors are created. A second call creates a new default backend; existing tensors
- * keep theirs.
+ * Initialises the engine and returns the default backend. Must be awaited once before tensors are created.
+ *
+ * A second call with equal options returns the same backend. With other options it replaces the default backend: tensors and networks that
+ * exist keep theirs and go on working, and the replaced backend is disposed of, with its threads, together with the last of them.
  *
  * @example await init({ threads: 4 });
  * @throws ValueError for unknown or invalid options; BackendError if the requested backend is not available
  */
-export async function init(options: InitOptions = {}): Promise<void> {
-  const backend = await createBackend(options);
+export async function init(options: InitOptions = {}): Promise<Backend> {
+  checkOptions('init', options, INIT_RULES);
+  const { backend: kind, threads = 'auto', mode = 'strict', wasm } = options;
+  const text = JSON.stringify([kind ?? 'wasm or reference', threads, mode]);
+  let { engine } = context;
+  if (engine?.options !== text || engine.wasm !== wasm) {
+    engine = { options: text, wasm, backend: createBackend(options) };
+    const before = context.engine;
+    context.engine = engine;
+    try {
+      context.created.add(await engine.backend);
+    } catch (error) {
+      if (context.engine === engine) context.engine = before;
+      throw error;
+    }
+    if (before) void before.backend.then(replaced, () => undefined);
+  }
+  const backend = await engine.backend;
   setNanCheck(options.check === 'nan');
   setDefaultBackend(backend);
+  return backend;
+}
+
+function replaced(backend: Backend): void {
+  context.created.delete(backend);
+  retire(backend);
+}
+
+/**
+ * Ends the engine: disposes of the backends that `init()` created, which ends their worker threads and frees their memory. Their tensors
+ * cannot be used afterwards; `init()` starts the engine again. Without this call, the threads end with the process.
+ *
+ * @example await shutdown();
+ */
+export async function shutdown(): Promise<void> {
+  const { engine } = context;
+  context.engine = null;
+  // A call of init() that is running has not yet added its backend.
+  const starting = await engine?.backend.catch(() => undefined);
+  const backends = new Set([...context.created, ...context.retired, ...(starting ? [starting] : [])]);
+  for (const backend of backends) {
+    if (context.backend === backend) setDefaultBackend(null);
+    backend.dispose();
+  }
+  context.created.clear();
+  context.retired.clear();
 }
 
 /** Creates a backend without making it the default, so that several can be used at the same time. Options and errors as for `init`. */

@@ -53,6 +53,10 @@ export const firstState = (seed: number, stream: keyof typeof STREAMS): Generato
 export class Context {
   /** Backend of new tensors, unless an option names another; null before `init()`. */
   backend: Backend | null = null;
+  /** The call of `init()` that is in effect: its options as text, and its backend. */
+  engine: { options: string; wasm: unknown; backend: Promise<Backend> } | null = null;
+  /** Backends that `init()` has created and that `shutdown()` disposes of. */
+  readonly created = new Set<Backend>();
   /**
    * Whether operations on tensors that require a gradient are recorded for a backward pass: `auto`, except inside modules in evaluation
    * mode; `on` inside `recording`; `off` inside `noGrad`.

@@ -120,6 +120,7 @@ describe('runtimes without some features', () => {
 
 describe('memory()', () => {
   it('counts bytes and tensors, and the peak since it was reset', async () => {
+    await zf.shutdown();
     await zf.init({ backend: 'reference' });
     expect(zf.memory()).toEqual({ bytes: 0, tensors: 0, peakBytes: 0, reservedBytes: 0 });
     const x = zf.ones([100]);

@@ -28,7 +28,7 @@ class Holding {
     if (--this.count > 0 || this.freedBy) return;
     this.freedBy = by;
     this.releaseStorage();
-    const left = context.buffers.get(this.backend)! - 1;
+    const left = (context.buffers.get(this.backend) ?? 1) - 1;
     context.buffers.set(this.backend, left);
     if (left === 0 && context.retired.delete(this.backend)) this.backend.dispose();
   }
@@ -202,6 +202,15 @@ export function evictUploads(backend: Backend): void {
     context.uploads.delete(holding);
     buffer.evict();
   }
+}
+
+/**
+ * @internal Disposes of a backend as soon as no tensor refers to it, possibly at once. Its worker threads end and its memory is freed;
+ * networks that were created on it work until they are disposed of or garbage-collected.
+ */
+export function retire(backend: Backend): void {
+  if ((context.buffers.get(backend) ?? 0) === 0) backend.dispose();
+  else context.retired.add(backend);
 }
 
 const finalizers =
