@@ -35,8 +35,6 @@ const TOO_LONG: readonly string[] = [
   'src/formats/onnx/running/classifier.ts OnnxClassifier',
   'src/nn/module.ts Module',
   'src/tensor/tensor.ts Tensor',
-  'src/testing.ts arbitraries',
-  'src/testing.ts compare',
   'src/zfnet/training/train.ts Trainer',
 ];
 
