@@ -234,7 +234,6 @@ function outcome(run: () => Tensor, leaves: readonly Leaf[], reference: Backend)
 interface Slot {
   name: string;
   original: Tensor;
-  get(): Tensor;
   put(value: Tensor): void;
 }
 
@@ -243,18 +242,7 @@ function tensorSlots(module: Module, prefix = '', visited = new Set<Module>()): 
   if (visited.has(module)) return [];
   visited.add(module);
   const { parameters, buffers } = membersOf<Module>(module, (value): value is Module => value instanceof Module);
-  const own = [...parameters, ...buffers].map(({ name, value, replace }): Slot => {
-    let current = value;
-    return {
-      name: prefix + name,
-      original: value,
-      get: () => current,
-      put: (next) => {
-        current = next;
-        replace(next);
-      },
-    };
-  });
+  const own = [...parameters, ...buffers].map(({ name, value, replace }): Slot => ({ name: prefix + name, original: value, put: replace }));
   return [...own, ...module.children().flatMap(([name, child]) => tensorSlots(child, `${prefix}${name}.`, visited))];
 }
 
