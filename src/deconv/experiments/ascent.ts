@@ -16,11 +16,24 @@ import {
   rule,
   text,
 } from '../../backend/validate.js';
+import { backendOf } from '../../nn/backend_of.js';
 import { evaluating } from '../../nn/evaluating.js';
 import type { LayeredModel } from '../../nn/index.js';
 import { checkModel } from '../../nn/rules.js';
 import { yieldToEvents } from '../../nn/yield_to_events.js';
-import { backward, Generator, noGrad, randn, scope, type Tensor, tensor, uniform, zeros } from '../../tensor/index.js';
+import {
+  type Backend,
+  backward,
+  defaultBackend,
+  Generator,
+  noGrad,
+  randn,
+  scope,
+  type Tensor,
+  tensor,
+  uniform,
+  zeros,
+} from '../../tensor/index.js';
 import { checkLayer, checkMap } from '../rules.js';
 
 /** Options of `ascend`. */
@@ -117,7 +130,8 @@ export async function ascend(model: LayeredModel, options: AscentOptions): Promi
   checkLayer('ascend', model, options.layer);
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as unknown as AscentOptions;
   const { layer, input, batchSize, starts, goals = {}, imageOf, onProgress, ...settings } = { ...DEFAULTS, ...given };
-  const count = evaluating(model, () => noGrad(() => model.activations(zeros([1, ...input]), [layer])[layer].shape[1]));
+  const backend = backendOfLayers(model);
+  const count = evaluating(model, () => noGrad(() => model.activations(zeros([1, ...input], { backend }), [layer])[layer].shape[1]));
   const maps = options.maps ?? Array.from({ length: count }, (_, map) => map);
   for (const map of maps) checkMap('ascend', map, layer, count);
   const found = new Map<number, AscendedMap>();
@@ -125,7 +139,7 @@ export async function ascend(model: LayeredModel, options: AscentOptions): Promi
   let left: readonly number[] = maps;
   const rounds = Math.max(1, starts);
   for (let start = 0; start < rounds + (imageOf ? 1 : 0) && left.length > 0; start++) {
-    const course = await plan(input, { ...settings, start });
+    const course = await plan(input, { ...settings, start, backend });
     if (start > 0) total += left.length * settings.steps;
     const part = start === 0 ? 1 : Math.max(0, 1 - start / (rounds - 1));
     const relaxed = { ...settings, decay: part * settings.decay, blur: part * settings.blur };
@@ -156,16 +170,32 @@ interface Course {
   shifts: [number, number][];
 }
 
+/** Backend of the first layer with weights; the default backend for a model without any. */
+function backendOfLayers(model: LayeredModel): Backend {
+  const first = model.layerNames().find((name) => model.layer(name).parameters().length > 0);
+  return first === undefined ? defaultBackend() : backendOf(model.layer(first));
+}
+
 /** Samples the initial noise and the shifts of all steps, which are the same for all maps. */
 async function plan(
   input: readonly number[],
-  { seed, start, steps, jitter, limit }: { seed: number; start: number; steps: number; jitter: number; limit: number },
+  {
+    seed,
+    start,
+    steps,
+    jitter,
+    limit,
+    backend,
+  }: { seed: number; start: number; steps: number; jitter: number; limit: number; backend: Backend },
 ): Promise<Course> {
   const generator = new Generator(seed);
   const std = NOISE[Math.min(start, NOISE.length - 1)] * limit;
   // Skips the random numbers of earlier starts.
-  for (let earlier = 0; earlier < start; earlier++) noGrad(() => randn(input, { generator })).dispose();
-  const [noise, shiftNumbers] = noGrad(() => [randn(input, { generator, std }), uniform([2 * Math.max(1, steps)], { generator })]);
+  for (let earlier = 0; earlier < start; earlier++) noGrad(() => randn(input, { generator, backend })).dispose();
+  const [noise, shiftNumbers] = noGrad(() => [
+    randn(input, { generator, std, backend }),
+    uniform([2 * Math.max(1, steps)], { generator, backend }),
+  ]);
   const numbers = await shiftNumbers.data();
   const shifts = Array.from({ length: steps }, (_, step): [number, number] => {
     const along = (i: number) => Math.floor(numbers[2 * step + i] * (2 * jitter + 1)) - jitter;
@@ -320,7 +350,7 @@ class Climb {
   }
 
   private tensor(pixels: Float32Array): Tensor {
-    return tensor(pixels, [this.maps.length, ...this.input]);
+    return tensor(pixels, [this.maps.length, ...this.input], { backend: backendOfLayers(this.model) });
   }
 }
 

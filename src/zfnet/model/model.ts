@@ -25,7 +25,8 @@ import {
   ReLU,
   Sequential,
 } from '../../nn/index.js';
-import { Generator, type LrnOptions, type Shape, ShapeError, scope, ValueError } from '../../tensor/index.js';
+import { type Backend, Generator, type LrnOptions, type Shape, ShapeError, scope, ValueError, withBackend } from '../../tensor/index.js';
+import { backendRule } from '../../tensor/tensor.js';
 import { initScheme } from '../rules.js';
 
 interface ConvSpec {
@@ -151,6 +152,8 @@ export interface ZfnetOptions extends Variant {
   init?: InitScheme;
   /** Seed of the initial weights. The same seed gives the same weights on every backend and runtime. Default 0. */
   seed?: number;
+  /** Backend of the weights. Default: the one that `init()` or `withBackend` set. */
+  backend?: Backend;
 }
 
 /** Everything needed to build the same network again. Checkpoints record it. Fields of `Variant` are present only if they differ. */
@@ -188,6 +191,7 @@ const OPTIONS: RulesFor<ZfnetOptions & Pick<Architecture, 'preset'>> = {
   dropout: rule('a number from 0 to below 1', (value) => finite(0).test(value) && (value as number) < 1),
   init: initScheme,
   seed: integer(),
+  backend: backendRule,
   without: arrayOf(oneOf(...REMOVABLE_LAYERS)),
   maps: arrayOf(integer(1)),
   units: arrayOf(integer(1)),
@@ -245,6 +249,10 @@ export function defaultInit(architecture: Architecture): InitScheme {
  * @throws ShapeError naming the first layer for which the input size is too small
  */
 export function zfnet(preset: PresetName, options: ZfnetOptions = {}): ZfNet {
+  if (options?.backend !== undefined) {
+    checkOptions('zfnet', options, OPTIONS);
+    return withBackend(options.backend, () => zfnet(preset, { ...options, backend: undefined }));
+  }
   const architecture = architectureOf(preset, options);
   const spec: Preset = PRESETS[preset];
   return scope(() => {
