@@ -10,6 +10,7 @@ const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const PRELUDE = `import type { Tensor as T } from 'zfnet';
 declare const batches: Iterable<{ images: T; labels: T }>;
 declare const image: T;
+declare const bytes: Uint8Array;
 `;
 
 /** What users write about the types: methods of tensors, typed data, and entry points. */
