@@ -14,12 +14,16 @@ import {
   GroupNorm,
   HardSigmoid,
   HardSwish,
+  Identity,
   type LayeredModel,
   LayerNorm,
   LocalResponseNorm,
   Module,
+  Parallel,
   PReLU,
+  ReLU,
   ReLU6,
+  Residual,
   receptiveField,
   Sequential,
   SGD,
@@ -277,6 +281,23 @@ describe('toOnnx', () => {
       expect(net.namedParameters().map(([name]) => name)).toEqual(expect.arrayContaining(model.namedParameters().map(([name]) => name)));
     },
   );
+
+  it('writes parallel branches and residual blocks, and reads them back', async () => {
+    const { model, x } = withBackend(strict.backend, () => {
+      manualSeed(3);
+      const body = new Sequential([new Conv2d(5, 5, 3, { padding: 1 }), new ReLU()]);
+      const model = new Sequential({
+        branches: new Parallel({ narrow: new Conv2d(2, 3, 1), same: new Identity() }),
+        block: new Residual(body, { activation: new ReLU() }),
+        shortcut: new Residual(new Conv2d(5, 4, 1), { shortcut: new Conv2d(5, 4, 1) }),
+      }).eval();
+      return { model, x: randn([2, 2, 4, 3]) };
+    });
+    const net = await loadOnnx(await toOnnx(model, { inputShape: [1, 2, 4, 3] }), { backend: strict.backend });
+    const [own, { output }] = [noGrad(() => model.forward(x)), await net.run({ input: x })];
+    expect(mismatch(await output.data(), await own.data(), EXACT)).toBeNull();
+    expect(net.namedParameters().map(([name]) => name)).toEqual(model.namedParameters().map(([name]) => name));
+  });
 
   it('refuses a layer without an ONNX counterpart by name', () => {
     withBackend(reference, () => {

@@ -13,6 +13,7 @@ import {
   GroupNorm,
   HardSigmoid,
   HardSwish,
+  Identity,
   LayerNorm,
   LeakyReLU,
   Linear,
@@ -80,6 +81,7 @@ const LAYERS: readonly [LayerClass<Module>, Write<Module>][] = [
   entry(Dropout, dropout),
   // ONNX has no dropout of whole maps. In evaluation mode it does nothing.
   plain(Dropout2d, 'Identity'),
+  plain(Identity, 'Identity'),
   entry(GroupNorm, groupNorm),
   entry(LayerNorm, layerNorm),
   entry(Upsample, upsample),
