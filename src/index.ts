@@ -15,6 +15,7 @@ export * from './profile/index.js';
 export * from './tensor/index.js';
 export * from './zfnet/index.js';
 
+/** Options of `init` and `createBackend`. */
 export interface InitOptions {
   /** Default `wasm`, or `reference` if the runtime lacks WebAssembly SIMD; `backendInfo().fallbackBecause` then gives the reason. */
   backend?: 'wasm' | 'webgpu' | 'reference';

@@ -14,6 +14,7 @@ import { solveSoftmax } from './softmax_regression.js';
  * For both, the strength is C, the factor of the summed loss; the penalty is ½ Σ W².
  */
 export const CLASSIFIERS = ['svm', 'softmax'] as const;
+/** Kind of a linear classifier on features. */
 export type ClassifierKind = (typeof CLASSIFIERS)[number];
 
 /** Strengths that are tried, from the strongest penalty on. If several have equally few errors, the first is chosen. */

@@ -131,7 +131,9 @@ export type ReluRule =
 /** Unpooling where several windows share a switch: add their values, or keep the last one written (PyTorch's `max_unpool2d`). */
 export type OverlapRule = 'sum' | 'last';
 
+/** Names of the elementwise operations of one operand. */
 export type UnaryOp = 'neg' | 'abs' | 'exp' | 'log' | 'sqrt' | 'sigmoid' | 'tanh' | 'erf' | 'square' | 'reciprocal' | 'sign';
+/** Names of the elementwise operations of two operands. */
 export type BinaryOp = 'add' | 'sub' | 'mul' | 'div' | 'pow' | 'max' | 'min' | 'greater' | 'equal';
 /**
  * Activation functions with a kernel of their own, whose gradient is computed from their input alone.
@@ -145,6 +147,7 @@ export type ReduceOp = 'sum' | 'mean' | 'max' | 'min';
 /** A convolution, its gradient with respect to the input, or its gradient with respect to the weights. */
 export type ConvPass = 'forward' | 'inputGrad' | 'weightGrad';
 
+/** A backend: memory for tensors, and the kernels that compute on it. The rules that it follows are at the top of its file. */
 export interface Backend {
   /** Name of the backend, for messages. */
   readonly name: string;

@@ -69,6 +69,7 @@ export interface Profile {
   trace(): Trace;
 }
 
+/** Options of the table of a profile. */
 export interface TableOptions {
   /**
    * Peak arithmetic speed of the machine, in GFLOP/s for all threads together: see `createCeiling` and `ceilingFor`. Adds a column with

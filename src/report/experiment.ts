@@ -9,6 +9,7 @@ import type { Section } from './page/section.js';
 /** A picture of pixels, or a chart as SVG that uses no colour variables of a page. */
 export type ExperimentPicture = Image | { svg: string };
 
+/** An experiment ready to be written: its name, pictures, data and page. */
 export interface Experiment {
   /** Name of its files without an extension, such as `occlude`. */
   name: string;

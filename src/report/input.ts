@@ -18,6 +18,7 @@ export interface Baseline {
   top1Error: Readonly<Record<string, number>>;
 }
 
+/** What a report is built from. */
 export interface ReportInput {
   model: Network;
   preprocess: Preprocess;

@@ -2,6 +2,7 @@
 
 /** `random`: trained here from random weights; `pretrained`: trained here from the weights of another run; `imported`: trained elsewhere. */
 export const ORIGINS = ['random', 'pretrained', 'imported'] as const;
+/** How the filters of a network came about. */
 export type Origin = (typeof ORIGINS)[number];
 
 const FILTERS: Readonly<Record<Origin, string>> = {

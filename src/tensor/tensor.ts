@@ -28,6 +28,7 @@ import { defaultGenerator, type Generator, generatorRule } from './random.js';
 import { checkShape, type Shape, sizeOf } from './shape.js';
 import type { TensorMethods } from './tensor_methods.js';
 
+/** Options of the functions that create tensors. */
 export interface TensorOptions<D extends DType = DType> {
   /** Whether `backward()` accumulates the tensor's gradient in `grad`. Default false. */
   requiresGrad?: boolean;
@@ -400,6 +401,7 @@ export const zeros = <D extends DType = 'float32'>(shape: Shape, options?: Tenso
 /** Creates a tensor of ones. */
 export const ones = <D extends DType = 'float32'>(shape: Shape, options?: TensorOptions<D>): Tensor<D> => full(shape, 1, options);
 
+/** Options of the functions that create tensors of random numbers. */
 export interface RandomOptions<D extends DType = DType> extends TensorOptions<D> {
   /** Generator of the random numbers. Default: the global one that `manualSeed` seeds. */
   generator?: Generator;

@@ -27,6 +27,7 @@ export interface PoolGeometry {
   options: Required<Omit<PoolOptions, 'kernel' | 'ceil'>>;
 }
 
+/** The values of generated tensors. */
 export interface ValueRange {
   /** Default -1. */
   min?: number;

@@ -23,6 +23,7 @@ import {
 } from '../tensor/index.js';
 import { backendRule } from '../tensor/tensor.js';
 
+/** Options of `gradcheck`. */
 export interface GradcheckOptions {
   /** Step of the finite differences, multiplied by max(1, |value|). Default 1e-5. */
   epsilon?: number;
@@ -52,6 +53,7 @@ export interface GradcheckPlace {
   error: number;
 }
 
+/** Result of `gradcheck`. */
 export interface GradcheckResult {
   /** Name of the operation that computed the function's output. */
   op: string;

@@ -3,6 +3,7 @@ import type { SCENE_CLASSES, SCENE_STYLES } from './names.js';
 
 /** Parts of a face. Left and right are the animal's own: its right eye is on the left side of the image. */
 export const FACE_PARTS = ['right eye', 'left eye', 'nose'] as const;
+/** Name of a part of a face. */
 export type FacePart = (typeof FACE_PARTS)[number];
 
 /** The classes of `scenes` that are faces. */
@@ -13,6 +14,7 @@ export const FACE_CLASSES = [
   'frog',
   'tiger-face',
 ] as const satisfies readonly (typeof SCENE_CLASSES)[number][];
+/** Name of a class of scenes that shows a face. */
 export type FaceClass = (typeof FACE_CLASSES)[number];
 
 /** Box [y0, x0, y1, x1] in hundredths of the drawing's side; y1 and x1 are exclusive. The frog's nose is its pair of nostrils. */

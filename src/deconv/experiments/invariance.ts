@@ -32,6 +32,7 @@ import { checkLayer } from '../rules.js';
 
 /** Transformations that `invariance` applies. */
 export const TRANSFORMATIONS = ['translation', 'scale', 'rotation'] as const;
+/** Name of a transformation of the image. */
 export type Transformation = (typeof TRANSFORMATIONS)[number];
 
 /** Options of `invariance`. */

@@ -148,5 +148,7 @@ function resnet(Block: typeof BasicBlock | typeof Bottleneck, blocks: readonly n
  * have other sides that are multiples of 32.
  */
 export const resnet18 = (options: ResnetOptions = {}): Sequential => resnet(BasicBlock, [2, 2, 2, 2], options);
+/** ResNet-34 with the layers, names and shapes of torchvision. */
 export const resnet34 = (options: ResnetOptions = {}): Sequential => resnet(BasicBlock, [3, 4, 6, 3], options);
+/** ResNet-50 with the layers, names and shapes of torchvision. */
 export const resnet50 = (options: ResnetOptions = {}): Sequential => resnet(Bottleneck, [3, 4, 6, 3], options);

@@ -74,6 +74,9 @@ function vgg(depth: keyof typeof BLOCKS, options: VggOptions): Sequential {
 
 /** VGG with the names and shapes of torchvision: `features.0.weight` … `classifier.6.bias`, inputs [N, 3, 224, 224]. */
 export const vgg11 = (options: VggOptions = {}): Sequential => vgg(11, options);
+/** VGG-13 with the layers, names and shapes of torchvision. */
 export const vgg13 = (options: VggOptions = {}): Sequential => vgg(13, options);
+/** VGG-16 with the layers, names and shapes of torchvision. */
 export const vgg16 = (options: VggOptions = {}): Sequential => vgg(16, options);
+/** VGG-19 with the layers, names and shapes of torchvision. */
 export const vgg19 = (options: VggOptions = {}): Sequential => vgg(19, options);

@@ -25,6 +25,7 @@ export interface AblateNumbers {
 const WIDTH = 620;
 const FAMILIES = { alexnet: 'AlexNet', a: 'ZFNet' } as const;
 
+/** Returns the pages and pictures of an ablation: the errors of networks without some of their layers. */
 export function ablateExperiment(numbers: AblateNumbers): Experiment {
   return explained('ablateExperiment', 'an object { rows, … } with the result of ablate()', () => writeAblateExperiment(numbers));
 }

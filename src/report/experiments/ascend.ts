@@ -31,6 +31,7 @@ export interface RealAnswers {
   strongest: Readonly<Record<string, readonly StrongestReal[]>>;
 }
 
+/** What the page on activation maximisation shows. */
 export interface AscendInput {
   preprocess: Preprocess;
   /** Results of `ascend` by layer. */
@@ -93,6 +94,7 @@ interface Pair {
   real?: StrongestReal;
 }
 
+/** Returns the page and pictures of activation maximisation. */
 export function ascendExperiment(input: AscendInput): Experiment {
   return explained('ascendExperiment', 'an object { preprocess, found, settings } with the result of ascend()', () =>
     writeAscendExperiment(input),

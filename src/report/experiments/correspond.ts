@@ -19,6 +19,7 @@ export interface CorrespondNumbers extends Correspondence {
   grey: number;
 }
 
+/** A picture of an image with a part covered. */
 export interface MaskedPicture {
   image: Image;
   /** Description such as `nose of dog-face`. */

@@ -14,6 +14,7 @@ import { label } from '../pictures/label.js';
 import { projectionCrop } from '../pictures/map_figure.js';
 import { below, blank, contactSheet, cropPicture, inColour, toSide } from '../pictures/pictures.js';
 
+/** What the page on the evolution of features shows. */
 export interface EvolveInput {
   /** The network after the last epoch; its receptive fields give the size of the crops. */
   model: Network;
@@ -32,6 +33,7 @@ const GAP = 6;
 /** Colours of the layers, from the first to the last. The chart is also a file, so it cannot use the colour variables of the page. */
 const COLOURS = ['#c77d2b', '#a14f3c', '#7a4a86', '#3f5fa8', '#1f7f7a', '#4f7d2a', '#68635b'];
 
+/** Returns the page and pictures of the evolution of features during training. */
 export function evolveExperiment(input: EvolveInput): Experiment {
   return explained(
     'evolveExperiment',

@@ -22,6 +22,7 @@ export interface FeaturesNumbers {
 
 const TITLES = { svm: 'linear\u00a0SVM', softmax: 'softmax' } as const;
 
+/** Returns the page of the classifiers that were trained on the features of each layer. */
 export function featuresExperiment(numbers: FeaturesNumbers): Experiment {
   return explained('featuresExperiment', 'an object { rows, … } with the result of analyseFeatures()', () =>
     writeFeaturesExperiment(numbers),

@@ -17,6 +17,7 @@ export interface InvarianceNumbers extends Invariance {
   inputSize: number;
 }
 
+/** Pictures of the transformed images, for the page on invariance. */
 export interface InvariancePictures {
   /** The images as the network sees them, in the order of `images`. */
   images: readonly Image[];
@@ -33,6 +34,7 @@ const WORDS: Readonly<Record<Transformation, { title: string; short: string; axi
   rotation: { title: 'Rotated', short: 'Rotated', axis: 'degrees clockwise' },
 };
 
+/** Returns the page and charts of the invariance to translation, scale and rotation. */
 export function invarianceExperiment(numbers: InvarianceNumbers, pictures?: InvariancePictures): Experiment {
   return explained('invarianceExperiment', 'the result of invariance(), with images and inputSize', () =>
     writeInvarianceExperiment(numbers, pictures),

@@ -3,6 +3,7 @@ import { arrayOf, checkArgument, explained, integer, objectWith, text } from '..
 import { html, script, trusted } from '../page/html.js';
 import { page } from '../page/page.js';
 
+/** An image on the page for marking parts. */
 export interface MarkableImage {
   /** Path of the image file, as written into the parts file. */
   file: string;

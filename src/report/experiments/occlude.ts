@@ -12,6 +12,7 @@ import { heatMap, nameMap } from './heat_map.js';
 import { coveringSquare, type OcclusionExplorer, occlusionExplorer, pointable } from './occlusion_explorer.js';
 import { type Panel, panelFigure } from './panels.js';
 
+/** What the page on occlusion shows. */
 export interface OccludeInput {
   /** Without `strongest` the page does not state whether the map has the strongest activation of its layer. */
   occlusion: Omit<Occlusion, 'strongest'> & Partial<Pick<Occlusion, 'strongest'>>;
@@ -41,6 +42,7 @@ const OTHER = { name: 'another class', colour: '#9498a0' };
 /** Longer side of a panel in pixels. */
 const SIDE = 220;
 
+/** Returns the page and pictures of the occlusion of one image. */
 export function occludeExperiment(input: OccludeInput): Experiment {
   return explained('occludeExperiment', 'an object { occlusion, image, … } with the result of occlude()', () =>
     writeOccludeExperiment(input),

@@ -18,6 +18,7 @@ export interface OccludeBoxesNumbers extends SplitOcclusion {
   grey: number;
 }
 
+/** Returns the page of occlusions of the objects whose boxes are known. */
 export function occludeBoxesExperiment(numbers: OccludeBoxesNumbers): Experiment {
   return explained('occludeBoxesExperiment', 'the result of occludeSplit(), with its settings', () => writeOccludeBoxesExperiment(numbers));
 }

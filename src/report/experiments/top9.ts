@@ -12,6 +12,7 @@ import { label } from '../pictures/label.js';
 import { type MapView, mapFigure, patchCrop, projectionCrop } from '../pictures/map_figure.js';
 import { below, contactSheet, inColour, toSide } from '../pictures/pictures.js';
 
+/** What the page on the strongest activations shows. */
 export interface Top9Input {
   model: Network;
   preprocess: Preprocess;

@@ -30,6 +30,7 @@ export interface TransferNumbers {
 
 const COLOUR: Readonly<Record<TransferMethod, string>> = { 'kept layers': COLOURS.first, 'from scratch': COLOURS.second };
 
+/** Returns the page of a transfer to another data set. */
 export function transferExperiment(numbers: TransferNumbers): Experiment {
   return explained('transferExperiment', 'an object { rows, … } with the result of transfer()', () => writeTransferExperiment(numbers));
 }

@@ -18,6 +18,7 @@ import { html } from './html.js';
 import { page } from './page.js';
 import { count, percent, plural } from './words.js';
 
+/** What the page on a running training shows. */
 export interface TrainingPageInput {
   /** Folder of the run, as the user gave it. */
   run: string;

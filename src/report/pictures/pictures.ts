@@ -179,6 +179,7 @@ export function inColour(picture: Image): Image {
   return { ...picture, channels: 3, data: Uint8Array.from({ length: picture.data.length * 3 }, (_, i) => picture.data[Math.floor(i / 3)]) };
 }
 
+/** Options of `contactSheet`. */
 export interface SheetOptions {
   columns: number;
   /** Pixels between pictures. Default 1. */

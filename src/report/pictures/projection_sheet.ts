@@ -19,6 +19,7 @@ import {
   windowAround,
 } from './pictures.js';
 
+/** One projection of a sheet. */
 export interface SheetProjection {
   map: number;
   /** The activation that was projected. */
@@ -29,6 +30,7 @@ export interface SheetProjection {
   projection: Float32Array;
 }
 
+/** What a sheet of projections shows. */
 export interface ProjectionSheetInput {
   /** The image as the network sees it: [H, W, C]. */
   image: Image;

@@ -178,6 +178,7 @@ function checkFinite(op: string, output: Tensor): void {
   if (isFloat(output.dtype)) output.backend.checkFinite(output.storage, op);
 }
 
+/** Options of `backward`. */
 export interface BackwardOptions extends BackwardOptionsOf<Tensor> {}
 
 /**

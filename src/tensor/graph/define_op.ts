@@ -20,6 +20,7 @@ export interface OpContext<Options extends object = Record<string, unknown>> {
   save(...tensors: Tensor[]): void;
 }
 
+/** Definition of an operation of the user, for `defineOp`. */
 export interface OpDefinition<Options extends object = Record<string, unknown>> {
   /** Name of the operation in profiles and error messages. */
   name: string;

@@ -26,6 +26,7 @@ function activation(op: string, kind: ActivationKind, x: Tensor): Tensor {
 /** Returns x · sigmoid(x), also called swish. PyTorch `silu`; ONNX `Sigmoid` and `Mul`. */
 export const silu = (x: Tensor): Tensor => activation('silu', 'silu', x);
 
+/** Options of `gelu`. */
 export interface GeluOptions {
   /** `tanh`: the approximation x / 2 · (1 + tanh(√(2/π) · (x + 0.044715 · x³))). Default `none`. */
   approximate?: 'none' | 'tanh';

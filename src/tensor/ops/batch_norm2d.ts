@@ -8,6 +8,7 @@ import { checkFloat, empty, type Tensor } from '../tensor.js';
 import { add, mul } from './arithmetic.js';
 import { withReluBackward } from './relu.js';
 
+/** Options of `batchNorm2d`. */
 export interface BatchNorm2dOptions {
   /** Added to the variance. Default 1e-5. */
   epsilon?: number;

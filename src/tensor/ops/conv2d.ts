@@ -14,6 +14,7 @@ import { record, willRecord } from '../graph/autograd.js';
 import { checkFloat, empty, type Tensor } from '../tensor.js';
 import { withReluBackward } from './relu.js';
 
+/** Options of `conv2d`. */
 export type Conv2dOptions = ConvOptions & {
   /** Applies ReLU in the same kernel: same result as `relu(conv2d(…))`, with one pass over memory less. Default false. */
   relu?: boolean;

@@ -6,6 +6,7 @@ import { record } from '../graph/autograd.js';
 import { sameShape, sizeOf } from '../shape.js';
 import { checkFloat, empty, type Tensor } from '../tensor.js';
 
+/** Options of the normalisations over groups of channels and over rows. */
 export interface NormalizationOptions {
   /** Added to the variance. Default 1e-5. */
   epsilon?: number;

@@ -10,6 +10,7 @@ import { reshape } from './movement.js';
 /** Indices as an int32 tensor or as an array of whole numbers. */
 export type Indices = Tensor | readonly number[];
 
+/** Options of `indexSelect`: the axis along which elements are selected. */
 export interface AxisOptions {
   /** The axis; negative axes count from the end. */
   axis?: number;

@@ -6,6 +6,7 @@ import { defineOp } from '../graph/define_op.js';
 import { checkFloat, type Tensor } from '../tensor.js';
 import { type AxisMap, separable2d } from './separable2d.js';
 
+/** Options of `interpolate`. */
 export interface InterpolateOptions {
   /** Output size, as one number or [height, width]. Either `size` or `scaleFactor` is required. */
   size?: Pair;

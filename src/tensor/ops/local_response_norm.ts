@@ -5,6 +5,7 @@ import { checkOptions, finite, integer, oneOf } from '../../backend/validate.js'
 import { record } from '../graph/autograd.js';
 import { checkFloat, empty, type Tensor } from '../tensor.js';
 
+/** Options of `localResponseNorm`. */
 export interface LrnOptions {
   /** Number of channels, or side length in pixels, of the window. Default 5. */
   size?: number;

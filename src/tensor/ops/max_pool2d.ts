@@ -59,6 +59,7 @@ export function maxPool2dWithSwitches(
   return { output, switches };
 }
 
+/** Options of `maxUnpool2d`. */
 export interface MaxUnpool2dOptions {
   /** Height and width of the output, that is, of the input of the pooling. */
   outputSize: readonly [number, number];

@@ -6,6 +6,7 @@ import { checkFloat, empty, type Tensor } from '../tensor.js';
 import { gatherAlong } from './index_select.js';
 import { transpose } from './movement.js';
 
+/** Options of `topk`. */
 export interface TopkOptions {
   /** Default −1, the last axis. */
   axis?: number;

@@ -8,6 +8,7 @@ import { reshape } from './movement.js';
 import { max, mean, type ReduceOptions, reduceRules, sum } from './reduce.js';
 import { abs, sign, sqrt, square } from './unary.js';
 
+/** Options of `variance` and `std`. */
 export interface VarianceOptions extends ReduceOptions {
   /** Divides by the number of elements − 1 (Bessel's correction) instead of the number. Default true, as in PyTorch. */
   unbiased?: boolean;
@@ -82,6 +83,7 @@ export function std(x: Tensor, options: VarianceOptions = {}): Tensor {
   return stdOp(x, options);
 }
 
+/** Options of `norm`. */
 export interface NormOptions extends ReduceOptions {
   /** Order of the norm: a number above 0, or Infinity for the largest absolute value. Default 2. */
   p?: number;

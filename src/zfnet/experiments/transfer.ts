@@ -36,6 +36,7 @@ import { type ExtractOptions, extractFeatures } from './features.js';
 
 /** Methods that transfer learning compares: a new softmax on kept layers, and a network trained from scratch. */
 export const METHODS = ['kept layers', 'from scratch'] as const;
+/** How a network is applied to another data set. */
 export type TransferMethod = (typeof METHODS)[number];
 
 /** Result of one training: a method, a number of images per class, and one random sample of them. */

@@ -18,6 +18,7 @@ export interface Crop {
  * - `none`: the centre crop
  */
 export const AUGMENTATIONS = ['paper', 'random', 'shift', 'none'] as const;
+/** Name of a way to vary training images at random. */
 export type Augmentation = (typeof AUGMENTATIONS)[number];
 
 /** Number of random words reserved per epoch, one block per example; larger than any data set. */

@@ -121,6 +121,7 @@ export type PresetName = keyof typeof PRESETS;
 
 /** Layers that can be removed, together with their ReLU and dropout: those that Table 3 of the paper removes, and conv5. */
 export const REMOVABLE_LAYERS = ['conv3', 'conv4', 'conv5', 'fc6', 'fc7'] as const;
+/** Name of a layer that an ablation can remove. */
 export type RemovableLayer = (typeof REMOVABLE_LAYERS)[number];
 
 /** Differences from the preset, as in Table 3 of the paper. */

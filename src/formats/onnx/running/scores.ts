@@ -16,6 +16,7 @@ import type { Node } from '../graph/nodes.js';
  * - `sigmoid-logits`: the output contains scores, to which a sigmoid is applied
  */
 export const SCORES = ['softmax', 'log-softmax', 'sigmoid', 'none', 'sigmoid-logits'] as const;
+/** Name of the function that the outputs of a classifier have passed, or still have to pass, to become probabilities. */
 export type Scores = (typeof SCORES)[number];
 
 /** The access to a graph that this file needs. */

@@ -1,0 +1,75 @@
+/** The public names of every entry point, and those without a description, by TypeScript's compiler. */
+import { readFileSync } from 'node:fs';
+import ts from 'typescript';
+
+/** Source file of each entry point: `zfnet/data` is `src/data/index.ts`. Read from the build configuration. */
+export function entryPoints(): Record<string, string> {
+  const built = Object.fromEntries(
+    [...readFileSync('tsup.config.ts', 'utf8').matchAll(/^ {2}(\w+): '(src\/[^']+)',$/gm)].map(([, name, path]) => [name, path]),
+  );
+  const published = Object.keys(JSON.parse(readFileSync('package.json', 'utf8')).exports);
+  return Object.fromEntries(
+    published
+      .map((key) => key.replace(/^\.\/?/, ''))
+      .filter((name) => built[name || 'index'])
+      .map((name) => [name ? `zfnet/${name}` : 'zfnet', built[name || 'index']]),
+  );
+}
+
+/** One public name. */
+export interface PublicName {
+  entry: string;
+  name: string;
+  /** `class`, `function`, `const`, `type` or `namespace`. */
+  kind: string;
+  /** Whether its declaration has a description. */
+  documented: boolean;
+  /** File and line of its declaration. */
+  place: string;
+}
+
+function kindOf(symbol: ts.Symbol): string {
+  const { flags } = symbol;
+  if (flags & ts.SymbolFlags.Class) return 'class';
+  if (flags & ts.SymbolFlags.Function) return 'function';
+  if (flags & (ts.SymbolFlags.Module | ts.SymbolFlags.ValueModule)) return 'namespace';
+  return flags & ts.SymbolFlags.Value ? 'const' : 'type';
+}
+
+function placeOf(symbol: ts.Symbol): string {
+  const [declaration] = symbol.declarations ?? [];
+  if (!declaration) return '';
+  const file = declaration.getSourceFile();
+  const { line } = file.getLineAndCharacterOfPosition(declaration.getStart());
+  return `${file.fileName.replace(`${process.cwd()}/`, '')}:${line + 1}`;
+}
+
+/** A namespace is described by the comment at the top of its file. */
+function describes(symbol: ts.Symbol, checker: ts.TypeChecker): boolean {
+  if (symbol.getDocumentationComment(checker).length > 0) return true;
+  // The tag itself says that the name is an old one, or not for users.
+  if (symbol.getJsDocTags(checker).some(({ name }) => name === 'deprecated' || name === 'internal')) return true;
+  const [declaration] = symbol.declarations ?? [];
+  return declaration !== undefined && ts.isSourceFile(declaration) && declaration.text.startsWith('/**');
+}
+
+/** Returns the public names of all entry points, sorted. */
+export function publicNames(): PublicName[] {
+  const entries = entryPoints();
+  const { config } = ts.readConfigFile('tsconfig.json', ts.sys.readFile);
+  const { options } = ts.convertCompilerOptionsFromJson(config.compilerOptions, '.');
+  const program = ts.createProgram(Object.values(entries), { ...options, noEmit: true });
+  const checker = program.getTypeChecker();
+  return Object.entries(entries).flatMap(([entry, path]) => {
+    const source = program.getSourceFile(path);
+    const exported = source && checker.getSymbolAtLocation(source);
+    if (!exported) throw new Error(`${path} exports nothing`);
+    return checker
+      .getExportsOfModule(exported)
+      .map((symbol) => {
+        const target = symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol;
+        return { entry, name: symbol.name, kind: kindOf(target), documented: describes(target, checker), place: placeOf(target) };
+      })
+      .sort((a, b) => (a.name < b.name ? -1 : 1));
+  });
+}
