@@ -7,6 +7,9 @@
  * constant time. A loop that allocates the same sizes again gets the same addresses.
  */
 import { OutOfMemoryError } from '../../errors.js';
+import { type Block, FreeLists } from './free_lists.js';
+
+export type { Block } from './free_lists.js';
 
 /** All sizes and offsets below count units of this many bytes. */
 const UNIT = 64;
@@ -19,29 +22,6 @@ const GROW_BYTES = 8 * 2 ** 20;
  */
 const GUARD_BYTES = 256;
 
-const LISTS_PER_POWER = 8;
-const POWERS = 27;
-
-export interface Block {
-  /** In bytes from the start of the memory, up to 2^32. */
-  pointer: number;
-  units: number;
-  free: boolean;
-  /** Neighbours by address. */
-  before: Block | null;
-  after: Block | null;
-  /** Neighbours in a list of free blocks. */
-  previous: Block | null;
-  next: Block | null;
-}
-
-/** Returns the list for a size: one list per size below 8; above, one per value of the three bits after the leading one. */
-function listOf(units: number): number {
-  if (units < LISTS_PER_POWER) return units;
-  const power = 31 - Math.clz32(units);
-  return ((power - 2) << 3) | ((units >>> (power - 3)) & 7);
-}
-
 export class Heap {
   readonly memory: WebAssembly.Memory;
   readonly limitBytes: number;
@@ -50,9 +30,7 @@ export class Heap {
   buffers = 0;
   peakBytes = 0;
 
-  readonly #lists: (Block | null)[] = new Array(POWERS * LISTS_PER_POWER).fill(null);
-  /** Bitmap of the lists that are not empty. */
-  readonly #filled = new Int32Array((POWERS * LISTS_PER_POWER) / 32 + 1);
+  readonly #free = new FreeLists();
   readonly #onGrow: () => void;
   #last: Block;
 
@@ -64,7 +42,7 @@ export class Heap {
     const pointer = Math.ceil(base / UNIT) * UNIT;
     const units = Math.floor((memory.buffer.byteLength - GUARD_BYTES - pointer) / UNIT);
     this.#last = { pointer, units, free: false, before: null, after: null, previous: null, next: null };
-    this.#insert(this.#last);
+    this.#free.insert(this.#last);
   }
 
   get reservedBytes(): number {
@@ -75,8 +53,8 @@ export class Heap {
   allocate(bytes: number): Block {
     if (bytes > this.limitBytes) throw new OutOfMemoryError(bytes, this.bytes, this.limitBytes);
     const units = Math.max(1, Math.ceil(bytes / UNIT));
-    const block = this.#find(units) ?? this.#grow(units, bytes);
-    this.#remove(block);
+    const block = this.#free.find(units) ?? this.#grow(units, bytes);
+    this.#free.remove(block);
     if (block.units > units) this.#split(block, units);
     return block;
   }
@@ -85,15 +63,15 @@ export class Heap {
   give(block: Block): void {
     const { before, after } = block;
     if (after?.free) {
-      this.#remove(after);
+      this.#free.remove(after);
       this.#join(block, after);
     }
     if (before?.free) {
-      this.#remove(before);
+      this.#free.remove(before);
       this.#join(before, block);
-      this.#insert(before);
+      this.#free.insert(before);
     } else {
-      this.#insert(block);
+      this.#free.insert(block);
     }
   }
 
@@ -102,24 +80,6 @@ export class Heap {
     this.bytes += bytes;
     this.buffers += buffers;
     if (this.bytes > this.peakBytes) this.peakBytes = this.bytes;
-  }
-
-  #find(units: number): Block | null {
-    const own = listOf(units);
-    let best: Block | null = null;
-    let block = this.#lists[own];
-    for (let looked = 0; block !== null && looked < 16; block = block.next, looked++) {
-      if (block.units === units) return block;
-      if (block.units > units && (best === null || block.units < best.units)) best = block;
-    }
-    if (best !== null) return best;
-    // Every block of a later list is large enough.
-    let word = (own + 1) >>> 5;
-    let bits = this.#filled[word] & (-1 << ((own + 1) & 31));
-    while (bits === 0 && ++word < this.#filled.length) bits = this.#filled[word];
-    if (bits !== 0) return this.#lists[(word << 5) + 31 - Math.clz32(bits & -bits)];
-    for (; block !== null; block = block.next) if (block.units >= units) return block;
-    return null;
   }
 
   /** Grows the memory until its last block is large enough, and returns that block. */
@@ -135,9 +95,9 @@ export class Heap {
     const added = (this.memory.buffer.byteLength - have) / UNIT;
     this.#onGrow();
     if (last.free) {
-      this.#remove(last);
+      this.#free.remove(last);
       last.units += added;
-      this.#insert(last);
+      this.#free.insert(last);
       return last;
     }
     const block: Block = {
@@ -151,7 +111,7 @@ export class Heap {
     };
     last.after = block;
     this.#last = block;
-    this.#insert(block);
+    this.#free.insert(block);
     return block;
   }
 
@@ -178,7 +138,7 @@ export class Heap {
     else this.#last = rest;
     block.after = rest;
     block.units = units;
-    this.#insert(rest);
+    this.#free.insert(rest);
   }
 
   /** Merges `block` with the adjacent block `after`. Neither is in a list. */
@@ -187,29 +147,5 @@ export class Heap {
     block.after = after.after;
     if (block.after !== null) block.after.before = block;
     else this.#last = block;
-  }
-
-  #insert(block: Block): void {
-    const list = listOf(block.units);
-    const first = this.#lists[list];
-    block.free = true;
-    block.previous = null;
-    block.next = first;
-    if (first !== null) first.previous = block;
-    this.#lists[list] = block;
-    this.#filled[list >>> 5] |= 1 << (list & 31);
-  }
-
-  #remove(block: Block): void {
-    const { previous, next } = block;
-    block.free = false;
-    if (next !== null) next.previous = previous;
-    if (previous !== null) {
-      previous.next = next;
-      return;
-    }
-    const list = listOf(block.units);
-    this.#lists[list] = next;
-    if (next === null) this.#filled[list >>> 5] &= ~(1 << (list & 31));
   }
 }
