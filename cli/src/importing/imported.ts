@@ -93,7 +93,7 @@ export async function fromOnnx(net: OnnxModel, name: string): Promise<Imported |
   const { metadata } = net;
   if (metadata['zfnet.architecture'] !== undefined) {
     const info = Object.fromEntries(INFO.map((key) => [key, parse(metadata[`zfnet.${key}`], name)])) as Record<string, unknown>;
-    const weights = weightsOf(net);
+    const weights = await weightsOf(net);
     const { preprocess } = checkpointInfo({ weights, velocities: {}, info }, name);
     const { channels, side } = preprocess;
     const bytes = Uint8Array.from(Buffer.from(metadata['zfnet.mean'] ?? '', 'base64'));
@@ -110,7 +110,7 @@ export async function fromOnnx(net: OnnxModel, name: string): Promise<Imported |
     classes: Array.from({ length: architecture.classes }, (_, i) => `class ${i}`),
     fingerprint: 'imported',
     preprocess: { inputSize, side: sideFor(inputSize), channels: channels as 1 | 3, scale: scaleFor('paper') },
-    weights: inOrderOf(zfnet(architecture.preset, architecture), net),
+    weights: await inOrderOf(zfnet(architecture.preset, architecture), net),
   };
 }
 
@@ -120,24 +120,23 @@ function parse(text: string | undefined, name: string): unknown {
   return value;
 }
 
-const weightsOf = (net: OnnxModel): Record<string, HostTensor> =>
-  Object.fromEntries(net.namedParameters().map(([key, tensor]) => [key, { shape: tensor.shape, data: tensor.dataSync() }]));
+async function weightsOf(net: OnnxModel): Promise<Record<string, HostTensor>> {
+  const weights: Record<string, HostTensor> = {};
+  for (const [key, tensor] of net.namedParameters()) weights[key] = { shape: tensor.shape, data: await tensor.data() };
+  return weights;
+}
 
 /** Returns the weights of `net`, in the order of computation, under the parameter names of `model`. Disposes of `model`. */
-function inOrderOf(model: ZfNet, net: OnnxModel): Record<string, HostTensor> {
-  const theirs = orderedWeights(net);
+async function inOrderOf(model: ZfNet, net: OnnxModel): Promise<Record<string, HostTensor>> {
+  const theirs = await orderedWeights(net);
   const named = model.namedParameters().map(([key]) => key);
   model.dispose();
   return Object.fromEntries(named.map((key, i) => [key, theirs[i]]));
 }
 
-function orderedWeights(net: OnnxModel): HostTensor[] {
-  return net.layerNames().flatMap((layer) =>
-    net
-      .layer(layer)
-      .namedParameters()
-      .map(([, tensor]) => ({ shape: tensor.shape, data: tensor.dataSync() })),
-  );
+async function orderedWeights(net: OnnxModel): Promise<HostTensor[]> {
+  const tensors = net.layerNames().flatMap((layer) => net.layer(layer).namedParameters());
+  return Promise.all(tensors.map(async ([, tensor]) => ({ shape: tensor.shape, data: await tensor.data() })));
 }
 
 /** Largest difference of equal outputs, relative to the largest output. */
@@ -166,7 +165,7 @@ async function recognise(net: OnnxModel): Promise<Architecture | null> {
     try {
       const own = model.namedParameters().map(([, tensor]) => tensor.shape);
       if (own.map(String).join(' ') !== shapes.map(String).join(' ')) continue;
-      const weights = orderedWeights(net);
+      const weights = await orderedWeights(net);
       model.loadStateDict(Object.fromEntries(model.namedParameters().map(([key], i) => [key, weights[i]])));
       if (await sameOutputs(model.eval(), net, [1, channels, height, height])) return model.architecture;
     } finally {
