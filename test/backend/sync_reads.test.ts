@@ -15,7 +15,6 @@ const ALLOWED: Record<string, string> = {
   'src/formats/onnx/export.ts': 'the synchronous result for tensors of a CPU; others give a promise',
   'src/formats/onnx/running/execution.ts': 'forward() of an imported graph whose shapes depend on values; run() reads asynchronously',
   'src/formats/onnx/running/inputs.ts': 'feeds that are on the host or on a CPU',
-  'cli/src/importing/imported.ts': 'an imported model before it becomes a run, which the command line keeps on a CPU',
 };
 
 const READ = /\b(readSync|dataSync|itemSync)(<[^<>]*>)?\(/;
