@@ -7,7 +7,7 @@ import { sourceFiles } from '../support/imports.js';
 const ALLOWED: Record<string, string> = {
   'src/tensor/tensor.ts': 'dataSync(), itemSync() and toString() themselves, which ask for the capability',
   'src/tensor/memory/memory.ts': 'the copy behind dataSync(), and moving a loss to the host where the backend can',
-  'src/testing.ts': 'gradcheck computes on a reference backend of its own',
+  'src/testing/gradcheck.ts': 'gradcheck computes on a reference backend of its own',
   'src/nn/state/load.ts':
     'loadStateDict from a tensor of a CPU; other tensors are copied on the device, or the error names stateDictData()',
   'src/nn/optim/base.ts': 'the synchronous stateDict() of optimisers, which asks for the capability',
