@@ -62,8 +62,13 @@ export async function layersOf({ model, preprocess }: Looked, named: readonly st
   if (wanted.length === 0) throw new UsageError('this network has no convolution: name a layer with --layers');
   return await asUsage(() => {
     for (const name of wanted) model.featureLayer(name);
-    return new Map(wanted.map((name) => [name, rows.find((row) => row.name === name)!.outputShape[1]]));
+    return new Map(wanted.map((name) => [name, mapsOf(name, rows.find((row) => row.name === name)?.outputShape)]));
   });
+}
+
+function mapsOf(name: string, shape: readonly number[] | null | undefined): number {
+  if (!shape) throw new UsageError(`layer ${name} does not state its output shape, so its maps cannot be counted; name another with --layers`);
+  return shape[1];
 }
 
 /** Throws `UsageError` if a layer has none of the requested maps. */

@@ -66,7 +66,9 @@ function forwardStep(model: Network, x: Input): Step {
 }
 
 function trainingStep(model: Network, x: Input): Step {
-  const [batch, classes, ...rest] = model.outputShape(x.shape);
+  const shape = model.outputShape(x.shape);
+  if (!shape) throw new UsageError('a layer of the network does not state its output shape: only --forward can be measured');
+  const [batch, classes, ...rest] = shape;
   if (classes === undefined || rest.length > 0)
     throw new UsageError(`the network gives [${[batch, classes, ...rest]}], not class scores: only --forward can be measured`);
   model.train();
