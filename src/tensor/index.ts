@@ -1,7 +1,18 @@
 /** Exports of tensors, operations and automatic differentiation for the other folders. */
 import './methods.js';
 
-export type { Backend, BackendInfo, BinaryOp, DType, MemoryUse, OverlapRule, ReluRule, TypedArray, UnaryOp } from '../backend/backend.js';
+export type {
+  Backend,
+  BackendInfo,
+  BinaryOp,
+  Capabilities,
+  DType,
+  MemoryUse,
+  OverlapRule,
+  ReluRule,
+  TypedArray,
+  UnaryOp,
+} from '../backend/backend.js';
 export * from '../backend/errors.js';
 export {
   type ConvOptions,
