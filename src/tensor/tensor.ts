@@ -3,8 +3,8 @@
  *
  * The operations are added as methods in `methods.ts`. Recording and the backward pass are in `graph/autograd.ts`.
  */
-import type { Backend, DType, Storage, TypedArray } from '../backend/backend.js';
-import { BackendError, DisposedError, DTypeError, ShapeError, ValueError } from '../backend/errors.js';
+import type { Backend, DType, TypedArray } from '../backend/backend.js';
+import { BackendError, DTypeError, ShapeError, ValueError } from '../backend/errors.js';
 import {
   anything,
   boolean,
@@ -18,11 +18,12 @@ import {
   show,
   unknownName,
 } from '../backend/validate.js';
-import { context, type Releasable } from './context.js';
+import { context } from './context.js';
 import { formatElements } from './format.js';
 import type { TensorNode } from './graph/graph_node.js';
-import { allocatingFor, Buffer, type Claim, claimFor, enterScope, enterStep, freedMessage, runScope } from './memory/memory.js';
+import { allocatingFor, Buffer, enterScope, enterStep, runScope } from './memory/memory.js';
 import { checkSynchronous, refusePromise } from './memory/synchronous.js';
+import { TensorMemory } from './memory/tensor_memory.js';
 import { addDisposeMethod, type DisposeMethod } from './memory/using.js';
 import { defaultGenerator, type Generator, generatorRule } from './random.js';
 import { checkShape, type Shape, sizeOf } from './shape.js';
@@ -100,34 +101,19 @@ export function withBackend<T>(backend: Backend, fn: () => T): T {
  * @example const y = tensor([[1, 2], [3, 4]]).mul(2).sum();
  */
 // biome-ignore lint/suspicious/noUnsafeDeclarationMerging: `methods.ts` adds the methods that the interface declares.
-export class Tensor<D extends DType = DType> implements Releasable {
+export class Tensor<D extends DType = DType> extends TensorMemory {
   /** The gradient that `backward()` has accumulated in this leaf; null before the first backward pass. */
   grad: Tensor | null = null;
   /** @internal The recorded operation that computed this tensor; null for leaves and while nothing is recorded. */
   node: TensorNode | null = null;
-  /** @internal Whether `keep()` was called. */
-  kept = false;
-  private freedBy: string | null = null;
   private wantsGradient = false;
   /** Whether the tensor has ever required a gradient. */
   private trainable = false;
-  private readonly claim: Claim;
 
   /** @internal Use `tensor`, `zeros`, … */
-  constructor(
-    /** Extent of each axis, the outermost first. Images are [N, C, H, W]. */
-    readonly shape: readonly number[],
-    /** @internal */
-    readonly buffer: Buffer,
-    requiresGrad = false,
-    scoped = true,
-  ) {
-    if (!(buffer instanceof Buffer))
-      throw new ValueError(
-        'Tensor: the constructor is internal; use tensor(data, shape), zeros(shape) or another function that creates tensors',
-      );
+  constructor(shape: readonly number[], buffer: Buffer, requiresGrad = false, scoped = true) {
+    super(shape, buffer);
     if (requiresGrad) this.requiresGrad = true;
-    this.claim = claimFor(this, buffer);
     if (scoped) enterScope(this);
     else enterStep(this);
   }
@@ -147,43 +133,6 @@ export class Tensor<D extends DType = DType> implements Releasable {
   /** @internal Whether the tensor is a parameter: a leaf that requires a gradient, or did before it was frozen. */
   get isParameter(): boolean {
     return this.trainable && this.node === null;
-  }
-
-  /** Element type. */
-  get dtype(): DType {
-    return this.buffer.dtype;
-  }
-
-  /** The backend that owns the memory. */
-  get backend(): Backend {
-    return this.buffer.backend;
-  }
-
-  /** Number of elements. */
-  get size(): number {
-    return this.buffer.size;
-  }
-
-  /** Number of axes. */
-  get rank(): number {
-    return this.shape.length;
-  }
-
-  /** Whether the tensor has been disposed of or freed. */
-  get disposed(): boolean {
-    return this.freedBy !== null;
-  }
-
-  /** @internal The storage that kernels read and write. */
-  get storage(): Storage {
-    this.checkAlive();
-    return this.buffer.device();
-  }
-
-  /** @internal The storage for a kernel that modifies it in place; discards the copy on the host. */
-  get writable(): Storage {
-    this.checkAlive();
-    return this.buffer.ownedByBackend();
   }
 
   /** Returns a copy of the elements in row-major order, as a typed array of the element type. */
@@ -228,12 +177,6 @@ export class Tensor<D extends DType = DType> implements Releasable {
     return this.alias(this.shape, true);
   }
 
-  /** Exempts this tensor from being freed by `backward()` and by the end of a scope; free it with `dispose()`. Returns the tensor. */
-  keep(): this {
-    this.kept = true;
-    return this;
-  }
-
   /**
    * Frees the memory of this tensor and of its `grad`. Using the tensor afterwards throws a `DisposedError`. Results that were computed
    * from it can still run `backward()`, since the graph has references of its own.
@@ -245,11 +188,9 @@ export class Tensor<D extends DType = DType> implements Releasable {
   }
 
   /** @internal Releases the references to buffer and graph; `by` is named in the message of a later `DisposedError`. */
-  release(by: string): void {
-    if (this.freedBy) return;
-    this.freedBy = by;
-    this.claim.release(by);
-    this.buffer.evictHostIfFreed();
+  override release(by: string): void {
+    if (this.disposed) return;
+    super.release(by);
     this.node?.releaseReference(by);
   }
 
@@ -287,15 +228,10 @@ export class Tensor<D extends DType = DType> implements Releasable {
    * Returns type, shape and backend; followed by the elements where they can be read at once, that is, unless only a backend without
    * synchronous reads has them. Axes with more than six elements are abbreviated.
    */
-  toString(): string {
+  override toString(): string {
     const head = `Tensor(${this.dtype} [${this.shape}] on ${this.backend.name}${this.requiresGrad ? ', requiresGrad' : ''}${this.disposed ? ', freed' : ''})`;
     if (this.disposed || !(this.buffer.onHost() || this.backend.capabilities.syncRead)) return head;
     return `${head} ${formatElements(this.buffer.onHost() ?? this.backend.readSync(this.storage), this.shape)}`;
-  }
-
-  /** @internal @throws DisposedError if the tensor was freed */
-  checkAlive(): void {
-    if (this.freedBy) throw new DisposedError(`tensor of shape [${this.shape}]: ${freedMessage(this.freedBy)}`);
   }
 
   /** Whether reading may move the data to the host: not that of parameters and of tensors whose backward pass is to come. */

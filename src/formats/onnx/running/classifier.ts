@@ -123,18 +123,14 @@ export class OnnxClassifier extends Module implements LayeredModel {
         throw new OnnxError(
           `onnx: output ${quote(this.output)} is a single value per image without a sigmoid; if it is a probability, set scores 'sigmoid'`,
         );
-      if (this.transform === 'softmax') return softmax(rows);
-      const own = this.transform === 'sigmoid' ? sigmoid(rows) : rows.reshape([...rows.shape]);
-      return single ? concat([sub(own.mul(0).add(1), own), own], 1) : own;
+      return transformed(rows, this.transform, single);
     });
   }
 
   /** @internal The unmodified output of the graph, for comparisons. */
   rawOutput(x: Tensor): Tensor {
-    return this.rows(
-      this.batched(x, [this.outputValue], (feed) => this.model.values(feed, [this.outputValue]))[this.outputValue],
-      x.shape[0],
-    );
+    const { outputValue: name } = this;
+    return this.rows(this.batched(x, [name], (feed) => this.model.values(feed, [name]))[name], x.shape[0]);
   }
 
   /** Whether the values of the last layer have no bounds, because it is linear or a pooling, such as `Gemm`. */
@@ -198,6 +194,13 @@ export class OnnxClassifier extends Module implements LayeredModel {
       return batch === null || feed.shape[0] === 0 ? run(feed) : inBatches(feed, batch, names, run);
     });
   }
+}
+
+/** Converts scores [N, classes] to probabilities; a single probability to those of two classes. */
+function transformed(rows: Tensor, transform: Transform, single: boolean): Tensor {
+  if (transform === 'softmax') return softmax(rows);
+  const own = transform === 'sigmoid' ? sigmoid(rows) : rows.reshape([...rows.shape]);
+  return single ? concat([sub(own.mul(0).add(1), own), own], 1) : own;
 }
 
 /** Operators whose outputs have no bounds, unlike probabilities. */
