@@ -21,7 +21,9 @@ const UPPER = ['nn', 'data', 'formats', ...MIDDLE];
 
 const ROOMS: Record<string, Room> = {
   low: {
-    holds: ['backend', 'params', 'errors', 'philox', 'profiling', 'validate', 'node_module'].map((name) => `src/backend/${name}.ts`),
+    holds: ['backend', 'params', 'errors', 'philox', 'profiling', 'validate', 'shared_class', 'node_module'].map(
+      (name) => `src/backend/${name}.ts`,
+    ),
     may: [],
   },
   reference: { holds: ['src/backend/reference/'], may: ['low'] },

@@ -1,4 +1,5 @@
 /** Error classes. Each message names the operation, what it got, what it expected, and what to do. */
+import { shareAcrossCopies } from './shared_class.js';
 
 /** Base class of all errors that zfnet throws deliberately. */
 export class ZfnetError extends Error {
@@ -67,3 +68,17 @@ export class OutOfMemoryError extends ZfnetError {
     );
   }
 }
+
+// A backend of one copy of the engine throws errors that another copy handles.
+for (const [name, shared] of Object.entries({
+  ZfnetError,
+  ShapeError,
+  DTypeError,
+  DisposedError,
+  ValueError,
+  BackendError,
+  DeviceLostError,
+  NonFiniteError,
+  OutOfMemoryError,
+}))
+  shareAcrossCopies(shared, name);

@@ -1,5 +1,6 @@
 /** The error class of data sources. Its messages name the file or source, what was found, what was expected and what to do. */
 import { ZfnetError } from '../backend/errors.js';
+import { shareAcrossCopies } from '../backend/shared_class.js';
 
 /** Thrown for a data source or an image that is missing, damaged or in an unexpected format. */
 export class DataError extends ZfnetError {
@@ -13,6 +14,8 @@ export class DataError extends ZfnetError {
     super(message, cause === undefined ? undefined : { cause });
   }
 }
+
+shareAcrossCopies(DataError, 'DataError');
 
 /** Returns the first line of the message of any thrown value. */
 export function reasonOf(error: unknown): string {

@@ -1,4 +1,5 @@
 /** Base class of layers and networks: named parameters, training and evaluation mode, saving and loading of the state. */
+import { shareAcrossCopies } from '../backend/shared_class.js';
 import { boolean, checkArgument, checkOptions, oneOf } from '../backend/validate.js';
 import { inferring } from '../tensor/graph/autograd.js';
 import { inLayer } from '../tensor/graph/spans.js';
@@ -202,6 +203,7 @@ export abstract class Module {
 export interface Module extends DisposeMethod {}
 
 addDisposeMethod(Module.prototype);
+shareAcrossCopies(Module, 'module');
 
 /**
  * How a container combines its submodules. Code that walks through networks (exporters, summaries, receptive fields) needs no other
@@ -230,7 +232,8 @@ export abstract class Pointwise extends Module {
   }
 }
 
-const isModule = (value: unknown): value is Module => value instanceof Module;
+/** @internal Returns whether a value is a module, of this copy of the engine or of another one in the process. */
+export const isModule = (value: unknown): value is Module => value instanceof Module;
 
 /** Tensors of a module and its submodules with their names. A tensor that is found twice appears twice; each module is visited once. */
 function namedTensors(root: Module, kind: 'parameters' | 'buffers'): [string, Tensor][] {

@@ -1,4 +1,5 @@
 /** Seeded, counter-based random number generators. Their state is a seed and a counter, so it can be saved in a checkpoint. */
+import { shareAcrossCopies } from '../backend/shared_class.js';
 import { anything, checkArgument, checkOptions, instanceOf, integer, oneOf } from '../backend/validate.js';
 import { context, firstState, type GeneratorState, STREAMS } from './context.js';
 
@@ -58,6 +59,8 @@ export class Generator {
     return generator;
   }
 }
+
+shareAcrossCopies(Generator, 'generator');
 
 /** Seeds the global generators, which `randn`, `uniform` and dropout use by default. Their initial seed is 0. PyTorch `manual_seed`. */
 export function manualSeed(seed: number): void {

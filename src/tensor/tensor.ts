@@ -5,6 +5,7 @@
  */
 import type { Backend, DType, TypedArray } from '../backend/backend.js';
 import { BackendError, DTypeError, ShapeError, ValueError } from '../backend/errors.js';
+import { shareAcrossCopies } from '../backend/shared_class.js';
 import {
   anything,
   boolean,
@@ -250,6 +251,7 @@ export interface Tensor<D extends DType = DType> extends TensorMethods<Tensor<D>
 }
 
 addDisposeMethod(Tensor.prototype);
+shareAcrossCopies(Tensor, 'tensor');
 
 // Creating tensors ------------------------------------------------------------------------------
 
@@ -506,5 +508,5 @@ export function scope<T>(fn: () => T): T {
   return runScope('scope()', fn, isTensor);
 }
 
-/** Returns whether a value is a tensor. */
+/** Returns whether a value is a tensor, of this copy of the engine or of another one in the process. */
 export const isTensor = (value: unknown): value is Tensor => value instanceof Tensor;
