@@ -6,7 +6,18 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { createReferenceBackend } from '../../src/backend/reference/index.js';
 import { deconvnet, projectBatch } from '../../src/deconv/index.js';
 import { memory } from '../../src/index.js';
-import { Conv2d, Dropout, type FieldAxis, Flatten, Linear, LocalResponseNorm, MaxPool2d, ReLU, Sequential, summarize } from '../../src/nn/index.js';
+import {
+  Conv2d,
+  Dropout,
+  type FieldAxis,
+  Flatten,
+  Linear,
+  LocalResponseNorm,
+  MaxPool2d,
+  ReLU,
+  Sequential,
+  summarize,
+} from '../../src/nn/index.js';
 import { ShapeError, setDefaultBackend, tensor, ValueError } from '../../src/tensor/index.js';
 import { collectGarbage } from '../support/gc.js';
 import { conv, type DenseLayer, type Dims, dense, lrn, type Mode, pool, projectDense, relu } from './dense.js';

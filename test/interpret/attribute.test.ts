@@ -5,10 +5,10 @@ import { loadOnnx, toOnnx } from '../../src/formats/onnx/index.js';
 import { type AttributeOptions, attribute } from '../../src/interpret/index.js';
 import { Conv2d, Flatten, Linear, MaxPool2d, Module, ReLU, Sequential, Tanh } from '../../src/nn/index.js';
 import { type Backend, Generator, randn, ShapeError, type Tensor, tensor, ValueError, withBackend } from '../../src/tensor/index.js';
+import { noise } from '../../src/testing/cases/formula.js';
 import { createDeferredBackend } from '../backend/deferred/deferred.js';
 import { mismatch } from '../support/allclose.js';
 import { reference, strict } from '../support/backends.js';
-import { noise } from '../support/formula.js';
 import { readFixture } from '../support/torch.js';
 
 const fixtures = Object.entries(readFixture<Record<string, { options: Record<string, unknown>; values: number[] }>>('interpret.json'));

@@ -29,9 +29,9 @@ import {
   ValueError,
   withBackend,
 } from '../../src/tensor/index.js';
+import { noise } from '../../src/testing/cases/formula.js';
 import { gradcheck } from '../../src/testing.js';
 import { reference, strict } from '../support/backends.js';
-import { noise } from '../support/formula.js';
 import { held } from '../tensor/memory/support.js';
 
 setDefaultBackend(reference);

@@ -2,9 +2,9 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type Module, SGD, trainingBytes } from '../../src/nn/index.js';
 import { crossEntropy, type Shape, setDefaultBackend, tensor } from '../../src/tensor/index.js';
+import { noise } from '../../src/testing/cases/formula.js';
 import { type PresetName, type ZfnetOptions, zfnet } from '../../src/zfnet/index.js';
 import { strict } from '../support/backends.js';
-import { noise } from '../support/formula.js';
 
 const { backend } = strict;
 beforeAll(() => setDefaultBackend(backend));

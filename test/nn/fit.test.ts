@@ -14,8 +14,8 @@ import {
   ValueError,
   withBackend,
 } from '../../src/tensor/index.js';
+import { noise } from '../../src/testing/cases/formula.js';
 import { type FitBatch, type FitSettings, fit as fitNetwork, LinearWarmup, ReduceLROnPlateau, SGD, StepLR } from '../../src/train.js';
-import { noise } from '../support/formula.js';
 
 let backend: Backend;
 beforeEach(() => {

@@ -2,9 +2,9 @@
 import { describe, expect, it } from 'vitest';
 import { BatchNorm2d, Conv2d, Dropout, Linear, Module, Sequential, StateError } from '../../src/nn/index.js';
 import { BackendError, noGrad, ones, randn, setDefaultBackend, type Tensor, tensor, withBackend, zeros } from '../../src/tensor/index.js';
+import { noise } from '../../src/testing/cases/formula.js';
 import { gradcheck } from '../../src/testing.js';
 import { reference, strict } from '../support/backends.js';
-import { noise } from '../support/formula.js';
 
 setDefaultBackend(reference);
 

@@ -13,9 +13,9 @@ import {
   StepLR,
 } from '../../src/nn/index.js';
 import { type Backend, type DType, scope, type Tensor, tensor, ValueError, withBackend } from '../../src/tensor/index.js';
+import { noise } from '../../src/testing/cases/formula.js';
 import { mismatch } from '../support/allclose.js';
 import { backends, reference } from '../support/backends.js';
-import { noise } from '../support/formula.js';
 import { readFixture } from '../support/torch.js';
 
 interface Fixture {

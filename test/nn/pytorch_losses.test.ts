@@ -11,9 +11,9 @@ import {
   type Tensor,
   tensor,
 } from '../../src/tensor/index.js';
+import { labels, noise, units } from '../../src/testing/cases/formula.js';
 import { mismatch } from '../support/allclose.js';
 import { backends, reference } from '../support/backends.js';
-import { labels, noise, units } from '../support/formula.js';
 import { camelCased, readFixture } from '../support/torch.js';
 
 interface Fixture {

@@ -17,10 +17,10 @@ import {
   StepLR,
 } from '../../src/nn/index.js';
 import { type Backend, type DType, type Tensor, tensor } from '../../src/tensor/index.js';
+import { noise } from '../../src/testing/cases/formula.js';
 import { createDeferredBackend } from '../backend/deferred/deferred.js';
 import { mismatch } from '../support/allclose.js';
 import { backends, reference, strict, strictThreads } from '../support/backends.js';
-import { noise } from '../support/formula.js';
 import { camelCased, readFixture } from '../support/torch.js';
 
 interface OptimizerCase {

@@ -20,8 +20,8 @@ import {
   Tanh,
 } from '../../src/nn/index.js';
 import { randn, recording, ShapeError, setDefaultBackend, type Tensor, tensor, ValueError } from '../../src/tensor/index.js';
+import { noise } from '../../src/testing/cases/formula.js';
 import { backends, reference } from '../support/backends.js';
-import { noise } from '../support/formula.js';
 
 setDefaultBackend(reference);
 

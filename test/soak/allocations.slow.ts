@@ -9,7 +9,7 @@ import { Heap } from '../../src/backend/wasm/runtime/heap.js';
 import { loadOnnx, toOnnx } from '../../src/formats/onnx/index.js';
 import { crossEntropy, deconvnet, init, manualSeed, memory, OutOfMemoryError, SGD, tensor, zfnet } from '../../src/index.js';
 import { defaultBackend } from '../../src/tensor/index.js';
-import { noise } from '../support/formula.js';
+import { noise } from '../../src/testing/cases/formula.js';
 import { collectGarbage } from '../support/gc.js';
 
 const take = Heap.prototype.allocate;

@@ -10,8 +10,8 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { batches, openDataset } from '../../src/data/index.js';
 import { crossEntropy, deconvnet, init, memory, noGrad, SGD, tensor, zfnet } from '../../src/index.js';
 import { defaultBackend } from '../../src/tensor/index.js';
+import { noise } from '../../src/testing/cases/formula.js';
 import { noiseBytes, tree } from '../data/support.js';
-import { noise } from '../support/formula.js';
 import { collectGarbage } from '../support/gc.js';
 import { pick, repeat } from './settings.js';
 

@@ -301,6 +301,7 @@ const VALID: Readonly<Record<string, (f: Fixtures) => unknown[]>> = {
     ['a', 'b'],
   ],
   trainingPage: () => [{ run: 'a', config: {}, metrics: [], steps: [], status: 'done', warnings: [], now: new Date(0) }],
+  checkBackend: () => [main.defaultBackend(), { operations: ['neg'], gradients: false, slack: 1, onResult: () => undefined }],
   gradcheck: () => [(a: main.Tensor) => a.mul(2), [main.ones([2])], { epsilon: 1e-4, tolerance: 1e-3, places: 2 }],
   conv2d: () => [main.ones([1, 1, 4, 4]), main.ones([1, 1, 2, 2]), null, { stride: 1, padding: 0, dilation: 1, groups: 1 }],
   tensor: () => [[1, 2], [2], { dtype: 'float32', requiresGrad: false }],

@@ -1,7 +1,7 @@
 /** Reads the output of the PyTorch scripts in test/fixtures: samples of tensors. */
 import { readFileSync } from 'node:fs';
+import { noise } from '../../src/testing/cases/formula.js';
 import { mismatch, type Tolerance } from './allclose.js';
-import { noise } from './formula.js';
 
 /** A tensor as test/fixtures/formula.py keeps it: every so many numbers, and the product of all with noise. */
 export interface Sampled {

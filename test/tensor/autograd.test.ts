@@ -25,8 +25,8 @@ import {
   withBackend,
   zeros,
 } from '../../src/tensor/index.js';
+import { distinct, noise } from '../../src/testing/cases/formula.js';
 import { backends, reference, strict } from '../support/backends.js';
-import { distinct, noise } from '../support/formula.js';
 
 const leaf = (numbers: number[], shape: number[] = [numbers.length]) => tensor(numbers, shape, { requiresGrad: true, backend: reference });
 const read = (t: Tensor | null) => t && [...t.dataSync()];

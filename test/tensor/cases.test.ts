@@ -5,15 +5,13 @@
 import { describe, expect, it } from 'vitest';
 import { type Tensor, tensor } from '../../src/tensor/index.js';
 import * as ops from '../../src/tensor/ops/index.js';
-import { gradcheck } from '../../src/testing.js';
-import { mismatch, type Tolerance } from '../support/allclose.js';
+import { compareValues, toleranceOf } from '../../src/testing/tolerances.js';
+import { type OperationCase as Case, operationCases as cases, gradcheck } from '../../src/testing.js';
+import type { Tolerance } from '../support/allclose.js';
 import { backends, fast, reference, strict, strictThreads } from '../support/backends.js';
-import type { Case } from '../support/case.js';
-import { cases } from '../support/cases.js';
 import { type Outcome, runCase, valuesOf } from '../support/run.js';
 import { mismatchOfSample, readFixture, type Sampled } from '../support/torch.js';
 
-const TOLERANCE: Tolerance = { relative: 2e-6, absolute: 1e-6 };
 /** Both sides compute in float64; a fixture has 12 digits. */
 const TORCH_TOLERANCE: Tolerance = { relative: 1e-9, absolute: 1e-10 };
 
@@ -69,14 +67,13 @@ describe.each(cases.map((c) => [title(c), c] as const))('%s', (name, c) => {
     const { buffers } = backend.memory();
     const actual = actualOn.get(name)!();
     expect(actual.shape).toEqual(expected().shape);
-    const factor = slack * (c.slack ?? 1);
-    const tolerance = { relative: TOLERANCE.relative * factor, absolute: TOLERANCE.absolute * factor };
-    expect(mismatch(actual.output, expected().output, tolerance, scale()?.output), 'output').toBeNull();
+    const tolerance = slack * toleranceOf(c.op);
+    expect(compareValues(actual.output, expected().output, tolerance, scale()?.output).fault, 'output').toBeNull();
     expected().gradients.forEach((gradient, i) => {
       const own = actual.gradients[i];
       expect(own === null).toBe(gradient === null);
       if (gradient && own)
-        expect(mismatch(own, gradient, tolerance, scale()?.gradients[i] ?? undefined), `gradient of input ${i}`).toBeNull();
+        expect(compareValues(own, gradient, tolerance, scale()?.gradients[i]).fault, `gradient of input ${i}`).toBeNull();
     });
     expect(backend.memory().buffers).toBe(buffers);
   });

@@ -6,8 +6,8 @@ import { afterAll, describe, expect, it } from 'vitest';
 import * as nn from '../../src/nn/index.js';
 import * as ops from '../../src/tensor/index.js';
 import { backward, DTypeError, ShapeError, type Tensor, tensor, withBackend } from '../../src/tensor/index.js';
+import { cases } from '../../src/testing/cases/index.js';
 import { strict } from '../support/backends.js';
-import { cases } from '../support/cases.js';
 import { poisonedBackend, poisonedReference } from '../support/poison.js';
 import { runCase } from '../support/run.js';
 

@@ -21,9 +21,9 @@ import {
   withBackend,
 } from '../../src/tensor/index.js';
 import { empty } from '../../src/tensor/tensor.js';
+import { distinct, noise } from '../../src/testing/cases/formula.js';
 import { GradcheckError, gradcheck } from '../../src/testing.js';
 import { reference, strict } from '../support/backends.js';
-import { distinct, noise } from '../support/formula.js';
 
 const input = (shape: number[], seed = 1, values = noise) =>
   tensor(

@@ -44,10 +44,10 @@ import {
   windowCount,
   withBackend,
 } from '../../src/tensor/index.js';
+import { labels } from '../../src/testing/cases/formula.js';
 import { arbitraries, gradcheck } from '../../src/testing.js';
 import { mismatch } from '../support/allclose.js';
 import { reference, strictThreads } from '../support/backends.js';
-import { labels } from '../support/formula.js';
 
 const seed = Number(process.env.FC_SEED ?? Date.now() % 2 ** 31);
 const { conv, pool, shape, broadcastShapes, values } = arbitraries(fc);

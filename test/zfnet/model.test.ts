@@ -14,10 +14,10 @@ import {
   ValueError,
   withBackend,
 } from '../../src/tensor/index.js';
+import { labels, noise } from '../../src/testing/cases/formula.js';
 import { architectureOf, PRESETS, type PresetName, zfnet } from '../../src/zfnet/index.js';
 import { mismatch } from '../support/allclose.js';
 import { backends, reference, strict, strictThreads } from '../support/backends.js';
-import { labels, noise } from '../support/formula.js';
 import { mismatchOfSample, readFixture, type Sampled } from '../support/torch.js';
 
 // ZFNET.md's tables: output sizes of conv1, pool1, conv2, pool2, conv5 and pool5, and parameters for 1000 classes.

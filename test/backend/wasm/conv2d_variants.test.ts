@@ -7,10 +7,10 @@ import type { Backend } from '../../../src/backend/backend.js';
 import { type ConvParams, convParams } from '../../../src/backend/params.js';
 import { type Conv2dVariant, conv2dPlan, winogradFits } from '../../../src/backend/wasm/conv2d_plan.js';
 import { createWasmEngine, wasmBackend } from '../../../src/backend/wasm/index.js';
+import { type Case, table } from '../../../src/testing/cases/case.js';
+import { cases } from '../../../src/testing/cases/index.js';
+import { conv } from '../../../src/testing/cases/rows.js';
 import { reference } from '../../support/backends.js';
-import { type Case, table } from '../../support/case.js';
-import { cases } from '../../support/cases.js';
-import { conv } from '../../support/rows.js';
 import { type Outcome, runCase } from '../../support/run.js';
 
 /** The most that an element may be off, as a share of the root mean square of all. */

@@ -7,7 +7,7 @@ import { compileBuild, instantiate } from '../../../src/backend/wasm/runtime/bui
 import { WasmEngine } from '../../../src/backend/wasm/runtime/engine.js';
 import { Conv2d, SGD } from '../../../src/nn/index.js';
 import { conv2d, mul, noGrad, sum, type Tensor, tensor, withBackend } from '../../../src/tensor/index.js';
-import { noise } from '../../support/formula.js';
+import { noise } from '../../../src/testing/cases/formula.js';
 
 /** An engine whose heap ends at so many bytes. */
 async function smallEngine(limitBytes: number): Promise<WasmEngine> {

@@ -6,10 +6,10 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { GEMM_KERNELS, gemmKernelName, useGemmKernel } from '../../../src/backend/wasm/gemm.js';
 import { createWasmEngine, wasmBackend } from '../../../src/backend/wasm/index.js';
 import { chooseBuild } from '../../../src/backend/wasm/runtime/builds.js';
+import { table } from '../../../src/testing/cases/case.js';
+import { conv, fc, mm } from '../../../src/testing/cases/rows.js';
 import { mismatch } from '../../support/allclose.js';
 import { reference } from '../../support/backends.js';
-import { table } from '../../support/case.js';
-import { conv, fc, mm } from '../../support/rows.js';
 import { runCase } from '../../support/run.js';
 
 const engines = await Promise.all(GEMM_KERNELS.map(() => createWasmEngine({ threads: 1, mode: 'fast' })));

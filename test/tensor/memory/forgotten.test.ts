@@ -2,8 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import { createReferenceBackend } from '../../../src/backend/reference/index.js';
 import { backward, Generator, ones, randn, type Tensor, tensor, withBackend } from '../../../src/tensor/index.js';
+import { noise } from '../../../src/testing/cases/formula.js';
 import { reference, strict } from '../../support/backends.js';
-import { noise } from '../../support/formula.js';
 import { collect, collectGarbage } from '../../support/gc.js';
 import { held } from './support.js';
 

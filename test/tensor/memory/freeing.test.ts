@@ -2,8 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import { Conv2d, countParameters, Module, ReLU, Sequential } from '../../../src/nn/index.js';
 import { crossEntropy, DisposedError, ones, randn, scope, sum, type Tensor, tensor, withBackend } from '../../../src/tensor/index.js';
+import { noise } from '../../../src/testing/cases/formula.js';
 import { reference, strict } from '../../support/backends.js';
-import { noise } from '../../support/formula.js';
 import { BATCH, batch, CLASSES, held, smallNet } from './support.js';
 
 describe('the memory of a training step', () => {

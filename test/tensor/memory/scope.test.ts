@@ -12,8 +12,8 @@ import {
   ValueError,
   withBackend,
 } from '../../../src/tensor/index.js';
+import { noise } from '../../../src/testing/cases/formula.js';
 import { reference, strict } from '../../support/backends.js';
-import { noise } from '../../support/formula.js';
 import { BATCH, batch, CLASSES, held, smallNet } from './support.js';
 
 describe.each([

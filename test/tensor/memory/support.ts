@@ -1,7 +1,7 @@
 /** A small network, batches of fixed numbers and a count of what tensors hold, for the tests of memory. */
 import { Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential } from '../../../src/nn/index.js';
 import { type Backend, tensor } from '../../../src/tensor/index.js';
-import { labels, noise } from '../../support/formula.js';
+import { labels, noise } from '../../../src/testing/cases/formula.js';
 
 export const CLASSES = 3;
 export const BATCH = 4;

@@ -1,8 +1,8 @@
 /**
- * Every operation by examples: the one list that gradient checks, backends, PyTorch's values and the benchmark all work from.
+ * The cases of all operations: the one list that the gradient checks, the comparison of backends and the comparison with PyTorch use.
  *
- * A row is a name, the inputs and what is done with them. Shapes go around the kernels' tiles (2, 6, 8 and 16 wide; blocks
- * of 48, 192 and 256) and around the stride's remainder, with H ≠ W, kernels that are not square, and more than one image.
+ * A row is a name, the inputs and the operation on them. Extents lie around the tiles of the kernels (2, 6, 8 and 16 wide; blocks of 48,
+ * 192 and 256) and around the remainder of the stride, with H ≠ W, kernels that are not square, and more than one image.
  */
 import {
   abs,
@@ -50,15 +50,13 @@ import {
   tanh,
   transpose,
   unsqueeze,
-} from '../../src/tensor/index.js';
+} from '../../tensor/index.js';
+import { activationCases } from './activation.js';
 import { A, B, bytes, type Case, D, floats, L, N, P, type Row, S, table, W, X } from './case.js';
-import { activationCases } from './cases/activation.js';
-import { normalizationCases } from './cases/normalization.js';
-import { resizingCases } from './cases/resizing.js';
-import { selectionCases } from './cases/selection.js';
-import { statisticsCases } from './cases/statistics.js';
 import * as formula from './formula.js';
-import { lossCases } from './loss_cases.js';
+import { lossCases } from './losses.js';
+import { normalizationCases } from './normalization.js';
+import { resizingCases } from './resizing.js';
 import {
   avgPool,
   broadcasting,
@@ -79,7 +77,10 @@ import {
   unpool,
   unpoolBy,
 } from './rows.js';
+import { selectionCases } from './selection.js';
+import { statisticsCases } from './statistics.js';
 
+/** The cases of all operations, in the order of the operations' families. */
 export const cases: readonly Case[] = [
   ...table('conv2d', { sums: true }, [
     conv('one pixel', [1, 1, 1, 1], [1, 1, 1, 1]),
@@ -392,7 +393,7 @@ export const cases: readonly Case[] = [
   // NaN and infinities in whole SIMD vectors and in the remainder.
   ...extremes({ add, sub, mul, div, maximum, minimum }, [X(67), X(67)]),
   ...extremes({ greater, equal }, [X(67), X(67)], 'none'),
-  ...extremes({ pow, 'pow by ½': (x) => pow(x, 0.5), 'pow by −3': (x) => pow(x, -3) }, [X(67), X(67)], 'none'),
+  ...extremes({ pow, 'pow ½': (x) => pow(x, 0.5), 'pow −3': (x) => pow(x, -3) }, [X(67), X(67)], 'none'),
   ...extremes({ neg, abs, exp, log, sqrt, square, reciprocal, sigmoid, tanh, relu, leakyRelu }, [X(67)]),
   ...extremes({ clamp: (x) => clamp(x, -0.75, 1.5) }, [X(9, 5)]),
   ...extremes({ softmax, logSoftmax }, [X(9, 13)]),
@@ -401,7 +402,7 @@ export const cases: readonly Case[] = [
   ...extremes({ argmax }, [X(9, 7)], 'none'),
   ...extremes({ maxPool2d: (x) => maxPool2d(x, { kernelSize: 3, stride: 2, padding: 1 }) }, [X(2, 3, 7, 9)]),
   ...extremes({ maxPool2dWithSwitches: (x) => maxPool2dWithSwitches(x, { kernelSize: 3, stride: 2 }).switches }, [X(2, 3, 7, 9)], 'none'),
-  ...extremes({ 'maxPool2d by 2': (x) => maxPool2d(x, { kernelSize: 2 }) }, [X(2, 3, 7, 11)]),
+  ...extremes({ 'maxPool2d 2×2': (x) => maxPool2d(x, { kernelSize: 2 }) }, [X(2, 3, 7, 11)]),
   ...extremes({ cast: (x) => cast(x, 'int32') }, [X(67)], 'none'),
 
   ...table('concat', {}, [

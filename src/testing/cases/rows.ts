@@ -20,7 +20,7 @@ import {
   type PoolOptions,
   type ReduceOptions,
   type Tensor,
-} from '../../src/tensor/index.js';
+} from '../../tensor/index.js';
 import { type Case, type CaseOptions, D, type Input, L, N, type Row, type Run, W } from './case.js';
 
 export type Shape = number[];
@@ -138,10 +138,13 @@ export function softmaxRows(op: (x: Tensor) => Tensor): Row[] {
 /** Too large for differences: for the backends alone, which may work on it in threads. */
 export const large = ([name, inputs, run]: Row): Row => [name, inputs, run, { gradient: 'compared' }];
 
-/** Operations on numbers that arithmetic goes wrong with. */
+/** Cases on NaN, infinities and signed numbers. A name is the operation, and after a blank what distinguishes the case. */
 export const extremes = (
   ops: Record<string, (...inputs: never[]) => Tensor>,
   inputs: readonly Input[],
   gradient: 'compared' | 'none' = 'compared',
 ): Case[] =>
-  Object.entries(ops).map(([op, run]) => ({ op, name: 'extremes', inputs, gradient, run: (tensors) => run(...(tensors as never[])) }));
+  Object.entries(ops).map(([key, run]) => {
+    const [op, ...rest] = key.split(' ');
+    return { op, name: ['extremes', ...rest].join(' '), inputs, gradient, run: (tensors) => run(...(tensors as never[])) };
+  });

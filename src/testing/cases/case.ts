@@ -1,29 +1,37 @@
 /** The type of a case (an operation with its inputs), and the inputs, named by one letter each. */
-import type { Tensor } from '../../src/tensor/index.js';
+import type { Tensor } from '../../tensor/index.js';
 import * as formula from './formula.js';
 
-/** One input: its values depend on its shape and its index among the inputs. Types other than `float` have no gradient. */
+/** One input of a case: its values depend on its shape and its index among the inputs. */
 export interface Input {
   shape: readonly number[];
+  /** `float`: float32 or float64, as the case is run; the other types have no gradient. */
   dtype: 'float' | 'int32' | 'uint8';
+  /** Returns `size` values; `seed` is 1 + the index of the input. */
   values(size: number, seed: number): number[];
 }
 
+/** Applies the operation of a case to its inputs. */
 export type Run = (inputs: Tensor[]) => Tensor;
 
+/** How the results of a case are compared. */
 export interface CaseOptions {
-  /** Errors are measured against the sum of the absolute products that make a number, not against the number itself. */
+  /** Errors are measured against the sum of the absolute products of which an element is the sum, not against the element. */
   sums?: boolean;
-  /** A factor on the tolerance. */
-  slack?: number;
-  /** `compared`: between backends, not with differences, as where inputs sit on a kink. `none`: the operation has no gradient. */
+  /**
+   * `checked`: the gradient is compared with finite differences and between backends. `compared`: between backends only, as where inputs
+   * lie on a kink. `none`: the operation has no gradient. Default `checked`.
+   */
   gradient?: 'checked' | 'compared' | 'none';
-  /** Elements of each input that the gradient check looks at. */
+  /** Number of elements of each input that the gradient check uses. */
   places?: number;
 }
 
+/** An operation with example inputs. */
 export interface Case extends CaseOptions {
+  /** Name of the operation: `conv2d`. */
   op: string;
+  /** Name of the case, unique among those of the operation. */
   name: string;
   inputs: readonly Input[];
   run: Run;

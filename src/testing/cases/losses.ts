@@ -1,5 +1,5 @@
 /** The losses by examples, for the list in cases.ts. */
-import { bceWithLogits, crossEntropy, mseLoss, mul, type Reduction, smoothL1Loss } from '../../src/tensor/index.js';
+import { bceWithLogits, crossEntropy, mseLoss, mul, type Reduction, smoothL1Loss } from '../../tensor/index.js';
 import { type Case, floats, L, N, type Row, table, W } from './case.js';
 import * as formula from './formula.js';
 

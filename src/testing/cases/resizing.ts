@@ -1,6 +1,6 @@
 /** Cases of interpolation and of pooling to a given output size. */
-import { adaptiveAvgPool2d, adaptiveMaxPool2d, type InterpolateOptions, interpolate } from '../../../src/tensor/index.js';
-import { type Case, D, N, type Row, S, table } from '../case.js';
+import { adaptiveAvgPool2d, adaptiveMaxPool2d, type InterpolateOptions, interpolate } from '../../tensor/index.js';
+import { type Case, D, N, type Row, S, table } from './case.js';
 
 const resize = (name: string, shape: number[], options: InterpolateOptions): Row => [name, [N(...shape)], ([x]) => interpolate(x, options)];
 const average = (shape: number[], size: number | [number, number]): Row => [

@@ -1,7 +1,7 @@
 /** Cases of variances, norms, softmax along an axis, and products of any rank. */
-import { logSoftmax, matmul, norm, softmax, std, variance } from '../../../src/tensor/index.js';
-import { A, type Case, D, N, type Row, S, table } from '../case.js';
-import { on } from '../rows.js';
+import { logSoftmax, matmul, norm, softmax, std, variance } from '../../tensor/index.js';
+import { A, type Case, D, N, type Row, S, table } from './case.js';
+import { on } from './rows.js';
 
 const unbiased = (op: typeof std): Row[] => [
   ...on([N(3, 4, 5)], {

@@ -1,7 +1,7 @@
 /** Cases of batch, group and layer normalisation. */
-import { batchNorm2d, groupNorm, layerNorm } from '../../../src/tensor/index.js';
-import { type Case, N, P, type Row, table } from '../case.js';
-import { large } from '../rows.js';
+import { batchNorm2d, groupNorm, layerNorm } from '../../tensor/index.js';
+import { type Case, N, P, type Row, table } from './case.js';
+import { large } from './rows.js';
 
 const given = (name: string, shape: number[], options: Parameters<typeof batchNorm2d>[5]): Row => {
   const c = shape[1];
@@ -28,7 +28,7 @@ const layer = (shape: number[], normal: number[], options = {}): Row => [
 ];
 
 export const normalizationCases: readonly Case[] = [
-  ...table('batchNorm2d', { slack: 4 }, [
+  ...table('batchNorm2d', {}, [
     given('of images', [2, 3, 4, 5], {}),
     given('of rows', [4, 5], 0.1),
     given('of images, fused ReLU', [2, 3, 5, 3], { relu: true }),
@@ -47,7 +47,7 @@ export const normalizationCases: readonly Case[] = [
     large(training('training, enough for threads', [4, 9, 60, 61], { relu: true })),
     large(given('enough for threads', [4, 9, 60, 61], {})),
   ]),
-  ...table('groupNorm', { slack: 4 }, [
+  ...table('groupNorm', {}, [
     groups([2, 6, 4, 5], 3),
     groups([2, 6, 3, 3], 1),
     groups([2, 4, 3, 5], 4, { epsilon: 0.1 }),
@@ -58,7 +58,7 @@ export const normalizationCases: readonly Case[] = [
     ['without bias', [N(2, 4, 5), N(4)], ([x, weight]) => groupNorm(x, 2, weight)],
     large(groups([6, 16, 30, 31], 4)),
   ]),
-  ...table('layerNorm', { slack: 4 }, [
+  ...table('layerNorm', {}, [
     layer([4, 7], [7]),
     layer([2, 3, 17], [17], { epsilon: 0.1 }),
     layer([2, 3, 4], [3, 4]),

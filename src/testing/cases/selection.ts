@@ -1,7 +1,7 @@
 /** Cases of operations that select, join, cut and reorder elements. */
-import { add, arange, clone, flip, gather, indexSelect, mul, split, stack, take } from '../../../src/tensor/index.js';
-import { type Case, L, N, table } from '../case.js';
-import { on } from '../rows.js';
+import { add, arange, clone, flip, gather, indexSelect, mul, split, stack, take } from '../../tensor/index.js';
+import { type Case, L, N, table } from './case.js';
+import { on } from './rows.js';
 
 const permutation = {
   ...L(20, 4, 5),
