@@ -8,6 +8,7 @@ import { aTensor } from '../../nn/rules.js';
 import { yieldToEvents } from '../../nn/yield_to_events.js';
 import { noGrad, type Tensor, type TypedArray } from '../../tensor/index.js';
 import type { MapMaximaOptions } from '../options.js';
+import { prepare } from '../prepare.js';
 
 /** The strongest activations of a layer's maps in the images of a batch. */
 export interface LayerMaxima {
@@ -40,7 +41,7 @@ export async function* mapMaxima(
   for await (const examples of batches(split, { batchSize, indices, onBroken })) {
     await yieldToEvents();
     signal?.throwIfAborted();
-    const { input, maxima } = evaluating(model, () => noGrad(() => ofBatch(model, preprocess(examples), features)));
+    const { input, maxima } = evaluating(model, () => noGrad(() => ofBatch(model, prepare(model, preprocess, examples), features)));
     const found: LayerMaxima[] = [];
     for (const { value, place, shape } of maxima) {
       found.push({ values: await value.data(), places: await place.data(), shape });

@@ -16,7 +16,7 @@ import {
   rule,
   text,
 } from '../../backend/validate.js';
-import { backendOf } from '../../nn/backend_of.js';
+import { backendOfLayers } from '../../nn/backend_of.js';
 import { evaluating } from '../../nn/evaluating.js';
 import type { LayeredModel } from '../../nn/index.js';
 import { checkModel } from '../../nn/rules.js';
@@ -130,7 +130,7 @@ export async function ascend(model: LayeredModel, options: AscentOptions): Promi
   checkLayer('ascend', model, options.layer);
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as unknown as AscentOptions;
   const { layer, input, batchSize, starts, goals = {}, imageOf, onProgress, ...settings } = { ...DEFAULTS, ...given };
-  const backend = backendOfLayers(model);
+  const backend = backendOfLayers(model) ?? defaultBackend();
   const count = evaluating(model, () => noGrad(() => model.activations(zeros([1, ...input], { backend }), [layer])[layer].shape[1]));
   const maps = options.maps ?? Array.from({ length: count }, (_, map) => map);
   for (const map of maps) checkMap('ascend', map, layer, count);
@@ -168,12 +168,6 @@ interface Course {
   noise: Float32Array;
   /** Shift of the picture at each step in pixels, [down, right]. */
   shifts: [number, number][];
-}
-
-/** Backend of the first layer with weights; the default backend for a model without any. */
-function backendOfLayers(model: LayeredModel): Backend {
-  const first = model.layerNames().find((name) => model.layer(name).parameters().length > 0);
-  return first === undefined ? defaultBackend() : backendOf(model.layer(first));
 }
 
 /** Samples the initial noise and the shifts of all steps, which are the same for all maps. */
@@ -350,7 +344,7 @@ class Climb {
   }
 
   private tensor(pixels: Float32Array): Tensor {
-    return tensor(pixels, [this.maps.length, ...this.input], { backend: backendOfLayers(this.model) });
+    return tensor(pixels, [this.maps.length, ...this.input], { backend: backendOfLayers(this.model) ?? defaultBackend() });
   }
 }
 

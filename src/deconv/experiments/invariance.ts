@@ -28,6 +28,7 @@ import type { LayeredModel } from '../../nn/index.js';
 import { aTensor, checkModel } from '../../nn/rules.js';
 import { yieldToEvents } from '../../nn/yield_to_events.js';
 import { noGrad, type Tensor, ValueError } from '../../tensor/index.js';
+import { prepare } from '../prepare.js';
 import { checkLayer } from '../rules.js';
 
 /** Transformations that `invariance` applies. */
@@ -125,7 +126,7 @@ export async function invariance(model: LayeredModel, examples: readonly Example
   const { layers = outerLayers(model), amounts, preprocess, onProgress, signal } = options;
   if (examples.length === 0) throw new ValueError('invariance: there are no images to transform');
   const features = layers.map((layer) => model.featureLayer(layer));
-  const clean = run(model, features, preprocess([...examples]));
+  const clean = run(model, features, prepare(model, preprocess, examples));
   const result: Invariance = { layers: [...layers], translation: [], scale: [], rotation: [] };
   const total = TRANSFORMATIONS.reduce((sum, kind) => sum + amounts[kind].length, 0);
   let done = 0;
@@ -134,7 +135,8 @@ export async function invariance(model: LayeredModel, examples: readonly Example
     for (const kind of TRANSFORMATIONS) {
       for (const amount of amounts[kind]) {
         const warp = WARPS[kind](amount);
-        const moved = run(model, features, preprocess(examples.map((example) => ({ ...example, image: warpImage(example.image, warp) }))));
+        const warped = examples.map((example) => ({ ...example, image: warpImage(example.image, warp) }));
+        const moved = run(model, features, prepare(model, preprocess, warped));
         try {
           const distances = await Promise.all(moved.features.map((each, i) => numbers(noGrad(() => norms(each.sub(clean.features[i]))))));
           const probabilities = await numbers(moved.probabilities.detach());
@@ -219,7 +221,7 @@ export async function pickExamples(
   const [right, wrong]: [Example[], Example[]] = [[], []];
   for (let start = 0; start < order.length && right.length < count; start += tries) {
     const examples = await Promise.all(order.slice(start, start + tries).map((place) => split.get(place)));
-    const answers = run(model, [], preprocess(examples));
+    const answers = run(model, [], prepare(model, preprocess, examples));
     const labels = await numbers(noGrad(() => answers.probabilities.argmax({ axis: 1 })));
     free(answers);
     for (const [n, example] of examples.entries()) (labels[n] === example.label ? right : wrong).push(example);

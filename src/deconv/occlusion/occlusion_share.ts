@@ -11,6 +11,7 @@ import type { LayeredModel } from '../../nn/index.js';
 import { aTensor, checkModel } from '../../nn/rules.js';
 import { type Tensor, ValueError } from '../../tensor/index.js';
 import type { Patch } from '../activations/receptive_fields.js';
+import { prepare } from '../prepare.js';
 import { patch } from '../rules.js';
 import { type ProbabilitySweep, SWEEP, type SweepOptions, sweepProbability } from './occlusion.js';
 
@@ -111,7 +112,7 @@ export async function occludeSplit(model: LayeredModel, split: Split, options: O
     const box = boxOf(example);
     if (box) {
       checkArgument('occludeSplit', 'the result of boxOf', box, patch);
-      const image = preprocess([example]);
+      const image = prepare(model, preprocess, [example]);
       checkArgument('occludeSplit', 'the result of preprocess', image, aTensor);
       try {
         const answers = await sweepProbability(model, image, { ...sweep, label: example.label, signal });

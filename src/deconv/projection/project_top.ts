@@ -8,6 +8,7 @@ import type { Tensor } from '../../tensor/index.js';
 import type { MapActivations, StrongActivation } from '../activations/top_activations.js';
 import { projectBatch } from '../deconvnet.js';
 import type { ProjectionRules } from '../options.js';
+import { prepare } from '../prepare.js';
 import { checkLayer, mapActivations, projectionRules } from '../rules.js';
 
 /** A strong activation with its projection and its image. */
@@ -64,7 +65,7 @@ export async function projectTop(
   for (let start = 0; start < wanted.length; start += batchSize) {
     const part = wanted.slice(start, start + batchSize);
     const examples = await Promise.all(part.map(({ activation }) => split.get(activation.index)));
-    const images = preprocess(examples);
+    const images = prepare(model, preprocess, examples);
     checkArgument('projectTop', 'the result of preprocess', images, aTensor);
     const places = part.map(({ map, activation }) => ({ map, position: activation.position }));
     const { pictures } = await projectBatch(model, images, layer, places, { mode, overlap });

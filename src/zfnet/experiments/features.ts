@@ -7,6 +7,7 @@ import type { Split } from '../../data/dataset.js';
 import type { DataError } from '../../data/errors.js';
 import { readBatches } from '../../data/read_batches.js';
 import { split as splitRule } from '../../data/rules.js';
+import { backendOf } from '../../nn/backend_of.js';
 import { evaluating } from '../../nn/evaluating.js';
 import { Dropout, Flatten, type Network, Sequential } from '../../nn/index.js';
 import { checkModel } from '../../nn/rules.js';
@@ -100,6 +101,7 @@ export async function extractFeatures(
   checkOptions('extractFeatures', options, OPTIONS);
   const { model, preprocess } = network;
   for (const layer of layers) model.layer(layer);
+  const backend = backendOf(model);
   const { batchSize = 128, maxFeatures = 2048, onBroken, onProgress, signal } = options;
   const order = Array.from({ length: split.length }, (_, i) => i);
   const parts: Record<string, Float32Array[]> = Object.fromEntries(layers.map((layer) => [layer, []]));
@@ -109,7 +111,7 @@ export async function extractFeatures(
     signal?.throwIfAborted();
     if (examples.length > 0) {
       const images = examples.map(({ image }) => image);
-      const outputs = evaluating(model, () => noGrad(() => model.activations(imagesToTensor(preprocess, images), layers)));
+      const outputs = evaluating(model, () => noGrad(() => model.activations(imagesToTensor(preprocess, images, { backend }), layers)));
       for (const layer of layers) {
         const output = outputs[layer];
         shapes[layer] = output.shape.slice(1);

@@ -1,6 +1,7 @@
 /** Builds ZFNet (Zeiler & Fergus 2013, Fig. 3), its variants and the AlexNet it was compared with, from presets. */
 import {
   arrayOf,
+  boolean,
   checkFields,
   checkOptions,
   finite,
@@ -22,10 +23,24 @@ import {
   LocalResponseNorm,
   MaxPool2d,
   type Module,
+  parameter,
   ReLU,
   Sequential,
 } from '../../nn/index.js';
-import { type Backend, Generator, type LrnOptions, type Shape, ShapeError, scope, ValueError, withBackend } from '../../tensor/index.js';
+import { isModule } from '../../nn/module.js';
+import { membersOf } from '../../nn/state/members.js';
+import {
+  type Backend,
+  type DType,
+  Generator,
+  type LrnOptions,
+  type Shape,
+  ShapeError,
+  scope,
+  ValueError,
+  withBackend,
+  zeros,
+} from '../../tensor/index.js';
 import { backendRule } from '../../tensor/tensor.js';
 import { initScheme } from '../rules.js';
 
@@ -155,6 +170,10 @@ export interface ZfnetOptions extends Variant {
   seed?: number;
   /** Backend of the weights. Default: the one that `init()` or `withBackend` set. */
   backend?: Backend;
+  /** Element type of the weights. Default `float32`; `float64` needs a backend that has it, such as the reference backend. */
+  dtype?: 'float32' | 'float64';
+  /** Whether the weights are trained. Default true; false freezes all of them. */
+  requiresGrad?: boolean;
 }
 
 /** Everything needed to build the same network again. Checkpoints record it. Fields of `Variant` are present only if they differ. */
@@ -193,6 +212,8 @@ const OPTIONS: RulesFor<ZfnetOptions & Pick<Architecture, 'preset'>> = {
   init: initScheme,
   seed: integer(),
   backend: backendRule,
+  dtype: oneOf('float32', 'float64'),
+  requiresGrad: boolean,
   without: arrayOf(oneOf(...REMOVABLE_LAYERS)),
   maps: arrayOf(integer(1)),
   units: arrayOf(integer(1)),
@@ -261,11 +282,13 @@ export function zfnet(preset: PresetName, options: ZfnetOptions = {}): ZfNet {
     try {
       buildLayers(spec, architecture, layers);
       const model = new ZfNet(layers, architecture);
+      if (options.dtype === 'float64') for (const layer of Object.values(layers)) allocateAs(layer, options.dtype);
       const generator = new Generator(options.seed ?? 0, 'init');
       const scheme = options.init ?? defaultInit(architecture);
       initialize(model, scheme, generator);
       // With larger weights, logits of several units would make the first SGD steps so large that units die.
       if (scheme !== 'paper' && spec.units.length > 0) initialize(model.layer('fc8'), 'paper', generator);
+      for (const weights of model.parameters()) weights.requiresGrad = options.requiresGrad ?? true;
       return model;
     } catch (error) {
       // For example out of memory. Scopes do not free parameters, so they are disposed of here.
@@ -273,6 +296,14 @@ export function zfnet(preset: PresetName, options: ZfnetOptions = {}): ZfNet {
       throw error;
     }
   });
+}
+
+/** Replaces the parameters of a layer by zeros of another element type. */
+function allocateAs(layer: Module, dtype: DType): void {
+  for (const { value, replace } of membersOf<Module>(layer, isModule).parameters) {
+    replace(parameter(zeros(value.shape, { dtype, backend: value.backend })));
+    value.dispose();
+  }
 }
 
 /** Adds the layers of an architecture to `layers`. After an error, `layers` contains those that were built. */
