@@ -21,7 +21,7 @@ import {
   Sequential,
   Softmax,
 } from '../../src/nn/index.js';
-import { relu, ShapeError, setDefaultBackend, type Tensor, tensor, ValueError } from '../../src/tensor/index.js';
+import { relu, type Shape, ShapeError, setDefaultBackend, type Tensor, tensor, ValueError } from '../../src/tensor/index.js';
 import { fillWithNoise, noise, noiseSplit, toInput } from './support.js';
 
 beforeAll(() => setDefaultBackend(createReferenceBackend()));
@@ -140,6 +140,9 @@ describe('the incremental sweep', () => {
     class Doubled extends Module {
       forward(x: Tensor) {
         return relu(x.mul(2));
+      }
+      override outputShape(input: Shape) {
+        return input;
       }
     }
     const size: [number, number] = [12, 10];
