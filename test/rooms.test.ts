@@ -27,7 +27,7 @@ const ONE_KIND: Readonly<Record<string, string>> = {
 const KERNELS = ['src/backend/wasm/elementwise.ts elementwise', 'src/backend/wasm/reduce.ts reduce', 'src/backend/wasm/conv2d.ts conv2d'];
 
 /** Functions and classes that are still too long. The list only shrinks: an entry that is no longer needed fails the test. */
-const TOO_LONG: readonly string[] = ['src/backend/wasm/runtime/engine.ts WasmEngine', 'src/backend/wasm/runtime/thread_pool.ts ThreadPool'];
+const TOO_LONG: readonly string[] = ['src/backend/wasm/runtime/thread_pool.ts ThreadPool'];
 
 /** Files that each file imports: statically, dynamically or as a type. */
 function importGraph(texts: ReadonlyMap<string, string>): Map<string, string[]> {

@@ -3,7 +3,7 @@
  *
  * The bookkeeping is in JavaScript objects, not in the memory itself. All blocks form a list in address order. Free blocks are also in one
  * of about 200 lists by size, eight per power of two, with a bitmap of the lists that are not empty. `allocate` searches the first blocks of
- * the list of its own size for the best fit, then uses the next list that is not empty; `give` merges adjacent free blocks. Both take
+ * the list of its own size for the best fit, then uses the next list that is not empty; `release` merges adjacent free blocks. Both take
  * constant time. A loop that allocates the same sizes again gets the same addresses.
  */
 import { OutOfMemoryError } from '../../errors.js';
@@ -60,7 +60,7 @@ export class Heap {
   }
 
   /** Frees a block. */
-  give(block: Block): void {
+  release(block: Block): void {
     const { before, after } = block;
     if (after?.free) {
       this.#free.remove(after);
