@@ -14,6 +14,7 @@ const entries = {
   interpret: 'src/interpret/index.ts',
   models: 'src/models.ts',
   report: 'src/report/index.ts',
+  pictures: 'src/report/pictures/index.ts',
   testing: 'src/testing.ts',
 };
 const existing = Object.fromEntries(Object.entries(entries).filter(([, path]) => existsSync(path)));

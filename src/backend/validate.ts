@@ -284,6 +284,8 @@ export function unknownName(op: string, kind: string, name: unknown, known: read
  *     firstNames(['a', 'b', 'c'], 2) // 'a, b, … (3 in all)'
  */
 export function firstNames(names: readonly (string | number)[], count: number): string {
+  checkArgument('firstNames', 'names', names, arrayOf(either(text, numeric)));
+  checkArgument('firstNames', 'count', count, integer());
   const shown = names.slice(0, count).join(', ');
   return names.length > count ? `${shown}, … (${names.length} in all)` : shown;
 }

@@ -1,8 +1,10 @@
 /** Pictures from numbers: shades, crops, windows, sheets, labels, and encoding and decoding PNG. */
+import { posix } from 'node:path';
 import { deflateSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
+import { createReferenceBackend } from '../../src/backend/reference/index.js';
 import type { Image } from '../../src/data/index.js';
-import { FormatError, ValueError } from '../../src/index.js';
+import { FormatError, tensor, ValueError } from '../../src/index.js';
 import {
   blank,
   contactSheet,
@@ -17,9 +19,11 @@ import {
   signedPicture,
   windowAround,
 } from '../../src/report/index.js';
+import { columnsFor, filterPictures } from '../../src/report/pictures/index.js';
 import { label } from '../../src/report/pictures/label.js';
 import { below, reduce, toSide } from '../../src/report/pictures/pictures.js';
 import { noise } from '../deconv/support.js';
+import { importsOf } from '../support/imports.js';
 
 /** A picture in which all pixels differ: channel c of (y, x) is y · 16 + x · 3 + c. */
 const ramp = (width: number, height: number): Image => ({
@@ -259,5 +263,47 @@ describe('reduced pictures', () => {
     expect(pixel(both, 0, 0)).toEqual([90, 90, 90]);
     expect(pixel(both, 0, 5)).toEqual([255, 255, 255]);
     expect(pixel(both, 8, 5)).toEqual([30, 30, 30]);
+  });
+});
+
+describe('zfnet/pictures', () => {
+  it('loads neither charts nor pages nor another package than the PNG encoder', () => {
+    const reached = new Set<string>();
+    const packages = new Set<string>();
+    const visit = (path: string): void => {
+      if (reached.has(path)) return;
+      reached.add(path);
+      for (const { specifier, kind } of importsOf(path)) {
+        if (kind === 'type') continue;
+        if (specifier.startsWith('.')) visit(posix.join(posix.dirname(path), specifier).replace(/\.js$/, '.ts'));
+        else if (kind === 'static') packages.add(specifier);
+      }
+    };
+    visit('src/report/pictures/index.ts');
+    expect([...reached].filter((path) => /^src\/(report\/(charts|page|sections|experiments)|zfnet|nn|deconv)\//.test(path))).toEqual([]);
+    expect([...packages].sort()).toEqual(['fast-png', 'fflate']);
+  });
+
+  it('renders filters whose channels are colours, and refuses other tensors', async () => {
+    const backend = createReferenceBackend();
+    const weight = tensor([1, -1, 0, 0.5, 0, 0], [2, 3, 1, 1], { backend });
+    const pictures = await filterPictures(weight);
+    expect(pictures?.map(({ picture }) => [...picture.data])).toEqual([
+      [255, 1, 128],
+      [255, 128, 128],
+    ]);
+    expect(pictures?.map(({ rms }) => rms)).toEqual([Math.sqrt(2 / 3), Math.sqrt(0.25 / 3)]);
+    expect(await filterPictures(tensor([1, 2], [1, 2, 1, 1], { backend }))).toBeNull();
+    await expect(filterPictures(tensor([1], [1], { backend }))).rejects.toThrow(/filterPictures: got weights of shape \[1\]/);
+    await expect(filterPictures(null as never)).rejects.toThrow(ValueError);
+    expect(columnsFor(96)).toBe(12);
+    expect(() => columnsFor(-1)).toThrow(ValueError);
+  });
+
+  it('refuses invalid arguments of reduce and toSide', () => {
+    expect(() => reduce(ramp(4, 3), 4)).toThrow(/reduce: factor is 4/);
+    expect(() => reduce({} as never, 1)).toThrow(/reduce: picture is/);
+    expect(() => toSide(ramp(4, 3), 0)).toThrow(/toSide: side is 0/);
+    expect(toSide(ramp(40, 2), 4)).toMatchObject({ width: 20, height: 1 });
   });
 });

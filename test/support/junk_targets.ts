@@ -12,6 +12,7 @@ import * as main from '../../src/index.js';
 import * as nn from '../../src/nn/index.js';
 import * as profile from '../../src/profile/index.js';
 import * as report from '../../src/report/index.js';
+import * as pictures from '../../src/report/pictures/index.js';
 import * as tensors from '../../src/tensor/index.js';
 import * as testing from '../../src/testing.js';
 import * as training from '../../src/train.js';
@@ -25,6 +26,7 @@ export const ENTRIES: Readonly<Record<string, Readonly<Record<string, unknown>>>
   'zfnet/safetensors': safetensors,
   'zfnet/onnx': onnx,
   'zfnet/report': report,
+  'zfnet/pictures': pictures,
   'zfnet/testing': testing,
 };
 

@@ -150,6 +150,8 @@ export function enlarge(picture: Image, factor: number): Image {
 
 /** Reduces a picture to the mean of each square of `factor` × `factor` pixels; incomplete squares at the right and below are omitted. */
 export function reduce(picture: Image, factor: number): Image {
+  checkArgument('reduce', 'picture', picture, imageRule);
+  checkArgument('reduce', 'factor', factor, integer(1, Math.min(picture.width, picture.height)));
   const { width, channels, data } = picture;
   const [w, h] = [Math.max(1, Math.floor(width / factor)), Math.max(1, Math.floor(picture.height / factor))];
   const out = new Uint8Array(w * h * channels);
@@ -164,12 +166,14 @@ export function reduce(picture: Image, factor: number): Image {
   return { width: w, height: h, channels, data: out };
 }
 
-/** Enlarges or reduces a picture by a whole factor, so that its longer side has about `side` pixels. */
-export function toSide(picture: Image, side: number): Image {
-  const longer = Math.max(picture.width, picture.height);
-  return longer <= side
-    ? enlarge(picture, Math.max(1, Math.round(side / longer)))
-    : reduce(picture, Math.max(1, Math.round(longer / side)));
+/** Enlarges or reduces a picture by a whole factor, so that its longer side has about `length` pixels. */
+export function toSide(picture: Image, length: number): Image {
+  checkArgument('toSide', 'picture', picture, imageRule);
+  checkArgument('toSide', 'side', length, side);
+  const [longer, shorter] = [Math.max(picture.width, picture.height), Math.min(picture.width, picture.height)];
+  return longer <= length
+    ? enlarge(picture, Math.max(1, Math.round(length / longer)))
+    : reduce(picture, Math.min(shorter, Math.max(1, Math.round(longer / length))));
 }
 
 /** Returns a grey picture with three channels; returns a colour picture unchanged. */
