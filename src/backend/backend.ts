@@ -19,8 +19,8 @@
  * 7. **Windows.** Where a caller unpools from a known pooling, `maxUnpool2d` gets its window, so that a backend may gather instead of
  *    scattering.
  * 8. **Profiling.** `profileKernels` reports the duration of each kernel by the backend's own clock.
- * 9. **Order of arguments.** Outputs, inputs, sizes. More than five arguments become an object, except that storages are
- *    always arguments of their own.
+ * 9. **Order of arguments.** Outputs, inputs, sizes. A kernel that would have more than five arguments gets three: an object of its
+ *    outputs, an object of its inputs, and its sizes. Storages are arguments of their own or direct members of these two objects.
  *
  * Geometry is computed in advance by `params.ts`.
  */
@@ -255,12 +255,8 @@ export interface Backend {
    * `mean` and `variance` (biased) are outputs: the statistics of x. Otherwise they are inputs. A missing weight is 1, a missing bias 0.
    */
   batchNorm(
-    y: Storage,
-    mean: Storage,
-    variance: Storage,
-    x: Storage,
-    weight: Storage | null,
-    bias: Storage | null,
+    outputs: { y: Storage; mean: Storage; variance: Storage },
+    inputs: { x: Storage; weight: Storage | null; bias: Storage | null },
     p: BatchNormParams,
   ): void;
   /**
@@ -268,14 +264,8 @@ export interface Backend {
    * the statistics in training, dy · weight / √(variance + epsilon) otherwise.
    */
   batchNormGrad(
-    dx: Storage | null,
-    dweight: Storage,
-    dbias: Storage,
-    dy: Storage,
-    x: Storage,
-    mean: Storage,
-    variance: Storage,
-    weight: Storage | null,
+    outputs: { dx: Storage | null; dweight: Storage; dbias: Storage },
+    inputs: { dy: Storage; x: Storage; mean: Storage; variance: Storage; weight: Storage | null },
     p: BatchNormParams,
   ): void;
   /**
@@ -283,17 +273,21 @@ export interface Backend {
    * one element for each of groups · channels channels: row r belongs to group r mod groups. A missing weight is 1, a missing bias 0.
    */
   groupNorm(
-    y: Storage,
-    mean: Storage,
-    variance: Storage,
-    x: Storage,
-    weight: Storage | null,
-    bias: Storage | null,
+    outputs: { y: Storage; mean: Storage; variance: Storage },
+    inputs: { x: Storage; weight: Storage | null; bias: Storage | null },
     p: GroupNormParams,
   ): void;
-  groupNormGrad(dx: Storage, dy: Storage, x: Storage, mean: Storage, variance: Storage, weight: Storage | null, p: GroupNormParams): void;
+  groupNormGrad(
+    outputs: { dx: Storage },
+    inputs: { dy: Storage; x: Storage; mean: Storage; variance: Storage; weight: Storage | null },
+    p: GroupNormParams,
+  ): void;
   /** dbias = Σ dy and dweight = Σ dy · x̂ over the rows of the channel's group and the inner elements. */
-  groupNormParamGrad(dweight: Storage, dbias: Storage, dy: Storage, x: Storage, mean: Storage, variance: Storage, p: GroupNormParams): void;
+  groupNormParamGrad(
+    outputs: { dweight: Storage; dbias: Storage },
+    inputs: { dy: Storage; x: Storage; mean: Storage; variance: Storage },
+    p: GroupNormParams,
+  ): void;
 
   // Reduction -----------------------------------------------------------------------------------
   /** Reduces over some axes of a strided view: y[o] = op over r of x[o, r]. */
@@ -328,12 +322,16 @@ export interface Backend {
    * One step of Adam or AdamW by PyTorch's formula; overwrites w, mean (of the gradient) and square (mean of its square). With AMSGrad,
    * `maxSquare` is the running maximum of `square` and is overwritten too; it is null otherwise.
    */
-  adam(w: Storage, mean: Storage, square: Storage, maxSquare: Storage | null, grad: Storage, p: AdamParams): void;
+  adam(outputs: { w: Storage; mean: Storage; square: Storage; maxSquare: Storage | null }, inputs: { grad: Storage }, p: AdamParams): void;
   /**
    * One step of RMSprop by PyTorch's formula; overwrites w, square, mean and buffer. `mean` is null unless the variance is used in place
    * of the mean square; `buffer` is null if momentum is 0.
    */
-  rmsprop(w: Storage, square: Storage, mean: Storage | null, buffer: Storage | null, grad: Storage, p: RmspropParams): void;
+  rmsprop(
+    outputs: { w: Storage; square: Storage; mean: Storage | null; buffer: Storage | null },
+    inputs: { grad: Storage },
+    p: RmspropParams,
+  ): void;
   /** y[0] = Σ x[i]². */
   sumSquares(y: Storage, x: Storage): void;
   /** Rescales every row of w [rows, columns] whose root mean square exceeds `max` to exactly `max` (paper, section 3). */

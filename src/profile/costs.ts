@@ -21,10 +21,10 @@ interface Description {
   convolution?: Parameters<NonNullable<Backend['conv2dPlan']>>;
 }
 
-/** Names of the backend's methods whose first argument is a storage, or null. */
+/** Names of the backend's methods whose first argument is an output, or the object of all outputs. */
 type Kernel = {
   [K in keyof Backend]-?: Backend[K] extends ((...args: infer A) => unknown) | undefined
-    ? A extends [Storage | null, ...unknown[]]
+    ? A extends [Storage | Record<string, Storage | null> | null, ...unknown[]]
       ? K
       : never
     : never;
@@ -80,11 +80,11 @@ const DESCRIBED: Described = {
   avgPool2dGrad: (_dx, _dy, p) => pooling(p),
   localResponseNorm: (_y, _x, p) => ({ shape: times([p.n, p.c, p.h, p.w]) }),
   localResponseNormGrad: (_dx, _dy, _x, p) => ({ shape: times([p.n, p.c, p.h, p.w]) }),
-  batchNorm: (_y, _mean, _variance, _x, _weight, _bias, p) => ({ shape: times([p.n, p.channels, p.inner]) }),
-  batchNormGrad: (_dx, _dweight, _dbias, _dy, _x, _mean, _variance, _weight, p) => ({ shape: times([p.n, p.channels, p.inner]) }),
-  groupNorm: (_y, _mean, _variance, _x, _weight, _bias, p) => grouped(p),
-  groupNormGrad: (_dx, _dy, _x, _mean, _variance, _weight, p) => grouped(p),
-  groupNormParamGrad: (_dweight, _dbias, _dy, _x, _mean, _variance, p) => grouped(p),
+  batchNorm: (_outputs, _inputs, p) => ({ shape: times([p.n, p.channels, p.inner]) }),
+  batchNormGrad: (_outputs, _inputs, p) => ({ shape: times([p.n, p.channels, p.inner]) }),
+  groupNorm: (_outputs, _inputs, p) => grouped(p),
+  groupNormGrad: (_outputs, _inputs, p) => grouped(p),
+  groupNormParamGrad: (_outputs, _inputs, p) => grouped(p),
   topk: (_indices, _x, p, count) => ({ shape: `${times([p.rows, p.columns])} → ${count}` }),
   activation: (y, _x, kind) => ({ shape: `${kind} ${y.size}` }),
   activationGrad: (dx, _dy, _x, kind) => ({ shape: `${kind} ${dx.size}` }),
@@ -99,9 +99,15 @@ const DESCRIBED: Described = {
 const isStorage = (value: unknown): value is Storage =>
   typeof value === 'object' && value !== null && 'dtype' in value && !ArrayBuffer.isView(value);
 
+/** The storages of an argument: itself, or the members of an object of outputs or inputs. */
+const storagesOf = (arg: unknown): Storage[] => {
+  if (isStorage(arg)) return [arg];
+  return typeof arg === 'object' && arg !== null ? Object.values(arg).filter(isStorage) : [];
+};
+
 /** Returns the cost of a kernel call. @param args the arguments of the call */
 export function costOf(backend: Backend, kernel: string, args: readonly unknown[]): Cost {
-  const operands = args.filter(isStorage);
+  const operands = args.flatMap(storagesOf);
   const describe = DESCRIBED[kernel as Kernel] as ((...args: readonly unknown[]) => Description) | undefined;
   const { shape, flop = 0, convolution } = describe?.(...args) ?? { shape: `${operands[0]?.size ?? ''}` };
   return {

@@ -3,7 +3,7 @@ import type { Backend } from '../backend.js';
 import { values } from './storage.js';
 
 export const adam: Pick<Backend, 'adam' | 'rmsprop'> = {
-  adam(w, mean, square, maxSquare, grad, p) {
+  adam({ w, mean, square, maxSquare }, { grad }, p) {
     const [weight, m, s, g] = [values(w), values(mean), values(square), values(grad)];
     const largest = maxSquare === null ? null : values(maxSquare);
     for (let i = 0; i < weight.length; i++) {
@@ -18,7 +18,7 @@ export const adam: Pick<Backend, 'adam' | 'rmsprop'> = {
     }
   },
 
-  rmsprop(w, square, mean, buffer, grad, p) {
+  rmsprop({ w, square, mean, buffer }, { grad }, p) {
     const [weight, s, g] = [values(w), values(square), values(grad)];
     const m = mean === null ? null : values(mean);
     const b = buffer === null ? null : values(buffer);

@@ -26,7 +26,7 @@ function statistics(input: TypedArray, indices: () => Iterable<number>, count: n
 }
 
 export const batchNorm: NormKernels = {
-  batchNorm(y, mean, variance, x, weight, bias, p) {
+  batchNorm({ y, mean, variance }, { x, weight, bias }, p) {
     const [out, means, variances, input] = [values(y), values(mean), values(variance), values(x)];
     const [scales, shifts] = [optional(weight), optional(bias)];
     for (let c = 0; c < p.channels; c++) {
@@ -40,7 +40,7 @@ export const batchNorm: NormKernels = {
   },
 
   /** In training, dx = weight / √(variance + epsilon) · (dy − mean of dy − x̂ · mean of dy · x̂). */
-  batchNormGrad(dx, dweight, dbias, dy, x, mean, variance, weight, p) {
+  batchNormGrad({ dx, dweight, dbias }, { dy, x, mean, variance, weight }, p) {
     const [gradient, input, means, variances] = [values(dy), values(x), values(mean), values(variance)];
     const [out, scales] = [optional(dx), optional(weight)];
     const count = p.n * p.inner;
@@ -63,7 +63,7 @@ export const batchNorm: NormKernels = {
     }
   },
 
-  groupNorm(y, mean, variance, x, weight, bias, p) {
+  groupNorm({ y, mean, variance }, { x, weight, bias }, p) {
     const [out, means, variances, input] = [values(y), values(mean), values(variance), values(x)];
     const [scales, shifts] = [optional(weight), optional(bias)];
     for (let row = 0; row < p.rows; row++) {
@@ -77,7 +77,7 @@ export const batchNorm: NormKernels = {
   },
 
   /** As for batch normalisation in training, with dy · weight in the place of dy. */
-  groupNormGrad(dx, dy, x, mean, variance, weight, p) {
+  groupNormGrad({ dx }, { dy, x, mean, variance, weight }, p) {
     const [out, gradient, input, means, variances] = [values(dx), values(dy), values(x), values(mean), values(variance)];
     const scales = optional(weight);
     const count = p.channels * p.inner;
@@ -94,7 +94,7 @@ export const batchNorm: NormKernels = {
     }
   },
 
-  groupNormParamGrad(dweight, dbias, dy, x, mean, variance, p) {
+  groupNormParamGrad({ dweight, dbias }, { dy, x, mean, variance }, p) {
     const [products, sums, gradient, input] = [values(dweight), values(dbias), values(dy), values(x)];
     const [means, variances] = [values(mean), values(variance)];
     const totals = new Float64Array(2 * p.groups * p.channels); // summed in float64 independent of the type of the outputs

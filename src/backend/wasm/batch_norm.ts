@@ -11,7 +11,7 @@ export function batchNorm(engine: WasmEngine): NormKernels {
     engine.expect(op, 'float32', ...storages.filter((each): each is Storage => each !== null));
 
   return {
-    batchNorm(y, mean, variance, x, weight, bias, p) {
+    batchNorm({ y, mean, variance }, { x, weight, bias }, p) {
       check('batchNorm', y, mean, variance, x, weight, bias);
       const pointers = [at(y), at(mean), at(variance), at(x), at(weight), at(bias)] as const;
       const grain = GRAIN / (p.n * p.inner);
@@ -19,28 +19,28 @@ export function batchNorm(engine: WasmEngine): NormKernels {
       engine.parallel('batchNorm', channels, grain, ...pointers, n, channels, inner, epsilon, p.training ? 1 : 0, p.relu ? 1 : 0);
     },
 
-    batchNormGrad(dx, dweight, dbias, dy, x, mean, variance, weight, p) {
+    batchNormGrad({ dx, dweight, dbias }, { dy, x, mean, variance, weight }, p) {
       check('batchNormGrad', dx, dweight, dbias, dy, x, mean, variance, weight);
       const pointers = [at(dx), at(dweight), at(dbias), at(dy), at(x), at(mean), at(variance), at(weight)] as const;
       const grain = GRAIN / (p.n * p.inner);
       engine.parallel('batchNormGrad', p.channels, grain, ...pointers, p.n, p.channels, p.inner, p.epsilon, p.training ? 1 : 0);
     },
 
-    groupNorm(y, mean, variance, x, weight, bias, p) {
+    groupNorm({ y, mean, variance }, { x, weight, bias }, p) {
       check('groupNorm', y, mean, variance, x, weight, bias);
       const pointers = [at(y), at(mean), at(variance), at(x), at(weight), at(bias)] as const;
       const grain = GRAIN / (p.channels * p.inner);
       engine.parallel('groupNorm', p.rows, grain, ...pointers, p.groups, p.channels, p.inner, p.epsilon);
     },
 
-    groupNormGrad(dx, dy, x, mean, variance, weight, p) {
+    groupNormGrad({ dx }, { dy, x, mean, variance, weight }, p) {
       check('groupNormGrad', dx, dy, x, mean, variance, weight);
       const pointers = [at(dx), at(dy), at(x), at(mean), at(variance), at(weight)] as const;
       const grain = GRAIN / (p.channels * p.inner);
       engine.parallel('groupNormGrad', p.rows, grain, ...pointers, p.groups, p.channels, p.inner, p.epsilon);
     },
 
-    groupNormParamGrad(dweight, dbias, dy, x, mean, variance, p) {
+    groupNormParamGrad({ dweight, dbias }, { dy, x, mean, variance }, p) {
       check('groupNormParamGrad', dweight, dbias, dy, x, mean, variance);
       const pointers = [at(dweight), at(dbias), at(dy), at(x), at(mean), at(variance)] as const;
       const perChannel = (p.rows * p.inner) / p.groups;

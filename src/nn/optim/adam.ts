@@ -62,16 +62,21 @@ abstract class AdamBase extends BaseOptimizer {
   protected override update(w: Tensor, gradient: Tensor, group: ParameterGroup, count: number): void {
     const { lr, weightDecay, momentum: beta1 = 0.9 } = group;
     const { beta2, eps, decoupled } = this;
-    const maximum = this.amsgrad ? this.slot(MAX_SQUARE, w).writable : null;
-    w.backend.adam(w.writable, this.slot(MEAN, w).writable, this.slot(SQUARE, w).writable, maximum, gradient.storage, {
-      rate: lr / (1 - beta1 ** count),
-      beta1,
-      beta2,
-      eps,
-      correction: Math.sqrt(1 - beta2 ** count),
-      weightDecay: decoupled ? 0 : weightDecay,
-      shrink: decoupled ? 1 - lr * weightDecay : 1,
-    });
+    const maxSquare = this.amsgrad ? this.slot(MAX_SQUARE, w).writable : null;
+    const state = { w: w.writable, mean: this.slot(MEAN, w).writable, square: this.slot(SQUARE, w).writable, maxSquare };
+    w.backend.adam(
+      state,
+      { grad: gradient.storage },
+      {
+        rate: lr / (1 - beta1 ** count),
+        beta1,
+        beta2,
+        eps,
+        correction: Math.sqrt(1 - beta2 ** count),
+        weightDecay: decoupled ? 0 : weightDecay,
+        shrink: decoupled ? 1 - lr * weightDecay : 1,
+      },
+    );
   }
 }
 

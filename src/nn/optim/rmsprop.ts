@@ -53,6 +53,7 @@ export class RMSprop extends BaseOptimizer {
     const mean = this.centered ? this.slot(MEAN, w).writable : null;
     const buffer = momentum > 0 ? this.slot(BUFFER, w).writable : null;
     const p = { lr, alpha, eps, weightDecay, momentum };
-    w.backend.rmsprop(w.writable, this.slot(SQUARE, w).writable, mean, buffer, gradient.storage, p);
+    const state = { w: w.writable, square: this.slot(SQUARE, w).writable, mean, buffer };
+    w.backend.rmsprop(state, { grad: gradient.storage }, p);
   }
 }

@@ -82,7 +82,8 @@ const present = (tensors: readonly (Tensor | null)[]): Tensor[] => tensors.filte
 function trained(x: Tensor, { scale, shift, mean, variance }: Vectors, p: BatchNormParams, momentum: number): Tensor {
   const make = (shape: readonly number[]) => empty('batchNorm2d', shape, x.dtype, x.backend);
   const [y, average, spread] = [make(x.shape), make([p.channels]), make([p.channels])];
-  x.backend.batchNorm(y.storage, average.storage, spread.storage, x.storage, scale?.storage ?? null, shift?.storage ?? null, p);
+  const outputs = { y: y.storage, mean: average.storage, variance: spread.storage };
+  x.backend.batchNorm(outputs, { x: x.storage, weight: scale?.storage ?? null, bias: shift?.storage ?? null }, p);
   const count = p.n * p.inner;
   if (mean) follow(mean, average, momentum, 1);
   if (variance) follow(variance, spread, momentum, count / (count - 1));
@@ -100,7 +101,8 @@ function trained(x: Tensor, { scale, shift, mean, variance }: Vectors, p: BatchN
 function evaluated(x: Tensor, { scale, shift, mean, variance }: Vectors, p: BatchNormParams): Tensor {
   const [average, spread] = [mean!, variance!];
   const y = empty('batchNorm2d', x.shape, x.dtype, x.backend);
-  x.backend.batchNorm(y.storage, average.storage, spread.storage, x.storage, scale?.storage ?? null, shift?.storage ?? null, p);
+  const outputs = { y: y.storage, mean: average.storage, variance: spread.storage };
+  x.backend.batchNorm(outputs, { x: x.storage, weight: scale?.storage ?? null, bias: shift?.storage ?? null }, p);
   const inputs = [x, average, spread, ...present([scale, shift])];
   const saved = [x, average, spread, ...present([scale]), ...(p.relu ? [y] : [])];
   return record('batchNorm2d', y, inputs, saved, (dy, [x, average, spread, ...rest], needs, rules) => {
@@ -137,14 +139,8 @@ function parameterGradients(
   const dx = needs[0] ? make(x.shape) : null;
   const [dscale, dshift] = [make([p.channels]), make([p.channels])];
   dy.backend.batchNormGrad(
-    dx ? dx.storage : null,
-    dscale.storage,
-    dshift.storage,
-    dy.storage,
-    x.storage,
-    mean.storage,
-    variance.storage,
-    weight ? weight.storage : null,
+    { dx: dx ? dx.storage : null, dweight: dscale.storage, dbias: dshift.storage },
+    { dy: dy.storage, x: x.storage, mean: mean.storage, variance: variance.storage, weight: weight ? weight.storage : null },
     p,
   );
   return { dx, dscale, dshift };

@@ -97,7 +97,11 @@ function normalized(op: string, x: Tensor, weight: Tensor | null, bias: Tensor |
   const make = (shape: readonly number[]) => empty(op, shape, x.dtype, x.backend);
   const [y, mean, variance] = [make(x.shape), make([p.rows]), make([p.rows])];
   if (x.size > 0)
-    x.backend.groupNorm(y.storage, mean.storage, variance.storage, x.storage, weight?.storage ?? null, bias?.storage ?? null, p);
+    x.backend.groupNorm(
+      { y: y.storage, mean: mean.storage, variance: variance.storage },
+      { x: x.storage, weight: weight?.storage ?? null, bias: bias?.storage ?? null },
+      p,
+    );
   const saved = [x, mean, variance, ...present(weight)];
   const result = record(op, y, [x, ...present(weight, bias)], saved, (dy, [x, mean, variance, w], needs) =>
     normalizedBackward(op, dy, x, mean, variance, w ?? null, bias !== null, p, needs),
@@ -120,13 +124,13 @@ function normalizedBackward(
   const { backend, dtype } = dy;
   const make = (shape: readonly number[]) => empty(`${op} backward`, shape, dtype, backend, false);
   const dx = needs[0] ? make(x.shape) : null;
-  if (dx && dx.size > 0)
-    backend.groupNormGrad(dx.storage, dy.storage, x.storage, mean.storage, variance.storage, weight ? weight.storage : null, p);
+  const inputs = { dy: dy.storage, x: x.storage, mean: mean.storage, variance: variance.storage };
+  if (dx && dx.size > 0) backend.groupNormGrad({ dx: dx.storage }, { ...inputs, weight: weight ? weight.storage : null }, p);
   if (!needs.slice(1).includes(true)) return [dx, ...needs.slice(1).map(() => null)];
   // Weight and bias of layer normalisation have the normalised shape, which is that of the weight or the last axes of x.
   const shape = weight?.shape ?? (op === 'layerNorm' ? lastAxes(x.shape, p.channels) : [p.groups * p.channels]);
   const [dweight, dbias] = [make(shape), make(shape)];
-  backend.groupNormParamGrad(dweight.storage, dbias.storage, dy.storage, x.storage, mean.storage, variance.storage, p);
+  backend.groupNormParamGrad({ dweight: dweight.storage, dbias: dbias.storage }, inputs, p);
   if (!weight) dweight.release('backward()');
   if (!hasBias) dbias.release('backward()');
   return [dx, ...(weight ? [dweight] : []), ...(hasBias ? [dbias] : [])];

@@ -109,6 +109,13 @@ describe('aliases', () => {
       () => backend.maxPool2d(x, x, put([1]), null as never),
     ])
       expect(call).toThrow(/got one storage as arguments \d and \d, expected different ones; pass IN_PLACE/);
+    const rates = { lr: 1, alpha: 0.5, eps: 1, weightDecay: 0, momentum: 0 };
+    expect(() => backend.rmsprop({ w: x, square: put([0, 0]), mean: null, buffer: null }, { grad: x }, rates)).toThrow(
+      'rmsprop: got one storage as arguments 0.w and 1.grad, expected different ones',
+    );
+    expect(() => backend.rmsprop({ w: x, square: x, mean: null, buffer: null }, { grad: put([1, 1]) }, rates)).toThrow(
+      'rmsprop: got one storage as arguments 0.square and 0.w, expected different ones',
+    );
     backend.relu(x, IN_PLACE);
     backend.binary(x, IN_PLACE, IN_PLACE, 'add', p);
     expect(await backend.read(x)).toEqual(Float32Array.of(2, 0));

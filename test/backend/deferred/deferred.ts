@@ -33,19 +33,8 @@ const NOT_KERNELS: readonly string[] = [
   'conv2dPlan',
 ] satisfies (keyof Backend)[];
 
-/** Number of storages that a kernel writes, if it is not one. They are its first arguments. */
-const OUTPUTS: Record<string, number> = {
-  maxPool2d: 2,
-  batchNorm: 3,
-  batchNormGrad: 3,
-  groupNorm: 3,
-  groupNormParamGrad: 2,
-  sgd: 2,
-  adam: 4,
-  rmsprop: 4,
-  checkFinite: 0,
-  checkIndices: 0,
-};
+/** Number of arguments that are storages, or an object of storages, which a kernel writes, if it is not one. They are the first ones. */
+const OUTPUTS: Record<string, number> = { maxPool2d: 2, sgd: 2, checkFinite: 0, checkIndices: 0 };
 
 class DeferredStorage implements Storage {
   released = false;
@@ -108,18 +97,27 @@ class Queue {
 
 /** Throws if a storage that a kernel writes is also another of its arguments, which a GPU forbids. */
 function checkAliases(kernel: string, args: readonly unknown[]): void {
-  const outputs = args.slice(0, OUTPUTS[kernel] ?? 1);
-  args.forEach((arg, i) => {
-    const other = outputs.findIndex((output, j) => arg instanceof DeferredStorage && output === arg && i !== j);
-    if (other >= 0)
+  const operands = args.flatMap((arg, i) =>
+    isGroup(arg) ? Object.entries(arg).map(([key, each]) => ({ name: `${i}.${key}`, i, each })) : [{ name: `${i}`, i, each: arg }],
+  );
+  const outputs = operands.filter(({ i }) => i < (OUTPUTS[kernel] ?? 1));
+  for (const { name, each } of operands) {
+    const other = outputs.find((output) => each instanceof DeferredStorage && output.each === each && output.name !== name);
+    if (other)
       throw new BackendError(
-        `${kernel}: got one storage as arguments ${other} and ${i}, expected different ones; pass IN_PLACE as the input`,
+        `${kernel}: got one storage as arguments ${other.name} and ${name}, expected different ones; pass IN_PLACE as the input`,
       );
-  });
+  }
 }
 
-const hasStorage = (value: unknown): boolean =>
+const hasStorage = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && Object.values(value).some((each) => each instanceof DeferredStorage);
+
+/** Whether an argument is the object of all outputs, or of all inputs: its members are storages or null. */
+const isGroup = (value: unknown): value is Record<string, Storage | null> =>
+  !(value instanceof DeferredStorage) &&
+  hasStorage(value) &&
+  Object.values(value).every((each) => each === null || each instanceof DeferredStorage);
 
 /** Creates a deferred backend. It supports every element type of the reference backend. */
 export function createDeferredBackend(): DeferredBackend {
@@ -134,9 +132,13 @@ export function createDeferredBackend(): DeferredBackend {
     (...args) => {
       queue.check();
       checkAliases(kernel, args);
-      if (args.some((arg) => !(arg instanceof DeferredStorage) && hasStorage(arg)))
-        throw new BackendError(`${kernel}: got a storage inside an object, expected storages as arguments of their own`);
-      const inner = args.map((arg) => (isStorage(arg) ? queue.inner(arg) : arg));
+      if (args.some((arg) => !(arg instanceof DeferredStorage) && hasStorage(arg) && !isGroup(arg)))
+        throw new BackendError(`${kernel}: got a storage among sizes, expected it as an argument or in an object of outputs or inputs`);
+      if (args.length > 5) throw new BackendError(`${kernel}: got ${args.length} arguments, expected at most 5; group outputs and inputs`);
+      const unpack = (arg: unknown) => (isStorage(arg) ? queue.inner(arg) : arg);
+      const inner = args.map((arg) =>
+        isGroup(arg) ? Object.fromEntries(Object.entries(arg).map(([key, each]) => [key, unpack(each)])) : unpack(arg),
+      );
       const report = listener?.(kernel, args);
       queue.add(() => {
         const start = performance.now();
