@@ -22,8 +22,6 @@ export {
   type MarkedImages,
   type PartCorrespondence,
   RANDOM_PART,
-  signDistances,
-  upperLayers,
 } from './experiments/correspondence.js';
 export {
   type EpochModel,
@@ -42,7 +40,6 @@ export {
   type InvarianceOptions,
   invariance,
   invarianceAmounts,
-  outerLayers,
   pickExamples,
   TRANSFORMATIONS,
   type Transformation,

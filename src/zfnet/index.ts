@@ -8,7 +8,6 @@ export {
   fitLinear,
   type LinearClassifier,
   linearErrors,
-  linearScores,
 } from '../analysis/linear_classifiers.js';
 export { productsOf, type SvmOptions, type SvmSolution, solveSvm } from '../analysis/linear_svm.js';
 export { type Matrix, selectRows } from '../analysis/matrix.js';

@@ -1,7 +1,8 @@
 /** Correspondence: planted parts, which change the features of every image alike, against masks at random places. */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { createReferenceBackend } from '../../src/backend/reference/index.js';
-import { correspondence, type MarkedImages, signDistances, upperLayers } from '../../src/deconv/index.js';
+import { signDistances, upperLayers } from '../../src/deconv/experiments/correspondence.js';
+import { correspondence, type MarkedImages } from '../../src/deconv/index.js';
 import { memory } from '../../src/index.js';
 import { AvgPool2d, Flatten, Linear, Sequential } from '../../src/nn/index.js';
 import { ShapeError, setDefaultBackend, tensor, ValueError } from '../../src/tensor/index.js';

@@ -2,7 +2,8 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { createReferenceBackend } from '../../src/backend/reference/index.js';
 import { type Example, type Image, warpImage } from '../../src/data/index.js';
-import { hiddenLayers, invariance, invarianceAmounts, outerLayers, pickExamples } from '../../src/deconv/index.js';
+import { outerLayers } from '../../src/deconv/experiments/invariance.js';
+import { hiddenLayers, invariance, invarianceAmounts, pickExamples } from '../../src/deconv/index.js';
 import { memory } from '../../src/index.js';
 import { AvgPool2d, Flatten, Linear, ReLU, Sequential } from '../../src/nn/index.js';
 import { setDefaultBackend, ValueError } from '../../src/tensor/index.js';
