@@ -27,10 +27,12 @@ const ROOMS: Record<string, Room> = {
     may: [],
   },
   reference: { holds: ['src/backend/reference/'], may: ['low'] },
+  // Counts memory without computing, for dry runs; unlike the other backends, it may be named below the entry points.
+  shapes: { holds: ['src/backend/shapes/'], may: ['low'] },
   wasm: { holds: ['src/backend/wasm/'], may: ['low', 'built kernels'] },
   webgpu: { holds: ['src/backend/webgpu/'], may: ['low'] },
   tensor: { holds: ['src/tensor/'], may: ['low'] },
-  nn: { holds: ['src/nn/'], may: MIDDLE },
+  nn: { holds: ['src/nn/'], may: ['shapes', ...MIDDLE] },
   data: { holds: ['src/data/'], may: MIDDLE, optional: ['sharp', 'hyparquet', 'hyparquet-compressors'] },
   profile: { holds: ['src/profile/'], may: MIDDLE },
   // A network from a file is a module, so that it can be trained and looked into like any other.

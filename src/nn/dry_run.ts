@@ -1,40 +1,10 @@
 /** Dry runs: a network runs with shapes only, without computing values, to find the memory that training will need. */
-import { ELEMENT_BYTES } from '../backend/backend.js';
+import { shapesOnly } from '../backend/shapes/index.js';
 import { anything, checkArgument, checkOptions, func, integer, show } from '../backend/validate.js';
-import { type Backend, crossEntropy, type DType, type Shape, ValueError, withBackend, zeros } from '../tensor/index.js';
+import { crossEntropy, type Shape, ValueError, withBackend, zeros } from '../tensor/index.js';
 import { checkShape } from '../tensor/shape.js';
 import { Module } from './module.js';
 import { SGD, type SgdOptions } from './optim/sgd.js';
-
-/**
- * A backend that computes no values: storages have an element type and a size, kernels do nothing, and memory is only counted. It makes
- * a network's parameter shapes and memory use available without allocating the network.
- */
-export function shapesOnly(): Backend {
-  const use = { bytes: 0, buffers: 0, peakBytes: 0, reservedBytes: 0 };
-  const count = (bytes: number, buffers: number) => {
-    use.bytes += bytes;
-    use.buffers += buffers;
-    use.peakBytes = Math.max(use.peakBytes, use.bytes);
-  };
-  const own: Partial<Backend> = {
-    name: 'shapes only',
-    capabilities: { syncRead: false, dtypes: Object.keys(ELEMENT_BYTES) as DType[], maxBufferBytes: Infinity, deterministic: true },
-    allocate(dtype, size) {
-      count(ELEMENT_BYTES[dtype] * size, 1);
-      return { dtype, size };
-    },
-    release: ({ dtype, size }) => count(-ELEMENT_BYTES[dtype] * size, -1),
-    memory: () => ({ ...use }),
-    resetPeak() {
-      use.peakBytes = use.bytes;
-    },
-  };
-  return new Proxy(own as Backend, {
-    // Without this exception, `await` would treat the backend as a promise that never resolves.
-    get: (target, name) => Reflect.get(target, name) ?? (name === 'then' ? undefined : () => undefined),
-  });
-}
 
 /**
  * Peak memory of tensors during a training step of a classifier, in bytes: weights, velocities, gradients and the activations that the

@@ -1,6 +1,6 @@
 /** The presets by their shapes, parameters and cost, and ten steps of training against PyTorch. */
 import { describe, expect, it } from 'vitest';
-import { shapesOnly } from '../../src/nn/dry_run.js';
+import { shapesOnly } from '../../src/backend/shapes/index.js';
 import { countParameters, type FieldAxis, type Module, SGD, summarize } from '../../src/nn/index.js';
 import {
   type Backend,
