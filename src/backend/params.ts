@@ -63,7 +63,10 @@ export interface SwitchParams {
 export interface UnpoolParams extends SwitchParams {
   /** What happens where several windows share a switch: add their values, or keep the last one. */
   overlap: 'sum' | 'last';
-  /** Geometry of the pooling that gave the switches; null if the caller does not know it. Every switch is then inside its window. */
+  /**
+   * Geometry of the pooling that gave the switches; null if the caller does not know it. If it is given,
+   * every switch is inside its window, or negative for a value of zero or a window without elements.
+   */
   window: PoolParams | null;
 }
 

@@ -204,16 +204,25 @@ function filtered({ values, corners }: Signal, layer: Conv2d, { input }: Passage
 function unpooled(signal: Signal, passage: Passage): Signal {
   const { values, corners } = signal;
   const { input, recorded } = passage;
-  if (!corners) return { values: maxUnpool2d(values, recordedWindows(signal, passage), { outputSize: input }), corners };
-  const geometry = passage.layer.receptiveWindow() as WindowGeometry;
+  const layer = passage.layer as MaxPool2d;
+  if (!corners) {
+    const options = { outputSize: input, pooling: layer.options };
+    return { values: maxUnpool2d(values, recordedWindows(signal, passage), options), corners };
+  }
+  const geometry = layer.receptiveWindow();
   const below = lowered(corners, geometry);
   const outputSize = grown(extentOf(values.shape), geometry);
   // The switch y · W + x of the map becomes (y − top) · w + x − left in a window of w columns.
   const [across, width] = [input[1], outputSize[1]];
-  const inRows = Int32Array.from(recorded!, (place) => Math.floor(place / across) * width + (place % across));
-  const local = recordedWindows(signal, { ...passage, recorded: inRows }, (k) => below[k][0] * width + below[k][1]);
-  return { values: maxUnpool2d(values, local, { outputSize }), corners: below };
+  const inRows = Int32Array.from(recorded!, (place) => (place < 0 ? NOWHERE : Math.floor(place / across) * width + (place % across)));
+  // Outputs outside the map, whose values are zero, have no switch.
+  const local = recordedWindows(signal, { ...passage, recorded: inRows }, (k) => below[k][0] * width + below[k][1], -1);
+  const { kernel: kernelSize, stride, dilation } = geometry;
+  return { values: maxUnpool2d(values, local, { outputSize, pooling: { kernelSize, stride, dilation } }), corners: below };
 }
+
+/** Switch of a window without elements, which stays negative when the corner of a window is subtracted. */
+const NOWHERE = -(2 ** 30);
 
 // Windows -------------------------------------------------------------------------------------
 
@@ -244,12 +253,17 @@ function eachRow(
   });
 }
 
-/** Recorded values inside each window minus `offset(k)`, [K, C, h, w]; 0 outside the map. */
-function recordedWindows({ values, corners }: Signal, { recorded, channels, output }: Passage, offset = (_k: number) => 0): Tensor {
+/** Recorded values inside each window minus `offset(k)`, [K, C, h, w]; `outside` where the window is outside the map. */
+function recordedWindows(
+  { values, corners }: Signal,
+  { recorded, channels, output }: Passage,
+  offset = (_k: number) => 0,
+  outside = 0,
+): Tensor {
   const extent = extentOf(values.shape);
   const [plane, mapPlane] = [sizeOf(extent), sizeOf(output)];
   const numbers = recorded!;
-  const out = arrayLike(numbers, values.size);
+  const out = arrayLike(numbers, values.size).fill(outside);
   const from = corners ?? Array.from({ length: values.shape[0] }, (): Corner => [0, 0]);
   eachRow(from, extent, output, (k, inWindow, inMap, length) => {
     const less = offset(k);

@@ -2,10 +2,17 @@
 
 import { IN_PLACE, type OverlapRule } from '../../backend/backend.js';
 import { DTypeError, ShapeError } from '../../backend/errors.js';
-import { MAX_POOL_RULES, type OldPoolOptions, type PoolOptions, poolParams, type SwitchParams } from '../../backend/params.js';
-import { arrayOf, checkArgument, checkOptions, integer, oneOf } from '../../backend/validate.js';
+import {
+  MAX_POOL_RULES,
+  type OldPoolOptions,
+  type PoolOptions,
+  type PoolParams,
+  poolParams,
+  type UnpoolParams,
+} from '../../backend/params.js';
+import { arrayOf, checkArgument, checkOptions, integer, isPlainObject, oneOf, rule } from '../../backend/validate.js';
 import { record, willRecord } from '../graph/autograd.js';
-import { sameShape } from '../shape.js';
+import { type Shape, sameShape } from '../shape.js';
 import { checkFloat, checkSameBackend, empty, type Tensor, toTypedArray } from '../tensor.js';
 
 /** Options of max pooling: see `PoolOptions`. */
@@ -65,9 +72,18 @@ export interface MaxUnpool2dOptions {
   outputSize: readonly [number, number];
   /** Where windows share a switch: add the values (`sum`, default, the gradient of pooling) or keep the `last` one, as PyTorch does. */
   overlap?: OverlapRule;
+  /**
+   * Options of the pooling that gave the switches, if every switch lies inside its window. The result is the same; a GPU can then gather
+   * the values of each output element instead of scattering them. Default: unknown.
+   */
+  pooling?: MaxPool2dOptions;
 }
 
-const UNPOOL_RULES = { outputSize: arrayOf(integer(), 2, 2), overlap: oneOf('sum', 'last') };
+const UNPOOL_RULES = {
+  outputSize: arrayOf(integer(), 2, 2),
+  overlap: oneOf('sum', 'last'),
+  pooling: rule('an object of options of maxPool2d', isPlainObject),
+};
 
 /**
  * Unpooling: writes each value to the position of its switch, and zeros elsewhere. ONNX `MaxUnpool`, PyTorch `max_unpool2d`; the
@@ -76,7 +92,8 @@ const UNPOOL_RULES = { outputSize: arrayOf(integer(), 2, 2), overlap: oneOf('sum
  * @param y [N, C, OH, OW]
  * @param switches int32 of the same shape, from `maxPool2dWithSwitches`
  * @returns [N, C, outputSize[0], outputSize[1]]
- * @throws ShapeError if the shapes differ; ValueError for unknown or invalid options. A switch outside the output plane, such as the
+ * @example maxUnpool2d(output, switches, { outputSize: [55, 55], pooling: { kernelSize: 3, stride: 2 } })
+ * @throws ShapeError if the shapes differ, or if `pooling` gives another shape; ValueError for unknown or invalid options. A switch outside the output plane, such as the
  *   −1 of a window without any input element, is ignored
  */
 export function maxUnpool2d(y: Tensor, switches: Tensor, options: MaxUnpool2dOptions): Tensor {
@@ -91,29 +108,38 @@ export function maxUnpool2d(y: Tensor, switches: Tensor, options: MaxUnpool2dOpt
   const { overlap = 'sum' } = options;
   const [n, c, oh, ow] = y.shape;
   const [h, w] = options.outputSize;
+  const window = options.pooling === undefined ? null : windowOf(y.shape, [h, w], options.pooling);
   const x = empty('maxUnpool2d', [n, c, h, w], y.dtype, y.backend);
   const p = { planes: n * c, inner: oh * ow, outer: h * w };
-  y.backend.maxUnpool2d(x.storage, y.storage, switches.storage, { ...p, overlap, window: null });
+  y.backend.maxUnpool2d(x.storage, y.storage, switches.storage, { ...p, overlap, window });
   return record('maxUnpool2d', x, [y], [switches], (dx, [switches]) => {
     const dy = empty('maxUnpool2d backward', y.shape, dx.dtype, dx.backend, false);
     dx.backend.maxUnpool2dGrad(dy.storage, dx.storage, switches.storage, p);
-    if (overlap === 'last') zeroOverwritten(dy, switches, p);
+    if (overlap === 'last') zeroOverwritten(dy, switches, { ...p, overlap, window });
     return [dy];
   });
+}
+
+/** The geometry of the pooling from images of `outputSize` to `shape`. @throws ShapeError if it gives another shape */
+function windowOf([n, c, oh, ow]: Shape, outputSize: readonly [number, number], pooling: MaxPool2dOptions): PoolParams {
+  const window = poolParams('maxUnpool2d', [n, c, ...outputSize], pooling, MAX_POOL_RULES);
+  if (window.oh !== oh || window.ow !== ow)
+    throw new ShapeError(`maxUnpool2d: pooling [${outputSize}] gives [${window.oh},${window.ow}], but the values have [${oh},${ow}]`);
+  return window;
 }
 
 /**
  * Sets the gradient of overwritten values to zero. To find them, it unpools the index of each value and reads it back at its switch: the
  * index differs where a later value overwrote it.
  */
-function zeroOverwritten(dy: Tensor, switches: Tensor, p: SwitchParams): void {
+function zeroOverwritten(dy: Tensor, switches: Tensor, p: UnpoolParams): void {
   const { backend, dtype } = dy;
   const make = (size: number) => empty('maxUnpool2d backward', [size], dtype, backend, false);
   const flat = { shape: [dy.size], stridesA: [1], stridesB: [1] };
   const [own, last, found] = [make(dy.size), make(p.planes * p.outer), make(dy.size)];
   const indices = Float32Array.from({ length: dy.size }, (_, i) => (i % p.inner) + 1);
   backend.write(own.storage, toTypedArray(indices, dtype));
-  backend.maxUnpool2d(last.storage, own.storage, switches.storage, { ...p, overlap: 'last', window: null });
+  backend.maxUnpool2d(last.storage, own.storage, switches.storage, p);
   backend.maxUnpool2dGrad(found.storage, last.storage, switches.storage, p);
   backend.binary(found.storage, IN_PLACE, own.storage, 'equal', flat);
   backend.binary(dy.storage, IN_PLACE, found.storage, 'mul', flat);
