@@ -67,7 +67,8 @@ export async function layersOf({ model, preprocess }: Looked, named: readonly st
 }
 
 function mapsOf(name: string, shape: readonly number[] | null | undefined): number {
-  if (!shape) throw new UsageError(`layer ${name} does not state its output shape, so its maps cannot be counted; name another with --layers`);
+  if (!shape)
+    throw new UsageError(`layer ${name} does not state its output shape, so its maps cannot be counted; name another with --layers`);
   return shape[1];
 }
 

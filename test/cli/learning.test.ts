@@ -63,7 +63,7 @@ describe('experiments that train', () => {
     expect(numbers).toMatchObject({ trainExamples: 36, valExamples: 12, classes: 3 });
     expect(numbers.rows.map(({ name }: { name: string }) => name)).toEqual(['svm conv1', 'softmax conv1', 'svm fc7', 'softmax fc7']);
     expect(files).toEqual(['png', 'html', 'json'].map((end) => `first/experiments/features.${end}`));
-    expect(await readFile(join(place.path, files[1]), 'utf8')).toContain('How much does each layer know?');
+    expect(await readFile(join(place.path, files[1]), 'utf8')).toContain('How well each layer separates the classes');
     const wrong = await zfnet(place.path, 'features', 'first', '--layers', 'conv9', ...QUICK);
     expect([wrong.status, wrong.stderr]).toEqual([2, expect.stringContaining("there is no layer 'conv9'; the layers are conv1")]);
   });

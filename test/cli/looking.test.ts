@@ -61,7 +61,7 @@ describe('occlude', () => {
     const found = await experiment('occlude', 'occlude', '--index', '4', '--data', 'bars', '--square', '14', '--out', 'seen');
     expect(found).toMatchObject({ image: 'val 4', square: 14, stride: 7, layer: 'conv5' });
     expect(CLASSES).toContain(found.class);
-    expect(await readFile(join(place.path, 'seen/occlude.html'), 'utf8')).toContain('The same map elsewhere');
+    expect(await readFile(join(place.path, 'seen/occlude.html'), 'utf8')).toContain('The same map in other images');
   });
 
   it.each([

@@ -147,7 +147,7 @@ describe('filters', () => {
     }
     expect(numbers.maps).not.toEqual(compare.maps);
     expect(files).toHaveLength(6);
-    expect(await readFile(fileOf('filtered/filters.html'), 'utf8')).toContain('First layers, side by side');
+    expect(await readFile(fileOf('filtered/filters.html'), 'utf8')).toContain('The filters of the first layers, side by side');
   });
 });
 

@@ -62,7 +62,7 @@ describe('help', () => {
     const train = await zfnet(place.path, 'train', '--help');
     expect(train.status).toBe(0);
     expect(train.stdout).toMatch(/--data mnist/);
-    expect(train.stdout).toMatch(/--momentum <m>\s+momentum of SGD \(default: 0\.9\)/);
+    expect(train.stdout).toMatch(/--momentum <m>\s+with sgd and rmsprop: momentum \(default: 0\.9/);
     expect(train.stdout).toContain('Common options:');
   });
 

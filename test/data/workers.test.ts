@@ -3,6 +3,7 @@
  */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { DataError, type Dataset, type Example, type OpenOptions, openDataset, type Split } from '../../src/data/index.js';
 import { readBatches } from '../../src/data/read_batches.js';
@@ -114,18 +115,17 @@ describe('workers that cannot be started', () => {
       },
     ],
   ];
-  afterEach(() => void vi.doUnmock('node:worker_threads'));
+  afterEach(() => void vi.restoreAllMocks());
 
   it.each(broken)('that %s lose no image: the calling thread reads instead, with one warning', async (_, program) => {
-    vi.doMock('node:worker_threads', async (original) => {
-      const threads = await original<typeof import('node:worker_threads')>();
-      class Worker extends threads.Worker {
-        constructor(_: unknown, how: object) {
-          super(program(), { ...how, eval: true });
-        }
+    const builtin = process.getBuiltinModule;
+    class Broken extends Worker {
+      constructor(_: unknown, how: object) {
+        super(program(), { ...how, eval: true });
       }
-      return { ...threads, Worker };
-    });
+    }
+    vi.spyOn(process, 'getBuiltinModule').mockImplementation(((name: string) =>
+      name === 'node:worker_threads' ? { ...builtin(name), Worker: Broken } : builtin(name)) as typeof builtin);
     const { splits } = await openDataset(folder);
     const places = (await everything(splits.train)).map(({ name }) => ({ file: join(folder, name) }));
     const warned: string[] = [];
