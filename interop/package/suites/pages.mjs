@@ -78,6 +78,7 @@ export const pages = {
           if (browser === 'Firefox' && !bundler.firefox) continue;
           for (const { name, query, headers, threads } of WAYS) {
             await check(`pages: ${bundler.name}, ${browser}, ${name}`, async () => {
+              if (headers['Content-Security-Policy'] && bundler.withoutCsp) return { skipped: bundler.withoutCsp };
               const server = await serve(output, headers);
               try {
                 const opened = await openPage(browser, server.url + query);
