@@ -25,8 +25,11 @@ export interface InitOptions {
   mode?: 'strict' | 'fast';
   /** `nan`: the first operation whose output contains NaN or an infinity throws a `NonFiniteError`. Slow. */
   check?: 'nan';
-  /** The compiled module (`dist/simd.wasm`), for runtimes that cannot compile WebAssembly from bytes. */
-  wasm?: WebAssembly.Module;
+  /**
+   * The compiled kernels, a `WebAssembly.Module` of `zfnet/simd.wasm`, for runtimes that cannot compile WebAssembly from bytes. The type is
+   * `object` so that programs whose `lib` lacks WebAssembly compile.
+   */
+  wasm?: object;
 }
 
 /** Upper limit of the option `threads`: more threads than processors make kernels slower, and each thread needs memory. */
@@ -113,7 +116,7 @@ export async function createBackend(options: InitOptions = {}): Promise<Backend>
 
 async function wasmOrReference(options: InitOptions, threads: number | 'auto', mode: 'strict' | 'fast'): Promise<Backend> {
   try {
-    return await createWasmBackend({ threads, mode, wasm: options.wasm });
+    return await createWasmBackend({ threads, mode, wasm: options.wasm as WebAssembly.Module | undefined });
   } catch (error) {
     // Falls back to the reference backend only if wasm was not requested explicitly.
     if (options.backend === 'wasm' || !(error instanceof BackendError)) throw error;

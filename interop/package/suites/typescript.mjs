@@ -63,7 +63,7 @@ export const typescript = {
     ];
     if (!ways.some(({ name }) => wanted(`typescript: ${name}`))) return;
     const project = new Project(join(folder, 'project'), registry);
-    project.install('zfnet', 'typescript@5.9', 'fast-check');
+    project.install('zfnet', 'typescript@5.9', 'fast-check', '@types/node@20');
     project.write('types.ts', TYPES);
     project.write('mistakes.ts', MISTAKES);
     const names = [];
@@ -73,9 +73,12 @@ export const typescript = {
       names.push(name);
     }
     for (const { name, options } of ways) {
-      for (const lib of [['ES2022'], ['ES2022', 'DOM']]) {
-        await check(`typescript: ${name}, lib ${lib.join(' and ')}`, () => {
-          const compilerOptions = { ...options, target: 'es2022', lib, types: [], strict: true, skipLibCheck: false, noEmit: true };
+      for (const [types, lib] of [
+        [['node'], ['ES2022']],
+        [[], ['ES2022', 'DOM']],
+      ]) {
+        await check(`typescript: ${name}, types of ${types.length > 0 ? 'Node' : 'the DOM'}`, () => {
+          const compilerOptions = { ...options, target: 'es2022', lib, types, strict: true, skipLibCheck: false, noEmit: true };
           project.write('tsconfig.json', JSON.stringify({ compilerOptions, include: ['*.ts'] }));
           project.run(project.bin('tsc'), ['-p', '.']);
           return `${names.length} blocks of README and docs`;
@@ -90,7 +93,7 @@ export const typescript = {
         moduleResolution: 'node16',
         target: 'es2022',
         lib: ['ES2022'],
-        types: [],
+        types: ['node'],
         strict: true,
         skipLibCheck: false,
         noEmit: true,
