@@ -1,7 +1,7 @@
 /** Variants of Table 3: their shapes and sizes, and a table of results that survives interruptions. */
 import { beforeAll, describe, expect, it } from 'vitest';
-import { init } from '../../src/index.js';
 import { shapesOnly } from '../../src/backend/shapes/index.js';
+import { init } from '../../src/index.js';
 import { StateError, summarize } from '../../src/nn/index.js';
 import { ValueError, withBackend } from '../../src/tensor/index.js';
 import {
