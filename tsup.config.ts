@@ -22,12 +22,6 @@ const existing = Object.fromEntries(Object.entries(entries).filter(([, path]) =>
 /** Needed by some entry points alone, and installed by those who use them. */
 const external = [/^node:/, 'sharp', 'mnist', /^hyparquet/, 'fast-check', /^@iconify-json\//, /^@stdlib\//];
 
-/** Runtimes and bundlers give the module itself or, like Vite with `?url` and webpack, its address; `init` takes both. */
-const WASM_TYPES = `/** The compiled kernels, for \`init({ wasm })\`. */
-declare const kernels: object;
-export default kernels;
-`;
-
 /** Calls that only describe something. esbuild forgets between files that they have no side effects, so each call is marked. */
 const WITHOUT_EFFECTS =
   /(?<![\w.$'"`])(?<!function )(rule|integer|finite|oneOf|arrayOf|orNull|either|instanceOf|objectWith|recordOf|defineOp)\(/g;
@@ -67,7 +61,6 @@ const library: Options = {
   onSuccess: async () => {
     // For runtimes that may not compile: `import module from 'zfnet/simd.wasm'`, then `init({ wasm: module })`.
     copyFileSync('build/simd.wasm', 'dist/simd.wasm');
-    writeFileSync('dist/simd.wasm.d.ts', WASM_TYPES);
     const metafiles = ['dist/metafile-esm.json', 'dist/metafile-cjs.json'];
     writeFileSync('build/bundled.json', JSON.stringify(writeNotices(metafiles, 'dist/THIRD-PARTY-NOTICES.md')));
     for (const file of metafiles) rmSync(file);

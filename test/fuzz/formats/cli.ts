@@ -28,7 +28,7 @@ interface Ended {
 async function runCommand(argv: readonly string[], folder: string): Promise<Ended> {
   // The command line's own commander: others in this repository may bring another version.
   const { Command } = await import(createRequire(join(CLI, 'package.json')).resolve('commander'));
-  const { addCommonOptions } = await source('command.ts');
+  const { addCommonOptions } = await source('options.ts');
   const program: CommandType = new Command('zfnet').exitOverride();
   const commands = join(CLI, 'src/commands');
   for (const file of readdirSync(commands)
