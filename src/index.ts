@@ -57,7 +57,7 @@ export async function init(options: InitOptions = {}): Promise<Backend> {
   const { backend: kind, threads = 'auto', mode = 'strict', wasm } = options;
   const text = JSON.stringify([kind ?? 'wasm or reference', threads, mode]);
   let { engine } = context;
-  if (engine?.options !== text || engine.wasm !== wasm) {
+  if (engine?.options !== text || engine.wasm !== wasm || isDisposed(await engine.backend)) {
     engine = { options: text, wasm, backend: createBackend(options) };
     const before = context.engine;
     context.engine = engine;
@@ -73,6 +73,16 @@ export async function init(options: InitOptions = {}): Promise<Backend> {
   setNanCheck(options.check === 'nan');
   setDefaultBackend(backend);
   return backend;
+}
+
+/** Returns whether a backend was disposed of, after which it allocates nothing. */
+function isDisposed(backend: Backend): boolean {
+  try {
+    backend.release(backend.allocate('uint8', 1));
+    return false;
+  } catch (error) {
+    return error instanceof BackendError;
+  }
 }
 
 function replaced(backend: Backend): void {

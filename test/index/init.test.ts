@@ -154,6 +154,14 @@ describe('names that users rely on', () => {
     expect(typeof (x as unknown as Disposable)[Symbol.dispose]).toBe('function');
   });
 
+  it('init() creates another engine after its backend was disposed of', async () => {
+    const first = await zf.init({ threads: 1 });
+    first.dispose();
+    const second = await zf.init({ threads: 1 });
+    expect(second).not.toBe(first);
+    expect([...(await zf.tensor([1, 2]).mul(2).data())]).toEqual([2, 4]);
+  });
+
   it('of zfnet/testing', () => {
     expect(Object.keys(testing).sort()).toEqual([
       'GradcheckError',

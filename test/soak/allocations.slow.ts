@@ -7,8 +7,7 @@ import { createHash } from 'node:crypto';
 import { afterEach, describe, expect, it } from 'vitest';
 import { Heap } from '../../src/backend/wasm/runtime/heap.js';
 import { loadOnnx, toOnnx } from '../../src/formats/onnx/index.js';
-import { crossEntropy, deconvnet, init, manualSeed, memory, OutOfMemoryError, SGD, tensor, zfnet } from '../../src/index.js';
-import { defaultBackend } from '../../src/tensor/index.js';
+import { crossEntropy, deconvnet, init, manualSeed, memory, OutOfMemoryError, SGD, shutdown, tensor, zfnet } from '../../src/index.js';
 import { noise } from '../../src/testing/cases/formula.js';
 import { collectGarbage } from '../support/gc.js';
 
@@ -31,9 +30,9 @@ const unwatch = (): void => {
   Heap.prototype.allocate = take;
 };
 
-afterEach(() => {
+afterEach(async () => {
   unwatch();
-  defaultBackend().dispose();
+  await shutdown();
 });
 
 /** What one attempt computes. Whatever it makes on the way it gives back, also where it fails. */
