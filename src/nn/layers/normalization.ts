@@ -101,7 +101,7 @@ function affineParameters(shape: Shape, affine: boolean): [weight: Tensor | null
 
 /**
  * Group normalisation with weight and bias, one value per channel; see `groupNorm`. PyTorch `GroupNorm`. It computes the same in training
- * and in evaluation, for each image by itself.
+ * and in evaluation, for each image independently of the others.
  *
  * @throws ValueError unless the channels divide into the groups; ShapeError in `forward`, for another number of channels
  */

@@ -34,6 +34,6 @@ function provokeCollection(): void {
   try {
     new ArrayBuffer(NUDGE);
   } catch {
-    // A system that refuses the allocation is short of memory and collects by itself.
+    // A system that refuses the allocation is short of memory, so its garbage collector runs anyway.
   }
 }

@@ -6,6 +6,7 @@ import { describe } from '../decoding/attributes.js';
 import type { AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto } from '../decoding/schema.js';
 import { OnnxError } from '../errors.js';
 import { domainOf, opsetsOf } from './opsets.js';
+import { UniqueNames } from './unique_names.js';
 
 /** Largest number of nodes after the replacement. Functions that call each other could otherwise grow a small file exponentially. */
 const MOST_NODES = 50_000;
@@ -47,14 +48,14 @@ interface Call {
 class Inliner {
   private readonly functions = new Map<string, FunctionProto>();
   private nodes = 0;
-  /** The next suffix to try for a name that is taken. */
-  private readonly suffixes = new Map<string, number>();
+  private readonly names: UniqueNames;
 
   constructor(
     functions: readonly FunctionProto[],
     /** Names of values that exist. */
-    private readonly taken: Set<string>,
+    taken: Set<string>,
   ) {
+    this.names = new UniqueNames(taken);
     for (const each of functions) this.functions.set(keyOf(each.domain, each.name, each.overload), each);
   }
 
@@ -98,24 +99,13 @@ class Inliner {
     const rename = (name: string): string => {
       const known = names.get(name);
       if (known !== undefined) return known;
-      const fresh = this.fresh(`${prefix}/${name}`);
+      const fresh = this.names.claim(`${prefix}/${name}`);
       names.set(name, fresh);
       return fresh;
     };
     const call: Call = { node, function: called, opsets: opsetsOf(called.opsetImport), rename };
     const inner = called.node.map((each) => inCall(each, call, `${prefix}/${each.name || each.opType}`));
     return [...inner, ...copies.map((each) => ({ ...each, input: each.input.map(rename) }))];
-  }
-
-  /** Returns the name, with a suffix if another value has it. */
-  private fresh(name: string): string {
-    let free = name;
-    for (let suffix = this.suffixes.get(name) ?? 2; this.taken.has(free); suffix++) {
-      free = `${name}_${suffix}`;
-      this.suffixes.set(name, suffix + 1);
-    }
-    this.taken.add(free);
-    return free;
   }
 }
 

@@ -8,6 +8,7 @@ import { OnnxError, UnsupportedError } from '../errors.js';
 import type { Operator } from '../operator.js';
 import { OPERATORS } from '../ops/index.js';
 import { domainOf, opsetsOf } from './opsets.js';
+import { UniqueNames } from './unique_names.js';
 
 /** An input or output of the model. */
 export interface ValueInfo {
@@ -42,9 +43,7 @@ export const nodeError = (node: Node, what: string): OnnxError =>
 /** Creates the nodes of a model's graph and of its inner graphs, with unique names. */
 export class NodeFactory {
   private readonly opsets: ReadonlyMap<string, number>;
-  private readonly taken = new Set<string>();
-  /** The next suffix to try for a name that is taken. */
-  private readonly suffixes = new Map<string, number>();
+  private readonly names = new UniqueNames();
 
   constructor(
     model: ModelProto,
@@ -64,7 +63,7 @@ export class NodeFactory {
       const attributes = new Attributes(proto, this.files);
       const branches = proto.opType === 'If' ? branchesOf(attributes) : undefined;
       return {
-        name: this.claim(proto.name && given.get(proto.name) === 1 ? proto.name : output),
+        name: this.names.claim(proto.name && given.get(proto.name) === 1 ? proto.name : output),
         type: proto.opType ?? '',
         operator,
         opset,
@@ -74,17 +73,6 @@ export class NodeFactory {
         ...(branches && { branches }),
       };
     });
-  }
-
-  /** Returns the name, with a suffix if another node already has it. */
-  private claim(name: string): string {
-    let free = name;
-    for (let suffix = this.suffixes.get(name) ?? 2; this.taken.has(free); suffix++) {
-      free = `${name}_${suffix}`;
-      this.suffixes.set(name, suffix + 1);
-    }
-    this.taken.add(free);
-    return free;
   }
 
   /** Returns the operator of a node and the version of its operator set. */
