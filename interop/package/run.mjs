@@ -16,6 +16,7 @@ if (!existsSync('node_modules/verdaccio'))
 
 const { startRegistry } = await import('./registry.mjs');
 const { publishAll } = await import('./pack.mjs');
+const { closeBrowsers } = await import('./browser.mjs');
 const { SUITES } = await import('./suites.mjs');
 
 const work = mkdtempSync(join(tmpdir(), 'zfnet-package-'));
@@ -47,6 +48,8 @@ try {
     await suite.run({ folder, registry, tarballs, check, wanted: (name) => name.toLowerCase().includes(only.toLowerCase()) });
   }
 } finally {
+  // An open browser would keep this process running.
+  await closeBrowsers();
   registry.stop();
   if (keep) console.log(`kept ${work}`);
   else rmSync(work, { recursive: true, force: true });

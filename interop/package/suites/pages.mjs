@@ -4,7 +4,7 @@
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { closeBrowsers, openPage } from '../browser.mjs';
+import { openPage } from '../browser.mjs';
 import { BUNDLERS } from '../bundlers.mjs';
 import { checkResult, Project, refuseWarnings } from '../project.mjs';
 import { ISOLATED, serve } from '../server.mjs';
@@ -62,43 +62,39 @@ const WAYS = [
 export const pages = {
   name: 'pages',
   async run({ folder, registry, check, wanted }) {
-    try {
-      for (const bundler of BUNDLERS) {
-        if (!wanted(`pages: ${bundler.name}`) && !WAYS.some(({ name }) => wanted(`pages: ${bundler.name}, ${name}`))) continue;
-        let output;
-        const project = new Project(join(folder, bundler.name), registry);
-        await check(`pages: ${bundler.name} builds`, async () => {
-          project.install('zfnet', ...bundler.packages);
-          project.write('main.js', MAIN);
-          project.write('entries.js', ENTRIES);
-          project.write('index.html', HTML('main.js'));
-          const { stdout, stderr } = await bundler.build(project);
-          refuseWarnings(stdout + stderr);
-          output = join(project.folder, bundler.output);
-          if (!bundler.keepsHtml) project.write(join(bundler.output, 'index.html'), HTML('main.js'));
-        });
-        if (!output) continue;
-        if (bundler.name === 'esbuild') await checkSizes(project, check);
-        for (const browser of ['Chromium', 'Firefox']) {
-          if (browser === 'Firefox' && !bundler.firefox) continue;
-          for (const { name, query, headers, threads } of WAYS) {
-            await check(`pages: ${bundler.name}, ${browser}, ${name}`, async () => {
-              if (headers['Content-Security-Policy'] && bundler.withoutCsp) return { skipped: bundler.withoutCsp };
-              const server = await serve(output, headers);
-              try {
-                const opened = await openPage(browser, server.url + query);
-                if (opened.skipped) return opened;
-                if (opened.messages.length > 0) throw new Error(`console: ${opened.messages.join('\n')}`);
-                return `${checkResult(opened.result, { threads })}, ${sizeOf(server.requested).toFixed(1)} KB`;
-              } finally {
-                server.close();
-              }
-            });
-          }
+    for (const bundler of BUNDLERS) {
+      if (!wanted(`pages: ${bundler.name}`) && !WAYS.some(({ name }) => wanted(`pages: ${bundler.name}, ${name}`))) continue;
+      let output;
+      const project = new Project(join(folder, bundler.name), registry);
+      await check(`pages: ${bundler.name} builds`, async () => {
+        project.install('zfnet', ...bundler.packages);
+        project.write('main.js', MAIN);
+        project.write('entries.js', ENTRIES);
+        project.write('index.html', HTML('main.js'));
+        const { stdout, stderr } = await bundler.build(project);
+        refuseWarnings(stdout + stderr);
+        output = join(project.folder, bundler.output);
+        if (!bundler.keepsHtml) project.write(join(bundler.output, 'index.html'), HTML('main.js'));
+      });
+      if (!output) continue;
+      if (bundler.name === 'esbuild') await checkSizes(project, check);
+      for (const browser of ['Chromium', 'Firefox']) {
+        if (browser === 'Firefox' && !bundler.firefox) continue;
+        for (const { name, query, headers, threads } of WAYS) {
+          await check(`pages: ${bundler.name}, ${browser}, ${name}`, async () => {
+            if (headers['Content-Security-Policy'] && bundler.withoutCsp) return { skipped: bundler.withoutCsp };
+            const server = await serve(output, headers);
+            try {
+              const opened = await openPage(browser, server.url + query);
+              if (opened.skipped) return opened;
+              if (opened.messages.length > 0) throw new Error(`console: ${opened.messages.join('\n')}`);
+              return `${checkResult(opened.result, { threads })}, ${sizeOf(server.requested).toFixed(1)} KB`;
+            } finally {
+              server.close();
+            }
+          });
         }
       }
-    } finally {
-      await closeBrowsers();
     }
   },
 };

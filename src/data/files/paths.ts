@@ -39,16 +39,21 @@ function sequenceLength(byte: number): number {
 /** Whether a path has bytes that are not valid UTF-8. */
 export const isStray = (path: string): boolean => STRAY.test(path) && path.replace(LONE_STRAY, '') !== path;
 
-/** Converts a path for `node:fs`: to the same string, or to bytes if it is not valid UTF-8. */
+/**
+ * Converts a path for `node:fs`: to the same string, or to bytes if it is not valid UTF-8. The global `Buffer` is not named, because
+ * bundlers would add a polyfill of it to pages.
+ */
 export function onDisk(path: string): string | Buffer {
   if (!isStray(path)) return path;
-  const parts: Buffer[] = [];
+  const encoder = new TextEncoder();
+  const bytes: number[] = [];
   let from = 0;
   for (const { index } of path.matchAll(LONE_STRAY)) {
-    parts.push(Buffer.from(path.slice(from, index)), Buffer.from([path.charCodeAt(index) - 0xdc00]));
+    bytes.push(...encoder.encode(path.slice(from, index)), path.charCodeAt(index) - 0xdc00);
     from = index + 1;
   }
-  return Buffer.concat([...parts, Buffer.from(path.slice(from))]);
+  bytes.push(...encoder.encode(path.slice(from)));
+  return Uint8Array.from(bytes) as Buffer;
 }
 
 /** Converts a path for messages and class names: bytes that are not valid UTF-8 are written as `\xe9`. */
