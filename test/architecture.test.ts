@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { builtinModules } from 'node:module';
 import { posix } from 'node:path';
+import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
 import { type Import, importsIn, importsOf, sourceFiles } from './support/imports.js';
 
@@ -102,9 +103,31 @@ function wrongInWorkspace(found: Import, folder: string, dependencies: readonly 
 
 const engine = sourceFiles('src');
 
+/** Node's global variables that a file reads properties of, with its path. Bundlers add polyfills of them to pages. */
+function nodeGlobalsIn(path: string, text: string): string[] {
+  const found: string[] = [];
+  const visit = (node: ts.Node): void => {
+    const read = ts.isPropertyAccessExpression(node) || ts.isElementAccessExpression(node) || ts.isTypeOfExpression(node);
+    if (read && ts.isIdentifier(node.expression) && ['process', 'Buffer'].includes(node.expression.text))
+      found.push(`${path}: ${node.expression.text}`);
+    ts.forEachChild(node, visit);
+  };
+  visit(ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true));
+  return found;
+}
+
 describe('the engine', () => {
   it('imports only downwards', () => {
     expect(engine.flatMap(importsOf).map(wrongInEngine).filter(Boolean)).toEqual([]);
+  });
+
+  it('reads `process` and `Buffer` of Node from the global object only', () => {
+    expect(engine.flatMap((path) => nodeGlobalsIn(path, readFileSync(path, 'utf8')))).toEqual([]);
+    expect(nodeGlobalsIn('a.ts', 'Buffer.from(process.argv[1]); typeof process;')).toEqual([
+      'a.ts: Buffer',
+      'a.ts: process',
+      'a.ts: process',
+    ]);
   });
 
   it('has every file in a room of the table, and files in every room', () => {

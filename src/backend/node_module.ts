@@ -16,11 +16,21 @@ interface NodeModules {
   'node:zlib': typeof import('node:zlib');
 }
 
+/**
+ * Node's `process` in the runtimes that have it. It is read from the global object, here and nowhere else: bundlers add polyfills to pages
+ * whose scripts name the global variables `process` or `Buffer`.
+ */
+export const nodeProcess = (globalThis as { process?: NodeJS.Process }).process;
+
+/** Whether the runtime has Node's built-in modules. */
+export const hasNodeModules = (): boolean => !!nodeProcess?.versions?.node;
+
 /** Returns a built-in module of Node, or null in other runtimes. */
 export async function nodeModule<Name extends keyof NodeModules>(name: Name): Promise<NodeModules[Name] | null> {
-  if (typeof process === 'undefined' || !process.versions?.node) return null;
+  if (!hasNodeModules()) return null;
   try {
-    return (process.getBuiltinModule?.(name) ?? (await import(/* @vite-ignore */ /* webpackIgnore: true */ name))) as NodeModules[Name];
+    return (nodeProcess?.getBuiltinModule?.(name) ??
+      (await import(/* @vite-ignore */ /* webpackIgnore: true */ name))) as NodeModules[Name];
   } catch {
     return null;
   }

@@ -1,4 +1,5 @@
 /** SHA-256 (FIPS 180-4), by the runtime's synchronous implementation (Node, Bun, Deno) or else in TypeScript. */
+import { nodeProcess } from '../backend/node_module.js';
 
 /** Returns the SHA-256 digest of the concatenated chunks as 64 lower-case hexadecimal digits. */
 export function sha256(...chunks: readonly Uint8Array[]): string {
@@ -17,9 +18,8 @@ type Modules = { getBuiltinModule?: (name: string) => { createHash(algorithm: st
 
 /** Returns the runtime's hash, or null. `crypto.subtle` is not used: it is asynchronous, and checkpoints are encoded synchronously. */
 function nativeHash(): Hash | null {
-  const { process } = globalThis as { process?: Modules };
   try {
-    return process?.getBuiltinModule?.('node:crypto')?.createHash('sha256') ?? null;
+    return (nodeProcess as Modules | undefined)?.getBuiltinModule?.('node:crypto')?.createHash('sha256') ?? null;
   } catch {
     return null;
   }

@@ -3,13 +3,13 @@
  * installs them. They are resolved from this module, from the main program, and from the working directory, so that they are found
  * in the layout of every package manager.
  */
-import { neededNodeModule } from '../../backend/node_module.js';
+import { hasNodeModules, neededNodeModule, nodeProcess } from '../../backend/node_module.js';
 import { DataError, reasonOf } from '../errors.js';
 
 async function bases(): Promise<string[]> {
   const { pathToFileURL } = await neededNodeModule('node:url');
-  const starts = [import.meta.url, process.argv[1], `${process.cwd()}/package.json`];
-  return starts.filter((start) => !!start).map((start) => (start.includes('://') ? start : pathToFileURL(start).href));
+  const starts = [import.meta.url, nodeProcess?.argv[1], `${nodeProcess?.cwd()}/package.json`];
+  return starts.filter((start) => start !== undefined).map((start) => (start.includes('://') ? start : pathToFileURL(start).href));
 }
 
 /** Returns the path of `file` in an installed package (of its main module if `file` is empty), or undefined if it is not installed. */
@@ -39,7 +39,7 @@ export async function importOptional<T>(name: string, neededFor: string): Promis
   } catch (error) {
     failure = error;
   }
-  if (typeof process === 'undefined' || !process.versions?.node) {
+  if (!hasNodeModules()) {
     throw new DataError(`${neededFor} needs the package ${name}, which runs in Node, Bun and Deno only`, undefined, failure);
   }
   const path = await findInPackage(name);

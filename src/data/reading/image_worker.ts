@@ -1,11 +1,12 @@
 /** The program of a worker thread: reads the requested images in order and transfers their pixels. See `worker_reader.ts`. */
 import type { MessagePort, Transferable } from 'node:worker_threads';
+import { nodeProcess } from '../../backend/node_module.js';
 import { DataError, reasonOf } from '../errors.js';
 import { LocalReader } from './reader.js';
 import type { WorkerAnswer, WorkerRequest, WorkerStart } from './worker_reader.js';
 
 async function serve(port: MessagePort, { program }: WorkerStart): Promise<void> {
-  if (program !== undefined) process.argv[1] = program;
+  if (program !== undefined && nodeProcess) nodeProcess.argv[1] = program;
   const reader = new LocalReader();
   let before = Promise.resolve();
   port.on('message', (request: WorkerRequest) => {

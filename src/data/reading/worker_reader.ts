@@ -7,7 +7,7 @@
  * workers. The caller limits the number of concurrent requests, and with it the memory in use.
  */
 import type { Worker } from 'node:worker_threads';
-import { neededNodeModule } from '../../backend/node_module.js';
+import { neededNodeModule, nodeProcess } from '../../backend/node_module.js';
 import type { Image, OpenOptions, Warnings } from '../dataset.js';
 import { DataError, reasonOf } from '../errors.js';
 import type { ReadImageOptions } from './image.js';
@@ -95,7 +95,7 @@ export class WorkerReader implements ImageReader {
   private async start(): Promise<Member[]> {
     try {
       const { Worker } = await neededNodeModule('node:worker_threads');
-      const workerData: WorkerStart = { program: process.argv[1] };
+      const workerData: WorkerStart = { program: nodeProcess?.argv[1] };
       // In the repository (not the published package) the worker is a TypeScript file, which needs tsx.
       const source = import.meta.url.endsWith('.ts');
       // The name is computed, so that bundlers do not look for both files.
