@@ -90,6 +90,28 @@ export type KernelListener = (kernel: string, args: readonly unknown[]) => (star
 export interface ThreadTime {
   name: string;
   busyMs: number;
+  /** For the queue of a device: its dispatches. */
+  queue?: QueueTime;
+}
+
+/** What a profile measures of the queue of a device. Times are in milliseconds, on the clock of `performance.now()`. */
+export interface QueueTime {
+  /** Time that the calling thread spent in methods of the backend: recording commands and copying uploads. */
+  encodeMs: number;
+  /** `timestamps`: each dispatch was timed by the device. `completion`: by the completion of its submission, as the processor saw it. */
+  clock: 'timestamps' | 'completion';
+  /** What limits the exactness of the times, if anything. */
+  note?: string;
+  /** The dispatches in order. They do not overlap. A kernel of the backend may need several. */
+  dispatches: readonly { name: string; start: number; end: number }[];
+}
+
+/** Measured limits of a device: see `Backend.measureCeiling`. */
+export interface DeviceCeiling {
+  /** GFLOP/s of float32 fused multiply-adds on registers; each counts as 2. */
+  gflops: number;
+  /** GB/s of a copy between two buffers that are larger than caches: bytes read and bytes written. */
+  gbs: number;
 }
 
 /** Memory statistics of a backend. */
@@ -102,6 +124,18 @@ export interface MemoryUse {
   peakBytes: number;
   /** Bytes that the backend has reserved from the system. */
   reservedBytes: number;
+}
+
+/** The device of a backend, as the runtime describes it; texts that it withholds are empty. */
+export interface DeviceInfo {
+  /** Maker, such as `nvidia`. */
+  vendor: string;
+  /** Family of the device, such as `ampere`. */
+  architecture: string;
+  /** Name for people, such as `NVIDIA GeForce RTX 3090`. */
+  description: string;
+  /** Whether the processor computes in place of a GPU, as SwiftShader and llvmpipe do. Its speed says nothing about GPUs. */
+  software: boolean;
 }
 
 /** Description of a backend: see `backendInfo`. */
@@ -117,6 +151,8 @@ export interface BackendInfo {
   fallbackBecause?: string;
   /** `strict`: same bits on every machine. `fast`: may round differently. */
   mode: 'strict' | 'fast';
+  /** The device that computes, for backends that have one. */
+  device?: DeviceInfo;
 }
 
 /** Backward step of ReLU: how `dx` is computed from `dy` and the recorded output `y` (which is positive where the input was). */
@@ -177,6 +213,8 @@ export interface Backend {
    * and returns the time of each thread.
    */
   profileKernels(listener: KernelListener): () => Promise<ThreadTime[]>;
+  /** Measures the limits of the device by kernels made for that purpose, in about a second; absent on backends that run on the CPU. */
+  measureCeiling?(): Promise<DeviceCeiling>;
 
   // Elementwise ---------------------------------------------------------------------------------
   fill(y: Storage, value: number): void;

@@ -14,6 +14,7 @@ const UNTIMED: readonly string[] = [
   'synchronize',
   'dispose',
   'profileKernels',
+  'measureCeiling',
   'conv2dPlan',
 ] satisfies (keyof Backend)[];
 

@@ -1,4 +1,4 @@
 /** Exports of the profiler of kernel calls. */
 export { profile } from './profile.js';
 export type { Trace, TraceEvent } from './trace.js';
-export type { Profile, ProfileRow, TableOptions, ThreadRow } from './types.js';
+export type { DeviceProfile, Profile, ProfileRow, ShaderRow, TableOptions, ThreadRow } from './types.js';

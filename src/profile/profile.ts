@@ -6,7 +6,7 @@ import { backendRule } from '../tensor/tensor.js';
 import { type Recording, record } from './recorder.js';
 import { tableOf } from './table.js';
 import { traceOf } from './trace.js';
-import type { Profile, ProfileRow } from './types.js';
+import type { Profile, ProfileRow, ShaderRow } from './types.js';
 
 /**
  * Runs a function and measures the time, arithmetic and memory traffic of each kernel that it calls.
@@ -33,12 +33,39 @@ export async function profile(fn: () => unknown, options: { backend?: Backend } 
     kernelMs,
     outsideMs: wallMs - kernelMs,
     threads: threads.map(({ name, busyMs }) => ({ name, busyMs, idleMs: wallMs - busyMs, share: busyMs / wallMs })),
+    ...deviceOf(recording),
     peakBytes: calls.reduce((most, { heldBytes }) => Math.max(most, heldBytes), 0),
     reservedBytes: backend.memory().reservedBytes,
     info: backend.info(),
     trace: () => traceOf(recording),
   };
   return { ...result, text: (options) => tableOf(result, options) };
+}
+
+/** Returns the profile of the backend's device, if it has one. */
+function deviceOf({ threads, wallMs }: Recording): Pick<Profile, 'device'> {
+  const thread = threads.find(({ queue }) => queue !== undefined);
+  if (!thread?.queue) return {};
+  const { dispatches, encodeMs, clock, note } = thread.queue;
+  const shaders = new Map<string, ShaderRow>();
+  for (const { name, start, end } of dispatches) {
+    const row: ShaderRow = shaders.get(name) ?? { name, dispatches: 0, ms: 0, bestMs: Infinity };
+    row.dispatches++;
+    row.ms += end - start;
+    row.bestMs = Math.min(row.bestMs, end - start);
+    shaders.set(name, row);
+  }
+  return {
+    device: {
+      dispatches: dispatches.length,
+      busyMs: thread.busyMs,
+      idleMs: wallMs - thread.busyMs,
+      encodeMs,
+      clock,
+      ...(note !== undefined && { note }),
+      shaders: [...shaders.values()].sort((a, b) => b.ms - a.ms),
+    },
+  };
 }
 
 function rowsOf({ calls, wallMs }: Recording): ProfileRow[] {

@@ -30,6 +30,8 @@ export interface Recording {
   calls: readonly KernelCall[];
   spans: readonly RecordedSpan[];
   wallMs: number;
+  /** Beginning of the recording, by `performance.now()`. */
+  started: number;
   /** Time that each thread of the backend spent computing. */
   threads: readonly ThreadTime[];
 }
@@ -61,7 +63,7 @@ export async function record(backend: Backend, fn: () => unknown): Promise<Recor
     listenToSpans(before);
     threads = await end();
   }
-  return { calls: calls.map((call) => finished(backend, call, started)), spans, wallMs, threads };
+  return { calls: calls.map((call) => finished(backend, call, started)), spans, wallMs, started, threads };
 }
 
 /** Returns a recorded call with its cost and with times since `origin`. */

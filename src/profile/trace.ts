@@ -24,40 +24,62 @@ export interface Trace {
   displayTimeUnit: 'ms';
 }
 
-const PLACE = { pid: 1, tid: 1 };
+/** Tracks of the trace: the calling thread, and the device if the backend has one. */
+const HOST = { pid: 1, tid: 1 };
+const DEVICE = { pid: 1, tid: 2 };
 
-/** Returns the trace of a recording. */
-export function traceOf({ calls, spans }: Recording): Trace {
-  const named = (what: 'process_name' | 'thread_name', name: string): TraceEvent => ({
-    name: what,
-    ph: 'M',
-    ...PLACE,
-    ts: 0,
-    args: { name },
-  });
-  const spanEvent = (name: string, cat: string, start: number, end: number, args: TraceEvent['args']): TraceEvent => ({
-    name,
-    cat,
-    ph: 'X',
-    ...PLACE,
-    ts: 1e3 * start,
-    dur: 1e3 * (end - start),
-    args,
-  });
+type Place = typeof HOST;
+
+const named = (what: 'process_name' | 'thread_name', place: Place, name: string): TraceEvent => ({
+  name: what,
+  ph: 'M',
+  ...place,
+  ts: 0,
+  args: { name },
+});
+
+const spanEvent = (place: Place, name: string, cat: string, start: number, end: number, args: TraceEvent['args']): TraceEvent => ({
+  name,
+  cat,
+  ph: 'X',
+  ...place,
+  ts: 1e3 * start,
+  dur: 1e3 * (end - start),
+  args,
+});
+
+/**
+ * Returns the trace of a recording. On a device, the kernels and their dispatches are on a track of their own, at the times when the device
+ * computed them; the layers are where the calling thread recorded them.
+ */
+export function traceOf({ calls, spans, threads, started }: Recording): Trace {
+  const queue = threads.find((thread) => thread.queue)?.queue;
+  const place = queue ? DEVICE : HOST;
   return {
     displayTimeUnit: 'ms',
     traceEvents: [
-      named('process_name', 'zfnet'),
-      named('thread_name', 'kernels and the layers that called them'),
-      ...spans.map(({ name, start, end }) => spanEvent(name, 'layer', start, end, {})),
+      named('process_name', HOST, 'zfnet'),
+      named('thread_name', HOST, queue ? 'layers, while their commands are recorded' : 'kernels and the layers that called them'),
+      ...(queue ? [named('thread_name', DEVICE, 'kernels and dispatches on the device')] : []),
+      ...spans.map(({ name, start, end }) => spanEvent(HOST, name, 'layer', start, end, {})),
       ...calls.flatMap(({ kernel, layer, start, end, cost, heldBytes }): TraceEvent[] => {
         const { shape, flop, bytes, plan } = cost;
-        const speed: TraceEvent['args'] = flop > 0 ? { 'GFLOP/s': flop / (end - start) / 1e6 } : {};
+        const ms = end - start;
+        const speed: TraceEvent['args'] = flop > 0 && ms > 0 ? { 'GFLOP/s': flop / ms / 1e6 } : {};
+        const rate: TraceEvent['args'] = queue && ms > 0 ? { 'GB/s': bytes / ms / 1e6 } : {};
         return [
-          spanEvent(kernel, 'kernel', start, end, { shape, bytes, ...speed, ...(plan && { plan }), ...(layer && { layer }) }),
-          { name: 'tensors', ph: 'C', ...PLACE, ts: 1e3 * start, args: { bytes: heldBytes } },
+          spanEvent(place, kernel, 'kernel', start, end, {
+            shape,
+            bytes,
+            ...speed,
+            ...rate,
+            ...(plan && { plan }),
+            ...(layer && { layer }),
+          }),
+          { name: 'tensors', ph: 'C', ...HOST, ts: 1e3 * start, args: { bytes: heldBytes } },
         ];
       }),
+      ...(queue?.dispatches ?? []).map(({ name, start, end }) => spanEvent(DEVICE, name, 'dispatch', start - started, end - started, {})),
     ],
   };
 }

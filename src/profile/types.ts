@@ -1,5 +1,5 @@
 /** The result of `profile(fn)`: its rows, totals and the options of its table. */
-import type { BackendInfo } from '../backend/backend.js';
+import type { BackendInfo, QueueTime } from '../backend/backend.js';
 import type { Trace } from './trace.js';
 
 /** All calls of one kernel with one shape, on behalf of one layer. */
@@ -45,6 +45,35 @@ export interface ThreadRow {
   share: number;
 }
 
+/** All dispatches of one shader of a device. */
+export interface ShaderRow {
+  /** Name of the shader, as its pipeline is labelled. */
+  name: string;
+  dispatches: number;
+  /** Time of all dispatches together on the device, in milliseconds. */
+  ms: number;
+  /** Time of the fastest dispatch, in milliseconds. */
+  bestMs: number;
+}
+
+/** Times of a device during the profiled function. */
+export interface DeviceProfile {
+  /** Number of dispatches. A kernel of the backend may need several. */
+  dispatches: number;
+  /** Time that the device computed, in milliseconds. */
+  busyMs: number;
+  /** The rest of the wall time, in milliseconds. */
+  idleMs: number;
+  /** Time that the calling thread spent recording commands and copying uploads, in milliseconds. The device may compute meanwhile. */
+  encodeMs: number;
+  /** `timestamps`: each dispatch was timed by the device. `completion`: by the completion of its submission, as the processor saw it. */
+  clock: QueueTime['clock'];
+  /** What limits the exactness of the times, if anything. */
+  note?: string;
+  /** One row per shader, the longest first. */
+  shaders: ShaderRow[];
+}
+
 /** Timings and memory of one profiled function. */
 export interface Profile {
   /** One row per kernel, shape and layer, the longest first. */
@@ -57,6 +86,8 @@ export interface Profile {
   outsideMs: number;
   /** Busy and idle time of each thread of the backend, or of each queue of a device. */
   threads: ThreadRow[];
+  /** Dispatches and idle time of the device, on backends that have one. */
+  device?: DeviceProfile;
   /** Maximum of the bytes allocated for tensors, sampled at each kernel call. */
   peakBytes: number;
   /** Bytes that the backend had reserved from the system at the end. */
@@ -76,6 +107,11 @@ export interface TableOptions {
    * each row's share of it.
    */
   ceiling?: number;
+  /**
+   * Speed of a copy on the machine or device, in GB/s, bytes read and written: see `Backend.measureCeiling`. Rows without counted
+   * operations then have their share of it in the column of shares.
+   */
+  bandwidth?: number;
   /** Maximum number of rows; the remaining ones are summed in a last row. Default 40. */
   limit?: number;
 }

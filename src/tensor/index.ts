@@ -6,6 +6,8 @@ export type {
   BackendInfo,
   BinaryOp,
   Capabilities,
+  DeviceCeiling,
+  DeviceInfo,
   DType,
   MemoryUse,
   OverlapRule,
