@@ -1,7 +1,8 @@
 /** Builds the library (dist/: ESM, CommonJS and types) and the command line (cli/dist/). */
 import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { defineConfig, type Options } from 'tsup';
+import { build, defineConfig, type Options } from 'tsup';
 import { writeNotices } from './interop/package/notices.js';
+import { WEB_SCRIPT } from './src/backend/wasm/runtime/worker.js';
 
 const entries = {
   index: 'src/index.ts',
@@ -42,6 +43,23 @@ function finish(): void {
   }
 }
 
+/** Files that are loaded by their address. */
+async function writeAssets(): Promise<void> {
+  // For runtimes that may not compile: `import module from 'zfnet/simd.wasm'`, then `init({ wasm: module })`.
+  copyFileSync('build/simd.wasm', 'dist/simd.wasm');
+  // For pages that may not start workers from memory: `init({ workerUrl })`.
+  writeFileSync('dist/worker.js', WEB_SCRIPT);
+  writeFileSync('dist/worker.d.ts', '/** A script to be served as a file: see `init({ workerUrl })`. It exports nothing. */\nexport {};\n');
+  // For `<script src>`: everything in one file, minified, with the exports in the variable `zfnet`.
+  const script = {
+    entry: { zfnet: 'src/index.ts' },
+    format: ['iife' as const],
+    globalName: 'zfnet',
+    outExtension: () => ({ js: '.iife.js' }),
+  };
+  await build({ ...script, config: false, target: 'es2022', platform: 'browser', minify: true, outDir: 'dist', silent: true });
+}
+
 const library: Options = {
   name: 'zfnet',
   entry: existing,
@@ -59,8 +77,7 @@ const library: Options = {
   outDir: 'dist',
   metafile: true,
   onSuccess: async () => {
-    // For runtimes that may not compile: `import module from 'zfnet/simd.wasm'`, then `init({ wasm: module })`.
-    copyFileSync('build/simd.wasm', 'dist/simd.wasm');
+    await writeAssets();
     const metafiles = ['dist/metafile-esm.json', 'dist/metafile-cjs.json'];
     writeFileSync('build/bundled.json', JSON.stringify(writeNotices(metafiles, 'dist/THIRD-PARTY-NOTICES.md')));
     for (const file of metafiles) rmSync(file);

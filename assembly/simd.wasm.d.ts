@@ -1,6 +1,6 @@
 /**
- * The compiled kernels, for `init({ wasm })`. Cloudflare Workers give the module itself; where a bundler gives the address instead, compile it
- * with `WebAssembly.compileStreaming(fetch(address))`.
+ * The compiled kernels, for `init({ wasm })`: a module, the bytes or the address of the file, whichever the bundler or the runtime gives. All
+ * are accepted.
  */
-declare const kernels: object;
+declare const kernels: object | string;
 export default kernels;

@@ -2,7 +2,7 @@
 import type { Backend, BackendInfo, MemoryUse } from './backend/backend.js';
 import type { ReferenceOptions } from './backend/reference/index.js';
 import { checkOptions, integer, oneOf, rule } from './backend/validate.js';
-import { createWasmBackend } from './backend/wasm/index.js';
+import { createWasmBackend, type WasmOptions } from './backend/wasm/index.js';
 import { context } from './tensor/context.js';
 import { BackendError, defaultBackend, setDefaultBackend, setNanCheck } from './tensor/index.js';
 import { retire } from './tensor/memory/memory.js';
@@ -26,21 +26,32 @@ export interface InitOptions {
   /** `nan`: the first operation whose output contains NaN or an infinity throws a `NonFiniteError`. Slow. */
   check?: 'nan';
   /**
-   * The compiled kernels, a `WebAssembly.Module` of `zfnet/simd.wasm`, for runtimes that cannot compile WebAssembly from bytes. The type is
-   * `object` so that programs whose `lib` lacks WebAssembly compile.
+   * The kernels, `zfnet/simd.wasm`, for runtimes that cannot load or compile the built-in ones: a `WebAssembly.Module`, the bytes of the
+   * file, or its address. Implies one thread. The type contains `object` so that programs whose `lib` lacks WebAssembly compile.
    */
-  wasm?: object;
+  wasm?: object | string;
+  /** Address of the file `zfnet/worker.js`, for pages whose content security policy forbids workers from `blob:`. */
+  workerUrl?: string | { readonly href: string };
 }
 
 /** Upper limit of the option `threads`: more threads than processors make kernels slower, and each thread needs memory. */
 const MOST_THREADS = 256;
+
+const isAddress = (value: unknown): boolean => (typeof value === 'string' && value !== '') || value instanceof URL;
+
+const isWasm = (value: unknown): boolean =>
+  isAddress(value) ||
+  value instanceof ArrayBuffer ||
+  ArrayBuffer.isView(value) ||
+  (typeof WebAssembly === 'object' && value instanceof WebAssembly.Module);
 
 const INIT_RULES = {
   backend: oneOf('wasm', 'reference', 'webgpu'),
   threads: rule(`'auto' or a whole number from 1 to ${MOST_THREADS}`, (value) => value === 'auto' || integer(1, MOST_THREADS).test(value)),
   mode: oneOf('strict', 'fast'),
   check: oneOf('nan'),
-  wasm: rule('a WebAssembly.Module', (value) => typeof WebAssembly === 'object' && value instanceof WebAssembly.Module),
+  wasm: rule('a WebAssembly.Module, the bytes of simd.wasm, or its address', isWasm),
+  workerUrl: rule('a string or a URL', isAddress),
 };
 
 /**
@@ -54,8 +65,9 @@ const INIT_RULES = {
  */
 export async function init(options: InitOptions = {}): Promise<Backend> {
   checkOptions('init', options, INIT_RULES);
-  const { backend: kind, threads = 'auto', mode = 'strict', wasm } = options;
-  const text = JSON.stringify([kind ?? 'wasm or reference', threads, mode]);
+  const { backend: kind, threads = 'auto', mode = 'strict', workerUrl } = options;
+  const wasm = options.wasm instanceof URL ? options.wasm.href : options.wasm;
+  const text = JSON.stringify([kind ?? 'wasm or reference', threads, mode, workerUrl && String(workerUrl)]);
   let { engine } = context;
   if (engine?.options !== text || engine.wasm !== wasm || isDisposed(await engine.backend)) {
     engine = { options: text, wasm, backend: createBackend(options) };
@@ -125,12 +137,16 @@ export async function createBackend(options: InitOptions = {}): Promise<Backend>
 }
 
 async function wasmOrReference(options: InitOptions, threads: number | 'auto', mode: 'strict' | 'fast'): Promise<Backend> {
+  const { wasm, workerUrl } = options as WasmOptions;
   try {
-    return await createWasmBackend({ threads, mode, wasm: options.wasm as WebAssembly.Module | undefined });
+    return await createWasmBackend({ threads, mode, wasm, workerUrl });
   } catch (error) {
     // Falls back to the reference backend only if wasm was not requested explicitly.
     if (options.backend === 'wasm' || !(error instanceof BackendError)) throw error;
-    return referenceBackend({ fallbackBecause: error.message });
+    // Where the kernels cannot be loaded, the reference backend cannot either.
+    const backend = await referenceBackend({ fallbackBecause: error.message }).catch(() => Promise.reject(error));
+    console.warn(`zfnet: init() uses the reference backend, which is about 100 times slower than WebAssembly. ${error.message}`);
+    return backend;
   }
 }
 

@@ -133,10 +133,9 @@ function createContext(common: CommonOptions): Context & { close(): void } {
 
 async function startEngine(common: CommonOptions, reporter: Reporter): Promise<void> {
   await init({ backend: common.backend, threads: common.threads, mode: ENGINE_MODES.find((mode) => mode === common.mode) });
-  const { backend, variant, threads, mode, threadsOffBecause, fallbackBecause } = backendInfo();
+  const { backend, variant, threads, mode, threadsOffBecause } = backendInfo();
   reporter.detail(`engine: ${backend}, ${variant}, ${threads} thread${threads === 1 ? '' : 's'}, ${mode}`);
   if (threadsOffBecause && common.threads !== 1) reporter.detail(`running on one thread: ${threadsOffBecause}`);
-  if (fallbackBecause) reporter.warn(`using the slow reference backend: ${fallbackBecause}`);
 }
 
 function closeEngine(reporter: Reporter): void {

@@ -8,6 +8,8 @@ const PROJECTS = fileURLToPath(new URL('projects/', import.meta.url));
 
 /** Digest of `program.mjs`, from the first environment that ran it; all others must be equal. */
 let expected;
+/** The sum that `program.mjs` returns, in any environment. */
+const SUM = 36.0408937;
 
 export class Project {
   constructor(folder, { env }, manifest = {}) {
@@ -70,6 +72,14 @@ export function checkResult(result, { threads } = {}) {
   if (threads !== undefined && result.threads !== threads)
     throw new Error(`${result.threads} threads, expected ${threads}: ${result.threadsOffBecause}`);
   return `${result.variant}, ${result.threads} ${result.threads === 1 ? 'thread' : 'threads'}, first result after ${result.milliseconds.toFixed(0)} ms`;
+}
+
+/** Checks the result of `program.mjs` on the reference backend, which rounds differently, and that the fallback's reason matches. */
+export function checkFallback(result, reason) {
+  if (result.backend !== 'reference') throw new Error(`the backend is ${result.backend}, expected reference`);
+  if (!reason.test(result.fallbackBecause)) throw new Error(`the reason is "${result.fallbackBecause}", expected ${reason}`);
+  if (Math.abs(result.sum / SUM - 1) > 1e-4) throw new Error(`the sum is ${result.sum}, expected ${SUM}`);
+  return `reference, first result after ${result.milliseconds.toFixed(0)} ms`;
 }
 
 /** Returns the result that a program printed as the last line of its output. */

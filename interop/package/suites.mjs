@@ -1,5 +1,6 @@
 // The suites in the order in which they run: quick ones first.
 import { cli } from './suites/cli.mjs';
+import { csp } from './suites/csp.mjs';
 import { jest } from './suites/jest.mjs';
 import { manifest } from './suites/manifest.mjs';
 import { next } from './suites/next.mjs';
@@ -8,4 +9,4 @@ import { pages } from './suites/pages.mjs';
 import { typescript } from './suites/typescript.mjs';
 import { vitest } from './suites/vitest.mjs';
 
-export const SUITES = [manifest, node, typescript, jest, vitest, cli, pages, next];
+export const SUITES = [manifest, node, typescript, jest, vitest, cli, csp, pages, next];

@@ -1,6 +1,6 @@
 /** The entry point: options of init(), backendInfo() and memory(), fallbacks, and the names that users rely on. */
 import { readFileSync } from 'node:fs';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import * as zf from '../../src/index.js';
 import * as testing from '../../src/testing.js';
 
@@ -57,6 +57,9 @@ describe('init()', () => {
     [{ mode: 'turbo' as 'fast' }, /mode is 'turbo', expected 'strict' or 'fast'/],
     [{ check: 'all' as 'nan' }, /check is 'all', expected 'nan'/],
     [{ backend: 'cuda' as 'wasm' }, /backend is 'cuda', expected 'wasm' or 'reference'/],
+    [{ wasm: {} }, /wasm is an object, expected a WebAssembly.Module, the bytes of simd.wasm, or its address/],
+    [{ workerUrl: 5 as unknown as string }, /workerUrl is 5, expected a string or a URL/],
+    [{ workerURL: 'worker.js' } as zf.InitOptions, /unknown option 'workerURL'.*did you mean 'workerUrl'\?/],
   ])('refuses %j', async (options, message) => {
     await expect(zf.init(options)).rejects.toThrow(zf.ValueError);
     await expect(zf.init(options)).rejects.toThrow(message);
@@ -99,10 +102,49 @@ describe('init()', () => {
     const threaded = await create({ wasm, threads: 2 });
     expect(threaded.info()).toMatchObject({ threads: 1, threadsOffBecause: 'the module given as init({ wasm }) does not share memory' });
   });
+
+  it('accepts the bytes of the kernels, and their address', async () => {
+    const file = new URL('../../build/simd.wasm', import.meta.url);
+    for (const wasm of [readFileSync(file), new Uint8Array(readFileSync(file)).buffer, file, file.href]) {
+      const backend = await create({ wasm, threads: 1 });
+      zf.withBackend(backend, () => expect([...zf.tensor([1, 2]).mul(3).dataSync()]).toEqual([3, 6]));
+    }
+  });
+
+  it('says which address of the kernels cannot be loaded', async () => {
+    const wasm = new URL('none.wasm', import.meta.url);
+    await expect(create({ wasm })).rejects.toThrow(zf.ValueError);
+    await expect(create({ wasm })).rejects.toThrow(/none\.wasm', which could not be loaded .*serve the file zfnet\/simd\.wasm there/);
+  });
 });
 
 describe('runtimes without some features', () => {
   const noSimd = { ...WebAssembly, validate: () => false };
+  const refusing = (message: string) => ({ ...WebAssembly, Module, compile: () => Promise.reject(new Error(message)) });
+  const { Module } = WebAssembly;
+  let warn: ReturnType<typeof vi.spyOn>;
+  beforeEach(() => {
+    warn = vi.spyOn(console, 'warn').mockImplementation(() => undefined);
+  });
+  afterEach(() => warn.mockRestore());
+
+  it.each([
+    ['Refused to compile WebAssembly: neither wasm-eval nor unsafe-eval is allowed', /add 'wasm-unsafe-eval' to its script-src/],
+    ['call to WebAssembly.compile() blocked by CSP', /add 'wasm-unsafe-eval' to its script-src/],
+    ['Wasm code generation disallowed by embedder', /does not compile WebAssembly \(.*embedder\); import a compiled module/],
+  ])('warn once of the slow fallback, with its reason: %s', async (message, reason) => {
+    const { validate } = WebAssembly;
+    const backend = await without('WebAssembly', { ...refusing(message), validate, Memory: WebAssembly.Memory }, () => create());
+    expect(backend.info()).toMatchObject({ backend: 'reference', fallbackBecause: expect.stringMatching(reason) });
+    expect(warn).toHaveBeenCalledTimes(1);
+    expect(warn.mock.calls[0][0]).toMatch(/^zfnet: init\(\) uses the reference backend, which is about 100 times slower/);
+    expect(warn.mock.calls[0][0]).toMatch(reason);
+  });
+
+  it('warn of nothing where the reference backend was requested', async () => {
+    await create({ backend: 'reference' });
+    expect(warn).not.toHaveBeenCalled();
+  });
 
   it('fall back to the reference backend with a reason, unless wasm was requested by name', async () => {
     const backend = await without('WebAssembly', noSimd, () => create());

@@ -23,10 +23,11 @@ export async function program(options = {}) {
   const image = tensor(pixels(0).slice(0, 3 * size * size), [3, size, size]);
   const picture = await deconvnet(model.eval()).project(image, { layer: 'conv3', map: 1 });
   let digest = 0;
+  const sum = (await picture.data()).reduce((total, value) => total + Math.abs(value), 0);
   for (const part of [...model.parameters(), picture]) {
     const { buffer, byteOffset, length } = await part.data();
     for (const word of new Uint32Array(buffer, byteOffset, length)) digest = (Math.imul(digest, 31) + word) | 0;
   }
   const { backend, variant, threads, threadsOffBecause, fallbackBecause } = backendInfo();
-  return { digest: (digest >>> 0).toString(16), backend, variant, threads, threadsOffBecause, fallbackBecause, milliseconds };
+  return { digest: (digest >>> 0).toString(16), sum, backend, variant, threads, threadsOffBecause, fallbackBecause, milliseconds };
 }

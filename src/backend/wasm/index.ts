@@ -20,9 +20,18 @@ import { normalize } from './normalize.js';
 import { pool2d } from './pool2d.js';
 import { random } from './random.js';
 import { reduce } from './reduce.js';
-import { checkRuntime, chooseBuild, compileBuild, instantiate, sharingOffBecause } from './runtime/builds.js';
+import {
+  checkRuntime,
+  chooseBuild,
+  compileBuild,
+  compileGiven,
+  type GivenBuild,
+  instantiate,
+  sharingOffBecause,
+} from './runtime/builds.js';
 import { WasmEngine } from './runtime/engine.js';
-import { availableThreads, findSpawn, type Spawn } from './runtime/worker.js';
+import { availableThreads, findSpawn } from './runtime/spawn.js';
+import type { Spawn } from './runtime/worker.js';
 import { sgd } from './sgd.js';
 import { softmax } from './softmax.js';
 import { stridedCopy } from './strided_copy.js';
@@ -35,8 +44,10 @@ export interface WasmOptions {
   threads?: number | 'auto';
   /** `strict` (default) gives the same bits on every machine; `fast` allows relaxed instructions and coarser algorithms. */
   mode?: 'strict' | 'fast';
-  /** A compiled build of the kernels, for runtimes that cannot compile WebAssembly. Threads need a build with shared memory. */
-  wasm?: WebAssembly.Module;
+  /** A build of the kernels, for runtimes that cannot load or compile one: see `compileGiven`. Threads need one with shared memory. */
+  wasm?: GivenBuild;
+  /** Address of the file `zfnet/worker.js`, for pages that may not start workers from memory. */
+  workerUrl?: string | URL;
 }
 
 const MOST_THREADS = 16;
@@ -71,7 +82,7 @@ interface Threading {
 const single = (because?: string): Threading => ({ threads: 1, spawn: null, because });
 
 /** Decides how many threads can be used. */
-async function planThreads(asked: number | 'auto'): Promise<Threading> {
+async function planThreads(asked: number | 'auto', workerUrl?: string): Promise<Threading> {
   if (asked !== 'auto' && (!Number.isInteger(asked) || asked < 1)) {
     throw new ValueError(`init: threads is ${asked}, expected 'auto' or a whole number of at least 1`);
   }
@@ -80,7 +91,7 @@ async function planThreads(asked: number | 'auto'): Promise<Threading> {
   if (threads === 1) return single('this machine has one processor');
   const because = sharingOffBecause();
   if (because !== undefined) return single(because);
-  const spawn = await findSpawn();
+  const spawn = await findSpawn(workerUrl);
   return spawn === null ? single('this runtime has no workers') : { threads, spawn };
 }
 
@@ -91,7 +102,7 @@ export async function createWasmEngine(
 ): Promise<WasmEngine> {
   checkRuntime();
   const mode = options.mode ?? 'strict';
-  let plan = await planThreads(options.threads ?? 'auto');
+  let plan = await planThreads(options.threads ?? 'auto', options.workerUrl && String(options.workerUrl));
 
   const start = async (module: WebAssembly.Module, build: string, shared: boolean): Promise<WasmEngine> => {
     const { memory, limitBytes } = createMemory(shared);
@@ -105,11 +116,12 @@ export async function createWasmEngine(
   if (options.wasm !== undefined) {
     // Instantiating the module is the only way to find out whether it needs shared memory.
     const wanted = plan.threads > 1;
+    const module = await compileGiven(options.wasm);
     try {
-      return await start(options.wasm, 'given module', wanted);
+      return await start(module, 'given module', wanted);
     } catch {
       if (wanted) plan = single('the module given as init({ wasm }) does not share memory');
-      return start(options.wasm, 'given module', !wanted);
+      return start(module, 'given module', !wanted);
     }
   }
 

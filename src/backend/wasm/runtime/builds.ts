@@ -3,8 +3,9 @@
  * build is loaded, inflated and compiled.
  */
 import type { Kernels } from '../../../../build/kernels.js';
-import { BackendError } from '../../errors.js';
+import { BackendError, ValueError } from '../../errors.js';
 import { nodeModule } from '../../node_module.js';
+import { quote } from '../../validate.js';
 
 const BUILDS = {
   simd: () => import('../../../../build/simd.js'),
@@ -62,21 +63,67 @@ async function inflate(deflated: Uint8Array<ArrayBuffer>): Promise<Uint8Array<Ar
   if (zlib) return new Uint8Array(zlib.inflateRawSync(deflated));
   if (typeof DecompressionStream === 'undefined') {
     throw new BackendError(
-      'wasm: this runtime has no DecompressionStream to unpack the kernels; import a compiled module and pass it as init({ wasm })',
+      'wasm: this runtime has no DecompressionStream to unpack the kernels; pass zfnet/simd.wasm, which is not packed, as init({ wasm })',
     );
   }
   const inflated = new Blob([deflated]).stream().pipeThrough(new DecompressionStream('deflate-raw'));
   return new Uint8Array(await new Response(inflated).arrayBuffer());
 }
 
-export async function compileBuild(name: BuildName): Promise<WebAssembly.Module> {
-  const { deflated } = await BUILDS[name]();
-  const bytes = await inflate(Uint8Array.from(atob(deflated), (character) => character.charCodeAt(0)));
+const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** Imports a build. It fails in service workers, which have no `import()`, and where the bundle's files are not all served. */
+async function load(name: BuildName): Promise<{ deflated: string }> {
+  try {
+    return await BUILDS[name]();
+  } catch (error) {
+    throw new BackendError(
+      `wasm: the kernels could not be loaded (${reasonOf(error)}); serve every file of the bundle, or bundle it into one file (a service worker has no import()), or serve zfnet/simd.wasm and pass its address as init({ wasm })`,
+    );
+  }
+}
+
+async function compile(bytes: BufferSource): Promise<WebAssembly.Module> {
   try {
     return await WebAssembly.compile(bytes);
   } catch (error) {
+    const reason = reasonOf(error);
     throw new BackendError(
-      `wasm: this runtime does not compile WebAssembly (${error instanceof Error ? error.message : error}); import a compiled module and pass it as init({ wasm })`,
+      /\bcsp\b|content security policy|unsafe-eval/i.test(reason)
+        ? "wasm: the page's content security policy forbids WebAssembly; add 'wasm-unsafe-eval' to its script-src, for example: script-src 'self' 'wasm-unsafe-eval'"
+        : `wasm: this runtime does not compile WebAssembly (${reason}); import a compiled module and pass it as init({ wasm })`,
+    );
+  }
+}
+
+export async function compileBuild(name: BuildName): Promise<WebAssembly.Module> {
+  const { deflated } = await load(name);
+  return compile(await inflate(Uint8Array.from(atob(deflated), (character) => character.charCodeAt(0))));
+}
+
+/** A build of the kernels that the user passes: compiled, as bytes, or its address. */
+export type GivenBuild = WebAssembly.Module | BufferSource | URL | string;
+
+/** Compiles a build that the user passes. @throws ValueError if its address cannot be loaded */
+export async function compileGiven(given: GivenBuild): Promise<WebAssembly.Module> {
+  if (given instanceof WebAssembly.Module) return given;
+  if (typeof given !== 'string' && !(given instanceof URL)) return compile(given);
+  return compile(await fetched(String(given)));
+}
+
+/** Returns the bytes at an address; Node's `fetch` does not read files. */
+async function fetched(address: string): Promise<BufferSource> {
+  try {
+    if (address.startsWith('file:')) {
+      const files = await nodeModule('node:fs/promises');
+      if (files) return new Uint8Array(await files.readFile(new URL(address)));
+    }
+    const response = await fetch(address);
+    if (!response.ok) throw new Error(`the server answers ${response.status}`);
+    return await response.arrayBuffer();
+  } catch (error) {
+    throw new ValueError(
+      `init: wasm is ${quote(address)}, which could not be loaded (${reasonOf(error)}); serve the file zfnet/simd.wasm there`,
     );
   }
 }

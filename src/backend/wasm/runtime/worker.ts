@@ -1,8 +1,7 @@
 /**
- * The program of a worker thread, and how each runtime starts it: `worker_threads` in Node, Bun and Deno, `Worker` elsewhere. The program
- * is a string, so that it works in every bundle without a file of its own.
+ * The program of a worker thread, and the memory that it shares with the caller. The program is a string, so that it works in every bundle
+ * without a file of its own; `spawn.ts` starts it.
  */
-import { nodeModule } from '../../node_module.js';
 
 /** Offsets of the fields shared by the threads, in 32-bit words. Fields written by different threads are on different cache lines. */
 export const FIELDS = {
@@ -61,7 +60,7 @@ export type Spawn = (data: WorkerData, onFail: (reason: string) => void) => Spaw
 
 const F = FIELDS;
 
-/** The worker's program: a function of its data. */
+/** The worker's program: a function of `WorkerData`. */
 export const PROGRAM = `({ module, memory, control, index }) => {
   const { exports } = new WebAssembly.Instance(module, { env: { memory } });
   const kernels = WebAssembly.Module.exports(module).map(({ name }) => exports[name]);
@@ -110,39 +109,8 @@ export const PROGRAM = `({ module, memory, control, index }) => {
   }
 }`;
 
-/** Returns the number of processors of this machine. */
-export async function availableThreads(): Promise<number> {
-  const os = await nodeModule('node:os');
-  return os?.availableParallelism?.() ?? globalThis.navigator?.hardwareConcurrency ?? 1;
-}
-
-/** Returns the function that starts a worker in this runtime, or null if it has no workers. */
-export async function findSpawn(): Promise<Spawn | null> {
-  const threads = await nodeModule('node:worker_threads');
-  if (threads?.Worker) return spawnNode(threads);
-  return typeof Worker === 'undefined' ? null : spawnWeb;
-}
-
-const spawnNode =
-  (threads: typeof import('node:worker_threads')): Spawn =>
-  (workerData, onFail) => {
-    // The worker does not inherit flags of the main thread, such as TypeScript loaders.
-    const worker = new threads.Worker(`(${PROGRAM})(require('node:worker_threads').workerData)`, { eval: true, workerData, execArgv: [] });
-    worker.on('error', (error) => onFail(error instanceof Error ? error.message : String(error)));
-    worker.on('exit', () => onFail('it ended'));
-    worker.unref();
-    return { terminate: () => void worker.terminate() };
-  };
-
-const spawnWeb: Spawn = (data, onFail) => {
-  const source = `onmessage = ({ data }) => { postMessage('up'); (${PROGRAM})(data); close(); };`;
-  const url = URL.createObjectURL(new Blob([source], { type: 'text/javascript' }));
-  const worker = new Worker(url);
-  worker.onmessage = () => URL.revokeObjectURL(url);
-  worker.onerror = (event) => {
-    event.preventDefault();
-    onFail(event.message || 'it could not be loaded');
-  };
-  worker.postMessage(data);
-  return worker;
-};
+/**
+ * The script of a worker in a page: the contents of the file `zfnet/worker.js`, and of the script that is started from memory. It waits
+ * for the worker's data.
+ */
+export const WEB_SCRIPT = `onmessage = ({ data }) => { postMessage('up'); (${PROGRAM})(data); close(); };\n`;
