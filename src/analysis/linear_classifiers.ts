@@ -22,13 +22,17 @@ export const STRENGTHS = [0.1, 1, 10] as const;
 
 /** A trained linear classifier, as `fitLinear` returns. */
 export interface LinearClassifier {
+  /** The kind that was fitted. Scores of `svm` are margins, those of `softmax` log-probabilities up to a constant. */
   kind: ClassifierKind;
+  /** C, the weight of the loss against the regulariser: as given, or chosen on held-out examples. */
   strength: number;
   /** [classes, columns], for standardised features. */
   weights: Float64Array;
   /** [classes] */
   biases: Float64Array;
+  /** Mean and deviation per column, by which features are standardised before the weights apply. */
   standard: Standard;
+  /** Accuracy that the solver has reached, and its iterations. */
   fit: FitReport;
 }
 
@@ -58,6 +62,7 @@ interface Standard {
 
 /** Options of `fitLinear`. */
 export interface FitOptions {
+  /** `svm`: one-against-rest linear SVM, as in the paper. `softmax`: multinomial logistic regression. */
   kind: ClassifierKind;
   /** C. Default: the value of `STRENGTHS` with the fewest errors on a held-out fifth of the examples. */
   strength?: number;

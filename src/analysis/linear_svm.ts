@@ -30,12 +30,15 @@ export interface SvmOptions {
 export interface SvmSolution {
   /** [columns] */
   weights: Float64Array;
+  /** Constant term of the decision function: the weight of a constant feature 1, and so part of the regulariser. */
   bias: number;
   /** Dual variables, one per example: above 0 for support vectors, 0 for the others. */
   alpha: Float64Array;
   /** Values of the primal and of the dual problem. The optimum is between them. */
   primal: number;
+  /** Value of the dual problem, a lower bound of the optimum. */
   dual: number;
+  /** Number of passes through the examples. */
   passes: number;
   /** Duality gap: the difference of `primal` and `dual`, divided by `primal`. */
   residual: number;

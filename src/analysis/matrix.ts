@@ -4,7 +4,9 @@ import { ValueError } from '../tensor/index.js';
 
 /** A dense row-major matrix. */
 export interface Matrix {
+  /** Number of rows: one per example, for features. */
   rows: number;
+  /** Number of columns: one per feature, for features. */
   columns: number;
   /** [rows, columns], row-major. */
   data: Float32Array;

@@ -35,6 +35,7 @@ export interface SoftmaxSolution {
   value: number;
   /** L2 norm of the gradient at the solution, divided by the norm at W = 0. */
   residual: number;
+  /** Number of iterations of L-BFGS. */
   iterations: number;
   /** Whether `residual` is within the tolerance. */
   converged: boolean;

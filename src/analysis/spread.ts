@@ -1,5 +1,6 @@
 /** Mean and standard deviation of repeated measurements. */
 export interface Spread {
+  /** Arithmetic mean, in the unit of the measurements. */
   mean: number;
   /** Sample standard deviation (n − 1); 0 for a single value. */
   deviation: number;

@@ -140,6 +140,7 @@ export interface DeviceInfo {
 
 /** Description of a backend: see `backendInfo`. */
 export interface BackendInfo {
+  /** Kind of the backend. `reference` is plain TypeScript: exact, and too slow for training. */
   backend: 'wasm' | 'webgpu' | 'reference';
   /** Build and micro-kernel in use, for example `simd f32_gemm_4x8`. */
   variant: string;
@@ -187,7 +188,9 @@ export type ConvPass = 'forward' | 'inputGrad' | 'weightGrad';
 export interface Backend {
   /** Name of the backend, for messages. */
   readonly name: string;
+  /** Element types, buffer size and guarantees of this backend. They are constant for its lifetime. */
   readonly capabilities: Capabilities;
+  /** Returns name, kernels, threads and mode, as `backendInfo` reports them. */
   info(): BackendInfo;
 
   // Storage -------------------------------------------------------------------------------------
@@ -203,6 +206,7 @@ export interface Backend {
   readSync(storage: Storage): TypedArray;
   /** Waits for all queued work. Rejects with the first error since the last call of `synchronize` or `read` (rule 2). */
   synchronize(): Promise<void>;
+  /** Returns the bytes and buffers allocated for tensors, their peak, and the bytes reserved from the system. */
   memory(): MemoryUse;
   /** Sets `memory().peakBytes` to the current value. */
   resetPeak(): void;
@@ -217,6 +221,7 @@ export interface Backend {
   measureCeiling?(): Promise<DeviceCeiling>;
 
   // Elementwise ---------------------------------------------------------------------------------
+  /** Writes `value`, converted to the element type, to every element of y. */
   fill(y: Storage, value: number): void;
   /** y = x, converting the type. */
   cast(y: Storage, x: Storage): void;
@@ -232,12 +237,15 @@ export interface Backend {
   reluGrad(dx: Storage, dy: Input, y: Storage, rule: ReluRule): void;
   /** y = x > 0 ? x : slope · x. The derivative at 0 is `slope`, as in PyTorch. */
   leakyRelu(y: Storage, x: Storage, slope: number): void;
+  /** dx = x > 0 ? dy : slope · dy. */
   leakyReluGrad(dx: Storage, dy: Storage, x: Storage, slope: number): void;
   /** y = min(max(x, low), high). `clampGrad`: dx = dy where low ≤ x ≤ high, else 0. */
   clamp(y: Storage, x: Storage, low: number, high: number): void;
+  /** dx = dy where low ≤ x ≤ high, else 0. */
   clampGrad(dx: Storage, dy: Storage, x: Storage, low: number, high: number): void;
   /** y[i] = f(x[i]) for one of the activation functions; the gradient is dx[i] = dy[i] · f′(x[i]). */
   activation(y: Storage, x: Storage, kind: ActivationKind): void;
+  /** dx[i] = dy[i] · f′(x[i]) for the input x of `activation`. */
   activationGrad(dx: Storage, dy: Storage, x: Storage, kind: ActivationKind): void;
   /** y[i] = condition[i] ≠ 0 ? a[i] : b[i]. All have one size; the condition is float or int32, y, a and b are float or int32. */
   select(y: Storage, condition: Storage, a: Storage, b: Storage): void;
@@ -264,8 +272,11 @@ export interface Backend {
   linear(y: Storage, x: Storage, w: Storage, b: Storage | null, p: LinearParams): void;
 
   // Convolution: x [N, C, H, W], w [O, C/groups, KH, KW], b [O], y [N, O, OH, OW] ------------------
+  /** Cross-correlation of x with w, plus b if given, then max(·, 0) if `p.relu`. Padding counts as zeros. */
   conv2d(y: Storage, x: Storage, w: Storage, b: Storage | null, p: ConvForwardParams): void;
+  /** Gradient with respect to x of `conv2d`, which is the transposed convolution of dy with w. Overwrites dx. */
   conv2dInputGrad(dx: Storage, dy: Storage, w: Storage, p: ConvParams): void;
+  /** Gradient with respect to w of `conv2d`, summed over the batch and all positions. Overwrites dw. */
   conv2dWeightGrad(dw: Storage, x: Storage, dy: Storage, p: ConvParams): void;
   /** Returns the name of the convolution algorithm chosen for a shape, for profiles; absent on backends with one algorithm. */
   conv2dPlan?(pass: ConvPass, p: ConvParams, inference?: boolean): string;
@@ -281,11 +292,15 @@ export interface Backend {
   maxUnpool2d(x: Storage, y: Storage, switches: Storage, p: UnpoolParams): void;
   /** dy[p, i] = dx[p, switches[p, i]]. The gradient of unpooling, that is, pooling by given switches. */
   maxUnpool2dGrad(dy: Storage, dx: Storage, switches: Storage, p: SwitchParams): void;
+  /** Mean of each window; `p.countIncludePad` says whether padding counts towards the divisor. */
   avgPool2d(y: Storage, x: Storage, p: PoolParams): void;
+  /** Spreads each element of dy evenly over its window, divided by the divisor of the forward pass. Overwrites dx. */
   avgPool2dGrad(dx: Storage, dy: Storage, p: PoolParams): void;
 
   // Normalisation -------------------------------------------------------------------------------
+  /** y = x / (k + alpha / size · Σ x²)^beta, with the sum over `size` neighbouring channels at the same position. */
   localResponseNorm(y: Storage, x: Storage, p: LrnParams): void;
+  /** Exact gradient of `localResponseNorm` at x, which the deconvnet's rules do not use. */
   localResponseNormGrad(dx: Storage, dy: Storage, x: Storage, p: LrnParams): void;
 
   /**
@@ -315,6 +330,7 @@ export interface Backend {
     inputs: { x: Storage; weight: Storage | null; bias: Storage | null },
     p: GroupNormParams,
   ): void;
+  /** Gradient with respect to x of `groupNorm`, through the mean and the variance of each row. Overwrites dx. */
   groupNormGrad(
     outputs: { dx: Storage },
     inputs: { dy: Storage; x: Storage; mean: Storage; variance: Storage; weight: Storage | null },
@@ -339,9 +355,11 @@ export interface Backend {
   topk(indices: Storage, x: Storage, p: RowParams, count: number, largest: boolean): void;
 
   // Softmax and losses, along the rows of [rows, columns] -----------------------------------------
+  /** y = exp(x − max) / Σ exp(x − max) per row, so that large values do not overflow. */
   softmax(y: Storage, x: Storage, p: RowParams): void;
   /** dx = y · (dy − Σ dy · y). */
   softmaxGrad(dx: Storage, dy: Storage, y: Storage, p: RowParams): void;
+  /** y = x − max − log Σ exp(x − max) per row: the logarithm of `softmax` without its loss of precision. */
   logSoftmax(y: Storage, x: Storage, p: RowParams): void;
   /** dx = dy − exp(y) · Σ dy. */
   logSoftmaxGrad(dx: Storage, dy: Storage, y: Storage, p: RowParams): void;

@@ -3,6 +3,7 @@ import { shareAcrossCopies } from './shared_class.js';
 
 /** Base class of all errors that zfnet throws deliberately. */
 export class ZfnetError extends Error {
+  /** Name of the class, such as `ShapeError`. It is written out, so that minifiers which shorten class names keep it. */
   override name = 'ZfnetError';
 }
 
@@ -43,8 +44,11 @@ export class DeviceLostError extends BackendError {
 export class NonFiniteError extends ZfnetError {
   override name = 'NonFiniteError';
   constructor(
+    /** Operation whose output was not finite, such as `div`. */
     readonly op: string,
+    /** Number of elements that are NaN or infinite. */
     readonly count: number,
+    /** Number of elements of the output. */
     readonly total: number,
   ) {
     super(
@@ -57,9 +61,13 @@ export class NonFiniteError extends ZfnetError {
 export class OutOfMemoryError extends ZfnetError {
   override name = 'OutOfMemoryError';
   constructor(
+    /** Size of the allocation that failed, in bytes. */
     readonly requestedBytes: number,
+    /** Bytes in use by tensors when it failed. */
     readonly liveBytes: number,
+    /** Largest number of bytes that the backend can hold, such as 4 GiB for WebAssembly. */
     readonly limitBytes: number,
+    /** Operation that needed the memory; `allocate` if it is not known. */
     readonly op = 'allocate',
   ) {
     const mib = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;

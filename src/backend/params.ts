@@ -13,23 +13,41 @@ export type Padding = Pair | readonly [number, number, number, number];
 
 /** Geometry of a convolution of x [n, c, h, w] with weights [o, c / groups, kh, kw] to y [n, o, oh, ow]. */
 export interface ConvParams {
+  /** Number of images of the batch, N. */
   n: number;
+  /** Number of input channels, C. */
   c: number;
+  /** Height of the input without padding. */
   h: number;
+  /** Width of the input without padding. */
   w: number;
+  /** Number of output channels, O, which `groups` divides. */
   o: number;
+  /** Height of the kernel before dilation. */
   kh: number;
+  /** Width of the kernel before dilation. */
   kw: number;
+  /** Height of the output. */
   oh: number;
+  /** Width of the output. */
   ow: number;
+  /** Vertical step of the kernel, from 1. */
   strideH: number;
+  /** Horizontal step of the kernel, from 1. */
   strideW: number;
+  /** Rows of zeros above the input. */
   padTop: number;
+  /** Columns of zeros left of the input. */
   padLeft: number;
+  /** Rows of zeros below the input. */
   padBottom: number;
+  /** Columns of zeros right of the input. */
   padRight: number;
+  /** Vertical distance between neighbouring kernel elements, from 1. */
   dilationH: number;
+  /** Horizontal distance between neighbouring kernel elements, from 1. */
   dilationW: number;
+  /** Number of groups of channels that are convolved separately; c for a depthwise convolution. */
   groups: number;
 }
 
@@ -74,19 +92,33 @@ export interface UnpoolParams extends SwitchParams {
 export interface PoolParams {
   /** Number of planes: batch × channels. */
   planes: number;
+  /** Height of an input plane without padding. */
   h: number;
+  /** Width of an input plane without padding. */
   w: number;
+  /** Height of the window before dilation. */
   kh: number;
+  /** Width of the window before dilation. */
   kw: number;
+  /** Height of an output plane. */
   oh: number;
+  /** Width of an output plane. */
   ow: number;
+  /** Vertical step of the window, from 1. */
   strideH: number;
+  /** Horizontal step of the window, from 1. */
   strideW: number;
+  /** Padding rows above the plane: −∞ for max pooling, 0 for average pooling. */
   padTop: number;
+  /** Padding columns left of the plane, as `padTop`. */
   padLeft: number;
+  /** Padding rows below the plane, as `padTop`. */
   padBottom: number;
+  /** Padding columns right of the plane, as `padTop`. */
   padRight: number;
+  /** Vertical distance between neighbouring window elements, from 1. */
   dilationH: number;
+  /** Horizontal distance between neighbouring window elements, from 1. */
   dilationW: number;
   /** Average pooling: whether padding counts towards the divisor. */
   countIncludePad: boolean;

@@ -17,14 +17,19 @@ import type { SceneDetails } from './scenes/scene.js';
 
 /** An 8-bit image. `data` is [height, width, channels]: rows from the top, channels interleaved (red, green, blue, or only grey). */
 export interface Image {
+  /** Number of columns. */
   readonly width: number;
+  /** Number of rows. */
   readonly height: number;
+  /** 3 for red, green and blue, 1 for grey. There is no transparency: it is laid over white on decoding. */
   readonly channels: 1 | 3;
+  /** Values 0 to 255; pixel (y, x) begins at (y · width + x) · channels. */
   readonly data: Uint8Array;
 }
 
 /** One labelled image. The image may be shared with a cache: do not write to its data. */
 export interface Example {
+  /** The decoded image, resized to `imageSize` if the data set was opened with one. */
   readonly image: Image;
   /** Index into `Dataset.classes`. */
   readonly label: number;
@@ -38,6 +43,7 @@ export interface Example {
 
 /** One part of a data set, such as `train`. */
 export interface Split {
+  /** Number of examples, unreadable ones included. */
   readonly length: number;
   /** Labels of all examples in order, [length]. Reading them decodes no image. */
   readonly labels: Int32Array;
@@ -51,10 +57,13 @@ export interface Split {
 
 /** Title, author and licence of a work that the data set contains. */
 export interface Credit {
+  /** Title of the work or collection. */
   readonly title: string;
+  /** Author or rights holder, as the licence asks to be named. */
   readonly author: string;
   /** SPDX identifier. */
   readonly license: string;
+  /** Page of the work, where its licence is stated. */
   readonly url: string;
 }
 
@@ -75,6 +84,7 @@ export interface Dataset {
   readonly splits: Readonly<Record<string, Split>>;
   /** [height, width] of every image, or undefined if the images differ in size. */
   readonly imageSize: readonly [height: number, width: number] | undefined;
+  /** Works to be credited wherever images of the data set are shown; empty for the user's own data. */
   readonly credits: readonly Credit[];
   /**
    * Hash of the data set, 16 hexadecimal digits: it changes when the images, the labels or the splits change. The requested image size
@@ -88,6 +98,7 @@ export interface Dataset {
 
 /** Progress of `openDataset`. */
 export interface OpenProgress {
+  /** `listing`: finding files; `checking`: reading their headers or contents; `loading`: reading embedded assets. */
   phase: 'listing' | 'checking' | 'loading';
   /** Number of finished items. */
   done: number;
@@ -132,6 +143,7 @@ export interface OpenOptions {
    * images do not depend on the number of workers.
    */
   workers?: number;
+  /** Called while the source is listed, checked and loaded. */
   onProgress?: (progress: OpenProgress) => void;
   /** Called with each warning as soon as it occurs. All warnings are also in `Dataset.warnings`. */
   onWarning?: (message: string) => void;

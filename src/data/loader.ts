@@ -8,6 +8,7 @@ import { split as splitRule } from './rules.js';
 
 /** Options of `batches`. */
 export interface BatchOptions {
+  /** Number of examples per batch; the last batch may have fewer. */
   batchSize: number;
   /** Whether to shuffle the examples. The order depends only on `seed` and `epoch`. Default false. */
   shuffle?: boolean;

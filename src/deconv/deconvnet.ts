@@ -25,6 +25,7 @@ export interface Projection {
   picture: Tensor;
   /** The activation that was projected. */
   value: number;
+  /** [y, x] of the projected activation within its map, counted from the top left. */
   position: [number, number];
 }
 

@@ -17,13 +17,17 @@ export { FormatError } from './errors.js';
 
 /** The elements of a tensor in row-major order, as a typed array, with their shape. */
 export interface HostTensor {
+  /** Sizes of the axes; their product is the length of `data`. */
   readonly shape: Shape;
+  /** Elements in row-major order; the kind of the array gives the element type. */
   readonly data: TypedArray;
 }
 
 /** The contents of a safetensors file. */
 export interface Safetensors {
+  /** Tensors by name. */
   tensors: Record<string, HostTensor>;
+  /** Free texts of the header's `__metadata__`; empty if there are none. */
   metadata: Record<string, string>;
 }
 

@@ -7,8 +7,11 @@ import type { Module } from './module.js';
  * negative if the field of the first activation begins in the padding.
  */
 export interface FieldAxis {
+  /** Length of the field in input pixels. It may exceed the image, since padding counts. */
   size: number;
+  /** Distance in input pixels between the fields of neighbouring activations: the product of the strides. */
   jump: number;
+  /** Input pixel at which the field of activation 0 begins; negative where it begins in the padding. */
   start: number;
 }
 
@@ -17,24 +20,31 @@ export type ReceptiveField = readonly [FieldAxis, FieldAxis] | null | 'unknown';
 
 /** Summary of one layer, as `summarize` returns. */
 export interface LayerSummary {
+  /** Name of the layer, which is also the prefix of its parameters in the state: `conv1` of `conv1.weight`. */
   name: string;
+  /** Class of the layer, such as `Conv2d`; operator type of an imported one. */
   kind: string;
   /** Null if a layer does not report its output shape; likewise for all layers after it, and for the numbers below. */
   outputShape: Shape | null;
+  /** Number of trainable elements, without running statistics. 0 for layers such as ReLU. */
   parameters: number;
   /** Multiply-adds of one forward pass of a batch of the given input shape. */
   multiplyAdds: number | null;
   /** Size of the output activations in bytes, as float32. */
   activationBytes: number | null;
+  /** Window of the input that one output activation depends on; see `FieldAxis`. */
   receptiveField: ReceptiveField;
 }
 
 /** A model that returns the activations of its layers by name. The deconvnet and the experiments accept any such model. */
 export interface LayeredModel {
+  /** Whether the model is in training mode, in which dropout is active and batch normalisation uses the batch. */
   readonly training: boolean;
+  /** Switches to training mode, or with `false` to evaluation mode. */
   train(on?: boolean): unknown;
   /** Layer names in the order of computation. */
   layerNames(): string[];
+  /** Returns the layer with a name from `layerNames()`. @throws ValueError for any other name */
   layer(name: string): Module;
   /**
    * Runs the network as far as needed and returns the outputs of the named layers, which the caller disposes of. While gradients are

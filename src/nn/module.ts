@@ -13,10 +13,13 @@ export { type StateEntry, StateError };
 
 /** Window that a layer slides over its input, per axis [vertical, horizontal]. Receptive fields are computed from it. */
 export interface WindowGeometry {
+  /** Size of the window in inputs of this layer, before dilation. */
   kernel: readonly [number, number];
+  /** Step of the window between neighbouring outputs. */
   stride: readonly [number, number];
   /** Padding at the top and at the left. */
   padding: readonly [number, number];
+  /** Distance between neighbouring elements of the window; 1 for a dense window. */
   dilation: readonly [number, number];
 }
 

@@ -46,6 +46,7 @@ export class Sequential extends Module implements LayeredModel {
     return [...this.names];
   }
 
+  /** Returns the layer with a name from `layerNames()`. @throws ValueError that lists the names, for any other name */
   layer(name: string): Module {
     return this.layers[this.indexOf(name)];
   }

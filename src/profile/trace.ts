@@ -8,19 +8,29 @@ import type { Recording } from './recorder.js';
 
 /** One event. `ph` is its kind: `X` for a span, `C` for the value of a counter, `M` for the name of a process or thread. */
 export interface TraceEvent {
+  /** Kernel, layer or counter that the event belongs to. */
   name: string;
+  /** Phase of the event: `X` a span, `C` a counter value, `M` the name of a process or thread. */
   ph: 'X' | 'C' | 'M';
+  /** Process number; always 1, since a trace covers one process. */
   pid: number;
+  /** Thread number, which is the row in the viewer; 1 for the calling thread. */
   tid: number;
+  /** Start in microseconds since the profile began. */
   ts: number;
+  /** Duration in microseconds; only for spans. */
   dur?: number;
+  /** Category for filters in the viewer: `kernel` or `layer`; only for spans. */
   cat?: string;
+  /** Details that viewers show for a selected event, such as shape, bytes and GFLOP/s. */
   args: Record<string, string | number>;
 }
 
 /** A trace file. */
 export interface Trace {
+  /** The events; viewers sort them by time. */
   traceEvents: TraceEvent[];
+  /** Unit in which viewers show times. The events themselves are in microseconds. */
   displayTimeUnit: 'ms';
 }
 

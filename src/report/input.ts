@@ -11,6 +11,7 @@ import type { SplitPredictions } from './predictions.js';
 
 /** Errors of a simpler method on the same examples. */
 export interface Baseline {
+  /** Short name for the table, such as `nearest neighbour in pixels`. */
   name: string;
   /** Description of the method in plain words. */
   description: string;
@@ -20,15 +21,19 @@ export interface Baseline {
 
 /** What a report is built from. */
 export interface ReportInput {
+  /** The trained network. The report switches it to evaluation mode. */
   model: Network;
+  /** Preprocessing that belongs to the network, mean image included. */
   preprocess: Preprocess;
   /** Opened at the side that `preprocess` expects. */
   dataset: Dataset;
+  /** Metrics per epoch for the learning curves; empty for an imported network, which then has no curves. */
   metrics: readonly EpochMetrics[];
   /** Predictions of the network by split, in the order in which they are shown; empty if the network lacks a class of the data. */
   predictions: Readonly<Record<string, SplitPredictions>>;
   /** Split whose images the features are shown on. Default: the first split with predictions, otherwise the first split. */
   featureSplit?: string;
+  /** Simpler methods that the error table compares with; empty for none. */
   baselines: readonly Baseline[];
   /** How the network was trained. Without `origin` the page does not say how its weights were initialised. */
   training: { examples: number; seconds?: number; engine?: string; origin?: Origin };
@@ -42,6 +47,7 @@ export interface ReportInput {
   mapsPerLayer?: number;
   /** Encodes the pictures of the page. Default: PNG. */
   encodePicture?: PictureEncoder;
+  /** Called with the current step in words, the number of parts of it that are done, and their total. */
   onProgress?: (step: string, done: number, total: number) => void;
 }
 
@@ -61,6 +67,7 @@ export interface LayerFindings extends LayerSummary {
 export interface ReportContext extends ReportInput {
   featureSplit: string;
   ownData: boolean;
+  /** Summary per layer for one image of the network's input size. */
   summaries: readonly LayerSummary[];
   /** Findings for all convolutions, or for some that are evenly spaced if there are many. */
   layers: readonly LayerFindings[];

@@ -36,7 +36,9 @@ export interface SpanListener {
 
 /** State of a random number generator: its seed and the counter of its next random number. */
 export interface GeneratorState {
+  /** Key of the Philox stream. */
   seed: number;
+  /** Index of the next block of four random words, from 0. */
   counter: number;
 }
 

@@ -23,6 +23,7 @@ export class Generator {
     this.state = firstState(seed, stream);
   }
 
+  /** The seed that the stream started from; it does not change as numbers are taken. */
   get seed(): number {
     return this.state.seed;
   }

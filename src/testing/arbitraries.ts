@@ -17,6 +17,7 @@ export interface ConvGeometry {
   x: number[];
   /** [O, C / groups, KH, KW] */
   w: number[];
+  /** Stride, padding, dilation and groups that fit the two shapes. */
   options: Required<ConvOptions>;
 }
 
@@ -24,6 +25,7 @@ export interface ConvGeometry {
 export interface PoolGeometry {
   /** [N, C, H, W] */
   x: number[];
+  /** Kernel size, stride, padding and rounding that fit the shape. */
   options: Required<Omit<PoolOptions, 'kernel' | 'ceil'>>;
 }
 

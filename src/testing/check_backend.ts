@@ -37,6 +37,7 @@ export interface BackendCheckRow {
   largestError: number;
   /** The largest error allowed. */
   tolerance: number;
+  /** Whether `largestError` is within `tolerance`, and the pass did not throw. */
   passed: boolean;
   /** Why the row failed: the worst element, or the message of the error that was thrown. */
   error?: string;

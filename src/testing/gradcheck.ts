@@ -72,6 +72,7 @@ export class GradcheckError extends ZfnetError implements GradcheckPlace {
   readonly error: number;
 
   constructor(
+    /** Name of the checked function or module, with which the message begins. */
     readonly op: string,
     worst: GradcheckPlace,
     tolerance: number,

@@ -1,15 +1,18 @@
 /**
- * `npm run docs:check`: fails and lists the public names that have no description, and those that appeared in or disappeared from
- * `public_names.txt`, the list of all public names for review. `npm run docs:check -- --update` rewrites the list.
+ * `npm run docs:check`: fails and lists the public names and the members of public classes and interfaces that have no description, and
+ * the names that appeared in or disappeared from `public_names.txt`, the list of all public names for review. `npm run docs:check -- --update` rewrites the list.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { publicNames } from './public_names.js';
+import { bareMembers, publicNames, publicSymbols } from './public_names.js';
 
 const LIST = new URL('public_names.txt', import.meta.url);
 
-const names = publicNames();
+const symbols = publicSymbols();
+const names = publicNames(symbols);
 const missing = new Map(names.filter(({ documented }) => !documented).map((each) => [each.place, each]));
 for (const { place, entry, kind, name } of missing.values()) console.error(`${place}: ${kind} ${name} of ${entry} has no description`);
+const bare = bareMembers(symbols);
+for (const { place, name } of bare) console.error(`${place}: ${name} has no description`);
 
 const lines = names.map(({ entry, kind, name }) => `${entry}: ${kind} ${name}`);
 if (process.argv.includes('--update')) writeFileSync(LIST, `${lines.join('\n')}\n`);
@@ -19,5 +22,7 @@ const removed = [...listed].filter((line) => !lines.includes(line));
 for (const line of added) console.error(`${line} is new; run npm run docs:check -- --update`);
 for (const line of removed) console.error(`${line} has disappeared; keep it with @deprecated, or run npm run docs:check -- --update`);
 
-console.log(`${names.length} public names, ${missing.size} without a description, ${added.length} new, ${removed.length} removed`);
-process.exitCode = missing.size + added.length + removed.length > 0 ? 1 : 0;
+console.log(
+  `${names.length} public names, ${missing.size} and ${bare.length} members without a description, ${added.length} new, ${removed.length} removed`,
+);
+process.exitCode = missing.size + bare.length + added.length + removed.length > 0 ? 1 : 0;

@@ -16,6 +16,14 @@ export function entryPoints(): Record<string, string> {
   );
 }
 
+/** A member of a public class or interface that has no description. */
+export interface BareMember {
+  /** Class or interface and member: `Conv2d.weight`. */
+  name: string;
+  /** File and line of its declaration. */
+  place: string;
+}
+
 /** One public name. */
 export interface PublicName {
   entry: string;
@@ -53,23 +61,72 @@ function describes(symbol: ts.Symbol, checker: ts.TypeChecker): boolean {
   return declaration !== undefined && ts.isSourceFile(declaration) && declaration.text.startsWith('/**');
 }
 
-/** Returns the public names of all entry points, sorted. */
-export function publicNames(): PublicName[] {
+/** Whether users see the member: it is neither private nor protected nor a type parameter, and not an old name. */
+function isPublicMember(member: ts.Symbol, checker: ts.TypeChecker): boolean {
+  const [declaration] = member.declarations ?? [];
+  if (!declaration || member.name.startsWith('__') || member.name === 'prototype' || ts.isTypeParameterDeclaration(declaration))
+    return false;
+  const name = ts.getNameOfDeclaration(declaration);
+  const hidden = ts.ModifierFlags.Private | ts.ModifierFlags.Protected;
+  if ((ts.getCombinedModifierFlags(declaration) & hidden) !== 0 || (name && ts.isPrivateIdentifier(name))) return false;
+  return !member.getJsDocTags(checker).some((tag) => tag.name === 'internal' || tag.name === 'deprecated');
+}
+
+/** Public members of a class or interface without a description. A member without one of its own has that of the class or interface above. */
+function bareMembersOf(symbol: ts.Symbol, checker: ts.TypeChecker): BareMember[] {
+  if (symbol.getJsDocTags(checker).some(({ name }) => name === 'internal' || name === 'deprecated')) return [];
+  const own = [...(symbol.members?.values() ?? [])];
+  const statics = symbol.flags & ts.SymbolFlags.Class ? [...(symbol.exports?.values() ?? [])] : [];
+  return [...own, ...statics]
+    .filter((member) => isPublicMember(member, checker) && member.getDocumentationComment(checker).length === 0)
+    .map((member) => ({ name: `${symbol.name}.${member.name}`, place: placeOf(member) }));
+}
+
+/** Everything that the entry points export, by entry point. */
+export interface PublicSymbols {
+  checker: ts.TypeChecker;
+  entries: { entry: string; symbol: ts.Symbol; target: ts.Symbol }[];
+}
+
+/** Reads the program and returns the exported symbols of all entry points; `target` is the declaration behind a re-export. */
+export function publicSymbols(): PublicSymbols {
   const entries = entryPoints();
   const { config } = ts.readConfigFile('tsconfig.json', ts.sys.readFile);
   const { options } = ts.convertCompilerOptionsFromJson(config.compilerOptions, '.');
   const program = ts.createProgram(Object.values(entries), { ...options, noEmit: true });
   const checker = program.getTypeChecker();
-  return Object.entries(entries).flatMap(([entry, path]) => {
-    const source = program.getSourceFile(path);
-    const exported = source && checker.getSymbolAtLocation(source);
-    if (!exported) throw new Error(`${path} exports nothing`);
-    return checker
-      .getExportsOfModule(exported)
-      .map((symbol) => {
-        const target = symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol;
-        return { entry, name: symbol.name, kind: kindOf(target), documented: describes(target, checker), place: placeOf(target) };
-      })
-      .sort((a, b) => (a.name < b.name ? -1 : 1));
-  });
+  return {
+    checker,
+    entries: Object.entries(entries).flatMap(([entry, path]) => {
+      const source = program.getSourceFile(path);
+      const exported = source && checker.getSymbolAtLocation(source);
+      if (!exported) throw new Error(`${path} exports nothing`);
+      return checker.getExportsOfModule(exported).map((symbol) => ({
+        entry,
+        symbol,
+        target: symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol,
+      }));
+    }),
+  };
+}
+
+/** Returns the members of public classes and interfaces that have no description. */
+export function bareMembers({ checker, entries }: PublicSymbols): BareMember[] {
+  return [...new Set(entries.map(({ target }) => target))].flatMap((target) => bareMembersOf(target, checker));
+}
+
+/** Returns the public names of all entry points, sorted within each. */
+export function publicNames({ checker, entries }: PublicSymbols): PublicName[] {
+  return [...new Set(entries.map(({ entry }) => entry))].flatMap((name) =>
+    entries
+      .filter(({ entry }) => entry === name)
+      .map(({ entry, symbol, target }) => ({
+        entry,
+        name: symbol.name,
+        kind: kindOf(target),
+        documented: describes(target, checker),
+        place: placeOf(target),
+      }))
+      .sort((a, b) => (a.name < b.name ? -1 : 1)),
+  );
 }

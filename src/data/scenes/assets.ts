@@ -13,6 +13,7 @@ import { makePhotograph, makeSprite, type Photograph, type Sprite } from './pict
 export interface SceneAssets {
   /** Emoji by style, then by class. */
   readonly sprites: Readonly<Record<string, Readonly<Record<string, Sprite>>>>;
+  /** Backgrounds by name, from `SCENE_PHOTOGRAPHS`. */
   readonly photographs: Readonly<Record<string, Photograph>>;
 }
 

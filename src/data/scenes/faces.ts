@@ -13,8 +13,11 @@ export type PixelBox = readonly [number, number, number, number];
 
 /** A rendered face with the bounding boxes of its parts. */
 export interface SceneFace {
+  /** Animal of the face, one of `FACE_CLASSES`. */
   class: FaceClass;
+  /** Style of the drawing, equal for the five faces of a group. */
   style: (typeof SCENE_STYLES)[number];
+  /** Name of the photograph behind the face, equal for the five faces of a group. */
   photograph: string;
   /** [side, side, 3] */
   image: Image;

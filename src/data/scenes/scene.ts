@@ -32,8 +32,11 @@ export interface Backdrop {
 
 /** All parameters of a scene except its resolution. */
 export interface Scene {
+  /** Emoji that is shown, one of `SCENE_CLASSES`. */
   readonly class: string;
+  /** Set that the emoji is from, one of `SCENE_STYLES`. */
   readonly style: string;
+  /** Name of the photograph behind it, one of `SCENE_PHOTOGRAPHS`. */
   readonly photograph: string;
   /** Centre of the emoji, [y, x], as fractions of the image's side. */
   readonly centre: readonly [number, number];
@@ -47,7 +50,9 @@ export interface Scene {
   readonly hue: number;
   /** Saturation and brightness factors of the emoji; 1 changes nothing. */
   readonly saturation: number;
+  /** Brightness factor of the emoji; 1 changes nothing. */
   readonly brightness: number;
+  /** Which crop of the photograph is the background. */
   readonly backdrop: Backdrop;
 }
 

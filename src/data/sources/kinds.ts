@@ -38,6 +38,7 @@ export const DATA_SOURCES: readonly SourceKind[] = [
 
 /** A data source, taken apart. */
 export interface ParsedSource {
+  /** Entry of `DATA_SOURCES` for the word before the colon, for an embedded source or for a plain path. */
   readonly kind: SourceKind;
   /** The part that follows the colon, or the path of a folder, as written. */
   readonly rest: string;

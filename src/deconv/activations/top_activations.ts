@@ -25,6 +25,7 @@ import { type Patch, type PatchFinder, patchFinder } from './receptive_fields.js
 export interface StrongActivation {
   /** Index of the image in the split. */
   index: number;
+  /** Activation of the layer's feature map at `position`, after the ReLU if one follows; not normalised. */
   value: number;
   /** [y, x] within the map; the first in row-major order if several activations are equal. */
   position: [number, number];
@@ -34,6 +35,7 @@ export interface StrongActivation {
 
 /** The strongest activations of one map over a split. */
 export interface MapActivations {
+  /** Index of the map among the layer's output channels, from 0. */
   map: number;
   /** One activation per image, in descending order; equal ones in the order of the split. */
   strongest: StrongActivation[];
@@ -47,6 +49,7 @@ export interface MapActivations {
 export interface TopActivationsState {
   /** Number of images that are done, in the order of the pass. */
   done: number;
+  /** Best activations found so far, by layer name. Pass the whole state back unchanged to resume. */
   layers: Record<string, LayerState>;
 }
 

@@ -75,12 +75,15 @@ export interface AscentOptions {
   seed?: number;
   /** Maps per batch. Default 16. */
   batchSize?: number;
+  /** Called with the number of gradient steps that are done, summed over the maps, and their total, which grows with every restart. */
   onProgress?: (done: number, total: number) => void;
+  /** Aborting it makes `ascend` throw the signal's reason before the next gradient step. */
   signal?: AbortSignal;
 }
 
 /** The picture that maximises one map. */
 export interface AscendedMap {
+  /** Index of the maximised map among the layer's output channels, from 0. */
   map: number;
   /** Maximum activation of the map for the picture, after the ReLU; 0 if no start has raised it above zero. */
   value: number;

@@ -55,7 +55,9 @@ export interface CorrespondenceOptions {
   draws?: number;
   /** Seed of the random masks. Default 0. */
   seed?: number;
+  /** Called after each group of images and sample of masks with the number of finished steps, and their total. */
   onProgress?: (done: number, total: number) => void;
+  /** Aborting it makes `correspondence` throw the signal's reason after the current step. */
   signal?: AbortSignal;
 }
 
@@ -64,6 +66,7 @@ export const RANDOM_PART = 'random';
 
 /** Δ of one part. */
 export interface PartCorrespondence {
+  /** Name of the part as the groups give it; `random` for the masks at random positions. */
   part: string;
   /** Δ by layer: mean and standard deviation over all pairs of images of all groups and, for random masks, over all samples. */
   delta: Record<string, Spread>;
@@ -71,6 +74,7 @@ export interface PartCorrespondence {
 
 /** Result of `correspondence`. */
 export interface Correspondence {
+  /** The layers that were compared, in the order of the options. */
   layers: string[];
   /** One entry per part, and a last one for masks of the sizes of the parts at random positions in the objects. */
   parts: PartCorrespondence[];

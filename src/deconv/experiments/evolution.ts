@@ -16,12 +16,15 @@ import { checkLayer, checkMap, mapMaximaRules, strongActivation } from '../rules
 
 /** The network after an epoch. It is opened when needed and disposed of afterwards. */
 export interface EpochModel {
+  /** Number of the epoch after which the checkpoint was written, from 1. */
   epoch: number;
+  /** Loads the network in evaluation mode. The caller disposes of it before it opens the next one. */
   open(): Promise<LayeredModel & { dispose(): void }>;
 }
 
 /** The strongest activations of one map over the epochs. */
 export interface EvolvedMap {
+  /** Index of the map among the layer's output channels, from 0. */
   map: number;
   /** The strongest activation after each epoch, in rising order of epochs. */
   strongest: (StrongActivation & { epoch: number })[];
@@ -29,7 +32,9 @@ export interface EvolvedMap {
 
 /** Evolution of one layer. */
 export interface LayerEvolution {
+  /** Name of the layer, as `Evolution.layers` was asked for it. */
   layer: string;
+  /** One entry per map of the layer, in the order of its output channels. */
   maps: EvolvedMap[];
   /**
    * Per epoch, the similarity of the maps' responses to those after the last epoch: the correlation, over the images, of a map's strongest
@@ -44,14 +49,17 @@ export interface LayerEvolution {
 
 /** Result of `evolution`. */
 export interface Evolution {
+  /** Epochs of the checkpoints that were compared, in rising order. */
   epochs: number[];
   /** Number of images used. */
   images: number;
+  /** One entry per requested layer, in the order of the options. */
   layers: LayerEvolution[];
 }
 
 /** Options of `evolution`. */
 export interface EvolutionOptions extends MapMaximaOptions {
+  /** Called with the current epoch, the number of images that are done in it, and their total per epoch. */
   onProgress?: (epoch: number, done: number, total: number) => void;
 }
 
@@ -210,7 +218,9 @@ function layerEvolution(layer: string, epochs: readonly number[], passes: readon
 
 /** Projections of one map over the epochs, as `projectEvolution` returns. */
 export interface EvolutionPictures {
+  /** Name of the layer that the map belongs to. */
   layer: string;
+  /** Index of the map among the layer's output channels, from 0. */
   map: number;
   /** Projections of the strongest activation, one per epoch. */
   strongest: ProjectedMap['strongest'];

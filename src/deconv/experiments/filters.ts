@@ -6,18 +6,23 @@ import { ShapeError, type Tensor } from '../../tensor/index.js';
 
 /** Shares of a filter's energy by spatial frequency, which sum to 1. `BAND_LIMITS` separates the bands. */
 export interface Bands {
+  /** Share below the first limit of `BAND_LIMITS`: uniform colour and slow gradients. */
   low: number;
+  /** Share between the two limits: edges and stripes, which the paper wants first layers to cover. */
   mid: number;
+  /** Share above the second limit, up to the finest stripes that pixels can show. */
   high: number;
 }
 
 /** Measures of one filter. */
 export interface FilterMeasures {
+  /** Index of the filter, which is that of the map it computes, from 0. */
   map: number;
   /** Root mean square of the filter's weights. */
   rms: number;
   /** Mean frequency weighted by energy, in cycles per pixel: 0 for a uniform filter, 0.5 for the finest stripes along an axis. */
   frequency: number;
+  /** How the filter's energy is divided between low, middle and high frequencies. */
   bands: Bands;
   /**
    * Aliasing: share of the energy of the filter's responses to natural images above the Nyquist frequency of the stride, which therefore

@@ -44,7 +44,9 @@ export interface InvarianceOptions {
   amounts: Readonly<Record<Transformation, readonly number[]>>;
   /** Converts images to the network's input [N, C, H, W], as in evaluation. */
   preprocess: (examples: Example[]) => Tensor;
+  /** Called with the number of amounts that are done, and their total over all transformations. */
   onProgress?: (done: number, total: number) => void;
+  /** Aborting it makes `invariance` throw the signal's reason after the current amount. */
   signal?: AbortSignal;
 }
 
@@ -62,6 +64,7 @@ export interface TransformedFeatures {
 
 /** Result of `invariance`: one entry per amount of each transformation. */
 export interface Invariance extends Record<Transformation, TransformedFeatures[]> {
+  /** The layers whose features were compared, in the order of the options. */
   layers: string[];
 }
 

@@ -34,6 +34,7 @@ export interface SweepOptions extends OcclusionGrid {
   incremental?: boolean;
   /** Called with the number of steps that are done, and their total. */
   onProgress?: (done: number, total: number) => void;
+  /** Aborting it makes the sweep throw the signal's reason after the current batch of positions. */
   signal?: AbortSignal;
 }
 
@@ -75,7 +76,9 @@ export interface ProbabilitySweep {
 
 /** Result of `occlude`. */
 export interface Occlusion extends ProbabilitySweep {
+  /** Name of the layer whose map was observed. */
   layer: string;
+  /** Index of the observed map: the requested one, or the one with the strongest activation in the image without the square. */
   map: number;
   /** The map with the strongest activation in the image as it is: `map`, if no other exceeds it; null if none is above zero. */
   strongest: number | null;

@@ -62,6 +62,7 @@ export interface OccludeSplitOptions extends Omit<SweepOptions, 'label' | 'onPro
   boxOf: (example: Example) => Patch | null;
   /** Largest number of images, sampled at random from the split (the same images in every call). Default: all images. */
   images?: number;
+  /** Called with the number of images that are done, skipped ones included, and their total. */
   onProgress?: (done: number, total: number) => void;
   /** Called for each image that cannot be read; the image is then skipped. Without it, the error is thrown. */
   onBroken?: (error: DataError) => void;

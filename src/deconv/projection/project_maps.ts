@@ -10,9 +10,11 @@ import { LocalWalk } from './local_walk.js';
 
 /** Projection of one activation, as `projectMaps` returns. */
 export interface MapProjection {
+  /** Index of the projected map among the layer's output channels, from 0. */
   map: number;
   /** The activation that was projected. */
   value: number;
+  /** [y, x] of the projected activation within its map, counted from the top left. */
   position: [number, number];
   /** [C, H, W], with the size and in the units of the image, signed. */
   projection: Float32Array;
@@ -22,6 +24,7 @@ export interface MapProjection {
 export interface ProjectMapsOptions extends ProjectionRules {
   /** Number of activations projected at once, which bounds the memory. Default 16. */
   chunk?: number;
+  /** Called after each chunk with the number of activations that are projected, and their total. */
   onProgress?: (done: number, total: number) => void;
 }
 

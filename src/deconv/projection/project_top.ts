@@ -21,6 +21,7 @@ export interface ProjectedActivation extends StrongActivation {
 
 /** A map with the projections of its strongest activations. */
 export interface ProjectedMap extends Omit<MapActivations, 'strongest'> {
+  /** The activations in descending order, each with its projection to pixels. */
   strongest: ProjectedActivation[];
 }
 
@@ -32,6 +33,7 @@ export interface ProjectTopOptions extends ProjectionRules {
   preprocess: (examples: Example[]) => Tensor;
   /** Activations per backward pass. Default 32. */
   batchSize?: number;
+  /** Called after each batch with the number of activations that are projected, and their total. */
   onProgress?: (done: number, total: number) => void;
 }
 

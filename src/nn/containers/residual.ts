@@ -29,10 +29,13 @@ const RULES = { shortcut: orNull(aModule), activation: orNull(aModule) };
  * @throws ShapeError in `forward` and `outputShape`, if body and shortcut differ in shape
  */
 export class Residual extends Module {
+  /** Module on the second path, such as a strided 1×1 convolution; null for the identity. */
   readonly shortcut: Module | null;
+  /** Module applied to the sum; null for none. */
   readonly activation: Module | null;
 
   constructor(
+    /** Module on the main path. Its output has the shape of the shortcut's output. */
     readonly body: Module,
     options: ResidualOptions = {},
   ) {

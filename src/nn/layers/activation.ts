@@ -36,7 +36,10 @@ export class ReLU extends Pointwise {
 
 /** x where x is above 0, slope · x elsewhere. The slope defaults to 0.01. */
 export class LeakyReLU extends Pointwise {
-  constructor(readonly slope = 0.01) {
+  constructor(
+    /** Factor for inputs below 0. Default 0.01. */
+    readonly slope = 0.01,
+  ) {
     super();
     checkArgument('LeakyReLU', 'slope', slope, finite());
   }
@@ -76,7 +79,10 @@ export class SiLU extends Pointwise {
 
 /** x · Φ(x) with the normal distribution function Φ, or its approximation by tanh. PyTorch `GELU`. */
 export class GELU extends Pointwise {
-  constructor(readonly options: GeluOptions = {}) {
+  constructor(
+    /** `approximate: 'tanh'` selects the approximation by tanh, `'none'` (default) the exact function. */
+    readonly options: GeluOptions = {},
+  ) {
     super();
     checkOptions('GELU', options, GELU_RULES);
   }
@@ -107,6 +113,7 @@ export class HardSwish extends Pointwise {
  * @throws ShapeError in `forward`, for another number of channels
  */
 export class PReLU extends Pointwise {
+  /** Learned slopes for inputs below 0: [channels], or [1] for one slope for all channels. */
   weight: Tensor;
 
   /** @param channels number of weights. Default 1 @param start initial weight. Default 0.25 */
@@ -135,7 +142,10 @@ export class PReLU extends Pointwise {
 
 /** Softmax along an axis, by default the last. PyTorch `Softmax`. */
 export class Softmax extends Pointwise {
-  constructor(readonly options: { axis?: number } = {}) {
+  constructor(
+    /** `axis`: the axis along which the outputs sum to 1; negative ones count from the end. Default −1. */
+    readonly options: { axis?: number } = {},
+  ) {
     super();
     checkOptions('Softmax', options, { axis: anything });
   }
@@ -151,6 +161,7 @@ export class Softmax extends Pointwise {
  */
 export class Dropout extends Pointwise {
   constructor(
+    /** Probability from 0 to 1 that an activation becomes zero. Default 0.5. */
     readonly probability = 0.5,
     private readonly generator?: Generator,
   ) {
@@ -172,6 +183,7 @@ export class Dropout extends Pointwise {
  */
 export class Dropout2d extends Pointwise {
   constructor(
+    /** Probability from 0 to 1 that a whole map becomes zero. Default 0.5. */
     readonly probability = 0.5,
     private readonly generator?: Generator,
   ) {

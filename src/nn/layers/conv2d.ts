@@ -39,13 +39,18 @@ const forOperation = <T extends { bias?: boolean }>({ bias: _, ...rest }: T): Om
  * @throws ValueError, ShapeError for arguments or options that are not a valid geometry
  */
 export class Conv2d extends Module {
+  /** Filters, [outChannels, inChannels / groups, KH, KW]. May be replaced by a tensor of the same shape. */
   weight: Tensor;
+  /** [outChannels], added to every position; null with `bias: false`. */
   bias: Tensor | null;
 
   constructor(
+    /** Number of channels of the input, C of [N, C, H, W]. */
     readonly inChannels: number,
+    /** Number of filters, and so of the maps of the output. */
     readonly outChannels: number,
     kernel: Pair,
+    /** Stride (default 1), padding (0), dilation (1) and groups (1), as `conv2d` takes them, and `bias` (true). */
     readonly options: ConvOptions & { bias?: boolean } = {},
   ) {
     super();
@@ -88,13 +93,18 @@ export class Conv2d extends Module {
  * @throws ValueError, ShapeError for arguments or options that are not a valid geometry
  */
 export class ConvTranspose2d extends Module {
+  /** Filters, [inChannels, outChannels / groups, KH, KW]: the first two axes are the reverse of `Conv2d`'s. */
   weight: Tensor;
+  /** [outChannels], added to every position; null with `bias: false`. */
   bias: Tensor | null;
 
   constructor(
+    /** Number of channels of the input, C of [N, C, H, W]. */
     readonly inChannels: number,
+    /** Number of maps of the output. */
     readonly outChannels: number,
     kernel: Pair,
+    /** Options as `convTranspose2d` takes them, `outputPadding` included, and `bias` (default true). */
     readonly options: ConvTranspose2dOptions & { bias?: boolean } = {},
   ) {
     super();

@@ -24,7 +24,10 @@ import { Module, Pointwise, parameter, type ReceptiveWindow } from '../module.js
  * centres a window of even size differently; the option `window: 'pytorch'` reproduces that.
  */
 export class LocalResponseNorm extends Pointwise {
-  constructor(readonly options: LrnOptions = {}) {
+  constructor(
+    /** Size of the window over channels, alpha, beta and k, with the defaults of `localResponseNorm`. */
+    readonly options: LrnOptions = {},
+  ) {
     super();
     checkOptions('LocalResponseNorm', options, LRN_RULES);
   }
@@ -50,13 +53,19 @@ export class LocalResponseNorm extends Pointwise {
  * @throws ShapeError in `forward`, for another number of channels, or for one value per channel in training
  */
 export class BatchNorm2d extends Pointwise {
+  /** Scale per channel, [channels]; initially 1. */
   weight: Tensor;
+  /** Shift per channel, [channels]; initially 0. */
   bias: Tensor;
+  /** Mean per channel, [channels], that evaluation subtracts; initially 0. It is a buffer: no optimiser changes it. */
   running_mean: Tensor;
+  /** Unbiased variance per channel, [channels], that evaluation divides by; initially 1. It is a buffer, as `running_mean`. */
   running_var: Tensor;
 
   constructor(
+    /** Number of channels of the input, C of [N, C, H, W]. */
     readonly channels: number,
+    /** `epsilon` (default 1e-5) and `momentum` (default 0.1), the weight of the newest batch in the running statistics. */
     readonly options: { epsilon?: number; momentum?: number } = {},
   ) {
     super();
@@ -70,6 +79,7 @@ export class BatchNorm2d extends Pointwise {
     this.running_var = variance.keep();
   }
 
+  /** Value added to the variance before the square root. */
   get epsilon(): number {
     return this.options.epsilon ?? 1e-5;
   }
@@ -106,13 +116,18 @@ function affineParameters(shape: Shape, affine: boolean): [weight: Tensor | null
  * @throws ValueError unless the channels divide into the groups; ShapeError in `forward`, for another number of channels
  */
 export class GroupNorm extends Module {
+  /** Scale per channel, [channels], initially 1; null with `affine: false`. */
   weight: Tensor | null;
+  /** Shift per channel, [channels], initially 0; null with `affine: false`. */
   bias: Tensor | null;
 
   /** @param options.affine whether there are weight and bias. Default true. `epsilon` defaults to 1e-5 */
   constructor(
+    /** Number of groups that the channels are divided into; it divides `channels`. */
     readonly groups: number,
+    /** Number of channels of the input, C of [N, C, H, W]. */
     readonly channels: number,
+    /** `epsilon` (default 1e-5) and `affine` (default true), which gives the layer a weight and a bias. */
     readonly options: { epsilon?: number; affine?: boolean } = {},
   ) {
     super();
@@ -150,8 +165,11 @@ export class GroupNorm extends Module {
  * @throws ShapeError in `forward`, for an input that does not end in the normalised shape
  */
 export class LayerNorm extends Module {
+  /** Sizes of the last axes, over which mean and variance are computed. */
   readonly normalizedShape: readonly number[];
+  /** Scale of the shape `normalizedShape`, initially 1; null with `elementwiseAffine: false`. */
   weight: Tensor | null;
+  /** Shift of the shape `normalizedShape`, initially 0; null with `elementwiseAffine: false`. */
   bias: Tensor | null;
 
   /**
@@ -160,6 +178,7 @@ export class LayerNorm extends Module {
    */
   constructor(
     normalizedShape: number | readonly number[],
+    /** `epsilon` (default 1e-5) and `elementwiseAffine` (default true), which gives the layer a weight and a bias. */
     readonly options: { epsilon?: number; elementwiseAffine?: boolean } = {},
   ) {
     super();

@@ -41,6 +41,7 @@ function poolOptions(op: string, kernelSize: Pair, options: Omit<PoolOptions, 'k
 
 /** Max pooling. The stride defaults to the kernel size. PyTorch `MaxPool2d`. */
 export class MaxPool2d extends Module {
+  /** Kernel size, stride, padding, dilation and rounding, as `maxPool2d` takes them. */
   readonly options: MaxPool2dOptions;
 
   constructor(kernelSize: Pair, options: Omit<MaxPool2dOptions, 'kernelSize'> = {}) {
@@ -63,6 +64,7 @@ export class MaxPool2d extends Module {
 
 /** Average pooling. The stride defaults to the kernel size. PyTorch `AvgPool2d`. */
 export class AvgPool2d extends Module {
+  /** Kernel size, stride, padding and rounding, with the defaults filled in as `avgPool2d` takes them. */
   readonly options: PoolOptions;
 
   constructor(kernelSize: Pair, options: Omit<PoolOptions, 'kernelSize'> = {}) {

@@ -11,7 +11,10 @@ import { Module, type ReceptiveWindow } from '../module.js';
  * @throws ValueError for options that do not fit together
  */
 export class Upsample extends Module {
-  constructor(readonly options: InterpolateOptions) {
+  constructor(
+    /** Target size or factor, and the kind of interpolation, as `interpolate` takes them. */
+    readonly options: InterpolateOptions,
+  ) {
     super();
     checkInterpolation('Upsample', options);
   }

@@ -23,6 +23,7 @@ const conv = (from: number, to: number, kernel: 1 | 3, stride = 1) =>
 export class Residual extends Module {
   /** The layers of the branch. In the state they are named `conv1`, `bn1`, … without the prefix `branch`, as in torchvision. */
   readonly branch: Sequential;
+  /** Strided 1×1 convolution with batch normalisation on the shortcut; null if input and output have the same shape. */
   readonly downsample: Sequential | null;
 
   constructor(layers: Record<string, Module>, from: number, to: number, stride: number) {
@@ -73,6 +74,7 @@ export class Residual extends Module {
 
 /** Residual block of two 3×3 convolutions. */
 export class BasicBlock extends Residual {
+  /** Output maps per map of the inner convolutions: 1, both have the same number. */
   static readonly expansion = 1;
 
   constructor(from: number, maps: number, stride: number) {
@@ -89,6 +91,7 @@ export class BasicBlock extends Residual {
 
 /** Residual block of 1×1, 3×3 and 1×1 convolutions, the last with four times the maps. The 3×3 one has the stride, as in torchvision. */
 export class Bottleneck extends Residual {
+  /** Output maps per map of the inner convolutions: the last 1×1 convolution has four times as many. */
   static readonly expansion = 4;
 
   constructor(from: number, maps: number, stride: number) {

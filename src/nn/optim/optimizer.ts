@@ -16,6 +16,7 @@ export type Parameters = readonly Tensor[] | readonly ParameterGroupOptions[];
 
 /** A parameter group of an optimiser. The numbers may be changed between steps; schedules do so. */
 export interface ParameterGroup {
+  /** The tensors that the group updates. A tensor belongs to one group only. */
   readonly params: readonly Tensor[];
   /** Learning rate. */
   lr: number;

@@ -22,11 +22,13 @@ import type { LossFunction } from './stepper.js';
 export interface FitStep {
   /** Current epoch, from 1, and the number of all epochs. */
   epoch: number;
+  /** Number of all epochs, from `FitSettings.epochs`. */
   epochs: number;
   /** Number of steps since `fit` was called, this one included. */
   step: number;
   /** Mean loss of the step's examples, and their number. */
   loss: number;
+  /** Number of examples of the step; smaller for a last batch that is not full. */
   examples: number;
   /** Learning rate of the step. */
   lr: number;
@@ -87,6 +89,7 @@ export interface FitSettings {
   seed?: number;
   /** Ends training after the current step; `fit` then returns the history of the finished epochs. */
   signal?: AbortSignal;
+  /** Functions that are called after steps and epochs, such as for progress or early stopping. */
   callbacks?: FitCallbacks;
 }
 

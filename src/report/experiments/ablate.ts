@@ -12,11 +12,17 @@ import { panelFigure } from './panels.js';
 
 /** Content of `ablate.json`, from which the section is written. */
 export interface AblateNumbers {
+  /** One row per variant, in the order of the paper's table. */
   rows: AblationRow[];
+  /** Data source as the user named it. */
   source: string;
+  /** Number of training images that the training error is measured on. */
   trainExamples: number;
+  /** Number of validation images. */
   valExamples: number;
+  /** Number of classes. */
   classes: number;
+  /** Height and width of the networks' input in pixels. */
   inputSize: number;
   /** Factor on the number of maps and units of every layer: 1 in the paper. */
   width: number;

@@ -13,17 +13,21 @@ import { below, blank, contactSheet, inColour, toSide } from '../pictures/pictur
 
 /** The largest activation of a map over some images. */
 export interface StrongestReal {
+  /** Index of the map, from 0. */
   map: number;
+  /** Largest activation of the map over all images and positions, after the ReLU. */
   value: number;
   /** Index of the image in its split. */
   index: number;
   /** The image as the network sees it, and the name of its class. */
   image: Image;
+  /** Name of the image's true class. */
   class: string;
 }
 
 /** The images that the maps were measured on. */
 export interface RealAnswers {
+  /** Name of the split, such as `val`. */
   split: string;
   /** Number of images. */
   images: number;
@@ -33,6 +37,7 @@ export interface RealAnswers {
 
 /** What the page on activation maximisation shows. */
 export interface AscendInput {
+  /** Converts the pictures from the units of the network's input to colours. */
   preprocess: Preprocess;
   /** Results of `ascend` by layer. */
   found: Readonly<Record<string, readonly AscendedMap[]>>;
@@ -73,9 +78,13 @@ interface LayerNumbers {
 export interface AscendNumbers extends LayerNumbers {
   /** Meaning of `value` and `realValue`, which is the quantity that is maximised: the largest activation of a map over all positions. */
   measure: 'maximum';
+  /** Split that the real images are from; null without a comparison. */
   split: string | null;
+  /** Number of real images that were compared; 0 without a comparison. */
   images: number;
+  /** Settings of the gradient ascent, as `AscendInput.settings`. */
   settings: AscendInput['settings'];
+  /** One entry per layer, the first of which is repeated at the top level. */
   layers: LayerNumbers[];
 }
 

@@ -21,6 +21,7 @@ export interface CorrespondNumbers extends Correspondence {
 
 /** A picture of an image with a part covered. */
 export interface MaskedPicture {
+  /** The image as the network sees it, with the part covered by the mean. */
   image: Image;
   /** Description such as `nose of dog-face`. */
   words: string;

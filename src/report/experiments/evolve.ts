@@ -18,9 +18,13 @@ import { below, blank, contactSheet, cropPicture, inColour, toSide } from '../pi
 export interface EvolveInput {
   /** The network after the last epoch; its receptive fields give the size of the crops. */
   model: Network;
+  /** Preprocessing of the run, to show crops as the network sees them. */
   preprocess: Preprocess;
+  /** Data set that `found` indexes into. */
   dataset: Dataset;
+  /** Name of the split that `found` indexes into. */
   split: string;
+  /** Result of `evolution`. */
   found: Evolution;
   /** Maps to show: the result of `projectEvolution`. */
   pictures: readonly EvolutionPictures[];

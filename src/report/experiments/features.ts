@@ -10,13 +10,17 @@ import { panelFigure } from './panels.js';
 
 /** Content of `features.json`, from which the section is written. */
 export interface FeaturesNumbers {
+  /** One row per stage and classifier, from the first stage to the last. */
   rows: FeatureRow[];
   /** Source of the images. */
   source: string;
+  /** Number of classes. */
   classes: number;
   /** Number of images that the classifiers are trained and measured on. */
   trainExamples: number;
+  /** Number of images that the errors are measured on. */
   valExamples: number;
+  /** Name of the split that the errors are measured on. */
   split: string;
 }
 

@@ -32,13 +32,17 @@ import { below, contactSheet, inColour, toSide } from '../pictures/pictures.js';
 export interface FiltersInput {
   /** Name of the network: the folder of its run. */
   name: string;
+  /** The network whose first layer is measured. */
   model: Network;
+  /** Preprocessing that belongs to the network. */
   preprocess: Preprocess;
   /** Origin of its weights. Without it the page does not state it. */
   origin?: Origin;
   /** Opened at the side that `preprocess` expects. */
   dataset: Dataset;
+  /** Name of the split whose images show dead filters. */
   split: string;
+  /** Number of images of the split that were used. */
   images: number;
   /** The first layer and, if there is one, the second, with their strongest activations. */
   layers: readonly { layer: string; maps: readonly MapActivations[] }[];
@@ -54,14 +58,23 @@ interface FilterNumbers extends FilterMeasures {
 
 /** Content of `filters.json`. */
 export interface FiltersNumbers {
+  /** Name of the network: the folder of its run. */
   run: string;
+  /** Name of the split whose images show dead filters. */
   split: string;
+  /** Number of images of the split that were used. */
   images: number;
+  /** Name of the first convolution layer. */
   layer: string;
+  /** Height and width of the filters in pixels. */
   kernel: [number, number];
+  /** Vertical and horizontal stride, on which the aliasing depends. */
   stride: [number, number];
+  /** One entry per filter, in the order of the output channels. */
   maps: FilterNumbers[];
+  /** Indices of filters that no image activates. */
   dead: number[];
+  /** Indices of filters whose root mean square stands out; see `dominatingFilters`. */
   dominating: number[];
   /** Share of the filters, without dead ones, whose mean frequency lies in each band. */
   coverage: Bands;

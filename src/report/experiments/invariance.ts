@@ -13,7 +13,9 @@ import { type Panel, panelFigure } from './panels.js';
 
 /** Content of `invariance.json`, from which the section is written, except its pictures. */
 export interface InvarianceNumbers extends Invariance {
+  /** Name and class of each image, in the order of the values in each row. */
   images: { name: string; class: string }[];
+  /** Height and width of the network's input in pixels, the unit of translations. */
   inputSize: number;
 }
 

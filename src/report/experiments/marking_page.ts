@@ -9,6 +9,7 @@ export interface MarkableImage {
   file: string;
   /** Size of the upright image in pixels. */
   width: number;
+  /** Height of the upright image in pixels; marked parts are in the same pixels. */
   height: number;
   /** Picture to show, of any size, as a data URI. */
   picture: string;

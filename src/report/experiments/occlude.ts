@@ -24,8 +24,11 @@ export interface OccludeInput {
   isTruth: boolean;
   /** A sentence on how the image was chosen, if it was not given. */
   chosen?: string;
+  /** Class names in the order of the network's outputs. */
   classes: readonly string[];
+  /** Side of the grey square in pixels of the network's input. */
   square: number;
+  /** Distance between neighbouring positions of the square in pixels. */
   stride: number;
   /** Shade of the square, 0 to 255. */
   grey: number;

@@ -11,10 +11,15 @@ import { panelFigure } from './panels.js';
 
 /** Content of `occlude-boxes.json`, from which the section is written. */
 export interface OccludeBoxesNumbers extends SplitOcclusion {
+  /** Data source as the user named it. */
   data: string;
+  /** Name of the split that the images are from. */
   split: string;
+  /** Side of the grey square in pixels of the network's input. */
   square: number;
+  /** Distance between neighbouring positions of the square in pixels. */
   stride: number;
+  /** Shade of the square, 0 to 255. */
   grey: number;
 }
 

@@ -14,10 +14,13 @@ import { below, contactSheet, inColour, toSide } from '../pictures/pictures.js';
 
 /** What the page on the strongest activations shows. */
 export interface Top9Input {
+  /** The network that was searched; it computes the projections. */
   model: Network;
+  /** Preprocessing that belongs to the network. */
   preprocess: Preprocess;
   /** Opened at the side that `preprocess` expects. */
   dataset: Dataset;
+  /** Name of the split that was searched. */
   split: string;
   /** Number of images of the split that were searched. */
   images: number;
@@ -27,7 +30,9 @@ export interface Top9Input {
   modes?: readonly DeconvMode[];
   /** Number of maps per layer on the page; the picture has all maps. Default 8. */
   mapsShown?: number;
+  /** Called with the number of pairs of layer and rules that are rendered, and their total. */
   onProgress?: (done: number, total: number) => void;
+  /** Aborting it makes the call throw the signal's reason before the next maps. */
   signal?: AbortSignal;
 }
 

@@ -10,17 +10,23 @@ import { panelFigure } from './panels.js';
 
 /** Content of `transfer.json`, from which the section is written. */
 export interface TransferNumbers {
+  /** One row per method and number of images per class. */
   rows: TransferRow[];
   /** Quantity of which a row has the mean and the standard deviation. */
   measure: 'accuracy';
   /** The last layer that was kept. */
   layer: string;
+  /** Data source as the user named it. */
   source: string;
   /** Split from which training images are sampled, and split of the test images. */
   split: string;
+  /** Name of the split that the test images are from. */
   testSplit: string;
+  /** Number of classes of the data set. */
   classes: number;
+  /** Number of random samples per row. */
   folds: number;
+  /** Largest number of test images per class. */
   testPerClass: number;
   /** Training data of the network whose layers are kept. */
   learntFrom: { source: string; examples: number };

@@ -5,6 +5,8 @@ import type { Html } from './html.js';
 export interface Section {
   /** Anchor for links: letters and hyphens. */
   id: string;
+  /** Heading of the section, plain text. */
   title: string;
+  /** Contents below the heading, already escaped. */
   body: Html;
 }

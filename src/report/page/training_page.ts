@@ -22,11 +22,13 @@ import { count, percent, plural } from './words.js';
 export interface TrainingPageInput {
   /** Folder of the run, as the user gave it. */
   run: string;
+  /** Configuration of the run, for the title and the settings. */
   config: RunConfig;
   /** Metrics of the finished epochs. */
   metrics: readonly EpochMetrics[];
   /** The loss within epochs: x in epochs from 0, y the mean over some steps. */
   steps: readonly { x: number; y: number }[];
+  /** State of the training. While it is `training`, the page reloads itself. */
   status: 'training' | 'done' | 'stopped' | 'failed';
   /** Warnings, each a sentence. */
   warnings: readonly string[];

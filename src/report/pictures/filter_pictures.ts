@@ -6,6 +6,7 @@ import { signedPicture } from './pictures.js';
 
 /** A filter as a picture. */
 export interface FilterPicture {
+  /** The weights in colours, scaled by the largest absolute weight of the filter; a weight of 0 is middle grey. */
   picture: Image;
   /** Root of the mean square of the weights. */
   rms: number;

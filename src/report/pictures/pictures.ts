@@ -185,6 +185,7 @@ export function inColour(picture: Image): Image {
 
 /** Options of `contactSheet`. */
 export interface SheetOptions {
+  /** Number of pictures per row, from 1. */
   columns: number;
   /** Pixels between pictures. Default 1. */
   gap?: number;

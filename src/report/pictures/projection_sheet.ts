@@ -21,6 +21,7 @@ import {
 
 /** One projection of a sheet. */
 export interface SheetProjection {
+  /** Index of the map, for the label. */
   map: number;
   /** The activation that was projected. */
   value: number;
@@ -34,6 +35,7 @@ export interface SheetProjection {
 export interface ProjectionSheetInput {
   /** The image as the network sees it: [H, W, C]. */
   image: Image;
+  /** The projections in the order of the sheet, row by row. */
   projections: readonly SheetProjection[];
   /** [height, width] of all crops. */
   field: readonly [number, number];

@@ -4,6 +4,7 @@ import * as formula from './formula.js';
 
 /** One input of a case: its values depend on its shape and its index among the inputs. */
 export interface Input {
+  /** Shape of the tensor; `values` fills it in row-major order. */
   shape: readonly number[];
   /** `float`: float32 or float64, as the case is run; the other types have no gradient. */
   dtype: 'float' | 'int32' | 'uint8';
@@ -33,7 +34,9 @@ export interface Case extends CaseOptions {
   op: string;
   /** Name of the case, unique among those of the operation. */
   name: string;
+  /** Inputs in the order of the operation's arguments; `run` receives one tensor per entry. */
   inputs: readonly Input[];
+  /** Applies the operation with the options of this case. */
   run: Run;
 }
 

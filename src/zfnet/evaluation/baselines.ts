@@ -17,7 +17,9 @@ export interface NearestNeighbourOptions {
   trainExamples?: number;
   /** Test images per batch. Default 256. */
   batchSize?: number;
+  /** Called with the number of images that are read, training images first, and their total. */
   onProgress?: (done: number, total: number) => void;
+  /** Called for each image that cannot be read; the image is then left out. Without it, the error is thrown. */
   onBroken?: (error: DataError) => void;
 }
 
@@ -103,6 +105,7 @@ export interface LinearOnPixelsOptions {
   onFit?: (fit: FitReport) => void;
   /** Called with the number of images read, and their total. The classifier is trained after the images of `train`. */
   onProgress?: (done: number, total: number) => void;
+  /** Called for each image that cannot be read; the image is then left out. Without it, the error is thrown. */
   onBroken?: (error: DataError) => void;
 }
 

@@ -14,8 +14,11 @@ import { classifier } from '../rules.js';
 
 /** A network together with its preprocessing and the names of its classes. */
 export interface Classifier {
+  /** The network; its last layer has one output per class. */
   model: Network;
+  /** Converts 8-bit images to the network's input, as in training. */
   preprocess: Preprocess;
+  /** Class names in the order of the network's outputs. */
   classes: readonly string[];
 }
 

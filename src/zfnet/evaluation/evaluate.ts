@@ -21,22 +21,29 @@ export interface EvaluateOptions {
   confusion?: boolean;
   /** Computes the network's input [N, …] for some examples, instead of their crops; for a single network. It is disposed of after use. */
   inputs?: (examples: readonly Example[]) => Promise<Tensor>;
+  /** Called after each batch with the number of examples that are done, and their total. */
   onProgress?: (done: number, total: number) => void;
   /** Called for each example that cannot be read; the example is then skipped. Without it, the error is thrown. */
   onBroken?: (error: DataError) => void;
+  /** Aborting it makes `evaluate` throw the signal's reason after the current batch. */
   signal?: AbortSignal;
 }
 
 /** Errors of one class, as fractions. */
 export interface ClassEvaluation {
+  /** Name of the class. */
   class: string;
+  /** Number of examples with this label. */
   examples: number;
+  /** Fraction of them that the network assigns to another class. */
   top1Error: number;
+  /** Fraction of them for which the class is not among the five most probable ones. */
   top5Error: number;
 }
 
 /** Result of `evaluate`. */
 export interface Evaluation {
+  /** Number of examples that were evaluated, without those that could not be read. */
   examples: number;
   /** Fraction of the examples whose label is not the most probable class. */
   top1Error: number;

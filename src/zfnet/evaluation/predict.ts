@@ -11,7 +11,9 @@ const PREDICT_OPTIONS = { top: integer(1), crops: oneOf(1, 10) };
 
 /** A class and its probability, as `predict` returns. */
 export interface Prediction {
+  /** Name of the class. */
   class: string;
+  /** Probability of the class, from 0 to 1. The listed ones sum to 1 only if all classes are listed. */
   probability: number;
 }
 
@@ -56,6 +58,7 @@ export async function predict(
 export interface SplitPrediction {
   /** Index of the image in its split. */
   index: number;
+  /** True class of the image, an index into the classes of the data set. */
   label: number;
   /** The five most probable classes, the most probable first. */
   top: number[];
@@ -65,9 +68,11 @@ export interface SplitPrediction {
 
 /** Result of `predictSplit`. */
 export interface SplitPredictions {
+  /** One entry per image that could be read, in the order of the split. */
   predictions: SplitPrediction[];
   /** Fraction of the images whose label is not the most probable class, or not among the five most probable ones. */
   top1Error: number;
+  /** Fraction of the images whose label is not among the five most probable classes. */
   top5Error: number;
 }
 
@@ -75,6 +80,7 @@ export interface SplitPredictions {
 export interface PredictSplitOptions {
   /** Images per forward pass. Default 128. */
   batchSize?: number;
+  /** Called after each batch with the number of images that are done, and their total. */
   onProgress?: (done: number, total: number) => void;
   /** Called for each image that cannot be read; the image is then left out. Without it, the error is thrown. */
   onBroken?: (error: DataError) => void;

@@ -33,8 +33,11 @@ import { type TrainingListener, train } from '../training/train.js';
 
 /** Errors published in the paper for ImageNet 2012, in per cent: training top-1, validation top-1 and validation top-5. */
 export interface PublishedAblation {
+  /** Top-1 error on the training images, in per cent. */
   train: number;
+  /** Top-1 error on the validation images, in per cent. */
   val1: number;
+  /** Top-5 error on the validation images, in per cent. */
   val5: number;
 }
 
@@ -44,8 +47,11 @@ export interface Ablation {
   name: string;
   /** Description for tables. */
   title: string;
+  /** Preset that the network starts from: `a` or `alexnet`, as in the paper's Table 3. */
   preset: PresetName;
+  /** Layers that are left out or resized; an empty object for the unchanged network. */
   variant: Variant;
+  /** Errors that the paper reports for this network on ImageNet 2012. */
   paper: PublishedAblation;
 }
 
@@ -84,15 +90,23 @@ export const ABLATIONS: readonly Ablation[] = [
 
 /** Result for one network of the ablation study. Errors are fractions. */
 export interface AblationRow {
+  /** `Ablation.name` of the network. */
   name: string;
+  /** `Ablation.title` of the network, for tables. */
   title: string;
+  /** Preset that the network was derived from. */
   preset: PresetName;
+  /** Number of trainable elements of the network at the width of the job. */
   parameters: number;
+  /** Number of epochs that the network was trained for. */
   epochs: number;
   /** Error on a sample of training images in evaluation mode (centre crop, no dropout), with the same weights as the validation errors. */
   trainTop1Error: number;
+  /** Top-1 error on the whole validation split (centre crop). */
   valTop1Error: number;
+  /** Top-5 error on the whole validation split. */
   valTop5Error: number;
+  /** Errors of the paper, in per cent and for ImageNet: compare differences, not values. */
   paper: PublishedAblation;
 }
 
@@ -100,6 +114,7 @@ export interface AblationRow {
 export interface AblationJob {
   /** Default: all of `ABLATIONS`. */
   ablations?: readonly Ablation[];
+  /** Data set with the splits `train` and `val`, opened at the side that the input size needs. */
   dataset: Dataset;
   /** Network options that all variants share. */
   network: { inputSize: number; width: number; dropout?: number; init?: InitScheme };
@@ -113,7 +128,9 @@ export interface AblationJob {
   onVariant?: (ablation: Ablation, at: number, total: number) => void;
   /** Called after each variant with its row, and whether the row was found from an earlier call. */
   onRow?: (row: AblationRow, found: boolean) => void | Promise<void>;
+  /** Callbacks of the training of every variant. */
   listener?: TrainingListener;
+  /** Aborting it stops the training after its step. `ablate` returns the finished rows; a later call resumes. */
   signal?: AbortSignal;
 }
 

@@ -21,7 +21,9 @@ import { type ExtractOptions, extractFeatures, type Stage, stages } from './feat
 
 /** Accuracies published in the paper, in per cent. */
 export interface PublishedFeatures {
+  /** Accuracy on Caltech-101 with 30 training images per class. */
   caltech101: number;
+  /** Accuracy on Caltech-256 with 60 training images per class. */
   caltech256: number;
 }
 
@@ -29,6 +31,7 @@ export interface PublishedFeatures {
 export interface FeatureRow {
   /** Classifier and stage, such as `svm conv3`. */
   name: string;
+  /** Kind of the linear classifier. */
   classifier: ClassifierKind;
   /** The stage, see `Stage.name`. */
   stage: string;
@@ -44,9 +47,13 @@ export interface FeatureRow {
   strength: number;
   /** Accuracy that the solver has reached; absent in results of earlier versions. */
   fit?: FitReport;
+  /** Top-1 error on the examples that the classifier was trained on. */
   trainTop1Error: number;
+  /** Top-1 error on the validation examples. */
   valTop1Error: number;
+  /** Top-5 error on the validation examples. */
   valTop5Error: number;
+  /** Accuracies of the paper's Table 7 for this stage; absent where the table has none. */
   paper?: PublishedFeatures;
 }
 

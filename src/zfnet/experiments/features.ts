@@ -19,6 +19,7 @@ import { preparedNetwork } from '../rules.js';
 
 /** Features of some images from one layer. */
 export interface LayerFeatures {
+  /** One row per image, one column per feature, in the layout of `shape` or of the reduced `grid`. */
   matrix: Matrix;
   /** Shape of the layer's output without the batch: [C, H, W] or [F]. */
   shape: Shape;
@@ -28,6 +29,7 @@ export interface LayerFeatures {
 
 /** Features of some layers, as `extractFeatures` returns. */
 export interface Features {
+  /** Features by layer name. All matrices have the same rows. */
   layers: Record<string, LayerFeatures>;
   /** Labels of the rows. */
   labels: Int32Array;
@@ -39,15 +41,19 @@ export interface ExtractOptions {
   maxFeatures?: number;
   /** Images per forward pass. Default 128. */
   batchSize?: number;
+  /** Called after each batch with the number of images that are done, and their total. */
   onProgress?: (done: number, total: number) => void;
   /** Called for each example that cannot be read; the example is then skipped. Without it, the error is thrown. */
   onBroken?: (error: DataError) => void;
+  /** Aborting it makes the extraction throw the signal's reason before the next batch. */
   signal?: AbortSignal;
 }
 
 /** A convolution or linear layer (`name`), and the layer whose output serves as its features (`layer`). */
 export interface Stage {
+  /** Name of the convolution or linear layer, such as `conv3`. */
   name: string;
+  /** Name of the layer whose output is used; in a `Sequential`, the end of the stage after its ReLU, pooling and normalisation. */
   layer: string;
 }
 

@@ -41,12 +41,17 @@ export type TransferMethod = (typeof METHODS)[number];
 
 /** Result of one training: a method, a number of images per class, and one random sample of them. */
 export interface TransferFold {
+  /** Whether the learnt layers were kept, or a network was trained from scratch. */
   method: TransferMethod;
+  /** Number of training images per class. */
   perClass: number;
   /** Index of the random sample, from 0. */
   fold: number;
+  /** Top-1 error on the fold's training images, as a fraction. */
   trainTop1Error: number;
+  /** Top-1 error on the fold's test images, as a fraction. */
   valTop1Error: number;
+  /** Top-5 error on the fold's test images, as a fraction. */
   valTop5Error: number;
   /** Whether the solver of the classifier on kept layers has converged. Absent for networks trained from scratch. */
   converged?: boolean;
@@ -54,7 +59,9 @@ export interface TransferFold {
 
 /** Accuracies published in the paper for a number of images per class, in per cent. */
 export interface PublishedTransfer {
+  /** Accuracy on Caltech-101; absent where the paper has none for this number of images. */
   caltech101?: number;
+  /** Accuracy on Caltech-256; absent where the paper has none for this number of images. */
   caltech256?: number;
 }
 
@@ -62,18 +69,25 @@ export interface PublishedTransfer {
 export interface TransferRow {
   /** Description such as `kept layers, 10 per class`. */
   name: string;
+  /** Whether the learnt layers were kept, or networks were trained from scratch. */
   method: TransferMethod;
+  /** Number of training images per class. */
   perClass: number;
+  /** Number of folds that the means are over. */
   folds: number;
   /** Accuracy on test images (1 − top-1 error) as a fraction: mean over the folds and sample standard deviation (n − 1). */
   mean: number;
+  /** Sample standard deviation (n − 1) of the accuracy over the folds; 0 for a single fold. */
   deviation: number;
   /** Means over the folds. */
   trainTop1Error: number;
+  /** Mean top-1 error on test images, 1 − `mean`. */
   valTop1Error: number;
+  /** Mean top-5 error on test images. */
   valTop5Error: number;
   /** Number of folds whose classifier has not converged; absent if all have. */
   unconverged?: number;
+  /** Accuracies of the paper's Tables 4 and 5 for this method and number of images, in per cent. */
   paper?: PublishedTransfer;
 }
 
@@ -94,6 +108,7 @@ const PUBLISHED: Readonly<Record<TransferMethod, Readonly<Record<number, Publish
 
 /** Options of the networks that are trained from scratch. */
 export interface ScratchOptions {
+  /** Architecture of the networks; classes and channels are those of the data set. */
   architecture: Architecture;
   /** Scheme of the initial weights. Default: the default of `zfnet`. */
   init?: InitScheme;
@@ -133,7 +148,9 @@ export interface TransferJob {
   onProgress?: (phase: 'features', done: number, total: number) => void;
   /** Called after each step of a training from scratch. */
   onStep?: TrainingListener['onStep'];
+  /** Called for each image that cannot be read; the image is then left out. Without it, the error is thrown. */
   onBroken?: ExtractOptions['onBroken'];
+  /** Aborting it makes `transfer` throw the signal's reason; pass the folds of `onFold` as `done` to continue. */
   signal?: AbortSignal;
 }
 

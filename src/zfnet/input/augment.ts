@@ -5,8 +5,11 @@ import { Generator } from '../../tensor/index.js';
 
 /** A square crop with its top left corner at (y, x) of the larger image, mirrored left to right if `flip` is true. */
 export interface Crop {
+  /** Top row of the crop in pixels of the larger image. */
   readonly y: number;
+  /** Left column of the crop in pixels of the larger image. */
   readonly x: number;
+  /** Whether the crop is mirrored left to right after it is cut out. */
   readonly flip: boolean;
 }
 

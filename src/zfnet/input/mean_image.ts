@@ -15,9 +15,11 @@ export interface MeanOptions {
   examples?: number;
   /** Seed of the sample. Default 0. */
   seed?: number;
+  /** Called with the number of images that are summed up, and their total. */
   onProgress?: (done: number, total: number) => void;
   /** Called for each example that cannot be read; the example is then skipped. Without it, the error is thrown. */
   onBroken?: (error: DataError) => void;
+  /** Aborting it makes `meanImage` throw the signal's reason before the next images. */
   signal?: AbortSignal;
 }
 

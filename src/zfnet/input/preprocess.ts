@@ -32,6 +32,7 @@ export interface PreprocessOptions {
   inputSize: number;
   /** Height and width of the images that crops are cut from. */
   side: number;
+  /** Channels of the network's input: 1 for grey images, 3 for colour. */
   channels: 1 | 3;
   /** Factor by which pixels are multiplied after the mean is subtracted. */
   scale: number;
@@ -98,6 +99,7 @@ export class Preprocess {
 
   /** @param mean mean image, [channels, side, side]. Default: zeros */
   constructor(
+    /** The options with their defaults filled in. Checkpoints record them. */
     readonly options: PreprocessOptions,
     mean?: HostTensor,
   ) {

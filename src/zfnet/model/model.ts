@@ -178,11 +178,17 @@ export interface ZfnetOptions extends Variant {
 
 /** Everything needed to build the same network again. Checkpoints record it. Fields of `Variant` are present only if they differ. */
 export interface Architecture extends Variant {
+  /** Name of the preset that gives the layers, such as `a`. */
   preset: PresetName;
+  /** Number of outputs of the last layer. */
   classes: number;
+  /** Height and width of the input in pixels. */
   inputSize: number;
+  /** Channels of the input: 1 or 3. */
   channels: number;
+  /** Factor on the number of maps and hidden units of every layer: 1 in the paper. */
   width: number;
+  /** Probability of dropout in the hidden linear layers; 0 for none. */
   dropout: number;
 }
 
@@ -190,6 +196,7 @@ export interface Architecture extends Variant {
 export class ZfNet extends Sequential {
   constructor(
     layers: Record<string, Module>,
+    /** The architecture, from which `zfnet` builds an equal network. */
     readonly architecture: Architecture,
   ) {
     super(layers);

@@ -13,11 +13,15 @@ import { checkedBy, checkField, checkFields, PREPROCESS_RULES } from './run_rule
 
 /** Description of the network in a checkpoint. */
 export interface CheckpointInfo {
+  /** Everything needed to build the network before its weights are loaded. */
   architecture: Architecture;
+  /** Scheme by which the weights were initialised before training. */
   init: InitScheme;
+  /** Class names in the order of the network's outputs. */
   classes: string[];
   /** Fingerprint of the training data. */
   fingerprint: string;
+  /** Options of the preprocessing; the mean image is a tensor of the checkpoint. */
   preprocess: PreprocessOptions;
 }
 

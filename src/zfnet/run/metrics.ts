@@ -20,6 +20,7 @@ export interface EpochMetrics {
   trainTop1Error: number;
   /** Top-1 error on the validation set (centre crop) as a fraction; null without a validation set. */
   valTop1Error: number | null;
+  /** Top-5 error on the validation set as a fraction; null without a validation set. */
   valTop5Error: number | null;
   /** Training throughput, without validation. */
   imagesPerSecond: number;

@@ -17,7 +17,9 @@ import { PATHS, type RunStore } from './run_store.js';
 
 /** A network from a checkpoint, in evaluation mode. */
 export interface LoadedModel extends Classifier {
+  /** The network, with its architecture. The caller disposes of it. */
   model: ZfNet;
+  /** Class names in the order of the network's outputs. */
   classes: string[];
   /** Scheme of the initial weights. */
   init: InitScheme;
@@ -29,10 +31,13 @@ export interface LoadedModel extends Classifier {
 
 /** An opened run: a network trained by `train`, or an imported one, with everything needed to evaluate and visualise it. */
 export interface Run extends Classifier {
+  /** Class names in the order of the network's outputs. */
   classes: string[];
+  /** The configuration as in `config.json`. `'network' in config` tells an imported run from a trained one. */
   config: RunConfig | ImportedConfig;
   /** Fingerprint of the training data. */
   fingerprint: string;
+  /** One entry per finished epoch; empty for an imported network. */
   metrics: EpochMetrics[];
   /** Path of the file with the weights: `best.safetensors`, `last.safetensors` if there is no best yet, or `model.onnx`. */
   checkpoint: string;
@@ -40,8 +45,11 @@ export interface Run extends Classifier {
 
 /** A run trained by `train`. */
 export interface TrainedRun extends Run, LoadedModel {
+  /** The network with the weights of the best epoch, in evaluation mode. */
   model: ZfNet;
+  /** Class names in the order of the network's outputs. */
   classes: string[];
+  /** The configuration, which repeats the training when it is passed on to it. */
   config: RunConfig;
 }
 

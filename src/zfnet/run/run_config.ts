@@ -31,16 +31,25 @@ export interface DataRecord {
   source: string;
   /** The source with absolute paths, if it has a path, because a relative path depends on the working directory. */
   location?: string;
+  /** `Dataset.fingerprint` of the training data. A resume refuses data with another one. */
   fingerprint: string;
+  /** Class names in the order of the labels. */
   classes: string[];
+  /** Number of examples of the training split. */
   trainExamples: number;
+  /** Number of examples of the validation split; 0 without one. */
   valExamples: number;
   /** Options of `openDataset` that change the examples. */
   seed?: number;
+  /** Number of examples per split, for `scenes`. */
   sizes?: Record<string, number>;
+  /** Fraction of the images that was held out for validation. */
   valFraction?: number;
+  /** Column of the images, for parquet files. */
   imageColumn?: string;
+  /** Column of the labels, for parquet files. */
   labelColumn?: string;
+  /** Largest number of pixels of an image that is decoded. */
   pixelLimit?: number;
 }
 
@@ -48,33 +57,43 @@ export interface DataRecord {
 export interface Change {
   /** Number of epochs that were done at the time of the change. */
   epoch: number;
+  /** Name of the training option, such as `epochs`. */
   option: string;
+  /** Value before the resume, as in `config.json`. */
   from: unknown;
+  /** Value from this epoch on. */
   to: unknown;
 }
 
 /** Configuration of a trained run, as in `config.json`. */
 export interface RunConfig {
+  /** The network, without its weights. */
   architecture: Architecture;
   /** Scheme of the initial weights. Their seed is that of the training options. */
   init: InitScheme;
+  /** The training data and the fingerprint by which a resume recognises them. */
   data: DataRecord;
+  /** Size, scale and channels of the network's input. */
   preprocess: PreprocessOptions;
   /** Name of the run from whose weights this one was started, if any. */
   from?: string;
   /** Range of frozen layers, if any: `conv1-fc7`. */
   freeze?: string;
+  /** Options of the training with their defaults filled in. */
   training: TrainingOptions;
   /** Backend and mode of the run. Results of other backends and of the mode `fast` differ in rounding. */
   engine: EngineRecord;
+  /** Options that were changed on resumes, in the order of the changes; empty for a run in one go. */
   changes: Change[];
 }
 
 /** Configuration of the run of an imported ONNX network, which can be evaluated and visualised but not trained further. */
 export interface ImportedConfig {
+  /** The imported file with its hash, and the tensors that are input and scores. */
   network: ImportedNetwork;
   /** Classes of the outputs; `source` is the imported file. */
   data: DataRecord;
+  /** Preprocessing as given on the import; the file itself does not record it. */
   preprocess: PreprocessOptions;
 }
 

@@ -17,6 +17,7 @@ export interface RunStore {
 
 /** A store in memory, for tests and for runtimes without files. */
 export class MemoryStore implements RunStore {
+  /** Contents by path relative to the run, such as `checkpoints/epoch-0001.safetensors`. */
   readonly files = new Map<string, Uint8Array>();
 
   async read(path: string): Promise<Uint8Array | null> {

@@ -12,6 +12,7 @@ import { PATHS, type RunStore } from './run_store.js';
 
 /** Result of the verification of one file. */
 export interface VerifiedFile {
+  /** Path relative to the folder of the run. */
   path: string;
   /** `unchecked` means that the file is readable but has no checksum, so that changed values would not be noticed. */
   state: 'whole' | 'damaged' | 'missing' | 'unchecked';

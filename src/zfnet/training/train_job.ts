@@ -36,14 +36,17 @@ export interface StepReport {
   step: number;
   /** Number of examples of this epoch that are done, and their total. */
   done: number;
+  /** Number of examples per epoch. */
   total: number;
   /** Mean loss of the mini-batch. */
   loss: number;
+  /** Learning rate that the step used, warm-up and schedule included. */
   lr: number;
 }
 
 /** Callbacks of training. */
 export interface TrainingListener {
+  /** Called after each update of the weights. It must be fast: training waits for it. */
   onStep?: (report: StepReport) => void;
   /** Called after each epoch, when its files are written. */
   onEpoch?: (metrics: EpochMetrics, best: Best | null) => void;
@@ -51,6 +54,7 @@ export interface TrainingListener {
   onProgress?: (phase: 'mean' | 'validation', done: number, total: number) => void;
   /** Called once before the first step; `resumedAt` is the position of a resumed run. */
   onStart?: (config: RunConfig, resumedAt: Readonly<Progress> | null) => void;
+  /** Called with a sentence for each event that does not end training, such as an image that cannot be read. */
   onWarning?: (message: string) => void;
 }
 
@@ -137,10 +141,14 @@ export interface TrainResult {
   status: 'done' | 'stopped' | 'prepared';
   /** Number of epochs and steps since the start of training. */
   epoch: number;
+  /** Number of updates since the start of training, those before a resume included. */
   step: number;
   /** Metrics of all epochs, including those before a resume. */
   metrics: EpochMetrics[];
+  /** The epoch with the lowest error, whose weights are in `best.safetensors`; null before the first epoch has ended. */
   best: Best | null;
+  /** The configuration that was written to `config.json`. */
   config: RunConfig;
+  /** The preprocessing with the mean image of the training data, for predictions. */
   preprocess: Preprocess;
 }

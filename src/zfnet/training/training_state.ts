@@ -29,6 +29,7 @@ export const noSums = (): RunningSums => ({ loss: 0, errors: 0, examples: 0, sec
 
 /** The epoch with the lowest error so far. */
 export interface Best {
+  /** Number of the epoch, from 1. */
   epoch: number;
   /** Top-1 error on the validation set, or on the training set if there is none, as a fraction. */
   top1Error: number;
@@ -42,14 +43,19 @@ export interface Progress {
   step: number;
   /** Number of examples of the current epoch that are done. */
   cursor: number;
+  /** Loss, errors, examples and seconds summed over the current epoch so far, from which its metrics are computed. */
   sums: RunningSums;
+  /** The best finished epoch; null before the first one has ended. */
   best: Best | null;
 }
 
 /** The metadata `training` of a checkpoint. */
 export interface TrainingState extends Progress {
+  /** Learning rate of the next step. */
   lr: number;
+  /** State of the learning-rate schedule, as plain JSON. */
   schedule: SavedSchedule;
+  /** States of the global random generators, so that dropout continues with the same numbers. */
   random: ReturnType<typeof getRandomState>;
 }
 

@@ -12,7 +12,9 @@ import { UniqueNames } from './unique_names.js';
 
 /** An input or output of the model. */
 export interface ValueInfo {
+  /** Name under which `run` takes the input or returns the output. */
   readonly name: string;
+  /** Element type, such as `float32` or `int64`. Operators may refuse other types. */
   readonly type: ElementType;
   /** For each dimension its size, or its name if it is free (`null` without a name). Undefined if the model declares no shape. */
   readonly shape: readonly (number | string | null)[] | undefined;

@@ -71,6 +71,7 @@ export class OnnxClassifier extends Module implements LayeredModel {
    * @throws ValueError for unknown options
    */
   constructor(
+    /** The imported model, which the classifier runs and disposes of. */
     readonly model: OnnxModel,
     options: OnnxClassifierOptions = {},
   ) {
@@ -153,6 +154,7 @@ export class OnnxClassifier extends Module implements LayeredModel {
     return [...this.names];
   }
 
+  /** Returns the layer with a name from `layerNames()`. @throws ValueError for any other name */
   layer(name: string): Module {
     return this.model.layer(name);
   }

@@ -117,6 +117,7 @@ export class OnnxModel extends Module implements LayeredModel {
     return this.lookup.layerNames();
   }
 
+  /** Returns the node with a name from `layerNames()` as a module. @throws ValueError for any other name */
   layer(name: string): Module {
     const node = this.lookup.node(name);
     const { learned, fixed } = this.weights;

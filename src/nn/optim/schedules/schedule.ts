@@ -3,7 +3,9 @@ import { checkArgument, checkOptions, finite, integer, oneOf, type Rule, type Ru
 
 /** The part of an optimiser that a schedule changes: the learning rate of every group, or of the object itself without `groups`. */
 export interface HasLearningRate {
+  /** Learning rate of the first group; the next step of the optimiser uses the current value. */
   lr: number;
+  /** Parameter groups with rates of their own; a schedule changes the rate of each. */
   readonly groups?: readonly { lr: number; momentum?: number }[];
 }
 

@@ -17,11 +17,17 @@ export const OPTIMIZERS = ['sgd', 'adam', 'adamw', 'rmsprop'] as const satisfies
 
 /** Optimiser with those of its options that differ from the defaults. */
 export interface PartialOptimizerOptions {
+  /** Algorithm of the updates. The other options belong to some kinds only; an option of another kind is refused. */
   kind: OptimizerOptions['kind'];
+  /** `adam`, `adamw`: decay of the mean of the gradient and of its square, from 0 to below 1. Default [0.9, 0.999]. */
   betas?: readonly [number, number];
+  /** `adam`, `adamw`, `rmsprop`: value added to the denominator. Default 1e-8. */
   eps?: number;
+  /** `rmsprop`: decay of the mean square, from 0 to below 1. Default 0.99. */
   alpha?: number;
+  /** `rmsprop`: momentum from 0 to below 1. Default 0. SGD's momentum is an option of the training itself. */
   momentum?: number;
+  /** `rmsprop`: whether to divide by the estimated deviation instead of the root mean square. Default false. */
   centered?: boolean;
 }
 

@@ -34,6 +34,7 @@ export const SCHEDULES = [
 
 /** Warm-up: the rate of each step is multiplied by a factor that rises linearly from `from` to 1 over the first `steps` steps. */
 export interface WarmupOptions {
+  /** Number of steps (updates, not epochs) until the full rate is reached, from 1. */
   steps: number;
   /** Factor of the first step, above 0 and below 1. */
   from: number;

@@ -119,12 +119,15 @@ export async function deadFilters(model: ZfNet, images: Tensor): Promise<{ layer
 
 /** Dominating filters of one layer, as `dominatingFilters` returns. */
 export interface DominatingFilters {
+  /** Name of the convolution layer. */
   layer: string;
+  /** Indices of the dominating filters, in rising order. */
   maps: number[];
   /** Number of filters of the layer. */
   of: number;
   /** Root mean square of the weights: the median over the filters that are not zero, and the largest. */
   median: number;
+  /** Largest root mean square of a filter of the layer. */
   largest: number;
 }
 
