@@ -49,6 +49,7 @@ export interface ThreadRow {
 export interface ShaderRow {
   /** Name of the shader, as its pipeline is labelled. */
   name: string;
+  /** Number of times that the shader was dispatched. */
   dispatches: number;
   /** Time of all dispatches together on the device, in milliseconds. */
   ms: number;
@@ -59,6 +60,7 @@ export interface ShaderRow {
 /** Times of a device during the profiled function. */
 export interface DeviceProfile {
   /** Number of dispatches. A kernel of the backend may need several. */
+  /** Number of times that the shader was dispatched. */
   dispatches: number;
   /** Time that the device computed, in milliseconds. */
   busyMs: number;
