@@ -290,6 +290,11 @@ export interface Backend {
   maxPool2d(y: Storage, switches: Storage | null, x: Storage, p: PoolParams): void;
   /** Writes each value of `y` [planes, inner] to its switch in `x` [planes, outer], zeros elsewhere. The gradient of max pooling. */
   maxUnpool2d(x: Storage, y: Storage, switches: Storage, p: UnpoolParams): void;
+  /**
+   * The gradients of max pooling and of the ReLU before it in one kernel: like `maxUnpool2d` of `dy` with overlaps added, of which only the
+   * values with y > 0 count, for the output `y` of the pooling. Absent on backends where two kernels are as fast.
+   */
+  maxPool2dReluGrad?(outputs: { dx: Storage }, inputs: { dy: Storage; y: Storage; switches: Storage }, p: PoolParams): void;
   /** dy[p, i] = dx[p, switches[p, i]]. The gradient of unpooling, that is, pooling by given switches. */
   maxUnpool2dGrad(dy: Storage, dx: Storage, switches: Storage, p: SwitchParams): void;
   /** Mean of each window; `p.countIncludePad` says whether padding counts towards the divisor. */

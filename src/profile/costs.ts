@@ -74,6 +74,7 @@ const DESCRIBED: Described = {
   channelSum: (_db, _dy, n, channels, inner) => ({ shape: times([n, channels, inner]) }),
   channelAdd: (_y, _b, n, channels, inner) => ({ shape: times([n, channels, inner]) }),
   maxPool2d: (_y, _switches, _x, p) => pooling(p),
+  maxPool2dReluGrad: (_outputs, _inputs, p) => pooling(p),
   maxUnpool2d: (_x, _y, _switches, { planes, inner, outer }) => ({ shape: `${times([planes, inner])} → ${outer}` }),
   maxUnpool2dGrad: (_dy, _dx, _switches, { planes, inner, outer }) => ({ shape: `${times([planes, outer])} → ${inner}` }),
   avgPool2d: (_y, _x, p) => pooling(p),

@@ -13,6 +13,7 @@ import { sameShape } from '../shape.js';
 import { backendsDiffer, checkFloat, empty, isFloat, isTensor, type Tensor } from '../tensor.js';
 import type { BackwardOptionsOf, BackwardRules, RulesName } from './backward_options.js';
 import type { TensorNode } from './graph_node.js';
+import { unmarkMasked } from './relu_marks.js';
 import { currentLayer, span, withLayer } from './spans.js';
 
 export type { BackwardRules, RulesName };
@@ -30,9 +31,15 @@ export const RULES: Readonly<Record<RulesName, BackwardRules>> = {
 /**
  * The backward step of an operation: computes the gradients of its inputs, in their order, from the gradient `dy` of its output.
  * Returns null for an input whose gradient is not needed. `saved` are the tensors given to `record`. The step returns new tensors or
- * `dy` itself, never a saved tensor.
+ * `dy` itself, never a saved tensor. `results` tells which gradients the caller of `backward` gets (`wrt`); the others are only passed on.
  */
-export type BackwardFn = (dy: Tensor, saved: readonly Tensor[], needs: readonly boolean[], rules: BackwardRules) => (Tensor | null)[];
+export type BackwardFn = (
+  dy: Tensor,
+  saved: readonly Tensor[],
+  needs: readonly boolean[],
+  rules: BackwardRules,
+  results: readonly boolean[],
+) => (Tensor | null)[];
 
 /** One recorded operation. */
 class GraphNode implements TensorNode {
@@ -266,7 +273,7 @@ function walk(output: Tensor, options: BackwardOptions): Tensor[] {
         if (wrt?.includes(node.output)) gradients.set(node.output, dy.alias(dy.shape, false));
         else gradients.delete(node.output);
         freedOnFailure(() => {
-          for (const [input, gradient] of stepBack(node, dy, isWanted, rules)) add(input, gradient);
+          for (const [input, gradient] of stepBack(node, dy, isWanted, rules, wrt)) add(input, gradient);
         }, dy);
       }
       if (!retainGraph) freeNode(node, output, 'backward()');
@@ -285,11 +292,18 @@ function walk(output: Tensor, options: BackwardOptions): Tensor[] {
 }
 
 /** Runs the backward step of one operation and returns the gradients of its wanted inputs. Frees `dy`. */
-function stepBack(node: GraphNode, dy: Tensor, isWanted: (input: Tensor) => boolean, rules: BackwardRules): [Tensor, Tensor][] {
+function stepBack(
+  node: GraphNode,
+  dy: Tensor,
+  isWanted: (input: Tensor) => boolean,
+  rules: BackwardRules,
+  wrt: readonly Tensor[] = [],
+): [Tensor, Tensor][] {
   const needs = node.inputs.map(isWanted);
+  const asked = node.inputs.map((input) => wrt.includes(input));
   const results: [Tensor, Tensor][] = [];
   if (needs.includes(true)) {
-    const gradients = withLayer(node.layer, () => node.backward(dy, node.saved, needs, rules), node.layer || node.op);
+    const gradients = withLayer(node.layer, () => node.backward(dy, node.saved, needs, rules, asked), node.layer || node.op);
     node.inputs.forEach((input, i) => {
       const gradient = gradients[i];
       if (!gradient) return;
@@ -357,6 +371,7 @@ function addGradients(a: Tensor, b: Tensor): Tensor {
   const sum = a.buffer.shared ? empty('backward', a.shape, a.dtype, a.backend, false) : a;
   const input: Input = sum === a ? IN_PLACE : a.storage;
   a.backend.binary(sum.writable, input, b.storage, 'add', { shape: [a.size], stridesA: [1], stridesB: [1] });
+  unmarkMasked(sum);
   if (sum !== a) a.release('backward()');
   b.release('backward()');
   return sum;

@@ -58,8 +58,8 @@ function through(first: Tensor, op: BinaryOp, second: Tensor): Tensor {
 function binary(name: string, op: BinaryOp, a: Operand, b: Operand, saves: boolean, backward: BackwardFn): Tensor {
   const [x, y] = operands(name, op, a, b);
   const out = compute(name, op, x, y, true);
-  const result = record(name, out, [x, y], saves ? [x, y] : [], (dy, saved, needs, rules) => {
-    const gradients = backward(dy, saved, needs, rules);
+  const result = record(name, out, [x, y], saves ? [x, y] : [], (dy, saved, needs, rules, results) => {
+    const gradients = backward(dy, saved, needs, rules, results);
     return [gradients[0] && unbroadcast(gradients[0], x.shape), gradients[1] && unbroadcast(gradients[1], y.shape)];
   });
   if (typeof a === 'number') x.release(name);

@@ -3,6 +3,7 @@ import { ShapeError } from '../../backend/errors.js';
 import type { BatchNormParams } from '../../backend/params.js';
 import { boolean, checkArgument, checkOptions, finite, type RulesFor } from '../../backend/validate.js';
 import { noGrad, record } from '../graph/autograd.js';
+import { markReluOutput } from '../graph/relu_marks.js';
 import { sizeOf } from '../shape.js';
 import { checkFloat, empty, type Tensor } from '../tensor.js';
 import { add, mul } from './arithmetic.js';
@@ -84,6 +85,7 @@ function trained(x: Tensor, { scale, shift, mean, variance }: Vectors, p: BatchN
   const [y, average, spread] = [make(x.shape), make([p.channels]), make([p.channels])];
   const outputs = { y: y.storage, mean: average.storage, variance: spread.storage };
   x.backend.batchNorm(outputs, { x: x.storage, weight: scale?.storage ?? null, bias: shift?.storage ?? null }, p);
+  if (p.relu) markReluOutput(y);
   const count = p.n * p.inner;
   if (mean) follow(mean, average, momentum, 1);
   if (variance) follow(variance, spread, momentum, count / (count - 1));
@@ -103,6 +105,7 @@ function evaluated(x: Tensor, { scale, shift, mean, variance }: Vectors, p: Batc
   const y = empty('batchNorm2d', x.shape, x.dtype, x.backend);
   const outputs = { y: y.storage, mean: average.storage, variance: spread.storage };
   x.backend.batchNorm(outputs, { x: x.storage, weight: scale?.storage ?? null, bias: shift?.storage ?? null }, p);
+  if (p.relu) markReluOutput(y);
   const inputs = [x, average, spread, ...present([scale, shift])];
   const saved = [x, average, spread, ...present([scale]), ...(p.relu ? [y] : [])];
   return record('batchNorm2d', y, inputs, saved, (dy, [x, average, spread, ...rest], needs, rules) => {

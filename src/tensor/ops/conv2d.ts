@@ -11,6 +11,7 @@ import {
 } from '../../backend/params.js';
 import { boolean, checkOptions } from '../../backend/validate.js';
 import { record, willRecord } from '../graph/autograd.js';
+import { markReluOutput } from '../graph/relu_marks.js';
 import { checkFloat, empty, type Tensor } from '../tensor.js';
 import { withReluBackward } from './relu.js';
 
@@ -43,6 +44,7 @@ export function conv2d(x: Tensor, w: Tensor, b: Tensor | null = null, options: C
   const y = empty('conv2d', [p.n, p.o, p.oh, p.ow], x.dtype, x.backend);
   const relu = options.relu ?? false;
   x.backend.conv2d(y.storage, x.storage, w.storage, b ? b.storage : null, { ...p, relu, inference: !willRecord(x, w, b) });
+  if (relu) markReluOutput(y);
   // The gradient of each operand needs the other operand; the backward step of ReLU needs the sign of its output.
   const saved = relu ? [x, w, y] : [x, w];
   return record('conv2d', y, b ? [x, w, b] : [x, w], saved, (dy, [x, w, y], needs, rules) =>

@@ -12,6 +12,7 @@ import {
 } from '../../backend/params.js';
 import { arrayOf, checkArgument, checkOptions, integer, isPlainObject, oneOf, rule } from '../../backend/validate.js';
 import { record, willRecord } from '../graph/autograd.js';
+import { isReluOutput, markMasked } from '../graph/relu_marks.js';
 import { type Shape, sameShape } from '../shape.js';
 import { checkFloat, checkSameBackend, empty, type Tensor, toTypedArray } from '../tensor.js';
 
@@ -57,8 +58,14 @@ export function maxPool2dWithSwitches(
   const y = empty('maxPool2d', shape, x.dtype, x.backend);
   const switches = empty('maxPool2d', shape, 'int32', x.backend);
   x.backend.maxPool2d(y.storage, switches.storage, x.storage, p);
-  const output = record('maxPool2d', y, [x], [switches], (dy, [switches], _needs, rules) => {
+  const canMask = isReluOutput(x) && x.backend.maxPool2dReluGrad !== undefined;
+  const output = record('maxPool2d', y, [x], canMask ? [switches, y] : [switches], (dy, [switches, y], _needs, rules, [asked]) => {
     const dx = empty('maxPool2d backward', [shape[0], shape[1], p.h, p.w], dy.dtype, dy.backend, false);
+    if (canMask && !asked && rules.relu === 'mask' && rules.overlap === 'sum') {
+      dy.backend.maxPool2dReluGrad!({ dx: dx.storage }, { dy: dy.storage, y: y.storage, switches: switches.storage }, p);
+      markMasked(dx);
+      return [dx];
+    }
     const sizes = { planes: p.planes, inner: p.oh * p.ow, outer: p.h * p.w };
     dy.backend.maxUnpool2d(dx.storage, dy.storage, switches.storage, { ...sizes, overlap: rules.overlap, window: p });
     return [dx];

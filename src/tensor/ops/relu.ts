@@ -2,6 +2,7 @@
 import { IN_PLACE } from '../../backend/backend.js';
 import { checkArgument, finite, numeric } from '../../backend/validate.js';
 import { type BackwardRules, overwritable, record } from '../graph/autograd.js';
+import { isMasked, markReluOutput } from '../graph/relu_marks.js';
 import { checkFloat, empty, type Tensor } from '../tensor.js';
 
 /** Returns max(x, 0), element by element. ONNX `Relu`, PyTorch `relu`. */
@@ -9,6 +10,7 @@ export function relu(x: Tensor): Tensor {
   checkFloat('relu', x);
   const y = empty('relu', x.shape, x.dtype, x.backend);
   x.backend.relu(y.storage, x.storage);
+  markReluOutput(y);
   // Saves the output instead of the input, so that the input (mostly a convolution's result) can be freed at once.
   return record('relu', y, [x], [y], (dy, [y], _needs, rules) => [reluBackward(dy, y, rules)]);
 }
@@ -21,8 +23,9 @@ export function withReluBackward<T>(dy: Tensor, y: Tensor, rules: BackwardRules,
   return result;
 }
 
-/** Backward step of a ReLU with output `y`; overwrites `dy` if its buffer is not shared. */
+/** Backward step of a ReLU with output `y`; overwrites `dy` if its buffer is not shared, and returns it if it is masked already. */
 function reluBackward(dy: Tensor, y: Tensor, rules: BackwardRules): Tensor {
+  if (rules.relu === 'mask' && isMasked(dy)) return dy;
   const dx = overwritable('relu backward', dy);
   dy.backend.reluGrad(dx.storage, dx === dy ? IN_PLACE : dy.storage, y.storage, rules.relu);
   return dx;
