@@ -1,8 +1,9 @@
 /** Entry point of the package `zfnet`: initialisation of the engine, and everything that the package exports. */
 import type { Backend, BackendInfo, MemoryUse } from './backend/backend.js';
 import type { ReferenceOptions } from './backend/reference/index.js';
-import { checkOptions, integer, oneOf, rule } from './backend/validate.js';
+import { checkOptions, func, integer, objectWith, oneOf, rule } from './backend/validate.js';
 import { createWasmBackend, type WasmOptions } from './backend/wasm/index.js';
+import type { GpuLike } from './backend/webgpu/types.js';
 import { context } from './tensor/context.js';
 import { BackendError, defaultBackend, setDefaultBackend, setNanCheck } from './tensor/index.js';
 import { retire } from './tensor/memory/memory.js';
@@ -14,6 +15,7 @@ export * from './nn/index.js';
 export * from './profile/index.js';
 export * from './tensor/index.js';
 export * from './zfnet/index.js';
+export type { GpuLike };
 
 /** Options of `init` and `createBackend`. */
 export interface InitOptions {
@@ -32,6 +34,13 @@ export interface InitOptions {
   wasm?: object | string;
   /** Address of the file `zfnet/worker.js`, for pages whose content security policy forbids workers from `blob:`. */
   workerUrl?: string | { readonly href: string };
+  /**
+   * For `backend: 'webgpu'`: the implementation of WebGPU. Default: `navigator.gpu`, or the npm package `webgpu` in Node and Bun, which users
+   * install.
+   */
+  gpu?: GpuLike;
+  /** For `backend: 'webgpu'`: maximum number of bytes of all buffers on the device. Default: no limit but the device's. */
+  maxBytes?: number;
 }
 
 /** Upper limit of the option `threads`: more threads than processors make kernels slower, and each thread needs memory. */
@@ -52,6 +61,8 @@ const INIT_RULES = {
   check: oneOf('nan'),
   wasm: rule('a WebAssembly.Module, the bytes of simd.wasm, or its address', isWasm),
   workerUrl: rule('a string or a URL', isAddress),
+  gpu: objectWith('an implementation of WebGPU, such as navigator.gpu', { requestAdapter: func }),
+  maxBytes: integer(1),
 };
 
 /**
@@ -65,12 +76,13 @@ const INIT_RULES = {
  */
 export async function init(options: InitOptions = {}): Promise<Backend> {
   checkOptions('init', options, INIT_RULES);
-  const { backend: kind, threads = 'auto', mode = 'strict', workerUrl } = options;
+  const { backend: kind, threads = 'auto', mode = 'strict', workerUrl, gpu, maxBytes } = options;
   const wasm = options.wasm instanceof URL ? options.wasm.href : options.wasm;
-  const text = JSON.stringify([kind ?? 'wasm or reference', threads, mode, workerUrl && String(workerUrl)]);
+  const text = JSON.stringify([kind ?? 'wasm or reference', threads, mode, workerUrl && String(workerUrl), maxBytes]);
+  const given = wasm ?? gpu;
   let { engine } = context;
-  if (engine?.options !== text || engine.wasm !== wasm || isDisposed(await engine.backend)) {
-    engine = { options: text, wasm, backend: createBackend(options) };
+  if (engine?.options !== text || engine.wasm !== given || isDisposed(await engine.backend)) {
+    engine = { options: text, wasm: given, backend: createBackend(options) };
     const before = context.engine;
     context.engine = engine;
     try {
@@ -132,7 +144,7 @@ export async function createBackend(options: InitOptions = {}): Promise<Backend>
     case 'wasm':
       return wasmOrReference(options, threads, mode);
     case 'webgpu':
-      throw new BackendError('init: the webgpu backend is not part of this version; leave `backend` out to use wasm');
+      return webgpuBackend(options, mode);
   }
 }
 
@@ -148,6 +160,12 @@ async function wasmOrReference(options: InitOptions, threads: number | 'auto', m
     console.warn(`zfnet: init() uses the reference backend, which is about 100 times slower than WebAssembly. ${error.message}`);
     return backend;
   }
+}
+
+/** Loads the WebGPU backend on demand, so that it is not part of pages that do not use it. */
+async function webgpuBackend({ gpu, maxBytes }: InitOptions, mode: 'strict' | 'fast'): Promise<Backend> {
+  const { createWebgpuBackend } = await import('./backend/webgpu/index.js');
+  return createWebgpuBackend({ gpu, maxBytes, mode });
 }
 
 /** Loads the reference backend on demand, so that it is not part of every bundle. */

@@ -15,6 +15,7 @@ const MOST_CLASS_LINES = 150;
 const ONE_KIND: Readonly<Record<string, string>> = {
   'src/backend/reference': 'kernel family',
   'src/backend/wasm': 'kernel family',
+  'src/backend/webgpu/kernels': 'kernel family',
   'src/tensor/ops': 'operation',
   'src/nn/layers': 'layer family',
   'src/formats/onnx/ops': 'operator family',

@@ -57,6 +57,9 @@ export class NonFiniteError extends ZfnetError {
   }
 }
 
+const MEMORY_ADVICE =
+  'use a smaller batch or input, or free memory: eval() or noGrad(fn) keep no graph for inference, scope(fn) and dispose() free results';
+
 /** The backend could not allocate memory. It is still usable. */
 export class OutOfMemoryError extends ZfnetError {
   override name = 'OutOfMemoryError';
@@ -69,10 +72,12 @@ export class OutOfMemoryError extends ZfnetError {
     readonly limitBytes: number,
     /** Operation that needed the memory; `allocate` if it is not known. */
     readonly op = 'allocate',
+    /** What the message advises to do. */
+    readonly advice = MEMORY_ADVICE,
   ) {
     const mib = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
     super(
-      `${op}: out of memory: requested ${mib(requestedBytes)} with ${mib(liveBytes)} allocated and a limit of ${mib(limitBytes)}; use a smaller batch or input, or free memory: eval() or noGrad(fn) keep no graph for inference, scope(fn) and dispose() free results`,
+      `${op}: out of memory: requested ${mib(requestedBytes)} with ${mib(liveBytes)} allocated and a limit of ${mib(limitBytes)}; ${advice}`,
     );
   }
 }

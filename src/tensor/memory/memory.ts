@@ -169,7 +169,7 @@ function allocate(backend: Backend, dtype: DType, size: number): Storage {
     return backend.allocate(dtype, size);
   } catch (error) {
     if (error instanceof OutOfMemoryError)
-      throw new OutOfMemoryError(error.requestedBytes, error.liveBytes, error.limitBytes, context.operation);
+      throw new OutOfMemoryError(error.requestedBytes, error.liveBytes, error.limitBytes, context.operation, error.advice);
     throw error;
   }
 }

@@ -1,0 +1,84 @@
+/** The WebGPU backend: opens the device, creates its queue and combines the kernel families to a backend. */
+import type { Backend, BackendInfo } from '../backend.js';
+import { BackendError } from '../errors.js';
+import { GPU_DTYPES } from './buffers.js';
+import { type OpenDevice, openDevice } from './device.js';
+import { checks } from './kernels/checks.js';
+import { elementwise } from './kernels/elementwise.js';
+import { profileQueue } from './profile.js';
+import { DeviceQueue } from './queue.js';
+import { Transfers } from './reads.js';
+import type { GpuLike } from './types.js';
+
+/** Options of the WebGPU backend. */
+export interface WebgpuOptions {
+  /** The implementation of WebGPU. Default: `navigator.gpu`, or the npm package `webgpu`. */
+  gpu?: GpuLike;
+  /** Maximum number of bytes of all buffers on the device, those kept for reuse included. Default: no limit but the device's. */
+  maxBytes?: number;
+  /** `strict` (default): the same bits whenever the same work runs on this device. `fast` allows to choose kernels by measurement. */
+  mode?: 'strict' | 'fast';
+}
+
+/** Creates a WebGPU backend. @throws BackendError if the runtime has no WebGPU, no adapter or no device */
+export async function createWebgpuBackend(options: WebgpuOptions = {}): Promise<Backend> {
+  return webgpuBackend(await openDevice(options.gpu), options);
+}
+
+/** Creates the backend of a device. */
+export function webgpuBackend(opened: OpenDevice, { maxBytes = Number.POSITIVE_INFINITY, mode = 'strict' }: WebgpuOptions = {}): Backend {
+  const queue = new DeviceQueue(opened, { mode, maxBytes });
+  const transfers = new Transfers(queue);
+  const { device, limits } = opened;
+  void device.lost.then(({ message }) => queue.faults.lose(message));
+  device.addEventListener?.('uncapturederror', ({ error }) =>
+    queue.faults.poison(new BackendError(`webgpu: the device reported an error: ${error.message}`)),
+  );
+  const backend: Backend = {
+    ...(missing() as Backend),
+    name: 'webgpu',
+    capabilities: { syncRead: false, dtypes: GPU_DTYPES, maxBufferBytes: limits.maxBufferBytes, deterministic: mode === 'strict' },
+    info: (): BackendInfo => ({ backend: 'webgpu', variant: 'wgsl', threads: 1, mode, device: opened.info }),
+    profileKernels: (listener) => profileQueue(backend, queue, listener),
+    ...storagePart(queue, transfers),
+    ...checks(queue),
+    ...elementwise(queue),
+  };
+  return backend;
+}
+
+type StoragePart = Pick<
+  Backend,
+  'allocate' | 'release' | 'write' | 'read' | 'readSync' | 'synchronize' | 'memory' | 'resetPeak' | 'dispose'
+>;
+
+/** Returns the memory functions. */
+const storagePart = (queue: DeviceQueue, transfers: Transfers): StoragePart => ({
+  allocate: (dtype, size) => queue.memory.allocate(dtype, size),
+  release: (storage) => queue.memory.release(storage),
+  write: (storage, data) => transfers.write(storage, data),
+  read: (storage) => transfers.read(storage),
+  readSync: () => {
+    throw new BackendError('readSync: the webgpu backend cannot read synchronously; use read, or `await tensor.data()`');
+  },
+  synchronize: () => transfers.synchronize(),
+  memory: () => queue.memory.memory(),
+  resetPeak: () => queue.memory.resetPeak(),
+  dispose: () => queue.dispose(),
+});
+
+const PENDING =
+  'dropout stridedCopy uniform normal matmul linear conv2d conv2dInputGrad conv2dWeightGrad channelSum channelAdd maxPool2d maxUnpool2d maxUnpool2dGrad avgPool2d avgPool2dGrad localResponseNorm localResponseNormGrad batchNorm batchNormGrad groupNorm groupNormGrad groupNormParamGrad reduce argmax topk softmax softmaxGrad logSoftmax logSoftmaxGrad crossEntropy crossEntropyGrad sgd adam rmsprop sumSquares clipRms leakyRelu leakyReluGrad clamp clampGrad activation activationGrad select'.split(
+    ' ',
+  );
+
+/** Kernels that are not written yet throw; the families spread behind this object replace them. */
+const missing = (): Partial<Backend> =>
+  Object.fromEntries(
+    PENDING.map((name) => [
+      name,
+      () => {
+        throw new BackendError(`webgpu: ${name} is not implemented yet`);
+      },
+    ]),
+  );
