@@ -134,7 +134,13 @@ export async function shutdown(): Promise<void> {
   context.retired.clear();
 }
 
-/** Creates a backend without making it the default, so that several can be used at the same time. Options and errors as for `init`. */
+/**
+ * Creates a backend without making it the default, so that several can be used at the same time. Options and errors as for `init`.
+ *
+ * @example
+ * const exact = await createBackend({ backend: 'reference' });
+ * const x = tensor([1, 2], [2], { backend: exact });
+ */
 export async function createBackend(options: InitOptions = {}): Promise<Backend> {
   checkOptions('init', options, INIT_RULES);
   const { backend = 'wasm', threads = 'auto', mode = 'strict' } = options;
@@ -174,18 +180,33 @@ async function referenceBackend(options?: ReferenceOptions): Promise<Backend> {
   return createReferenceBackend(options);
 }
 
-/** Returns name, kernels and threads of the default backend, and the reasons for a single thread or a fallback. */
+/**
+ * Returns name, kernels and threads of the default backend, and the reasons for a single thread or a fallback.
+ *
+ * @example const { backend, threads, threadsOffBecause } = backendInfo();
+ */
 export function backendInfo(): BackendInfo {
   return defaultBackend().info();
 }
 
-/** Returns the memory in use on the default backend. `bytes` and `tensors` are current values, `peakBytes` is the maximum of `bytes`. */
+/**
+ * Returns the memory in use on the default backend. `bytes` and `tensors` are current values, `peakBytes` is the maximum of `bytes`.
+ *
+ * @example const { bytes, tensors, peakBytes } = memory();
+ */
 export function memory(): Omit<MemoryUse, 'buffers'> & { tensors: number } {
   const { buffers, ...rest } = defaultBackend().memory();
   return { ...rest, tensors: buffers };
 }
 
-/** Resets `memory().peakBytes` to the current value. */
+/**
+ * Resets `memory().peakBytes` to the current value.
+ *
+ * @example
+ * resetPeakMemory();
+ * model.forward(images);
+ * const peak = memory().peakBytes;
+ */
 export function resetPeakMemory(): void {
   defaultBackend().resetPeak();
 }

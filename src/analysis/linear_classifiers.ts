@@ -123,6 +123,9 @@ const present = ({ kind, tolerance, maxIterations }: FitOptions) => ({
 /**
  * Trains a linear classifier on features. The field `fit` of the result tells whether the solver has reached the tolerance.
  *
+ * @example
+ * const features = { rows: 4, columns: 1, data: Float32Array.of(-2, -1, 1, 2) };
+ * const classifier = await fitLinear(features, [0, 0, 1, 1], 2, { kind: 'svm', strength: 1 });
  * @param labels one per row, each below `classes`
  */
 export async function fitLinear(
@@ -144,7 +147,14 @@ export async function fitLinear(
   return { ...chosen, fit: { ...chosen.fit, converged: converged && chosen.fit.converged } };
 }
 
-/** Top-1 and top-5 errors of a linear classifier, as fractions. */
+/**
+ * Top-1 and top-5 errors of a linear classifier, as fractions.
+ *
+ * @example
+ * const features = { rows: 4, columns: 1, data: Float32Array.of(-2, -1, 1, 2) };
+ * const classifier = await fitLinear(features, [0, 0, 1, 1], 2, { kind: 'softmax', strength: 1 });
+ * const { top1Error } = linearErrors(classifier, features, [0, 0, 1, 1]);
+ */
 export function linearErrors(classifier: LinearClassifier, features: Matrix, labels: ArrayLike<number>): ClassifierErrors {
   checkClassifier('linearErrors', classifier, features);
   checkArgument('linearErrors', 'labels', labels, arrayOf(integer(0, classifier.biases.length - 1), features.rows, features.rows));

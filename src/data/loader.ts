@@ -39,6 +39,8 @@ const ORDER_OPTIONS = { seed: integer(), epoch: integer(), indices: arrayOf(inte
 /**
  * Returns the random order of an epoch, [length]: a Fisher–Yates shuffle of `indices` (default: 0 to length - 1), which depends only on
  * `seed` and `epoch` (both default to 0).
+ *
+ * @example const order = epochOrder(10, { seed: 1, epoch: 3 });
  */
 export function epochOrder(length: number, options: { seed?: number; epoch?: number; indices?: ArrayLike<number> } = {}): Int32Array {
   checkArgument('epochOrder', 'length', length, integer(0, 2 ** 31 - 1));
@@ -52,7 +54,7 @@ export function epochOrder(length: number, options: { seed?: number; epoch?: num
  * Yields the examples of one epoch in batches of `batchSize`. The examples of a batch are fetched concurrently. Empty batches are not
  * yielded.
  *
- *     for await (const examples of batches(dataset.splits.train, { batchSize: 32, shuffle: true, epoch })) …
+ * @example for await (const examples of batches(dataset.splits.train, { batchSize: 4, shuffle: true })) console.log(examples.length);
  */
 export async function* batches(split: Split, options: BatchOptions): AsyncGenerator<Example[], void, undefined> {
   checkArgument('batches', 'split', split, splitRule, DataError);
@@ -72,6 +74,8 @@ export async function* batches(split: Split, options: BatchOptions): AsyncGenera
 /**
  * Iterates `source` and prefetches up to `depth` items (default 2). Items and errors keep their order. Leaving the loop early closes
  * the source.
+ *
+ * @example for await (const examples of prefetch(batches(dataset.splits.train, { batchSize: 4 }), 2)) console.log(examples.length);
  */
 export async function* prefetch<T>(source: AsyncIterable<T>, depth = 2): AsyncGenerator<T, void, undefined> {
   checkArgument(

@@ -11,6 +11,7 @@ const OPTIONS = { seed: integer(), sample: integer(), draw: integer() };
 /**
  * Returns the indices of a split grouped by class, [classes][images of the class], each group in random order.
  *
+ * @example const places = sampleByClass(dataset.splits.train, dataset.classes.length, { seed: 1 });
  * @param options.seed seed of the random order. Default 0
  * @param options.sample number of the sample: each gives another order for the same seed. Default 0
  * @param options.draw deprecated: the name of `sample` before version 0.2

@@ -9,6 +9,7 @@ import { dataset as datasetRule, exampleAt, split as splitRule } from './rules.j
  * Returns a split with the examples at the indices `places`, in that order (PyTorch: `Subset`). `Example.index` is the index in the
  * subset.
  *
+ * @example const firstTwo = subset(dataset.splits.train, [0, 1]);
  * @throws DataError for an index outside the split
  */
 export function subset(split: Split, places: ArrayLike<number>): Split {
@@ -50,7 +51,11 @@ export function shuffledPlaces(length: number, seed = 0): number[] {
   return [...new RandomStream(seed, 'samples', 0).shuffle(Int32Array.from({ length }, (_, i) => i))];
 }
 
-/** Returns a split with at most `count` random examples, chosen by `seed`. */
+/**
+ * Returns a split with at most `count` random examples, chosen by `seed`.
+ *
+ * @example const some = sampleSubset(dataset.splits.train, 4);
+ */
 export function sampleSubset(split: Split, count: number, seed = 0): Split {
   checkArgument('sampleSubset', 'split', split, splitRule);
   checkArgument('sampleSubset', 'count', count, integer());
@@ -68,7 +73,11 @@ export function spreadPlaces(length: number, count = length): number[] {
   return Array.from({ length: n }, (_, i) => Math.floor((i * length) / n));
 }
 
-/** Returns the data set with all images converted to 3 channels (grey is repeated) or to 1 channel (luma by ITU-R BT.601). */
+/**
+ * Returns the data set with all images converted to 3 channels (grey is repeated) or to 1 channel (luma by ITU-R BT.601).
+ *
+ * @example const grey = inChannels(dataset, 1);
+ */
 export function inChannels(dataset: Dataset, channels: 1 | 3): Dataset {
   checkArgument('inChannels', 'dataset', dataset, datasetRule);
   checkArgument('inChannels', 'channels', channels, oneOf(1, 3));

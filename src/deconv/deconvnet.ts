@@ -49,9 +49,7 @@ export interface Deconvnet {
  * Returns the deconvnet of a model. The model runs in evaluation mode during a projection. Biases have no effect on it; in mode
  * `deconvnet`, contrast normalisation passes the projected signal unchanged.
  *
- * ```ts
- * const picture = await deconvnet(model).project(image, { layer: 'conv5', map: 12 });
- * ```
+ * @example const picture = await deconvnet(model).project(image, { layer: 'conv5', map: 3 });
  */
 export function deconvnet(model: LayeredModel): Deconvnet {
   checkModel('deconvnet', model);
@@ -81,6 +79,7 @@ async function projectOne(model: LayeredModel, image: Tensor, options: ProjectOp
  * Projects one activation of each image of a batch, in one forward and one backward pass. The images of a batch do not influence each
  * other, so one gradient with a single non-zero element per image yields the projection of every image.
  *
+ * @example const { pictures } = await projectBatch(model, images, 'conv5', [{ map: 3 }, { map: 3 }]);
  * @param images [N, C, H, W]; not changed
  * @param layer as `ProjectOptions.layer`
  * @param places one activation per image

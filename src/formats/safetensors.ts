@@ -83,8 +83,7 @@ const hostTensor = objectWith('{ shape, data: Float32Array, Float64Array, Int32A
 /**
  * Encodes tensors as the bytes of a safetensors file: float32 as F32, float64 as F64, int32 as I32, uint8 as U8.
  *
- *     await writeFile('model.safetensors', saveSafetensors(await model.stateDictData()));
- *
+ * @example await writeFile('model.safetensors', saveSafetensors(await model.stateDictData()));
  * @param tensors tensors, or typed arrays with a shape, by name
  * @param metadata strings by name, stored in the header. Default: none
  * @throws FormatError if a shape does not match the number of elements, or a tensor is named `__metadata__`
@@ -136,8 +135,9 @@ export function saveWithChecksum(
  * elements are uploaded to the backend when a tensor is first used. If the metadata contain a checksum (`zfnet.sha256`, as in every
  * checkpoint), it is verified.
  *
- *     model.loadStateDict(loadSafetensors(await readFile('model.safetensors')));
- *
+ * @example
+ * const bytes = saveSafetensors(await model.stateDictData());
+ * model.loadStateDict(loadSafetensors(bytes));
  * @throws FormatError if the file is truncated or malformed, or does not match its checksum
  * @throws BackendError before `await init()`; use `readSafetensors` without a backend
  */
@@ -146,7 +146,11 @@ export function loadSafetensors(bytes: Uint8Array): Record<string, Tensor> {
   return Object.fromEntries(Object.entries(tensors).map(([name, { shape, data }]) => [name, fromHost(data, shape)]));
 }
 
-/** Decodes a safetensors file like `loadSafetensors`, but returns typed arrays and the metadata, and needs no backend. */
+/**
+ * Decodes a safetensors file like `loadSafetensors`, but returns typed arrays and the metadata, and needs no backend.
+ *
+ * @example const { tensors, metadata } = readSafetensors(saveSafetensors(await model.stateDictData()));
+ */
 export function readSafetensors(bytes: Uint8Array): Safetensors {
   checkArgument('loadSafetensors', 'bytes', bytes, instanceOf(Uint8Array));
   const { header, start } = readHeader(bytes);

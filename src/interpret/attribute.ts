@@ -28,12 +28,9 @@ import { ATTRIBUTE_RULES, type AttributeOptions } from './options.js';
  * - `occlusion`: f(x) − f(x with a rectangle replaced by the baseline), averaged over the rectangles that cover a pixel. Captum
  *   `Occlusion` with windows over all channels.
  *
- * ```ts
- * const map = await attribute(model, image, { method: 'integrated-gradients', target: 3 });
- * ```
- *
  * The model runs in evaluation mode; its mode is restored.
  *
+ * @example const map = await attribute(model, images, { method: 'gradient', target: 3 });
  * @param model any module with outputs [N, classes]: `zfnet(…)`, a `Sequential`, an imported network or your own
  * @param x a batch [N, …], or one image [C, H, W]
  * @throws ValueError for invalid options, an unknown layer, and for `guided`, `guided-grad-cam` and `deconvnet` if no ReLU lies between

@@ -10,10 +10,7 @@ import { SGD, type SgdOptions } from './optim/sgd.js';
  * Peak memory of tensors during a training step of a classifier, in bytes: weights, velocities, gradients and the activations that the
  * graph keeps for the backward pass. The lifetimes are those of the real engine. Scratch areas of kernels come on top.
  *
- * ```ts
- * const bytes = trainingBytes(() => zfnet('a'), [128, 3, 224, 224]);
- * ```
- *
+ * @example const bytes = trainingBytes(() => zfnet('a', { inputSize: 64, width: 0.1 }), [16, 3, 64, 64]);
  * @param build creates the network
  * @param input shape [N, …] of the images that go through the network at once
  * @param options.parts number of such parts per mini-batch; from the second part on, gradients of earlier parts are in memory. Default 1

@@ -7,9 +7,7 @@ import { checkModel } from './rules.js';
  * Returns the result of `fn`, run while the model is in evaluation mode (no dropout). The earlier mode is restored afterwards, also when
  * `fn` throws. `fn` must be synchronous.
  *
- * ```ts
- * const logits = evaluating(model, () => noGrad(() => model.forward(x)));
- * ```
+ * @example const logits = evaluating(model, () => noGrad(() => model.forward(images)));
  */
 export function evaluating<T>(model: LayeredModel, fn: () => T): T {
   checkModel('evaluating', model);

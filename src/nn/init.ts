@@ -39,6 +39,7 @@ function deviation(scheme: InitScheme, shape: readonly number[], isFirst: boolea
  * Initialises a module in place: samples every weight by the scheme, sets biases (parameters of one axis) to 0 and scales (parameters of
  * one axis named `weight`, as in batch normalisation) to 1. The slopes of `PReLU` stay as they are.
  *
+ * @example initialize(model, 'he', new Generator(1));
  * @param generator source of the random numbers. Default: the global generator
  */
 export function initialize(module: Module, scheme: InitScheme, generator?: Generator): void {

@@ -34,6 +34,7 @@ function rankOf(values: TypedArray, start: number, classes: number, label: numbe
 /**
  * Number of top-1 and top-5 errors in a batch. With five classes or fewer there are no top-5 errors.
  *
+ * @example const { top1, top5 } = await batchErrors(model.forward(images), [3, 1]);
  * @param logits [N, classes]
  */
 export async function batchErrors(logits: Tensor, labels: ArrayLike<number>): Promise<{ top1: number; top5: number }> {
@@ -44,7 +45,11 @@ export async function batchErrors(logits: Tensor, labels: ArrayLike<number>): Pr
   return { top1: countErrors(values, labels, classes, 1), top5: countErrors(values, labels, classes, 5) };
 }
 
-/** Indices of the k largest values, in descending order of the values. */
+/**
+ * Indices of the k largest values, in descending order of the values.
+ *
+ * @example topK([0.1, 0.7, 0.2], 2) // [1, 2]
+ */
 export function topK(values: ArrayLike<number>, k: number): number[] {
   checkArgument('topK', 'values', values, arrayOf(anyNumber));
   checkArgument('topK', 'k', k, integer());

@@ -32,7 +32,11 @@ export type ReceptiveWindow = 'point' | 'global' | WindowGeometry;
 /** @deprecated The name of `ReceptiveWindow` before version 0.2. */
 export type Reach = ReceptiveWindow;
 
-/** Makes a tensor a parameter and returns it: it requires a gradient, and scopes do not free it. PyTorch `Parameter`. */
+/**
+ * Makes a tensor a parameter and returns it: it requires a gradient, and scopes do not free it. PyTorch `Parameter`.
+ *
+ * @example const factor = parameter(tensor([1]));
+ */
 export function parameter(tensor: Tensor): Tensor {
   checkFloat('parameter', tensor);
   tensor.requiresGrad = true;

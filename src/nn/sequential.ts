@@ -16,10 +16,9 @@ import { fieldOfRow, summarizeRow, total, windowOfField } from './summary.js';
  * A network of named layers that run one after the other. PyTorch `Sequential`. Intermediate activations are freed as soon as the next
  * layer has used them, unless the graph needs them.
  *
- * ```ts
- * const model = new Sequential({ conv1: new Conv2d(3, 8, 3), relu1: new ReLU() });
- * const { relu1 } = model.activations(x, ['relu1']);
- * ```
+ * @example
+ * const network = new Sequential({ conv1: new Conv2d(3, 8, 3), relu1: new ReLU() });
+ * const { relu1 } = network.activations(images, ['relu1']);
  */
 export class Sequential extends Module implements LayeredModel {
   private readonly names: readonly string[];

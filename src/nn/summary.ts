@@ -81,6 +81,7 @@ export function unionOfWindows(windows: readonly (ReceptiveWindow | null)[]): Re
  * Returns null if it is the whole image, or if the model does not report receptive fields; `unknown` if a layer on the way does not report
  * its window.
  *
+ * @example const field = receptiveField(model, 'conv5');
  * @throws ValueError if there is no such layer
  */
 export function receptiveField(model: LayeredModel, layer: string): ReceptiveField {
@@ -110,6 +111,7 @@ export function patchOf(field: ReceptiveField, y: number, x: number, height: num
 /**
  * Summary of a network for an input shape [N, C, H, W], one entry per layer.
  *
+ * @example const [{ name, outputShape, multiplyAdds }] = summarize(model, [1, 3, 64, 64]);
  * @throws ShapeError naming the first layer that does not accept its input
  * @throws StateError for a model without a method `summarize`
  */
@@ -140,7 +142,11 @@ export function summarizeRow(row: readonly { name: string; layer: Module; input:
 /** Whether a layer is a convolution, either a `Conv2d` or the `Conv` of an ONNX graph. */
 export const isConvolution = (layer: Pick<LayerSummary, 'kind'>): boolean => ['Conv2d', 'Conv'].includes(layer?.kind);
 
-/** Number of values of all parameters, frozen ones included; a shared parameter counts once. */
+/**
+ * Number of values of all parameters, frozen ones included; a shared parameter counts once.
+ *
+ * @example countParameters(new Linear(4, 2)) // 10
+ */
 export function countParameters(module: Module): number {
   checkArgument('countParameters', 'module', module, instanceOf(Module));
   return module.parameters().reduce((sum, p) => sum + p.size, 0);

@@ -60,7 +60,6 @@ export interface ShaderRow {
 /** Times of a device during the profiled function. */
 export interface DeviceProfile {
   /** Number of dispatches. A kernel of the backend may need several. */
-  /** Number of times that the shader was dispatched. */
   dispatches: number;
   /** Time that the device computed, in milliseconds. */
   busyMs: number;

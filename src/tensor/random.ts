@@ -63,18 +63,36 @@ export class Generator {
 
 shareAcrossCopies(Generator, 'generator');
 
-/** Seeds the global generators, which `randn`, `uniform` and dropout use by default. Their initial seed is 0. PyTorch `manual_seed`. */
+/**
+ * Seeds the global generators, which `randn`, `uniform` and dropout use by default. Their initial seed is 0. PyTorch `manual_seed`.
+ *
+ * @example
+ * manualSeed(1);
+ * const x = randn([2, 3]);
+ */
 export function manualSeed(seed: number): void {
   checkArgument('manualSeed', 'seed', seed, integer());
   context.random = { general: firstState(seed, 'general'), dropout: firstState(seed, 'dropout') };
 }
 
-/** Returns the state of the global generators, for saving in a checkpoint. */
+/**
+ * Returns the state of the global generators, for saving in a checkpoint.
+ *
+ * @example
+ * const state = getRandomState();
+ * const first = randn([2]);
+ * setRandomState(state);
+ * const again = randn([2]); // equals first
+ */
 export function getRandomState(): { general: GeneratorState; dropout: GeneratorState } {
   return { general: { ...context.random.general }, dropout: { ...context.random.dropout } };
 }
 
-/** Restores the state of the global generators that `getRandomState` returned. */
+/**
+ * Restores the state of the global generators that `getRandomState` returned.
+ *
+ * @example setRandomState({ general: { seed: 1, counter: 0 }, dropout: { seed: 2, counter: 0 } });
+ */
 export function setRandomState(state: { general: GeneratorState; dropout: GeneratorState }): void {
   checkOptions('setRandomState', state ?? null, { general: anything, dropout: anything });
   const [general, dropout] = [Generator.fromState(state.general).getState(), Generator.fromState(state.dropout).getState()];

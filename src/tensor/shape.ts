@@ -6,7 +6,12 @@ import { show } from '../backend/validate.js';
 /** Extent of each axis, the outermost first. */
 export type Shape = readonly number[];
 
-/** Returns the number of elements of a tensor of this shape. @throws ShapeError if the argument is not a shape */
+/**
+ * Returns the number of elements of a tensor of this shape.
+ *
+ * @example sizeOf([2, 3, 4]) // 24
+ * @throws ShapeError if the argument is not a shape
+ */
 export function sizeOf(shape: Shape): number {
   if (!Array.isArray(shape)) throw notAShape('sizeOf', shape);
   let size = 1;

@@ -64,13 +64,22 @@ export const TENSOR_RULES: Rules = { requiresGrad: boolean, dtype: anything, bac
 const TO_RULES: Rules = { dtype: anything, backend: backendRule };
 const RANDOM_RULES: Rules = { ...TENSOR_RULES, generator: generatorRule };
 
-/** Sets the backend on which new tensors are created; existing tensors keep theirs. `init()` calls it. */
+/**
+ * Sets the backend on which new tensors are created; existing tensors keep theirs. `init()` calls it.
+ *
+ * @example setDefaultBackend(await createBackend({ backend: 'reference' }));
+ */
 export function setDefaultBackend(backend: Backend | null): void {
   if (backend !== null) checkArgument('setDefaultBackend', 'backend', backend, backendRule);
   context.backend = backend;
 }
 
-/** Returns the backend on which new tensors are created. @throws BackendError before `await init()` */
+/**
+ * Returns the backend on which new tensors are created.
+ *
+ * @example const { maxBufferBytes } = defaultBackend().capabilities;
+ * @throws BackendError before `await init()`
+ */
 export function defaultBackend(): Backend {
   if (!context.backend) throw new BackendError('the engine is not ready: call `await init()` first');
   return context.backend;
@@ -79,7 +88,9 @@ export function defaultBackend(): Backend {
 /**
  * Runs a synchronous function with another default backend and returns its result.
  *
- * @example const model = withBackend(other, () => new Sequential([new Linear(4, 2)]));
+ * @example
+ * const other = await createBackend({ backend: 'reference' });
+ * const network = withBackend(other, () => new Sequential([new Linear(4, 2)]));
  * @throws ValueError if `fn` is an async function; create its tensors and models with the option `{ backend }` instead
  */
 export function withBackend<T>(backend: Backend, fn: () => T): T {
@@ -324,6 +335,7 @@ function filled(op: string, shape: Shape, options: TensorOptions, rules: Rules, 
 /**
  * Creates a tensor whose elements all have the same value. PyTorch `full`.
  *
+ * @example full([2, 2], 0.5)
  * @throws ShapeError or ValueError for invalid arguments; DTypeError for a value that the type cannot represent
  */
 export function full<D extends DType = 'float32'>(shape: Shape, value: number, options: TensorOptions<D> = {}): Tensor<D> {
@@ -334,9 +346,17 @@ export function full<D extends DType = 'float32'>(shape: Shape, value: number, o
   });
 }
 
-/** Creates a tensor of zeros. */
+/**
+ * Creates a tensor of zeros.
+ *
+ * @example zeros([2, 3], { requiresGrad: true })
+ */
 export const zeros = <D extends DType = 'float32'>(shape: Shape, options?: TensorOptions<D>): Tensor<D> => full(shape, 0, options);
-/** Creates a tensor of ones. */
+/**
+ * Creates a tensor of ones.
+ *
+ * @example ones([2, 3], { dtype: 'int32' })
+ */
 export const ones = <D extends DType = 'float32'>(shape: Shape, options?: TensorOptions<D>): Tensor<D> => full(shape, 1, options);
 
 /** Options of the functions that create tensors of random numbers. */
@@ -348,7 +368,11 @@ export interface RandomOptions<D extends DType = DType> extends TensorOptions<D>
 const NORMAL_RULES: Rules = { ...RANDOM_RULES, mean: finite(), std: finite(0) };
 const UNIFORM_RULES: Rules = { ...RANDOM_RULES, low: finite(), high: finite() };
 
-/** Creates a tensor of normally distributed random numbers; mean 0 and standard deviation 1 by default. */
+/**
+ * Creates a tensor of normally distributed random numbers; mean 0 and standard deviation 1 by default.
+ *
+ * @example randn([2, 3], { mean: 1, std: 0.1 })
+ */
 export function randn<D extends DType = 'float32'>(
   shape: Shape,
   options: RandomOptions<D> & { mean?: number; std?: number } = {},
@@ -360,7 +384,11 @@ export function randn<D extends DType = 'float32'>(
   });
 }
 
-/** Creates a tensor of random numbers distributed uniformly over [low, high); [0, 1) by default. */
+/**
+ * Creates a tensor of random numbers distributed uniformly over [low, high); [0, 1) by default.
+ *
+ * @example uniform([2, 3], { low: -1, high: 1 })
+ */
 export function uniform<D extends DType = 'float32'>(
   shape: Shape,
   options: RandomOptions<D> & { low?: number; high?: number } = {},
@@ -501,7 +529,7 @@ function checkGradient(op: string, dtype: DType, requiresGrad = false): void {
 /**
  * Runs a synchronous function and frees every tensor created inside, except those that it returns and those marked by `keep()`.
  *
- * @example const mean = scope(() => images.sub(128).square().mean());
+ * @example const mean = scope(() => images.sub(0.5).square().mean());
  * @throws ValueError if `fn` is an async function
  */
 export function scope<T>(fn: () => T): T {

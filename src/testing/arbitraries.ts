@@ -70,7 +70,7 @@ const fastCheck = objectWith("fast-check: import fc from 'fast-check'", { intege
  * Returns generators (arbitraries) for property tests with fast-check. fast-check is an argument, so that users of `gradcheck` need not
  * install it. Counterexamples print the numbers of tensors.
  *
- * @example const { conv, tensorOf } = arbitraries(fc);
+ * @example const { conv, tensorOf } = arbitraries(fc); // import fc from 'fast-check'
  */
 export function arbitraries(fc: typeof FastCheck.default) {
   checkArgument('arbitraries', 'fc', fc, fastCheck);

@@ -63,7 +63,7 @@ const CHECK_RULES: RulesFor<CheckBackendOptions> = { operations: arrayOf(text), 
  * and infinities must be at the same places. A kernel that throws fails its rows and does not end the check.
  *
  * @example
- * const check = await checkBackend(backend, { operations: ['conv2d', 'relu'] });
+ * const check = await checkBackend(await createBackend(), { operations: ['relu', 'softmax'] });
  * console.log(check.text());
  * if (check.failed > 0) process.exitCode = 1;
  *

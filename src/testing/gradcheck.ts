@@ -109,11 +109,9 @@ const GRADCHECK_RULES = { epsilon: positive, tolerance: positive, places: intege
  * With the option `backend`, the function runs on that backend in float32, and its output and gradients are compared with those of the
  * reference backend in float64. This checks a backend, or an operation whose kernels exist in float32 only.
  *
- * ```ts
+ * @example
  * gradcheck((x) => x.square().sum(), randn([2, 3]));
- * await gradcheck(layer, randn([2, 3]), { backend });
- * ```
- *
+ * await gradcheck(new Linear(3, 2), randn([2, 3]), { backend: await createBackend({ backend: 'reference' }) });
  * @param subject a function of tensors, or a module; constants that it creates must have the element type of its inputs
  * @throws GradcheckError naming the derivative with the largest error; ValueError if the function is not deterministic
  */

@@ -3,9 +3,13 @@
  * the names that appeared in or disappeared from `public_names.txt`, the list of all public names for review. `npm run docs:check -- --update` rewrites the list.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
+import { checkExamples, missingExamples } from './check_examples.js';
 import { bareMembers, publicNames, publicSymbols } from './public_names.js';
 
 const LIST = new URL('public_names.txt', import.meta.url);
+
+/** Text that the place of an example contains: `npm run docs:check -- --only README` checks few of them. */
+const only = process.argv.includes('--only') ? process.argv[process.argv.indexOf('--only') + 1] : '';
 
 const symbols = publicSymbols();
 const names = publicNames(symbols);
@@ -23,6 +27,14 @@ for (const line of added) console.error(`${line} is new; run npm run docs:check 
 for (const line of removed) console.error(`${line} has disappeared; keep it with @deprecated, or run npm run docs:check -- --update`);
 
 console.log(
-  `${names.length} public names, ${missing.size} and ${bare.length} members without a description, ${added.length} new, ${removed.length} removed`,
+  `${names.length} public names, ${missing.size} and ${bare.length} members without a description, ` +
+    `${added.length} new, ${removed.length} removed`,
 );
-process.exitCode = missing.size + bare.length + added.length + removed.length > 0 ? 1 : 0;
+
+const lacking = missingExamples(symbols);
+for (const line of lacking) console.error(line);
+const { count, failures } = checkExamples(symbols, only);
+for (const line of failures) console.error(line);
+console.log(`${count} examples, ${failures.length} failed; ${lacking.length} functions or classes without one`);
+
+process.exitCode = missing.size + bare.length + added.length + removed.length + lacking.length + failures.length > 0 ? 1 : 0;

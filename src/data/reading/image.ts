@@ -24,8 +24,7 @@ const READ_RULES: Rules = {
  * - Transparent pixels become white, except in an image that is transparent everywhere, which keeps its colours.
  * - CMYK, 16-bit and colour-managed images are converted; so are TIFFs with floating-point values up to 1, 255 or 65,535.
  *
- *     const image = await readImage('cat.jpg', { size: 224 });
- *
+ * @example const image = await readImage('dog.png', { size: 64 });
  * @throws DataError naming the file, if it is missing, truncated, too large or not an image
  */
 export async function readImage(input: string | Uint8Array, options: ReadImageOptions = {}): Promise<Image> {
@@ -72,7 +71,11 @@ export async function checkImage(input: string | Uint8Array, whole: boolean, opt
   });
 }
 
-/** Resizes the shorter side to `size` pixels and crops the central square. An image of that size is returned unchanged. */
+/**
+ * Resizes the shorter side to `size` pixels and crops the central square. An image of that size is returned unchanged.
+ *
+ * @example const small = await resizeImage(example.image, 32);
+ */
 export async function resizeImage(image: Image, size: number): Promise<Image> {
   checkArgument('resizeImage', 'image', image, IMAGE, DataError);
   checkArgument('resizeImage', 'size', size, integer(1, 65_535), DataError);

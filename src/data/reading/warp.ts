@@ -19,6 +19,8 @@ const OPTIONS: RulesFor<Warp> = { shift: arrayOf(finite(), 2, 2), scale: positiv
 /**
  * Returns the image rotated, then scaled, then translated, with bilinear interpolation. Outside the image, the nearest edge pixel is
  * repeated.
+ *
+ * @example const turned = warpImage(example.image, { rotation: 90 });
  */
 export function warpImage(image: Image, warp: Warp): Image {
   checkArgument('warpImage', 'image', image, imageRule);

@@ -49,6 +49,7 @@ let loaded: WeakRef<SceneAssets> | undefined;
 /**
  * Loads the emoji sets and photographs of `scenes`, about 60 MB in memory. A second call returns the same object while it is in use.
  *
+ * @example const { sprites, photographs } = await loadSceneAssets();
  * @throws DataError naming the missing packages, or a class without an icon
  */
 export async function loadSceneAssets(onProgress?: (progress: OpenProgress) => void): Promise<SceneAssets> {

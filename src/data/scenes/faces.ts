@@ -38,6 +38,7 @@ const OPTIONS = { styles: arrayOf(oneOf(...SCENE_STYLES)), photographs: arrayOf(
  * Renders groups of five faces, one per animal. The faces of a group have the same style and different crops of the same photograph.
  * They keep their original colours.
  *
+ * @example const [faces] = sceneFaces(await loadSceneAssets(), 64);
  * @param side side of the images in pixels
  * @param options.styles default: all styles
  * @param options.photographs default: the photographs that are not in the training split

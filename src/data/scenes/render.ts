@@ -64,6 +64,7 @@ const LARGEST_SCENE = 2 ** 14;
 /**
  * Renders `scene` as a square image.
  *
+ * @example const { image } = renderScene(await loadSceneAssets(), scene, 64);
  * @param size side of the image in pixels, 16 to 16,384
  * @param options.mask whether to return the opacity of the emoji as well. Default false
  * @throws DataError for a class, style or photograph that is not in `assets`

@@ -21,9 +21,9 @@ import { openParquet } from './parquet/parquet.js';
  *
  * Decoding image files, parquet files, `mnist` and `scenes` need optional packages, which `@zfnet/cli` depends on.
  *
- *     const dataset = await openDataset('photos', { imageSize: 96 });
- *     const { image, label } = await dataset.splits.train.get(0);
- *
+ * @example
+ * const dataset = await openDataset('scenes', { imageSize: 72, sizes: { train: 48, val: 24, 'unseen-style': 24 } });
+ * const { image, label } = await dataset.splits.train.get(0);
  * @throws DataError if the source cannot be opened; the message says what was found, what was expected and what to do
  */
 export async function openDataset(source: string, options: OpenOptions = {}): Promise<Dataset> {

@@ -9,6 +9,7 @@ import { checkLayer } from '../rules.js';
 /**
  * The maps with the strongest activations in an image, in descending order. Maps without an activation above zero are left out.
  *
+ * @example const [strongest] = await strongestMaps(model, image, 'conv5', 1);
  * @param image [1, C, H, W]
  * @param count largest number of maps to return
  */

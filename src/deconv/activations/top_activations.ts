@@ -113,10 +113,7 @@ const OPTIONS: RulesFor<TopActivationsOptions> = {
  * The strongest activations of every map of the named layers, by layer name. Each batch goes through the model once for all layers, and
  * only two values per map and image are read from the backend. Memory use does not depend on the size of the split.
  *
- * ```ts
- * const { conv5 } = await topActivations(model, split, { layers: ['conv5'], preprocess });
- * ```
- *
+ * @example const { conv5 } = await topActivations(model, dataset.splits.val, { layers: ['conv5'], preprocess: prepare });
  * @throws ValueError for a layer that does not exist; the message lists the layers
  */
 export async function topActivations(

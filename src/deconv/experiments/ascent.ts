@@ -121,10 +121,7 @@ const OPTIONS: RulesFor<AscentOptions> = {
  * For each map, a picture that maximises its largest activation. Several maps are optimised per batch, each in its own image, and the
  * result for a map does not depend on the other maps.
  *
- * ```ts
- * const [{ picture }] = await ascend(model, { layer: 'conv5', maps: [12], input: [3, 224, 224] });
- * ```
- *
+ * @example const [{ picture }] = await ascend(model, { layer: 'conv5', maps: [3], input: [3, 64, 64], steps: 4 });
  * @throws ValueError for a layer or a map that does not exist
  */
 export async function ascend(model: LayeredModel, options: AscentOptions): Promise<AscendedMap[]> {

@@ -108,6 +108,7 @@ export function upperLayers(model: LayeredModel): string[] {
 /**
  * Δ for every part that is marked in all images, and for random masks.
  *
+ * @example const { parts } = await correspondence(model, groups, { draws: 2 });
  * @param groups groups of at least two images each; images are compared within their group
  * @throws ValueError for groups that are too small or share no part, for boxes outside the image, and for layers that do not exist
  */

@@ -83,6 +83,7 @@ const evolutionRule = objectWith('a result of evolution()', {
  * Compares the responses of the network after every epoch with those after the last epoch. The last epoch runs first, and its strongest
  * activations are kept in memory: four bytes per map and image.
  *
+ * @example const { layers } = await evolution(checkpoints, dataset.splits.val, { layers: ['conv1'], preprocess: prepare });
  * @param checkpoints at least two, in rising order of epochs
  */
 export async function evolution(checkpoints: readonly EpochModel[], split: Split, options: EvolutionOptions): Promise<Evolution> {

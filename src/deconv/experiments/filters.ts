@@ -41,6 +41,7 @@ const GRID = 32;
 /**
  * Root mean square, frequencies and aliasing of every filter of a convolution.
  *
+ * @example const [{ frequency, aliasing }] = await filterMeasures(model.stateDict()['conv1.weight'], [2, 2]);
  * @param weight [maps, channels, height, width]
  * @param stride of the layer, [vertical, horizontal]
  */

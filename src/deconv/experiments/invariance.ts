@@ -71,6 +71,8 @@ export interface Invariance extends Record<Transformation, TransformedFeatures[]
 /**
  * The amounts of the paper: translations of −60 to 60 pixels for an input of 224 (scaled to `inputSize`, whole pixels), scale factors of
  * 1 to 1.8, rotations of 0 to 360 degrees.
+ *
+ * @example const { translation } = invarianceAmounts(64);
  */
 export function invarianceAmounts(inputSize: number): Record<Transformation, number[]> {
   checkArgument('invarianceAmounts', 'inputSize', inputSize, integer(1));
@@ -117,6 +119,9 @@ const WARPS: Record<Transformation, (amount: number) => Warp> = {
  * Applies each amount of each transformation to all images, and compares the network's features and probabilities with those of the
  * original images.
  *
+ * @example
+ * const amounts = { translation: [0, 4], scale: [1, 1.2], rotation: [0, 90] };
+ * const { rotation } = await invariance(model, examples, { amounts, preprocess: prepare });
  * @param examples images as `preprocess` accepts them, with their true classes
  * @throws ValueError for a layer that does not exist; the message lists the layers
  */
@@ -208,6 +213,7 @@ const ratio = (distance: number, length: number): number => (distance === 0 ? 0 
  * A few images of a split that the network classifies correctly, sampled at random by `seed`, in the order of the split. If too few
  * images of the sample are classified correctly, misclassified ones make up the number.
  *
+ * @example const chosen = await pickExamples(model, dataset.splits.val, { count: 2, preprocess: prepare });
  * @param options.tries size of the sample as a multiple of `count`. Default 16
  */
 export async function pickExamples(

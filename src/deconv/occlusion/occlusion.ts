@@ -108,10 +108,7 @@ const OPTIONS: RulesFor<OcclusionOptions> = { ...SWEEP, layer: text, map: intege
  * Slides a square over an image and records at each position the probability of a class, the most probable class and the total activation
  * of one map. The results equal those of running every occluded image whole.
  *
- * ```ts
- * const { probability, grid } = await occlude(model, image, { layer: 'conv5', square: 32, stride: 8 });
- * ```
- *
+ * @example const { probability, grid } = await occlude(model, image, { layer: 'conv5', square: 32, stride: 16 });
  * @param image input of the network, [1, C, H, W]
  * @throws ValueError for a square, a class or a map that does not fit, and for a layer that does not exist
  */
@@ -220,6 +217,8 @@ export async function sweepProbability(
 /**
  * Positions of the square's top left corner: every `stride` pixels, and flush with the bottom and right edges, so that the whole image is
  * covered (unless the stride is larger than the square).
+ *
+ * @example const { places, grid } = squarePlaces(64, 64, { square: 16, stride: 8 });
  */
 export function squarePlaces(
   height: number,

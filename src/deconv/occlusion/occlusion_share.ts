@@ -98,6 +98,9 @@ const OPTIONS: RulesFor<OccludeSplitOptions> = {
  * object's box, and the box's share of the area. For a network that relies on the object the first is larger; for one that does not, both
  * are about equal.
  *
+ * @example
+ * const boxOf = (): Patch => [16, 16, 48, 48]; // [y0, x0, y1, x1] of the object
+ * const { drop, area } = await occludeSplit(model, dataset.splits.val, { square: 32, stride: 32, preprocess: prepare, boxOf });
  * @throws ValueError if no image has a box, or if no probability falls
  */
 export async function occludeSplit(model: LayeredModel, split: Split, options: OccludeSplitOptions): Promise<SplitOcclusion> {

@@ -34,6 +34,7 @@ const OPTIONS: RulesFor<ProjectMapsOptions> = { ...projectionRules, chunk: integ
  * Projections of many activations of one layer in one image. In a `Sequential` of convolutions, ReLUs, max poolings and normalisations,
  * the image runs forward once and each activation is projected in its receptive window; other models use `projectBatch`.
  *
+ * @example const projections = await projectMaps(model, image, 'conv5', [{ map: 3 }, { map: 4 }]);
  * @param image [1, C, H, W] or [C, H, W]
  * @param layer as `ProjectOptions.layer`
  * @throws ValueError for a layer, a map or a position that does not exist

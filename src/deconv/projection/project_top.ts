@@ -48,6 +48,9 @@ const OPTIONS: RulesFor<ProjectTopOptions> = {
 /**
  * Projections of the strongest activations of some maps of one layer, in batches.
  *
+ * @example
+ * const { conv5 } = await topActivations(model, dataset.splits.val, { layers: ['conv5'], preprocess: prepare });
+ * const [{ strongest }] = await projectTop(model, dataset.splits.val, conv5.slice(0, 1), { layer: 'conv5', preprocess: prepare });
  * @param maps as returned by `topActivations` for the layer
  */
 export async function projectTop(

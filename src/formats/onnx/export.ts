@@ -46,8 +46,7 @@ const OPTIONS: RulesFor<ToOnnxOptions> = {
  * Exports a network as the bytes of an ONNX model (PyTorch: `torch.onnx.export`). The model is in evaluation mode and has float32 type,
  * one input, one output and a free batch size. Initialisers are named after the parameters, nodes after the layers.
  *
- *     await writeFile('model.onnx', await toOnnx(model, { inputSize: 224 }));
- *
+ * @example await writeFile('model.onnx', await toOnnx(model, { inputSize: 64 }));
  * @param model layers in sequence; may be nested
  * @returns the bytes; a promise of them if the parameters live on a backend that cannot read synchronously. `await` accepts both
  * @throws OnnxError for a layer that cannot be exported

@@ -31,9 +31,9 @@ const OPTIONS: RulesFor<LoadOnnxOptions> = { externalData: func, freeBatch: bool
 /**
  * Loads an ONNX model with operator sets from 6 on. The model is in evaluation mode.
  *
- *     const model = await loadOnnx(await readFile('model.onnx'));
- *     const scores = model.forward(image);
- *
+ * @example
+ * const model = await loadOnnx(bytes); // bytes of the file
+ * const scores = model.forward(images);
  * @param bytes contents of the file. They are not kept: the weights exist twice during loading, and once afterwards
  * @throws OnnxError for bytes that are not an ONNX model, for cycles, for undefined names, and for external data that is missing or
  *   outside the model's folder

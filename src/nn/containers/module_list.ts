@@ -8,10 +8,12 @@ import { aModule } from '../rules.js';
  * A list of modules, whose parameters belong to the module that holds the list. PyTorch `ModuleList`. It can be iterated and has no
  * `forward` of its own. In the state the modules have the names `0`, `1`, ….
  *
- * ```ts
- * blocks = new ModuleList([new Linear(4, 4), new Linear(4, 4)]);
- * forward(x: Tensor) { for (const block of this.blocks) x = block.forward(x); return x; }
- * ```
+ * @example
+ * class Blocks extends Module {
+ *   blocks = new ModuleList([new Linear(4, 4), new Linear(4, 4)]);
+ *   forward(x: Tensor) { for (const block of this.blocks) x = block.forward(x); return x; }
+ * }
+ * new Blocks().forward(randn([2, 4]));
  */
 export class ModuleList extends Module implements Iterable<Module> {
   private readonly modules: Module[];

@@ -27,14 +27,23 @@ import { generatorRule } from '../../tensor/random.js';
 import { checkShape } from '../../tensor/shape.js';
 import { Pointwise, parameter } from '../module.js';
 
-/** max(x, 0). In a `Sequential`, a ReLU that follows a convolution, a linear layer or batch normalisation runs inside the kernel of that layer. */
+/**
+ * max(x, 0). In a `Sequential`, a ReLU that follows a convolution, a linear layer or batch normalisation runs inside the kernel of that
+ * layer.
+ *
+ * @example const network = new Sequential([new Conv2d(3, 8, 3), new ReLU()]);
+ */
 export class ReLU extends Pointwise {
   forward(x: Tensor): Tensor {
     return relu(x);
   }
 }
 
-/** x where x is above 0, slope · x elsewhere. The slope defaults to 0.01. */
+/**
+ * x where x is above 0, slope · x elsewhere. The slope defaults to 0.01.
+ *
+ * @example const activation = new LeakyReLU(0.1);
+ */
 export class LeakyReLU extends Pointwise {
   constructor(
     /** Factor for inputs below 0. Default 0.01. */
@@ -49,35 +58,55 @@ export class LeakyReLU extends Pointwise {
   }
 }
 
-/** 1 / (1 + exp(−x)). */
+/**
+ * 1 / (1 + exp(−x)).
+ *
+ * @example const gate = new Sigmoid();
+ */
 export class Sigmoid extends Pointwise {
   forward(x: Tensor): Tensor {
     return sigmoid(x);
   }
 }
 
-/** Hyperbolic tangent. */
+/**
+ * Hyperbolic tangent.
+ *
+ * @example const activation = new Tanh();
+ */
 export class Tanh extends Pointwise {
   forward(x: Tensor): Tensor {
     return tanh(x);
   }
 }
 
-/** min(max(x, 0), 6). PyTorch `ReLU6`. */
+/**
+ * min(max(x, 0), 6). PyTorch `ReLU6`.
+ *
+ * @example const activation = new ReLU6();
+ */
 export class ReLU6 extends Pointwise {
   forward(x: Tensor): Tensor {
     return relu6(x);
   }
 }
 
-/** x · sigmoid(x), also called swish. PyTorch `SiLU`. */
+/**
+ * x · sigmoid(x), also called swish. PyTorch `SiLU`.
+ *
+ * @example const activation = new SiLU();
+ */
 export class SiLU extends Pointwise {
   forward(x: Tensor): Tensor {
     return silu(x);
   }
 }
 
-/** x · Φ(x) with the normal distribution function Φ, or its approximation by tanh. PyTorch `GELU`. */
+/**
+ * x · Φ(x) with the normal distribution function Φ, or its approximation by tanh. PyTorch `GELU`.
+ *
+ * @example const gelu = new GELU({ approximate: 'tanh' });
+ */
 export class GELU extends Pointwise {
   constructor(
     /** `approximate: 'tanh'` selects the approximation by tanh, `'none'` (default) the exact function. */
@@ -92,14 +121,22 @@ export class GELU extends Pointwise {
   }
 }
 
-/** min(max(x + 3, 0), 6) / 6. PyTorch `Hardsigmoid`. */
+/**
+ * min(max(x + 3, 0), 6) / 6. PyTorch `Hardsigmoid`.
+ *
+ * @example const gate = new HardSigmoid();
+ */
 export class HardSigmoid extends Pointwise {
   forward(x: Tensor): Tensor {
     return hardSigmoid(x);
   }
 }
 
-/** x · min(max(x + 3, 0), 6) / 6. PyTorch `Hardswish`. */
+/**
+ * x · min(max(x + 3, 0), 6) / 6. PyTorch `Hardswish`.
+ *
+ * @example const activation = new HardSwish();
+ */
 export class HardSwish extends Pointwise {
   forward(x: Tensor): Tensor {
     return hardSwish(x);
@@ -110,6 +147,7 @@ export class HardSwish extends Pointwise {
  * x where x is above 0, weight · x elsewhere, with a learned weight per channel, or one for all channels. PyTorch `PReLU`. `initialize`
  * leaves the weights as they are.
  *
+ * @example const activation = new PReLU(16);
  * @throws ShapeError in `forward`, for another number of channels
  */
 export class PReLU extends Pointwise {
@@ -140,7 +178,11 @@ export class PReLU extends Pointwise {
   }
 }
 
-/** Softmax along an axis, by default the last. PyTorch `Softmax`. */
+/**
+ * Softmax along an axis, by default the last. PyTorch `Softmax`.
+ *
+ * @example const probabilities = new Softmax().forward(scores);
+ */
 export class Softmax extends Pointwise {
   constructor(
     /** `axis`: the axis along which the outputs sum to 1; negative ones count from the end. Default −1. */
@@ -158,6 +200,8 @@ export class Softmax extends Pointwise {
 /**
  * In training, sets activations to zero with the given probability (default 0.5) and multiplies the others by 1 / (1 − probability).
  * In evaluation, returns its input. Without a generator it uses the global one.
+ *
+ * @example const drop = new Dropout(0.5);
  */
 export class Dropout extends Pointwise {
   constructor(
@@ -179,6 +223,7 @@ export class Dropout extends Pointwise {
  * In training, sets whole maps to zero with the given probability (default 0.5) and multiplies the others by 1 / (1 − probability). In
  * evaluation, returns its input. Without a generator it uses the global one. PyTorch `Dropout2d`.
  *
+ * @example const drop = new Dropout2d(0.2);
  * @throws ShapeError in training, for an input that is not [N, C, H, W]
  */
 export class Dropout2d extends Pointwise {

@@ -36,6 +36,7 @@ const forOperation = <T extends { bias?: boolean }>({ bias: _, ...rest }: T): Om
  * ±1 / √(in / groups · KH · KW), as in PyTorch; initial biases are 0, whereas PyTorch samples them from the same range. See `initialize`
  * for other schemes.
  *
+ * @example const conv = new Conv2d(3, 16, 5, { stride: 2, padding: 2 }); // [N, 3, 64, 64] to [N, 16, 32, 32]
  * @throws ValueError, ShapeError for arguments or options that are not a valid geometry
  */
 export class Conv2d extends Module {
@@ -90,6 +91,7 @@ export class Conv2d extends Module {
  * Transposed convolution with weight [in, out / groups, KH, KW] and bias [out]. PyTorch `ConvTranspose2d`. Initial values as for
  * `Conv2d`.
  *
+ * @example const up = new ConvTranspose2d(16, 8, 2, { stride: 2 }); // [N, 16, 32, 32] to [N, 8, 64, 64]
  * @throws ValueError, ShapeError for arguments or options that are not a valid geometry
  */
 export class ConvTranspose2d extends Module {

@@ -9,6 +9,7 @@ import { Module, type ReceptiveWindow } from '../module.js';
  * Fully connected layer: x · weightᵀ + bias, with weight [out, in] and bias [out]. PyTorch `Linear`. Initial weights are uniform within
  * ±1 / √in, as in PyTorch; initial biases are 0, whereas PyTorch samples them from the same range. See `initialize` for other schemes.
  *
+ * @example const layer = new Linear(128, 10); // [N, 128] to [N, 10]
  * @throws ValueError for feature counts that are not whole numbers, and for unknown options
  */
 export class Linear extends Module {
@@ -52,7 +53,11 @@ export class Linear extends Module {
   }
 }
 
-/** Flattens all axes except the batch: [N, …] becomes [N, features]. */
+/**
+ * Flattens all axes except the batch: [N, …] becomes [N, features].
+ *
+ * @example const flat = new Flatten(); // [N, C, H, W] to [N, C · H · W]
+ */
 export class Flatten extends Module {
   forward(x: Tensor): Tensor {
     return flatten(x, 1);

@@ -22,6 +22,8 @@ import { Module, Pointwise, parameter, type ReceptiveWindow } from '../module.js
 /**
  * Local response (contrast) normalisation, see `localResponseNorm`. alpha is divided by the window size. PyTorch `LocalResponseNorm`
  * centres a window of even size differently; the option `window: 'pytorch'` reproduces that.
+ *
+ * @example const contrast = new LocalResponseNorm({ size: 5, alpha: 1e-4, beta: 0.75, k: 2 });
  */
 export class LocalResponseNorm extends Pointwise {
   constructor(
@@ -50,6 +52,7 @@ export class LocalResponseNorm extends Pointwise {
  * value per channel, as in PyTorch. Evaluation uses the running statistics, which makes the layer an affine map: its gradient is used
  * under all projection rules. `epsilon` defaults to 1e-5.
  *
+ * @example const norm = new BatchNorm2d(16, { momentum: 0.05 });
  * @throws ShapeError in `forward`, for another number of channels, or for one value per channel in training
  */
 export class BatchNorm2d extends Pointwise {
@@ -113,6 +116,7 @@ function affineParameters(shape: Shape, affine: boolean): [weight: Tensor | null
  * Group normalisation with weight and bias, one value per channel; see `groupNorm`. PyTorch `GroupNorm`. It computes the same in training
  * and in evaluation, for each image independently of the others.
  *
+ * @example const norm = new GroupNorm(4, 16);
  * @throws ValueError unless the channels divide into the groups; ShapeError in `forward`, for another number of channels
  */
 export class GroupNorm extends Module {
@@ -162,6 +166,7 @@ export class GroupNorm extends Module {
 /**
  * Layer normalisation with weight and bias of the normalised shape; see `layerNorm`. PyTorch `LayerNorm`.
  *
+ * @example const norm = new LayerNorm(64);
  * @throws ShapeError in `forward`, for an input that does not end in the normalised shape
  */
 export class LayerNorm extends Module {

@@ -39,7 +39,11 @@ function poolOptions(op: string, kernelSize: Pair, options: Omit<PoolOptions, 'k
   return currentPoolOptions(op, { ...options, kernelSize });
 }
 
-/** Max pooling. The stride defaults to the kernel size. PyTorch `MaxPool2d`. */
+/**
+ * Max pooling. The stride defaults to the kernel size. PyTorch `MaxPool2d`.
+ *
+ * @example const pool = new MaxPool2d(3, { stride: 2 });
+ */
 export class MaxPool2d extends Module {
   /** Kernel size, stride, padding, dilation and rounding, as `maxPool2d` takes them. */
   readonly options: MaxPool2dOptions;
@@ -62,7 +66,11 @@ export class MaxPool2d extends Module {
   }
 }
 
-/** Average pooling. The stride defaults to the kernel size. PyTorch `AvgPool2d`. */
+/**
+ * Average pooling. The stride defaults to the kernel size. PyTorch `AvgPool2d`.
+ *
+ * @example const pool = new AvgPool2d(2); // halves height and width
+ */
 export class AvgPool2d extends Module {
   /** Kernel size, stride, padding and rounding, with the defaults filled in as `avgPool2d` takes them. */
   readonly options: PoolOptions;
@@ -124,6 +132,8 @@ abstract class AdaptivePool2d extends Module {
 /**
  * Average pooling to a given output size, so that a classifier of fixed size accepts images of all sizes; see `adaptiveAvgPool2d`. PyTorch
  * `AdaptiveAvgPool2d`. `[1, 1]` computes the mean of each map.
+ *
+ * @example const pool = new AdaptiveAvgPool2d(1); // [N, C, H, W] to [N, C, 1, 1]
  */
 export class AdaptiveAvgPool2d extends AdaptivePool2d {
   forward(x: Tensor): Tensor {
@@ -131,7 +141,11 @@ export class AdaptiveAvgPool2d extends AdaptivePool2d {
   }
 }
 
-/** Max pooling to a given output size; see `adaptiveMaxPool2d`. PyTorch `AdaptiveMaxPool2d`. */
+/**
+ * Max pooling to a given output size; see `adaptiveMaxPool2d`. PyTorch `AdaptiveMaxPool2d`.
+ *
+ * @example const pool = new AdaptiveMaxPool2d([2, 2]);
+ */
 export class AdaptiveMaxPool2d extends AdaptivePool2d {
   forward(x: Tensor): Tensor {
     return adaptiveMaxPool2d(x, this.outputSize);

@@ -7,7 +7,7 @@ import { Module, type ReceptiveWindow } from '../module.js';
 /**
  * Resizes maps to a size or by a factor; see `interpolate`. PyTorch `Upsample`.
  *
- * @example new Upsample({ scaleFactor: 2, mode: 'bilinear' })
+ * @example const up = new Upsample({ scaleFactor: 2, mode: 'bilinear' });
  * @throws ValueError for options that do not fit together
  */
 export class Upsample extends Module {

@@ -11,6 +11,7 @@ import { CLASSIFIER_RULES } from './options.js';
  * AlexNet with the names and shapes of torchvision: parameters `features.0.weight` … `classifier.6.bias`, inputs [N, 3, 224, 224]. All
  * layers are in one `Sequential`, with the names `features.0`, `features.1`, ….
  *
+ * @example const network = alexnet({ classes: 10 });
  * @param options.classes default 1000
  * @param options.dropout probability, default 0.5
  */

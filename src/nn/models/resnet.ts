@@ -149,9 +149,19 @@ function resnet(Block: typeof BasicBlock | typeof Bottleneck, blocks: readonly n
 /**
  * ResNet with the names and shapes of torchvision: `conv1.weight` … `layer4.1.bn2.running_var`, `fc.bias`. Inputs are [N, 3, 224, 224] or
  * have other sides that are multiples of 32.
+ *
+ * @example const network = resnet18({ classes: 10 });
  */
 export const resnet18 = (options: ResnetOptions = {}): Sequential => resnet(BasicBlock, [2, 2, 2, 2], options);
-/** ResNet-34 with the layers, names and shapes of torchvision. */
+/**
+ * ResNet-34 with the layers, names and shapes of torchvision.
+ *
+ * @example const network = resnet34({ classes: 10 });
+ */
 export const resnet34 = (options: ResnetOptions = {}): Sequential => resnet(BasicBlock, [3, 4, 6, 3], options);
-/** ResNet-50 with the layers, names and shapes of torchvision. */
+/**
+ * ResNet-50 with the layers, names and shapes of torchvision.
+ *
+ * @example const network = resnet50({ classes: 10 });
+ */
 export const resnet50 = (options: ResnetOptions = {}): Sequential => resnet(Bottleneck, [3, 4, 6, 3], options);

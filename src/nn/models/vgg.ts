@@ -72,11 +72,27 @@ function vgg(depth: keyof typeof BLOCKS, options: VggOptions): Sequential {
   });
 }
 
-/** VGG with the names and shapes of torchvision: `features.0.weight` … `classifier.6.bias`, inputs [N, 3, 224, 224]. */
+/**
+ * VGG with the names and shapes of torchvision: `features.0.weight` … `classifier.6.bias`, inputs [N, 3, 224, 224].
+ *
+ * @example const bytes = trainingBytes(() => vgg11({ classes: 10 }), [8, 3, 224, 224]); // vgg11() alone builds it
+ */
 export const vgg11 = (options: VggOptions = {}): Sequential => vgg(11, options);
-/** VGG-13 with the layers, names and shapes of torchvision. */
+/**
+ * VGG-13 with the layers, names and shapes of torchvision.
+ *
+ * @example const bytes = trainingBytes(() => vgg13({ classes: 10 }), [8, 3, 224, 224]); // vgg13() alone builds it
+ */
 export const vgg13 = (options: VggOptions = {}): Sequential => vgg(13, options);
-/** VGG-16 with the layers, names and shapes of torchvision. */
+/**
+ * VGG-16 with the layers, names and shapes of torchvision.
+ *
+ * @example const bytes = trainingBytes(() => vgg16({ classes: 10 }), [8, 3, 224, 224]); // vgg16() alone builds it
+ */
 export const vgg16 = (options: VggOptions = {}): Sequential => vgg(16, options);
-/** VGG-19 with the layers, names and shapes of torchvision. */
+/**
+ * VGG-19 with the layers, names and shapes of torchvision.
+ *
+ * @example const bytes = trainingBytes(() => vgg19({ classes: 10 }), [8, 3, 224, 224]); // vgg19() alone builds it
+ */
 export const vgg19 = (options: VggOptions = {}): Sequential => vgg(19, options);

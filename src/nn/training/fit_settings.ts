@@ -20,13 +20,13 @@ import type { LossFunction } from './stepper.js';
 
 /** One step of `fit`. */
 export interface FitStep {
-  /** Current epoch, from 1, and the number of all epochs. */
+  /** Current epoch, from 1. */
   epoch: number;
   /** Number of all epochs, from `FitSettings.epochs`. */
   epochs: number;
   /** Number of steps since `fit` was called, this one included. */
   step: number;
-  /** Mean loss of the step's examples, and their number. */
+  /** Mean loss of the step's examples. */
   loss: number;
   /** Number of examples of the step; smaller for a last batch that is not full. */
   examples: number;

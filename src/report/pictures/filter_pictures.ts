@@ -15,7 +15,7 @@ export interface FilterPicture {
 /**
  * Returns one picture per filter, scaled by its own largest weight; null if the channels are not colours.
  *
- * @example const sheet = contactSheet((await filterPictures(model.get('conv1').weight))!.map(({ picture }) => picture), { columns: 8 });
+ * @example const sheet = contactSheet((await filterPictures(model.stateDict()['conv1.weight']))!.map(({ picture }) => picture), { columns: 8 });
  * @param weight [maps, channels, height, width]
  * @throws ShapeError for weights of another rank
  */

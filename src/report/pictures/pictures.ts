@@ -51,6 +51,7 @@ export function contrastRange(numbers: ArrayLike<number>): number {
 /**
  * Renders signed values: grey is 0, `range` is white and −`range` is black, in each channel.
  *
+ * @example const picture = signedPicture([-1, 0, 0, 1], [1, 2, 2]); // black, grey, grey, white
  * @param values [C, H, W] with one or three channels
  * @param range default `contrastRange(values)`: the contrast is stretched, so that brightness cannot be compared between pictures
  */
@@ -130,7 +131,11 @@ export function windowAround(box: Box, size: readonly [number, number], height: 
   return [top, left, bottom, right];
 }
 
-/** Enlarges a picture: every pixel becomes a square of `factor` × `factor` pixels. */
+/**
+ * Enlarges a picture: every pixel becomes a square of `factor` × `factor` pixels.
+ *
+ * @example const larger = enlarge(example.image, 2);
+ */
 export function enlarge(picture: Image, factor: number): Image {
   checkArgument('enlarge', 'picture', picture, imageRule);
   checkArgument('enlarge', 'factor', factor, integer(1));
@@ -166,7 +171,11 @@ export function reduce(picture: Image, factor: number): Image {
   return { width: w, height: h, channels, data: out };
 }
 
-/** Enlarges or reduces a picture by a whole factor, so that its longer side has about `length` pixels. */
+/**
+ * Enlarges or reduces a picture by a whole factor, so that its longer side has about `length` pixels.
+ *
+ * @example const small = toSide(example.image, 36);
+ */
 export function toSide(picture: Image, length: number): Image {
   checkArgument('toSide', 'picture', picture, imageRule);
   checkArgument('toSide', 'side', length, side);
@@ -204,7 +213,11 @@ const SHEET_OPTIONS: RulesFor<SheetOptions> = {
   background: shade,
 };
 
-/** Arranges pictures in rows, each at the top left of a cell of the size of the largest picture. */
+/**
+ * Arranges pictures in rows, each at the top left of a cell of the size of the largest picture.
+ *
+ * @example const sheet = contactSheet([example.image, example.image], { columns: 2, gap: 4 });
+ */
 export function contactSheet(pictures: readonly Image[], options: SheetOptions): Image {
   checkArgument('contactSheet', 'pictures', pictures, arrayOf(imageRule, 1));
   checkFields('contactSheet', options, SHEET_OPTIONS, ['columns']);

@@ -6,7 +6,11 @@ import { image as imageRule } from '../../data/rules.js';
 import { FormatError } from '../../formats/errors.js';
 import { checkPng } from './png_chunks.js';
 
-/** Encodes a picture as an 8-bit PNG file, grey or in colour. */
+/**
+ * Encodes a picture as an 8-bit PNG file, grey or in colour.
+ *
+ * @example await writeFile('example.png', encodePng(example.image));
+ */
 export function encodePng(picture: Image): Uint8Array {
   checkArgument('encodePng', 'picture', picture, imageRule);
   const { width, height, channels, data } = picture;
@@ -19,6 +23,7 @@ export function encodePng(picture: Image): Uint8Array {
  * The file is not trusted: its dimensions are checked against the number of compressed bytes before anything is allocated, and the pixels
  * are counted while they are inflated, so that a small file cannot take much memory or time.
  *
+ * @example const { width, height, channels } = decodePng(await readFile('dog.png'));
  * @throws FormatError for a file that is truncated or damaged, that has a palette, transparency or 16-bit channels, or more than
  *   100 million pixels
  */

@@ -91,7 +91,11 @@ class GraphNode implements TensorNode {
 /** Returns the recorded operation that computed a tensor. Only `record` sets `Tensor.node`, always to a `GraphNode`. */
 const nodeOf = (tensor: Tensor): GraphNode | null => tensor.node as GraphNode | null;
 
-/** Returns whether operations are being recorded, that is, whether this is not inside `noGrad`. */
+/**
+ * Returns whether operations are being recorded, that is, whether this is not inside `noGrad`.
+ *
+ * @example noGrad(() => isRecording()) // false
+ */
 export const isRecording = (): boolean => context.recording !== 'off';
 
 /**
@@ -195,7 +199,7 @@ export interface BackwardOptions extends BackwardOptionsOf<Tensor> {}
  * Unless `retainGraph` is set, it frees the saved tensors and every tensor computed between the leaves and `output`, except tensors on
  * which `keep()` was called. An output of one element, such as a loss, moves to the host, so that it uses no backend memory afterwards.
  *
- * @example const [dx] = backward(loss, { wrt: [x] });
+ * @example const [gradient] = backward(square(weight).sum(), { wrt: [weight] });
  * @returns the gradients with respect to `wrt`, in its order (zeros where the output does not depend on the tensor); without `wrt` an
  *   empty array
  * @throws ShapeError, DTypeError or BackendError for a gradient that does not match the output; BackendError if the output was not

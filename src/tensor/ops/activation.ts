@@ -23,7 +23,11 @@ function activation(op: string, kind: ActivationKind, x: Tensor): Tensor {
   });
 }
 
-/** Returns x · sigmoid(x), also called swish. PyTorch `silu`; ONNX `Sigmoid` and `Mul`. */
+/**
+ * Returns x · sigmoid(x), also called swish. PyTorch `silu`; ONNX `Sigmoid` and `Mul`.
+ *
+ * @example silu(x)
+ */
 export const silu = (x: Tensor): Tensor => activation('silu', 'silu', x);
 
 /** Options of `gelu`. */
@@ -35,16 +39,28 @@ export interface GeluOptions {
 /** @internal */
 export const GELU_RULES = { approximate: oneOf('none', 'tanh') };
 
-/** Returns x · Φ(x) with the normal distribution function Φ. PyTorch and ONNX `gelu`. */
+/**
+ * Returns x · Φ(x) with the normal distribution function Φ. PyTorch and ONNX `gelu`.
+ *
+ * @example gelu(x, { approximate: 'tanh' })
+ */
 export function gelu(x: Tensor, options: GeluOptions = {}): Tensor {
   checkOptions('gelu', options, GELU_RULES);
   return activation('gelu', options.approximate === 'tanh' ? 'geluTanh' : 'gelu', x);
 }
 
-/** Returns min(max(x + 3, 0), 6) / 6. PyTorch `hardsigmoid`, ONNX `HardSigmoid` with alpha 1/6 and beta 1/2. */
+/**
+ * Returns min(max(x + 3, 0), 6) / 6. PyTorch `hardsigmoid`, ONNX `HardSigmoid` with alpha 1/6 and beta 1/2.
+ *
+ * @example hardSigmoid(x)
+ */
 export const hardSigmoid = (x: Tensor): Tensor => activation('hardSigmoid', 'hardSigmoid', x);
 
-/** Returns x · hardSigmoid(x). PyTorch `hardswish`, ONNX `HardSwish`. */
+/**
+ * Returns x · hardSigmoid(x). PyTorch `hardswish`, ONNX `HardSwish`.
+ *
+ * @example hardSwish(x)
+ */
 export const hardSwish = (x: Tensor): Tensor => activation('hardSwish', 'hardSwish', x);
 
 const bounded = /* @__PURE__ */ defineOp({
@@ -63,7 +79,11 @@ const bounded = /* @__PURE__ */ defineOp({
   },
 });
 
-/** Returns min(max(x, 0), 6). PyTorch `relu6`, ONNX `Clip`. The backward pass treats the lower bound as a ReLU under all rules. */
+/**
+ * Returns min(max(x, 0), 6). PyTorch `relu6`, ONNX `Clip`. The backward pass treats the lower bound as a ReLU under all rules.
+ *
+ * @example relu6(tensor([-1, 3, 9])) // 0, 3, 6
+ */
 export function relu6(x: Tensor): Tensor {
   checkFloat('relu6', x);
   return bounded(x);
@@ -91,6 +111,7 @@ const parametric = /* @__PURE__ */ defineOp({
  * Returns x where x > 0 and slope · x elsewhere, with learned slopes. PyTorch `prelu`, ONNX `PRelu`. The derivative at 0 is the slope. The
  * backward pass uses the gradient under all rules.
  *
+ * @example prelu(x, tensor([0.25]))
  * @param x [N, C, …]
  * @param slope [C], or [1] for one slope for all channels
  * @throws ShapeError for another number of slopes

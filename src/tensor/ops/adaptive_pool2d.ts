@@ -65,6 +65,7 @@ function filledWindows(inputs: number, outputs: number): { size: number; places:
  * Max pooling to a given output size. PyTorch `adaptive_max_pool2d`, ONNX `MaxPool` where the windows are equal, and `GlobalMaxPool` for
  * output size 1. Of equal elements the first in row-major order is the maximum.
  *
+ * @example adaptiveMaxPool2d(x, [2, 2])
  * @param x [N, C, H, W]
  * @param outputSize one number or [height, width]
  * @returns [N, C, OH, OW]

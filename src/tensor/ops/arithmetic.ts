@@ -67,19 +67,35 @@ function binary(name: string, op: BinaryOp, a: Operand, b: Operand, saves: boole
   return result;
 }
 
-/** Returns a + b, with broadcasting. ONNX `Add`. */
+/**
+ * Returns a + b, with broadcasting. ONNX `Add`.
+ *
+ * @example add(tensor([1, 2]), 3) // 4, 5
+ */
 export const add = (a: Operand, b: Operand): Tensor =>
   binary('add', 'add', a, b, false, (dy, _saved, needs) => [needs[0] ? share(dy) : null, needs[1] ? share(dy) : null]);
 
-/** Returns a − b, with broadcasting. ONNX `Sub`. */
+/**
+ * Returns a − b, with broadcasting. ONNX `Sub`.
+ *
+ * @example sub(tensor([1, 2]), 1) // 0, 1
+ */
 export const sub = (a: Operand, b: Operand): Tensor =>
   binary('sub', 'sub', a, b, false, (dy, _saved, needs) => [needs[0] ? share(dy) : null, needs[1] ? negative(dy) : null]);
 
-/** Returns a · b, element by element, with broadcasting. ONNX `Mul`. */
+/**
+ * Returns a · b, element by element, with broadcasting. ONNX `Mul`.
+ *
+ * @example mul(tensor([[1], [2]]), tensor([[3, 4]])) // [[3, 4], [6, 8]]
+ */
 export const mul = (a: Operand, b: Operand): Tensor =>
   binary('mul', 'mul', a, b, true, (dy, [a, b], needs) => [needs[0] ? step('mul', dy, b) : null, needs[1] ? step('mul', dy, a) : null]);
 
-/** Returns a / b, with broadcasting. ONNX `Div`. da = dy / b, db = −dy · a / b². */
+/**
+ * Returns a / b, with broadcasting. ONNX `Div`. da = dy / b, db = −dy · a / b².
+ *
+ * @example div(tensor([1, 2]), 2) // 0.5, 1
+ */
 export const div = (a: Operand, b: Operand): Tensor =>
   binary('div', 'div', a, b, true, (dy, [a, b], needs) => [
     needs[0] ? step('div', dy, b) : null,
@@ -89,6 +105,8 @@ export const div = (a: Operand, b: Operand): Tensor =>
 /**
  * Returns a to the power b, for positive a or integer b. ONNX `Pow`, PyTorch `pow`. da = dy · b · a^(b − 1), which is 0 where b = 0;
  * db = dy · a^b · ln a, which is 0 where a = 0 and b ≥ 0.
+ *
+ * @example pow(tensor([1, 2, 3]), 2) // 1, 4, 9
  */
 export const pow = (a: Operand, b: Operand): Tensor =>
   binary('pow', 'pow', a, b, true, (dy, [a, b], needs) => [
@@ -126,11 +144,19 @@ const constant = (like: Tensor, value: number): Tensor => {
   return result;
 };
 
-/** Returns the larger of a and b; where they are equal, each receives half the gradient. ONNX `Max`, PyTorch `maximum`. */
+/**
+ * Returns the larger of a and b; where they are equal, each receives half the gradient. ONNX `Max`, PyTorch `maximum`.
+ *
+ * @example maximum(tensor([1, 5]), 2) // 2, 5
+ */
 export const maximum = (a: Operand, b: Operand): Tensor =>
   binary('maximum', 'max', a, b, true, (dy, [a, b], needs) => pickSides(dy, needs, a, b));
 
-/** Returns the smaller of a and b; where they are equal, each receives half the gradient. ONNX `Min`, PyTorch `minimum`. */
+/**
+ * Returns the smaller of a and b; where they are equal, each receives half the gradient. ONNX `Min`, PyTorch `minimum`.
+ *
+ * @example minimum(tensor([1, 5]), 2) // 1, 2
+ */
 export const minimum = (a: Operand, b: Operand): Tensor =>
   binary('minimum', 'min', a, b, true, (dy, [a, b], needs) => pickSides(dy, needs, b, a));
 
@@ -146,12 +172,20 @@ function pickSides(dy: Tensor, needs: readonly boolean[], a: Tensor, b: Tensor):
   return [needs[0] ? share(a, b) : null, needs[1] ? share(b, a) : null];
 }
 
-/** Returns 1 where a > b and 0 elsewhere. Has no gradient. ONNX `Greater`. */
+/**
+ * Returns 1 where a > b and 0 elsewhere. Has no gradient. ONNX `Greater`.
+ *
+ * @example greater(tensor([1, 2]), 1) // 0, 1
+ */
 export function greater(a: Operand, b: Operand): Tensor {
   return compare('greater', a, b);
 }
 
-/** Returns 1 where a = b and 0 elsewhere. Has no gradient. ONNX `Equal`. */
+/**
+ * Returns 1 where a = b and 0 elsewhere. Has no gradient. ONNX `Equal`.
+ *
+ * @example equal(tensor([1, 2]), 2) // 0, 1
+ */
 export function equal(a: Operand, b: Operand): Tensor {
   return compare('equal', a, b);
 }

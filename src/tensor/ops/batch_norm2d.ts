@@ -32,7 +32,7 @@ const BATCH_NORM_RULES: RulesFor<BatchNorm2dOptions> = { epsilon: finite(0), tra
  * as they are; the operation is then an affine map per channel and, unlike local response normalisation, does not normalise contrast. Its
  * backward step is therefore the gradient under all rules.
  *
- * @example batchNorm2d(x, scale, shift, runningMean, runningVar, { training: true, relu: true })
+ * @example batchNorm2d(x, ones([8]), zeros([8]), zeros([8]), ones([8]), { training: true, relu: true })
  * @param x [N, C, …], of rank 2 or higher
  * @param scale, shift, mean, variance [C] each; null stands for 1, 0 and, in training, for no running statistics
  * @param options options, or epsilon alone

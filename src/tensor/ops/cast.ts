@@ -3,7 +3,11 @@ import type { DType } from '../../backend/backend.js';
 import { record } from '../graph/autograd.js';
 import { checkDtype, checkSameBackend, empty, isFloat, type Tensor } from '../tensor.js';
 
-/** Converts the elements to another type; floating-point values are truncated to integers. ONNX `Cast`, PyTorch `to`. */
+/**
+ * Converts the elements to another type; floating-point values are truncated to integers. ONNX `Cast`, PyTorch `to`.
+ *
+ * @example cast(tensor([1.7, -1.7]), 'int32') // 1, -1
+ */
 export function cast(x: Tensor, dtype: DType): Tensor {
   checkSameBackend('cast', x);
   checkDtype('cast', dtype);

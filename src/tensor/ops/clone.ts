@@ -2,7 +2,11 @@
 import { record } from '../graph/autograd.js';
 import { checkSameBackend, empty, isFloat, type Tensor } from '../tensor.js';
 
-/** Returns a copy with memory of its own; the gradient passes through. PyTorch `clone`, ONNX `Identity`. */
+/**
+ * Returns a copy with memory of its own; the gradient passes through. PyTorch `clone`, ONNX `Identity`.
+ *
+ * @example const copy = clone(x);
+ */
 export function clone(x: Tensor): Tensor {
   checkSameBackend('clone', x);
   const y = empty('clone', x.shape, x.dtype, x.backend);

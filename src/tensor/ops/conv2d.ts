@@ -29,7 +29,7 @@ const CONV_TRANSPOSE2D_RULES = { ...CONV_RULES, outputPadding: pairOf(0) };
  *
  * y[n, o, oy, ox] = b[o] + Σ over c, i, j of w[o, c, i, j] · x[n, c, oy·stride + i·dilation − pad, …].
  *
- * @example conv2d(x, w, b, { stride: 2, padding: 1 })
+ * @example conv2d(x, randn([4, 8, 3, 3]), zeros([4]), { stride: 2, padding: 1 }) // [2, 4, 8, 8]
  * @param x [N, C, H, W]
  * @param w [O, C / groups, KH, KW]
  * @param b [O] or null
@@ -76,6 +76,7 @@ function conv2dBackward(p: ConvParams, dy: Tensor, x: Tensor, w: Tensor, needs: 
  * Transposed convolution: the input gradient of `conv2d` (the *filter* step of the deconvnet). ONNX `ConvTranspose`, PyTorch
  * `conv_transpose2d`.
  *
+ * @example convTranspose2d(x, randn([8, 4, 2, 2]), null, { stride: 2 }) // twice the height and width
  * @param x [N, O, H, W]
  * @param w [O, C / groups, KH, KW]: the weights of the convolution from C to O channels
  * @param b [C] or null

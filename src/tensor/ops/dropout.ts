@@ -16,6 +16,7 @@ export const probabilityRule: Rule = rule('a number from 0 to below 1', (value) 
  *
  * The mask comes from a counter-based generator, so that the backward step can compute it again instead of storing it.
  *
+ * @example dropout(x, 0.5, new Generator(1))
  * @param probability from 0 to below 1. Default 0.5
  * @param generator default: the global generator for dropout, which `manualSeed` seeds
  */
@@ -48,6 +49,7 @@ const dropped = /* @__PURE__ */ defineOp<{ probability: number; generator: Gener
  * Dropout of whole maps: sets each map of each image to zero with the given probability and divides the others by 1 − probability. Always
  * active; do not call it in evaluation. PyTorch `dropout2d`.
  *
+ * @example dropout2d(x, 0.2)
  * @param x [N, C, H, W]
  * @param probability from 0 to below 1. Default 0.5
  * @param generator default: the global generator for dropout, which `manualSeed` seeds

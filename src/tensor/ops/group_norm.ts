@@ -21,7 +21,7 @@ const OPTION_RULES = { epsilon: finite(0) };
  *
  * The backward step is the gradient under all rules.
  *
- * @example groupNorm(x, 8, weight, bias)
+ * @example groupNorm(x, 4)
  * @param x [N, C, …]
  * @param groups a divisor of C
  * @param weight, bias [C] each, or null for 1 and 0
@@ -57,7 +57,7 @@ const SHAPE = either(integer(1), arrayOf(integer(1), 1));
  *
  * The backward step is the gradient under all rules.
  *
- * @example layerNorm(x, 64, weight, bias)
+ * @example layerNorm(x, [16, 16])
  * @param normalizedShape the last extents of x, as one number or an array
  * @param weight, bias of the normalised shape, or null for 1 and 0
  * @throws ShapeError if x does not end in the normalised shape

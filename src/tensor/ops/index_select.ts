@@ -57,7 +57,7 @@ export function indexSelect(x: Tensor, first: Indices | number, second?: Indices
  * Returns the elements that `indices` names along an axis: for axis 1, y[i][j] = x[i][indices[i][j]]. PyTorch `gather`, ONNX
  * `GatherElements`.
  *
- * @example gather(logProbabilities, labels, { axis: 1 })
+ * @example gather(logSoftmax(scores), tensor(Int32Array.of(3, 1), [2, 1]), { axis: 1 })
  * @param indices int32 of the rank of x, at most as large as x on every other axis
  * @param options.axis default 0
  * @returns the shape of the indices

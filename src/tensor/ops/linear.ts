@@ -10,6 +10,7 @@ const LINEAR_RULES = { relu: boolean };
 /**
  * Fully connected layer: returns x · wᵀ + b. ONNX `Gemm` with transB, PyTorch `linear`.
  *
+ * @example linear(randn([2, 4]), randn([3, 4]), zeros([3])) // [2, 3]
  * @param x [N, in]
  * @param w [out, in]
  * @param b [out] or null

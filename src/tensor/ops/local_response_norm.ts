@@ -44,6 +44,7 @@ export const lrnBefore = ({ size = 5, window = 'onnx' }: LrnOptions): number => 
  * tensor count as 0. `count` is size or size². Dividing alpha by the count is the convention of ONNX, PyTorch and Caffe; TensorFlow
  * defines the window by its radius and does not divide alpha. For an even `size` see the option `window`.
  *
+ * @example localResponseNorm(x, { size: 5, alpha: 1e-4, beta: 0.75, k: 2 })
  * @param x [N, C, H, W]
  * @returns the same shape
  */

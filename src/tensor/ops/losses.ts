@@ -64,7 +64,7 @@ function checkPair(op: string, x: Tensor, target: Tensor, options: LossOptions, 
 /**
  * Mean squared error: (x − target)², averaged. PyTorch `mse_loss`.
  *
- * @example const loss = mseLoss(model.forward(images), targets);
+ * @example const loss = mseLoss(scores, zeros([2, 10]));
  * @param target a tensor of the shape of `x`
  * @returns a scalar, or a tensor of the shape of `x` with reduction `none`; the mean of no elements is NaN
  * @throws ShapeError or DTypeError for a target that does not match; ValueError for invalid options
@@ -78,7 +78,7 @@ export function mseLoss(x: Tensor, target: Tensor, options: LossOptions = {}): T
  * Smooth absolute error (Girshick 2015): with the error d = |x − target|, d² / (2·beta) below beta and d − beta / 2 from there on,
  * averaged. PyTorch `smooth_l1_loss`.
  *
- * @example const loss = smoothL1Loss(boxes, truths, { beta: 1 / 9 });
+ * @example const loss = smoothL1Loss(tensor([1, 2]), tensor([1, 4]), { beta: 1 / 9 });
  * @param target a tensor of the shape of `x`
  * @returns a scalar, or a tensor of the shape of `x` with reduction `none`; the mean of no elements is NaN
  * @throws ShapeError or DTypeError for a target that does not match; ValueError for invalid options
@@ -99,7 +99,7 @@ export function smoothL1Loss(x: Tensor, target: Tensor, options: SmoothL1Options
  * Binary cross-entropy of logits: −target · log σ(x) − (1 − target) · log(1 − σ(x)) with the logistic function σ, averaged over all
  * elements. It is computed without overflow for logits of any size. PyTorch `binary_cross_entropy_with_logits`.
  *
- * @example const loss = bceWithLogits(model.forward(images), targets); // targets [N, classes] of 0 and 1
+ * @example const loss = bceWithLogits(scores, zeros([2, 10])); // targets [N, classes] of 0 and 1
  * @param x logits of any shape
  * @param target a tensor of the shape of `x`, with values from 0 to 1
  * @returns a scalar, or a tensor of the shape of `x` with reduction `none`; the mean of no elements is NaN

@@ -15,7 +15,7 @@ const MATMUL_RULES = { transposeA: boolean, transposeB: boolean };
 /**
  * Matrix product over the last two axes; the axes before them are broadcast. ONNX `MatMul`, PyTorch `matmul`.
  *
- * @example matmul(a, b, { transposeB: true })
+ * @example matmul(randn([2, 3]), randn([4, 3]), { transposeB: true }) // [2, 4]
  * @param a [..., M, K], or a vector [K], which counts as one row that the result does not have
  * @param b [..., K, N], or a vector [K], which counts as one column that the result does not have
  * @returns [..., M, N]

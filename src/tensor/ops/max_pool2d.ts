@@ -45,6 +45,7 @@ export function maxPool2d(x: Tensor, options: MaxPool2dOptions | Omit<OldPoolOpt
  * order is the maximum; a window of zeros has a switch too. ONNX `MaxPool` with indices per plane, PyTorch
  * `max_pool2d(return_indices=True)`.
  *
+ * @example const { output, switches } = maxPool2dWithSwitches(x, { kernelSize: 2 });
  * @param x [N, C, H, W]
  * @returns output [N, C, OH, OW]; switches of the same shape, int32: y · W + x within the input plane
  */
@@ -96,10 +97,12 @@ const UNPOOL_RULES = {
  * Unpooling: writes each value to the position of its switch, and zeros elsewhere. ONNX `MaxUnpool`, PyTorch `max_unpool2d`; the
  * *unpool* step of the deconvnet.
  *
+ * @example
+ * const { output, switches } = maxPool2dWithSwitches(x, { kernelSize: 2 });
+ * maxUnpool2d(output, switches, { outputSize: [16, 16], pooling: { kernelSize: 2 } });
  * @param y [N, C, OH, OW]
  * @param switches int32 of the same shape, from `maxPool2dWithSwitches`
  * @returns [N, C, outputSize[0], outputSize[1]]
- * @example maxUnpool2d(output, switches, { outputSize: [55, 55], pooling: { kernelSize: 3, stride: 2 } })
  * @throws ShapeError if the shapes differ, or if `pooling` gives another shape; ValueError for unknown or invalid options. A switch outside the output plane, such as the
  *   −1 of a window without any input element, is ignored
  */

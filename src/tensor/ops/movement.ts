@@ -8,7 +8,11 @@ import { unbroadcast } from './reduce.js';
 
 const wholes = arrayOf(integer(-Infinity));
 
-/** Changes the shape and shares the memory of `x`. One extent may be −1 and is computed from the others. ONNX `Reshape`. */
+/**
+ * Changes the shape and shares the memory of `x`. One extent may be −1 and is computed from the others. ONNX `Reshape`.
+ *
+ * @example reshape(tensor([1, 2, 3, 4]), [2, 2])
+ */
 export function reshape(x: Tensor, shape: Shape): Tensor {
   const target = inferShape(x, shape);
   return record('reshape', x.alias(target, true), [x], [], (dy) => [dy.alias(x.shape, false)]);
@@ -28,14 +32,22 @@ function inferShape(x: Tensor, shape: Shape): number[] {
   return target;
 }
 
-/** Merges the axes from `start` to the last one into one axis. ONNX `Flatten` (axis 1), PyTorch `flatten(start_dim=1)`. */
+/**
+ * Merges the axes from `start` to the last one into one axis. ONNX `Flatten` (axis 1), PyTorch `flatten(start_dim=1)`.
+ *
+ * @example flatten(x) // [2, 2048] for x of [2, 8, 16, 16]
+ */
 export function flatten(x: Tensor, start = 1): Tensor {
   checkSameBackend('flatten', x);
   const axis = start === x.rank ? start : normalizeAxis('flatten', start, x.rank);
   return reshape(x, [...x.shape.slice(0, axis), sizeOf(x.shape.slice(axis))]);
 }
 
-/** Removes axes of extent 1: all of them, or those given. ONNX `Squeeze`. */
+/**
+ * Removes axes of extent 1: all of them, or those given. ONNX `Squeeze`.
+ *
+ * @example squeeze(zeros([2, 1, 3])) // [2, 3]
+ */
 export function squeeze(x: Tensor, axes?: number | readonly number[]): Tensor {
   checkSameBackend('squeeze', x);
   const named = axes === undefined ? undefined : axesList('squeeze', axes).map((axis) => normalizeAxis('squeeze', axis, x.rank));
@@ -47,14 +59,22 @@ export function squeeze(x: Tensor, axes?: number | readonly number[]): Tensor {
   );
 }
 
-/** Inserts an axis of extent 1; `axis` is its position in the result. ONNX `Unsqueeze`. */
+/**
+ * Inserts an axis of extent 1; `axis` is its position in the result. ONNX `Unsqueeze`.
+ *
+ * @example unsqueeze(zeros([3]), 0) // [1, 3]
+ */
 export function unsqueeze(x: Tensor, axis: number): Tensor {
   checkSameBackend('unsqueeze', x);
   const place = normalizeAxis('unsqueeze', axis, x.rank + 1);
   return reshape(x, [...x.shape.slice(0, place), 1, ...x.shape.slice(place)]);
 }
 
-/** Reorders the axes; reverses them by default. ONNX `Transpose`, PyTorch `permute`. */
+/**
+ * Reorders the axes; reverses them by default. ONNX `Transpose`, PyTorch `permute`.
+ *
+ * @example permute(x, [0, 2, 3, 1]) // [N, C, H, W] to [N, H, W, C]
+ */
 export function permute(x: Tensor, order?: readonly number[]): Tensor {
   checkSameBackend('permute', x);
   const axes = (order === undefined ? x.shape.map((_, i) => x.rank - 1 - i) : axesList('permute', order)).map((axis) =>
@@ -88,7 +108,11 @@ function inverse(axes: readonly number[]): number[] {
   return result;
 }
 
-/** Swaps two axes, by default the last two. PyTorch `transpose`. */
+/**
+ * Swaps two axes, by default the last two. PyTorch `transpose`.
+ *
+ * @example transpose(tensor([[1, 2], [3, 4]])) // [[1, 3], [2, 4]]
+ */
 export function transpose(x: Tensor, a = -1, b = -2): Tensor {
   checkSameBackend('transpose', x);
   const axes = x.shape.map((_, i) => i);
@@ -97,7 +121,11 @@ export function transpose(x: Tensor, a = -1, b = -2): Tensor {
   return permute(x, axes);
 }
 
-/** Returns a block: indices from `start` (inclusive) to `end` (exclusive) on each axis, by `step`. ONNX `Slice` with positive steps. */
+/**
+ * Returns a block: indices from `start` (inclusive) to `end` (exclusive) on each axis, by `step`. ONNX `Slice` with positive steps.
+ *
+ * @example slice(tensor([1, 2, 3, 4]), [1], [3]) // 2, 3
+ */
 export function slice(x: Tensor, start: readonly number[], end: readonly number[], step?: readonly number[]): Tensor {
   checkSameBackend('slice', x);
   const steps = step === undefined ? x.shape.map(() => 1) : step;
@@ -124,7 +152,11 @@ export function slice(x: Tensor, start: readonly number[], end: readonly number[
   });
 }
 
-/** Concatenates tensors along an axis; their other extents must be equal. ONNX `Concat`, PyTorch `cat`. */
+/**
+ * Concatenates tensors along an axis; their other extents must be equal. ONNX `Concat`, PyTorch `cat`.
+ *
+ * @example concat([zeros([2, 3]), ones([2, 1])], 1) // [2, 4]
+ */
 export function concat(tensors: readonly Tensor[], axis = 0): Tensor {
   if (!(Array.isArray as (value: unknown) => boolean)(tensors) || tensors.length === 0)
     throw new ShapeError(`concat: got ${show(tensors)}, expected an array of at least one tensor`);
@@ -172,7 +204,11 @@ export function concat(tensors: readonly Tensor[], axis = 0): Tensor {
   );
 }
 
-/** Pads with a constant; `amounts` has one pair [before, after] per axis. ONNX `Pad` (constant), PyTorch `pad`. */
+/**
+ * Pads with a constant; `amounts` has one pair [before, after] per axis. ONNX `Pad` (constant), PyTorch `pad`.
+ *
+ * @example pad(tensor([[1, 2]]), [[0, 0], [1, 1]]) // [[0, 1, 2, 0]]
+ */
 export function pad(x: Tensor, amounts: readonly (readonly [number, number])[], value = 0): Tensor {
   checkSameBackend('pad', x);
   checkArgument('pad', 'the amounts', amounts, arrayOf(arrayOf(integer(), 2, 2)));
@@ -207,7 +243,11 @@ export function pad(x: Tensor, amounts: readonly (readonly [number, number])[], 
   });
 }
 
-/** Broadcasts a tensor to a shape by repeating it along axes of extent 1. ONNX `Expand`, PyTorch `expand`. */
+/**
+ * Broadcasts a tensor to a shape by repeating it along axes of extent 1. ONNX `Expand`, PyTorch `expand`.
+ *
+ * @example expand(tensor([[1], [2]]), [2, 3]) // [[1, 1, 1], [2, 2, 2]]
+ */
 export function expand(x: Tensor, shape: Shape): Tensor {
   checkSameBackend('expand', x);
   checkShape('expand', shape);

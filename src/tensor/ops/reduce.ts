@@ -46,14 +46,22 @@ function expandGradient(dy: Tensor, kept: readonly number[], shape: readonly num
   return dx;
 }
 
-/** Returns the sum over axes; 0 for no elements. ONNX `ReduceSum`, PyTorch `sum`. */
+/**
+ * Returns the sum over axes; 0 for no elements. ONNX `ReduceSum`, PyTorch `sum`.
+ *
+ * @example sum(x, { axes: 1, keepDims: true })
+ */
 export function sum(x: Tensor, options: ReduceOptions = {}): Tensor {
   const { y, keptShape } = reduceForward('sum', x, options);
   const { shape } = x;
   return record('sum', y, [x], [], (dy) => [expandGradient(dy, keptShape, shape, 1)]);
 }
 
-/** Returns the mean over axes; NaN for no elements. ONNX `ReduceMean`, PyTorch `mean`. */
+/**
+ * Returns the mean over axes; NaN for no elements. ONNX `ReduceMean`, PyTorch `mean`.
+ *
+ * @example mean(x, { axes: [0, 2, 3] }) // one mean per channel
+ */
 export function mean(x: Tensor, options: ReduceOptions = {}): Tensor {
   const { y, keptShape, count } = reduceForward('mean', x, options);
   const { shape } = x;
@@ -63,11 +71,16 @@ export function mean(x: Tensor, options: ReduceOptions = {}): Tensor {
 /**
  * Returns the maximum over axes; equal maxima share the gradient evenly. ONNX `ReduceMax`, PyTorch `amax`.
  *
+ * @example max(scores, { axes: 1 })
  * @throws ShapeError if there are no elements
  */
 export const max = (x: Tensor, options: ReduceOptions = {}): Tensor => extreme('max', x, options);
 
-/** Returns the minimum over axes; see `max`. ONNX `ReduceMin`, PyTorch `amin`. */
+/**
+ * Returns the minimum over axes; see `max`. ONNX `ReduceMin`, PyTorch `amin`.
+ *
+ * @example min(x)
+ */
 export const min = (x: Tensor, options: ReduceOptions = {}): Tensor => extreme('min', x, options);
 
 function extreme(op: 'max' | 'min', x: Tensor, options: ReduceOptions): Tensor {
@@ -87,7 +100,11 @@ function extreme(op: 'max' | 'min', x: Tensor, options: ReduceOptions): Tensor {
   });
 }
 
-/** Returns the index of the first maximum along an axis (default: the last axis), as int32. ONNX `ArgMax`, PyTorch `argmax`. */
+/**
+ * Returns the index of the first maximum along an axis (default: the last axis), as int32. ONNX `ArgMax`, PyTorch `argmax`.
+ *
+ * @example argmax(scores, { axis: 1 }) // the predicted classes
+ */
 export function argmax(x: Tensor, options: { axis?: number; keepDims?: boolean } = {}): Tensor {
   checkFloat('argmax', x);
   checkOptions('argmax', options, ARGMAX_RULES);

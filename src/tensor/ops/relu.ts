@@ -5,7 +5,11 @@ import { type BackwardRules, overwritable, record } from '../graph/autograd.js';
 import { isMasked, markReluOutput } from '../graph/relu_marks.js';
 import { checkFloat, empty, type Tensor } from '../tensor.js';
 
-/** Returns max(x, 0), element by element. ONNX `Relu`, PyTorch `relu`. */
+/**
+ * Returns max(x, 0), element by element. ONNX `Relu`, PyTorch `relu`.
+ *
+ * @example relu(tensor([-1, 2])) // 0, 2
+ */
 export function relu(x: Tensor): Tensor {
   checkFloat('relu', x);
   const y = empty('relu', x.shape, x.dtype, x.backend);
@@ -35,6 +39,7 @@ function reluBackward(dy: Tensor, y: Tensor, rules: BackwardRules): Tensor {
  * Returns x where x > 0 and slope · x elsewhere. The derivative at 0 is `slope`. ONNX `LeakyRelu`, PyTorch `leaky_relu`. The backward
  * pass uses the gradient under all rules.
  *
+ * @example leakyRelu(tensor([-1, 2]), 0.1) // -0.1, 2
  * @param slope default 0.01
  */
 export function leakyRelu(x: Tensor, slope = 0.01): Tensor {
@@ -52,6 +57,7 @@ export function leakyRelu(x: Tensor, slope = 0.01): Tensor {
 /**
  * Returns min(max(x, low), high), element by element. ONNX `Clip`, PyTorch `clamp`.
  *
+ * @example clamp(tensor([-2, 0.5, 2]), -1, 1) // -1, 0.5, 1
  * @param low, high bounds; may be infinite
  * @throws ValueError if a bound is missing or NaN
  */

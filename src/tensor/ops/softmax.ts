@@ -56,7 +56,11 @@ function softmaxOfRows(x: Tensor): Tensor {
   });
 }
 
-/** Logarithm of softmax: returns x − log Σ exp(x) along an axis, without overflow. ONNX `LogSoftmax`, PyTorch `log_softmax`. */
+/**
+ * Logarithm of softmax: returns x − log Σ exp(x) along an axis, without overflow. ONNX `LogSoftmax`, PyTorch `log_softmax`.
+ *
+ * @example logSoftmax(scores, { axis: 1 })
+ */
 export const logSoftmax = (x: Tensor, options: SoftmaxOptions = {}): Tensor => along('logSoftmax', x, options, logSoftmaxOfRows);
 
 function logSoftmaxOfRows(x: Tensor): Tensor {

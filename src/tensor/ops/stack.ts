@@ -8,6 +8,7 @@ import { concat, slice, unsqueeze } from './movement.js';
 /**
  * Joins tensors of equal shapes along a new axis. PyTorch `stack`; ONNX `Unsqueeze` and `Concat`.
  *
+ * @example stack([tensor([1, 2]), tensor([3, 4])]) // [[1, 2], [3, 4]]
  * @param axis position of the new axis in the result. Default 0
  * @throws ShapeError if the shapes differ
  */
@@ -30,7 +31,9 @@ const SIZES = either(integer(1), arrayOf(integer(0), 1));
 /**
  * Cuts a tensor into parts along an axis. PyTorch and ONNX `split`.
  *
- * @example const [train, rest] = split(x, [80, 20]); const quarters = split(x, 25);
+ * @example
+ * const [start, rest] = split(arange(10), [8, 2]);
+ * const halves = split(arange(10), 5);
  * @param sizes the extent of every part (the last one may be smaller), or one extent per part, which add up to the extent of the axis
  * @param axis default 0
  * @returns one tensor per part

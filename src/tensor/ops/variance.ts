@@ -76,7 +76,11 @@ export function variance(x: Tensor, options: VarianceOptions = {}): Tensor {
   return varianceOp(x, options);
 }
 
-/** Returns the standard deviation over axes, the square root of `variance`. PyTorch `std`. Its gradient where it is 0 is 0. */
+/**
+ * Returns the standard deviation over axes, the square root of `variance`. PyTorch `std`. Its gradient where it is 0 is 0.
+ *
+ * @example std(x, { axes: [0, 2, 3] })
+ */
 export function std(x: Tensor, options: VarianceOptions = {}): Tensor {
   checkFloat('std', x);
   checkOptions('std', options, VARIANCE_RULES);
@@ -120,7 +124,7 @@ const normOp = /* @__PURE__ */ defineOp<NormOptions>({
  * Returns the p-norm over axes: (Σ |x|^p)^(1 / p). PyTorch `norm` (`linalg.vector_norm`), ONNX `ReduceL1` and `ReduceL2`. Where the norm
  * is 0, its gradient is 0.
  *
- * @example norm(gradient) // the Euclidean length
+ * @example norm(tensor([3, 4])) // 5
  */
 export function norm(x: Tensor, options: NormOptions = {}): Tensor {
   checkFloat('norm', x);

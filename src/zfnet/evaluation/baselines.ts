@@ -49,6 +49,8 @@ interface Piece {
  *
  * The training image t nearest to a test image x maximises x·t − ½ t·t, so most of the work is one matrix product. If several are equally
  * near, the first in the training split is used.
+ *
+ * @example const [error] = await nearestNeighbour(dataset.splits.train, [dataset.splits.val], { side: 8 });
  */
 export async function nearestNeighbour(train: Split, tests: readonly Split[], options: NearestNeighbourOptions = {}): Promise<number[]> {
   checkArgument('nearestNeighbour', 'train', train, splitRule);
@@ -109,7 +111,13 @@ export interface LinearOnPixelsOptions {
   onBroken?: (error: DataError) => void;
 }
 
-/** Errors of a linear classifier on pixels (softmax regression with C = 10) for each of some splits, as fractions. */
+/**
+ * Errors of a linear classifier on pixels (softmax regression with C = 10) for each of some splits, as fractions.
+ *
+ * @example
+ * const { train, val } = dataset.splits;
+ * const [{ top1Error }] = await linearOnPixels(train, [val], dataset.classes.length, { side: 4 });
+ */
 export async function linearOnPixels(
   train: Split,
   tests: readonly Split[],

@@ -20,6 +20,9 @@ export interface Prediction {
 /**
  * The most probable classes of each image, with their probabilities.
  *
+ * @example
+ * const [[best]] = await predict(await openRun(store), [example.image]);
+ * const { class: name, probability } = best;
  * @param images squares of `preprocess.options.side` pixels; for an ensemble, optionally one list for each member
  * @param options.top number of classes per image, default 5
  * @param options.crops as in `EvaluateOptions`, default 1

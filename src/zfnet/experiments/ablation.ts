@@ -159,6 +159,15 @@ const ROW = 'ablation.json';
 /**
  * Trains the variants one after the other. Variants that an earlier call has finished are not trained again; unfinished ones are resumed.
  *
+ * @example
+ * const runs = new Map<string, MemoryStore>();
+ * const rows = await ablate({
+ *   ablations: ABLATIONS.slice(0, 1),
+ *   dataset,
+ *   network: { inputSize: 64, width: 0.02 },
+ *   training: { epochs: 1 },
+ *   store: (name) => runs.get(name) ?? runs.set(name, new MemoryStore()).get(name)!,
+ * });
  * @returns one row per variant; fewer if the signal stopped it
  * @throws StateError if a store contains a run with another recipe or other data
  */

@@ -101,6 +101,10 @@ const OPTIONS: RulesFor<FeatureAnalysisOptions> = {
  * Trains linear classifiers on each layer's features of `train` and evaluates them on `val`. The network is not changed, and its own
  * classes do not matter.
  *
+ * @example
+ * const { train, val } = dataset.splits;
+ * const fc7 = [{ name: 'fc7', layer: 'relu7' }];
+ * const rows = await analyseFeatures(run, train, val, { classifiers: ['softmax'], stages: fc7 });
  * @param train a few dozen images per class; support vector machines need memory for the square of the number of images
  * @returns one row per stage and classifier
  */

@@ -60,6 +60,8 @@ export interface Stage {
 /**
  * The stages of a network in the order of computation: each convolution and linear layer except the last, which outputs the class scores.
  * In a `Sequential`, the features of a stage are taken after its ReLU, pooling and normalisation.
+ *
+ * @example const [{ name, layer }] = stages(model);
  */
 export function stages(model: Network): Stage[] {
   checkModel('stages', model);
@@ -92,6 +94,7 @@ const OPTIONS: RulesFor<ExtractOptions> = {
 /**
  * Features of some layers for the centre crops of a split, in evaluation mode.
  *
+ * @example const { layers } = await extractFeatures(await openRun(store), dataset.splits.val, ['relu7']);
  * @param layers names, as in `Stage.layer`
  * @throws ValueError for a layer that does not exist
  */

@@ -202,6 +202,15 @@ function checkScratch(scratch: ScratchOptions): void {
  * Trains on few images per class, with kept layers and from scratch, on the same random samples. Within a fold, a larger training sample
  * contains the smaller ones, and all methods use the same test images.
  *
+ * @example
+ * const [{ mean, deviation }] = await transfer({
+ *   network: run,
+ *   layer: 'relu7',
+ *   dataset,
+ *   pool: dataset.splits.train,
+ *   perClass: [1],
+ *   folds: 1,
+ * });
  * @returns one row per method and number of images per class
  * @throws DataError if a class has too few images
  */

@@ -37,6 +37,7 @@ export function centreCrop(slack: number): Crop {
 /**
  * The ten crops of the paper: the four corners and the centre, then the same crops mirrored.
  *
+ * @example const crops = tenCrops(32); // crops of 224 pixels from images of 256
  * @param slack side of the image minus the side of the crop, in pixels
  * @param mirror false for images whose mirror images have another meaning: the second five are then the middles of the edges and the
  *   centre again, without mirroring

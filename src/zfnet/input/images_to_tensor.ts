@@ -20,8 +20,7 @@ const OPTIONS: RulesFor<ImagesToTensorOptions> = { crops: oneOf(1, 10), backend:
 /**
  * The centre crop of each image, or its ten crops, as the input of a network.
  *
- *     const input = imagesToTensor(run.preprocess, [await readImage('dog.jpg', { size: run.preprocess.options.side })]);
- *
+ * @example const input = imagesToTensor(run.preprocess, [await readImage('dog.png', { size: run.preprocess.options.side })]);
  * @param images squares of `preprocess.options.side` pixels
  * @returns [N · crops, channels, inputSize, inputSize]
  * @throws ShapeError for an image of another size or number of channels

@@ -34,6 +34,7 @@ const MEAN_OPTIONS: RulesFor<MeanOptions> = {
 /**
  * Mean image of a split: the mean of each pixel over the images, [channels, side, side], 0 to 255.
  *
+ * @example const { shape, data } = await meanImage(dataset.splits.train, 73, 3);
  * @param side of the images in pixels
  */
 export async function meanImage(split: Split, side: number, channels: 1 | 3, options: MeanOptions = {}): Promise<HostTensor> {

@@ -89,7 +89,13 @@ function checkMean(mean: HostTensor, expected: readonly number[]): void {
     throw new StateError(`preprocess: the mean image has ${mean.data.length} values, its shape [${mean.shape}] has ${sizeOf(expected)}`);
 }
 
-/** Converts images to input batches of one network, by its options and its mean image. */
+/**
+ * Converts images to input batches of one network, by its options and its mean image.
+ *
+ * @example
+ * const mean = await meanImage(dataset.splits.train, 73, 3);
+ * const preprocess = new Preprocess({ inputSize: 64, side: 73, channels: 3, scale: 1 / 128 }, mean);
+ */
 export class Preprocess {
   /** Mean image, [channels, side, side], 0 to 255. */
   readonly mean: Float32Array;

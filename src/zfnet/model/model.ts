@@ -231,6 +231,7 @@ const OPTIONS: RulesFor<ZfnetOptions & Pick<Architecture, 'preset'>> = {
 /**
  * The architecture of a preset with the given options, without building the network.
  *
+ * @example const { classes } = architectureOf('a', { classes: 10, width: 0.25 });
  * @throws ValueError for an unknown preset, and for options out of range
  */
 export function architectureOf(preset: PresetName, options: ZfnetOptions = {}): Architecture {

@@ -31,6 +31,7 @@ export interface EpochMetrics {
 /**
  * Metrics of the epochs that are done. An incomplete last line, from an interrupted write, is ignored.
  *
+ * @example const [{ epoch, valTop1Error }] = await readMetrics(store);
  * @throws FormatError naming any other line that is not valid
  */
 export async function readMetrics(store: RunStore): Promise<EpochMetrics[]> {

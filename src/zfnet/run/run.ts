@@ -109,6 +109,7 @@ export async function openRun(store: RunStore, options: OpenRunOptions = {}): Pr
 /**
  * As `openRun`, but only for runs trained by `train`.
  *
+ * @example const { model, config } = await openTrainedRun(store);
  * @throws StateError for the run of an imported network
  */
 export async function openTrainedRun(store: RunStore, options: Pick<OpenRunOptions, 'checkpoint'> = {}): Promise<TrainedRun> {
@@ -143,6 +144,7 @@ function meanPlanes(mean: readonly number[], { channels, side }: PreprocessOptio
 /**
  * The network of a checkpoint, in evaluation mode, with its preprocessing and classes.
  *
+ * @example const { model, classes } = loadModel((await store.read('best.safetensors'))!, 'best.safetensors');
  * @param bytes of the checkpoint file
  * @param name of the file, for errors
  */

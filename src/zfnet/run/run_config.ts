@@ -155,6 +155,7 @@ export async function writeConfig(store: RunStore, config: RunConfig | ImportedC
 /**
  * Reads the `config.json` of a trained run; null if there is none.
  *
+ * @example const config = await readConfig(store); // null for an empty store
  * @throws FormatError for a file that is damaged or of another version
  * @throws StateError for the run of an imported network, which only `readRunConfig` reads
  */

@@ -15,7 +15,13 @@ export interface RunStore {
   list(): Promise<string[]>;
 }
 
-/** A store in memory, for tests and for runtimes without files. */
+/**
+ * A store in memory, for tests and for runtimes without files.
+ *
+ * @example
+ * const store = new MemoryStore();
+ * await train({ model, dataset, store, options: { epochs: 1 } });
+ */
 export class MemoryStore implements RunStore {
   /** Contents by path relative to the run, such as `checkpoints/epoch-0001.safetensors`. */
   readonly files = new Map<string, Uint8Array>();
@@ -68,7 +74,11 @@ export async function readText(store: RunStore, path: string): Promise<string | 
 /** Writes or replaces a text file. */
 export const writeText = (store: RunStore, path: string, text: string): Promise<void> => store.write(path, new TextEncoder().encode(text));
 
-/** The checkpoints of the epochs of a run, in order. */
+/**
+ * The checkpoints of the epochs of a run, in order.
+ *
+ * @example const [{ epoch, path }] = await epochCheckpoints(store);
+ */
 export async function epochCheckpoints(store: RunStore): Promise<{ epoch: number; path: string }[]> {
   checkArgument('epochCheckpoints', 'store', store, runStore);
   const paths = await store.list();

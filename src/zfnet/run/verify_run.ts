@@ -25,6 +25,7 @@ const CHECKPOINT = /^((last|best)|checkpoints\/epoch-(\d+))\.safetensors$/;
 /**
  * Verifies `config.json`, `metrics.jsonl` and every checkpoint of a run. Checkpoints are compared with their checksums. No file is changed.
  *
+ * @example const damaged = (await verifyRun(store)).filter(({ state }) => state !== 'whole');
  * @returns one entry per file; the run is intact if no entry is `damaged` or `missing`
  */
 export async function verifyRun(store: RunStore): Promise<VerifiedFile[]> {

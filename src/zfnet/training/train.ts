@@ -21,10 +21,7 @@ export type { StepReport, TrainingListener, TrainJob, TrainResult } from './trai
 /**
  * Trains a network, or resumes its training. The model has the trained weights afterwards.
  *
- * ```ts
- * const { best } = await train({ model, dataset, store, options: { epochs: 10 }, onEpoch: console.log });
- * ```
- *
+ * @example const { best } = await train({ model, dataset, store: new MemoryStore(), options: { epochs: 1 }, onEpoch: console.log });
  * @throws TrainingError if training cannot continue: the loss became NaN or infinite (the message names the operation), an image is lost,
  *   memory does not suffice, or the store cannot write a file. The last checkpoint is intact and from before the failure
  * @throws StateError if a run is resumed with another network or other data, or if the store contains a run and `resume` is false

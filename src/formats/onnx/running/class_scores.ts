@@ -44,7 +44,11 @@ export function classScores(model: OnnxModel, options: { output?: string; scores
   return { candidates, chosen, ending, scores, batch, ...readingOf(scores, ending, chosen.value) };
 }
 
-/** Returns the outputs of a model that could be class scores, with their number of values per image. */
+/**
+ * Returns the outputs of a model that could be class scores, with their number of values per image.
+ *
+ * @example const [{ name }] = classOutputs(await loadOnnx(bytes));
+ */
 export function classOutputs(model: OnnxModel): readonly OutputCandidate[] {
   checkArgument('classOutputs', 'the model', model, onnxModel);
   checkImageInput(model);

@@ -37,7 +37,13 @@ import { ModelWeights } from './weights.js';
 const feedsRule = rule('an object with a Tensor for each input, by name', recordOf(instanceOf(Tensor)).test);
 const ownGraph = objectWith('a graph', { constants: instanceOf(Map), consumers: instanceOf(Map), nodes: arrayOf(anything) });
 
-/** An imported ONNX model; `loadOnnx` creates it. */
+/**
+ * An imported ONNX model; `loadOnnx` creates it.
+ *
+ * @example
+ * const net = await loadOnnx(bytes);
+ * const { output } = await net.run({ input: images });
+ */
 export class OnnxModel extends Module implements LayeredModel {
   private readonly graph: Omit<Graph, 'constants'>;
   /** @internal Parameters and constants. */

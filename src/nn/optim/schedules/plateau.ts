@@ -48,7 +48,9 @@ const PLATEAU_RULES = {
  * Lowers the learning rate when a measure that should fall, such as the validation error, has stopped falling. The paper anneals
  * "when the validation error plateaus". PyTorch `ReduceLROnPlateau`.
  *
- * @example const lowered = new ReduceLROnPlateau(optimizer, { patience: 3 }).step(validationError);
+ * @example
+ * const schedule = new ReduceLROnPlateau(optimizer, { patience: 3 });
+ * const lowered = schedule.step(0.25); // the validation error of the epoch
  * @throws ValueError for invalid options
  */
 export class ReduceLROnPlateau implements Schedule {

@@ -118,6 +118,7 @@ export function normalised(given: GivenTrainingOptions): Partial<TrainingOptions
 /**
  * Training options with the defaults filled in.
  *
+ * @example const { momentum } = trainingOptions({ epochs: 10 }); // the defaults filled in
  * @throws ValueError naming the option that is unknown or out of range
  */
 export function trainingOptions(given: GivenTrainingOptions = {}): TrainingOptions {

@@ -93,6 +93,7 @@ async function firstBadLayer(model: Network, { images, labels }: FailedPart): Pr
  * Dead filters of the first convolution: those whose maps are nowhere above zero in a batch. A lower learning rate and the limit on the
  * filters' root mean square help against them.
  *
+ * @example const { layer, maps } = await deadFilters(model, images);
  * @param images input of the network, [N, C, H, W]
  * @returns the indices of the dead maps, and the number `of` all maps
  */
@@ -134,6 +135,8 @@ export interface DominatingFilters {
 /**
  * Dominating filters: per layer, the convolution filters whose root mean square exceeds four times the median. The paper observed this in
  * its first layer and therefore limits the root mean square of each filter to 0.1 (section 3.1).
+ *
+ * @example const [first] = await dominatingFilters(model);
  */
 export async function dominatingFilters(model: ZfNet): Promise<DominatingFilters[]> {
   checkArgument('dominatingFilters', 'model', model, network);
