@@ -4,7 +4,10 @@ import { BackendError } from '../errors.js';
 import { GPU_DTYPES } from './buffers.js';
 import { type OpenDevice, openDevice } from './device.js';
 import { checks } from './kernels/checks.js';
+import { dropout } from './kernels/dropout.js';
 import { elementwise } from './kernels/elementwise.js';
+import { movement } from './kernels/movement.js';
+import { random } from './kernels/random.js';
 import { profileQueue } from './profile.js';
 import { DeviceQueue } from './queue.js';
 import { Transfers } from './reads.js';
@@ -43,6 +46,9 @@ export function webgpuBackend(opened: OpenDevice, { maxBytes = Number.POSITIVE_I
     ...storagePart(queue, transfers),
     ...checks(queue),
     ...elementwise(queue),
+    ...movement(queue),
+    ...random(queue),
+    ...dropout(queue),
   };
   return backend;
 }
@@ -68,7 +74,7 @@ const storagePart = (queue: DeviceQueue, transfers: Transfers): StoragePart => (
 });
 
 const PENDING =
-  'dropout stridedCopy uniform normal matmul linear conv2d conv2dInputGrad conv2dWeightGrad channelSum channelAdd maxPool2d maxUnpool2d maxUnpool2dGrad avgPool2d avgPool2dGrad localResponseNorm localResponseNormGrad batchNorm batchNormGrad groupNorm groupNormGrad groupNormParamGrad reduce argmax topk softmax softmaxGrad logSoftmax logSoftmaxGrad crossEntropy crossEntropyGrad sgd adam rmsprop sumSquares clipRms leakyRelu leakyReluGrad clamp clampGrad activation activationGrad select'.split(
+  'matmul linear conv2d conv2dInputGrad conv2dWeightGrad channelSum channelAdd maxPool2d maxUnpool2d maxUnpool2dGrad avgPool2d avgPool2dGrad localResponseNorm localResponseNormGrad batchNorm batchNormGrad groupNorm groupNormGrad groupNormParamGrad reduce argmax topk softmax softmaxGrad logSoftmax logSoftmaxGrad crossEntropy crossEntropyGrad sgd adam rmsprop sumSquares clipRms leakyRelu leakyReluGrad clamp clampGrad activation activationGrad select'.split(
     ' ',
   );
 
