@@ -31,7 +31,7 @@ export interface Projection {
 
 /** Result of `projectBatch`. */
 export interface BatchProjection {
-  /** [N, C, H, W]: the projection of one activation per image. */
+  /** The projection of one activation per image, [N, C, H, W]. */
   pictures: Tensor;
   /** The activations that were projected, one per image. */
   activations: { map: number; value: number; position: [number, number] }[];

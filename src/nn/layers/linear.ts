@@ -13,7 +13,7 @@ import { Module, type ReceptiveWindow } from '../module.js';
  * @throws ValueError for feature counts that are not whole numbers, and for unknown options
  */
 export class Linear extends Module {
-  /** [outFeatures, inFeatures]: one row per output. May be replaced by a tensor of the same shape. */
+  /** Matrix of [outFeatures, inFeatures], one row per output. May be replaced by a tensor of the same shape. */
   weight: Tensor;
   /** [outFeatures]; null with `bias: false`. */
   bias: Tensor | null;

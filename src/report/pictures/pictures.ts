@@ -52,7 +52,7 @@ export function contrastRange(numbers: ArrayLike<number>): number {
  * Renders signed values: grey is 0, `range` is white and −`range` is black, in each channel.
  *
  * @example const picture = signedPicture([-1, 0, 0, 1], [1, 2, 2]); // black, grey, grey, white
- * @param values [C, H, W] with one or three channels
+ * @param numbers values, [C, H, W] with one or three channels
  * @param range default `contrastRange(values)`: the contrast is stretched, so that brightness cannot be compared between pictures
  */
 export function signedPicture(numbers: ArrayLike<number>, shape: readonly number[], range = contrastRange(numbers)): Image {

@@ -34,7 +34,10 @@ const BATCH_NORM_RULES: RulesFor<BatchNorm2dOptions> = { epsilon: finite(0), tra
  *
  * @example batchNorm2d(x, ones([8]), zeros([8]), zeros([8]), ones([8]), { training: true, relu: true })
  * @param x [N, C, …], of rank 2 or higher
- * @param scale, shift, mean, variance [C] each; null stands for 1, 0 and, in training, for no running statistics
+ * @param scale factor per channel, [C]; null for 1
+ * @param shift added per channel, [C]; null for 0
+ * @param mean running mean, [C]; null in training for no running statistics
+ * @param variance running variance, [C]; null as for `mean`
  * @param options options, or epsilon alone
  * @throws ShapeError for other shapes, for fewer than two values per channel in training, and for missing statistics in evaluation
  */

@@ -24,7 +24,8 @@ const OPTION_RULES = { epsilon: finite(0) };
  * @example groupNorm(x, 4)
  * @param x [N, C, …]
  * @param groups a divisor of C
- * @param weight, bias [C] each, or null for 1 and 0
+ * @param weight factor per channel, [C]; null for 1
+ * @param bias added per channel, [C]; null for 0
  * @throws ShapeError if the channels do not divide into the groups
  */
 export function groupNorm(
@@ -59,7 +60,8 @@ const SHAPE = either(integer(1), arrayOf(integer(1), 1));
  *
  * @example layerNorm(x, [16, 16])
  * @param normalizedShape the last extents of x, as one number or an array
- * @param weight, bias of the normalised shape, or null for 1 and 0
+ * @param weight factors of the normalised shape; null for 1
+ * @param bias added values of the normalised shape; null for 0
  * @throws ShapeError if x does not end in the normalised shape
  */
 export function layerNorm(

@@ -58,7 +58,8 @@ export function leakyRelu(x: Tensor, slope = 0.01): Tensor {
  * Returns min(max(x, low), high), element by element. ONNX `Clip`, PyTorch `clamp`.
  *
  * @example clamp(tensor([-2, 0.5, 2]), -1, 1) // -1, 0.5, 1
- * @param low, high bounds; may be infinite
+ * @param low lower bound; may be −∞
+ * @param high upper bound, not below `low`; may be ∞
  * @throws ValueError if a bound is missing or NaN
  */
 export function clamp(x: Tensor, low: number, high: number): Tensor {

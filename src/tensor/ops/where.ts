@@ -15,7 +15,8 @@ import { unbroadcast } from './reduce.js';
  *
  * @example where(greater(x, 0), x, 0)
  * @param condition of any type; NaN counts as not 0
- * @param a, b tensors of one type, float32 or int32, or numbers
+ * @param a result where the condition holds: a float32 or int32 tensor, or a number
+ * @param b result elsewhere, of the type of `a`
  */
 export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
   checkSameBackend('where', condition);
