@@ -3,9 +3,13 @@ import type { Backend, BackendInfo } from '../backend.js';
 import { BackendError } from '../errors.js';
 import { GPU_DTYPES } from './buffers.js';
 import { type OpenDevice, openDevice } from './device.js';
+import { channel } from './kernels/channel.js';
 import { checks } from './kernels/checks.js';
+import { conv2d } from './kernels/conv2d.js';
 import { dropout } from './kernels/dropout.js';
 import { elementwise } from './kernels/elementwise.js';
+import { linear } from './kernels/linear.js';
+import { matmul } from './kernels/matmul.js';
 import { movement } from './kernels/movement.js';
 import { random } from './kernels/random.js';
 import { profileQueue } from './profile.js';
@@ -49,6 +53,10 @@ export function webgpuBackend(opened: OpenDevice, { maxBytes = Number.POSITIVE_I
     ...movement(queue),
     ...random(queue),
     ...dropout(queue),
+    ...matmul(queue),
+    ...linear(queue),
+    ...conv2d(queue),
+    ...channel(queue),
   };
   return backend;
 }
@@ -74,7 +82,7 @@ const storagePart = (queue: DeviceQueue, transfers: Transfers): StoragePart => (
 });
 
 const PENDING =
-  'matmul linear conv2d conv2dInputGrad conv2dWeightGrad channelSum channelAdd maxPool2d maxUnpool2d maxUnpool2dGrad avgPool2d avgPool2dGrad localResponseNorm localResponseNormGrad batchNorm batchNormGrad groupNorm groupNormGrad groupNormParamGrad reduce argmax topk softmax softmaxGrad logSoftmax logSoftmaxGrad crossEntropy crossEntropyGrad sgd adam rmsprop sumSquares clipRms leakyRelu leakyReluGrad clamp clampGrad activation activationGrad select'.split(
+  'maxPool2d maxUnpool2d maxUnpool2dGrad avgPool2d avgPool2dGrad localResponseNorm localResponseNormGrad batchNorm batchNormGrad groupNorm groupNormGrad groupNormParamGrad reduce argmax topk softmax softmaxGrad logSoftmax logSoftmaxGrad crossEntropy crossEntropyGrad sgd adam rmsprop sumSquares clipRms leakyRelu leakyReluGrad clamp clampGrad activation activationGrad select'.split(
     ' ',
   );
 
