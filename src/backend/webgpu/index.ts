@@ -3,15 +3,25 @@ import type { Backend, BackendInfo } from '../backend.js';
 import { BackendError } from '../errors.js';
 import { GPU_DTYPES } from './buffers.js';
 import { type OpenDevice, openDevice } from './device.js';
+import { activation } from './kernels/activation.js';
+import { batchNorm } from './kernels/batch_norm.js';
 import { channel } from './kernels/channel.js';
 import { checks } from './kernels/checks.js';
 import { conv2d } from './kernels/conv2d.js';
 import { dropout } from './kernels/dropout.js';
 import { elementwise } from './kernels/elementwise.js';
+import { groupNorm } from './kernels/group_norm.js';
 import { linear } from './kernels/linear.js';
+import { lrn } from './kernels/lrn.js';
 import { matmul } from './kernels/matmul.js';
 import { movement } from './kernels/movement.js';
+import { pool2d } from './kernels/pool2d.js';
 import { random } from './kernels/random.js';
+import { reduce } from './kernels/reduce.js';
+import { updates } from './kernels/sgd.js';
+import { softmax } from './kernels/softmax.js';
+import { topk } from './kernels/topk.js';
+import { unpool } from './kernels/unpool.js';
 import { profileQueue } from './profile.js';
 import { DeviceQueue } from './queue.js';
 import { Transfers } from './reads.js';
@@ -42,7 +52,6 @@ export function webgpuBackend(opened: OpenDevice, { maxBytes = Number.POSITIVE_I
     queue.faults.poison(new BackendError(`webgpu: the device reported an error: ${error.message}`)),
   );
   const backend: Backend = {
-    ...(missing() as Backend),
     name: 'webgpu',
     capabilities: { syncRead: false, dtypes: GPU_DTYPES, maxBufferBytes: limits.maxBufferBytes, deterministic: mode === 'strict' },
     info: (): BackendInfo => ({ backend: 'webgpu', variant: 'wgsl', threads: 1, mode, device: opened.info }),
@@ -57,6 +66,16 @@ export function webgpuBackend(opened: OpenDevice, { maxBytes = Number.POSITIVE_I
     ...linear(queue),
     ...conv2d(queue),
     ...channel(queue),
+    ...activation(queue),
+    ...batchNorm(queue),
+    ...groupNorm(queue),
+    ...lrn(queue),
+    ...pool2d(queue),
+    ...reduce(queue),
+    ...updates(queue),
+    ...softmax(queue),
+    ...topk(queue),
+    ...unpool(queue),
   };
   return backend;
 }
@@ -80,19 +99,3 @@ const storagePart = (queue: DeviceQueue, transfers: Transfers): StoragePart => (
   resetPeak: () => queue.memory.resetPeak(),
   dispose: () => queue.dispose(),
 });
-
-const PENDING =
-  'maxPool2d maxUnpool2d maxUnpool2dGrad avgPool2d avgPool2dGrad localResponseNorm localResponseNormGrad batchNorm batchNormGrad groupNorm groupNormGrad groupNormParamGrad reduce argmax topk softmax softmaxGrad logSoftmax logSoftmaxGrad crossEntropy crossEntropyGrad sgd adam rmsprop sumSquares clipRms leakyRelu leakyReluGrad clamp clampGrad activation activationGrad select'.split(
-    ' ',
-  );
-
-/** Kernels that are not written yet throw; the families spread behind this object replace them. */
-const missing = (): Partial<Backend> =>
-  Object.fromEntries(
-    PENDING.map((name) => [
-      name,
-      () => {
-        throw new BackendError(`webgpu: ${name} is not implemented yet`);
-      },
-    ]),
-  );

@@ -2,8 +2,9 @@
 import type { DType, Storage } from '../../backend.js';
 import { DTypeError } from '../../errors.js';
 
-/** @throws DTypeError unless all storages have the element type */
-export function expect(op: string, dtype: DType, ...storages: readonly Storage[]): void {
+/** @throws DTypeError unless all storages have the element type; a storage that is missing (null) is not checked */
+export function expect(op: string, dtype: DType, ...storages: readonly (Storage | null)[]): void {
   for (const storage of storages)
-    if (storage.dtype !== dtype) throw new DTypeError(`${op}: got ${storage.dtype} on the webgpu backend, expected ${dtype}`);
+    if (storage !== null && storage.dtype !== dtype)
+      throw new DTypeError(`${op}: got ${storage.dtype} on the webgpu backend, expected ${dtype}`);
 }
