@@ -1,5 +1,5 @@
 /** The interface between the queue and the kernel families: what a kernel is, and what the queue does for it. */
-import type { Storage } from '../backend.js';
+import type { DeviceInfo, Storage } from '../backend.js';
 import type { GpuStorage } from './buffers.js';
 
 /** A storage buffer of a kernel, a global variable of the shader. */
@@ -64,6 +64,8 @@ export interface GpuQueue {
   readonly limits: KernelLimits;
   /** Whether the device is a software implementation such as SwiftShader or llvmpipe: workgroups with barriers have at most 64 threads. */
   readonly software: boolean;
+  /** Maker and family of the device. */
+  readonly info: DeviceInfo;
   readonly mode: 'strict' | 'fast';
   /**
    * Returns a slot for a check whose outcome the next `read` or `synchronize` examines: it rejects with the error that `errorOf` returns

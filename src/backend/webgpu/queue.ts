@@ -2,7 +2,7 @@
  * The queue: records kernels into one open compute pass and submits it when something is read, when many kernels are recorded, after some
  * time, and at the latest when the program yields. The parameters of all kernels of a batch are uploaded at once.
  */
-import type { Storage } from '../backend.js';
+import type { DeviceInfo, Storage } from '../backend.js';
 import { BackendError } from '../errors.js';
 import { type GpuBlock, GpuMemory, type GpuStorage, type OpenBatch } from './buffers.js';
 import type { OpenDevice } from './device.js';
@@ -92,6 +92,7 @@ export class DeviceQueue implements GpuQueue, OpenBatch, Timeable {
   readonly device: GpuDeviceLike;
   readonly limits: KernelLimits;
   readonly software: boolean;
+  readonly info: DeviceInfo;
   readonly mode: 'strict' | 'fast';
   readonly faults = new Faults();
   readonly memory: GpuMemory;
@@ -118,6 +119,7 @@ export class DeviceQueue implements GpuQueue, OpenBatch, Timeable {
     this.device = opened.device;
     this.limits = opened.limits;
     this.software = opened.info.software;
+    this.info = opened.info;
     this.mode = options.mode;
     this.#ring = new ParameterRing(this.device);
     this.#errors = new BatchErrors(this.device, this.faults);

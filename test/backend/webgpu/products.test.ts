@@ -26,6 +26,7 @@ function recorder(software = false) {
   const queue = {
     software,
     mode: 'strict',
+    info: { vendor: 'test', architecture: 'test', description: 'records dispatches', software },
     limits: { maxWorkgroupsPerDimension: 65535, maxBufferBytes: 2 ** 31 - 4, maxInvocations: 1024, maxWorkgroupBytes: 32768 },
     own: (given: Storage) => given as GpuStorage,
     scratch: (bytes: number) => {

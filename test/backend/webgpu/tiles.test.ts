@@ -9,6 +9,7 @@ import { conv2dPlan, planText, productShape } from '../../../src/backend/webgpu/
 import { depthOrder, gatherBlocks } from '../../../src/backend/webgpu/kernels/conv2d_products.js';
 import {
   type Adapter,
+  flopPerByteOf,
   isValidTile,
   type ProductShape,
   planProduct,
@@ -20,8 +21,8 @@ import {
 } from '../../../src/backend/webgpu/kernels/tiles.js';
 import { winogradFits, winogradPays, winogradPlan, winogradSizes } from '../../../src/backend/webgpu/kernels/winograd_geometry.js';
 
-const GPU: Adapter = { software: false, maxInvocations: 1024, maxWorkgroupBytes: 32768, maxBufferBytes: 2 ** 31 - 4 };
-const SMALLEST_GPU: Adapter = { software: false, maxInvocations: 256, maxWorkgroupBytes: 16384, maxBufferBytes: 2 ** 28 };
+const GPU: Adapter = { software: false, maxInvocations: 1024, maxWorkgroupBytes: 32768, maxBufferBytes: 2 ** 31 - 4, flopPerByte: 20 };
+const SMALLEST_GPU: Adapter = { software: false, maxInvocations: 256, maxWorkgroupBytes: 16384, maxBufferBytes: 2 ** 28, flopPerByte: 20 };
 const SOFTWARE: Adapter = { ...SMALLEST_GPU, software: true };
 
 const shapes: fc.Arbitrary<ProductShape> = fc.record({
@@ -231,6 +232,9 @@ describe('Winograd', () => {
     const chosen = (n: number) => zfnet(n).map((p) => PASSES.map((pass) => conv2dPlan(pass, p, GPU).variant === 'winograd2x2'));
     expect(chosen(128)).toEqual([[false, false, false], ...Array(4).fill([true, true, true])]);
     expect(chosen(1).flat()).not.toContain(true);
+    // A device that moves few bytes in the time of much arithmetic.
+    expect(winogradPays('forward', zfnet(128)[2], { ...GPU, flopPerByte: flopPerByteOf({ architecture: 'lovelace' }) })).toBe(false);
+    expect(flopPerByteOf({ architecture: 'toString' })).toBe(20);
   });
 
   it('a chunk of images fits into one buffer', () => {

@@ -60,15 +60,18 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   let weight0 = group * p.rows * p.channels * p.kh * p.kw + (outChannel - group * p.rows) * p.weightRow;
   let source0 = i32(image * p.sourceChannels + group * p.channels) * p.sourceH;
   var sum = 0.0;
-  for (var channel = 0u; channel < p.channels; channel++) {
-    for (var ky = 0u; ky < p.kh; ky++) {
-      let y = y0 + i32(ky) * p.tapY;
-      if (y < 0 || y % p.divY != 0 || y / p.divY >= p.sourceH) { continue; }
-      let row = (source0 + i32(channel) * p.sourceH + y / p.divY) * p.sourceW;
-      for (var kx = 0u; kx < p.kw; kx++) {
-        let x1 = x0 + i32(kx) * p.tapX;
-        if (x1 < 0 || x1 % p.divX != 0 || x1 / p.divX >= p.sourceW) { continue; }
-        sum += x[row + x1 / p.divX] * w[weight0 + channel * p.weightChannel + ky * p.kw + kx];
+  for (var ky = 0u; ky < p.kh; ky++) {
+    let y = y0 + i32(ky) * p.tapY;
+    if (y < 0 || y % p.divY != 0 || y / p.divY >= p.sourceH) { continue; }
+    for (var kx = 0u; kx < p.kw; kx++) {
+      let x1 = x0 + i32(kx) * p.tapX;
+      if (x1 < 0 || x1 % p.divX != 0 || x1 / p.divX >= p.sourceW) { continue; }
+      var at = (source0 + y / p.divY) * p.sourceW + x1 / p.divX;
+      var weight = weight0 + ky * p.kw + kx;
+      for (var channel = 0u; channel < p.channels; channel++) {
+        sum += x[at] * w[weight];
+        at += p.sourceH * p.sourceW;
+        weight += p.weightChannel;
       }
     }
   }

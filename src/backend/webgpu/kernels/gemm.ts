@@ -14,7 +14,16 @@
  */
 import type { GpuStorage } from '../buffers.js';
 import { type BufferBinding, flatGroups, type GpuQueue, type Kernel, type ParamField } from '../kernel.js';
-import { type Adapter, PANEL_PADDING, type PlanProduct, type ProductPlan, planProduct, type Tile, threadsOf } from './tiles.js';
+import {
+  type Adapter,
+  flopPerByteOf,
+  PANEL_PADDING,
+  type PlanProduct,
+  type ProductPlan,
+  planProduct,
+  type Tile,
+  threadsOf,
+} from './tiles.js';
 
 /**
  * One operand of a product. In its WGSL, `item` is the number of the product of a batch, `block` the number of the block, `p` the parameters.
@@ -249,11 +258,12 @@ export interface ProductJob {
 }
 
 /** The properties of a queue's device on which choices depend. */
-export const adapterOf = ({ software, limits }: GpuQueue): Adapter => ({
+export const adapterOf = ({ software, limits, info }: GpuQueue): Adapter => ({
   software,
   maxInvocations: limits.maxInvocations,
   maxWorkgroupBytes: limits.maxWorkgroupBytes,
   maxBufferBytes: limits.maxBufferBytes,
+  flopPerByte: flopPerByteOf(info),
 });
 
 /**

@@ -3,6 +3,8 @@
  * both are pure functions of the shape and the adapter.
  */
 
+import type { DeviceInfo } from '../../backend.js';
+
 /** How a matrix product is divided: one workgroup computes a tile, and each of its threads a part of the tile. */
 export interface Tile {
   readonly name: TileName;
@@ -29,7 +31,21 @@ export interface Adapter {
   readonly maxWorkgroupBytes: number;
   /** Bytes per buffer. */
   readonly maxBufferBytes: number;
+  /** See `flopPerByteOf`. */
+  readonly flopPerByte: number;
 }
+
+/**
+ * Arithmetic that a GPU does in the time in which it moves one byte, by its architecture as WebGPU names it: half the peak of the data sheet
+ * of a large card, since products reach about that, divided by the bandwidth. Not measured.
+ */
+const FLOP_PER_BYTE: Readonly<Record<string, number>> = { turing: 11, pascal: 12, ampere: 19, lovelace: 40, blackwell: 30 };
+/** The same for other architectures, of Apple, AMD and Intel too. */
+const OTHER_FLOP_PER_BYTE = 20;
+
+/** Returns the arithmetic that a device is expected to do in the time in which it moves one byte. */
+export const flopPerByteOf = ({ architecture }: Pick<DeviceInfo, 'architecture'>): number =>
+  Object.hasOwn(FLOP_PER_BYTE, architecture) ? FLOP_PER_BYTE[architecture] : OTHER_FLOP_PER_BYTE;
 
 const tile = (
   name: TileName,

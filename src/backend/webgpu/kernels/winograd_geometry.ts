@@ -42,7 +42,7 @@ export function winogradSizes(pass: ConvPass, p: ConvParams): WinogradSizes {
 }
 
 /** Maximum bytes of one scratch storage; more images are computed in several chunks. */
-const MOST_CHUNK_BYTES = 2 ** 29;
+const MOST_CHUNK_BYTES = 2 ** 28;
 
 /** A division of the work: the product of the transformed operands, and the number of images per chunk. */
 export interface WinogradPlan {
@@ -50,12 +50,13 @@ export interface WinogradPlan {
   readonly images: number;
 }
 
-/** Returns the number of images per chunk. */
+/** Returns the number of images per chunk; the chunks have about equal sizes. */
 export function winogradImages(pass: ConvPass, p: ConvParams, { maxBufferBytes }: Pick<Adapter, 'maxBufferBytes'>): number {
   const { phases, tilesH, tilesW } = winogradSizes(pass, p);
   const channels = pass === 'inputGrad' ? Math.max(p.o, phases * p.c) : Math.max(phases * p.c, p.o);
   const bytesOfOne = 4 * PLANES * channels * tilesH * tilesW;
-  return Math.max(1, Math.min(p.n, Math.floor(Math.min(maxBufferBytes, MOST_CHUNK_BYTES) / bytesOfOne)));
+  const most = Math.max(1, Math.floor(Math.min(maxBufferBytes, MOST_CHUNK_BYTES) / bytesOfOne));
+  return Math.max(1, Math.ceil(p.n / Math.max(1, Math.ceil(p.n / most))));
 }
 
 /** Returns the size of the product over the transformed tiles of a number of images. */
@@ -74,11 +75,6 @@ export function winogradPlan(pass: ConvPass, p: ConvParams, adapter: Adapter): W
   return { images, product: pass === 'weightGrad' ? product : { tile: product.tile, slices: 1 } };
 }
 
-/**
- * Arithmetic that a GPU does in the time in which it moves one byte, at the efficiency of the product kernels: half the peak of 10 TFLOP/s by
- * 400 GB/s is 12, of 60 TFLOP/s by 1000 GB/s it is 30. These are data-sheet figures, not measurements.
- */
-const FLOP_PER_BYTE = 20;
 /** With less arithmetic than this, the additional dispatches take more time than is saved. */
 const LEAST_FLOP = 2 ** 30;
 
@@ -92,7 +88,7 @@ export function winogradProducts(p: ConvParams): number {
  * Returns whether the algorithm is expected to be faster than an implicit matrix product: it saves more than half of the arithmetic, but
  * writes the transformed operands to memory and reads them again. Never on a software device, where results must come from few kernels.
  */
-export function winogradPays(pass: ConvPass, p: ConvParams, adapter: Pick<Adapter, 'software'>): boolean {
+export function winogradPays(pass: ConvPass, p: ConvParams, adapter: Pick<Adapter, 'software' | 'flopPerByte'>): boolean {
   if (adapter.software || !winogradFits(p)) return false;
   const { phases, tilesH, tilesW } = winogradSizes(pass, p);
   const tiles = p.n * tilesH * tilesW;
@@ -101,5 +97,5 @@ export function winogradPays(pass: ConvPass, p: ConvParams, adapter: Pick<Adapte
   // In an input gradient, only the gradient of the output is transformed once for all phases.
   const [transformed, results] = pass === 'inputGrad' ? [p.o, phases * p.c] : [phases * p.c, p.o];
   const bytes = 4 * PLANES * (2 * tiles * (transformed + results) + 2 * phases * p.o * p.c);
-  return direct >= LEAST_FLOP && direct - products > FLOP_PER_BYTE * bytes;
+  return direct >= LEAST_FLOP && direct - products > adapter.flopPerByte * bytes;
 }
