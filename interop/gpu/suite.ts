@@ -1,20 +1,24 @@
 /** What the suites beside the operation cases have in common. */
 import type { Backend } from '../../src/backend/backend.js';
+import type { GpuLike } from '../../src/backend/webgpu/types.js';
 
 /** Is told of every check: its name, and why it failed or null. */
 export type Report = (name: string, fault: string | null) => void;
 
 /** What a suite runs on. */
 export interface SuiteContext {
+  /** The implementation of WebGPU under test. */
+  gpu: GpuLike;
   /** Creates a WebGPU backend on the device under test. The suite disposes of it. */
   create(): Promise<Backend>;
   report: Report;
 }
 
-/** Runs a check and reports an error that it throws as its fault. */
-export async function check({ report }: SuiteContext, name: string, run: () => Promise<string | null>): Promise<void> {
+/** Runs a check and reports its fault: the text that it returns, or the error that it throws. */
+export async function check({ report }: SuiteContext, name: string, run: () => unknown): Promise<void> {
   try {
-    report(name, await run());
+    const fault = await run();
+    report(name, typeof fault === 'string' ? fault : null);
   } catch (error) {
     report(name, error instanceof Error ? error.message : String(error));
   }

@@ -42,9 +42,11 @@ export async function createWebgpuBackend(options: WebgpuOptions = {}): Promise<
   return webgpuBackend(await openDevice(options.gpu), options);
 }
 
-/** Creates the backend of a device. */
-export function webgpuBackend(opened: OpenDevice, { maxBytes = Number.POSITIVE_INFINITY, mode = 'strict' }: WebgpuOptions = {}): Backend {
+/** Creates the backend of a device. @param inside is called with the queue, for tests */
+export function webgpuBackend(opened: OpenDevice, options: WebgpuOptions = {}, inside?: (queue: DeviceQueue) => void): Backend {
+  const { maxBytes = Number.POSITIVE_INFINITY, mode = 'strict' } = options;
   const queue = new DeviceQueue(opened, { mode, maxBytes });
+  inside?.(queue);
   const transfers = new Transfers(queue);
   const { device, limits } = opened;
   void device.lost.then(({ message }) => queue.faults.lose(message));

@@ -32,16 +32,8 @@ export interface GpuPipeline {
   readonly layout: Layout;
 }
 
-/** What the backend has created since it exists, for tests: a steady-state training step creates nothing. */
-export interface Created {
-  modules: number;
-  pipelines: number;
-  groups: number;
-}
-
 /** The pipelines of one device. */
 export class Pipelines {
-  readonly created: Created = { modules: 0, pipelines: 0, groups: 0 };
   /** By kernel object, and by name and key for objects that were made again. */
   readonly #byKernel = new WeakMap<Kernel, GpuPipeline>();
   readonly #byName = new Map<string, GpuPipeline>();
@@ -117,7 +109,6 @@ export class Pipelines {
 
   #createGroup(layout: Layout, kernel: Kernel, storages: readonly GpuStorage[]): GpuOpaque {
     this.#groups++;
-    this.created.groups++;
     const blocks: GpuBlock[] = storages.map(({ block }) => block!);
     const entries: object[] = blocks.map(({ buffer }, binding) => ({ binding, resource: { buffer } }));
     if (layout.hasParams) entries.push({ binding: blocks.length, resource: { buffer: this.ring, offset: 0, size: SLOT_BYTES } });
@@ -131,7 +122,6 @@ export class Pipelines {
   }
 
   #add(kernel: Kernel, pipeline: GpuOpaque, layout: Layout): GpuPipeline {
-    this.created.pipelines++;
     const made = { pipeline, layout };
     this.#byKernel.set(kernel, made);
     this.#byName.set(`${kernel.name}\n${kernel.key}`, made);
@@ -142,7 +132,6 @@ export class Pipelines {
     if (kernel.params.length > MOST_PARAMS)
       throw new BackendError(`webgpu: kernel ${kernel.name} has ${kernel.params.length} params, expected at most ${MOST_PARAMS}`);
     const layout = this.#layout(kernel);
-    this.created.modules++;
     const label = `${kernel.name} ${kernel.key}`;
     const module = this.device.createShaderModule({ label, code: shaderOf(kernel) });
     return { pipeline: { label, layout: layout.pipeline, compute: { module, entryPoint: 'main' } }, layout };

@@ -17,12 +17,6 @@ const MOST_SLOTS = 64;
 /** Milliseconds after which a batch is submitted, so that the device does not wait for a program that records slowly. */
 const MOST_MS = 20;
 
-/** What the queue has done since it exists. */
-export interface QueueCounts {
-  dispatches: number;
-  submits: number;
-}
-
 /** Options of the queue. */
 export interface QueueOptions {
   readonly mode: 'strict' | 'fast';
@@ -97,7 +91,6 @@ export class DeviceQueue implements GpuQueue, OpenBatch, Timeable {
   readonly faults = new Faults();
   readonly memory: GpuMemory;
   readonly pipelines: Pipelines;
-  readonly counts: QueueCounts = { dispatches: 0, submits: 0 };
   /** Adds a deferred check; set by the reader, which examines it. */
   check: (errorOf: (words: Uint32Array) => Error | null) => CheckSlot = () => {
     throw new BackendError('webgpu: checks are not available');
@@ -166,7 +159,6 @@ export class DeviceQueue implements GpuQueue, OpenBatch, Timeable {
     pass.dispatchWorkgroups(x, y, z);
     for (const { block } of storages) block!.batch = this.number;
     this.#kernels.push(kernel);
-    this.counts.dispatches++;
     if (this.#timer) this.#endPass();
     if (this.#timer?.submitsEach || this.#kernels.length >= MOST_SLOTS || performance.now() - this.#started > MOST_MS) this.flush();
     if (this.#timer?.submitsEach) this.#timer.submitted();
@@ -205,7 +197,6 @@ export class DeviceQueue implements GpuQueue, OpenBatch, Timeable {
     this.#errors.end(this.number, this.#kernels);
     [this.#encoder, this.#kernels] = [null, []];
     this.number++;
-    this.counts.submits++;
   }
 
   timeWith(timer: DispatchTimer | null): void {

@@ -32,8 +32,6 @@ class StagingPool {
   /** By size, a power of two. */
   readonly #free = new Map<number, GpuBufferLike[]>();
   #bytes = 0;
-  /** Number of buffers created since the backend exists. */
-  created = 0;
 
   constructor(readonly device: GpuDeviceLike) {}
 
@@ -44,7 +42,6 @@ class StagingPool {
       this.#bytes -= size;
       return kept;
     }
-    this.created++;
     return this.device.createBuffer({ label: `read of ${size} bytes`, size, usage: USAGE.mapRead | USAGE.copyTarget });
   }
 
