@@ -46,7 +46,10 @@ export interface InitOptions {
 /** Upper limit of the option `threads`: more threads than processors make kernels slower, and each thread needs memory. */
 const MOST_THREADS = 256;
 
-const isAddress = (value: unknown): boolean => (typeof value === 'string' && value !== '') || value instanceof URL;
+/** Hermes, the engine of React Native, has no `URL` of its own. */
+const isUrl = (value: unknown): value is URL => typeof URL === 'function' && value instanceof URL;
+
+const isAddress = (value: unknown): boolean => (typeof value === 'string' && value !== '') || isUrl(value);
 
 const isWasm = (value: unknown): boolean =>
   isAddress(value) ||
@@ -77,7 +80,7 @@ const INIT_RULES = {
 export async function init(options: InitOptions = {}): Promise<Backend> {
   checkOptions('init', options, INIT_RULES);
   const { backend: kind, threads = 'auto', mode = 'strict', workerUrl, gpu, maxBytes } = options;
-  const wasm = options.wasm instanceof URL ? options.wasm.href : options.wasm;
+  const wasm = isUrl(options.wasm) ? options.wasm.href : options.wasm;
   const text = JSON.stringify([kind ?? 'wasm or reference', threads, mode, workerUrl && String(workerUrl), maxBytes]);
   const given = wasm ?? gpu;
   let { engine } = context;
@@ -163,7 +166,9 @@ async function wasmOrReference(options: InitOptions, threads: number | 'auto', m
     if (options.backend === 'wasm' || !(error instanceof BackendError)) throw error;
     // Where the kernels cannot be loaded, the reference backend cannot either.
     const backend = await referenceBackend({ fallbackBecause: error.message }).catch(() => Promise.reject(error));
-    console.warn(`zfnet: init() uses the reference backend, which is about 100 times slower than WebAssembly. ${error.message}`);
+    globalThis.console?.warn(
+      `zfnet: init() uses the reference backend, which is about 100 times slower than WebAssembly. ${error.message}`,
+    );
     return backend;
   }
 }

@@ -1,6 +1,6 @@
 /** How each runtime starts a worker thread: `worker_threads` in Node, Bun and Deno, `Worker` in pages and in Electron's windows. */
 import { BackendError } from '../../errors.js';
-import { nodeModule } from '../../node_module.js';
+import { nodeModule, nodeProcess } from '../../node_module.js';
 import { PROGRAM, type Spawn, WEB_SCRIPT } from './worker.js';
 
 /** Returns the number of processors of this machine. */
@@ -10,7 +10,7 @@ export async function availableThreads(): Promise<number> {
 }
 
 /** Electron's windows offer `worker_threads` but cannot start them; they have the workers of pages. */
-const isElectronWindow = (): boolean => (globalThis.process as { type?: string } | undefined)?.type === 'renderer';
+const isElectronWindow = (): boolean => (nodeProcess as { type?: string } | undefined)?.type === 'renderer';
 
 /**
  * Returns the function that starts a worker in this runtime, or null if it has no workers.
