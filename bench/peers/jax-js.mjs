@@ -1,6 +1,6 @@
 /**
- * jax-js on its WebAssembly backend: one compiled function per step, layout NCHW. It has no threads in Node, because it needs a browser's
- * Worker.
+ * jax-js on its WebAssembly or WebGPU backend: one compiled function per step, layout NCHW. It has no threads in Node, because it needs a
+ * browser's Worker.
  */
 import { readFileSync } from 'node:fs';
 import { blockUntilReady, defaultDevice, init, jit, lax, nn, numpy as np, tree, valueAndGrad } from '@jax-js/jax';
@@ -87,10 +87,12 @@ function weightsOf(open) {
   return found;
 }
 
-await reading('jax-js', version, async () => {
+await reading(task.gpu ? 'jax-js webgpu' : 'jax-js', version, async () => {
   if (task.threads > 1) throw new Error('jax-js supports one thread only in Node');
-  await init('wasm');
-  defaultDevice('wasm');
+  const device = task.gpu ? 'webgpu' : 'wasm';
+  if (task.gpu) (await import('./gpu.mjs')).provideGpu();
+  await init(device);
+  defaultDevice(device);
   let weights = weightsOf(openWeights(task.weights));
   const x = np.array(images(network, task.batch), { shape: [task.batch, ...network.input] });
   if (task.training) {
@@ -108,7 +110,8 @@ await reading('jax-js', version, async () => {
         const [value, next, nextVelocities] = step(weights, velocities, x.ref, y.ref);
         [weights, velocities] = [next, nextVelocities];
         if (!Number.isFinite((await value.data())[0])) throw new Error('the loss is not finite');
-        await blockUntilReady(next);
+        // The weights belong to the next step, which may already be queued on a GPU.
+        if (!task.gpu) await blockUntilReady(next);
       },
     };
   }

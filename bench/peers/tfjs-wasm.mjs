@@ -1,4 +1,4 @@
-/** TensorFlow.js on its WebAssembly backend, in its only layout, NHWC. */
+/** TensorFlow.js on its WebAssembly or WebGPU backend, in its only layout, NHWC. */
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { images, NETWORKS, NORM, oneHot, openWeights } from './networks.mjs';
@@ -8,7 +8,6 @@ import { enableThreads } from './tfjs-threads.mjs';
 const require = createRequire(import.meta.url);
 // The whole package, because the core alone registers no gradients.
 const tf = require('@tensorflow/tfjs');
-const wasm = require('@tensorflow/tfjs-backend-wasm');
 const network = NETWORKS[task.network];
 
 /**
@@ -58,7 +57,7 @@ function forward(x, weights, training) {
   return x;
 }
 
-/** The backend has no weight gradient of convolution; it is composed of slices and matrix products, which it has. */
+/** The WebAssembly backend has no weight gradient of convolution; it is composed of slices and matrix products, which it has. */
 function patchWeightGradient() {
   tf.unregisterGradient('Conv2D');
   tf.registerGradient({
@@ -98,31 +97,45 @@ function weightGradient(x, dy, [height, width, channels, outputs], stride, pad) 
   return tf.stack(taps).reshape([height, width, channels, outputs]);
 }
 
-await reading('tfjs-wasm', tf.version.tfjs, async () => {
+async function openWasm() {
+  const wasm = require('@tensorflow/tfjs-backend-wasm');
   wasm.setWasmPaths(fileURLToPath(new URL('.', import.meta.resolve('@tensorflow/tfjs-backend-wasm'))));
   if (task.threads > 1) enableThreads(tf, wasm, task.threads);
   await tf.setBackend('wasm');
   await tf.ready();
   if (task.threads > 1 && wasm.getThreadsCount() !== task.threads) throw new Error(`${wasm.getThreadsCount()} threads work`);
+  if (task.training) patchWeightGradient();
+}
+
+async function openGpu() {
+  const { provideGpu } = await import('./gpu.mjs');
+  provideGpu();
+  require('@tensorflow/tfjs-backend-webgpu');
+  if (!(await tf.setBackend('webgpu'))) throw new Error('there is no WebGPU adapter');
+  await tf.ready();
+}
+
+await reading(task.gpu ? 'tfjs-webgpu' : 'tfjs-wasm', tf.version.tfjs, async () => {
+  await (task.gpu ? openGpu() : openWasm());
   const weights = weightsOf(openWeights(task.weights), task.training);
   const x = tf.tidy(() => tf.tensor(images(network, task.batch), [task.batch, ...network.input]).transpose([0, 2, 3, 1]));
   if (task.training) {
-    patchWeightGradient();
     const y = tf.tensor(oneHot(network, task.batch), [task.batch, network.classes]);
     const optimizer = tf.train.momentum(1e-4, 0.9);
     return {
-      step() {
+      async step() {
         const loss = optimizer.minimize(() => tf.losses.softmaxCrossEntropy(y, forward(x, weights, true)), true);
-        if (!Number.isFinite(loss.dataSync()[0])) throw new Error('the loss is not finite');
+        const [value] = task.gpu ? await loss.data() : loss.dataSync();
+        if (!Number.isFinite(value)) throw new Error('the loss is not finite');
         loss.dispose();
       },
     };
   }
   let logits;
   return {
-    step() {
+    async step() {
       const y = tf.tidy(() => forward(x, weights, false));
-      logits = y.dataSync();
+      logits = task.gpu ? await y.data() : y.dataSync();
       y.dispose();
     },
     logits: () => logits.slice(0, network.classes),

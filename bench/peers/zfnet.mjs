@@ -21,8 +21,11 @@ function lenet() {
   );
 }
 
-await reading(task.mode === 'fast' ? 'zfnet fast' : 'zfnet', version, async () => {
-  await zf.init({ threads: task.threads, mode: task.mode });
+const name = ['zfnet', ...(task.gpu ? ['webgpu'] : []), ...(task.mode === 'fast' ? ['fast'] : [])].join(' ');
+
+await reading(name, version, async () => {
+  if (task.gpu) await zf.init({ backend: 'webgpu', gpu: (await import('./gpu.mjs')).provideGpu(), mode: task.mode });
+  else await zf.init({ threads: task.threads, mode: task.mode });
   const model = task.network === 'lenet' ? lenet() : zf.zfnet('a', { seed: 1 });
   if (task.weights !== undefined) {
     const weights = openWeights(task.weights);

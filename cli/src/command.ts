@@ -16,7 +16,8 @@
  */
 import { type Command, InvalidArgumentError } from 'commander';
 import pc from 'picocolors';
-import { backendInfo, defaultBackend, type InitOptions, init, memory, ZfnetError } from 'zfnet';
+import { type BackendInfo, backendInfo, defaultBackend, type InitOptions, init, memory, ZfnetError } from 'zfnet';
+import { findGpu } from './gpu.js';
 import { createReporter, type Reporter } from './terminal/reporter.js';
 import { catchSignals } from './terminal/signals.js';
 import { printable } from './terminal/terminal.js';
@@ -132,10 +133,23 @@ function createContext(common: CommonOptions): Context & { close(): void } {
 }
 
 async function startEngine(common: CommonOptions, reporter: Reporter): Promise<void> {
-  await init({ backend: common.backend, threads: common.threads, mode: ENGINE_MODES.find((mode) => mode === common.mode) });
-  const { backend, variant, threads, mode, threadsOffBecause } = backendInfo();
+  await init({
+    backend: common.backend,
+    threads: common.threads,
+    mode: ENGINE_MODES.find((mode) => mode === common.mode),
+    gpu: common.backend === 'webgpu' ? await findGpu() : undefined,
+  });
+  const info = backendInfo();
+  const { backend, variant, threads, mode, threadsOffBecause } = info;
   reporter.detail(`engine: ${backend}, ${variant}, ${threads} thread${threads === 1 ? '' : 's'}, ${mode}`);
+  if (info.device) reporter.say(`device: ${deviceText(info.device)}`);
   if (threadsOffBecause && common.threads !== 1) reporter.detail(`running on one thread: ${threadsOffBecause}`);
+}
+
+/** Describes the device of a backend in one line. */
+export function deviceText({ vendor, architecture, description, software }: NonNullable<BackendInfo['device']>): string {
+  const name = [description || 'unnamed', [vendor, architecture].filter((text) => text !== '').join(' ')].filter((text) => text !== '');
+  return `${name.join(', ')}${software ? ' (a software device: the processor computes, and its speed says nothing about a GPU)' : ''}`;
 }
 
 function closeEngine(reporter: Reporter): void {

@@ -1,7 +1,8 @@
 /** `zfnet bench`: compares the speed of matrix product and convolution kernels with the measured arithmetic peak of the machine. */
 import type { Command } from 'commander';
-import { backendInfo, ceilingFor, createCeiling, matmul, type ProfileRow, profile, randn } from 'zfnet';
-import { defineCommand, handler, UsageError, whole } from '../command.js';
+import { backendInfo, matmul, type ProfileRow, profile, randn } from 'zfnet';
+import { defineCommand, deviceText, handler, UsageError, whole } from '../command.js';
+import { prepareLimits } from '../limits.js';
 import { batchSizeOption, repeatOption } from '../options.js';
 import { columns } from '../terminal/columns.js';
 import { openWorkload, type WorkloadOptions } from '../workload.js';
@@ -17,6 +18,8 @@ const PRODUCTS = [
   { name: 'conv2 as a product', m: 256, n: 676, k: 2400 },
   { name: 'conv4 as a product', m: 384, n: 169, k: 3456 },
 ];
+/** On a software device, whose speed says nothing about a GPU, one product shows that the command works. */
+const SOFTWARE_PRODUCTS = [{ name: '64³', m: 64, n: 64, k: 64 }];
 /** A product takes only milliseconds, so this many are measured per step. */
 const PRODUCTS_PER_STEP = 4;
 
@@ -33,8 +36,13 @@ export function benchCommand(program: Command): void {
   defineCommand(
     program,
     'bench [run|preset|file.onnx]',
-    'compare the speed of kernels with the measured arithmetic peak of this machine (under a minute)',
-    ['zfnet bench', 'zfnet bench small --batch-size 64 --threads 1', 'zfnet bench --forward --batch-size 1 --json'],
+    'compare the speed of kernels with the measured arithmetic peak of this machine or GPU (under a minute)',
+    [
+      'zfnet bench',
+      'zfnet bench small --batch-size 64 --threads 1',
+      'zfnet bench --forward --batch-size 1 --json',
+      'zfnet bench --backend webgpu',
+    ],
   )
     .addOption(batchSizeOption('images per step', 16))
     .option('--input-size <pixels>', 'height and width of the input (default: that of the network)', whole({ min: 1 }))
@@ -43,13 +51,14 @@ export function benchCommand(program: Command): void {
     .action(
       handler(async (context, target: string | undefined, options: BenchOptions) => {
         await context.engine();
-        if (backendInfo().backend !== 'wasm') throw new UsageError('bench measures the wasm backend: leave out --backend');
-        const ceiling = await createCeiling();
+        const limits = await prepareLimits();
+        if (!limits) throw new UsageError('bench measures the wasm and webgpu backends: leave out --backend, or use --backend webgpu');
+        const list = backendInfo().device?.software ? SOFTWARE_PRODUCTS : PRODUCTS;
         const workload = await openWorkload(target ?? 'a', { ...options, seed: context.common.seed });
-        const bar = context.reporter.bar('measuring', PRODUCTS.length + options.repeat + 1, 'runs');
+        const bar = context.reporter.bar('measuring', list.length + options.repeat + 1, 'runs');
         const found: { name: string; row: ProfileRow }[] = [];
         try {
-          for (const [i, { name, m, n, k }] of PRODUCTS.entries()) {
+          for (const [i, { name, m, n, k }] of list.entries()) {
             const { rows } = await profile(() => products(m, n, k, PRODUCTS_PER_STEP * options.repeat));
             found.push(...byLayer(rows).map((row) => ({ name, row })));
             bar.update(i + 1);
@@ -58,7 +67,7 @@ export function benchCommand(program: Command): void {
           const { rows } = await profile(async () => {
             for (let i = 0; i < options.repeat; i++) {
               await workload.step();
-              bar.update(PRODUCTS.length + i + 2);
+              bar.update(list.length + i + 2);
             }
           });
           found.push(...byLayer(rows).map((row) => ({ name: row.layer, row })));
@@ -66,8 +75,7 @@ export function benchCommand(program: Command): void {
           workload.dispose();
         }
         const info = backendInfo();
-        const perThread = ceiling();
-        const limit = ceilingFor(info, perThread);
+        const { gflops: ceilingGflops, perThread, gbs } = await limits();
         const rows = found.map(({ name, row }): BenchRow => {
           const gflops = row.flop / row.calls / row.bestMs / 1e6;
           return {
@@ -76,10 +84,10 @@ export function benchCommand(program: Command): void {
             shape: row.shape,
             bestMs: row.bestMs,
             gflops,
-            ofCeiling: gflops / limit,
+            ofCeiling: gflops / ceilingGflops,
           };
         });
-        const report = { workload: workload.description, ceilingGflops: limit, ceilingOfOneThread: perThread, info, rows };
+        const report = { workload: workload.description, ceilingGflops, ceilingOfOneThread: perThread, ceilingGbs: gbs, info, rows };
         context.result(report, () => table(report));
       }),
     );
@@ -108,11 +116,13 @@ function table({
   workload,
   rows,
   ceilingGflops,
+  ceilingGbs,
   info,
 }: {
   workload: string;
   rows: BenchRow[];
   ceilingGflops: number;
+  ceilingGbs?: number;
   info: ReturnType<typeof backendInfo>;
 }): string {
   const cells = [
@@ -126,8 +136,10 @@ function table({
       ofCeiling.toFixed(2),
     ]),
   ];
+  const copy = ceilingGbs === undefined ? '' : `, copy ${ceilingGbs.toFixed(1)} GB/s`;
   return [
     ...columns(cells, new Set([3, 4, 5])),
-    `${workload}; ceiling ${ceilingGflops.toFixed(1)} GFLOP/s; ${info.variant}, ${info.threads} thread${info.threads === 1 ? '' : 's'}, ${info.mode}`,
+    `${workload}; ceiling ${ceilingGflops.toFixed(1)} GFLOP/s${copy}; ${info.variant}, ${info.threads} thread${info.threads === 1 ? '' : 's'}, ${info.mode}`,
+    ...(info.device ? [deviceText(info.device)] : []),
   ].join('\n');
 }

@@ -3,7 +3,10 @@ import type { Command } from 'commander';
 import {
   type Architecture,
   architectureOf,
+  type BackendInfo,
+  backendInfo,
   DEFAULT_TRAINING,
+  defaultBackend,
   isImported,
   type LayerSummary,
   PRESETS,
@@ -20,7 +23,7 @@ import {
   withBackend,
   zfnet,
 } from 'zfnet';
-import { decimal, defineCommand, handler, UsageError, whole } from '../command.js';
+import { decimal, defineCommand, deviceText, handler, UsageError, whole } from '../command.js';
 import { batchSizeOption } from '../options.js';
 import { FolderStore } from '../run/run_folder.js';
 import { isRun, namingWrongSize, openRun } from '../run/runs.js';
@@ -69,8 +72,13 @@ export function infoCommand(program: Command): void {
         const { architecture, recipe, run } = await describe(target, options);
         const { batchSize = recipe.batchSize, microBatch = options.batchSize === undefined ? recipe.microBatch : null } = options;
         const training = { ...recipe, batchSize, microBatch };
-        const report = { ...measure(architecture, training), ...(run && { run }) };
-        context.result(report, () => [...(run ? [runLine(target, run)] : []), table(report)].join('\n'));
+        const measured = measure(architecture, training);
+        if (context.common.backend === 'webgpu') await context.engine();
+        const device = context.common.backend === 'webgpu' ? roomOnDevice(measured) : undefined;
+        const report = { ...measured, ...(run && { run }), ...(device && { device }) };
+        context.result(report, () =>
+          [...(run ? [runLine(target, run)] : []), table(report), ...(device ? [deviceLine(device)] : [])].join('\n'),
+        );
       }),
     );
 }
@@ -189,6 +197,33 @@ function measure(architecture: Architecture, training: TrainingOptions): Report 
         : null,
     },
   };
+}
+
+/** The device, and whether the tensors of a training step fit into its buffers. */
+interface Room extends NonNullable<BackendInfo['device']> {
+  maxBufferBytes: number;
+  /** Bytes of the largest tensor of a training step: the output or the weights of a layer. */
+  largestTensorBytes: number;
+}
+
+/** Compares the largest tensor of a training step with the largest buffer of the device. */
+function roomOnDevice({ layers, training: { batchSize, microBatch } }: Report): Room {
+  const images = Math.min(microBatch ?? batchSize, batchSize);
+  const largest = layers.map(({ outputShape, parameters }) => {
+    const elements = (outputShape ?? [0]).reduce((product, extent) => product * extent, images);
+    return 4 * Math.max(elements, parameters);
+  });
+  return {
+    ...backendInfo().device!,
+    maxBufferBytes: defaultBackend().capabilities.maxBufferBytes,
+    largestTensorBytes: Math.max(0, ...largest),
+  };
+}
+
+function deviceLine(room: Room): string {
+  const { largestTensorBytes, maxBufferBytes } = room;
+  const fits = largestTensorBytes <= maxBufferBytes ? '' : ': too large; train with a smaller --micro-batch';
+  return `device: ${deviceText(room)}; largest tensor of a step ${bytes(largestTensorBytes)} of ${bytes(maxBufferBytes)} per buffer${fits}`;
 }
 
 function runLine(target: string, { source, epochs, of, best }: RunReport): string {

@@ -1,9 +1,10 @@
 /** `zfnet profile`: measures the time of each kernel in a training step or forward pass, and writes traces. */
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { backendInfo, ceilingFor, createCeiling, type Profile, profile } from 'zfnet';
+import { type Profile, profile } from 'zfnet';
 import { defineCommand, handler, whole } from '../command.js';
 import { writeOutput } from '../files/write_file.js';
+import { type Limits, prepareLimits } from '../limits.js';
 import { batchSizeOption, outOption, repeatOption } from '../options.js';
 import { FolderStore } from '../run/run_folder.js';
 import { openWorkload, type WorkloadOptions } from '../workload.js';
@@ -20,6 +21,7 @@ export function profileCommand(program: Command): void {
     'zfnet profile a --batch-size 16',
     'zfnet profile runs/photos --forward --threads 1 --trace trace.json',
     'zfnet profile photos.onnx --forward --batch-size 1 --out profile/',
+    'zfnet profile a --backend webgpu --batch-size 128 --trace trace.json',
   ])
     .addOption(batchSizeOption('images per step', 16))
     .option('--input-size <pixels>', 'height and width of the input (default: that of the network)', whole({ min: 1 }))
@@ -40,9 +42,9 @@ export function profileCommand(program: Command): void {
           const measured = await profile(async () => {
             for (let i = 0; i < repeat; i++) await workload.step();
           });
-          const ceiling = await ceilingNow();
-          const report = reportOf(workload.description, measured, workload.input, repeat, ceiling);
-          const text = () => `${headline(report)}\n${measured.text({ ceiling, limit })}`;
+          const limits = await (await prepareLimits())?.();
+          const report = reportOf(workload.description, measured, workload.input, repeat, limits);
+          const text = () => `${headline(report)}\n${measured.text({ ceiling: limits?.gflops, bandwidth: limits?.gbs, limit })}`;
           if (out !== undefined) {
             const store = new FolderStore(out);
             const encoder = new TextEncoder();
@@ -63,23 +65,23 @@ export function profileCommand(program: Command): void {
     );
 }
 
-/** Measures the arithmetic peak of the machine in GFLOP/s; undefined for other backends than wasm. */
-async function ceilingNow(): Promise<number | undefined> {
-  const info = backendInfo();
-  return info.backend === 'wasm' ? ceilingFor(info, (await createCeiling())()) : undefined;
-}
-
-function reportOf(description: string, measured: Profile, input: readonly number[], repeat: number, ceiling: number | undefined) {
+function reportOf(description: string, measured: Profile, input: readonly number[], repeat: number, limits: Limits | undefined) {
   const { text: _text, trace: _trace, rows, ...figures } = measured;
+  /** Share of the limit that holds for a row: of arithmetic, or of a copy where only its bytes are counted. */
+  const ofCeiling = ({ flop, gflops, gbs }: Profile['rows'][number]): number | null => {
+    const [speed, most] = flop > 0 ? [gflops, limits?.gflops] : [gbs, limits?.gbs];
+    return most === undefined ? null : speed / most;
+  };
   return {
     workload: description,
     input,
     repeat,
     msPerStep: measured.wallMs / repeat,
     imagesPerSecond: (1e3 * input[0] * repeat) / measured.wallMs,
-    ceilingGflops: ceiling ?? null,
+    ceilingGflops: limits?.gflops ?? null,
+    ceilingGbs: limits?.gbs ?? null,
     ...figures,
-    rows: rows.map((row) => ({ ...row, ofCeiling: ceiling !== undefined && row.flop > 0 ? row.gflops / ceiling : null })),
+    rows: rows.map((row) => ({ ...row, ofCeiling: ofCeiling(row) })),
   };
 }
 
