@@ -53,4 +53,3 @@ export async function bench(options: BenchOptions): Promise<number> {
   console.log(json ? JSON.stringify(report, null, 2) : `\n${markdown(report)}`);
   return measured.failures.length > 0 ? 1 : 0;
 }
-

@@ -121,7 +121,13 @@ function convolution(name: string, p: ConvParams, first: boolean): BenchCase[] {
     prepare(backend) {
       const [x, w] = [noise(size.x, 1), noise(size.w, 2)];
       const check = { terms: p.c * taps, expected: of.forward(x, w, bias) };
-      return prepared(backend, [x, w, bias], size.y, (y, x, w, b) => backend.conv2d(y, x, w, b, { ...p, relu: true, inference: false }), check);
+      return prepared(
+        backend,
+        [x, w, bias],
+        size.y,
+        (y, x, w, b) => backend.conv2d(y, x, w, b, { ...p, relu: true, inference: false }),
+        check,
+      );
     },
   };
   const inputGrad: BenchCase = {

@@ -52,13 +52,17 @@ export async function measureAll(backend: Backend, effort: Effort): Promise<Meas
   const plan = software ? SOFTWARE_PLAN : GPU_PLAN;
   const ceiling = await backend.measureCeiling!();
   const found: Measurements = { info, ceiling, layerBatch: plan.batch, cases: [], steps: [], training: [], failures: [] };
-  effort.onResult(`ceilings: ${ceiling.gflops.toFixed(1)} GFLOP/s by fused multiply-add on registers, ${ceiling.gbs.toFixed(1)} GB/s by copying`);
+  effort.onResult(
+    `ceilings: ${ceiling.gflops.toFixed(1)} GFLOP/s by fused multiply-add on registers, ${ceiling.gbs.toFixed(1)} GB/s by copying`,
+  );
   for (const each of casesOf(plan)) {
     if (!each.name.includes(effort.filter)) continue;
     try {
       const result = await measureCase(each, backend, ceiling, effort);
       found.cases.push(result);
-      effort.onResult(`${result.name}: ${result.bestMs.toFixed(3)} ms, ${result.gflops.toFixed(1)} GFLOP/s, ${result.ofCeiling.toFixed(2)} of ceiling`);
+      effort.onResult(
+        `${result.name}: ${result.bestMs.toFixed(3)} ms, ${result.gflops.toFixed(1)} GFLOP/s, ${result.ofCeiling.toFixed(2)} of ceiling`,
+      );
     } catch (error) {
       fail(found, effort, each.name, error);
     }
@@ -102,7 +106,9 @@ async function measureSteps(found: Measurements, backend: Backend, plan: Plan, e
         const { result, rows } = await measureStep(backend, plan, kind, batch, found.ceiling.gflops, effort.quick ? 300 : 3000);
         found.steps.push(result);
         if (kind === 'training') found.training = rows;
-        effort.onResult(`${kind}, batch ${batch}: ${result.imagesPerSecond.toFixed(1)} images/s, ${result.ofCeiling.toFixed(2)} of ceiling`);
+        effort.onResult(
+          `${kind}, batch ${batch}: ${result.imagesPerSecond.toFixed(1)} images/s, ${result.ofCeiling.toFixed(2)} of ceiling`,
+        );
       } catch (error) {
         fail(found, effort, `${kind}, batch ${batch}`, error);
       }

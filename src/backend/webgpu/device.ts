@@ -76,7 +76,7 @@ async function requestAdapter(gpu: GpuLike): Promise<GpuAdapterLike> {
   const adapter = (await gpu.requestAdapter({ powerPreference: 'high-performance' })) ?? (await gpu.requestAdapter());
   if (!adapter)
     throw new BackendError(
-      'init: WebGPU found no adapter; check the driver (on Linux: a Vulkan driver and the loader libvulkan1), or leave `backend` out to use wasm',
+      'init: WebGPU found no adapter; check the driver of the GPU (on Linux: its Vulkan driver and the loader libvulkan1; VK_ICD_FILENAMES names the JSON file of the driver if it is in an unusual place), or leave `backend` out to use wasm',
     );
   return adapter as GpuAdapterLike;
 }

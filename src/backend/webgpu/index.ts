@@ -2,6 +2,7 @@
 import type { Backend, BackendInfo } from '../backend.js';
 import { BackendError } from '../errors.js';
 import { GPU_DTYPES } from './buffers.js';
+import { measureCeiling } from './ceiling.js';
 import { type OpenDevice, openDevice } from './device.js';
 import { activation } from './kernels/activation.js';
 import { batchNorm } from './kernels/batch_norm.js';
@@ -58,6 +59,7 @@ export function webgpuBackend(opened: OpenDevice, options: WebgpuOptions = {}, i
     capabilities: { syncRead: false, dtypes: GPU_DTYPES, maxBufferBytes: limits.maxBufferBytes, deterministic: mode === 'strict' },
     info: (): BackendInfo => ({ backend: 'webgpu', variant: 'wgsl', threads: 1, mode, device: opened.info }),
     profileKernels: (listener) => profileQueue(backend, queue, listener),
+    measureCeiling: () => measureCeiling(queue),
     ...storagePart(queue, transfers),
     ...checks(queue),
     ...elementwise(queue),

@@ -4,42 +4,14 @@
  */
 import type { Backend, KernelListener, QueueTime, ThreadTime } from '../backend.js';
 import { profileKernels } from '../profiling.js';
-
-/** The parts of WebGPU's objects that are used here. */
-interface GpuQuerySetLike {
-  destroy(): void;
-}
-interface GpuBufferLike {
-  mapAsync(mode: number): Promise<unknown>;
-  getMappedRange(): ArrayBuffer;
-  destroy(): void;
-}
-interface GpuEncoderLike {
-  resolveQuerySet(set: GpuQuerySetLike, first: number, count: number, to: GpuBufferLike, offset: number): void;
-  copyBufferToBuffer(from: GpuBufferLike, fromOffset: number, to: GpuBufferLike, toOffset: number, size: number): void;
-  finish(): unknown;
-}
-interface GpuDeviceLike {
-  readonly features: { has(name: string): boolean };
-  readonly queue: { submit(buffers: readonly unknown[]): void; onSubmittedWorkDone(): Promise<unknown> };
-  createQuerySet(descriptor: { type: 'timestamp'; count: number }): GpuQuerySetLike;
-  createBuffer(descriptor: { size: number; usage: number; label?: string }): GpuBufferLike;
-  createCommandEncoder(descriptor?: { label?: string }): GpuEncoderLike;
-}
-
-/** Where the device writes its clock: the value of `timestampWrites` of a compute pass. */
-export interface TimestampWrites {
-  querySet: GpuQuerySetLike;
-  beginningOfPassWriteIndex: number;
-  endOfPassWriteIndex: number;
-}
+import { type GpuBufferLike, type GpuDeviceLike, type GpuQuerySetLike, type GpuTimestampWrites, MAP_READ, USAGE } from './types.js';
 
 /** What the queue calls while it is being timed: see `Timeable`. */
 export interface DispatchTimer {
   /** Whether the queue submits every dispatch at once and then calls `submitted`, because the device has no timestamps. */
   readonly submitsEach: boolean;
   /** Called before the pass of each dispatch. Returns its `timestampWrites`. */
-  dispatch(kernel: string): TimestampWrites | undefined;
+  dispatch(kernel: string): GpuTimestampWrites | undefined;
   /** Called after the submission of one dispatch, if `submitsEach`. */
   submitted(): void;
 }
@@ -69,10 +41,6 @@ export interface Timing {
 
 /** Most queries of one set that WebGPU allows. */
 const MOST_QUERIES = 4096;
-/** Bits of `GPUBufferUsage`. */
-const [MAP_READ, COPY_SRC, COPY_DST, QUERY_RESOLVE] = [0x1, 0x4, 0x8, 0x200];
-/** Bit of `GPUMapMode`. */
-const READ = 0x1;
 /** Bytes of one timestamp, a 64-bit number of nanoseconds. */
 const BYTES = 8;
 /** Dawn and Chromium clear the lower 16 bits of timestamps unless told otherwise. */
@@ -126,8 +94,8 @@ function byTimestamps(queue: Timeable): ReturnType<typeof startTiming> {
 async function readTimestamps(device: GpuDeviceLike, sets: readonly GpuQuerySetLike[], count: number): Promise<BigUint64Array> {
   if (count === 0) return new BigUint64Array(0);
   const size = sets.length * MOST_QUERIES * BYTES;
-  const resolved = device.createBuffer({ size, usage: QUERY_RESOLVE | COPY_SRC, label: 'profile' });
-  const mapped: GpuBufferLike = device.createBuffer({ size, usage: COPY_DST | MAP_READ, label: 'profile' });
+  const resolved = device.createBuffer({ size, usage: USAGE.queryResolve | USAGE.copySource, label: 'profile' });
+  const mapped: GpuBufferLike = device.createBuffer({ size, usage: USAGE.copyTarget | USAGE.mapRead, label: 'profile' });
   try {
     const encoder = device.createCommandEncoder({ label: 'profile' });
     for (const [i, set] of sets.entries()) {
@@ -136,7 +104,7 @@ async function readTimestamps(device: GpuDeviceLike, sets: readonly GpuQuerySetL
     }
     encoder.copyBufferToBuffer(resolved, 0, mapped, 0, size);
     device.queue.submit([encoder.finish()]);
-    await mapped.mapAsync(READ);
+    await mapped.mapAsync(MAP_READ);
     return new BigUint64Array(mapped.getMappedRange().slice(0, count * BYTES));
   } finally {
     resolved.destroy();

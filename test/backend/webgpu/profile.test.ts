@@ -25,25 +25,25 @@ function standIn({ timestamps = true, step = 1n } = {}) {
     memory.set(made, new BigUint64Array(size / 8));
     return made;
   };
-  const device: Timeable['device'] = {
-    features: { has: (name) => timestamps && name === 'timestamp-query' },
+  const device = {
+    features: { has: (name: string) => timestamps && name === 'timestamp-query' },
     queue: { submit() {}, onSubmittedWorkDone: async () => undefined },
-    createQuerySet({ count }) {
+    createQuerySet({ count }: { count: number }) {
       expect(count).toBeLessThanOrEqual(4096);
       const set = Object.assign(new BigUint64Array(count), { destroy: () => void live-- });
       live++;
       sets.push(set);
       return set;
     },
-    createBuffer: ({ size }) => buffer(size),
+    createBuffer: ({ size }: { size: number }) => buffer(size),
     createCommandEncoder: () => ({
-      resolveQuerySet(set, first, count, to, offset) {
-        memory.get(to)!.set((set as unknown as BigUint64Array).subarray(first, first + count), offset / 8);
+      resolveQuerySet(set: BigUint64Array, first: number, count: number, to: object, offset: number) {
+        memory.get(to)!.set(set.subarray(first, first + count), offset / 8);
       },
-      copyBufferToBuffer: (from, _a, to) => memory.get(to)!.set(memory.get(from)!),
+      copyBufferToBuffer: (from: object, _offset: number, to: object) => memory.get(to)!.set(memory.get(from)!),
       finish: () => ({}),
     }),
-  };
+  } as unknown as Timeable['device'];
   const queue: Timeable = {
     device,
     timeWith(next) {
