@@ -154,7 +154,6 @@ export class OnnxClassifier extends Module implements LayeredModel {
     return [...this.names];
   }
 
-  /** Returns the layer with a name from `layerNames()`. @throws ValueError for any other name */
   layer(name: string): Module {
     return this.model.layer(name);
   }
