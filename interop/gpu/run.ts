@@ -1,7 +1,7 @@
 /**
  * Tests the WebGPU backend on a device, real or software: `npm run test:gpu`. With `-- --only relu,conv2d`, only the cases of these
- * operations or suites (`queue`, `bits`, `random`, `determinism`, `kernels`, `workflows`, `parity`); with `-- --long`, also the suites that take minutes (`leaks`, and `parity` over
- * more steps).
+ * operations or suites (`queue`, `bits`, `random`, `determinism`, `kernels`, `products`, `workflows`, `parity`); with `-- --long`, also the
+ * suites that take minutes (`leaks`, and `parity` over more steps).
  */
 import { parseArgs } from 'node:util';
 import { createBackend } from '../../src/index.js';
@@ -12,6 +12,7 @@ import { findGpu } from './find.js';
 import { kernels } from './kernels.js';
 import { leaks } from './leaks.js';
 import { parity } from './parity.js';
+import { products } from './products.js';
 import { queue } from './queue.js';
 import type { SuiteContext } from './suite.js';
 import { slackOf } from './tolerances.js';
@@ -32,6 +33,7 @@ const SUITES: Record<string, (context: SuiteContext) => Promise<void>> = {
   random,
   determinism,
   kernels,
+  products,
   workflows,
   parity: (context) => parity(context, long),
   ...(long && { leaks }),
