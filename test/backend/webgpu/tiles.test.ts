@@ -187,6 +187,17 @@ describe('gathers', () => {
     );
   });
 
+  it('the partial sums of an input gradient fit into one buffer', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 400 }), fc.integer({ min: 1, max: 3 }), fc.integer({ min: 64, max: 512 }), (n, stride, o) => {
+        const p = convParams('test', [n, 32, 24, 24], [o, 32, 3, 3], { stride });
+        const plan = conv2dPlan('inputGrad', p, SMALLEST_GPU);
+        if (plan.variant !== 'gemm' || plan.product.slices === 1) return;
+        expect(4 * plan.product.slices * n * 32 * 24 * 24).toBeLessThanOrEqual(SMALLEST_GPU.maxBufferBytes);
+      }),
+    );
+  });
+
   it('a convolution with a long stride is not split into many dispatches', () => {
     const p = convParams('test', [1, 8, 60, 60], [8, 8, 3, 3], { stride: 7 });
     expect(conv2dPlan('inputGrad', p, GPU).variant).toBe('direct');

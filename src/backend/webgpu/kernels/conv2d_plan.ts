@@ -29,7 +29,8 @@ export function productShape(pass: ConvPass, p: ConvParams): ProductShape {
   if (pass === 'forward') return { rows: o, columns: p.n * p.oh * p.ow, depth: c * taps, items: p.groups };
   if (pass === 'weightGrad') return { rows: o, columns: c * taps, depth: p.n * p.oh * p.ow, items: p.groups };
   const columns = p.n * Math.ceil(p.h / p.strideH) * Math.ceil(p.w / p.strideW);
-  return { rows: c, columns, depth: o * Math.ceil(p.kh / p.strideH) * Math.ceil(p.kw / p.strideW), items: p.groups };
+  const depth = o * Math.ceil(p.kh / p.strideH) * Math.ceil(p.kw / p.strideW);
+  return { rows: c, columns, depth, items: p.groups, outSize: p.n * p.c * p.h * p.w };
 }
 
 /** Returns the algorithm for a shape on an adapter; a pure function. */

@@ -266,10 +266,7 @@ export const adapterOf = ({ software, limits, info }: GpuQueue): Adapter => ({
   flopPerByte: flopPerByteOf(info),
 });
 
-/**
- * Launches a product. Without slices the results go to the last storage but one; the bias is the last storage. With slices, `withSlices` must
- * be used.
- */
+/** Launches a product. With several slices, the output gets their partial sums, without bias and ReLU: see `withSlices`. */
 export function launchProduct(
   queue: GpuQueue,
   kernel: Kernel,

@@ -91,6 +91,8 @@ export interface ProductShape {
   readonly columns: number;
   readonly depth: number;
   readonly items: number;
+  /** Elements of the output of which this product is a part. Default: rows · columns · items. */
+  readonly outSize?: number;
 }
 
 /** The chosen division of a product. */
@@ -124,7 +126,7 @@ export const tilesOf = (t: Tile, { rows, columns, items }: ProductShape): number
 export function slicesOf(t: Tile, shape: ProductShape, adapter: Adapter): number {
   if (adapter.software) return 1;
   const wanted = Math.ceil(WANTED_WORKGROUPS / Math.max(tilesOf(t, shape), 1));
-  const bytes = 4 * shape.rows * shape.columns * shape.items;
+  const bytes = 4 * (shape.outSize ?? shape.rows * shape.columns * shape.items);
   const fitting = Math.floor(Math.min(MOST_PARTIAL_BYTES, adapter.maxBufferBytes) / Math.max(bytes, 1));
   return Math.max(1, Math.min(wanted, MOST_SLICES, fitting, Math.floor(shape.depth / LEAST_SLICE)));
 }
