@@ -19,7 +19,10 @@ export type { GpuLike };
 
 /** Options of `init` and `createBackend`. */
 export interface InitOptions {
-  /** Default `wasm`, or `reference` if the runtime lacks WebAssembly SIMD; `backendInfo().fallbackBecause` then gives the reason. */
+  /**
+   * Default `wasm`, or `reference` if the runtime lacks WebAssembly SIMD or does not allow it. A warning and `backendInfo().fallbackBecause`
+   * then give the reason.
+   */
   backend?: 'wasm' | 'webgpu' | 'reference';
   /** Number of threads. Default `auto`: one per processor, at most 16, if the runtime supports threads. */
   threads?: number | 'auto';

@@ -1,5 +1,6 @@
 // Opens a report in a real browser and tests it by mouse, by keyboard, at phone size, in the dark colour scheme and with axe for
 // accessibility. `npm run test:browser -- runs/demo/report/index.html [--shots FOLDER]`. Exits with status 1 if a check fails.
+// It takes at most 4.5 minutes. The last line is "N passed, N failed, N skipped".
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
@@ -7,16 +8,20 @@ import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
+import { within } from '../checks.mjs';
 import { CHROMIUM_ARGS, CHROMIUM_NAMES, findChromium } from '../programs.mjs';
+import { endDescendants, startWatchdog } from '../watchdog.mjs';
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { shots: { type: 'string' } } });
+const tell = startWatchdog(4.5);
 const file = resolve(positionals[0] ?? 'runs/demo/report/index.html');
 const shots = values.shots && resolve(values.shots);
 if (!existsSync(file)) throw new Error(`there is no ${file}: write one with npx zfnet report RUN`);
 if (shots) mkdirSync(shots, { recursive: true });
 
 process.chdir(fileURLToPath(new URL('.', import.meta.url)));
-if (!existsSync('node_modules')) execFileSync('npm', ['install', '--no-package-lock', '--no-audit', '--no-fund'], { stdio: 'inherit' });
+if (!existsSync('node_modules'))
+  execFileSync('npm', ['install', '--no-package-lock', '--no-audit', '--no-fund'], { stdio: 'inherit', timeout: 120_000 });
 const { chromium } = await import('playwright-core');
 const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 
@@ -29,9 +34,11 @@ const problems = [];
 const check = (right, what) => {
   checks++;
   if (!right) problems.push(what);
+  tell({ running: `what follows the check of ${what || 'accessibility'}`, ...counts() });
 };
+const counts = () => ({ passed: checks - problems.length, failed: problems.length, skipped: 0 });
 
-const browser = await chromium.launch({ executablePath, args: CHROMIUM_ARGS });
+const browser = await chromium.launch({ executablePath, args: CHROMIUM_ARGS, timeout: 60_000 });
 try {
   for (const colorScheme of ['light', 'dark']) {
     for (const [device, width] of Object.entries({ desktop: 1280, phone: 360 })) {
@@ -59,8 +66,10 @@ try {
       await context.close();
     }
   }
+} catch (error) {
+  check(false, error.message);
 } finally {
-  await browser.close();
+  await within(30, browser.close()).catch(() => undefined);
 }
 
 /** Opens one map by mouse and one by keyboard, and switches the projection mode. */
@@ -109,5 +118,8 @@ async function useOcclusion(page, where) {
 }
 
 for (const problem of problems) console.log(`✗ ${problem}`);
-console.log(`${checks - problems.length} of ${checks} checks passed on ${file}`);
-if (problems.length > 0) process.exit(1);
+console.log(`${checks} checks on ${file}`);
+console.log(`${counts().passed} passed, ${counts().failed} failed, 0 skipped`);
+// What a driver left open would keep this process running.
+endDescendants();
+process.exit(problems.length > 0 ? 1 : 0);

@@ -15,7 +15,7 @@ async function browserOf(name) {
   if (!executablePath) return null;
   if (!open.has(name)) {
     const playwright = await import('playwright-core');
-    open.set(name, await playwright[engine].launch({ executablePath, ...options }));
+    open.set(name, await playwright[engine].launch({ executablePath, timeout: 60_000, ...options }));
   }
   return open.get(name);
 }

@@ -31,12 +31,12 @@ export class Project {
       cwd: this.folder,
       env: this.env,
       stdio: 'pipe',
-      timeout: 600_000,
+      timeout: 240_000,
     });
   }
 
   /** Runs a command and returns its output; throws with the output if it fails. */
-  run(command, args, { timeout = 300_000, env = {} } = {}) {
+  run(command, args, { timeout = 180_000, env = {} } = {}) {
     return execFileSync(command, args, {
       cwd: this.folder,
       env: { ...this.env, ...env },
@@ -48,7 +48,7 @@ export class Project {
   }
 
   /** Runs a command and returns `{ stdout, stderr }`. */
-  runBoth(command, args, { timeout = 300_000 } = {}) {
+  runBoth(command, args, { timeout = 180_000 } = {}) {
     return new Promise((resolve, reject) => {
       execFile(
         command,

@@ -1,17 +1,8 @@
 // A npm registry on this machine (verdaccio) that holds the packed packages and passes every other request on to the configured registry.
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
-
-/** Returns a port that is free at this moment. */
-async function freePort() {
-  const server = createServer();
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
+import { answerOf, freePort } from '../ports.mjs';
 
 /** Starts the registry in `folder` and returns its address, the environment for npm commands, and a function that stops it. */
 export async function startRegistry(folder) {
@@ -37,14 +28,6 @@ export async function startRegistry(folder) {
   writeFileSync(userconfig, `registry=${url}\n//127.0.0.1:${port}/:_authToken=local\naudit=false\nfund=false\nupdate-notifier=false\n`);
   // With CI set, tools behave as on a new machine: Parcel, for one, installs no missing polyfills.
   const env = { ...process.env, CI: '1', npm_config_userconfig: userconfig, npm_config_registry: url };
-  for (let attempt = 0; ; attempt++) {
-    if (attempt > 120) throw new Error('the local registry did not start within 60 seconds');
-    const started = await fetch(`${url}-/ping`).then(
-      ({ ok }) => ok,
-      () => false,
-    );
-    if (started) break;
-    await new Promise((resolve) => setTimeout(resolve, 500));
-  }
+  await answerOf(`${url}-/ping`, { seconds: 60, alive: () => server.exitCode === null });
   return { url, env, stop: () => server.kill() };
 }

@@ -186,9 +186,10 @@ export function quote(value: string): string {
 /** Returns the text with control characters and characters that reorder or hide text escaped as `\u…`, safe to print in a terminal. */
 export function visible(value: string): string {
   if (typeof value !== 'string') throw new ValueError(`visible: got ${show(value)}, expected a string`);
+  // With the flag u, surrogates match only if they are not part of a pair. WebKit before 16.4 has no lookbehind.
   return value.replace(
     // biome-ignore lint/suspicious/noControlCharactersInRegex: the expression searches for control characters.
-    /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g,
+    /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]/gu,
     (character) =>
       character === '\n' ? '\\n' : character === '\t' ? '\\t' : `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );

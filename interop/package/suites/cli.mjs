@@ -17,7 +17,7 @@ export const cli = {
     if (!['cli: version and help', 'cli: demo, one epoch', 'cli: train on a folder'].some(wanted)) return;
     const project = new Project(join(folder, 'project'), registry);
     project.install('@zfnet/cli');
-    const zfnet = (...args) => project.run('npx', ['--no-install', 'zfnet', ...args], { timeout: 600_000 });
+    const zfnet = (...args) => project.run('npx', ['--no-install', 'zfnet', ...args], { timeout: 240_000 });
     await check('cli: version and help', () => {
       const version = zfnet('--version').trim();
       if (!/^\d+\.\d+\.\d+/.test(version)) throw new Error(`the version is ${version}`);

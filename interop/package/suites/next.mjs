@@ -1,6 +1,7 @@
 // Next.js: a client page that trains, and a server route that computes, built and started as a production server.
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
+import { answerOf, freePort } from '../../ports.mjs';
 import { openPage } from '../browser.mjs';
 import { checkResult, Project, refuseWarnings } from '../project.mjs';
 
@@ -29,25 +30,16 @@ export const next = {
       project.write('app/layout.jsx', 'export default ({ children }) => <html lang="en"><body>{children}</body></html>;');
       project.write('app/page.jsx', PAGE);
       project.write('app/route-of-ours/route.js', ROUTE);
-      const { stdout, stderr } = await project.runBoth(project.bin('next'), ['build'], { timeout: 600_000 });
+      const { stdout, stderr } = await project.runBoth(project.bin('next'), ['build'], { timeout: 240_000 });
       refuseWarnings((stdout + stderr).replace(/.*(telemetry|multiple lockfiles).*/gi, ''));
-      const port = 20000 + Math.floor(Math.random() * 20000);
+      const port = await freePort();
       const server = spawn(process.execPath, [join(project.folder, 'node_modules/next/dist/bin/next'), 'start', '-p', String(port)], {
         cwd: project.folder,
         stdio: 'ignore',
       });
       try {
         const url = `http://localhost:${port}/`;
-        for (let attempt = 0; attempt < 120; attempt++) {
-          if (
-            await fetch(url).then(
-              ({ ok }) => ok,
-              () => false,
-            )
-          )
-            break;
-          await new Promise((resolve) => setTimeout(resolve, 500));
-        }
+        await answerOf(url, { seconds: 60, alive: () => server.exitCode === null });
         const product = await (await fetch(`${url}route-of-ours`)).json();
         if (String(product) !== '2,4,6') throw new Error(`the route answers ${product}`);
         const opened = await openPage('Chromium', url);

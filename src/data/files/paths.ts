@@ -3,8 +3,8 @@
  * U+DCFF (like Python's `surrogateescape`), so that they can be sorted, joined and sent to workers. `onDisk` converts them back.
  */
 const STRAY = /[\udc80-\udcff]/;
-/** A lone surrogate of that range: one that is not the second half of a pair. */
-const LONE_STRAY = /(?<![\ud800-\udbff])[\udc80-\udcff]/g;
+/** A lone surrogate of that range: with the flag u, the halves of a pair do not match. */
+const LONE_STRAY = /[\udc80-\udcff]/gu;
 
 /** Decodes a path that the file system returned as bytes. */
 export function pathOf(bytes: Uint8Array): string {

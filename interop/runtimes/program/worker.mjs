@@ -1,6 +1,5 @@
 // Runs the whole engine in a worker of a page, which keeps the page responsive: a worker may wait for threads, the main thread may not.
-import * as zfnet from '../../dist/index.js';
-import { train } from './train.mjs';
+import { run } from './program.mjs';
 
 // A rejected promise would not reach the page otherwise.
-addEventListener('message', ({ data }) => void train(zfnet, data).then(postMessage, reportError));
+addEventListener('message', ({ data }) => void run(data).then(postMessage, reportError));
