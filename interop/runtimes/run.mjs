@@ -107,5 +107,5 @@ for (const { name, because, run, seconds } of FALLBACKS) {
     seconds,
   );
 }
-console.log(`${equal.size} runtimes with SIMD give the same bits: ${[...equal].join(', ')}`);
+console.log(`runtimes with SIMD that give the same bits: ${equal.size}: ${[...equal].join(', ')}`);
 finish();
