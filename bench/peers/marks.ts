@@ -1,6 +1,6 @@
 /** The targets relative to other engines, and whether this run met them. */
 import type { Memory } from './memory.js';
-import type { PeerName, Task } from './readings.js';
+import { hasReferenceBlas, type PeerName, type Task } from './readings.js';
 import { type Compared, nameOf } from './speed.js';
 import type { Sizes, Start } from './start.js';
 
@@ -49,7 +49,7 @@ const RATIOS: Readonly<Record<Task['workload'], readonly Ratio[]>> = {
 export function speedMarks({ task, speeds }: Compared): Mark[] {
   return RATIOS[task.workload].flatMap(({ ours, theirs, least }) => {
     const [own, other] = [speeds[ours], speeds[theirs]];
-    if (!own || !other) return [];
+    if (!own || !other || hasReferenceBlas(other.blas)) return [];
     return [mark(`${nameOf(task)}: ${ours} over ${theirs}`, own.imagesPerSecond / other.imagesPerSecond, 'least', least, '×')];
   });
 }

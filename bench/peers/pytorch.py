@@ -2,6 +2,8 @@
 import argparse
 import json
 import math
+import os
+import re
 import statistics
 import struct
 import time
@@ -87,6 +89,15 @@ def peak_memory():
         return 1024 * int(next(line.split()[1] for line in status if line.startswith("VmHWM")))
 
 
+def blas():
+    """File name of the library that computes matrix products, as loaded now. It depends on Debian's alternatives, not on the build."""
+    with open("/proc/self/maps") as maps:
+        files = {line.split()[-1] for line in maps if re.search(r"blas|mkl_core|blis", line)}
+    names = sorted(os.path.basename(os.path.realpath(file)) for file in files)
+    better = [name for name in names if re.search(r"openblas|mkl_core|blis", name)]
+    return (better or names or ["none"])[0]
+
+
 network = task.workload.split("-")[0]
 extents, classes = SHAPES[network]
 model = NETWORKS[network]()
@@ -131,7 +142,7 @@ while len(times) < task.runs or time.perf_counter() - started < task.seconds:
     elapsed = time.perf_counter() - wall
     times.append(min(elapsed, time.process_time() - cpu) if task.threads == 1 else elapsed)
 print(json.dumps({
-    "peer": "pytorch", "version": torch.__version__, "workload": task.workload, "batch": task.batch, "threads": task.threads,
+    "peer": "pytorch", "version": torch.__version__, "blas": blas(), "config": torch.__config__.show(), "workload": task.workload, "batch": task.batch, "threads": task.threads,
     "imagesPerSecond": task.batch / statistics.median(times), "peakMemoryBytes": peak_memory(),
     **({} if training else {"logits": logits[0].tolist()}),
 }))

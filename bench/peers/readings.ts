@@ -25,6 +25,10 @@ export interface Reading extends Task {
   peakMemoryBytes: number;
   /** Size of the heap, for our own engine. */
   heapBytes?: number;
+  /** The loaded library of matrix products, for PyTorch. */
+  blas?: string;
+  /** What PyTorch says of its build (`torch.__config__.show()`). */
+  config?: string;
   /** Output for the first image, for a forward pass. */
   logits?: number[];
 }
@@ -69,6 +73,12 @@ export const PEER_NAMES = Object.keys(PEERS) as PeerName[];
 
 export const absentFrom = (peer: PeerName, task: Task): string | undefined => (PEERS[peer] as Peer).absent?.(task);
 
+/**
+ * Whether an engine computes matrix products by the reference BLAS, which is about half as fast as PyTorch can be. Ratios to it would
+ * flatter us. It is Debian's default where no better BLAS is installed (`libopenblas0-pthread`).
+ */
+export const hasReferenceBlas = (blas: string | undefined): boolean => blas !== undefined && !/openblas|mkl|blis/.test(blas);
+
 const OURS: readonly PeerName[] = ['zfnet', 'zfnet fast'];
 
 /**
@@ -112,6 +122,13 @@ export async function withFiles<T>(use: (files: Files) => Promise<T>): Promise<T
   }
 }
 
+/** The environment of an engine: Debian's PyTorch finds OpenBLAS, where it is installed, also if the system prefers another BLAS. */
+function environment(peer: PeerName): NodeJS.ProcessEnv {
+  const folders = ['x86_64', 'aarch64'].map((cpu) => `/usr/lib/${cpu}-linux-gnu/openblas-pthread`).filter((folder) => existsSync(folder));
+  if (peer !== 'pytorch' || folders.length === 0) return process.env;
+  return { ...process.env, LD_LIBRARY_PATH: [...folders, process.env.LD_LIBRARY_PATH ?? ''].filter(Boolean).join(':') };
+}
+
 /** Time limit of one reading. Engines whose threads spin while waiting can be this slow when the machine is shared. */
 const TIME_LIMIT_MS = 20 * 60_000;
 
@@ -121,11 +138,16 @@ export async function take(peer: PeerName, task: Task, effort: Effort, files?: F
   const options = { ...task, ...effort, ...(task.workload === 'zfnet-forward' ? files : {}) };
   const given = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
   const output = await new Promise<string>((resolve, reject) => {
-    execFile(program, [...first, ...given], { maxBuffer: 2 ** 24, timeout: TIME_LIMIT_MS }, (error, stdout, stderr) => {
-      if (error?.killed) reject(new Error(`no reading after ${TIME_LIMIT_MS / 60_000} minutes`));
-      else if (error) reject(new Error(/^\w*Error\b.*$/m.exec(stderr)?.[0] ?? error.message));
-      else resolve(stdout);
-    });
+    execFile(
+      program,
+      [...first, ...given],
+      { maxBuffer: 2 ** 24, timeout: TIME_LIMIT_MS, env: environment(peer) },
+      (error, stdout, stderr) => {
+        if (error?.killed) reject(new Error(`no reading after ${TIME_LIMIT_MS / 60_000} minutes`));
+        else if (error) reject(new Error(/^\w*Error\b.*$/m.exec(stderr)?.[0] ?? error.message));
+        else resolve(stdout);
+      },
+    );
   });
   // Some engines write to standard output as well.
   const line = output.split('\n').findLast((text) => text.startsWith('{'));

@@ -2,8 +2,8 @@
  * `npm run bench:peers -- [--quick] [--only zfnet-forward,zfnet-train,lenet,memory,size] [--peers tfjs-wasm,pytorch] [--rounds 3] [--json | --markdown]`
  *
  * Compares our engine with others on the same workloads in one run, and prints our targets. The other engines are in a package of
- * their own, which is installed at the first run; PyTorch is used where /usr/bin/python3 has it. In brackets: our strict mode divided by
- * the engine.
+ * their own, which is installed at the first run; PyTorch is used where /usr/bin/python3 has it, with OpenBLAS where that is installed. Its
+ * BLAS is printed, and no ratio to the reference BLAS. In brackets: our strict mode divided by the engine.
  */
 import { parseArgs } from 'node:util';
 import { markLine, memoryMarks, speedMarks, startMarks } from './marks.js';
@@ -11,7 +11,7 @@ import { lineOf, measureMemory } from './memory.js';
 import { type Effort, PEER_NAMES, type PeerName, preparePeers, withFiles } from './readings.js';
 import { type Compared, compare, FORWARD, LENET, nameOf, TRAIN } from './speed.js';
 import { measureSizes, measureStart } from './start.js';
-import { machine, speedTable } from './tables.js';
+import { blasLine, machine, speedTable } from './tables.js';
 
 const SPEEDS = { 'zfnet-forward': FORWARD, 'zfnet-train': TRAIN, lenet: LENET };
 const SECTIONS = [...(Object.keys(SPEEDS) as (keyof typeof SPEEDS)[]), 'memory', 'size'] as const;
@@ -67,6 +67,8 @@ show(
   `${cpu}, ${processors} processors, Node ${node}; median of ${rounds} round${rounds === 1 ? '' : 's'}${values.quick ? ', each short: not for conclusions' : ''}`,
 );
 if (compared.length > 0) show(speedTable(compared, peers, values.markdown));
+const blas = blasLine(compared);
+if (blas !== null) show(blas);
 for (const { task, failed } of compared)
   for (const [peer, reason] of Object.entries(failed)) show(`${nameOf(task)}: ${peer} failed: ${reason}`);
 for (const each of memory) show(lineOf(each));

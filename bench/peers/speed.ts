@@ -17,6 +17,9 @@ export interface Speed {
   fastest: number;
   peakMemoryBytes: number;
   version: string;
+  /** The loaded library of matrix products, and what PyTorch says of its build. */
+  blas?: string;
+  config?: string;
 }
 
 export interface Compared {
@@ -81,6 +84,8 @@ function summary(readings: readonly Reading[]): Speed {
     fastest: sorted[sorted.length - 1],
     peakMemoryBytes: Math.max(...readings.map(({ peakMemoryBytes }) => peakMemoryBytes)),
     version: readings[0].version,
+    blas: readings[0].blas,
+    config: readings[0].config,
   };
 }
 

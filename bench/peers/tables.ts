@@ -1,6 +1,6 @@
 /** Results as a table: for terminals, or as Markdown for the README. */
 import { cpus } from 'node:os';
-import type { PeerName } from './readings.js';
+import { hasReferenceBlas, type PeerName } from './readings.js';
 import { type Compared, nameOf } from './speed.js';
 
 /** The machine that the figures were measured on. */
@@ -20,7 +20,7 @@ export function speedTable(compared: readonly Compared[], peers: readonly PeerNa
       ...peers.map((peer) => {
         const [speed, own] = [speeds[peer], speeds.zfnet];
         if (!speed) return '–';
-        return own && !peer.startsWith('zfnet')
+        return own && !peer.startsWith('zfnet') && !hasReferenceBlas(speed.blas)
           ? `${digits(speed.imagesPerSecond)} (${digits(own.imagesPerSecond / speed.imagesPerSecond)}×)`
           : digits(speed.imagesPerSecond);
       }),
@@ -29,4 +29,13 @@ export function speedTable(compared: readonly Compared[], peers: readonly PeerNa
   if (markdown) return [rows[0], rows[0].map(() => '---'), ...rows.slice(1)].map((row) => `| ${row.join(' | ')} |`).join('\n');
   const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
   return rows.map((row) => row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join('  ')).join('\n');
+}
+
+/** Says which library computed PyTorch's matrix products, and what PyTorch says of its build; null without a reading of PyTorch. */
+export function blasLine(compared: readonly Compared[]): string | null {
+  const { blas, config } = compared.flatMap(({ speeds }) => speeds.pytorch ?? [])[0] ?? {};
+  if (blas === undefined) return null;
+  const because = hasReferenceBlas(blas) ? '; no ratios, because this is the reference BLAS: install libopenblas0-pthread' : '';
+  const build = (config ?? '').match(/MKL-DNN v[\d.]+|CPU capability usage: \w+|BLAS_INFO=\w+/g) ?? [];
+  return `PyTorch: matrix products by ${blas}${because}; built with ${build.join(', ')}`;
 }
