@@ -80,6 +80,28 @@ describe('memory stays constant', () => {
     defaultBackend().dispose();
   });
 
+  it.each(['awaited', 'synchronous'] as const)('in passes in eval() and in noGrad() whose results nothing frees, %s', async (kind) => {
+    await init({ threads: 1 });
+    const model = small();
+    const passes = pick(2_000, 100_000);
+    const image = (seed: number) => tensor(Float32Array.from(noise(SIZE * SIZE, seed + 1)), [1, 1, SIZE, SIZE]);
+    for (const mode of ['eval()', 'noGrad()']) {
+      model.train(mode === 'noGrad()');
+      const forward = (i: number) => (mode === 'eval()' ? model.forward(image(i % 100)) : noGrad(() => model.forward(image(i % 100))));
+      for (let i = 0; i < WARM; i++) forward(i).dataSync();
+      const before = await held();
+      // Without a pause in the synchronous loop, no finaliser runs before its end.
+      if (kind === 'awaited') for (let i = 0; i < passes; i++) await forward(i).data();
+      else for (let i = 0; i < passes; i++) forward(i).dataSync();
+      const { tensors, reservedBytes } = memory();
+      console.log(`${passes} passes in ${mode}, ${kind}: ${tensors} tensors, heap ${(reservedBytes / 2 ** 20).toFixed(1)} MiB`);
+      expect({ tensors, reservedBytes }).toEqual({ tensors: before.engine.tensors, reservedBytes: before.engine.reservedBytes });
+      expect((await held()).rss - before.rss).toBeLessThan(PROCESS_SLACK);
+    }
+    model.dispose();
+    defaultBackend().dispose();
+  });
+
   it('in projections of the deconvnet', async () => {
     await init({ threads: 1 });
     const model = small().eval();

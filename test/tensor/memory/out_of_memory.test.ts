@@ -2,7 +2,17 @@
 import { describe, expect, it } from 'vitest';
 import { createReferenceBackend } from '../../../src/backend/reference/index.js';
 import type { Sequential } from '../../../src/nn/index.js';
-import { crossEntropy, defaultBackend, OutOfMemoryError, ones, randn, scope, withBackend, zeros } from '../../../src/tensor/index.js';
+import {
+  crossEntropy,
+  defaultBackend,
+  noGrad,
+  OutOfMemoryError,
+  ones,
+  randn,
+  scope,
+  withBackend,
+  zeros,
+} from '../../../src/tensor/index.js';
 import { strict, strictThreads } from '../../support/backends.js';
 import { collectGarbage } from '../../support/gc.js';
 import { BATCH, batch, held, smallNet } from './support.js';
@@ -52,6 +62,29 @@ describe('out of memory', () => {
     }
     await collectGarbage();
     for (const { backend, before } of failed) expect(held(backend)).toEqual(before);
+  });
+
+  it('ends a synchronous loop in training mode that never calls backward(), and names the ways out', () => {
+    withBackend(createReferenceBackend({ limitBytes: 20 * peak }), () => {
+      const model = smallNet();
+      let steps = 0;
+      const { message } = caught(() => {
+        for (; steps < 10_000; steps++) crossEntropy(model.forward(batch(steps).images), batch(steps).targets);
+      });
+      expect(steps).toBeGreaterThan(1);
+      expect(message).toMatch(/: out of memory: .*use a smaller batch or input, or free memory: /);
+      expect(message).toMatch(/eval\(\) or noGrad\(fn\) keep no graph for inference, scope\(fn\) and dispose\(\) free results/);
+    });
+    // The same loop under noGrad() or in evaluation mode, or that calls backward(), has no end.
+    withBackend(createReferenceBackend({ limitBytes: 20 * peak }), () => {
+      const model = smallNet();
+      for (let step = 0; step < 200; step++) {
+        noGrad(() => model.forward(batch(step).images)).dataSync();
+        train(model);
+      }
+      model.eval();
+      for (let step = 0; step < 200; step++) model.forward(batch(step).images).dataSync();
+    });
   });
 
   it('leaves the engine usable for a smaller batch', () => {
