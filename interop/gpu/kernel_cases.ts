@@ -451,6 +451,25 @@ function updateCases(): KernelCase[] {
       outputs: momentum ? ['w', 'velocity'] : ['w'],
       run: (b, s) => b.sgd(s.w, momentum ? s.velocity : null, s.grad, { ...base, momentum, nesterov, first }),
     });
+  for (const [rows, momentum, nesterov] of [
+    [7, 0.9, true],
+    [43, 0.9, false],
+    [7, 0, false],
+  ] as const)
+    cases.push({
+      name: `sgdClipRms of ${rows} rows, momentum ${momentum}`,
+      storages: { w, grad, velocity: state() },
+      outputs: momentum ? ['w', 'velocity'] : ['w'],
+      run(b, s) {
+        const p = { ...base, momentum, nesterov, first: false, rows, maxRms: 0.5 };
+        const velocity = momentum ? s.velocity : null;
+        if (b.sgdClipRms) b.sgdClipRms(s.w, velocity, s.grad, p);
+        else {
+          b.sgd(s.w, velocity, s.grad, p);
+          b.clipRms(s.w, rows, size / rows, p.maxRms);
+        }
+      },
+    });
   for (const max of [true, false])
     cases.push({
       name: `adam${max ? ' with AMSGrad' : ''}`,

@@ -67,12 +67,10 @@ async function compareMasks(backend: Backend, wasm: Backend): Promise<string | n
 /** @param long 200 steps in place of 20 */
 export async function parity(context: SuiteContext, long = false): Promise<void> {
   const wasm = await createBackend({ backend: 'wasm', threads: 1 });
-  const backend = await context.create();
   const steps = long ? LONG : SHORT;
-  await check(context, 'dropout masks are those of the WASM backend', () => compareMasks(backend, wasm));
+  await check(context, 'dropout masks are those of the WASM backend', async () => compareMasks(await context.shared(), wasm));
   await check(context, `${steps} training steps give the losses of the WASM backend`, async () =>
-    compareLosses(await lossesOf(backend, steps), await lossesOf(wasm, steps), long),
+    compareLosses(await lossesOf(await context.shared(), steps), await lossesOf(wasm, steps), long),
   );
-  backend.dispose();
   wasm.dispose();
 }

@@ -4,6 +4,7 @@
  * suites that take minutes (`leaks`, and `parity` over more steps).
  */
 import { parseArgs } from 'node:util';
+import type { Backend } from '../../src/backend/backend.js';
 import { createBackend } from '../../src/index.js';
 import { checkBackend, operationCases } from '../../src/testing.js';
 import { bits, random } from './bits.js';
@@ -25,7 +26,6 @@ if ('reason' in found) {
   process.exit(0);
 }
 const { gpu } = found;
-await announce();
 const long = values.long ?? false;
 const SUITES: Record<string, (context: SuiteContext) => Promise<void>> = {
   queue,
@@ -42,11 +42,23 @@ const names = values.only?.split(',') ?? [...new Set(operationCases.map(({ op })
 let [passed, failed] = [0, 0];
 const started = performance.now();
 
+let kept: Promise<Backend> | null = null;
+const create = () => createBackend({ backend: 'webgpu', gpu });
+function shared(): Promise<Backend> {
+  kept ??= create();
+  return kept;
+}
+/** The first error of a shader poisons its backend. */
+function renew(): void {
+  void kept?.then((backend) => backend.dispose());
+  kept = null;
+}
+
+await announce();
+
 /** Says what computes, so that no result of a software device is taken for one of a GPU. */
 async function announce(): Promise<void> {
-  const backend = await createBackend({ backend: 'webgpu', gpu });
-  const { device } = backend.info();
-  backend.dispose();
+  const { device } = (await shared()).info();
   const name = `${device?.description} (${device?.vendor} ${device?.architecture})`;
   console.log(device?.software ? `software device, not a GPU: ${name}; its speed says nothing about GPUs` : `GPU: ${name}`);
 }
@@ -60,7 +72,7 @@ async function runSuite(name: string): Promise<void> {
     else failed++;
     if (fault !== null || values.verbose) console.log(`  ${check}: ${fault ?? 'passed'}`);
   };
-  await SUITES[name]({ gpu, create: () => createBackend({ backend: 'webgpu', gpu }), report });
+  await SUITES[name]({ gpu, shared, renew, create, report });
   const ms = (performance.now() - start).toFixed(0);
   console.log(`${name}: ${passed - before.passed} passed, ${failed - before.failed} failed, ${ms} ms`);
 }
@@ -70,18 +82,17 @@ for (const name of names) {
     await runSuite(name);
     continue;
   }
-  // A backend of its own: the first error of a shader poisons its backend.
-  const backend = await createBackend({ backend: 'webgpu', gpu });
   const start = performance.now();
-  const check = await checkBackend(backend, { operations: [name], slack: slackOf(name) });
+  const check = await checkBackend(await shared(), { operations: [name], slack: slackOf(name) });
   passed += check.passed;
   failed += check.failed;
   const faults = check.rows.filter((row) => !row.passed);
   console.log(`${name}: ${check.passed} passed, ${check.failed} failed, ${(performance.now() - start).toFixed(0)} ms`);
   for (const row of values.verbose ? check.rows : faults.slice(0, 4))
     console.log(`  ${row.case}, ${row.pass}: ${row.error ?? row.largestError.toExponential(1)}`);
-  backend.dispose();
+  if (check.failed > 0) renew();
 }
+renew();
 console.log(`${((performance.now() - started) / 1000).toFixed(1)} s`);
 console.log(`${passed} passed, ${failed} failed`);
 process.exitCode = failed > 0 || passed === 0 ? 1 : 0;

@@ -9,17 +9,25 @@ export type Report = (name: string, fault: string | null) => void;
 export interface SuiteContext {
   /** The implementation of WebGPU under test. */
   gpu: GpuLike;
+  /** Returns a backend that checks share, since a device compiles its shaders again for each backend. `renew` replaces it. */
+  shared(): Promise<Backend>;
+  /** Disposes of the shared backend, after an error that its later work could report again. */
+  renew(): void;
   /** Creates a WebGPU backend on the device under test. The suite disposes of it. */
   create(): Promise<Backend>;
   report: Report;
 }
 
-/** Runs a check and reports its fault: the text that it returns, or the error that it throws. */
-export async function check({ report }: SuiteContext, name: string, run: () => unknown): Promise<void> {
+/**
+ * Runs a check and reports its fault: the text that it returns, or the error that it throws. After an error, the next checks get another
+ * shared backend.
+ */
+export async function check({ report, renew }: SuiteContext, name: string, run: () => unknown): Promise<void> {
   try {
     const fault = await run();
     report(name, typeof fault === 'string' ? fault : null);
   } catch (error) {
+    renew();
     report(name, error instanceof Error ? error.message : String(error));
   }
 }

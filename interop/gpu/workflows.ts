@@ -14,15 +14,11 @@ export async function workflows(context: SuiteContext): Promise<void> {
   const reference = createReferenceBackend();
   for (const workflow of all)
     await check(context, `workflow ${workflow.name}`, async () => {
-      const backend = await context.create();
-      try {
-        const [expected, actual] = [await runWorkflow(workflow, reference), await runWorkflow(workflow, backend)];
-        const fault = difference(actual, expected, TOLERANCE);
-        if (fault !== null) return fault;
-        return isDeepStrictEqual(await runWorkflow(workflow, backend), actual) ? null : 'two runs on the device gave different bits';
-      } finally {
-        backend.dispose();
-      }
+      const backend = await context.shared();
+      const [expected, actual] = [await runWorkflow(workflow, reference), await runWorkflow(workflow, backend)];
+      const fault = difference(actual, expected, TOLERANCE);
+      if (fault !== null) return fault;
+      return isDeepStrictEqual(await runWorkflow(workflow, backend), actual) ? null : 'two runs on the device gave different bits';
     });
   reference.dispose();
 }

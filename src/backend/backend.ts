@@ -39,6 +39,7 @@ import type {
   ReduceParams,
   RmspropParams,
   RowParams,
+  SgdClipRmsParams,
   SgdParams,
   StridedCopyParams,
   SwitchParams,
@@ -379,6 +380,8 @@ export interface Backend {
   // Optimisation --------------------------------------------------------------------------------
   /** One step of SGD by PyTorch's formula; overwrites w and velocity. `velocity` is null if momentum is 0. */
   sgd(w: Storage, velocity: Storage | null, grad: Storage, p: SgdParams): void;
+  /** `sgd` and then `clipRms` in one kernel. Absent on backends where two kernels are as fast. */
+  sgdClipRms?(w: Storage, velocity: Storage | null, grad: Storage, p: SgdClipRmsParams): void;
   /**
    * One step of Adam or AdamW by PyTorch's formula; overwrites w, mean (of the gradient) and square (mean of its square). With AMSGrad,
    * `maxSquare` is the running maximum of `square` and is overwritten too; it is null otherwise.

@@ -225,6 +225,12 @@ export interface SgdParams {
   first: boolean;
 }
 
+/** A step of SGD after which each of the `rows` rows of the weights has a root mean square of at most `maxRms`. */
+export interface SgdClipRmsParams extends SgdParams {
+  rows: number;
+  maxRms: number;
+}
+
 /** Numbers of one step of Adam or AdamW. */
 export interface AdamParams {
   /** Learning rate divided by 1 − beta1^t, where t is the number of the step, from 1 on. */

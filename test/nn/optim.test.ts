@@ -1,5 +1,6 @@
 /** SGD against PyTorch's, the paper's limit on filters, and the schedules. */
 import { describe, expect, it } from 'vitest';
+import { createReferenceBackend } from '../../src/backend/reference/index.js';
 import {
   Adam,
   AdamW,
@@ -71,6 +72,30 @@ describe('SGD', () => {
       expect(mismatch(matrix.dataSync(), numbers, { relative: 1e-6, absolute: 0 })).toBeNull();
       expect([...bias.dataSync()]).toEqual([9, 9]);
     });
+  });
+
+  it('updates and limits filters in one kernel where the backend has one', () => {
+    const fused = createReferenceBackend();
+    const calls: number[] = [];
+    fused.sgdClipRms = (w, velocity, grad, p) => {
+      calls.push(p.rows);
+      fused.sgd(w, velocity, grad, p);
+      fused.clipRms(w, p.rows, w.size / p.rows, p.maxRms);
+    };
+    const [one, two] = [fused, reference].map((backend) => {
+      const filters = parameter(noise(36, 1), [4, 1, 3, 3], backend);
+      const matrix = parameter(noise(36, 2), [4, 9], backend);
+      const sgd = new SGD([filters, matrix], { lr: 0.1, momentum: 0.9, maxFilterRms: 0.4 });
+      for (let step = 0; step < 2; step++) {
+        for (const each of [filters, matrix]) give(each, noise(36, 5 + step));
+        sgd.step();
+        sgd.zeroGrad();
+      }
+      return [filters.dataSync(), matrix.dataSync()];
+    });
+    expect(one).toEqual(two);
+    expect(calls).toEqual([4, 4]);
+    fused.dispose();
   });
 
   it('leaves parameters without a gradient unchanged, and frees gradients with zeroGrad()', () => {

@@ -102,8 +102,15 @@ export class SGD extends BaseOptimizer {
     const { dampening = 0, nesterov = false, maxFilterRms } = this.options;
     const first = !this.hasSlot(VELOCITY, w);
     const velocity = momentum > 0 ? this.slot(VELOCITY, w).writable : null;
-    w.backend.sgd(w.writable, velocity, gradient.storage, { lr, momentum, dampening, weightDecay, nesterov, first });
-    if (maxFilterRms !== undefined && w.rank === 4) w.backend.clipRms(w.writable, w.shape[0], w.size / w.shape[0], maxFilterRms);
+    const p = { lr, momentum, dampening, weightDecay, nesterov, first };
+    const { backend } = w;
+    if (maxFilterRms === undefined || w.rank !== 4) backend.sgd(w.writable, velocity, gradient.storage, p);
+    else if (backend.sgdClipRms)
+      backend.sgdClipRms(w.writable, velocity, gradient.storage, { ...p, rows: w.shape[0], maxRms: maxFilterRms });
+    else {
+      backend.sgd(w.writable, velocity, gradient.storage, p);
+      backend.clipRms(w.writable, w.shape[0], w.size / w.shape[0], maxFilterRms);
+    }
   }
 
   private fromV1({ lr, velocities }: SgdStateV1): OptimizerState {

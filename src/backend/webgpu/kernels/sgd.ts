@@ -5,31 +5,68 @@ import { BITS, NAN_MAX } from '../wgsl.js';
 import { expect } from './dtype.js';
 import { eachElement, eachRow, fields, lanesFor, memo, ownAll, reads, rowGroups, writes } from './lanes.js';
 
-type UpdateKernels = Pick<Backend, 'sgd' | 'adam' | 'rmsprop' | 'clipRms'>;
+type UpdateKernels = Pick<Backend, 'sgd' | 'sgdClipRms' | 'adam' | 'rmsprop' | 'clipRms'>;
 
-const sgd: Kernel = {
-  name: 'sgd',
-  key: '',
-  buffers: [writes('w'), reads('grad')],
-  params: [...fields('u32', 'count'), ...fields('f32', 'lr', 'weightDecay')],
-  code: () => eachElement('  let own = w[i];\n  w[i] = own - p.lr * (grad[i] + p.weightDecay * own);'),
-};
-
-/** The velocity is not read in the first step, in which it has no value. */
-const sgdMomentum: Kernel = {
-  name: 'sgd',
-  key: 'momentum',
-  buffers: [writes('w'), writes('velocity'), reads('grad')],
-  params: [...fields('u32', 'count', 'first', 'nesterov'), ...fields('f32', 'lr', 'weightDecay', 'momentum', 'undamped')],
-  code: () =>
-    eachElement(`
+/** `updated` is the new weight i; without and with momentum. The velocity is not read in the first step, in which it has no value. */
+const PLAIN = `
+  let own = w[i];
+  let updated = own - p.lr * (grad[i] + p.weightDecay * own);
+`;
+const MOMENTUM = `
   let own = w[i];
   let step = grad[i] + p.weightDecay * own;
   var speed = step;
   if (p.first == 0u) { speed = p.momentum * velocity[i] + p.undamped * step; }
   velocity[i] = speed;
-  w[i] = own - p.lr * select(speed, step + p.momentum * speed, p.nesterov == 1u);`),
+  let updated = own - p.lr * select(speed, step + p.momentum * speed, p.nesterov == 1u);
+`;
+
+/** Each thread updates four weights. */
+const sgd: Kernel = {
+  name: 'sgd',
+  key: '',
+  buffers: [writes('w', 'vec4f'), reads('grad', 'vec4f')],
+  params: [...fields('u32', 'count'), ...fields('f32', 'lr', 'weightDecay')],
+  code: () => eachElement(`${PLAIN}  w[i] = updated;`),
 };
+
+const sgdMomentum: Kernel = {
+  name: 'sgd',
+  key: 'momentum',
+  buffers: [writes('w', 'vec4f'), writes('velocity', 'vec4f'), reads('grad', 'vec4f')],
+  params: [...fields('u32', 'count', 'first', 'nesterov'), ...fields('f32', 'lr', 'weightDecay', 'momentum', 'undamped')],
+  code: () => eachElement(`${MOMENTUM}  w[i] = updated;`),
+};
+
+/** The lanes of a row sum the squares of the weights that they have updated; each rescales its own. */
+const sgdClipRms = memo((key: string): Kernel => {
+  const [lanes, momentum] = key.split(' ');
+  return {
+    name: 'sgdClipRms',
+    key,
+    buffers: [writes('w'), ...(momentum ? [writes('velocity')] : []), reads('grad')],
+    params: [
+      ...fields('u32', 'rows', 'columns', 'first', 'nesterov'),
+      ...fields('f32', 'lr', 'weightDecay', 'momentum', 'undamped', 'most'),
+    ],
+    code: () =>
+      eachRow(
+        Number(lanes),
+        ['sum'],
+        `
+  let end = (row + 1u) * p.columns;
+  var squares = 0.0;
+  for (var i = row * p.columns + lane; i < end; i += LANES) {${momentum ? MOMENTUM : PLAIN}
+    w[i] = updated;
+    squares += updated * updated;
+  }
+  let rms = sqrt(sumLanes(squares, lane) / f32(p.columns));
+  if (rms > p.most) {
+    for (var i = row * p.columns + lane; i < end; i += LANES) { w[i] *= p.most / rms; }
+  }`,
+      ),
+  };
+});
 
 /** With the key `max`, the divisor comes from the largest mean square so far (AMSGrad). */
 const adam = memo(
@@ -111,12 +148,25 @@ export const updates = (queue: GpuQueue): UpdateKernels => ({
   sgd(w, velocity, grad, p) {
     expect('sgd', 'float32', w, velocity, grad);
     if (w.size === 0) return;
+    const vectors = Math.ceil(w.size / 4);
     if (velocity === null || p.momentum === 0) {
-      queue.launch(sgd, ownAll(queue, [w, grad]), [w.size, p.lr, p.weightDecay], flatGroups(w.size));
+      queue.launch(sgd, ownAll(queue, [w, grad]), [vectors, p.lr, p.weightDecay], flatGroups(vectors));
       return;
     }
-    const values = [w.size, p.first ? 1 : 0, p.nesterov ? 1 : 0, p.lr, p.weightDecay, p.momentum, 1 - p.dampening];
-    queue.launch(sgdMomentum, ownAll(queue, [w, velocity, grad]), values, flatGroups(w.size));
+    const values = [vectors, p.first ? 1 : 0, p.nesterov ? 1 : 0, p.lr, p.weightDecay, p.momentum, 1 - p.dampening];
+    queue.launch(sgdMomentum, ownAll(queue, [w, velocity, grad]), values, flatGroups(vectors));
+  },
+
+  sgdClipRms(w, velocity, grad, p) {
+    expect('sgdClipRms', 'float32', w, velocity, grad);
+    if (w.size === 0) return;
+    const moving = velocity !== null && p.momentum !== 0;
+    const columns = w.size / p.rows;
+    const lanes = lanesFor(queue, columns);
+    const flags = [p.first ? 1 : 0, p.nesterov ? 1 : 0];
+    const values = [p.rows, columns, ...flags, p.lr, p.weightDecay, p.momentum, 1 - p.dampening, p.maxRms];
+    const storages = ownAll(queue, moving ? [w, velocity, grad] : [w, grad]);
+    queue.launch(sgdClipRms(`${lanes} ${moving ? 'momentum' : ''}`), storages, values, rowGroups(p.rows, lanes));
   },
 
   adam({ w, mean, square, maxSquare }, { grad }, p) {
