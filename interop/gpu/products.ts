@@ -159,6 +159,34 @@ async function checkWinograd(bench: Bench): Promise<void> {
   }
 }
 
+/** A convolution with random sizes, strides, paddings on each side, dilations and groups. */
+function randomConvolution(start: number): ConvParams {
+  const values = numbers(20, 100 + start);
+  let used = 0;
+  const whole = (least: number, most: number) => least + Math.floor(((values[used++] + 1) / 2) * (most - least + 1) * 0.999);
+  const groups = whole(1, 3);
+  const [kernel, dilation] = [[whole(1, 4), whole(1, 4)] as const, [whole(1, 3), whole(1, 3)] as const];
+  const padding = [whole(0, 3), whole(0, 3), whole(0, 3), whole(0, 3)] as const;
+  const extent = (axis: 0 | 1) => Math.max(1, dilation[axis] * (kernel[axis] - 1) + 1 - padding[axis] - padding[axis + 2]) + whole(0, 6);
+  const channels = whole(1, 12);
+  const x = [whole(1, 3), groups * channels, extent(0), extent(1)];
+  const options = { stride: [whole(1, 4), whole(1, 4)] as const, padding, dilation, groups };
+  return convParams('random', x, [groups * whole(1, 7), channels, ...kernel], options);
+}
+
+/** Convolutions of every geometry, as products and without tiles. */
+async function checkGeometries(bench: Bench): Promise<void> {
+  const product = { tile: TILES.software, slices: 1 };
+  const kernels = {
+    gemm: kernelsOf(bench.queue, () => ({ variant: 'gemm', product })),
+    direct: kernelsOf(bench.queue, () => ({ variant: 'direct' })),
+  };
+  for (let i = 0; i < 16; i++) {
+    const p = randomConvolution(i);
+    for (const variant of ['gemm', 'direct'] as const) await checkConvolution(bench, `random ${i}, ${variant}:`, kernels[variant], p);
+  }
+}
+
 /** NaN and infinity in the images reach exactly the results that use them, with and without ReLU; and the sums over channels. */
 async function checkSpecials(bench: Bench): Promise<void> {
   const kernels = kernelsOf(bench.queue);
@@ -189,6 +217,7 @@ export async function products({ gpu, report }: SuiteContext): Promise<void> {
   const bench = new Bench(queue, report);
   try {
     await checkSpecials(bench);
+    await checkGeometries(bench);
     await checkWinograd(bench);
     await checkTiles(bench);
   } finally {

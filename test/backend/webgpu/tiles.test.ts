@@ -113,7 +113,7 @@ describe('sums over channels', () => {
         const { images, parts } = channelSumPlan(n, channels, inner);
         expect(images * parts).toBeGreaterThanOrEqual(n);
         expect(images * (parts - 1)).toBeLessThanOrEqual(n);
-        expect(parts).toBeLessThanOrEqual(Math.max(1, Math.ceil(2 ** 16 / channels) + 1));
+        expect(parts).toBeLessThanOrEqual(Math.max(1, Math.ceil(2 ** 18 / channels) + 1));
       }),
     );
   });

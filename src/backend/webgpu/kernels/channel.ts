@@ -7,8 +7,8 @@ import { withSlices } from './gemm.js';
 const THREADS = 64;
 /** With fewer elements per row than this, one thread adds a channel's elements, and consecutive threads have consecutive channels. */
 const LONG_ROW = 16;
-/** Workgroups that keep a large GPU busy. */
-const WANTED = 1024;
+/** Workgroups that keep a large GPU busy: memory answers late, and each thread waits for one element at a time. */
+const WANTED = 4096;
 /** Minimum number of elements that one workgroup adds, or one thread. */
 const LEAST_ELEMENTS = 1024;
 const LEAST_ROWS = 16;
