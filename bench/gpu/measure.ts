@@ -53,7 +53,7 @@ export async function measureAll(backend: Backend, effort: Effort): Promise<Meas
   const ceiling = await backend.measureCeiling!();
   const found: Measurements = { info, ceiling, layerBatch: plan.batch, cases: [], steps: [], training: [], failures: [] };
   effort.onResult(
-    `ceilings: ${ceiling.gflops.toFixed(1)} GFLOP/s by fused multiply-add on registers, ${ceiling.gbs.toFixed(1)} GB/s by copying`,
+    `ceilings: ${ceiling.gflops.toFixed(1)} GFLOP/s by multiply-adds on registers, ${ceiling.gbs.toFixed(1)} GB/s by copying`,
   );
   for (const each of casesOf(plan)) {
     if (!each.name.includes(effort.filter)) continue;

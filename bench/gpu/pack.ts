@@ -21,7 +21,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
-import { type BuildOptions, build } from 'esbuild';
+import { type BuildOptions, build, type Plugin } from 'esbuild';
 import { README, RUN } from './pack_files.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -50,6 +50,12 @@ function stripped(path: string): Buffer {
   return bytes;
 }
 
+/** Takes our engine from its sources rather than from the last build. */
+const fromSources: Plugin = {
+  name: 'engine from its sources',
+  setup: ({ onResolve }) => void onResolve({ filter: /\/dist\/index\.js$/ }, () => ({ path: join(ROOT, 'src/index.ts') })),
+};
+
 /** Settings of every bundle: one ES module for Node, which may call `require`. */
 const BUNDLE: BuildOptions = {
   bundle: true,
@@ -58,6 +64,7 @@ const BUNDLE: BuildOptions = {
   target: 'node20',
   minify: true,
   logLevel: 'error',
+  plugins: [fromSources],
   external: ['webgpu', 'sharp', 'mnist', 'hyparquet', 'hyparquet-compressors', 'fast-check', '@iconify-json/*', '@stdlib/*'],
   banner: { js: "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);" },
   alias: { '@acemir/cssom': './src/report/charts/no_style_sheets.ts' },

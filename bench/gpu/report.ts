@@ -1,6 +1,7 @@
 /** Writes the measurements as Markdown tables, for a terminal and for a file. */
 import type { Measurements } from './measure.js';
 import type { PeerReading } from './peers.js';
+import type { StepResult } from './steps.js';
 
 export interface Report extends Measurements {
   /** Name of the machine's device, and versions of the runtime. */
@@ -30,11 +31,10 @@ const ms = (value: number) => value.toFixed(value < 10 ? 3 : 1);
 export function markdown(report: Report): string {
   const { info, ceiling, cases, steps, training, failures, peers, layerBatch, node } = report;
   const { description, vendor, architecture, software } = info.device!;
-  const wallMs = steps.at(-1)?.ms ?? 1;
   return [
     `# WebGPU benchmark: ${description || 'unnamed device'} (${[vendor, architecture].filter(Boolean).join(' ')})`,
     ...(software ? [`**${SOFTWARE_NOTE}**`] : []),
-    `Node ${node}; ${info.variant}, ${info.mode} mode. Measured ceilings: ${ceiling.gflops.toFixed(1)} GFLOP/s (fused multiply-add on registers, float32), ${ceiling.gbs.toFixed(1)} GB/s (copy between buffers, read and written).`,
+    `Node ${node}; ${info.variant}, ${info.mode} mode. Measured ceilings: ${ceiling.gflops.toFixed(1)} GFLOP/s (multiply-adds on registers, float32), ${ceiling.gbs.toFixed(1)} GB/s (copy between buffers, read and written).`,
     ...(failures.length > 0 ? ['## Failures', ...failures.map(({ name, error }) => `- ${name}: ${error}`)] : []),
     `## Products, and passes of ZFNet's layers (batch ${layerBatch})`,
     'Each result was compared with sums in double precision before it was timed. Operations are those of the direct algorithm.',
@@ -49,6 +49,15 @@ export function markdown(report: Report): string {
         each.plan ?? '',
       ]),
     ),
+    ...(steps.length > 0 ? stepSection(steps, training) : []),
+    ...peerSection(peers),
+  ].join('\n\n');
+}
+
+/** Returns the tables of whole steps, and of the kernels of the last one. */
+function stepSection(steps: readonly StepResult[], training: Measurements['training']): string[] {
+  const wallMs = steps[steps.length - 1].ms;
+  return [
     '## Steps',
     'Wall time of one step while the next one is encoded; the scores of one image were compared with the wasm backend first.',
     table(
@@ -81,15 +90,14 @@ export function markdown(report: Report): string {
           row.gbs.toFixed(1),
         ]),
     ),
-    ...peerSection(peers),
-  ].join('\n\n');
+  ];
 }
 
 function peerSection(peers: readonly PeerReading[]): string[] {
   if (peers.length === 0) return [];
   return [
     '## Beside other engines',
-    'Each reading in a process of its own on the same device, from the same weights; steps follow each other without waiting.',
+    'Each reading in a process of its own on the same device. Four steps are queued before the result of the last one is awaited. Dropout is left out by jax-js.',
     table(
       ['engine', 'version', 'workload', 'batch', 'images/s'],
       peers.map(({ peer, version, workload, batch, imagesPerSecond, error }) => [

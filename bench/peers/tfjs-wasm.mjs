@@ -1,13 +1,11 @@
 /** TensorFlow.js on its WebAssembly or WebGPU backend, in its only layout, NHWC. */
-import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
+// The whole package, because the core alone registers no gradients.
+import tf from '@tensorflow/tfjs';
 import { images, NETWORKS, NORM, oneHot, openWeights } from './networks.mjs';
 import { reading, task } from './reading.mjs';
 import { enableThreads } from './tfjs-threads.mjs';
 
-const require = createRequire(import.meta.url);
-// The whole package, because the core alone registers no gradients.
-const tf = require('@tensorflow/tfjs');
 const network = NETWORKS[task.network];
 
 /**
@@ -98,7 +96,7 @@ function weightGradient(x, dy, [height, width, channels, outputs], stride, pad) 
 }
 
 async function openWasm() {
-  const wasm = require('@tensorflow/tfjs-backend-wasm');
+  const { default: wasm } = await import('@tensorflow/tfjs-backend-wasm');
   wasm.setWasmPaths(fileURLToPath(new URL('.', import.meta.resolve('@tensorflow/tfjs-backend-wasm'))));
   if (task.threads > 1) enableThreads(tf, wasm, task.threads);
   await tf.setBackend('wasm');
@@ -110,7 +108,7 @@ async function openWasm() {
 async function openGpu() {
   const { provideGpu } = await import('./gpu.mjs');
   provideGpu();
-  require('@tensorflow/tfjs-backend-webgpu');
+  await import('@tensorflow/tfjs-backend-webgpu');
   if (!(await tf.setBackend('webgpu'))) throw new Error('there is no WebGPU adapter');
   await tf.ready();
 }
