@@ -1,6 +1,6 @@
 /**
  * Tests the WebGPU backend on a device, real or software: `npm run test:gpu`. With `-- --only relu,conv2d`, only the cases of these
- * operations or suites (`queue`, `bits`, `random`, `determinism`, `kernels`, `products`, `workflows`, `parity`); with `-- --long`, also the
+ * operations or suites (`queue`, `bits`, `random`, `determinism`, `kernels`, `products`, `workflows`, `commands`, `parity`); with `-- --long`, also the
  * suites that take minutes (`leaks`, and `parity` over more steps).
  */
 import { parseArgs } from 'node:util';
@@ -8,6 +8,7 @@ import type { Backend } from '../../src/backend/backend.js';
 import { createBackend } from '../../src/index.js';
 import { checkBackend, operationCases } from '../../src/testing.js';
 import { bits, random } from './bits.js';
+import { commands } from './commands.js';
 import { determinism } from './determinism.js';
 import { findGpu } from './find.js';
 import { kernels } from './kernels.js';
@@ -35,6 +36,7 @@ const SUITES: Record<string, (context: SuiteContext) => Promise<void>> = {
   kernels,
   products,
   workflows,
+  commands,
   parity: (context) => parity(context, long),
   ...(long && { leaks }),
 };
