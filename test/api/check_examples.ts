@@ -7,7 +7,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import ts from 'typescript';
 import { examplePaths } from './documents.js';
-import { docstringExamples, documentExample, type Example, exportsByName, moduleOf } from './examples.js';
+import { checkedBlocks, docstringExamples, documentExample, type Example, exportsByName, moduleOf } from './examples.js';
 import { given } from './examples_given.js';
 import type { PublicSymbols } from './public_names.js';
 
@@ -24,21 +24,26 @@ export function missingExamples(symbols: PublicSymbols): string[] {
   ];
 }
 
-/** Writes the modules of all examples, or of those whose place contains a text, and returns the place of each file. */
+/**
+ * Writes the modules of all examples, or of those whose place contains a text, and returns the example of each file. Those that are only
+ * type-checked are in a folder below.
+ */
 function writeModules(symbols: PublicSymbols, only: string): Map<string, Example> {
-  const documents = examplePaths().flatMap((path) => documentExample(path) ?? []);
-  const chosen = [...docstringExamples(symbols).examples, ...documents].filter(({ place }) => place.includes(only));
   rmSync(FOLDER, { recursive: true, force: true });
-  mkdirSync(FOLDER, { recursive: true });
+  mkdirSync(join(FOLDER, 'checked'), { recursive: true });
   const exported = exportsByName(symbols);
   const names = new Set(Object.keys(given));
-  return new Map(
-    chosen.map((example, i) => {
-      const path = join(FOLDER, `${String(i).padStart(3, '0')}.ts`);
-      writeFileSync(path, moduleOf(example, exported, names, '../..'));
-      return [path, example];
-    }),
-  );
+  const write = (examples: readonly Example[], folder: string, toRoot: string) =>
+    examples
+      .filter(({ place }) => place.includes(only))
+      .map((example, i): [string, Example] => {
+        const path = join(folder, `${String(i).padStart(3, '0')}.ts`);
+        writeFileSync(path, moduleOf(example, exported, names, toRoot));
+        return [path, example];
+      });
+  const run = [...docstringExamples(symbols).examples, ...examplePaths().flatMap((path) => documentExample(path) ?? [])];
+  const checked = examplePaths().flatMap(checkedBlocks);
+  return new Map([...write(run, FOLDER, '../..'), ...write(checked, join(FOLDER, 'checked'), '../../..')]);
 }
 
 /** Errors of the type checker in the modules. */

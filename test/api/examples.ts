@@ -86,13 +86,22 @@ function joined(blocks: readonly string[]): string {
   return [...others, ...[...named].map(([from, names]) => `import { ${[...names].join(', ')} } from '${from}';`), ...bodies].join('\n');
 }
 
+/** Code of the blocks of a document whose fence has an info string. */
+const blocksOf = (path: string, info: string) =>
+  [...readFileSync(path, 'utf8').matchAll(new RegExp(`^\`\`\`${info}\\n([\\s\\S]*?)^\`\`\``, 'gm'))].map(([, code]) => code);
+
 /**
  * The `ts` blocks of a document, as one example: they run in order and share their names. A block whose fence says `ts ignore`, such as a
- * component of a framework, is not run.
+ * component of a framework, is neither checked nor run.
  */
 export function documentExample(path: string): Example | null {
-  const blocks = [...readFileSync(path, 'utf8').matchAll(/^```ts\n([\s\S]*?)^```/gm)].map(([, code]) => code);
+  const blocks = blocksOf(path, 'ts');
   return blocks.length > 0 ? { place: path, code: joined(blocks) } : null;
+}
+
+/** The `ts check` blocks of a document: each is a file of its own for another runtime, which is type-checked and not run. */
+export function checkedBlocks(path: string): Example[] {
+  return blocksOf(path, 'ts check').map((code, i) => ({ place: `${path}, file ${i + 1}`, code }));
 }
 
 /** Names that code uses without declaring them. */
