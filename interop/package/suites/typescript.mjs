@@ -1,5 +1,5 @@
-// The README's and the guides' TypeScript, compiled against the packed engine under every module resolution, without skipLibCheck.
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+// The README's TypeScript, compiled against the packed engine under every module resolution, without skipLibCheck.
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Project } from '../project.mjs';
@@ -43,14 +43,11 @@ conv2d(tensor([1]), tensor([1]), null, { strides: 2 });
 tensor([1]).multiply(2);
 `;
 
-/** Code blocks of the language `ts` in Markdown files. */
+/** Blocks of the language `ts` in README.md. Those of a guide continue each other; `npm run docs:check` compiles and runs them. */
 function* blocks() {
-  const docs = existsSync(join(ROOT, 'docs')) ? readdirSync(join(ROOT, 'docs')).map((name) => `docs/${name}`) : [];
-  for (const file of ['README.md', ...docs.filter((name) => name.endsWith('.md'))]) {
-    let index = 0;
-    for (const [, code] of readFileSync(join(ROOT, file), 'utf8').matchAll(/^```ts\n([\s\S]*?)^```/gm))
-      yield [`${file}, block ${++index}`, code];
-  }
+  let index = 0;
+  for (const [, code] of readFileSync(join(ROOT, 'README.md'), 'utf8').matchAll(/^```ts\n([\s\S]*?)^```/gm))
+    yield [`README.md, block ${++index}`, code];
 }
 
 export const typescript = {
@@ -81,7 +78,7 @@ export const typescript = {
           const compilerOptions = { ...options, target: 'es2022', lib, types, strict: true, skipLibCheck: false, noEmit: true };
           project.write('tsconfig.json', JSON.stringify({ compilerOptions, include: ['*.ts'] }));
           project.run(project.bin('tsc'), ['-p', '.']);
-          return `${names.length} blocks of README and docs`;
+          return `${names.length} blocks of README.md`;
         });
       }
     }
