@@ -21,7 +21,7 @@ export interface Baseline {
 
 /** What a report is built from. */
 export interface ReportInput {
-  /** The trained network. The report switches it to evaluation mode. */
+  /** The trained network. It runs in evaluation mode, and its own mode is restored. */
   model: Network;
   /** Preprocessing that belongs to the network, mean image included. */
   preprocess: Preprocess;

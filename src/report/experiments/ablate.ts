@@ -16,7 +16,7 @@ export interface AblateNumbers {
   rows: AblationRow[];
   /** Data source as the user named it. */
   source: string;
-  /** Number of training images that the training error is measured on. */
+  /** Number of images that each network was trained on. */
   trainExamples: number;
   /** Number of validation images. */
   valExamples: number;
