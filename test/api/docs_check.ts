@@ -4,12 +4,13 @@
  * - Public names, and members of public classes and interfaces, without a description; names that appeared in or disappeared from
  *   `public_names.txt`, the list of all public names for review (`npm run docs:check -- --update` rewrites it).
  * - Functions and classes without an example; examples of docstrings, README and guides that do not compile or do not run.
- * - Broken links, guides that no page leads to, and warnings of the generator of the API reference.
+ * - Broken links, guides that no page leads to, terms and blocks that README.zh-CN.md lacks, and warnings of the generator of the API reference.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { checkExamples, missingExamples } from './check_examples.js';
 import { checkLinks, checkReference } from './documents.js';
 import { bareMembers, publicNames, publicSymbols } from './public_names.js';
+import { checkTranslation } from './translation.js';
 
 const LIST = new URL('public_names.txt', import.meta.url);
 
@@ -42,10 +43,12 @@ const { count, failures } = checkExamples(symbols, only);
 for (const line of failures) console.error(line);
 console.log(`${count} examples, ${failures.length} failed; ${lacking.length} functions or classes without one`);
 
-const links = checkLinks();
+const links = [...checkLinks(), ...checkTranslation()];
 const reference = only === '' ? checkReference() : [];
 for (const line of [...links, ...reference]) console.error(line);
-console.log(`${links.length} broken links or unreachable guides, ${reference.length} problems of the API reference`);
+console.log(
+  `${links.length} broken links, unreachable guides or faults of the translation, ${reference.length} problems of the API reference`,
+);
 
 const problems = [missing.size, bare.length, added.length, removed.length, lacking.length, failures.length, links.length, reference.length];
 process.exitCode = problems.some((count) => count > 0) ? 1 : 0;
