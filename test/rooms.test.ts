@@ -18,6 +18,7 @@ const ONE_KIND: Readonly<Record<string, string>> = {
   'src/backend/webgpu/kernels': 'kernel family',
   'src/tensor/ops': 'operation',
   'src/nn/layers': 'layer family',
+  'src/nn/models': 'network',
   'src/formats/onnx/ops': 'operator family',
   'src/report/experiments': 'experiment',
   'src/report/sections': 'section of the report',

@@ -1,7 +1,7 @@
 /** Opens a network and builds one step of it for measurements, on random input: a training step or a forward pass. */
 import { readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
-import { crossEntropy, type Network, noGrad, PRESETS, type PresetName, randn, SGD, tensor, zfnet } from 'zfnet';
+import { auxiliaryLoss, crossEntropy, type Network, noGrad, PRESETS, type PresetName, randn, SGD, tensor, zfnet } from 'zfnet';
 import { loadOnnx } from 'zfnet/onnx';
 import { UsageError } from './command.js';
 import { besideFile } from './importing/imported.js';
@@ -76,7 +76,7 @@ function trainingStep(model: Network, x: Input): Step {
   const labels = tensor(Int32Array.from({ length: batch }, (_, i) => i % classes));
   return {
     async step() {
-      const loss = crossEntropy(model.forward(x), labels);
+      const loss = auxiliaryLoss(model, labels, crossEntropy, crossEntropy(model.forward(x), labels));
       loss.backward();
       sgd.step();
       sgd.zeroGrad();

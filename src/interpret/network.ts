@@ -126,9 +126,12 @@ export function layerGradient({ model, targets }: Subject, x: Tensor, layer: str
 }
 
 function tapped(model: Module & LayeredModel, x: Tensor, layer: string): { output: Tensor; scores: Tensor } {
-  const names = model.layerNames();
-  if (!names.includes(layer)) throw new ValueError(`attribute: ${unknownLayer(layer, names)}`);
-  const last = names[names.length - 1];
+  try {
+    model.layer(layer);
+  } catch (error) {
+    throw new ValueError(`attribute: ${unknownLayer(layer, model.layerNames())}`, { cause: error });
+  }
+  const last = model.layerNames().at(-1)!;
   const outputs = model.activations(x, [layer, last]);
   return { output: outputs[layer], scores: outputs[last] };
 }

@@ -3,6 +3,7 @@ import { shapesOnly } from '../backend/shapes/index.js';
 import { anything, checkArgument, checkOptions, func, integer, show } from '../backend/validate.js';
 import { crossEntropy, type Shape, ValueError, withBackend, zeros } from '../tensor/index.js';
 import { checkShape } from '../tensor/shape.js';
+import { auxiliaryLoss } from './containers/auxiliary_head.js';
 import { Module } from './module.js';
 import { SGD, type SgdOptions } from './optim/sgd.js';
 
@@ -39,7 +40,7 @@ export function trainingBytes(build: () => Module, input: Shape, options: { part
 function learn(model: Module, input: Shape): void {
   const images = zeros(input);
   const labels = zeros([input[0]], { dtype: 'int32' });
-  const loss = crossEntropy(model.forward(images), labels);
+  const loss = auxiliaryLoss(model, labels, crossEntropy, crossEntropy(model.forward(images), labels));
   loss.backward();
   for (const each of [loss, images, labels]) each.dispose();
 }

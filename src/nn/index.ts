@@ -1,7 +1,7 @@
 /** Exports of the neural-network layer: modules, initial weights, errors, optimisers, schedules and summaries. */
 
 export { shapesOnly } from '../backend/shapes/index.js';
-export { Identity, ModuleList, Parallel, Residual, type ResidualOptions } from './containers/index.js';
+export { AuxiliaryHead, auxiliaryLoss, Identity, ModuleList, Parallel, Residual, type ResidualOptions } from './containers/index.js';
 export { trainingBytes } from './dry_run.js';
 export { type InitScheme, initialize } from './init.js';
 export type { FieldAxis, LayeredModel, LayerSummary, Network, ReceptiveField } from './layered_model.js';
@@ -21,6 +21,7 @@ export {
   Tanh,
 } from './layers/activation.js';
 export { Conv2d, ConvTranspose2d } from './layers/conv2d.js';
+export { PartialConv2d, RadialBasis, ScaledTanh, Subsampling2d } from './layers/lenet.js';
 export { Flatten, Linear } from './layers/linear.js';
 export { BatchNorm2d, GroupNorm, LayerNorm, LocalResponseNorm } from './layers/normalization.js';
 export { AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, MaxPool2d } from './layers/pooling.js';

@@ -332,6 +332,8 @@ function recordOnlyIfNeeded(module: Module): void {
  * `ShapeError` is prefixed with that name.
  */
 export function namingLayer<T>(name: string, fn: () => T): T {
+  // A part of a container that has no name of its own.
+  if (name === '') return fn();
   try {
     return inLayer(name, fn);
   } catch (error) {

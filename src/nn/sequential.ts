@@ -3,6 +3,7 @@ import { arrayOf, checkArgument, recordOf, rule, text } from '../backend/validat
 import { type Shape, type Tensor, ValueError } from '../tensor/index.js';
 import { checkShape } from '../tensor/shape.js';
 import { checkSameBackend } from '../tensor/tensor.js';
+import { fieldInside, findInner, innerNames, type NamedLayer, runTapped, summarizeInner, Taps } from './containers/inner_layers.js';
 import type { LayeredModel, LayerSummary, ReceptiveField } from './layered_model.js';
 import { ReLU } from './layers/activation.js';
 import { Conv2d } from './layers/conv2d.js';
@@ -10,11 +11,15 @@ import { Linear } from './layers/linear.js';
 import { BatchNorm2d } from './layers/normalization.js';
 import { Module, namingLayer, type ReceptiveWindow, type Structure } from './module.js';
 import { aModule, unknownLayer } from './rules.js';
-import { fieldOfRow, summarizeRow, total, windowOfField } from './summary.js';
+import { fieldOfRow, PIXEL_FIELD, total, windowOfField } from './summary.js';
 
 /**
  * A network of named layers that run one after the other. PyTorch `Sequential`. Intermediate activations are freed as soon as the next
  * layer has used them, unless the graph needs them.
+ *
+ * Layers inside of containers are addressed by their path: `layer1.0.conv2` is layer `conv2` of block 0 of `layer1`. `layerNames` and
+ * `summarize` list them, and after the layers of all branches of a container the container itself, whose output is their sum or
+ * concatenation.
  *
  * @example
  * const network = new Sequential({ conv1: new Conv2d(3, 8, 3), relu1: new ReLU() });
@@ -42,29 +47,29 @@ export class Sequential extends Module implements LayeredModel {
   }
 
   layerNames(): string[] {
-    return [...this.names];
+    return this.names.flatMap((name, i) => innerNames(name, this.layers[i]));
   }
 
   /** Returns the layer with a name from `layerNames()`. @throws ValueError that lists the names, for any other name */
   layer(name: string): Module {
-    return this.layers[this.indexOf(name)];
+    const { row, place } = this.find(name);
+    return row[place][1];
   }
 
   activations(x: Tensor, names: readonly string[]): Record<string, Tensor> {
     checkSameBackend('activations', x);
     checkArgument('activations', 'the names', names, arrayOf(text));
     if (names.length === 0) return {};
-    const places = names.map((name) => this.indexOf(name));
-    const last = Math.max(...places);
-    const taps = new Map<number, Tensor>(places.map((place) => [place, x]));
+    const last = Math.max(...names.map((name) => this.find(name).top));
+    const taps = new Taps(new Set(names), x);
     this.run(x, last, taps);
-    return Object.fromEntries(names.map((name, i) => [name, taps.get(places[i])!]));
+    return Object.fromEntries(names.map((name) => [name, taps.get(name)!]));
   }
 
   featureLayer(name: string): string {
-    const place = this.indexOf(name);
-    const following = this.layers[place + 1];
-    return hasFeatures(this.layers[place]) && following instanceof ReLU ? this.names[place + 1] : name;
+    const { row, place } = this.find(name);
+    const next = row[place + 1];
+    return hasFeatures(row[place][1]) && next?.[1] instanceof ReLU ? next[0] : name;
   }
 
   /** Window of all layers combined. */
@@ -73,11 +78,14 @@ export class Sequential extends Module implements LayeredModel {
   }
 
   receptiveField(name: string): ReceptiveField {
-    return fieldOfRow(this.layers.slice(0, this.indexOf(name) + 1));
+    const { top } = this.find(name);
+    if (this.names[top] === name) return fieldOfRow(this.layers.slice(0, top + 1));
+    return fieldInside(this.names[top], this.layers[top], fieldOfRow(this.layers.slice(0, top)), name);
   }
 
   summarize(input: Shape): LayerSummary[] {
-    return summarizeRow(this.shapes(input));
+    checkShape('Sequential', input);
+    return summarizeInner(this.children(), input, PIXEL_FIELD);
   }
 
   override structure(): Structure {
@@ -106,10 +114,10 @@ export class Sequential extends Module implements LayeredModel {
 
   /**
    * Runs layers 0 to `last`. The output of a layer is freed as soon as the next layer has used it; the graph keeps the values that the
-   * backward pass needs. A ReLU after a convolution, a linear layer or batch normalisation runs inside the kernel of that layer. Outputs of the layers that
-   * are keys of `taps` are stored there and not freed.
+   * backward pass needs. A ReLU after a convolution, a linear layer or batch normalisation runs inside the kernel of that layer. Outputs of
+   * the layers that `taps` asks for are stored there and not freed.
    */
-  private run(x: Tensor, last: number, taps: Map<number, Tensor> | null): Tensor {
+  private run(x: Tensor, last: number, taps: Taps | null): Tensor {
     let value = x;
     let owned = false;
     const run = (i: number, fn: () => Tensor): Tensor => {
@@ -117,30 +125,44 @@ export class Sequential extends Module implements LayeredModel {
         return namingLayer(this.names[i], fn);
       } catch (error) {
         // Freeing the latest results also releases the values that only their graph refers to.
-        for (const made of [value, ...(taps?.values() ?? [])]) if (made !== x) made.release('a failed forward()');
+        if (value !== x) value.release('a failed forward()');
+        taps?.abandon();
         throw error;
       }
     };
     for (let i = 0; i <= last; i++) {
       const layer = this.layers[i];
-      const fused = i < last && !taps?.has(i) && isFusable(layer) && isReLU(this.layers[i + 1]);
+      const fused = i < last && !taps?.has(this.names[i]) && isFusable(layer) && isReLU(this.layers[i + 1]);
       const input = value;
-      value = run(i, () => (fused ? (layer as Conv2d | Linear | BatchNorm2d).forward(input, { relu: true }) : layer.forward(input)));
+      value = run(i, () => {
+        if (fused) return (layer as Conv2d | Linear | BatchNorm2d).forward(input, { relu: true });
+        return taps?.inside(this.names[i]) ? runTapped(layer, input, this.names[i], taps) : layer.forward(input);
+      });
       if (fused) i++;
       if (owned && value !== input) input.release('the next layer');
-      const tapped = taps?.has(i) ?? false;
-      if (tapped) taps?.set(i, value);
+      // The output of a container may be that of a layer inside of it, which is kept.
+      const tapped = taps?.keeps(value) || taps?.has(this.names[i]);
+      taps?.put(this.names[i], value);
       owned = !tapped && (value !== input || owned);
     }
     return value;
   }
 
-  private indexOf(name: string): number {
-    const place = this.names.indexOf(name);
-    if (place < 0) throw new ValueError(unknownLayer(name, this.names));
-    return place;
+  /** Finds a layer by its full name: the row of layers in which it stands, its place there, and the place of its container here. */
+  private find(name: string): { row: readonly NamedLayer[]; place: number; top: number } {
+    const own = this.names.indexOf(name);
+    if (own >= 0) return { row: this.children(), place: own, top: own };
+    for (const [top, outer] of this.names.entries()) {
+      const found = typeof name === 'string' && name.startsWith(`${outer}.`) ? findInner(outer, this.layers[top], name) : null;
+      if (found) return { ...found, top };
+    }
+    throw new ValueError(unknownLayer(name, this.layerNames()));
   }
 }
+
+/** The layers of a network that run one after the other, containers as one layer each. */
+export const layersInRow = (model: LayeredModel): NamedLayer[] =>
+  model instanceof Sequential ? model.children() : model.layerNames().map((name) => [name, model.layer(name)] as const);
 
 const LAYERS = rule('an array or a plain object of modules, such as { conv1: new Conv2d(…), relu1: new ReLU() }', (value) =>
   (Array.isArray(value) ? arrayOf(aModule) : recordOf(aModule)).test(value),

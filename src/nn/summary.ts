@@ -1,6 +1,6 @@
 /** Summary of a network per layer, computed without running it: shapes, parameters, multiply-adds, memory and receptive fields. */
 import { arrayOf, checkArgument, finite, instanceOf, orNull, rule } from '../backend/validate.js';
-import { type Shape, sizeOf } from '../tensor/index.js';
+import type { Shape } from '../tensor/index.js';
 import { checkShape } from '../tensor/shape.js';
 import type { FieldAxis, LayeredModel, LayerSummary, ReceptiveField } from './layered_model.js';
 import { Module, type ReceptiveWindow, StateError, type WindowGeometry } from './module.js';
@@ -120,23 +120,6 @@ export function summarize(model: LayeredModel, input: Shape): LayerSummary[] {
   checkShape('summarize', input);
   if (!model.summarize) throw new StateError('summarize: this model has no method `summarize`');
   return model.summarize(input);
-}
-
-/** Summary of consecutive layers, given their input and output shapes. */
-export function summarizeRow(row: readonly { name: string; layer: Module; input: Shape | null; output: Shape | null }[]): LayerSummary[] {
-  let field: ReceptiveField = PIXEL_FIELD;
-  return row.map(({ name, layer, input, output }) => {
-    field = growField(field, layer.receptiveWindow());
-    return {
-      name,
-      kind: layer.kind,
-      outputShape: output,
-      parameters: countParameters(layer),
-      multiplyAdds: input && layer.multiplyAdds(input),
-      activationBytes: output && 4 * sizeOf(output),
-      receptiveField: field,
-    };
-  });
 }
 
 /** Whether a layer is a convolution, either a `Conv2d` or the `Conv` of an ONNX graph. */

@@ -63,6 +63,7 @@ export {
   type Architecture,
   architectureOf,
   defaultInit,
+  isClassifier,
   PRESETS,
   type PresetName,
   REMOVABLE_LAYERS,

@@ -1,8 +1,7 @@
 /** Checks for arguments that are classifiers, preprocessing or stores. */
 import { arrayOf, func, isPlainObject, objectWith, oneOf, type Rule, rule, text } from '../backend/validate.js';
+import { INIT_SCHEMES } from '../nn/init.js';
 import { network } from '../nn/rules.js';
-
-export const INIT_SCHEMES = ['paper', 'mixed', 'he', 'glorot'] as const;
 
 export const initScheme: Rule = oneOf(...INIT_SCHEMES);
 

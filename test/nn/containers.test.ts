@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import {
   BatchNorm2d,
   Conv2d,
+  countParameters,
   Flatten,
   Identity,
   Linear,
@@ -21,6 +22,7 @@ import { profile } from '../../src/profile/index.js';
 import {
   backward,
   concat,
+  noGrad,
   relu,
   ShapeError,
   setDefaultBackend,
@@ -43,6 +45,7 @@ const inception = () =>
     wide: new Sequential({ reduce: new Conv2d(2, 2, 1), relu: new ReLU(), conv: new Conv2d(2, 4, 3, { padding: 1 }) }),
     same: new Identity(),
   });
+const block9 = () => new Sequential([new Conv2d(9, 9, 3, { padding: 1 }), new BatchNorm2d(9)]);
 const block = () =>
   new Residual(new Sequential([new Conv2d(2, 4, 3, { padding: 1 }), new BatchNorm2d(4)]), {
     shortcut: new Conv2d(2, 4, 1, { bias: false }),
@@ -126,6 +129,11 @@ describe('containers in a network', () => {
     expect(rows.map(({ name, outputShape }) => [name, outputShape?.join('x')])).toEqual([
       ['conv', '1x2x5x7'],
       ['relu', '1x2x5x7'],
+      ['mix.narrow', '1x3x5x7'],
+      ['mix.wide.reduce', '1x2x5x7'],
+      ['mix.wide.relu', '1x2x5x7'],
+      ['mix.wide.conv', '1x4x5x7'],
+      ['mix.same', '1x2x5x7'],
       ['mix', '1x9x5x7'],
       ['pool', '1x9x2x3'],
       ['flatten', '1x54'],
@@ -136,6 +144,46 @@ describe('containers in a network', () => {
       { size: 6, jump: 2 },
       { size: 6, jump: 2 },
     ]);
+    expect(receptiveField(model, 'mix.narrow')).toMatchObject([{ size: 3 }, { size: 3 }]);
+    expect(receptiveField(model, 'mix.wide')).toEqual(receptiveField(model, 'mix.wide.conv'));
+    expect(rows.find(({ name }) => name === 'mix.wide.reduce')?.receptiveField).toEqual(receptiveField(model, 'mix.wide.reduce'));
+    expect(rows.reduce((sum, { parameters }) => sum + parameters, 0)).toBe(countParameters(model));
+    expect(rows.reduce((sum, { multiplyAdds }) => sum + multiplyAdds!, 0)).toBe(model.multiplyAdds([1, 2, 5, 7]));
+  });
+
+  it('give the outputs of the layers inside of them by their paths', () => {
+    const model = new Sequential({
+      conv: new Conv2d(2, 2, 1),
+      mix: inception(),
+      block: new Residual(block9(), { activation: new ReLU() }),
+    });
+    model.eval();
+    const x = image();
+    const names = model.layerNames();
+    const all = noGrad(() => model.activations(x, [...names, 'mix.wide', 'block.activation']));
+    const conv = (model.layer('conv') as Conv2d).forward(x);
+    const wide = (model.layer('mix.wide') as Sequential).forward(conv);
+    expect(all['mix.wide'].dataSync()).toEqual(wide.dataSync());
+    expect(all['mix.wide.conv'].dataSync()).toEqual(wide.dataSync());
+    expect(all['mix.same'].dataSync()).toEqual(conv.dataSync());
+    expect(all['block.activation'].dataSync()).toEqual(all.block.dataSync());
+    expect(all.block.dataSync()).toEqual(noGrad(() => model.forward(x)).dataSync());
+    expect(model.featureLayer('mix.wide.reduce')).toBe('mix.wide.relu');
+    expect(model.featureLayer('mix.wide.conv')).toBe('mix.wide.conv');
+    expect(() => model.layer('mix.tall')).toThrow(/no layer "mix\.tall"|no layer 'mix\.tall'/);
+  });
+
+  it('free the values between their layers, also after an error inside', () => {
+    const model = new Sequential({ conv: new Conv2d(2, 2, 1), mix: inception() }).eval();
+    const x = image();
+    const before = reference.memory().bytes;
+    const { 'mix.wide.relu': kept } = noGrad(() => model.activations(x, ['mix.wide.relu']));
+    kept.dispose();
+    expect(reference.memory().bytes).toBe(before);
+    const broken = new Sequential({ mix: new Parallel([new Conv2d(2, 2, 1), new Conv2d(3, 2, 1)]) });
+    expect(() => noGrad(() => broken.activations(x, ['mix.0']))).toThrow(ShapeError);
+    broken.dispose();
+    expect(reference.memory().bytes).toBe(before);
   });
 
   it.each(['gradient', 'guided', 'deconvnet'] as const)('are projected through by the rule %s', (rules) => {

@@ -59,6 +59,6 @@ function asOnnx(run: TrainedRun, opset: number): Uint8Array | Promise<Uint8Array
 
 async function asSafetensors(run: TrainedRun): Promise<Uint8Array> {
   const weights: Record<string, HostTensor> = {};
-  for (const [name, tensor] of run.model.namedParameters()) weights[name] = { shape: tensor.shape, data: await tensor.data() };
+  for (const [name, tensor] of Object.entries(run.model.stateDict())) weights[name] = { shape: tensor.shape, data: await tensor.data() };
   return encodeCheckpoint({ weights, velocities: {}, mean: run.preprocess.meanTensor, info: infoOf(run) });
 }

@@ -7,6 +7,7 @@ import {
   backendInfo,
   DEFAULT_TRAINING,
   defaultBackend,
+  isClassifier,
   isImported,
   type LayerSummary,
   PRESETS,
@@ -44,13 +45,14 @@ const PRESET_NAMES = Object.keys(PRESETS) as PresetName[];
 export function infoCommand(program: Command): void {
   defineCommand(program, 'info <run|preset>', 'list the layers of a network: shapes, parameters, cost, memory, receptive fields', [
     'zfnet info a',
+    'zfnet info googlenet --json',
     'zfnet info small --width 0.25 --classes 10 --channels 1',
     'zfnet info runs/digits --json',
   ])
     .option('--input-size <pixels>', 'height and width of the input (default: that of the preset)', whole({ min: 1 }))
-    .option('--classes <n>', 'number of classes (default: 1000)', whole({ min: 1 }))
+    .option('--classes <n>', 'number of classes (default: that of the preset)', whole({ min: 1 }))
     .option('--width <factor>', 'factor on the number of maps and units of every layer (default: 1)', decimal({ above: 0 }))
-    .option('--channels <n>', 'channels of the input: 1 for grey, 3 for colour (default: 3)', whole({ min: 1 }))
+    .option('--channels <n>', 'channels of the input: 1 for grey, 3 for colour (default: those of the preset)', whole({ min: 1 }))
     .addOption(
       batchSizeOption(
         `images per step, to estimate the memory of training (default: that of the run, or ${DEFAULT_TRAINING.batchSize} for a preset)`,
@@ -154,8 +156,9 @@ function importedTable(target: string, { source, classes, input, layers, totals 
   return [head, ...layerTable(layers, input, totals)].join('\n');
 }
 
-/** Totals over all layers for one image, without the numbers that layers do not report. */
-function sums(layers: readonly LayerSummary[]): ImportedReport['totals'] {
+/** Totals over all layers for one image, without the numbers that layers do not report, and without auxiliary classifiers. */
+function sums(all: readonly LayerSummary[]): ImportedReport['totals'] {
+  const layers = all.filter(({ kind }) => kind !== 'AuxiliaryHead');
   const sum = (key: 'parameters' | 'multiplyAdds' | 'activationBytes') => layers.reduce((total, layer) => total + (layer[key] ?? 0), 0);
   return { parameters: sum('parameters'), multiplyAdds: sum('multiplyAdds'), activationBytes: sum('activationBytes') };
 }
@@ -172,6 +175,10 @@ interface Totals {
 interface Report {
   architecture: Architecture;
   description: string;
+  /** Of the layers that run in evaluation: without auxiliary classifiers and running statistics. */
+  parameters: number;
+  /** Multiply-adds of the forward pass of one image. */
+  multiplyAdds: number;
   layers: LayerSummary[];
   /** The recipe of the run; for a preset, the defaults of `train`. */
   training: TrainingOptions;
@@ -183,15 +190,18 @@ function measure(architecture: Architecture, training: TrainingOptions): Report 
   const build = () => zfnet(preset, { ...architecture });
   const layers = withBackend(shapesOnly(), () => namingWrongSize(() => summarize(build(), [1, channels, inputSize, inputSize])));
   const { batchSize, microBatch } = training;
-  const hasClasses = PRESETS[preset].units.length > 0;
+  const hasClasses = isClassifier(preset);
   const rows = Math.min(microBatch ?? batchSize, batchSize);
+  const totals = sums(layers);
   return {
     architecture,
     description: PRESETS[preset].description,
+    parameters: totals.parameters,
+    multiplyAdds: totals.multiplyAdds,
     layers,
     training,
     totals: {
-      ...sums(layers),
+      ...totals,
       trainingBytes: hasClasses
         ? trainingBytes(build, [rows, channels, inputSize, inputSize], { parts: Math.ceil(batchSize / rows) })
         : null,

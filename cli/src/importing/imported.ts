@@ -16,8 +16,11 @@ import {
   type PresetName,
   randn,
   scaleFor,
+  shapesOnly,
   sideFor,
+  withBackend,
   type ZfNet,
+  type ZfnetOptions,
   zfnet,
 } from 'zfnet';
 import { classOutputs, listOutputs, loadOnnx, OnnxClassifier, type OnnxModel, type Scores } from 'zfnet/onnx';
@@ -93,7 +96,7 @@ export async function fromOnnx(net: OnnxModel, name: string): Promise<Imported |
   const { metadata } = net;
   if (metadata['zfnet.architecture'] !== undefined) {
     const info = Object.fromEntries(INFO.map((key) => [key, parse(metadata[`zfnet.${key}`], name)])) as Record<string, unknown>;
-    const weights = await weightsOf(net);
+    const weights = await weightsOf(net, info.architecture);
     const { preprocess } = checkpointInfo({ weights, velocities: {}, info }, name);
     const { channels, side } = preprocess;
     const bytes = Uint8Array.from(Buffer.from(metadata['zfnet.mean'] ?? '', 'base64'));
@@ -120,10 +123,32 @@ function parse(text: string | undefined, name: string): unknown {
   return value;
 }
 
-async function weightsOf(net: OnnxModel): Promise<Record<string, HostTensor>> {
+/**
+ * Returns the tensors of a file with the names and shapes of a network of zfnet, without the constants that the file has besides; all
+ * parameters for an architecture that is not valid, which `checkpointInfo` reports.
+ */
+async function weightsOf(net: OnnxModel, architecture: unknown): Promise<Record<string, HostTensor>> {
+  const found = net.stateDict();
   const weights: Record<string, HostTensor> = {};
-  for (const [key, tensor] of net.namedParameters()) weights[key] = { shape: tensor.shape, data: await tensor.data() };
+  for (const [key, shape] of shapesOf(architecture) ?? Object.entries(found).map(([key, { shape }]) => [key, shape] as const)) {
+    const tensor = Object.hasOwn(found, key) ? found[key] : undefined;
+    // Some layers store their parameters with additional axes of length 1.
+    if (tensor) weights[key] = { shape: tensor.size === sizeOf(shape) ? [...shape] : tensor.shape, data: await tensor.data() };
+  }
   return weights;
+}
+
+const sizeOf = (shape: readonly number[]): number => shape.reduce((product, extent) => product * extent, 1);
+
+/** Shapes of the tensors of a network by name, or null if the architecture is not valid. */
+function shapesOf(architecture: unknown): (readonly [key: string, shape: readonly number[]])[] | null {
+  try {
+    const { preset } = architecture as Architecture;
+    const model = withBackend(shapesOnly(), () => zfnet(preset, architecture as Architecture));
+    return Object.entries(model.stateDict()).map(([key, { shape }]) => [key, shape] as const);
+  } catch {
+    return null;
+  }
 }
 
 /** Returns the weights of `net`, in the order of computation, under the parameter names of `model`. Disposes of `model`. */
@@ -156,15 +181,10 @@ async function recognise(net: OnnxModel): Promise<Architecture | null> {
   if (net.inputs.length !== 1 || typeof channels !== 'number' || typeof height !== 'number' || height !== width || classes === undefined)
     return null;
   for (const preset of Object.keys(PRESETS) as PresetName[]) {
-    let model: ZfNet;
+    const options = fitting(preset, shapes, { classes, channels, inputSize: height });
+    if (!options) continue;
+    const model = zfnet(preset, options);
     try {
-      model = zfnet(preset, { classes, channels, inputSize: height, dropout: 0, width: shapes[0][0] / PRESETS[preset].conv[0].maps });
-    } catch {
-      continue; // the input is too small for this preset
-    }
-    try {
-      const own = model.namedParameters().map(([, tensor]) => tensor.shape);
-      if (own.map(String).join(' ') !== shapes.map(String).join(' ')) continue;
       const weights = await orderedWeights(net);
       model.loadStateDict(Object.fromEntries(model.namedParameters().map(([key], i) => [key, weights[i]])));
       if (await sameOutputs(model.eval(), net, [1, channels, height, height])) return model.architecture;
@@ -173,6 +193,28 @@ async function recognise(net: OnnxModel): Promise<Architecture | null> {
     }
   }
   return null;
+}
+
+/**
+ * Returns the options with which a preset has parameters of these shapes, or null. Presets with buffers, such as those with batch
+ * normalisation, are not recognised: their order in a file is not that of the parameters.
+ */
+function fitting(
+  preset: PresetName,
+  shapes: readonly (readonly number[])[],
+  sizes: { classes: number; channels: number; inputSize: number },
+): ZfnetOptions | null {
+  const given = { ...sizes, dropout: 0, auxiliary: false };
+  return withBackend(shapesOnly(), () => {
+    try {
+      const width = shapes[0][0] / zfnet(preset, given).parameters()[0].shape[0];
+      const model = zfnet(preset, { ...given, width });
+      const own = model.namedParameters().map(([, { shape }]) => String(shape));
+      return model.namedBuffers().length === 0 && own.join(' ') === shapes.map(String).join(' ') ? { ...given, width } : null;
+    } catch {
+      return null; // the input is too small for this preset
+    }
+  });
 }
 
 async function sameOutputs(model: ZfNet, net: OnnxModel, shape: readonly number[]): Promise<boolean> {

@@ -58,4 +58,4 @@ async function sideOf(split: Split, index: number): Promise<number | undefined> 
   }
 }
 
-export const INITS = ['paper', 'he', 'glorot', 'mixed'] as const satisfies readonly InitScheme[];
+export const INITS = ['paper', 'he', 'glorot', 'mixed', 'lecun'] as const satisfies readonly InitScheme[];

@@ -27,13 +27,12 @@ const HELD_BYTES = 2 ** 28;
 
 /** Splits a network before the first layer that cannot run on windows: one with a global receptive field or of an unknown kind. */
 export function splitStages(model: Sequential, watch: readonly string[]): { stages: Stage[]; rest: LayeredModel } {
-  const names = model.layerNames();
+  const row = model.children();
   const stages: Stage[] = [];
   let at = 0;
   // The last layer outputs one row of class scores per image, so it always runs whole.
-  for (; at < names.length - 1; at++) {
-    const name = names[at];
-    const layer = model.layer(name);
+  for (; at < row.length - 1; at++) {
+    const [name, layer] = row[at];
     const window = windowLayer(layer);
     const before = stages.at(-1);
     // Layers that run on windows report their output shapes.
@@ -44,7 +43,7 @@ export function splitStages(model: Sequential, watch: readonly string[]): { stag
       before.pointwise.push(layer);
     } else stages.push({ name, window: IDENTITY, pointwise: [layer], outputs: sidesOf });
   }
-  const rest = at === 0 ? model : new Sequential(Object.fromEntries(names.slice(at).map((name) => [name, model.layer(name)])));
+  const rest = at === 0 ? model : new Sequential(Object.fromEntries(row.slice(at)));
   return { stages, rest };
 }
 

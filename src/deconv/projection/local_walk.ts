@@ -66,8 +66,11 @@ interface Signal {
 function localLayers(model: LayeredModel, feature: string, rules: BackwardRules): Module[] | null {
   // Under the rule `last`, zeros from outside a window would overwrite values inside it.
   if (!(model instanceof Sequential) || rules.overlap !== 'sum') return null;
-  const names = model.layerNames();
-  const layers = names.slice(0, names.indexOf(feature) + 1).map((name) => model.layer(name));
+  const row = model.children();
+  const place = row.findIndex(([name]) => name === feature);
+  // A layer inside of a container is not the last of a row.
+  if (place < 0) return null;
+  const layers = row.slice(0, place + 1).map(([, layer]) => layer);
   return layers.every((layer) => isLocal(layer, rules)) ? layers : null;
 }
 

@@ -112,12 +112,15 @@ type Branches = Extract<Structure, { kind: 'branches' }>;
 
 const joined = (outer: string, inner: string): string => (outer === '' || inner === '' ? outer + inner : `${outer}.${inner}`);
 
-/** Adds the nodes of a module and returns its output shape. */
-function write(writer: GraphWriter, module: Module, name: string, input: Shape): Shape {
+/** Adds the nodes of a module and returns its output shape. @param isAnonymous whether `name` is that of the container around it */
+function write(writer: GraphWriter, module: Module, name: string, input: Shape, isAnonymous = false): Shape {
   const structure = module.structure();
   if (structure?.kind === 'sequence')
-    return structure.layers.reduce((shape, [key, layer]) => namingLayer(key, () => write(writer, layer, joined(name, key), shape)), input);
-  if (structure) return writeBranches(writer, structure, name, input);
+    return structure.layers.reduce(
+      (shape, [key, layer]) => namingLayer(key, () => write(writer, layer, joined(name, key), shape, key === '')),
+      input,
+    );
+  if (structure) return writeBranches(writer, structure, name, input, isAnonymous);
   const output = module.outputShape(input);
   if (!output)
     throw new OnnxError(`toOnnx: layer '${name}' (${module.kind}) does not report its output shape; override outputShape(input)`);
@@ -126,7 +129,13 @@ function write(writer: GraphWriter, module: Module, name: string, input: Shape):
 }
 
 /** Adds branches that compute from the same value, and the node that joins their outputs. */
-function writeBranches(writer: GraphWriter, { branches, join, activation }: Branches, name: string, input: Shape): Shape {
+function writeBranches(
+  writer: GraphWriter,
+  { branches, join, activation }: Branches,
+  name: string,
+  input: Shape,
+  isAnonymous: boolean,
+): Shape {
   const x = writer.value;
   const outputs = branches.map(([key, branch]) => {
     writer.value = x;
@@ -135,8 +144,8 @@ function writeBranches(writer: GraphWriter, { branches, join, activation }: Bran
   });
   const values = outputs.map(({ value }) => value);
   const [{ shape }] = outputs;
-  // The last node of the container has its name.
-  const own = activation?.[0] === '' ? joined(name, join) : name;
+  // The last node of the container has its name; one without a name of its own gets a number.
+  const own = isAnonymous ? `${name}.${join}${writer.nodes.length}` : activation?.[0] === '' ? joined(name, join) : name;
   if (join === 'concat') writer.node('Concat', own, { axis: 1 }, values);
   else writer.node('Add', own, {}, values);
   const channels = outputs.reduce((sum, output) => sum + output.shape[1], 0);

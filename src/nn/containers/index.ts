@@ -1,4 +1,5 @@
 /** Containers: modules that combine other modules. */
+export { AuxiliaryHead, auxiliaryLoss } from './auxiliary_head.js';
 export { Identity } from './identity.js';
 export { ModuleList } from './module_list.js';
 export { Parallel } from './parallel.js';

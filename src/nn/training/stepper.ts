@@ -1,5 +1,6 @@
 /** Takes optimisation steps: forward pass, loss, backward pass and update. The inner part of every training loop. */
 import { type Backend, getRandomState, NonFiniteError, type Tensor, type TypedArray, withBackend } from '../../tensor/index.js';
+import { auxiliaryLoss } from '../containers/auxiliary_head.js';
 import type { Module } from '../module.js';
 import { clipGradNorm, type Optimizer } from '../optim/index.js';
 import { LateReads } from './late_reads.js';
@@ -131,8 +132,9 @@ export class Stepper {
   }
 
   private forward({ images, labels }: StepPart): { output: Tensor; loss: Tensor } {
-    const output = this.settings.model.forward(images);
-    return { output, loss: this.settings.loss(output, labels) };
+    const { model, loss } = this.settings;
+    const output = model.forward(images);
+    return { output, loss: auxiliaryLoss(model, labels, loss, loss(output, labels)) };
   }
 
   private update(): void {

@@ -9,7 +9,7 @@ import { readBatches } from '../../data/read_batches.js';
 import { split as splitRule } from '../../data/rules.js';
 import { backendOf } from '../../nn/backend_of.js';
 import { evaluating } from '../../nn/evaluating.js';
-import { Dropout, Flatten, type Network, Sequential } from '../../nn/index.js';
+import { Dropout, Flatten, type Module, type Network, Sequential } from '../../nn/index.js';
 import { checkModel } from '../../nn/rules.js';
 import { yieldToEvents } from '../../nn/yield_to_events.js';
 import { noGrad, type Shape } from '../../tensor/index.js';
@@ -67,20 +67,21 @@ export function stages(model: Network): Stage[] {
   checkModel('stages', model);
   return hiddenLayers(model).map((name) => ({
     name,
-    layer: model instanceof Sequential ? endOfStage(model, name) : model.featureLayer(name),
+    layer:
+      model instanceof Sequential && model.children().some(([own]) => own === name) ? endOfStage(model, name) : model.featureLayer(name),
   }));
 }
 
 function endOfStage(model: Sequential, name: string): string {
-  const names = model.layerNames();
-  let end = names.indexOf(name);
-  const belongs = (next: string | undefined) => {
+  const row = model.children();
+  let end = row.findIndex(([own]) => own === name);
+  const belongs = (next: readonly [string, Module] | undefined) => {
     if (next === undefined) return false;
-    const layer = model.layer(next);
-    return layer.parameters().length === 0 && !(layer instanceof Dropout) && !(layer instanceof Flatten);
+    const [, layer] = next;
+    return layer.structure() === null && layer.parameters().length === 0 && !(layer instanceof Dropout) && !(layer instanceof Flatten);
   };
-  while (belongs(names[end + 1])) end++;
-  return names[end];
+  while (belongs(row[end + 1])) end++;
+  return row[end][0];
 }
 
 const OPTIONS: RulesFor<ExtractOptions> = {

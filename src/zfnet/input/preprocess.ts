@@ -48,13 +48,13 @@ export function sideFor(inputSize: number): number {
   return Math.round((inputSize * 256) / 224);
 }
 
-/** The pixel scale that suits a scheme of initial weights: 1 for `paper`, 1/64 for `he` and `glorot`, 1/16 for `mixed`. */
+/** The pixel scale that suits a scheme of initial weights: 1 for `paper`, 1/64 for `he` and `glorot`, 1/16 for `mixed`, 1.275/255 for `lecun`. */
 export function scaleFor(init: InitScheme): number {
   checkArgument('scaleFor', 'init', init, initScheme);
   return SCALES[init];
 }
 
-const SCALES: Readonly<Record<InitScheme, number>> = { paper: 1, he: 1 / 64, glorot: 1 / 64, mixed: 1 / 16 };
+const SCALES: Readonly<Record<InitScheme, number>> = { paper: 1, he: 1 / 64, glorot: 1 / 64, mixed: 1 / 16, lecun: 1.275 / 255 };
 
 /** Largest side of an image in pixels. */
 export const MOST_PIXELS = 2 ** 15;

@@ -1,7 +1,11 @@
-/** Builds ZFNet (Zeiler & Fergus 2013, Fig. 3), its variants and the AlexNet it was compared with, from presets. */
+/**
+ * Builds networks from presets: ZFNet (Zeiler & Fergus 2013, Fig. 3), its variants, the AlexNet it was compared with, and the networks of
+ * the line from LeNet-5 to ResNet.
+ */
 import {
   arrayOf,
   boolean,
+  checkArgument,
   checkFields,
   checkOptions,
   finite,
@@ -27,10 +31,12 @@ import {
   ReLU,
   Sequential,
 } from '../../nn/index.js';
+import { NETWORKS, type NetworkName, type NetworkPreset } from '../../nn/models/networks.js';
 import { isModule } from '../../nn/module.js';
 import { membersOf } from '../../nn/state/members.js';
 import {
   type Backend,
+  cast,
   type DType,
   Generator,
   type LrnOptions,
@@ -88,8 +94,8 @@ const A: Preset = {
   dropout: 0.5,
 };
 
-/** Networks that `zfnet` can build, by name. */
-export const PRESETS = {
+/** The presets of ZFNet and of the networks beside it in the paper. */
+const ZFNETS = {
   a: A,
   b: {
     ...A,
@@ -131,8 +137,24 @@ export const PRESETS = {
   },
 } as const satisfies Record<string, Preset>;
 
+/** Networks that `zfnet` can build, by name: ZFNet and its variants, and the networks of `NETWORKS`. */
+export const PRESETS: Readonly<Record<keyof typeof ZFNETS, Preset> & Record<NetworkName, NetworkPreset>> = { ...ZFNETS, ...NETWORKS };
+
 /** Name of a preset. */
 export type PresetName = keyof typeof PRESETS;
+
+/**
+ * Whether a preset ends with class scores, so that it can be trained; `faster-rcnn` ends with its convolutions.
+ *
+ * @example isClassifier('vgg16');   // true
+ */
+export function isClassifier(preset: PresetName): boolean {
+  checkArgument('isClassifier', 'preset', preset, oneOf(...Object.keys(PRESETS)));
+  return presetOf(preset)?.units.length !== 0;
+}
+
+/** The geometry of a preset of ZFNet; null for another network. */
+const presetOf = (preset: PresetName): Preset | null => (preset in ZFNETS ? ZFNETS[preset as keyof typeof ZFNETS] : null);
 
 /** Layers that can be removed, together with their ReLU and dropout: those that Table 3 of the paper removes, and conv5. */
 export const REMOVABLE_LAYERS = ['conv3', 'conv4', 'conv5', 'fc6', 'fc7'] as const;
@@ -151,19 +173,22 @@ export interface Variant {
 
 /** Options of `zfnet`. */
 export interface ZfnetOptions extends Variant {
-  /** Number of classes. Default 1000. */
+  /** Number of classes. Default: the preset's, 1000 for ZFNet. */
   classes?: number;
   /** Height and width of the input in pixels. Default: the preset's (224, or 28 for `small`). */
   inputSize?: number;
-  /** Channels of the input. Default 3. */
+  /** Channels of the input. Default: the preset's, 3 for ZFNet. */
   channels?: number;
   /** Factor on all numbers of maps and units. Default 1. */
   width?: number;
-  /** Dropout probability on fc6 and fc7. Default: the preset's, 0.5 in the paper. */
+  /** Dropout probability, for ZFNet on fc6 and fc7. Default: the preset's, 0.5 in the paper. */
   dropout?: number;
+  /** Whether a network that has auxiliary classifiers is built with them. They are active in training only. Default true. */
+  auxiliary?: boolean;
   /**
-   * Scheme of the initial weights. Default: `paper` at full size (width of at least 1 and at least the input size of the preset), otherwise
-   * `he`, which small networks need. fc8 is always initialised by `paper`.
+   * Scheme of the initial weights. Default: that of the preset at full size (width of at least 1 and at least the input size of the
+   * preset), `paper` for ZFNet; otherwise `he` in its place, which small networks need. A fully connected layer at the end is always
+   * initialised by `paper`.
    */
   init?: InitScheme;
   /** Seed of the initial weights. The same seed gives the same weights on every backend and runtime. Default 0. */
@@ -190,6 +215,8 @@ export interface Architecture extends Variant {
   width: number;
   /** Probability of dropout in the hidden linear layers; 0 for none. */
   dropout: number;
+  /** False for a network without the auxiliary classifiers of its preset; absent otherwise. */
+  auxiliary?: false;
 }
 
 /** A `Sequential` that records the architecture from which it was built. */
@@ -224,6 +251,7 @@ const OPTIONS: RulesFor<ZfnetOptions & Pick<Architecture, 'preset'>> = {
   without: arrayOf(oneOf(...REMOVABLE_LAYERS)),
   maps: arrayOf(integer(1)),
   units: arrayOf(integer(1)),
+  auxiliary: boolean,
   // Accepted so that an `Architecture` can be passed as options.
   preset: oneOf(...Object.keys(PRESETS)),
 };
@@ -239,9 +267,22 @@ export function architectureOf(preset: PresetName, options: ZfnetOptions = {}): 
     throw new ValueError(`zfnet: preset is ${show(preset)}, expected one of ${Object.keys(PRESETS).join(', ')}`);
   if (!Object.hasOwn(PRESETS, preset)) throw new ValueError(unknownName('zfnet', 'preset', preset, Object.keys(PRESETS)));
   checkOptions('zfnet', options, OPTIONS);
-  const spec: Preset = PRESETS[preset];
-  const { classes = 1000, inputSize = spec.inputSize, channels = 3, width = 1, dropout = spec.dropout } = options;
-  return { preset, classes, inputSize, channels, width, dropout, ...variantOf(spec, options) };
+  const spec = presetOf(preset);
+  const own = { classes: 1000, channels: 3, auxiliary: false, ...PRESETS[preset] };
+  const { classes = own.classes, inputSize = own.inputSize, channels = own.channels, width = 1, dropout = own.dropout } = options;
+  const variant = spec ? variantOf(spec, options) : noVariantOf(preset, options);
+  const heads = own.auxiliary && options.auxiliary === false ? { auxiliary: false as const } : {};
+  return { preset, classes, inputSize, channels, width, dropout, ...heads, ...variant };
+}
+
+/** @throws ValueError if a difference is asked for that only the presets of ZFNet have */
+function noVariantOf(preset: PresetName, { without, maps, units }: Variant): Variant {
+  const [given] = Object.entries({ without, maps, units }).filter(([, value]) => value !== undefined && value.length > 0);
+  if (given)
+    throw new ValueError(
+      `zfnet: ${given[0]} is ${show(given[1])}, which only the presets ${Object.keys(ZFNETS).join(', ')} have; leave it out for ${preset}`,
+    );
+  return {};
 }
 
 /** The checked differences from a preset; empty for the preset itself. */
@@ -260,16 +301,18 @@ function checkCounts(name: string, counts: readonly number[] | undefined, length
     throw new ValueError(`zfnet: ${name} is ${show(counts)}, expected ${length} whole numbers of at least 1`);
 }
 
-/** Default scheme of initial weights: `paper` at full size, `he` for smaller networks. See `ZfnetOptions.init`. */
+/** Default scheme of initial weights: that of the preset, but `he` instead of `paper` for smaller networks. See `ZfnetOptions.init`. */
 export function defaultInit(architecture: Architecture): InitScheme {
   checkFields('defaultInit', architecture, OPTIONS, ['preset', 'width', 'inputSize']);
   const { preset, width, inputSize } = architecture;
-  return width >= 1 && inputSize >= PRESETS[preset].inputSize && preset !== 'small' ? 'paper' : 'he';
+  const own: NetworkPreset | Preset = PRESETS[preset];
+  const scheme = 'init' in own ? own.init : preset === 'small' ? 'he' : 'paper';
+  return scheme === 'paper' && (width < 1 || inputSize < own.inputSize) ? 'he' : scheme;
 }
 
 /**
- * Builds a ZFNet, with its layers named after the paper: conv1, relu1, pool1, norm1, … fc8. Its outputs are logits; the loss applies the
- * softmax.
+ * Builds the network of a preset. A ZFNet has its layers named after the paper: conv1, relu1, pool1, norm1, … fc8. The outputs are logits;
+ * the loss applies the softmax.
  *
  * ```ts
  * const model = zfnet('a', { classes: 10, inputSize: 112, width: 0.25 });
@@ -284,18 +327,21 @@ export function zfnet(preset: PresetName, options: ZfnetOptions = {}): ZfNet {
     return withBackend(options.backend, () => zfnet(preset, { ...options, backend: undefined }));
   }
   const architecture = architectureOf(preset, options);
-  const spec: Preset = PRESETS[preset];
   return scope(() => {
     const layers: Record<string, Module> = {};
     try {
-      buildLayers(spec, architecture, layers);
+      const spec = presetOf(preset);
+      if (spec) buildLayers(spec, architecture, layers);
+      else Object.assign(layers, networkLayers(architecture));
       const model = new ZfNet(layers, architecture);
+      if (!spec) checkInputSize(model);
       if (options.dtype === 'float64') for (const layer of Object.values(layers)) allocateAs(layer, options.dtype);
       const generator = new Generator(options.seed ?? 0, 'init');
       const scheme = options.init ?? defaultInit(architecture);
       initialize(model, scheme, generator);
       // With larger weights, logits of several units would make the first SGD steps so large that units die.
-      if (scheme !== 'paper' && spec.units.length > 0) initialize(model.layer('fc8'), 'paper', generator);
+      const last = Object.values(layers).at(-1);
+      if (scheme !== 'paper' && last instanceof Linear) initialize(last, 'paper', generator);
       for (const weights of model.parameters()) weights.requiresGrad = options.requiresGrad ?? true;
       return model;
     } catch (error) {
@@ -306,12 +352,38 @@ export function zfnet(preset: PresetName, options: ZfnetOptions = {}): ZfNet {
   });
 }
 
-/** Replaces the parameters of a layer by zeros of another element type. */
+/** The layers of a network of `NETWORKS`. */
+function networkLayers(architecture: Architecture): Record<string, Module> {
+  const network: NetworkPreset = NETWORKS[architecture.preset as NetworkName];
+  return Object.fromEntries(network.build({ auxiliary: true, ...architecture }).children());
+}
+
+/** @throws ShapeError naming the first layer for which the input size is too small */
+function checkInputSize(model: ZfNet): void {
+  const { preset, inputSize } = model.architecture;
+  try {
+    model.outputShape(model.inputShape);
+  } catch (error) {
+    if (!(error instanceof ShapeError)) throw error;
+    throw new ShapeError(
+      `zfnet: an input of ${inputSize} pixels is too small for preset '${preset}': ${error.message}. Use a larger input size`,
+      { cause: error },
+    );
+  }
+}
+
+/** Replaces the parameters of a layer, and of the layers inside of it, by zeros of another element type, and converts its buffers. */
 function allocateAs(layer: Module, dtype: DType): void {
-  for (const { value, replace } of membersOf<Module>(layer, isModule).parameters) {
+  const { parameters, buffers } = membersOf<Module>(layer, isModule);
+  for (const { value, replace } of parameters) {
     replace(parameter(zeros(value.shape, { dtype, backend: value.backend })));
     value.dispose();
   }
+  for (const { value, replace } of buffers) {
+    replace(cast(value, dtype).keep());
+    value.dispose();
+  }
+  for (const [, child] of layer.children()) allocateAs(child, dtype);
 }
 
 /** Adds the layers of an architecture to `layers`. After an error, `layers` contains those that were built. */

@@ -22,7 +22,8 @@ export function startFrom(model: ZfNet, source: Pick<LoadedModel, 'model'>, opti
     const own = Object.entries(model.layer(name).stateDict());
     return own.length > 0 && own.every(([key, value]) => state[`${name}.${key}`]?.shape.join() === value.shape.join());
   };
-  const taken = names.filter((name, i) => fits(name) && (options.sameClasses || i < names.length - 1));
+  const last = names.findLastIndex((name) => model.layer(name).parameters().length > 0);
+  const taken = names.filter((name, i) => fits(name) && (options.sameClasses || i < last));
   if (taken[0] !== names[0])
     throw new StateError(`startFrom: ${names[0]} of the other network has another shape; use the same preset, width and channels`);
   const isTaken = (key: string) => taken.some((name) => key.startsWith(`${name}.`));

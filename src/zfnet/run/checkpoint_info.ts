@@ -6,7 +6,7 @@ import type { HostTensor } from '../../formats/safetensors.js';
 import { type InitScheme, shapesOnly } from '../../nn/index.js';
 import { withBackend } from '../../tensor/index.js';
 import type { PreprocessOptions } from '../input/preprocess.js';
-import { type Architecture, zfnet } from '../model/model.js';
+import { type Architecture, isClassifier, zfnet } from '../model/model.js';
 import { initScheme } from '../rules.js';
 import { checkArchitecture } from './run_config.js';
 import { checkedBy, checkField, checkFields, PREPROCESS_RULES } from './run_rules.js';
@@ -59,24 +59,25 @@ function checkFit({ architecture, classes, preprocess }: CheckpointInfo, { weigh
   if (side < inputSize) fail(`its preprocessing cuts crops of ${inputSize} pixels from images of ${side}`);
   if (mean && mean.shape.join() !== [channels, side, side].join())
     fail(`its mean image has shape [${mean.shape}], expected [${channels}, ${side}, ${side}]`);
-  const expected = parameterShapes(architecture, name);
-  const outputs = expected.get('fc8.bias')?.[0];
-  if (outputs !== undefined && outputs !== classes.length) fail(`it names ${classes.length} classes, its network has ${outputs}`);
+  const { shapes: expected, outputs } = shapesOf(architecture, name);
+  if (outputs !== null && outputs !== classes.length) fail(`it names ${classes.length} classes, its network has ${outputs}`);
   for (const [key, shape] of expected) {
     const found: HostTensor | undefined = Object.hasOwn(weights, key) ? weights[key] : undefined;
     if (!found) fail(`tensor '${key}' is missing`);
     else if (found.shape.join() !== shape.join()) fail(`tensor '${key}' has shape [${found.shape}], expected [${shape}]`);
   }
   const surplus = Object.keys(weights).filter((key) => !expected.has(key));
-  if (surplus.length > 0) fail(`its network has no parameter '${surplus[0]}'`);
+  if (surplus.length > 0) fail(`its network has no tensor '${surplus[0]}'`);
 }
 
-/** Shapes of the parameters by name, from a network that is built on a backend without memory. */
-function parameterShapes(architecture: Architecture, name: string): Map<string, readonly number[]> {
+/** Shapes of the parameters and buffers by name, and the number of class scores, from a network on a backend without memory. */
+function shapesOf(architecture: Architecture, name: string): { shapes: Map<string, readonly number[]>; outputs: number | null } {
   return checkedBy(`${name}: its metadata 'architecture'`, () =>
     withBackend(shapesOnly(), () => {
       const model = zfnet(architecture.preset, architecture);
-      return new Map(model.namedParameters().map(([key, { shape }]) => [key, [...shape]]));
+      const shapes = new Map(Object.entries(model.stateDict()).map(([key, { shape }]) => [key, [...shape]]));
+      const output = isClassifier(architecture.preset) ? model.outputShape(model.inputShape) : null;
+      return { shapes, outputs: output?.[1] ?? null };
     }),
   );
 }

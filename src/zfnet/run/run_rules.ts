@@ -48,6 +48,7 @@ export const ARCHITECTURE_RULES: Rules = {
   without: optional(arrayOf(oneOf(...REMOVABLE_LAYERS))),
   maps: optional(arrayOf(COUNT)),
   units: optional(arrayOf(COUNT)),
+  auxiliary: optional(boolean),
 };
 
 export const PREPROCESS_RULES: Rules = {

@@ -6,8 +6,9 @@
 import { arrayOf, checkArgument, checkOptions, func, integer, numeric, objectWith, type RulesFor, text } from '../../backend/validate.js';
 import type { Example, Image, Split } from '../../data/dataset.js';
 import { exampleAt, split as splitRule } from '../../data/rules.js';
-import { Dropout, type Network, Sequential } from '../../nn/index.js';
+import { Dropout, type Module, type Network, Sequential } from '../../nn/index.js';
 import { checkModel, network } from '../../nn/rules.js';
+import { layersInRow } from '../../nn/sequential.js';
 import { type Backend, fromHost, noGrad, type Shape, sizeOf, type Tensor, ValueError } from '../../tensor/index.js';
 import type { Augmentation } from '../input/augment.js';
 import { examplesToTensor, imagesToTensor } from '../input/images_to_tensor.js';
@@ -36,13 +37,14 @@ export interface FrozenOptions {
 export function lastFrozenLayer(model: Network, range: string): string {
   checkModel('lastFrozenLayer', model);
   checkArgument('lastFrozenLayer', 'range', range, text);
-  const names = model.layerNames();
+  const row = layersInRow(model);
+  const names = row.map(([name]) => name);
   const [first, last] = names.includes(range) ? [names[0], range] : splitRange(range, names);
   if (first !== names[0])
     throw new ValueError(
       `freeze is '${range}', which begins at ${first}, expected a range from the first layer on, such as ${names[0]}-${last}; a layer below a frozen one would change its input`,
     );
-  if (!names.slice(names.indexOf(last) + 1).some((name) => model.layer(name).parameters().length > 0))
+  if (!row.slice(names.indexOf(last) + 1).some(([, layer]) => layer.parameters().length > 0))
     throw new ValueError(`freeze is '${range}', which leaves no layer to train; end it before ${names.at(-1)}`);
   return last;
 }
@@ -82,13 +84,13 @@ export class FrozenLayers {
     checkArgument('FrozenLayers', 'model', model, network);
     checkArgument('FrozenLayers', 'preprocess', preprocess, preprocessing);
     checkOptions('FrozenLayers', options, OPTIONS);
-    const names = model.layerNames();
-    const isFixed = (name: string) => model.layer(name).parameters().length === 0 && !(model.layer(name) instanceof Dropout);
-    let cut = names.indexOf(lastFrozenLayer(model, range)) + 1;
-    while (isFixed(names[cut])) cut++;
-    const row = (some: readonly string[]) => new Sequential(Object.fromEntries(some.map((name) => [name, model.layer(name)])));
-    this.trunk = row(names.slice(0, cut));
-    this.head = row(names.slice(cut));
+    const row = layersInRow(model);
+    const isFixed = ([, layer]: readonly [string, Module]) => layer.parameters().length === 0 && !(layer instanceof Dropout);
+    const last = lastFrozenLayer(model, range);
+    let cut = row.findIndex(([name]) => name === last) + 1;
+    while (isFixed(row[cut])) cut++;
+    this.trunk = new Sequential(Object.fromEntries(row.slice(0, cut)));
+    this.head = new Sequential(Object.fromEntries(row.slice(cut)));
     const { channels, inputSize } = preprocess.options;
     const output = this.trunk.outputShape([1, channels, inputSize, inputSize]);
     if (!output) throw new ValueError('FrozenLayers: a frozen layer does not report its output shape; override outputShape(input)');

@@ -73,9 +73,11 @@ interface Parts {
 /** The current state of training as a checkpoint, with weights and the state of the optimiser copied to the host. */
 export async function capture({ config, model, optimizer, schedule, preprocess, progress }: Parts): Promise<Checkpoint> {
   const named = model.namedParameters();
+  const buffers = model.namedBuffers();
   const training: TrainingState = { ...progress, lr: optimizer.lr, schedule: schedule.state(), random: getRandomState() };
-  const [{ kind, groups, steps, slots }, ...values] = await Promise.all([
+  const [{ kind, groups, steps, slots }, statistics, ...values] = await Promise.all([
     optimizer.stateDictData(),
+    Promise.all(buffers.map(async ([name, { shape }], i) => [name, { shape, data: await buffers[i][1].data() }] as const)),
     ...named.map(([, tensor]) => tensor.data()),
   ]);
   const byName = (arrays: readonly (TypedArray | null)[] = []): Record<string, HostTensor> =>
@@ -83,7 +85,7 @@ export async function capture({ config, model, optimizer, schedule, preprocess, 
   const { [VELOCITY]: velocity, ...others } = slots;
   const { architecture, init, data, preprocess: preparation } = config;
   return {
-    weights: byName(values),
+    weights: { ...byName(values), ...Object.fromEntries(statistics) },
     velocities: byName(velocity),
     ...(kind !== SGD_KIND && { slots: Object.fromEntries(Object.entries(others).map(([slot, arrays]) => [slot, byName(arrays)])) }),
     mean: preprocess.meanTensor,

@@ -112,7 +112,7 @@ function newModel(options: TrainRunOptions, dataset: Dataset, network: { preset?
   const { width, dropout, init, training } = options;
   const { channels, classes } = dataset;
   const preset = network.preset ?? 'a';
-  if (engine.PRESETS[preset].units.length === 0)
+  if (!engine.isClassifier(preset))
     throw new UsageError(`preset ${preset} ends with its convolutions and has no classes to learn: use another preset`);
   const { inputSize } = network;
   return namingWrongSize(() =>

@@ -2,6 +2,7 @@
 import {
   AdaptiveAvgPool2d,
   AdaptiveMaxPool2d,
+  AuxiliaryHead,
   AvgPool2d,
   BatchNorm2d,
   Conv2d,
@@ -20,18 +21,24 @@ import {
   LocalResponseNorm,
   MaxPool2d,
   type Module,
+  PartialConv2d,
   PReLU,
+  RadialBasis,
   ReLU,
   ReLU6,
+  ScaledTanh,
   Sigmoid,
   SiLU,
   Softmax,
+  Subsampling2d,
   Tanh,
   Upsample,
 } from '../../../nn/index.js';
+import { PaddedChannels } from '../../../nn/models/padded_channels.js';
 import type { Padding, Pair, PoolOptions, Shape } from '../../../tensor/index.js';
 import { lrnBefore } from '../../../tensor/ops/local_response_norm.js';
 import { OnnxError } from '../errors.js';
+import { paddedChannels, partialConv, radialBasis, scaledTanh, subsampling } from './classic.js';
 import { evenWindow, gelu, groupNorm, hardSwish, layerNorm, silu, unevenAverage, unevenMax, upsample } from './composed.js';
 import type { AttributeValue, GraphWriter } from './graph_writer.js';
 
@@ -103,6 +110,13 @@ const LAYERS: readonly [LayerClass<Module>, Write<Module>][] = [
     writer.node('BatchNormalization', name, { epsilon: { float: layer.epsilon } }, [writer.value, ...inputs]);
   }),
   entry(LocalResponseNorm, contrast),
+  // An auxiliary classifier returns its input in evaluation mode.
+  entry(AuxiliaryHead, () => {}),
+  entry(PaddedChannels, paddedChannels),
+  entry(ScaledTanh, scaledTanh),
+  entry(PartialConv2d, partialConv),
+  entry(Subsampling2d, subsampling),
+  entry(RadialBasis, radialBasis),
 ];
 
 /** Adds the nodes of a layer. Returns false for a layer that has no form in ONNX. */

@@ -3,6 +3,7 @@ import { filterRms, livingMedian, standingOut } from '../../../analysis/standing
 import { checkArgument } from '../../../backend/validate.js';
 import type { Network } from '../../../nn/index.js';
 import { aTensor, checkModel, network } from '../../../nn/rules.js';
+import { layersInRow } from '../../../nn/sequential.js';
 import { crossEntropy, NonFiniteError, noGrad, setNanCheck, setRandomState, type Tensor, ZfnetError } from '../../../tensor/index.js';
 import type { ZfNet } from '../../model/model.js';
 import { firstNonFinite, type TrainingState } from '../training_state.js';
@@ -69,7 +70,7 @@ export async function findNonFinite(model: Network, update: string, part?: Faile
 async function firstBadLayer(model: Network, { images, labels }: FailedPart): Promise<Culprit | null> {
   let value = images;
   const layers = [
-    ...model.layerNames().map((name) => ({ name, run: (x: Tensor) => model.layer(name).forward(x) })),
+    ...layersInRow(model).map(([name, layer]) => ({ name, run: (x: Tensor) => layer.forward(x) })),
     { name: 'loss', run: (x: Tensor) => crossEntropy(x, labels) },
   ];
   for (const { name, run } of layers) {
