@@ -22,6 +22,7 @@ export class AuxiliaryHead extends Module {
 
   /** @param options.weight factor on its loss. Default 0.3, as in the paper */
   constructor(
+    /** Computes the class scores. */
     readonly classifier: Module,
     options: { weight?: number } = {},
   ) {

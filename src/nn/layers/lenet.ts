@@ -25,17 +25,17 @@ import {
 } from '../../tensor/index.js';
 import { Module, Pointwise, parameter, type ReceptiveWindow } from '../module.js';
 
+/** The two constants of `ScaledTanh`: amplitude · tanh(slope · x). */
+export const SCALED_TANH = { amplitude: 1.7159, slope: 2 / 3 } as const;
+
 /**
  * 1.7159 · tanh(2/3 · x), the activation function of LeNet-5: f(1) is 1, and its second derivative is largest there.
  *
  * @example new ScaledTanh().forward(tensor([1, -1]));   // about [1, −1]
  */
 export class ScaledTanh extends Pointwise {
-  static readonly amplitude = 1.7159;
-  static readonly slope = 2 / 3;
-
   forward(x: Tensor): Tensor {
-    return scope(() => mul(tanh(mul(x, ScaledTanh.slope)), ScaledTanh.amplitude));
+    return scope(() => mul(tanh(mul(x, SCALED_TANH.slope)), SCALED_TANH.amplitude));
   }
 }
 
@@ -46,7 +46,9 @@ export class ScaledTanh extends Pointwise {
  * @example new PartialConv2d(3, [[0, 1], [1, 2], [0, 1, 2]], 5);   // three output maps, seven kernels of 5×5
  */
 export class PartialConv2d extends Module {
+  /** Kernels of the connections, [connections, 1, kernelSize, kernelSize]. */
   weight: Tensor;
+  /** Biases, [outputs]. */
   bias: Tensor;
   /** For each place of the full weight [outputs, inputs], the index of its kernel; `connections` where there is none. */
   private readonly places: readonly number[];
@@ -56,8 +58,11 @@ export class PartialConv2d extends Module {
    * @param kernelSize height and width of the kernels
    */
   constructor(
+    /** Number of input maps. */
     readonly inChannels: number,
+    /** The input maps of each output map. */
     readonly table: readonly (readonly number[])[],
+    /** Height and width of the kernels. */
     readonly kernelSize: number,
   ) {
     super();
@@ -127,10 +132,16 @@ export class PartialConv2d extends Module {
  * @example new Subsampling2d(6).forward(randn([1, 6, 28, 28]));   // [1, 6, 14, 14]
  */
 export class Subsampling2d extends Module {
+  /** Coefficients, [channels]. */
   weight: Tensor;
+  /** Biases, [channels]. */
   bias: Tensor;
 
-  constructor(readonly channels: number) {
+  /** @param channels channels of input and output */
+  constructor(
+    /** Channels of input and output. */
+    readonly channels: number,
+  ) {
     super();
     checkArgument('Subsampling2d', 'channels', channels, integer(1));
     const made = scope(() => ({ weight: add(zeros([channels]), 0.25), bias: zeros([channels]) }));
@@ -163,6 +174,7 @@ export class Subsampling2d extends Module {
  * @example new RadialBasis([[1, -1], [-1, 1]]).forward(tensor([1, -1], [1, 2]));   // [[−0, −8]]
  */
 export class RadialBasis extends Module {
+  /** The codes, [classes, features]. */
   weight: Tensor;
 
   /** @param codes the code of each class, of equal lengths */

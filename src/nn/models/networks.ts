@@ -13,10 +13,13 @@ import * as vgg from './vgg.js';
 
 /** A network that can be built by name: its description, the sizes of its paper, and its builder. */
 export interface NetworkPreset {
+  /** One line about the network. */
   description: string;
   /** Height and width of the input in pixels. */
   inputSize: number;
+  /** Number of classes of the paper's data set. */
   classes: number;
+  /** Channels of the input. */
   channels: number;
   /** Dropout probability; 0 for a network without dropout. */
   dropout: number;

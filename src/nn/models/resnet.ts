@@ -35,6 +35,7 @@ function shortcutOf(kind: ResidualShortcut, from: number, to: number, stride: nu
 export class Residual extends Module {
   /** The layers of the branch. In the state they are named `conv1`, `bn1`, … without the prefix `branch`, as in torchvision. */
   readonly branch: Sequential;
+  /** The shortcut, or null for the input itself. */
   readonly downsample: Sequential | null;
 
   constructor(layers: Record<string, Module>, from: number, to: number, stride: number, shortcut: ResidualShortcut = 'projection') {
@@ -95,6 +96,7 @@ const basicLayers = (from: number, maps: number, stride: number): Record<string,
 
 /** Residual block of two 3×3 convolutions. */
 export class BasicBlock extends Residual {
+  /** Output maps per map of the convolutions. */
   static readonly expansion = 1;
 
   constructor(from: number, maps: number, stride: number, shortcut: ResidualShortcut = 'projection') {
@@ -102,14 +104,17 @@ export class BasicBlock extends Residual {
   }
 }
 
+const EXPANSION = 4;
+
 /** Residual block of 1×1, 3×3 and 1×1 convolutions, the last with four times the maps. */
 export class Bottleneck extends Residual {
-  static readonly expansion = 4;
+  /** Output maps per map of the first two convolutions. */
+  static readonly expansion = EXPANSION;
 
   /** @param strided the convolution that has the stride: the 3×3 one, as in torchvision, or the first 1×1 one, as in the paper */
   constructor(from: number, maps: number, stride: number, strided: '3x3' | '1x1' = '3x3') {
     checkArgument('Bottleneck', 'strided', strided, oneOf('3x3', '1x1'));
-    const to = maps * Bottleneck.expansion;
+    const to = maps * EXPANSION;
     const layers = {
       conv1: conv(from, maps, 1, strided === '1x1' ? stride : 1),
       bn1: new BatchNorm2d(maps),

@@ -1,5 +1,6 @@
 /** ONNX forms of the layers of LeNet-5 and of the shortcuts without parameters of ResNet. */
-import { type PartialConv2d, type RadialBasis, ScaledTanh, type Subsampling2d } from '../../../nn/index.js';
+import type { PartialConv2d, RadialBasis, ScaledTanh, Subsampling2d } from '../../../nn/index.js';
+import { SCALED_TANH } from '../../../nn/layers/lenet.js';
 import type { PaddedChannels } from '../../../nn/models/padded_channels.js';
 import type { GraphWriter } from './graph_writer.js';
 
@@ -11,9 +12,9 @@ export function paddedChannels(writer: GraphWriter, { inChannels, outChannels }:
 
 /** 1.7159 · tanh(2/3 · x). */
 export function scaledTanh(writer: GraphWriter, _layer: ScaledTanh, name: string): void {
-  const argument = writer.node('Mul', `${name}.argument`, {}, [writer.value, writer.scalar(`${name}.slope`, ScaledTanh.slope)]);
+  const argument = writer.node('Mul', `${name}.argument`, {}, [writer.value, writer.scalar(`${name}.slope`, SCALED_TANH.slope)]);
   const value = writer.node('Tanh', `${name}.tanh`, {}, [argument]);
-  writer.node('Mul', name, {}, [value, writer.scalar(`${name}.amplitude`, ScaledTanh.amplitude)]);
+  writer.node('Mul', name, {}, [value, writer.scalar(`${name}.amplitude`, SCALED_TANH.amplitude)]);
 }
 
 /** A convolution whose full weight is gathered from the kernels of the connections and a kernel of zeros. */
