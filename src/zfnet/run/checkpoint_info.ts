@@ -81,3 +81,7 @@ function shapesOf(architecture: Architecture, name: string): { shapes: Map<strin
     }),
   );
 }
+
+/** @internal Names of the parameters of a network, without its buffers, which optimisers have no state for. */
+export const parameterNames = (architecture: Architecture): string[] =>
+  withBackend(shapesOnly(), () => zfnet(architecture.preset, architecture).namedParameters()).map(([name]) => name);

@@ -5,7 +5,7 @@ import { FormatError } from '../../formats/errors.js';
 import type { HostTensor } from '../../formats/safetensors.js';
 import { StateError } from '../../nn/index.js';
 import { STREAMS } from '../../tensor/index.js';
-import { checkpointInfo } from '../run/checkpoint_info.js';
+import { checkpointInfo, parameterNames } from '../run/checkpoint_info.js';
 import type { RunConfig } from '../run/run_config.js';
 import { checkedBy, checkFields } from '../run/run_rules.js';
 import type { ScheduleOptions } from './recipe/schedule_options.js';
@@ -161,7 +161,7 @@ function slotsOf({ optimizer, momentum }: TrainingOptions): { kind: string; know
 function checkOptimizer(checkpoint: Checkpoint, config: RunConfig, { step }: TrainingState, name: string): void {
   const { weights, velocities, slots = {}, info } = checkpoint;
   const { kind, known, needed } = slotsOf(config.training);
-  const names = Object.keys(weights);
+  const names = parameterNames(config.architecture);
   if (kind !== SGD_KIND) {
     const where = `${name}: its metadata 'optimizer'`;
     checkFields(where, info.optimizer, { ...DESCRIPTION_RULES, kind: oneOf(kind) });
