@@ -546,7 +546,7 @@ async function outputsOf(c: KernelCase, backend: Backend): Promise<TypedArray[]>
 
 const typeOf = (data: TypedArray): DType => (data instanceof Int32Array ? 'int32' : data instanceof Uint8Array ? 'uint8' : 'float32');
 
-/** Runs a case twice on a backend and once on the reference; returns what differs, or null. */
+/** Runs a case twice on a backend and once on the reference; returns the first difference, or null. */
 export async function checkKernel(c: KernelCase, backend: Backend, reference: Backend): Promise<string | null> {
   const expected = await outputsOf(c, reference);
   const [actual, again] = [await outputsOf(c, backend), await outputsOf(c, backend)];

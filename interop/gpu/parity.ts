@@ -1,6 +1,6 @@
 /**
- * The suite that trains the same network on the device and on the WASM backend: `small` at 1/16 of its width, batches of 8, the same seed. The
- * losses stay together for 20 steps; over 200 steps, where rounding errors grow, their mean curve does.
+ * The suite that trains the same network on the device and on the WASM backend: `small` at 1/16 of its width, batches of 8, the same seed.
+ * The losses agree for 20 steps; over 200 steps, where rounding errors grow, their mean curves do.
  */
 import { createBackend } from '../../src/index.js';
 import { SGD } from '../../src/nn/index.js';

@@ -33,8 +33,8 @@ export async function check({ report, renew }: SuiteContext, name: string, run: 
 }
 
 /**
- * Compares values of any structure: numbers, arrays of numbers, objects. A number may differ by `tolerance` times the largest absolute value
- * of its array. Returns the first difference, or null.
+ * Compares values of any structure: numbers, arrays of numbers, objects. A number may differ by `tolerance` times the largest absolute
+ * value of its array. Returns the first difference, or null.
  */
 export function difference(actual: unknown, expected: unknown, tolerance: number, path = 'result'): string | null {
   if (typeof expected === 'number') return numbersDiffer([actual as number], [expected], tolerance, path);

@@ -1,5 +1,5 @@
 /**
- * The suite of what users do with a network: the workflows of test/support/workflows.ts on the device, compared with the reference backend;
+ * The suite of the tasks of users: the workflows of test/support/workflows.ts on the device, compared with the reference backend;
  * two runs on the device give the same bits.
  */
 import { isDeepStrictEqual } from 'node:util';

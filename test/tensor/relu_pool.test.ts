@@ -1,4 +1,7 @@
-/** The fused gradient of max pooling and the ReLU before it: the bits of the two kernels, and used only where nobody sees the gradient between. */
+/**
+ * The fused gradient of max pooling and the ReLU before it gives the bits of the two kernels, and is used only where the gradient between
+ * them is not a result.
+ */
 import { afterEach, expect, it } from 'vitest';
 import type { Backend } from '../../src/backend/backend.js';
 import { createReferenceBackend } from '../../src/backend/reference/index.js';

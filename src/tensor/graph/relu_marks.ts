@@ -1,6 +1,6 @@
 /**
- * Marks by which the backward step of max pooling does the work of the ReLU before it: a backend can unpool and mask in one kernel, since the
- * output of the ReLU at a switch is the pooled value. The backward step of the ReLU then leaves the gradient as it is.
+ * Marks by which the backward step of max pooling does the work of the ReLU before it: a backend can unpool and mask in one kernel, since
+ * the output of the ReLU at a switch is the pooled value. The backward step of the ReLU then returns the gradient unchanged.
  */
 
 const outputs = new WeakSet<object>();

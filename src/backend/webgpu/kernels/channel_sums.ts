@@ -124,8 +124,8 @@ export function channelStatistics(queue: GpuQueue, mean: GpuStorage, variance: G
 }
 
 /**
- * Σ dy and Σ dy · (x − mean) / √(variance + epsilon) of a slice; the statistics belong to the channel or to the row. Each lane adds parts of
- * 16 elements, which rounds less.
+ * Σ dy and Σ dy · (x − mean) / √(variance + epsilon) of a slice; the statistics belong to the channel or to the row. Each lane adds parts
+ * of 16 elements, which rounds less.
  */
 const sliceGradients = memo((variant: string): Kernel => {
   const [owner, lanes] = variant.split(' ');

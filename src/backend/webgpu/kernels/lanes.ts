@@ -19,6 +19,10 @@ const COMBINATIONS = {
 } as const;
 type Combination = keyof typeof COMBINATIONS;
 
+/** The combination of one lane: its own value. */
+const ownValue = (name: Combination) =>
+  `fn ${name}Lanes(value: ${COMBINATIONS[name][0]}, lane: u32) -> ${COMBINATIONS[name][0]} { return value; }`;
+
 /** Rows of at most this many elements have one thread. */
 const SHORT_ROW = 32;
 
@@ -36,15 +40,16 @@ export const rowGroups = (rows: number, lanes: number): [number, number] => (lan
 
 /**
  * Returns the entry point of a kernel that runs `body` for each `row` below the parameter `rows`, with `lane` and the constant `LANES`.
- * `combine` names the functions that the body uses: `sumLanes`, `maxLanes` and `minLanes` of floats, with NaN if a value is NaN; `bestLanes`
- * of pairs (rank, index), the largest rank and the smallest index of that rank. Every lane must call them, and gets the result. `max` and `min` need `BITS` and `NAN_MAX`.
+ * `combine` names the functions that the body uses: `sumLanes`, `maxLanes` and `minLanes` of floats, with NaN if a value is NaN, and
+ * `bestLanes` of pairs (rank, index), the largest rank and the smallest index of that rank. Every lane must call them, and gets the
+ * result. `max` and `min` need `BITS` and `NAN_MAX` of wgsl.ts.
  */
 export function eachRow(lanes: number, combine: readonly Combination[], body: string): string {
   if (lanes === 1)
     return `
 ${FLAT_INDEX}
 const LANES = 1u;
-${combine.map((name) => `fn ${name}Lanes(value: ${COMBINATIONS[name][0]}, lane: u32) -> ${COMBINATIONS[name][0]} { return value; }`).join('\n')}
+${combine.map(ownValue).join('\n')}
 @compute @workgroup_size(${FLAT_SIZE})
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let row = flatIndex(id, groups);

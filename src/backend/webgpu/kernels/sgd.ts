@@ -93,7 +93,14 @@ const adam = memo(
   }),
 );
 
-/** The key has `m` with a mean of the gradient, and `b` with a momentum buffer. Rounding can make a variance negative. */
+/** The variance in the place of the mean square. Rounding can make it negative. */
+const CENTRE = `
+  let first = p.alpha * mean[i] + p.rest * g;
+  mean[i] = first;
+  spread = nanMax(second - first * first, 0.0);
+`;
+
+/** The key has `m` with a mean of the gradient, and `b` with a momentum buffer. */
 const rmsprop = memo(
   (key: string): Kernel => ({
     name: 'rmsprop',
@@ -115,7 +122,7 @@ const rmsprop = memo(
   let second = p.alpha * square[i] + p.rest * (g * g);
   square[i] = second;
   var spread = second;
-  ${key.includes('m') ? 'let first = p.alpha * mean[i] + p.rest * g;\n  mean[i] = first;\n  spread = nanMax(second - first * first, 0.0);' : ''}
+  ${key.includes('m') ? CENTRE : ''}
   var step = g / (sqrt(spread) + p.eps);
   ${key.includes('b') ? 'step += p.momentum * buffer[i];\n  buffer[i] = step;' : ''}
   w[i] = own - p.lr * step;`),

@@ -1,4 +1,7 @@
-/** Softmax, log-softmax and cross entropy along the rows of [rows, columns], and their gradients. One kernel each, besides the mean loss. */
+/**
+ * Softmax, log-softmax and cross entropy along the rows of [rows, columns], and their gradients, with one kernel each. The losses of the rows
+ * are averaged by a second one.
+ */
 import type { Backend, Storage } from '../../backend.js';
 import type { RowParams } from '../../params.js';
 import type { GpuQueue, Kernel } from '../kernel.js';
@@ -31,7 +34,7 @@ const sumOf = (value: string) => `${START}
 
 const each = (statement: string) => `  for (var i = lane; i < p.columns; i += LANES) { ${statement} }`;
 
-/** A label outside of the columns reads the nearest column; whoever calls reports it. */
+/** A label outside of the columns reads the nearest column; the callers report it. */
 const LABEL = '  let label = u32(clamp(labels[row], 0, i32(p.columns) - 1));\n';
 
 /** Name, bindings and body of each kernel. */
