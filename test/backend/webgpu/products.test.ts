@@ -126,6 +126,21 @@ describe('dispatches', () => {
     expect(launches[0].groups.length).toBe(2);
   });
 
+  it('scratch storages are given back if a dispatch fails', () => {
+    const { queue, open } = recorder();
+    const failing: GpuQueue = {
+      ...queue,
+      launch: () => {
+        throw new Error('lost');
+      },
+    };
+    const p = convParams('test', [2, 16, 9, 9], [16, 16, 3, 3]);
+    const product = { tile: TILES.small, slices: 2 };
+    for (const plan of [{ variant: 'gemm', product } as const, { variant: 'winograd2x2', images: 1, product } as const])
+      expect(() => runConvolution(failing, p, () => plan)).toThrow('lost');
+    expect(open()).toBe(0);
+  });
+
   it('nothing is dispatched for empty outputs', () => {
     const { queue, launches } = recorder();
     matmul(queue).matmul(storage(0), storage(0), storage(12), {

@@ -291,16 +291,26 @@ export interface Finish {
   readonly relu: boolean;
 }
 
+/** Calls `use` with a scratch storage, which goes back to the pool afterwards, also if `use` throws. */
+export function withScratch(queue: GpuQueue, bytes: number, use: (storage: GpuStorage) => void): void {
+  const storage = queue.scratch(bytes);
+  try {
+    use(storage);
+  } finally {
+    queue.release(storage);
+  }
+}
+
 /** Calls `launch` with the storage that gets the results: `y`, or with several slices a scratch storage whose parts are then added to `y`. */
 export function withSlices(queue: GpuQueue, y: GpuStorage, slices: number, finish: Finish, launch: (out: GpuStorage) => void): void {
   if (slices === 1) {
     launch(y);
     return;
   }
-  const parts = queue.scratch(4 * slices * y.size);
-  launch(parts);
-  addSlices(queue, y, parts, slices, finish);
-  queue.release(parts);
+  withScratch(queue, 4 * slices * y.size, (parts) => {
+    launch(parts);
+    addSlices(queue, y, parts, slices, finish);
+  });
 }
 
 const ADD_SLICES: Kernel = {

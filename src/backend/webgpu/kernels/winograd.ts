@@ -10,7 +10,7 @@ import type { ConvPass } from '../../backend.js';
 import type { ConvParams } from '../../params.js';
 import type { GpuStorage } from '../buffers.js';
 import { flatGroups, type GpuQueue, type Kernel, type ParamField } from '../kernel.js';
-import { launchProduct, type Operand, type Product, productKernels, RELU } from './gemm.js';
+import { launchProduct, type Operand, type Product, productKernels, RELU, withScratch } from './gemm.js';
 import type { Tile } from './tiles.js';
 import { PLANES, type WinogradPlan, type WinogradSizes, winogradShape, winogradSizes } from './winograd_geometry.js';
 
@@ -366,22 +366,23 @@ export function winogradForward(
   { plan, relu }: { readonly plan: WinogradPlan; readonly relu: boolean },
 ): void {
   const sizes = winogradSizes('forward', p);
-  const u = queue.scratch(4 * PLANES * sizes.phases * p.o * p.c);
-  transformWeights(queue, u, w, p, sizes.phases, false);
-  for (const { first, count: images } of chunksOf(p.n, plan.images)) {
+  const chunk = (u: GpuStorage, first: number, images: number) => {
     const tiles = images * sizes.tilesH * sizes.tilesW;
-    const v = queue.scratch(4 * PLANES * sizes.phases * p.c * tiles);
-    transformImages(queue, v, x, p, sizes, first, tiles);
-    const m = queue.scratch(4 * PLANES * p.o * tiles);
-    multiply(queue, 'forward', { out: m, a: u, b: v }, { p, plan, images, part: 0 });
     const count = p.o * tiles;
     const flags = [b === null ? 0 : 1, relu ? 1 : 0];
     const values = [count, tiles, sizes.tilesH, sizes.tilesW, p.o, 1, first, count, ...flags, p.oh, p.ow, 0, 0];
-    queue.launch(TRANSFORM_RESULTS, [y, m, b ?? m], values, flatGroups(count, 64));
-    queue.release(v);
-    queue.release(m);
-  }
-  queue.release(u);
+    withScratch(queue, 4 * PLANES * sizes.phases * p.c * tiles, (v) => {
+      transformImages(queue, v, x, p, sizes, first, tiles);
+      withScratch(queue, 4 * PLANES * count, (m) => {
+        multiply(queue, 'forward', { out: m, a: u, b: v }, { p, plan, images, part: 0 });
+        queue.launch(TRANSFORM_RESULTS, [y, m, b ?? m], values, flatGroups(count, 64));
+      });
+    });
+  };
+  withScratch(queue, 4 * PLANES * sizes.phases * p.o * p.c, (u) => {
+    transformWeights(queue, u, w, p, sizes.phases, false);
+    for (const { first, count } of chunksOf(p.n, plan.images)) chunk(u, first, count);
+  });
 }
 
 /** The gradient with respect to the input: the gradient of the output is transformed once for all phases. */
@@ -393,24 +394,25 @@ export function winogradInputGrad(
   plan: WinogradPlan,
 ): void {
   const sizes = winogradSizes('inputGrad', p);
-  const u = queue.scratch(4 * PLANES * sizes.phases * p.o * p.c);
-  transformWeights(queue, u, w, p, sizes.phases, true);
-  for (const { first, count: images } of chunksOf(p.n, plan.images)) {
-    const tiles = images * sizes.tilesH * sizes.tilesW;
-    const grid = [tiles, sizes.tilesH, sizes.tilesW];
-    const v = queue.scratch(4 * PLANES * p.o * tiles);
-    const read = [p.o * tiles, ...grid, p.o, 1, first, p.o * tiles, p.oh, p.ow, sizes.firstY - 2, sizes.firstX - 2];
-    queue.launch(TRANSFORM_IMAGES, [v, dy], read, flatGroups(p.o * tiles, 64));
-    const m = queue.scratch(4 * PLANES * sizes.phases * p.c * tiles);
-    multiply(queue, 'inputGrad', { out: m, a: u, b: v }, { p, plan, images, part: 0 });
-    const count = sizes.phases * p.c * tiles;
-    const origin = [p.strideH * sizes.firstY - p.padTop, p.strideW * sizes.firstX - p.padLeft];
-    const values = [count, ...grid, p.c, p.strideH, first, count, 0, 0, p.h, p.w, ...origin];
-    queue.launch(TRANSFORM_RESULTS, [dx, m, m], values, flatGroups(count, 64));
-    queue.release(v);
-    queue.release(m);
-  }
-  queue.release(u);
+  const { phases, tilesH, tilesW, firstY, firstX } = sizes;
+  const origin = [p.strideH * firstY - p.padTop, p.strideW * firstX - p.padLeft];
+  const chunk = (u: GpuStorage, first: number, images: number) => {
+    const tiles = images * tilesH * tilesW;
+    const [read, count] = [p.o * tiles, phases * p.c * tiles];
+    const source = [read, tiles, tilesH, tilesW, p.o, 1, first, read, p.oh, p.ow, firstY - 2, firstX - 2];
+    const values = [count, tiles, tilesH, tilesW, p.c, p.strideH, first, count, 0, 0, p.h, p.w, ...origin];
+    withScratch(queue, 4 * PLANES * read, (v) => {
+      queue.launch(TRANSFORM_IMAGES, [v, dy], source, flatGroups(read, 64));
+      withScratch(queue, 4 * PLANES * count, (m) => {
+        multiply(queue, 'inputGrad', { out: m, a: u, b: v }, { p, plan, images, part: 0 });
+        queue.launch(TRANSFORM_RESULTS, [dx, m, m], values, flatGroups(count, 64));
+      });
+    });
+  };
+  withScratch(queue, 4 * PLANES * phases * p.o * p.c, (u) => {
+    transformWeights(queue, u, w, p, phases, true);
+    for (const { first, count } of chunksOf(p.n, plan.images)) chunk(u, first, count);
+  });
 }
 
 /** The gradient with respect to the weights. The sums over the tiles of a chunk, or of a slice of one, are added at the end, in order. */
@@ -425,19 +427,23 @@ export function winogradWeightGrad(
   const chunks = chunksOf(p.n, plan.images);
   const count = sizes.phases * p.o * p.c;
   const slices = chunks.length * plan.product.slices;
-  const u = queue.scratch(4 * PLANES * count * slices);
-  for (const [index, { first, count: images }] of chunks.entries()) {
+  const chunk = (u: GpuStorage, first: number, images: number, part: number) => {
     const tiles = images * sizes.tilesH * sizes.tilesW;
-    const v = queue.scratch(4 * PLANES * sizes.phases * p.c * tiles);
-    transformImages(queue, v, x, p, sizes, first, tiles);
-    const g = queue.scratch(4 * PLANES * p.o * tiles);
-    const values = [p.o * tiles, tiles, sizes.tilesH, sizes.tilesW, p.o, first, p.o * tiles, p.oh, p.ow];
-    queue.launch(TRANSFORM_GRADIENTS, [g, dy], values, flatGroups(p.o * tiles, 64));
-    multiply(queue, 'weightGrad', { out: u, a: g, b: v }, { p, plan, images, part: index * plan.product.slices });
-    queue.release(v);
-    queue.release(g);
-  }
-  const values = [count, p.c, sizes.phases, p.strideH, p.kh, p.kw, slices];
-  queue.launch(TRANSFORM_WEIGHT_GRADS, [dw, u], values, flatGroups(count, 64));
-  queue.release(u);
+    const read = p.o * tiles;
+    withScratch(queue, 4 * PLANES * sizes.phases * p.c * tiles, (v) => {
+      transformImages(queue, v, x, p, sizes, first, tiles);
+      withScratch(queue, 4 * PLANES * read, (g) => {
+        const values = [read, tiles, sizes.tilesH, sizes.tilesW, p.o, first, read, p.oh, p.ow];
+        queue.launch(TRANSFORM_GRADIENTS, [g, dy], values, flatGroups(read, 64));
+        multiply(queue, 'weightGrad', { out: u, a: g, b: v }, { p, plan, images, part });
+      });
+    });
+  };
+  withScratch(queue, 4 * PLANES * count * slices, (u) => {
+    chunks.forEach(({ first, count: images }, i) => {
+      chunk(u, first, images, i * plan.product.slices);
+    });
+    const values = [count, p.c, sizes.phases, p.strideH, p.kh, p.kw, slices];
+    queue.launch(TRANSFORM_WEIGHT_GRADS, [dw, u], values, flatGroups(count, 64));
+  });
 }
