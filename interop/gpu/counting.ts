@@ -15,8 +15,6 @@ export interface Counts {
 export interface CountingGpu {
   gpu: GpuLike;
   counts: Counts;
-  /** The order of submissions (`submit`), of begun reads (`map`) and of reads that have arrived (`arrived`). */
-  events: string[];
   /** The device of the last backend. */
   device: () => GpuDeviceLike;
 }
@@ -40,29 +38,13 @@ function wrap(target: object, name: string, before: (args: readonly unknown[]) =
 /** Wraps an implementation. */
 export function counting(real: GpuLike): CountingGpu {
   const counts: Counts = { buffers: 0, groups: 0, pipelines: 0, modules: 0, dispatches: 0, submits: 0, maps: 0 };
-  const events: string[] = [];
   const add = (name: keyof Counts) => () => {
     counts[name]++;
   };
   let last: GpuDeviceLike;
   const watch = (device: GpuDeviceLike) => {
     last = device;
-    wrap(device, 'createBuffer', add('buffers'), (buffer: object) =>
-      wrap(
-        buffer,
-        'mapAsync',
-        () => {
-          counts.maps++;
-          events.push('map');
-        },
-        (mapped: Promise<void>) => {
-          mapped.then(
-            () => events.push('arrived'),
-            () => undefined,
-          );
-        },
-      ),
-    );
+    wrap(device, 'createBuffer', add('buffers'), (buffer: object) => wrap(buffer, 'mapAsync', add('maps')));
     wrap(device, 'createBindGroup', add('groups'));
     wrap(device, 'createComputePipeline', add('pipelines'));
     wrap(device, 'createComputePipelineAsync', add('pipelines'));
@@ -79,10 +61,7 @@ export function counting(real: GpuLike): CountingGpu {
           (pass: object) => wrap(pass, 'dispatchWorkgroups', add('dispatches')),
         ),
     );
-    wrap(device.queue, 'submit', () => {
-      counts.submits++;
-      events.push('submit');
-    });
+    wrap(device.queue, 'submit', add('submits'));
     return device;
   };
   const gpu: GpuLike = {
@@ -97,5 +76,5 @@ export function counting(real: GpuLike): CountingGpu {
       };
     },
   };
-  return { gpu, counts, events, device: () => last };
+  return { gpu, counts, device: () => last };
 }

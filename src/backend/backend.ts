@@ -218,6 +218,11 @@ export interface Backend {
    * and returns the time of each thread.
    */
   profileKernels(listener: KernelListener): () => Promise<ThreadTime[]>;
+  /**
+   * Calls a function whose kernels are not run, and compiles those that it would run. Their outputs keep their contents. Absent on backends
+   * whose kernels are compiled already. The function must not yield.
+   */
+  compileKernels?(run: () => void): Promise<void>;
   /** Measures the limits of the device by kernels made for that purpose, in about a second; absent on backends that run on the CPU. */
   measureCeiling?(): Promise<DeviceCeiling>;
 

@@ -15,6 +15,7 @@ const UNTIMED: readonly string[] = [
   'dispose',
   'profileKernels',
   'measureCeiling',
+  'compileKernels',
   'conv2dPlan',
 ] satisfies (keyof Backend)[];
 

@@ -50,3 +50,4 @@ export {
   receptiveField,
   summarize,
 } from './summary.js';
+export { type WarmUpOptions, warmUp } from './training/warm_up.js';

@@ -41,8 +41,6 @@ export interface OpenBatch {
   readonly number: number;
   /** Submits the recorded commands. */
   flush(): void;
-  /** Forgets all cached bind groups, which name buffers that will be destroyed. */
-  forgetGroups(): void;
   /** Batches from `first` to the open one use a buffer that does not exist: their validation errors follow from that. */
   excuse(first: number): void;
 }
@@ -73,6 +71,8 @@ export class GpuMemory {
     readonly limits: { readonly maxBufferBytes: number; readonly maxBytes: number },
     readonly faults: Faults,
     readonly open: OpenBatch,
+    /** Forgets all cached bind groups, which name buffers that will be destroyed. */
+    readonly forgetGroups: () => void,
   ) {}
 
   allocate(dtype: DType, size: number): GpuStorage {
@@ -193,7 +193,7 @@ export class GpuMemory {
     if (doomed.length === 0) return;
     // Commands that are recorded must not name a destroyed buffer; submitted ones may.
     if (doomed.some(({ batch }) => batch === this.open.number)) this.open.flush();
-    this.open.forgetGroups();
+    this.forgetGroups();
     for (const { buffer } of doomed) buffer.destroy();
   }
 }

@@ -58,6 +58,11 @@ export function webgpuBackend(opened: OpenDevice, options: WebgpuOptions = {}, i
     name: 'webgpu',
     capabilities: { syncRead: false, dtypes: GPU_DTYPES, maxBufferBytes: limits.maxBufferBytes, deterministic: mode === 'strict' },
     info: (): BackendInfo => ({ backend: 'webgpu', variant: 'wgsl', threads: 1, mode, device: opened.info }),
+    async compileKernels(run) {
+      await queue.pipelines.compile(queue.collect(run));
+      await queue.faults.settled();
+      queue.faults.take();
+    },
     profileKernels: (listener) => profileQueue(backend, queue, listener),
     measureCeiling: () => measureCeiling(queue),
     ...storagePart(queue, transfers),

@@ -112,7 +112,10 @@ export class Pipelines {
     const blocks: GpuBlock[] = storages.map(({ block }) => block!);
     const entries: object[] = blocks.map(({ buffer }, binding) => ({ binding, resource: { buffer } }));
     if (layout.hasParams) entries.push({ binding: blocks.length, resource: { buffer: this.ring, offset: 0, size: SLOT_BYTES } });
-    return this.device.createBindGroup({ label: kernel.name, layout: layout.group, entries });
+    this.device.pushErrorScope('validation');
+    const made = this.device.createBindGroup({ label: kernel.name, layout: layout.group, entries });
+    this.#watch(kernel, this.device.popErrorScope());
+    return made;
   }
 
   #known(kernel: Kernel): GpuPipeline | undefined {

@@ -81,23 +81,10 @@ class BatchErrors {
   }
 }
 
-/** The queue of one device. */
-export class DeviceQueue implements GpuQueue, OpenBatch, Timeable {
-  readonly device: GpuDeviceLike;
-  readonly limits: KernelLimits;
-  readonly software: boolean;
-  readonly info: DeviceInfo;
-  readonly mode: 'strict' | 'fast';
-  readonly faults = new Faults();
-  readonly memory: GpuMemory;
-  readonly pipelines: Pipelines;
-  /** Adds a deferred check; set by the reader, which examines it. */
-  check: (errorOf: (words: Uint32Array) => Error | null) => CheckSlot = () => {
-    throw new BackendError('webgpu: checks are not available');
-  };
+/** Records kernels and copies into batches of commands, and submits them. */
+export class Recorder implements OpenBatch {
   number = 1;
-
-  readonly #ring: ParameterRing;
+  readonly ring: ParameterRing;
   readonly #errors: BatchErrors;
   #encoder: GpuEncoderLike | null = null;
   #pass: GpuPassLike | null = null;
@@ -108,16 +95,131 @@ export class DeviceQueue implements GpuQueue, OpenBatch, Timeable {
   /** Set while dispatches are timed: each then has a pass of its own. */
   #timer: DispatchTimer | null = null;
 
+  constructor(
+    readonly device: GpuDeviceLike,
+    readonly faults: Faults,
+  ) {
+    this.ring = new ParameterRing(device);
+    this.#errors = new BatchErrors(device, faults);
+  }
+
+  /** Records one dispatch of a kernel. */
+  dispatch(
+    kernel: Kernel,
+    pipeline: GpuOpaque,
+    group: GpuOpaque,
+    values: readonly number[],
+    groups: readonly [number, number, number],
+  ): void {
+    this.#open();
+    const pass = this.#passOf(kernel);
+    if (this.#current !== pipeline) pass.setPipeline(pipeline);
+    this.#current = pipeline;
+    if (kernel.params.length === 0) pass.setBindGroup(0, group);
+    else {
+      this.ring.write(this.#kernels.length, kernel, values);
+      pass.setBindGroup(0, group, this.ring.offset, 0, 1);
+    }
+    pass.dispatchWorkgroups(...groups);
+    this.#kernels.push(kernel);
+    if (this.#timer) this.#endPass();
+  }
+
+  /** Submits the batch if it is large or old enough. Blocks named by its commands have been marked with its number before. */
+  flushIfDue(): void {
+    const each = this.#timer?.submitsEach ?? false;
+    if (each || this.#kernels.length >= MOST_SLOTS || performance.now() - this.#started > MOST_MS) this.flush();
+    if (each) this.#timer?.submitted();
+  }
+
+  /** Returns the encoder outside of a pass, for copies. The copy may name the blocks. */
+  encoder(...blocks: readonly GpuBlock[]): GpuEncoderLike {
+    const encoder = this.#open();
+    this.#endPass();
+    for (const block of blocks) block.batch = this.number;
+    return encoder;
+  }
+
+  flush(): void {
+    const encoder = this.#encoder;
+    if (!encoder) return;
+    this.#endPass();
+    this.ring.upload(this.#kernels.length);
+    this.device.queue.submit([encoder.finish()]);
+    this.#errors.end(this.number, this.#kernels);
+    [this.#encoder, this.#kernels] = [null, []];
+    this.number++;
+  }
+
+  timeWith(timer: DispatchTimer | null): void {
+    this.#endPass();
+    this.#timer = timer;
+  }
+
+  excuse(first: number): void {
+    this.#errors.excuse(first, this.number);
+  }
+
+  /** Opens a batch, which is submitted at the latest when the program yields. */
+  #open(): GpuEncoderLike {
+    if (this.#encoder) return this.#encoder;
+    this.#errors.begin();
+    this.#encoder = this.device.createCommandEncoder({ label: `batch ${this.number}` });
+    this.#started = performance.now();
+    if (!this.#scheduled) {
+      this.#scheduled = true;
+      queueMicrotask(() => {
+        this.#scheduled = false;
+        if (!this.faults.stopped) this.flush();
+      });
+    }
+    return this.#encoder;
+  }
+
+  #passOf(kernel: Kernel): GpuPassLike {
+    if (this.#pass) return this.#pass;
+    const timestampWrites = this.#timer?.dispatch(kernel.name);
+    this.#current = null;
+    this.#pass = this.#encoder!.beginComputePass(timestampWrites && { label: kernel.name, timestampWrites });
+    return this.#pass;
+  }
+
+  #endPass(): void {
+    this.#pass?.end();
+    this.#pass = null;
+  }
+}
+
+/** The queue of one device, with its memory and its pipelines. */
+export class DeviceQueue implements GpuQueue, Timeable {
+  readonly device: GpuDeviceLike;
+  readonly limits: KernelLimits;
+  readonly software: boolean;
+  /** The device, as the runtime describes it. */
+  readonly info: DeviceInfo;
+  readonly mode: 'strict' | 'fast';
+  readonly faults = new Faults();
+  readonly recorder: Recorder;
+  readonly memory: GpuMemory;
+  readonly pipelines: Pipelines;
+  /** Adds a deferred check; set by the reader, which examines it. */
+  check: (errorOf: (words: Uint32Array) => Error | null) => CheckSlot = () => {
+    throw new BackendError('webgpu: checks are not available');
+  };
+  /** Set while kernels are collected in place of being run. */
+  #collected: Set<Kernel> | null = null;
+
   constructor(opened: OpenDevice, options: QueueOptions) {
     this.device = opened.device;
     this.limits = opened.limits;
     this.software = opened.info.software;
     this.info = opened.info;
     this.mode = options.mode;
-    this.#ring = new ParameterRing(this.device);
-    this.#errors = new BatchErrors(this.device, this.faults);
-    this.pipelines = new Pipelines(this.device, this.#ring.buffer, this.faults);
-    this.memory = new GpuMemory(this.device, { ...this.limits, ...options }, this.faults, this);
+    this.recorder = new Recorder(this.device, this.faults);
+    this.pipelines = new Pipelines(this.device, this.recorder.ring.buffer, this.faults);
+    this.memory = new GpuMemory(this.device, { ...this.limits, ...options }, this.faults, this.recorder, () =>
+      this.pipelines.forgetGroups(),
+    );
   }
 
   own(storage: Storage): GpuStorage {
@@ -139,6 +241,10 @@ export class DeviceQueue implements GpuQueue, OpenBatch, Timeable {
     [x, y = 1, z = 1]: readonly [x: number, y?: number, z?: number],
   ): void {
     this.faults.check();
+    if (this.#collected) {
+      this.#collected.add(kernel);
+      return;
+    }
     if (this.faults.stopped || x === 0 || y === 0 || z === 0) return;
     const failed = storages.find(({ block }) => block!.failure);
     if (failed) {
@@ -146,89 +252,35 @@ export class DeviceQueue implements GpuQueue, OpenBatch, Timeable {
       return;
     }
     const pipeline = this.pipelines.get(kernel);
-    this.open();
     const group = this.pipelines.group(pipeline, kernel, storages);
-    const pass = this.#passOf(kernel);
-    if (this.#current !== pipeline.pipeline) pass.setPipeline(pipeline.pipeline);
-    this.#current = pipeline.pipeline;
-    if (kernel.params.length === 0) pass.setBindGroup(0, group);
-    else {
-      this.#ring.write(this.#kernels.length, kernel, values);
-      pass.setBindGroup(0, group, this.#ring.offset, 0, 1);
-    }
-    pass.dispatchWorkgroups(x, y, z);
-    for (const { block } of storages) block!.batch = this.number;
-    this.#kernels.push(kernel);
-    if (this.#timer) this.#endPass();
-    if (this.#timer?.submitsEach || this.#kernels.length >= MOST_SLOTS || performance.now() - this.#started > MOST_MS) this.flush();
-    if (this.#timer?.submitsEach) this.#timer.submitted();
+    this.recorder.dispatch(kernel, pipeline.pipeline, group, values, [x, y, z]);
+    for (const { block } of storages) block!.batch = this.recorder.number;
+    this.recorder.flushIfDue();
   }
 
-  /** Opens a batch and returns its encoder, whose compute pass may be open. */
-  open(): GpuEncoderLike {
-    if (this.#encoder) return this.#encoder;
-    this.#errors.begin();
-    this.#encoder = this.device.createCommandEncoder({ label: `batch ${this.number}` });
-    this.#started = performance.now();
-    if (!this.#scheduled) {
-      this.#scheduled = true;
-      queueMicrotask(() => {
-        this.#scheduled = false;
-        if (!this.faults.stopped) this.flush();
-      });
+  /** Returns the kernels that a function would run, and runs none of them. */
+  collect(run: () => void): Set<Kernel> {
+    const collected = new Set<Kernel>();
+    this.#collected = collected;
+    try {
+      run();
+    } finally {
+      this.#collected = null;
     }
-    return this.#encoder;
-  }
-
-  /** Returns the encoder outside of a pass, for copies. The copy may name the blocks. */
-  encoder(...blocks: readonly GpuBlock[]): GpuEncoderLike {
-    const encoder = this.open();
-    this.#endPass();
-    for (const block of blocks) block.batch = this.number;
-    return encoder;
+    return collected;
   }
 
   flush(): void {
-    const encoder = this.#encoder;
-    if (!encoder) return;
-    this.#endPass();
-    this.#ring.upload(this.#kernels.length);
-    this.device.queue.submit([encoder.finish()]);
-    this.#errors.end(this.number, this.#kernels);
-    [this.#encoder, this.#kernels] = [null, []];
-    this.number++;
+    this.recorder.flush();
   }
 
   timeWith(timer: DispatchTimer | null): void {
-    this.#endPass();
-    this.#timer = timer;
-  }
-
-  forgetGroups(): void {
-    this.pipelines.forgetGroups();
-  }
-
-  excuse(first: number): void {
-    this.#errors.excuse(first, this.number);
+    this.recorder.timeWith(timer);
   }
 
   dispose(): void {
     this.faults.dispose();
-    [this.#encoder, this.#pass] = [null, null];
     this.device.destroy();
-  }
-
-  #passOf(kernel: Kernel): GpuPassLike {
-    if (this.#pass) return this.#pass;
-    const timestampWrites = this.#timer?.dispatch(kernel.name);
-    this.#current = null;
-    this.#pass = this.#encoder!.beginComputePass(timestampWrites && { label: kernel.name, timestampWrites });
-    return this.#pass;
-  }
-
-  #endPass(): void {
-    this.#pass?.end();
-    this.#pass = null;
   }
 }
 

@@ -78,7 +78,7 @@ export class Transfers {
       return;
     }
     // Without this, the data would arrive before commands that are recorded and not submitted.
-    if (block!.batch === this.queue.number) this.queue.flush();
+    if (block!.batch === this.queue.recorder.number) this.queue.recorder.flush();
     const bytes = bytesOf(dtype, data);
     device.pushErrorScope('validation');
     device.queue.writeBuffer(block!.buffer, 0, bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength);
@@ -96,7 +96,7 @@ export class Transfers {
     }
     const bytes = Math.ceil((size * ELEMENT_BYTES[dtype]) / 4) * 4;
     const staging = this.staging.take(bytes);
-    queue.encoder(block!).copyBufferToBuffer(block!.buffer, 0, staging, 0, bytes);
+    queue.recorder.encoder(block!).copyBufferToBuffer(block!.buffer, 0, staging, 0, bytes);
     const examine = this.#takeChecks();
     const data = await this.#map(staging, bytes);
     await examine();
@@ -108,7 +108,7 @@ export class Transfers {
     const { queue } = this;
     queue.faults.check();
     const examine = this.#takeChecks();
-    queue.flush();
+    queue.recorder.flush();
     try {
       await queue.device.queue.onSubmittedWorkDone();
     } catch (error) {
@@ -123,7 +123,7 @@ export class Transfers {
     let last = this.#checks.at(-1);
     if (last === undefined || last.errors.length === SLOTS_PER_PAGE) {
       last = { page: this.queue.scratch(PAGE_BYTES), errors: [] };
-      this.queue.encoder(last.page.block!).clearBuffer(last.page.block!.buffer);
+      this.queue.recorder.encoder(last.page.block!).clearBuffer(last.page.block!.buffer);
       this.#checks.push(last);
     }
     last.errors.push(errorOf);
@@ -135,7 +135,7 @@ export class Transfers {
     if (this.#checks.length === 0) return async () => undefined;
     const copies = this.#checks.splice(0).map(({ page, errors }) => {
       const staging = this.staging.take(PAGE_BYTES);
-      this.queue.encoder(page.block!).copyBufferToBuffer(page.block!.buffer, 0, staging, 0, PAGE_BYTES);
+      this.queue.recorder.encoder(page.block!).copyBufferToBuffer(page.block!.buffer, 0, staging, 0, PAGE_BYTES);
       this.queue.release(page);
       return { staging, errors };
     });
@@ -153,7 +153,7 @@ export class Transfers {
   /** Submits what is recorded, waits for a copy and returns it. All reads of one turn are recorded before the first of them submits. */
   async #map(staging: GpuBufferLike, bytes: number): Promise<Uint8Array> {
     await null;
-    this.queue.flush();
+    this.queue.recorder.flush();
     try {
       await staging.mapAsync(MAP_READ, 0, bytes);
     } catch (error) {
