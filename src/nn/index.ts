@@ -50,4 +50,4 @@ export {
   receptiveField,
   summarize,
 } from './summary.js';
-export { type WarmUpOptions, warmUp } from './training/warm_up.js';
+export { type CompileOptions, warmUp } from './training/warm_up.js';

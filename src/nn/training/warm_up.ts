@@ -17,12 +17,12 @@ import type { Module } from '../module.js';
 import { aModule } from '../rules.js';
 
 /** Options of `warmUp`. */
-export interface WarmUpOptions {
+export interface CompileOptions {
   /** Computes the loss from the output. Default: the cross-entropy of an output [N, classes], the sum of any other. */
   loss?: (output: Tensor) => Tensor;
 }
 
-const RULES: RulesFor<WarmUpOptions> = { loss: func };
+const RULES: RulesFor<CompileOptions> = { loss: func };
 
 /**
  * Compiles the kernels that a network needs for inputs of a shape, so that its first use does not wait for the compiler: those of the
@@ -33,7 +33,7 @@ const RULES: RulesFor<WarmUpOptions> = { loss: func };
  * @param shape of the input, [N, …]
  * @throws ValueError for unknown options; the errors of the network for a shape that does not fit
  */
-export async function warmUp(model: Module, shape: Shape, options: WarmUpOptions = {}): Promise<void> {
+export async function warmUp(model: Module, shape: Shape, options: CompileOptions = {}): Promise<void> {
   checkArgument('warmUp', 'model', model, aModule);
   checkShape('warmUp', shape);
   checkOptions('warmUp', options, RULES);
