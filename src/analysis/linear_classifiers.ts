@@ -127,6 +127,7 @@ const present = ({ kind, tolerance, maxIterations }: FitOptions) => ({
  * const features = { rows: 4, columns: 1, data: Float32Array.of(-2, -1, 1, 2) };
  * const classifier = await fitLinear(features, [0, 0, 1, 1], 2, { kind: 'svm', strength: 1 });
  * @param labels one per row, each below `classes`
+ * @throws ValueError unless there is one label per row, and at least one row
  */
 export async function fitLinear(
   features: Matrix,

@@ -54,6 +54,7 @@ const OPTIONS: RulesFor<SvmOptions> = { c: positive, tolerance: positive, maxPas
  *
  * @param signs +1 or −1 per example
  * @param products result of `productsOf`; pass it if several machines are trained on the same examples
+ * @throws ValueError unless there is one label per row
  */
 export function solveSvm(
   features: Matrix,

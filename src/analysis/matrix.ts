@@ -19,7 +19,11 @@ export const matrix = rule('a matrix { rows, columns, data: Float32Array of rows
   return counts && data instanceof Float32Array && data.length === rows * columns;
 });
 
-/** Copy of the rows at the given indices, in that order. */
+/**
+ * Copy of the rows at the given indices, in that order.
+ *
+ * @throws ValueError for an index outside the matrix
+ */
 export function selectRows(features: Matrix, places: ArrayLike<number>): Matrix {
   checkArgument('selectRows', 'features', features, matrix);
   if (features.rows === 0 && places?.length > 0) throw new ValueError(`selectRows: the matrix has no rows, got indices ${show(places)}`);

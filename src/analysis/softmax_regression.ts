@@ -52,6 +52,7 @@ const OPTIONS: RulesFor<SoftmaxOptions> = {
  * Weights of a softmax regression on features.
  *
  * @param labels one per row, each below `classes`
+ * @throws ValueError for a start of another length
  */
 export async function solveSoftmax(
   features: Matrix,

@@ -427,7 +427,11 @@ export interface ConvTranspose2dOptions extends ConvOptions {
   outputPadding?: Pair;
 }
 
-/** Returns the geometry of the convolution whose input gradient is the transposed convolution of x [N, O, H, W] to [N, C, …]. */
+/**
+ * Returns the geometry of the convolution whose input gradient is the transposed convolution of x [N, O, H, W] to [N, C, …].
+ *
+ * @throws ShapeError if channels do not match, `outputPadding` is too large, or the output would be empty
+ */
 export function convTransposeParams(
   op: string,
   x: readonly number[],

@@ -183,7 +183,11 @@ export function quote(value: string): string {
   return `'${visible(value)}'`;
 }
 
-/** Returns the text with control characters and characters that reorder or hide text escaped as `\u…`, safe to print in a terminal. */
+/**
+ * Returns the text with control characters and characters that reorder or hide text escaped as `\u…`, safe to print in a terminal.
+ *
+ * @throws ValueError for a value that is no string
+ */
 export function visible(value: string): string {
   if (typeof value !== 'string') throw new ValueError(`visible: got ${show(value)}, expected a string`);
   // With the flag u, surrogates match only if they are not part of a pair. WebKit before 16.4 has no lookbehind.

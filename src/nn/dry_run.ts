@@ -16,6 +16,7 @@ import { SGD, type SgdOptions } from './optim/sgd.js';
  * @param input shape [N, …] of the images that go through the network at once
  * @param options.parts number of such parts per mini-batch; from the second part on, gradients of earlier parts are in memory. Default 1
  * @param options.sgd optimiser options; momentum needs memory for velocities. Default { lr: 0.01, momentum: 0.9 }
+ * @throws ValueError if `build` returns no module, and whatever the network throws for the input shape
  */
 export function trainingBytes(build: () => Module, input: Shape, options: { parts?: number; sgd?: SgdOptions } = {}): number {
   checkArgument('trainingBytes', 'build', build, func);

@@ -36,6 +36,7 @@ function rankOf(values: TypedArray, start: number, classes: number, label: numbe
  *
  * @example const { top1, top5 } = await batchErrors(model.forward(images), [3, 1]);
  * @param logits [N, classes]
+ * @throws ShapeError for logits of another rank than 2
  */
 export async function batchErrors(logits: Tensor, labels: ArrayLike<number>): Promise<{ top1: number; top5: number }> {
   checkFloat('batchErrors', logits);

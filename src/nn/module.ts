@@ -330,6 +330,8 @@ function recordOnlyIfNeeded(module: Module): void {
 /**
  * Returns the result of `fn`, run on behalf of a layer: profiles show its kernels under the layer's name, and the message of a
  * `ShapeError` is prefixed with that name.
+ *
+ * @throws ShapeError of `fn`, with the name of the layer before its message
  */
 export function namingLayer<T>(name: string, fn: () => T): T {
   // A part of a container that has no name of its own.

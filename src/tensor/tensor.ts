@@ -388,6 +388,7 @@ export function randn<D extends DType = 'float32'>(
  * Creates a tensor of random numbers distributed uniformly over [low, high); [0, 1) by default.
  *
  * @example uniform([2, 3], { low: -1, high: 1 })
+ * @throws ValueError if `low` is above `high`
  */
 export function uniform<D extends DType = 'float32'>(
   shape: Shape,

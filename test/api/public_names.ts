@@ -115,6 +115,18 @@ export function bareMembers({ checker, entries }: PublicSymbols): BareMember[] {
   return [...new Set(entries.map(({ target }) => target))].flatMap((target) => bareMembersOf(target, checker));
 }
 
+/** Returns the public functions that throw an error in their own body and do not say so, neither by `@throws` nor in their description. */
+export function silentThrowers({ checker, entries }: PublicSymbols): BareMember[] {
+  return [...new Set(entries.map(({ target }) => target))].flatMap((target) => {
+    const declaration = target.valueDeclaration;
+    if (!declaration || !ts.isFunctionDeclaration(declaration) || !/\bthrow new \w+/.test(declaration.body?.getText() ?? '')) return [];
+    const tags = target.getJsDocTags(checker).map(({ name }) => name);
+    const description = ts.displayPartsToString(target.getDocumentationComment(checker));
+    if (['throws', 'internal', 'deprecated'].some((tag) => tags.includes(tag)) || /\bthrows\b|\bErrors\b/i.test(description)) return [];
+    return [{ name: target.name, place: placeOf(target) }];
+  });
+}
+
 /** Returns the public names of all entry points, sorted within each. */
 export function publicNames({ checker, entries }: PublicSymbols): PublicName[] {
   return [...new Set(entries.map(({ entry }) => entry))].flatMap((name) =>

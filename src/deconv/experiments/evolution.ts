@@ -85,6 +85,7 @@ const evolutionRule = objectWith('a result of evolution()', {
  *
  * @example const { layers } = await evolution(checkpoints, dataset.splits.val, { layers: ['conv1'], preprocess: prepare });
  * @param checkpoints at least two, in rising order of epochs
+ * @throws ValueError for fewer than two checkpoints
  */
 export async function evolution(checkpoints: readonly EpochModel[], split: Split, options: EvolutionOptions): Promise<Evolution> {
   checkArgument('evolution', 'checkpoints', checkpoints, epochModels);
@@ -232,6 +233,7 @@ export interface EvolutionPictures {
  *
  * @param found result of `evolution` for the same checkpoints
  * @param chosen maps to project, by layer
+ * @throws ValueError if `found` is from another number of checkpoints
  */
 export async function projectEvolution(
   checkpoints: readonly EpochModel[],

@@ -44,6 +44,7 @@ const GRID = 32;
  * @example const [{ frequency, aliasing }] = await filterMeasures(model.stateDict()['conv1.weight'], [2, 2]);
  * @param weight [maps, channels, height, width]
  * @param stride of the layer, [vertical, horizontal]
+ * @throws ShapeError for weights of another rank than 4
  */
 export async function filterMeasures(weight: Tensor, stride: readonly [number, number]): Promise<FilterMeasures[]> {
   checkArgument('filterMeasures', 'weight', weight, aTensor);

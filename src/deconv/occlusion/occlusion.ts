@@ -219,6 +219,7 @@ export async function sweepProbability(
  * covered (unless the stride is larger than the square).
  *
  * @example const { places, grid } = squarePlaces(64, 64, { square: 16, stride: 8 });
+ * @throws ValueError if the square is larger than the image
  */
 export function squarePlaces(
   height: number,

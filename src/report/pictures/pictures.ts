@@ -54,6 +54,7 @@ export function contrastRange(numbers: ArrayLike<number>): number {
  * @example const picture = signedPicture([-1, 0, 0, 1], [1, 2, 2]); // black, grey, grey, white
  * @param numbers values, [C, H, W] with one or three channels
  * @param range default `contrastRange(values)`: the contrast is stretched, so that brightness cannot be compared between pictures
+ * @throws ShapeError unless the values fill the shape, with one or three channels
  */
 export function signedPicture(numbers: ArrayLike<number>, shape: readonly number[], range = contrastRange(numbers)): Image {
   checkArgument('signedPicture', 'values', numbers, values);
@@ -258,7 +259,11 @@ export function below(picture: Image, text: Image): Image {
   return sheet;
 }
 
-/** Copies `picture` into `sheet` with its top left corner at (y, x). */
+/**
+ * Copies `picture` into `sheet` with its top left corner at (y, x).
+ *
+ * @throws ShapeError if the sheet is grey, or the picture does not fit into it
+ */
 export function paste(sheet: Image, picture: Image, y: number, x: number): void {
   checkArgument('paste', 'sheet', sheet, imageRule);
   checkArgument('paste', 'picture', picture, imageRule);

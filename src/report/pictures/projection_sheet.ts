@@ -66,6 +66,8 @@ const INPUT: RulesFor<ProjectionSheetInput> = {
 /**
  * Returns a picture with the image at the left and pairs of projection and patch to its right. Below each pair are the number of the map
  * and its activation. The contrast of each projection is stretched: see `signedPicture`.
+ *
+ * @throws ShapeError for a projection of another size than the image
  */
 export function projectionSheet(input: ProjectionSheetInput): Image {
   checkFields('projectionSheet', input, INPUT, ['image', 'projections', 'field']);

@@ -47,6 +47,7 @@ export const lrnBefore = ({ size = 5, window = 'onnx' }: LrnOptions): number => 
  * @example localResponseNorm(x, { size: 5, alpha: 1e-4, beta: 0.75, k: 2 })
  * @param x [N, C, H, W]
  * @returns the same shape
+ * @throws ShapeError for an input of another rank than 4
  */
 export function localResponseNorm(x: Tensor, options: LrnOptions = {}): Tensor {
   checkFloat('localResponseNorm', x);

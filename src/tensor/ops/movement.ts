@@ -47,6 +47,7 @@ export function flatten(x: Tensor, start = 1): Tensor {
  * Removes axes of extent 1: all of them, or those given. ONNX `Squeeze`.
  *
  * @example squeeze(zeros([2, 1, 3])) // [2, 3]
+ * @throws ShapeError if a named axis has another extent than 1
  */
 export function squeeze(x: Tensor, axes?: number | readonly number[]): Tensor {
   checkSameBackend('squeeze', x);
@@ -74,6 +75,7 @@ export function unsqueeze(x: Tensor, axis: number): Tensor {
  * Reorders the axes; reverses them by default. ONNX `Transpose`, PyTorch `permute`.
  *
  * @example permute(x, [0, 2, 3, 1]) // [N, C, H, W] to [N, H, W, C]
+ * @throws ShapeError unless `order` names each axis once
  */
 export function permute(x: Tensor, order?: readonly number[]): Tensor {
   checkSameBackend('permute', x);
@@ -125,6 +127,7 @@ export function transpose(x: Tensor, a = -1, b = -2): Tensor {
  * Returns a block: indices from `start` (inclusive) to `end` (exclusive) on each axis, by `step`. ONNX `Slice` with positive steps.
  *
  * @example slice(tensor([1, 2, 3, 4]), [1], [3]) // 2, 3
+ * @throws ShapeError unless there is one value per axis; ValueError for a step below 1
  */
 export function slice(x: Tensor, start: readonly number[], end: readonly number[], step?: readonly number[]): Tensor {
   checkSameBackend('slice', x);
@@ -156,6 +159,7 @@ export function slice(x: Tensor, start: readonly number[], end: readonly number[
  * Concatenates tensors along an axis; their other extents must be equal. ONNX `Concat`, PyTorch `cat`.
  *
  * @example concat([zeros([2, 3]), ones([2, 1])], 1) // [2, 4]
+ * @throws ShapeError for an empty array, and for tensors that differ in type or on another axis
  */
 export function concat(tensors: readonly Tensor[], axis = 0): Tensor {
   if (!(Array.isArray as (value: unknown) => boolean)(tensors) || tensors.length === 0)
@@ -208,6 +212,7 @@ export function concat(tensors: readonly Tensor[], axis = 0): Tensor {
  * Pads with a constant; `amounts` has one pair [before, after] per axis. ONNX `Pad` (constant), PyTorch `pad`.
  *
  * @example pad(tensor([[1, 2]]), [[0, 0], [1, 1]]) // [[0, 1, 2, 0]]
+ * @throws ShapeError unless there is one pair per axis, or if a negative amount leaves less than nothing
  */
 export function pad(x: Tensor, amounts: readonly (readonly [number, number])[], value = 0): Tensor {
   checkSameBackend('pad', x);

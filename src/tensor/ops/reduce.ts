@@ -104,6 +104,7 @@ function extreme(op: 'max' | 'min', x: Tensor, options: ReduceOptions): Tensor {
  * Returns the index of the first maximum along an axis (default: the last axis), as int32. ONNX `ArgMax`, PyTorch `argmax`.
  *
  * @example argmax(scores, { axis: 1 }) // the predicted classes
+ * @throws ShapeError if there are no elements along the axis
  */
 export function argmax(x: Tensor, options: { axis?: number; keepDims?: boolean } = {}): Tensor {
   checkFloat('argmax', x);

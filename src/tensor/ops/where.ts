@@ -17,6 +17,7 @@ import { unbroadcast } from './reduce.js';
  * @param condition of any type; NaN counts as not 0
  * @param a result where the condition holds: a float32 or int32 tensor, or a number
  * @param b result elsewhere, of the type of `a`
+ * @throws DTypeError unless `a` and `b` have one type, float32 or int32; ShapeError if the shapes cannot be broadcast
  */
 export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
   checkSameBackend('where', condition);

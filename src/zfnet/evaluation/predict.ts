@@ -26,6 +26,7 @@ export interface Prediction {
  * @param images squares of `preprocess.options.side` pixels; for an ensemble, optionally one list for each member
  * @param options.top number of classes per image, default 5
  * @param options.crops as in `EvaluateOptions`, default 1
+ * @throws ValueError unless `images` is an array of images, or one array of equal length per network
  */
 export async function predict(
   classifiers: Classifier | readonly Classifier[],

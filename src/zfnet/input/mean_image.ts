@@ -36,6 +36,7 @@ const MEAN_OPTIONS: RulesFor<MeanOptions> = {
  *
  * @example const { shape, data } = await meanImage(dataset.splits.train, 73, 3);
  * @param side of the images in pixels
+ * @throws ShapeError for an image of another size or number of channels; DataError if no image can be read
  */
 export async function meanImage(split: Split, side: number, channels: 1 | 3, options: MeanOptions = {}): Promise<HostTensor> {
   checkArgument('meanImage', 'split', split, splitRule);
