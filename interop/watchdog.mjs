@@ -43,6 +43,11 @@ export function endDescendants() {
 export function startWatchdog(minutes) {
   const worker = new Worker(new URL(import.meta.url), { workerData: { watchdogMinutes: minutes } });
   worker.unref();
+  // Browsers have process groups of their own, which a signal to the group of this process does not reach.
+  process.once('SIGTERM', () => {
+    endDescendants();
+    process.exit(143);
+  });
   return (state) => worker.postMessage(state);
 }
 
