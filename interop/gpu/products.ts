@@ -211,12 +211,35 @@ async function checkSpecials(bench: Bench): Promise<void> {
   }
 }
 
+/** Products with few rows or columns, which use no tiles. */
+async function checkRows(bench: Bench): Promise<void> {
+  const kernels = kernelsOf(bench.queue);
+  for (const [m, n, transposeA, transposeB] of [
+    [3, 70, false, true],
+    [70, 4, false, true],
+    [70, 1, false, false],
+    [1, 9, true, true],
+  ] as const) {
+    const p: MatmulParams = { batch: 2, m, n, k: 100, transposeA, transposeB, strideA: 100 * m, strideB: 100 * n };
+    const run: Run = (on, out, [a, b]) => on.matmul(out, a, b, p);
+    const inputs = [numbers(200 * m, 1), numbers(200 * n, 2)];
+    await bench.check(`few rows: [${m}, 100] · [100, ${n}]`, kernels, run, inputs, new Float32Array(2 * m * n));
+  }
+  for (const n of [1, 3]) {
+    const layer = { n, inFeatures: 150, outFeatures: 30, relu: n === 3 };
+    const run: Run = (on, out, [x, w, b]) => on.linear(out, x, w, b, layer);
+    const inputs = [numbers(150 * n, 1), numbers(4500, 2), numbers(30, 3)];
+    await bench.check(`few rows: linear of ${n}`, kernels, run, inputs, new Float32Array(30 * n));
+  }
+}
+
 /** Runs all checks on a device of its own. */
 export async function products({ gpu, report }: SuiteContext): Promise<void> {
   const queue = new DeviceQueue(await openDevice(gpu), { mode: 'strict', maxBytes: Number.POSITIVE_INFINITY });
   const bench = new Bench(queue, report);
   try {
     await checkSpecials(bench);
+    await checkRows(bench);
     await checkGeometries(bench);
     await checkWinograd(bench);
     await checkTiles(bench);
