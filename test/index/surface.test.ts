@@ -2,15 +2,19 @@
  * Invalid arguments for every export of every entry point give a result or a typed error. ZFNET_JUNK_RUNS and ZFNET_JUNK_SEED set the
  * number and the seed.
  */
+import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { createReferenceBackend } from '../../src/backend/reference/index.js';
+import * as zf from '../../src/index.js';
 import { BatchNorm2d, Conv2d, Linear } from '../../src/nn/index.js';
-import { DTypeError, OutOfMemoryError, setDefaultBackend, tensor, ValueError, withBackend } from '../../src/tensor/index.js';
+import { DTypeError, OutOfMemoryError, setDefaultBackend, tensor, ValueError, withBackend, ZfnetError } from '../../src/tensor/index.js';
 import { ENTRIES, EXCLUDED, throwJunk } from '../support/junk_targets.js';
 
 const runs = Number(process.env.ZFNET_JUNK_RUNS ?? 12);
 const seed = Number(process.env.ZFNET_JUNK_SEED ?? 20140906);
 const only = process.env.ZFNET_JUNK_ONLY;
+
+const image = () => tensor(new Float32Array(16), [1, 1, 4, 4], { requiresGrad: true });
 
 beforeAll(() => setDefaultBackend(createReferenceBackend({ limitBytes: 2 ** 28 })));
 
@@ -53,6 +57,35 @@ describe('invalid arguments', () => {
     });
     expect(small.memory().bytes).toBe(0);
     withBackend(createReferenceBackend(), () => expect(() => new BatchNorm2d(2 ** 31 - 1)).toThrow(OutOfMemoryError));
+  });
+
+  it('are tried in every entry point of the package', () => {
+    const { exports } = JSON.parse(readFileSync('package.json', 'utf8')) as { exports: Record<string, object | string> };
+    // The other paths are files: a script, the kernels and the manifest.
+    const entries = Object.keys(exports).filter((path) => Object.hasOwn(exports[path], 'import'));
+    expect(entries.map((path) => path.replace('.', 'zfnet')).sort()).toEqual(Object.keys(ENTRIES).sort());
+  });
+
+  it.each([
+    ['zfnet', () => zf.zfnet('small', { classses: 2 } as never), /unknown option 'classses'.*did you mean 'classes'\?/],
+    ['conv2d', () => zf.conv2d(image(), image(), null, { strides: 2 } as never), /unknown option 'strides'.*did you mean 'stride'\?/],
+    ['Conv2d', () => new Conv2d(1, 1, 1, { strides: 2 } as never), /unknown option 'strides'.*did you mean 'stride'\?/],
+    [
+      'SGD',
+      () => new zf.SGD([image()], { lr: 1, weight_decay: 1 } as never),
+      /unknown option 'weight_decay'.*did you mean 'weightDecay'\?/,
+    ],
+    ['SGD of a model', () => new zf.SGD(new Linear(2, 2) as never, { lr: 1 }), /SGD: .*parameters\(\)/],
+    ['an operation on an array', () => zf.relu([1, 2] as never), /relu: .*expected a tensor; make one with tensor/],
+    [
+      'an operation on a typed array',
+      () => zf.matmul(new Float32Array(4) as never, image()),
+      /matmul: .*expected a tensor; make one with tensor/,
+    ],
+    ['tensor of a text', () => tensor('abc' as never), /tensor: .*'abc'/],
+  ])('are refused with the way out: %s', (_, call, message) => {
+    expect(call).toThrow(ZfnetError);
+    expect(call).toThrow(message);
   });
 
   it('are tried in every export except those listed, all of which exist', () => {

@@ -9,6 +9,8 @@ import * as onnx from '../../src/formats/onnx/index.js';
 import * as safetensors from '../../src/formats/safetensors.js';
 import { saveSafetensors } from '../../src/formats/safetensors.js';
 import * as main from '../../src/index.js';
+import * as interpret from '../../src/interpret/index.js';
+import * as models from '../../src/models.js';
 import * as nn from '../../src/nn/index.js';
 import * as profile from '../../src/profile/index.js';
 import * as report from '../../src/report/index.js';
@@ -25,6 +27,8 @@ export const ENTRIES: Readonly<Record<string, Readonly<Record<string, unknown>>>
   'zfnet/data': data,
   'zfnet/safetensors': safetensors,
   'zfnet/onnx': onnx,
+  'zfnet/interpret': interpret,
+  'zfnet/models': models,
   'zfnet/report': report,
   'zfnet/pictures': pictures,
   'zfnet/testing': testing,
@@ -66,6 +70,7 @@ const WRAPPED: Readonly<Record<string, (call: Call) => Call>> = {
   'zfnet.init': restoring,
   'zfnet.zfnet': withoutNumbers,
   'zfnet.ZfNet': withoutNumbers,
+  ...Object.fromEntries(Object.keys(models).map((name) => [`zfnet/models.${name}`, withoutNumbers])),
 };
 
 /** Options that are numbers of steps: a huge valid one is honest work without end. */
@@ -156,6 +161,9 @@ const VALID: Readonly<Record<string, (f: Fixtures) => unknown[]>> = {
     return [model, [{ images: x(), labels: [0] }], { ...settings, optimizer: new nn.SGD(model.parameters(), { lr: 0.1 }) }];
   },
   deconvnet: ({ model }) => [model],
+  attribute: ({ model, x }) => [model, x(), { method: 'gradient', target: 1, layer: 'conv1', steps: 2, samples: 2, seed: 0 }],
+  alexnet: () => [{ classes: 2, dropout: 0.5 }],
+  resnet18: () => [{ classes: 2, width: 0.1 }],
   projectBatch: ({ model, x }) => [model, x(), 'conv1', [{ map: 0 }], { mode: 'guided', overlap: 'last' }],
   projectMaps: ({ model, x }) => [model, x(), 'conv1', [{ map: 0, position: [1, 1] }], { mode: 'guided', overlap: 'last', chunk: 2 }],
   projectTop: ({ model, val, toInput }) => [

@@ -19,7 +19,7 @@ export const manifest = {
       });
     }
     await check('manifest: types of every entry point (attw)', () => {
-      // `node10` cannot read `exports`; the README says that TypeScript needs node16, nodenext or bundler resolution.
+      // `node10` cannot read `exports`: its types come from `typesVersions`, which the suite `typescript` compiles.
       const attw = [
         'node_modules/@arethetypeswrong/cli/dist/index.js',
         engine.file,
@@ -27,8 +27,14 @@ export const manifest = {
         'node16',
         '--exclude-entrypoints',
         'simd.wasm',
+        'worker.js',
       ];
       execFileSync(process.execPath, attw, { stdio: 'pipe', encoding: 'utf8' });
+    });
+    await check('manifest: files that are loaded by their address', () => {
+      const { unpkg, jsdelivr } = JSON.parse(extract(engine.file, 'package.json'));
+      for (const wanted of [unpkg, jsdelivr, 'dist/simd.wasm', 'dist/worker.js', 'dist/worker.d.ts'])
+        if (!engine.files.includes(wanted.replace('./', ''))) throw new Error(`${wanted} is not in the package`);
     });
     await check('manifest: notices name every bundled package', () => {
       const notices = extract(engine.file, 'dist/THIRD-PARTY-NOTICES.md');

@@ -22,6 +22,16 @@ import * as report from 'zfnet/report';
 window.result = [saveSafetensors, loadOnnx, openDataset].map((fn) => typeof fn).join() + Object.keys(report).length;
 `;
 
+/** A page that loads the engine after itself, and measures the time until a first sum is there. */
+const COLD_START = `addEventListener('load', async () => {
+  const start = performance.now();
+  const { init, tensor } = await import('zfnet');
+  await init();
+  const [six] = await tensor([1, 2, 3]).sum().data();
+  if (six === 6) window.result = performance.now() - start;
+  else window.failure = 'the sum is ' + six;
+});`;
+
 const HTML = (script) => `<!doctype html><html lang="en"><title>zfnet</title><script type="module" src="./${script}"></script></html>`;
 
 /**
@@ -62,8 +72,10 @@ const WAYS = [
 export const pages = {
   name: 'pages',
   async run({ folder, registry, check, wanted }) {
+    const extra = ['pages: size of a page', 'pages: cold import, init and first result in Chromium'];
     for (const bundler of BUNDLERS) {
-      if (!wanted(`pages: ${bundler.name}`) && !WAYS.some(({ name }) => wanted(`pages: ${bundler.name}, ${name}`))) continue;
+      const measured = bundler.name === 'esbuild' && extra.some(wanted);
+      if (!measured && !wanted(`pages: ${bundler.name}`) && !WAYS.some(({ name }) => wanted(`pages: ${bundler.name}, ${name}`))) continue;
       let output;
       const project = new Project(join(folder, bundler.name), registry);
       await check(`pages: ${bundler.name} builds`, async () => {
@@ -77,7 +89,10 @@ export const pages = {
         if (!bundler.keepsHtml) project.write(join(bundler.output, 'index.html'), HTML('main.js'));
       });
       if (!output) continue;
-      if (bundler.name === 'esbuild') await checkSizes(project, check);
+      if (bundler.name === 'esbuild') {
+        await checkSizes(project, check);
+        await checkColdStart(project, check);
+      }
       for (const browser of ['Chromium', 'Firefox']) {
         if (browser === 'Firefox' && !bundler.firefox) continue;
         for (const { name, query, headers, threads } of WAYS) {
@@ -98,6 +113,33 @@ export const pages = {
     }
   },
 };
+
+/** Most milliseconds from the import of the engine to the first result: the mark, and the most that passes on a busy machine. */
+const COLD = { mark: 150, most: 450 };
+
+/** Imports the engine in new pages of Chromium, and prints the median time to the first result. */
+async function checkColdStart(project, check) {
+  await check('pages: cold import, init and first result in Chromium', async () => {
+    project.write('cold.js', COLD_START);
+    const args = ['cold.js', '--bundle', '--minify', '--splitting', '--format=esm', '--outdir=cold', '--log-level=warning'];
+    project.run(project.bin('esbuild'), args);
+    project.write('cold/index.html', HTML('cold.js'));
+    const server = await serve(join(project.folder, 'cold'));
+    const times = [];
+    try {
+      for (let i = 0; i < 5; i++) {
+        const opened = await openPage('Chromium', server.url);
+        if (opened.skipped) return opened;
+        times.push(opened.result);
+      }
+    } finally {
+      server.close();
+    }
+    const median = times.sort((a, b) => a - b)[2];
+    if (median > COLD.most) throw new Error(`the first result comes after ${median.toFixed(0)} ms, expected ${COLD.most} ms or less`);
+    return `${median.toFixed(0)} ms (mark ${COLD.mark})`;
+  });
+}
 
 /** Bundles the pages of `SIZES`, minified, and holds the size of their first script and the largest build of the kernels. */
 async function checkSizes(project, check) {

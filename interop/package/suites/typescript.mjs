@@ -58,7 +58,8 @@ export const typescript = {
       { name: 'nodenext', options: { module: 'nodenext', moduleResolution: 'nodenext' } },
       { name: 'bundler', options: { module: 'esnext', moduleResolution: 'bundler' } },
     ];
-    if (!ways.some(({ name }) => wanted(`typescript: ${name}`))) return;
+    const others = ['typescript: node10, every entry point', 'typescript: CommonJS under node16'];
+    if (![...others, ...ways.map(({ name }) => `typescript: ${name}`)].some(wanted)) return;
     const project = new Project(join(folder, 'project'), registry);
     project.install('zfnet', 'typescript@5.9', 'fast-check', '@types/node@20');
     project.write('types.ts', TYPES);
@@ -82,6 +83,15 @@ export const typescript = {
         });
       }
     }
+    await check('typescript: node10, every entry point', () => {
+      const entries = ['data', 'train', 'safetensors', 'onnx', 'interpret', 'models', 'report', 'pictures', 'testing'];
+      const lines = entries.map((name) => `import * as ${name} from 'zfnet/${name}';\nvoid ${name};`);
+      project.write('old/main.ts', `import { tensor } from 'zfnet';\n${lines.join('\n')}\nexport const y = tensor([1]).mul(2);\n`);
+      const base = { module: 'commonjs', moduleResolution: 'node10', target: 'es2022', lib: ['ES2022'], types: ['node'] };
+      const compilerOptions = { ...base, strict: true, skipLibCheck: false, noEmit: true, esModuleInterop: true };
+      project.write('old/tsconfig.json', JSON.stringify({ compilerOptions, include: ['*.ts'] }));
+      project.run(project.bin('tsc'), ['-p', 'old']);
+    });
     await check('typescript: CommonJS under node16', () => {
       project.write('cjs/package.json', '{ "type": "commonjs" }');
       project.write('cjs/main.ts', "import { tensor } from 'zfnet';\nexport const y = tensor([1]).mul(2);\n");

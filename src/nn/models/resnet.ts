@@ -16,6 +16,11 @@ import { PaddedChannels } from './padded_channels.js';
 const conv = (from: number, to: number, kernel: 1 | 3, stride = 1) =>
   new Conv2d(from, to, kernel, { stride, padding: kernel === 3 ? 1 : 0, bias: false });
 
+/** Checks the widths and the stride of a block, before they are computed with. */
+function checkWidths(block: string, widths: Record<string, number>): void {
+  for (const [name, value] of Object.entries(widths)) checkArgument(block, name, value, integer(1));
+}
+
 /**
  * What a residual block adds to its branch where it changes the shape: a strided 1×1 convolution (option B of the paper), or every second
  * pixel with maps of zeros (option A), which has no parameters.
@@ -40,7 +45,7 @@ export class Residual extends Module {
 
   constructor(layers: Record<string, Module>, from: number, to: number, stride: number, shortcut: ResidualShortcut = 'projection') {
     super();
-    for (const [name, value] of Object.entries({ from, to, stride })) checkArgument('Residual', name, value, integer(1));
+    checkWidths('Residual', { from, to, stride });
     checkArgument('Residual', 'shortcut', shortcut, oneOf('projection', 'padding'));
     this.branch = new Sequential(layers);
     this.downsample = stride === 1 && from === to ? null : shortcutOf(shortcut, from, to, stride);
@@ -100,6 +105,7 @@ export class BasicBlock extends Residual {
   static readonly expansion = 1;
 
   constructor(from: number, maps: number, stride: number, shortcut: ResidualShortcut = 'projection') {
+    checkWidths('BasicBlock', { from, maps, stride });
     super(basicLayers(from, maps, stride), from, maps, stride, shortcut);
   }
 }
@@ -113,6 +119,7 @@ export class Bottleneck extends Residual {
 
   /** @param strided the convolution that has the stride: the 3×3 one, as in torchvision, or the first 1×1 one, as in the paper */
   constructor(from: number, maps: number, stride: number, strided: '3x3' | '1x1' = '3x3') {
+    checkWidths('Bottleneck', { from, maps, stride });
     checkArgument('Bottleneck', 'strided', strided, oneOf('3x3', '1x1'));
     const to = maps * EXPANSION;
     const layers = {
