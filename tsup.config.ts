@@ -49,7 +49,6 @@ async function writeAssets(): Promise<void> {
   copyFileSync('build/simd.wasm', 'dist/simd.wasm');
   // For pages that may not start workers from memory: `init({ workerUrl })`.
   writeFileSync('dist/worker.js', WEB_SCRIPT);
-  writeFileSync('dist/worker.d.ts', '/** A script to be served as a file: see `init({ workerUrl })`. It exports nothing. */\nexport {};\n');
   // For `<script src>`: everything in one file, minified, with the exports in the variable `zfnet`.
   const script = {
     entry: { zfnet: 'src/index.ts' },

@@ -9,7 +9,8 @@ import { manifest } from './suites/manifest.mjs';
 import { next } from './suites/next.mjs';
 import { node } from './suites/node.mjs';
 import { pages } from './suites/pages.mjs';
+import { sizes } from './suites/sizes.mjs';
 import { typescript } from './suites/typescript.mjs';
 import { vitest } from './suites/vitest.mjs';
 
-export const SUITES = [manifest, node, managers, typescript, jest, vitest, cli, csp, environments, files, pages, next];
+export const SUITES = [manifest, node, managers, typescript, jest, vitest, cli, csp, environments, files, sizes, pages, next];

@@ -99,8 +99,9 @@ async function development(project) {
       setTimeout(() => reject(new Error(`Vite did not start: ${said}`)), 60_000).unref();
       server.stdout.on('data', (data) => {
         said += data;
-        const address = /http:\/\/localhost:\d+\//.exec(said);
-        if (address) resolve(address[0]);
+        // The port may be printed in bold.
+        const port = /localhost:(?:[^\d/]*\[1m)?(\d+)/.exec(said);
+        if (port) resolve(`http://localhost:${port[1]}/`);
       });
     });
     const opened = await openPage('Chromium', url);

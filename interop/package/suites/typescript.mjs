@@ -58,7 +58,7 @@ export const typescript = {
       { name: 'nodenext', options: { module: 'nodenext', moduleResolution: 'nodenext' } },
       { name: 'bundler', options: { module: 'esnext', moduleResolution: 'bundler' } },
     ];
-    const others = ['typescript: node10, every entry point', 'typescript: CommonJS under node16'];
+    const others = ['typescript: node10, every entry point but zfnet/testing', 'typescript: CommonJS under node16'];
     if (![...others, ...ways.map(({ name }) => `typescript: ${name}`)].some(wanted)) return;
     const project = new Project(join(folder, 'project'), registry);
     project.install('zfnet', 'typescript@5.9', 'fast-check', '@types/node@20');
@@ -83,8 +83,9 @@ export const typescript = {
         });
       }
     }
-    await check('typescript: node10, every entry point', () => {
-      const entries = ['data', 'train', 'safetensors', 'onnx', 'interpret', 'models', 'report', 'pictures', 'testing'];
+    await check('typescript: node10, every entry point but zfnet/testing', () => {
+      // The types of fast-check, which zfnet/testing needs, do not compile under node10.
+      const entries = ['data', 'train', 'safetensors', 'onnx', 'interpret', 'models', 'report', 'pictures'];
       const lines = entries.map((name) => `import * as ${name} from 'zfnet/${name}';\nvoid ${name};`);
       project.write('old/main.ts', `import { tensor } from 'zfnet';\n${lines.join('\n')}\nexport const y = tensor([1]).mul(2);\n`);
       const base = { module: 'commonjs', moduleResolution: 'node10', target: 'es2022', lib: ['ES2022'], types: ['node'] };
