@@ -62,7 +62,7 @@ describe('invalid arguments', () => {
   it('are tried in every entry point of the package', () => {
     const { exports } = JSON.parse(readFileSync('package.json', 'utf8')) as { exports: Record<string, object | string> };
     // The other paths are files: a script, the kernels and the manifest.
-    const entries = Object.keys(exports).filter((path) => Object.hasOwn(exports[path], 'import'));
+    const entries = Object.keys(exports).filter((path) => Object.hasOwn(Object(exports[path]), 'import'));
     expect(entries.map((path) => path.replace('.', 'zfnet')).sort()).toEqual(Object.keys(ENTRIES).sort());
   });
 
