@@ -8,7 +8,7 @@ import type { LayeredModel, LayerSummary, ReceptiveField } from './layered_model
 import { ReLU } from './layers/activation.js';
 import { Conv2d } from './layers/conv2d.js';
 import { Linear } from './layers/linear.js';
-import { BatchNorm2d } from './layers/normalization.js';
+import type { BatchNorm2d } from './layers/normalization.js';
 import { Module, namingLayer, type ReceptiveWindow, type Structure } from './module.js';
 import { aModule, unknownLayer } from './rules.js';
 import { fieldOfRow, PIXEL_FIELD, total, windowOfField } from './summary.js';
@@ -169,7 +169,7 @@ const LAYERS = rule('an array or a plain object of modules, such as { conv1: new
 );
 
 /** Whether a following ReLU can run inside the layer's kernel. A subclass with its own `forward` is not fused. */
-const isFusable = (layer: Module): boolean => hasFeatures(layer) || layer.forward === BatchNorm2d.prototype.forward;
+const isFusable = (layer: Module): boolean => hasFeatures(layer) || layer.forward === layer.fusedForward;
 
 /** Whether the layer is a convolution or linear layer, whose feature map is the output of a ReLU directly behind it. */
 const hasFeatures = (layer: Module): boolean => layer.forward === Conv2d.prototype.forward || layer.forward === Linear.prototype.forward;

@@ -82,6 +82,11 @@ export class BatchNorm2d extends Pointwise {
     this.running_var = variance.keep();
   }
 
+  /** @internal */
+  override get fusedForward(): unknown {
+    return BatchNorm2d.prototype.forward;
+  }
+
   /** Value added to the variance before the square root. */
   get epsilon(): number {
     return this.options.epsilon ?? 1e-5;
