@@ -94,14 +94,6 @@ export abstract class Module {
     return this.outputShape(input) ? 0 : null;
   }
 
-  /**
-   * @internal The `forward` that runs a following ReLU in its own kernel if it is called with `{ relu: true }`; null if there is none. A
-   * subclass with a `forward` of its own is not fused. `Sequential` asks for it here, so that pages without the layer do not load it.
-   */
-  get fusedForward(): unknown {
-    return null;
-  }
-
   /** How the module combines its submodules, if it is one of the known containers; null for a layer. */
   structure(): Structure | null {
     return null;

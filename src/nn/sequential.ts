@@ -168,8 +168,11 @@ const LAYERS = rule('an array or a plain object of modules, such as { conv1: new
   (Array.isArray(value) ? arrayOf(aModule) : recordOf(aModule)).test(value),
 );
 
-/** Whether a following ReLU can run inside the layer's kernel. A subclass with its own `forward` is not fused. */
-const isFusable = (layer: Module): boolean => hasFeatures(layer) || layer.forward === layer.fusedForward;
+/**
+ * Whether a following ReLU can run inside the layer's kernel. A subclass with its own `forward` is not fused. Batch normalisation is asked
+ * rather than named, so that pages that do not use it do not load it.
+ */
+const isFusable = (layer: Module): boolean => hasFeatures(layer) || layer.forward === (layer as { fusedForward?: unknown }).fusedForward;
 
 /** Whether the layer is a convolution or linear layer, whose feature map is the output of a ReLU directly behind it. */
 const hasFeatures = (layer: Module): boolean => layer.forward === Conv2d.prototype.forward || layer.forward === Linear.prototype.forward;

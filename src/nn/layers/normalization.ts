@@ -82,8 +82,8 @@ export class BatchNorm2d extends Pointwise {
     this.running_var = variance.keep();
   }
 
-  /** @internal */
-  override get fusedForward(): unknown {
+  /** @internal The `forward` that runs a following ReLU in its own kernel: see `Sequential`. */
+  get fusedForward(): unknown {
     return BatchNorm2d.prototype.forward;
   }
 
