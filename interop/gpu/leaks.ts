@@ -27,7 +27,7 @@ async function memoryOver(backend: Backend, steps: number, points: number) {
     optimizer.zeroGrad();
     await before;
     before = loss.item();
-    for (const each of [images, truth]) each.dispose();
+    for (const each of [images, truth, loss]) each.dispose();
     if (step % Math.floor(steps / points) !== 0) continue;
     await before;
     uses.push(backend.memory());

@@ -31,7 +31,7 @@ async function lossesOf(backend: Backend, steps: number): Promise<number[]> {
     optimizer.step();
     optimizer.zeroGrad();
     losses.push(loss.item());
-    for (const each of [images, truth]) each.dispose();
+    for (const each of [images, truth, loss]) each.dispose();
     if (step > 0) await losses[step - 1];
   }
   const values = await Promise.all(losses);
