@@ -133,6 +133,7 @@ function baselines(tests: readonly TestedSplit[]): Baseline[] {
 /** Describes the engine that trained the run. */
 function engineInWords(run: Run): string {
   if (isTrained(run) && run.config.engine.backend === 'pytorch') return 'PyTorch';
-  const { backend, threads } = backendInfo();
+  const { backend, threads, device } = backendInfo();
+  if (device) return `${device.description || device.vendor || 'a GPU'}${device.software ? ', a software device,' : ''} through WebGPU`;
   return `${threads === 1 ? 'one thread' : `${threads} threads`} of the ${backend === 'wasm' ? 'WebAssembly' : backend} engine`;
 }
