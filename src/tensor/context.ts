@@ -77,6 +77,8 @@ export class Context {
   readonly retired = new Set<Backend>();
   /** Bytes of tensors above which `data()` lets finalisation callbacks run, by backend. */
   readonly pressure = new WeakMap<Backend, number>();
+  /** Number of calls of `data()` that read from a backend. */
+  reads = 0;
   /** Tensors created by the backward step that is running. */
   step: Releasable[] | null = null;
   /** The profiler, if one is listening. */

@@ -54,6 +54,21 @@ describe('a loop that awaits nothing but data()', () => {
     expect(backend.memory().peakBytes).toBeLessThan(30 * pass);
     backend.dispose();
   });
+
+  it('gives the event loop a turn every thousand reads, without pressure too', async () => {
+    const backend = createReferenceBackend();
+    const x = tensor([1, 2], [2], { backend });
+    let turns = 0;
+    const count = () => {
+      turns++;
+      timer = setTimeout(count, 0);
+    };
+    let timer = setTimeout(count, 0);
+    for (let i = 0; i < 5000; i++) await noGrad(() => x.add(1)).data();
+    clearTimeout(timer);
+    expect(turns).toBeGreaterThanOrEqual(4);
+    backend.dispose();
+  });
 });
 
 describe('a module in evaluation mode', () => {
