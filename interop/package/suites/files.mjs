@@ -83,6 +83,7 @@ const DEV = 'files: vite development server, in the page and in a worker';
 /** Opens the page on Vite's development server. */
 async function development(project) {
   const config = { worker: { format: 'es' }, server: { headers: ISOLATED, port: 0, strictPort: false, hmr: false } };
+  project.write('index.html', HTML('main'));
   project.write('vite.config.js', `export default ${JSON.stringify(config)};`);
   project.write(
     'main.js',

@@ -8,13 +8,14 @@ import { serve } from '../server.mjs';
 
 /**
  * Pages whose size is held: what they do, the mark in KB of JavaScript after gzip with one build of the kernels, and the most that passes. The
- * operations and kernels of version 0.2 cost more than the mark allows; `most` keeps the size from growing further.
+ * operations and kernels of version 0.2 cost more than the marks allow, and `zfnet(name)` keeps every network that it can name (12 KB);
+ * `most` keeps the sizes from growing further.
  */
 const SIZES = [
   {
     name: 'trains ZFNet with SGD',
     mark: 66,
-    most: 78,
+    most: 89,
     code: `import { init, tensor, zfnet, SGD, crossEntropy } from 'zfnet';
 await init();
 const model = zfnet('a', { classes: 5, inputSize: 64 });
@@ -25,7 +26,7 @@ sgd.step();`,
   {
     name: 'runs a small network',
     mark: 60,
-    most: 71,
+    most: 70,
     code: `import { init, tensor, Sequential, Conv2d, ReLU, MaxPool2d, Flatten, Linear } from 'zfnet';
 await init();
 const model = new Sequential([new Conv2d(1, 8, 3), new ReLU(), new MaxPool2d(2), new Flatten(), new Linear(1352, 10)]).eval();
