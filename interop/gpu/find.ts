@@ -14,6 +14,9 @@ const SWIFTSHADER = [
   '/usr/share/vulkan/icd.d/vk_swiftshader_icd.json',
 ];
 
+/** Returns the path of SwiftShader's driver description, if it is installed. */
+export const softwareDriver = (): string | undefined => SWIFTSHADER.find((path) => existsSync(path));
+
 /** Without this flag, Dawn rounds timestamps to 65 microseconds. */
 const FLAGS = ['disable-dawn-features=timestamp_quantization'];
 
@@ -29,7 +32,7 @@ export async function findGpu(): Promise<{ gpu: GpuLike } | { reason: string }> 
   } catch {
     return { reason: 'the npm package webgpu is not installed; run npm install --prefix interop/gpu' };
   }
-  const software = SWIFTSHADER.find((path) => existsSync(path));
+  const software = softwareDriver();
   const drivers = [process.env.VK_ICD_FILENAMES, undefined, software];
   const before = process.env.VK_ICD_FILENAMES;
   for (const driver of [...new Set(before === undefined ? drivers.slice(1) : drivers.slice(0, 1))]) {

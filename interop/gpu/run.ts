@@ -1,7 +1,7 @@
 /**
  * Tests the WebGPU backend on a device, real or software: `npm run test:gpu`. With `-- --only relu,conv2d`, only the cases of these
  * operations or suites (`queue`, `bits`, `random`, `determinism`, `steps`, `kernels`, `products`, `workflows`, `commands`, `parity`); with
- * `-- --long`, also the suites that take minutes (`leaks`, and `parity` over more steps).
+ * `-- --long`, also the suites that take minutes (`runtimes`, `leaks`, and `parity` over more steps).
  */
 import { parseArgs } from 'node:util';
 import type { Backend } from '../../src/backend/backend.js';
@@ -16,6 +16,7 @@ import { leaks } from './leaks.js';
 import { parity } from './parity.js';
 import { products } from './products.js';
 import { queue } from './queue.js';
+import { runtimes } from './runtimes.js';
 import { steps } from './steps.js';
 import type { SuiteContext } from './suite.js';
 import { slackOf } from './tolerances.js';
@@ -40,6 +41,7 @@ const SUITES: Record<string, (context: SuiteContext) => Promise<void>> = {
   workflows,
   commands,
   parity: (context) => parity(context, long),
+  ...((long || values.only?.includes('runtimes')) && { runtimes }),
   ...(long && { leaks }),
 };
 const names = values.only?.split(',') ?? [...new Set(operationCases.map(({ op }) => op)), ...Object.keys(SUITES)];
