@@ -1,7 +1,16 @@
 /** Exports of the neural-network layer: modules, initial weights, errors, optimisers, schedules and summaries. */
 
 export { shapesOnly } from '../backend/shapes/index.js';
-export { AuxiliaryHead, auxiliaryLoss, Identity, ModuleList, Parallel, Residual, type ResidualOptions } from './containers/index.js';
+export {
+  AuxiliaryHead,
+  auxiliaryLoss,
+  checkpointed,
+  Identity,
+  ModuleList,
+  Parallel,
+  Residual,
+  type ResidualOptions,
+} from './containers/index.js';
 export { trainingBytes } from './dry_run.js';
 export { type InitScheme, initialize } from './init.js';
 export type { FieldAxis, LayeredModel, LayerSummary, Network, ReceptiveField } from './layered_model.js';

@@ -102,6 +102,7 @@ export {
 export { epochCheckpoints, MemoryStore, PATHS, type RunStore } from './run/run_store.js';
 export { type VerifiedFile, verifyRun } from './run/verify_run.js';
 export { FrozenLayers, type FrozenOptions, lastFrozenLayer } from './training/frozen_layers.js';
+export { networkRecipe } from './training/recipe/network_recipe.js';
 export { OPTIMIZERS, type OptimizerOptions, type PartialOptimizerOptions } from './training/recipe/optimizer_options.js';
 export { SCHEDULES, type ScheduleOptions, type WarmupOptions } from './training/recipe/schedule_options.js';
 export {

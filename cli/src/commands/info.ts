@@ -5,11 +5,11 @@ import {
   architectureOf,
   type BackendInfo,
   backendInfo,
-  DEFAULT_TRAINING,
   defaultBackend,
   isClassifier,
   isImported,
   type LayerSummary,
+  networkRecipe,
   PRESETS,
   type PresetName,
   readConfig,
@@ -54,9 +54,7 @@ export function infoCommand(program: Command): void {
     .option('--width <factor>', 'factor on the number of maps and units of every layer (default: 1)', decimal({ above: 0 }))
     .option('--channels <n>', 'channels of the input: 1 for grey, 3 for colour (default: those of the preset)', whole({ min: 1 }))
     .addOption(
-      batchSizeOption(
-        `images per step, to estimate the memory of training (default: that of the run, or ${DEFAULT_TRAINING.batchSize} for a preset)`,
-      ),
+      batchSizeOption(`images per step, to estimate the memory of training (default: that of the run, or of the recipe of a preset)`),
     )
     .option(
       '--micro-batch <n>',
@@ -117,7 +115,7 @@ async function describe(
   }
   const preset = PRESET_NAMES.find((name) => name === target);
   if (!preset) throw new UsageError(`'${target}' is neither a run's folder nor a preset; the presets are ${PRESET_NAMES.join(', ')}`);
-  return { architecture: architectureOf(preset, { inputSize, classes, width, channels }), recipe: DEFAULT_TRAINING };
+  return { architecture: architectureOf(preset, { inputSize, classes, width, channels }), recipe: trainingOptions(networkRecipe(preset)) };
 }
 
 /** Report on an imported network. `multiplyAdds` counts the forward pass of one image. */
@@ -282,13 +280,16 @@ function memoryLine({ batchSize, microBatch }: TrainingOptions, estimate: number
 }
 
 function recipeLine(options: TrainingOptions, own: boolean): string {
-  const { batchSize, lr, momentum, weightDecay, maxFilterRms, schedule, augment, epochs, seed } = options;
+  const { batchSize, lr, momentum, weightDecay, maxFilterRms, schedule, augment, epochs, seed, optimizer, clipGradNorm, labelSmoothing } =
+    options;
   const parts = [
     `mini-batch ${batchSize}`,
     `lr ${lr} (${scheduleInWords(schedule)})`,
-    `momentum ${momentum}`,
+    optimizer && optimizer.kind !== 'sgd' ? `optimiser ${optimizer.kind}` : `momentum ${momentum}`,
     `weight decay ${weightDecay}`,
     maxFilterRms === null ? 'no limit on filters' : `filters limited to rms ${maxFilterRms}`,
+    ...(clipGradNorm === undefined ? [] : [`gradient norm at most ${clipGradNorm}`]),
+    ...(labelSmoothing === undefined ? [] : [`label smoothing ${labelSmoothing}`]),
     `augmentation '${augment}'`,
     `${epochs} epochs`,
     ...(own ? [`seed ${seed}`] : []),
@@ -302,6 +303,8 @@ function scheduleInWords(schedule: ScheduleOptions): string {
       return `× ${schedule.factor} after ${schedule.patience} epochs without a lower validation error`;
     case 'step':
       return `× ${schedule.factor} every ${schedule.every} epochs`;
+    case 'multi-step':
+      return `× ${schedule.factor} after epochs ${schedule.milestones.join(', ')}`;
     default:
       return schedule.kind;
   }

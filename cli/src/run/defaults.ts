@@ -1,5 +1,13 @@
 /** Defaults of training: the values of the paper, and sizes that follow the data. */
-import { type Augmentation, type InitScheme, PRESETS, type PresetName, type TrainingOptions } from 'zfnet';
+import {
+  type Augmentation,
+  type GivenTrainingOptions,
+  type InitScheme,
+  networkRecipe,
+  PRESETS,
+  type PresetName,
+  type TrainingOptions,
+} from 'zfnet';
 import { type Dataset, parseSource, type Split, samplePlaces } from 'zfnet/data';
 
 /** Inputs smaller than this use the preset `small`, whose strides are 1. */
@@ -27,11 +35,27 @@ export function defaultNetwork(side: number | undefined, given: { preset?: Prese
   return { preset, inputSize: size >= SMALL_BELOW && size < own ? size : own };
 }
 
-/** Returns the defaults for augmentation and epochs. With frozen layers there is no augmentation, so that their outputs can be cached. */
-export function defaultTraining(channels: 1 | 3, inputSize: number, freeze?: string): Pick<TrainingOptions, 'augment' | 'epochs'> {
+/**
+ * Returns the defaults for augmentation and epochs, those of the network's recipe if it has any. With frozen layers there is no
+ * augmentation, so that their outputs can be cached.
+ */
+export function defaultTraining(
+  channels: 1 | 3,
+  inputSize: number,
+  freeze?: string,
+  recipe: GivenTrainingOptions = {},
+): Pick<TrainingOptions, 'augment' | 'epochs'> {
   // Grey images are usually digits or letters, which must not be mirrored.
-  const augment: Augmentation = freeze !== undefined ? 'none' : channels === 1 ? 'shift' : 'paper';
-  return { augment, epochs: inputSize < SMALL_BELOW ? 20 : 70 };
+  const augment: Augmentation = freeze !== undefined ? 'none' : channels === 1 ? 'shift' : (recipe.augment ?? 'paper');
+  return { augment, epochs: recipe.epochs ?? (inputSize < SMALL_BELOW ? 20 : 70) };
+}
+
+/** Returns the recipe of the network's paper; with another optimiser, without the values that belong to its own. */
+export function recipeDefaults(preset: PresetName, given: GivenTrainingOptions): GivenTrainingOptions {
+  const recipe = networkRecipe(preset);
+  if (given.optimizer === undefined || given.optimizer.kind === (recipe.optimizer?.kind ?? 'sgd')) return recipe;
+  const { optimizer: _, lr: __, momentum: ___, weightDecay: ____, ...others } = recipe;
+  return others;
 }
 
 /** Returns the shortest side of a source's images if its name determines it. */

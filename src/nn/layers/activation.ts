@@ -207,7 +207,8 @@ export class Dropout extends Pointwise {
   constructor(
     /** Probability from 0 to 1 that an activation becomes zero. Default 0.5. */
     readonly probability = 0.5,
-    private readonly generator?: Generator,
+    /** Source of the random numbers; undefined for the global generator. */
+    readonly generator?: Generator,
   ) {
     super();
     checkArgument('Dropout', 'probability', probability, probabilityRule);
@@ -230,7 +231,8 @@ export class Dropout2d extends Pointwise {
   constructor(
     /** Probability from 0 to 1 that a whole map becomes zero. Default 0.5. */
     readonly probability = 0.5,
-    private readonly generator?: Generator,
+    /** Source of the random numbers; undefined for the global generator. */
+    readonly generator?: Generator,
   ) {
     super();
     checkArgument('Dropout2d', 'probability', probability, probabilityRule);

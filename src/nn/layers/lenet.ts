@@ -180,7 +180,8 @@ export class RadialBasis extends Module {
   /** @param codes the code of each class, of equal lengths */
   constructor(codes: readonly (readonly number[])[]) {
     super();
-    const length = codes[0]?.length ?? 0;
+    checkArgument('RadialBasis', 'codes', codes, arrayOf(arrayOf(finite(), 1), 1));
+    const { length } = codes[0];
     checkArgument('RadialBasis', 'codes', codes, arrayOf(arrayOf(finite(), length, length), 1));
     this.weight = tensor(Float32Array.from(codes.flat()), [codes.length, length]).keep();
   }

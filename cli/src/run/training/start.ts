@@ -5,7 +5,7 @@ import { type Dataset, inChannels } from 'zfnet/data';
 import { UsageError } from '../../command.js';
 import type { Reporter } from '../../terminal/reporter.js';
 import { openData, recordedOptions, recordedSource } from '../data.js';
-import { defaultNetwork, defaultTraining, knownSide, naturalSide } from '../defaults.js';
+import { defaultNetwork, defaultTraining, knownSide, naturalSide, recipeDefaults } from '../defaults.js';
 import type { FolderStore } from '../run_folder.js';
 import { namingWrongSize, openTrainedRun } from '../runs.js';
 import type { TrainRunOptions } from './options.js';
@@ -41,7 +41,10 @@ export async function prepare(
     return { model, dataset, dataOptions, training: options.training };
   }
   const model = from ? modelLike(from, options, dataset) : newModel(options, dataset, network);
-  const training = { ...defaultTraining(dataset.channels, model.architecture.inputSize, options.freeze), ...defined(options.training) };
+  const { preset, inputSize } = model.architecture;
+  const given = defined(options.training);
+  const own = recipeDefaults(preset, given);
+  const training = { ...own, ...defaultTraining(dataset.channels, inputSize, options.freeze, own), ...given };
   return { model, dataset, dataOptions, training };
 }
 
