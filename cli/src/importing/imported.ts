@@ -132,8 +132,12 @@ async function weightsOf(net: OnnxModel, architecture: unknown): Promise<Record<
   const weights: Record<string, HostTensor> = {};
   for (const [key, shape] of shapesOf(architecture) ?? Object.entries(found).map(([key, { shape }]) => [key, shape] as const)) {
     const tensor = Object.hasOwn(found, key) ? found[key] : undefined;
+    // Running statistics are constants of the graph.
+    const constant = net.weights.fixed.get(key);
     // Some layers store their parameters with additional axes of length 1.
-    if (tensor) weights[key] = { shape: tensor.size === sizeOf(shape) ? [...shape] : tensor.shape, data: await tensor.data() };
+    const shapeOf = (own: readonly number[]) => (sizeOf(own) === sizeOf(shape) ? [...shape] : [...own]);
+    if (tensor) weights[key] = { shape: shapeOf(tensor.shape), data: await tensor.data() };
+    else if (constant) weights[key] = { shape: shapeOf(constant.shape), data: Float32Array.from(constant.data as Float32Array) };
   }
   return weights;
 }
