@@ -21,7 +21,10 @@ const PEERS = [
   { peer: 'jax-js webgpu', file: 'jax-js.mjs' },
 ];
 
-/** onnxruntime-web keeps its data in shared memory, which Dawn's `writeBuffer` in Node does not take; patched, it never finishes loading. */
+/**
+ * onnxruntime-web keeps its data in shared memory, which Dawn's `writeBuffer` in Node does not take. With copies in place of shared memory,
+ * it did not finish loading a model.
+ */
 const NOT_IN_NODE = 'onnxruntime-web';
 const NOT_IN_NODE_REASON = 'its WebGPU build does not run in Node on Dawn';
 

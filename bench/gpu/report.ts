@@ -11,7 +11,8 @@ export interface Report extends Measurements {
 
 /** Why figures of a software device are printed at all. */
 export const SOFTWARE_NOTE =
-  'This is a software device: the processor computed in place of a GPU, at small sizes. The figures show that the benchmark runs; they say nothing about the speed of a GPU.';
+  'This is a software device: the processor computed in place of a GPU, at small sizes. ' +
+  'The figures show that the benchmark runs; they say nothing about the speed of a GPU.';
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const lines = [head, ...rows];
@@ -34,7 +35,8 @@ export function markdown(report: Report): string {
   return [
     `# WebGPU benchmark: ${description || 'unnamed device'} (${[vendor, architecture].filter(Boolean).join(' ')})`,
     ...(software ? [`**${SOFTWARE_NOTE}**`] : []),
-    `Node ${node}; ${info.variant}, ${info.mode} mode. Measured ceilings: ${ceiling.gflops.toFixed(1)} GFLOP/s (multiply-adds on registers, float32), ${ceiling.gbs.toFixed(1)} GB/s (copy between buffers, read and written).`,
+    `Node ${node}; ${info.variant}, ${info.mode} mode. Measured ceilings: ${ceiling.gflops.toFixed(1)} GFLOP/s (multiply-adds on registers, ` +
+      `float32), ${ceiling.gbs.toFixed(1)} GB/s (copy between buffers, read and written).`,
     ...(failures.length > 0 ? ['## Failures', ...failures.map(({ name, error }) => `- ${name}: ${error}`)] : []),
     `## Products, and passes of ZFNet's layers (batch ${layerBatch})`,
     'Each result was compared with sums in double precision before it was timed. Operations are those of the direct algorithm.',
@@ -97,7 +99,8 @@ function peerSection(peers: readonly PeerReading[]): string[] {
   if (peers.length === 0) return [];
   return [
     '## Beside other engines',
-    'Each reading in a process of its own on the same device. Four steps are queued before the result of the last one is awaited. Dropout is left out by jax-js.',
+    'Each engine was measured in a process of its own on the same device. Four steps are queued before their results are awaited. ' +
+      'jax-js leaves out dropout.',
     table(
       ['engine', 'version', 'workload', 'batch', 'images/s'],
       peers.map(({ peer, version, workload, batch, imagesPerSecond, error }) => [

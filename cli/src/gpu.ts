@@ -40,14 +40,16 @@ async function loadDawn(places: readonly string[]): Promise<Gpu> {
   const path = places.map(resolvedFrom).find((each) => each !== undefined);
   if (path === undefined)
     throw new BackendError(
-      `--backend webgpu: the optional package ${PACKAGE} is not installed; run \`npm install ${PACKAGE}\` in your project, or leave out --backend to use wasm`,
+      `--backend webgpu: the optional package ${PACKAGE} is not installed; run \`npm install ${PACKAGE}\` in your project, ` +
+        'or leave out --backend to use wasm',
     );
   try {
     const { create } = (await import(pathToFileURL(path).href)) as DawnPackage;
     return create(DAWN_FLAGS);
   } catch (error) {
     throw new BackendError(
-      `--backend webgpu: ${path} could not be loaded (${error instanceof Error ? error.message : error}); the package ${PACKAGE} needs a 64-bit processor, and on Linux glibc 2.34`,
+      `--backend webgpu: ${path} could not be loaded (${error instanceof Error ? error.message : error}); ` +
+        `the package ${PACKAGE} needs a 64-bit processor, and on Linux glibc 2.34`,
       { cause: error },
     );
   }

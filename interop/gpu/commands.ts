@@ -18,14 +18,15 @@ const TINY = ['--preset', 'small', '--input-size', '28', '--width', '0.02', '--b
 const IMAGE = 'bars/val/vertical/1.png';
 const LIMIT_MS = 5 * 60_000;
 
-/** The commands in order, and what each must print. */
-const COMMANDS: readonly { args: readonly string[]; prints: RegExp }[] = [
-  { args: ['train', '--data', 'bars', '--out', 'run', '--epochs', '1', ...TINY], prints: /1 epoch done[\s\S]*^device: /m },
+/** The commands in order, and what each must print. Without `--long`, only the `first` ones run. */
+const COMMANDS: readonly { args: readonly string[]; prints: RegExp; first?: true }[] = [
+  { args: ['train', '--data', 'bars', '--out', 'run', '--epochs', '1', ...TINY], prints: /1 epoch done[\s\S]*^device: /m, first: true },
   { args: ['evaluate', 'run', '--json'], prints: /^\{"examples":8,"top1Error":[\d.]+/m },
   { args: ['predict', 'run', IMAGE], prints: /horizontal +[\d.]+ %/ },
-  { args: ['info', 'small'], prints: /largest tensor of a step [\d.]+ MiB of [\d.]+ [MG]iB per buffer/ },
+  { args: ['info', 'small'], prints: /largest tensor of a step [\d.]+ MiB of [\d.]+ [MG]iB per buffer/, first: true },
   { args: ['deconv', 'run', IMAGE, '--layer', 'conv2', '--strongest', '2', '--out', 'conv2.png'], prints: /written: conv2\.png/ },
   {
+    first: true,
     args: ['profile', 'run', '--batch-size', '2', '--repeat', '1', '--trace', 'trace.json'],
     prints:
       /conv2d .*[\s\S]*device: \d+ dispatches, busy [\d.]+ ms, idle [\d.]+ ms .* encoding took [\s\S]*ceiling [\d.]+ GFLOP\/s; copy [\d.]+ GB\/s/,
@@ -33,14 +34,14 @@ const COMMANDS: readonly { args: readonly string[]; prints: RegExp }[] = [
   { args: ['bench', 'run', '--batch-size', '2', '--repeat', '1'], prints: /conv2 +conv2dWeightGrad .*[\s\S]*copy [\d.]+ GB\/s/ },
 ];
 
-export async function commands(context: SuiteContext): Promise<void> {
+export async function commands(context: SuiteContext, long: boolean): Promise<void> {
   if (!existsSync(join(CLI, 'dist/main.js'))) return console.log('commands: left out, cli/dist is not built');
   const folder = await mkdtemp(join(tmpdir(), 'zfnet-gpu-'));
   try {
     await writeBars(folder);
     // The command line looks for the package `webgpu` in the user's project.
     await symlink(join(HERE, 'node_modules'), join(folder, 'node_modules'));
-    for (const { args, prints } of COMMANDS)
+    for (const { args, prints } of COMMANDS.filter(({ first }) => long || first))
       await check(context, `zfnet ${args.slice(0, 2).join(' ')}`, async () => {
         const { status, output } = await zfnet(folder, [...args, '--backend', 'webgpu']);
         if (status !== 0) return `exit status ${status}: ${output.slice(-400)}`;

@@ -39,7 +39,7 @@ const SUITES: Record<string, (context: SuiteContext) => Promise<void>> = {
   kernels,
   products,
   workflows,
-  commands,
+  commands: (context) => commands(context, long),
   parity: (context) => parity(context, long),
   ...((long || values.only?.includes('runtimes')) && { runtimes }),
   ...(long && { leaks }),
