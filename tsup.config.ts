@@ -2,6 +2,7 @@
 import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { build, defineConfig, type Options } from 'tsup';
 import { writeNotices } from './interop/package/notices.js';
+import { markConstants } from './interop/package/pure.js';
 import { WEB_SCRIPT } from './src/backend/wasm/runtime/worker.js';
 
 const entries = {
@@ -39,6 +40,8 @@ function finish(): void {
     if (name.endsWith('.cjs')) code = code.replace(/\bimport\((['"]\.[^'"]+['"])\)/g, 'Promise.resolve().then(()=>require($1))');
     code = code.replace(/\bimport\((?=[A-Za-z])/g, 'import(/* webpackIgnore: true */ /* @vite-ignore */ ');
     code = code.replace(WITHOUT_EFFECTS, '/* @__PURE__ */ $1(');
+    // Constants of bundled packages may have side effects.
+    if (name.endsWith('.js') && !code.includes('// node_modules/') && !name.endsWith('.iife.js')) code = markConstants(code);
     writeFileSync(path, code);
   }
 }
