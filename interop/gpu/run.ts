@@ -1,6 +1,6 @@
 /**
  * Tests the WebGPU backend on a device, real or software: `npm run test:gpu`. With `-- --only relu,conv2d`, only the cases of these
- * operations or suites (`queue`, `bits`, `random`, `determinism`, `steps`, `kernels`, `products`, `workflows`, `commands`, `parity`); with
+ * operations or suites (`queue`, `bits`, `random`, `crops`, `determinism`, `steps`, `kernels`, `products`, `workflows`, `commands`, `parity`); with
  * `-- --long`, also the suites that take minutes (`runtimes`, `leaks`, and `parity` over more steps).
  */
 import { parseArgs } from 'node:util';
@@ -9,6 +9,7 @@ import { createBackend } from '../../src/index.js';
 import { checkBackend, operationCases } from '../../src/testing.js';
 import { bits, random } from './bits.js';
 import { commands } from './commands.js';
+import { crops } from './crops.js';
 import { determinism } from './determinism.js';
 import { findGpu } from './find.js';
 import { kernels } from './kernels.js';
@@ -34,6 +35,7 @@ const SUITES: Record<string, (context: SuiteContext) => Promise<void>> = {
   queue,
   bits,
   random,
+  crops,
   determinism,
   steps,
   kernels,

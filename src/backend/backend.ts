@@ -30,6 +30,7 @@ import type {
   BroadcastParams,
   ConvForwardParams,
   ConvParams,
+  CropParams,
   DropoutParams,
   GroupNormParams,
   LinearParams,
@@ -264,6 +265,14 @@ export interface Backend {
   // Movement ------------------------------------------------------------------------------------
   /** Copies a strided block into a strided block. Implements permute, slice, concat, pad and expand. */
   stridedCopy(y: Storage, x: Storage, p: StridedCopyParams): void;
+
+  /**
+   * Cuts crops from 8-bit images and subtracts the mean image: y[n, c, row, column] = (pixel − mean) · scales[c], both at the row and the
+   * column of the image that crop n begins with. `pixels` (uint8) is [images, side, side, channels], `mean` [channels, side, side], and
+   * `places` (int32) has four numbers per crop: image, top row, left column, and 1 if the crop is mirrored. Optional: without it, images are
+   * prepared on the host and uploaded as float32.
+   */
+  cutCrops?(outputs: { y: Storage }, inputs: { pixels: Storage; mean: Storage; places: Storage }, p: CropParams): void;
 
   // Random --------------------------------------------------------------------------------------
   /** Uniform random numbers in [low, high): element i is word i mod 4 of Philox 4x32-10 at (seed, counter + ⌊i / 4⌋). */

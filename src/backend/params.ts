@@ -231,6 +231,18 @@ export interface SgdClipRmsParams extends SgdParams {
   maxRms: number;
 }
 
+/** Square crops that are cut from square images. */
+export interface CropParams {
+  /** Number of channels of the images: 1 or 3. */
+  channels: number;
+  /** Height and width of the images in pixels. */
+  side: number;
+  /** Height and width of the crops in pixels. */
+  size: number;
+  /** Factor per channel, applied after the mean is subtracted. */
+  scales: readonly number[];
+}
+
 /** Numbers of one step of Adam or AdamW. */
 export interface AdamParams {
   /** Learning rate divided by 1 − beta1^t, where t is the number of the step, from 1 on. */

@@ -73,6 +73,7 @@ const DESCRIBED: Described = {
   }),
   channelSum: (_db, _dy, n, channels, inner) => ({ shape: times([n, channels, inner]) }),
   channelAdd: (_y, _b, n, channels, inner) => ({ shape: times([n, channels, inner]) }),
+  cutCrops: ({ y }, _inputs, p) => ({ shape: `${times([p.side, p.side])} → ${p.size}, ${y.size}` }),
   maxPool2d: (_y, _switches, _x, p) => pooling(p),
   maxPool2dReluGrad: (_outputs, _inputs, p) => pooling(p),
   maxUnpool2d: (_x, _y, _switches, { planes, inner, outer }) => ({ shape: `${times([planes, inner])} → ${outer}` }),

@@ -9,6 +9,7 @@ import { batchNorm } from './kernels/batch_norm.js';
 import { channel } from './kernels/channel.js';
 import { checks } from './kernels/checks.js';
 import { conv2d } from './kernels/conv2d.js';
+import { cutCrops } from './kernels/cut_crops.js';
 import { dropout } from './kernels/dropout.js';
 import { elementwise } from './kernels/elementwise.js';
 import { groupNorm } from './kernels/group_norm.js';
@@ -69,6 +70,7 @@ export function webgpuBackend(opened: OpenDevice, options: WebgpuOptions = {}, i
     ...checks(queue),
     ...elementwise(queue),
     ...movement(queue),
+    ...cutCrops(queue),
     ...random(queue),
     ...dropout(queue),
     ...matmul(queue),

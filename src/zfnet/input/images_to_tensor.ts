@@ -1,11 +1,12 @@
 /** Converts 8-bit images to input batches of a network, as tensors. */
 import { checkArgument, checkOptions, oneOf, type RulesFor } from '../../backend/validate.js';
 import type { Example, Image } from '../../data/dataset.js';
-import { type Backend, fromHost, type Tensor } from '../../tensor/index.js';
+import { type Backend, defaultBackend, fromHost, type Tensor } from '../../tensor/index.js';
+import { cutCrops } from '../../tensor/ops/cut_crops.js';
 import { backendRule } from '../../tensor/tensor.js';
 import { preprocessing } from '../rules.js';
 import type { Augmentation } from './augment.js';
-import type { Preprocess } from './preprocess.js';
+import type { CropList, Preprocess } from './preprocess.js';
 
 /** Options of `imagesToTensor`. */
 export interface ImagesToTensorOptions {
@@ -29,7 +30,7 @@ export function imagesToTensor(preprocess: Preprocess, images: readonly Image[],
   checkArgument('imagesToTensor', 'preprocess', preprocess, preprocessing);
   checkOptions('imagesToTensor', options, OPTIONS);
   const { crops = 1, backend } = options;
-  return toTensor(preprocess, preprocess.evaluation(images, crops), images.length * crops, backend);
+  return toTensor(preprocess, preprocess.evaluationCrops(images, crops), backend);
 }
 
 /**
@@ -45,9 +46,18 @@ export function examplesToTensor(
   backend?: Backend,
 ): Tensor {
   checkArgument('examplesToTensor', 'preprocess', preprocess, preprocessing);
-  return toTensor(preprocess, preprocess.training(examples, sample), examples.length, backend);
+  return toTensor(preprocess, preprocess.trainingCrops(examples, sample), backend);
 }
 
-function toTensor({ options: { channels, inputSize } }: Preprocess, crops: Float32Array, count: number, backend?: Backend): Tensor {
-  return fromHost(crops, [count, channels, inputSize, inputSize], { backend });
+/** Cuts the crops on the backend if it can, so that the images are uploaded as bytes, and on the host otherwise. */
+function toTensor(preprocess: Preprocess, list: CropList, backend: Backend = defaultBackend()): Tensor {
+  const { images, crops } = list;
+  const { channels, inputSize, side } = preprocess.options;
+  if (!backend.cutCrops) return fromHost(preprocess.cut(list), [crops.length, channels, inputSize, inputSize], { backend });
+  const each = side * side * channels;
+  const pixels = new Uint8Array(images.length * each);
+  for (const [i, { data }] of images.entries()) pixels.set(data, i * each);
+  const places = Int32Array.from(crops.flatMap(({ image, crop: { y, x, flip } }) => [image, y, x, Number(flip)]));
+  const { mean, scales } = preprocess;
+  return cutCrops({ pixels, mean, places }, { channels, side, size: inputSize, scales }, backend);
 }

@@ -89,6 +89,31 @@ function checkMean(mean: HostTensor, expected: readonly number[]): void {
     throw new StateError(`preprocess: the mean image has ${mean.data.length} values, its shape [${mean.shape}] has ${sizeOf(expected)}`);
 }
 
+/** What the random crops of training depend on, besides the index of each image. */
+interface TrainingSample {
+  augment: Augmentation;
+  seed: number;
+  epoch: number;
+}
+
+/** Images, and the crops to cut from them. */
+export interface CropList {
+  readonly images: readonly Image[];
+  /** Each crop, with the number of its image. */
+  readonly crops: readonly { readonly image: number; readonly crop: Crop }[];
+}
+
+/** @throws ValueError for an example without an index, or for an unknown augmentation */
+function checkExamples(examples: readonly { image: Image; index: number }[], sample: TrainingSample): void {
+  if (!Array.isArray(examples)) throw new ValueError(`preprocess: examples are ${show(examples)}, expected an array of { image, index }`);
+  checkFields('preprocess', sample, SAMPLE, ['augment', 'seed', 'epoch']);
+  for (const example of examples) {
+    if (typeof example !== 'object' || example === null)
+      throw new ValueError(`preprocess: an example is ${show(example)}, expected { image, index }`);
+    checkArgument('preprocess', 'index', example.index, integer());
+  }
+}
+
 /**
  * Converts images to input batches of one network, by its options and its mean image.
  *
@@ -100,8 +125,8 @@ export class Preprocess {
   /** Mean image, [channels, side, side], 0 to 255. */
   readonly mean: Float32Array;
   private readonly slack: number;
-  /** Factor per channel. */
-  private readonly scales: readonly number[];
+  /** @internal Factor per channel. */
+  readonly scales: readonly number[];
 
   /** @param mean mean image, [channels, side, side]. Default: zeros */
   constructor(
@@ -133,22 +158,17 @@ export class Preprocess {
    * @param examples images of `side` pixels with their indices in the split
    * @returns [N, channels, inputSize, inputSize]
    */
-  training(
-    examples: readonly { image: Image; index: number }[],
-    sample: { augment: Augmentation; seed: number; epoch: number },
-  ): Float32Array {
-    if (!Array.isArray(examples)) throw new ValueError(`preprocess: examples are ${show(examples)}, expected an array of { image, index }`);
-    checkFields('preprocess', sample, SAMPLE, ['augment', 'seed', 'epoch']);
-    for (const example of examples) {
-      if (typeof example !== 'object' || example === null)
-        throw new ValueError(`preprocess: an example is ${show(example)}, expected { image, index }`);
-      checkArgument('preprocess', 'index', example.index, integer());
-    }
+  training(examples: readonly { image: Image; index: number }[], sample: TrainingSample): Float32Array {
+    return this.cut(this.trainingCrops(examples, sample));
+  }
+
+  /** @internal The crops that `training` cuts. */
+  trainingCrops(examples: readonly { image: Image; index: number }[], sample: TrainingSample): CropList {
+    checkExamples(examples, sample);
     const crops = examples.map(({ index }) => sampleCrop(sample.augment, this.slack, sample.seed, sample.epoch, index));
-    return this.batch(
+    return this.list(
       examples.map(({ image }) => image),
       (i) => [crops[i]],
-      1,
     );
   }
 
@@ -159,9 +179,14 @@ export class Preprocess {
    * @returns [N · crops, channels, inputSize, inputSize]
    */
   evaluation(images: readonly Image[], crops: 1 | 10 = 1): Float32Array {
+    return this.cut(this.evaluationCrops(images, crops));
+  }
+
+  /** @internal The crops that `evaluation` cuts. */
+  evaluationCrops(images: readonly Image[], crops: 1 | 10): CropList {
     checkArgument('preprocess', 'crops', crops, oneOf(1, 10));
     const places = crops === 10 ? tenCrops(this.slack, this.options.mirror ?? true) : [centreCrop(this.slack)];
-    return this.batch(images, () => places, places.length);
+    return this.list(images, () => places);
   }
 
   /**
@@ -195,20 +220,19 @@ export class Preprocess {
     return { width: inputSize, height: inputSize, channels, data };
   }
 
-  private batch(images: readonly Image[], cropsOf: (i: number) => readonly Crop[], each: number): Float32Array {
+  /** @internal Cuts crops on the host. @returns [crops, channels, inputSize, inputSize] */
+  cut({ images, crops }: CropList): Float32Array {
     const { inputSize, channels } = this.options;
+    const size = channels * inputSize * inputSize;
+    const out = new Float32Array(crops.length * size);
+    for (const [n, { image, crop }] of crops.entries()) this.cutOne(out, n * size, images[image].data, crop);
+    return out;
+  }
+
+  private list(images: readonly Image[], cropsOf: (i: number) => readonly Crop[]): CropList {
     if (!Array.isArray(images)) throw new ValueError(`preprocess: images are ${show(images)}, expected an array of images`);
     for (const image of images) this.check(image);
-    const size = channels * inputSize * inputSize;
-    const out = new Float32Array(images.length * each * size);
-    let at = 0;
-    for (let i = 0; i < images.length; i++) {
-      for (const crop of cropsOf(i)) {
-        this.cut(out, at, images[i].data, crop);
-        at += size;
-      }
-    }
-    return out;
+    return { images, crops: images.flatMap((_, image) => cropsOf(image).map((crop) => ({ image, crop }))) };
   }
 
   private check(image: Image): void {
@@ -222,7 +246,7 @@ export class Preprocess {
   }
 
   /** Writes one crop [C, H, W] to `out`, from pixels [H, W, C]. */
-  private cut(out: Float32Array, at: number, pixels: Uint8Array, { y, x, flip }: Crop): void {
+  private cutOne(out: Float32Array, at: number, pixels: Uint8Array, { y, x, flip }: Crop): void {
     const { inputSize, side, channels } = this.options;
     const { mean } = this;
     const step = flip ? -1 : 1;
