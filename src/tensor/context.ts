@@ -79,6 +79,9 @@ export class Context {
   readonly pressure = new WeakMap<Backend, number>();
   /** Number of calls of `data()` that read from a backend. */
   reads = 0;
+  /** Outputs of ReLUs, and gradients that are zero wherever the output of their ReLU is not positive; see `graph/relu_marks.ts`. */
+  readonly reluOutputs = new WeakSet<object>();
+  readonly maskedGradients = new WeakSet<object>();
   /** Tensors created by the backward step that is running. */
   step: Releasable[] | null = null;
   /** The profiler, if one is listening. */

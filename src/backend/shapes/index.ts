@@ -1,6 +1,9 @@
 /** The backend of dry runs, which knows shapes only. */
 import { type Backend, type DType, ELEMENT_BYTES } from '../backend.js';
 
+/** Optional kernels, which change how much memory a step needs: a dry run stands for the backends that do without. */
+const WITHOUT: readonly PropertyKey[] = ['maxPool2dReluGrad', 'sgdClipRms', 'cutCrops'] satisfies (keyof Backend)[];
+
 /**
  * A backend that computes no values: storages have an element type and a size, kernels do nothing, and memory is only counted. It makes
  * a network's parameter shapes and memory use available without allocating the network.
@@ -27,6 +30,6 @@ export function shapesOnly(): Backend {
   };
   return new Proxy(own as Backend, {
     // Without this exception, `await` would treat the backend as a promise that never resolves.
-    get: (target, name) => Reflect.get(target, name) ?? (name === 'then' ? undefined : () => undefined),
+    get: (target, name) => Reflect.get(target, name) ?? (name === 'then' || WITHOUT.includes(name) ? undefined : () => undefined),
   });
 }
