@@ -38,6 +38,8 @@ function finish(): void {
     const path = `dist/${name}`;
     let code = readFileSync(path, 'utf8');
     if (name.endsWith('.cjs')) code = code.replace(/\bimport\((['"]\.[^'"]+['"])\)/g, 'Promise.resolve().then(()=>require($1))');
+    // rollup and tsup both name the source map. The changes below stay within their lines, to which the maps point.
+    code = code.replace(/(\n\/\/# sourceMappingURL=\S+)\1+/, '$1');
     code = code.replace(/\bimport\((?=[A-Za-z])/g, 'import(/* webpackIgnore: true */ /* @vite-ignore */ ');
     code = code.replace(WITHOUT_EFFECTS, '/* @__PURE__ */ $1(');
     // Constants of bundled packages may have side effects.
@@ -59,7 +61,16 @@ async function writeAssets(): Promise<void> {
     globalName: 'zfnet',
     outExtension: () => ({ js: '.iife.js' }),
   };
-  await build({ ...script, config: false, target: 'es2022', platform: 'browser', minify: true, outDir: 'dist', silent: true });
+  await build({
+    ...script,
+    config: false,
+    target: 'es2022',
+    platform: 'browser',
+    minify: true,
+    sourcemap: true,
+    outDir: 'dist',
+    silent: true,
+  });
 }
 
 const library: Options = {
@@ -72,6 +83,7 @@ const library: Options = {
   // What the entries have in common becomes chunks of its own, so that `zfnet` and `zfnet/data` share one engine and one
   // set of classes; so does each build of the kernels, so that only the chosen one is loaded.
   splitting: true,
+  sourcemap: true,
   // Has rollup turn the chunks into CommonJS, rather than sucrase, which trips over minified code.
   treeshake: true,
   external,

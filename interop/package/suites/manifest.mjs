@@ -1,6 +1,7 @@
 // The packed files themselves: manifest and types by the tools of the field, licences of bundled code, and files that must be there.
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { SourceMap } from 'node:module';
 
 const extract = (file, path) => execFileSync('tar', ['-xzOf', file, `package/${path}`], { encoding: 'utf8', maxBuffer: 1 << 26 });
 
@@ -35,6 +36,20 @@ export const manifest = {
       const { unpkg, jsdelivr } = JSON.parse(extract(engine.file, 'package.json'));
       for (const wanted of [unpkg, jsdelivr, 'dist/simd.wasm', 'dist/worker.js'])
         if (!engine.files.includes(wanted.replace('./', ''))) throw new Error(`${wanted} is not in the package`);
+    });
+    await check('manifest: source maps', () => {
+      const scripts = engine.files.filter((file) => /^dist\/(?!worker|simd|relaxed).*\.c?js$/.test(file));
+      for (const script of scripts) {
+        const named = [...extract(engine.file, script).matchAll(/^\/\/# sourceMappingURL=(\S+)$/gm)].map(([, name]) => `dist/${name}`);
+        if (named.length !== 1 || !engine.files.includes(named[0]))
+          throw new Error(`${script} names the maps [${named}], which must be one file`);
+      }
+      const code = extract(engine.file, 'dist/index.js').split('\n');
+      const line = code.findIndex((text) => text.startsWith('async function init('));
+      const map = new SourceMap(JSON.parse(extract(engine.file, 'dist/index.js.map')));
+      const { originalSource } = map.findEntry(line, 0);
+      if (!originalSource?.endsWith('src/index.ts')) throw new Error(`init() points to ${originalSource}, expected src/index.ts`);
+      return `${scripts.length} scripts`;
     });
     await check('manifest: notices name every bundled package', () => {
       const notices = extract(engine.file, 'dist/THIRD-PARTY-NOTICES.md');
