@@ -15,7 +15,7 @@ const SIZES = [
   {
     name: 'trains ZFNet with SGD',
     mark: 66,
-    most: 86,
+    most: 88,
     code: `import { init, tensor, zfnet, SGD, crossEntropy } from 'zfnet';
 await init();
 const model = zfnet('a', { classes: 5, inputSize: 64 });
@@ -26,7 +26,7 @@ sgd.step();`,
   {
     name: 'runs a small network',
     mark: 60,
-    most: 68,
+    most: 69,
     code: `import { init, tensor, Sequential, Conv2d, ReLU, MaxPool2d, Flatten, Linear } from 'zfnet';
 await init();
 const model = new Sequential([new Conv2d(1, 8, 3), new ReLU(), new MaxPool2d(2), new Flatten(), new Linear(1352, 10)]).eval();
