@@ -357,7 +357,7 @@ const IMPORTED = ['dispose'];
 /** Methods of instances; the arrays name those that TypeScript hides, which callers cannot reach. */
 const INSTANCES: Readonly<Record<string, readonly [make: (f: Fixtures) => object, hidden: readonly string[]]>> = {
   deconvnet: [({ model }) => main.deconvnet(model), []],
-  Preprocess: [({ preprocess }) => preprocess, ['batch', 'check', 'cut']],
+  Preprocess: [({ preprocess }) => preprocess, ['check', 'cut']],
   MemoryStore: [() => new main.MemoryStore(), []],
   FrozenLayers: [({ model, preprocess }) => new main.FrozenLayers(model, 'conv1', preprocess), ['pass', 'keep']],
   split: [({ val }) => data.subset(val, [0, 1]), []],

@@ -225,7 +225,7 @@ export class Preprocess {
     const { inputSize, channels } = this.options;
     const size = channels * inputSize * inputSize;
     const out = new Float32Array(crops.length * size);
-    for (const [n, { image, crop }] of crops.entries()) this.cutOne(out, n * size, images[image].data, crop);
+    for (const [n, { image, crop }] of crops.entries()) this.#cutOne(out, n * size, images[image].data, crop);
     return out;
   }
 
@@ -246,7 +246,7 @@ export class Preprocess {
   }
 
   /** Writes one crop [C, H, W] to `out`, from pixels [H, W, C]. */
-  private cutOne(out: Float32Array, at: number, pixels: Uint8Array, { y, x, flip }: Crop): void {
+  #cutOne(out: Float32Array, at: number, pixels: Uint8Array, { y, x, flip }: Crop): void {
     const { inputSize, side, channels } = this.options;
     const { mean } = this;
     const step = flip ? -1 : 1;
