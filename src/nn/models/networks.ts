@@ -52,9 +52,7 @@ const dropping = (
   dropout: number,
   sizes: Sizes = {},
 ): NetworkPreset => ({
-  ...IMAGENET,
-  ...sizes,
-  description,
+  ...plain(description, make, sizes),
   dropout,
   build: ({ classes, channels, width, dropout }) => make({ classes, channels, width, dropout }),
 });
@@ -66,10 +64,7 @@ const withHeads = (
   dropout: number,
   sizes: Sizes = {},
 ): NetworkPreset => ({
-  ...IMAGENET,
-  ...sizes,
-  description,
-  dropout,
+  ...dropping(description, make, dropout, sizes),
   auxiliary: true,
   build: ({ classes, channels, width, dropout, auxiliary }) => make({ classes, channels, width, dropout, auxiliary }),
 });

@@ -8,6 +8,7 @@
 import type { Backend, Storage } from '../../backend.js';
 import type { PoolParams, UnpoolParams } from '../../params.js';
 import { flatGroups, type GpuQueue, type Kernel } from '../kernel.js';
+import { fill } from './cast.js';
 import { expect } from './dtype.js';
 import { eachElement, fields, memo, ownAll, reads, writes } from './lanes.js';
 import { COVERED, COVERING, geometryOf, POOL_FIELDS } from './pool2d.js';
@@ -68,14 +69,6 @@ fn target_of(i: u32) -> i32 {
   return select(i32((i / p.inner) * p.outer) + place, -1, place < 0 || u32(place) >= p.outer);
 }
 `;
-
-const clear: Kernel = {
-  name: 'maxUnpool2d clear',
-  key: '',
-  buffers: [writes('counts', 'u32')],
-  params: fields('u32', 'count'),
-  code: () => eachElement('  counts[i] = 0u;'),
-};
 
 const latest: Kernel = {
   name: 'maxUnpool2d latest',
@@ -193,7 +186,7 @@ const unpoolGrad: Kernel = {
 };
 
 export function unpool(queue: GpuQueue): Pick<Backend, 'maxUnpool2d' | 'maxUnpool2dGrad' | 'maxPool2dReluGrad'> {
-  const zeros = (counts: ReturnType<GpuQueue['own']>, count: number) => queue.launch(clear, [counts], [count], flatGroups(count));
+  const clear = fill(queue);
 
   function gatherWindows(x: Storage, y: Storage, switches: Storage, overlap: 'sum' | 'last', window: PoolParams): void {
     queue.launch(gather(overlap), ownAll(queue, [x, y, switches]), geometryOf(window, x.size), flatGroups(x.size));
@@ -201,7 +194,7 @@ export function unpool(queue: GpuQueue): Pick<Backend, 'maxUnpool2d' | 'maxUnpoo
 
   function keepLast(x: Storage, y: Storage, switches: Storage, { inner, outer }: UnpoolParams): void {
     const found = queue.scratch(4 * x.size);
-    zeros(found, x.size);
+    clear(found, 0);
     queue.launch(latest, [found, queue.own(switches)], [y.size, inner, outer], flatGroups(y.size));
     queue.launch(takeLatest, [queue.own(x), queue.own(y), found], [x.size], flatGroups(x.size));
     queue.release(found);
@@ -212,7 +205,7 @@ export function unpool(queue: GpuQueue): Pick<Backend, 'maxUnpool2d' | 'maxUnpoo
     const [list, sorted, ranks] = [queue.scratch(4 * y.size), queue.scratch(4 * y.size), queue.scratch(4 * y.size)];
     const [out, values, places] = ownAll(queue, [x, y, switches]);
     const [sizes, sources, targets] = [[y.size, inner, outer], flatGroups(y.size), flatGroups(x.size)];
-    zeros(counts, x.size + 1);
+    clear(counts, 0);
     queue.launch(countSources, [counts, places], sizes, sources);
     queue.launch(allot, [counts, ends], [x.size], targets);
     queue.launch(placeSources, [list, ends, places], sizes, sources);
@@ -228,7 +221,7 @@ export function unpool(queue: GpuQueue): Pick<Backend, 'maxUnpool2d' | 'maxUnpoo
       expect('maxUnpool2d', 'float32', x, y);
       expect('maxUnpool2d', 'int32', switches);
       if (x.size === 0) return;
-      if (y.size === 0) zeros(queue.own(x), x.size);
+      if (y.size === 0) clear(x, 0);
       else if (p.window !== null) gatherWindows(x, y, switches, p.overlap, p.window);
       else if (p.overlap === 'last') keepLast(x, y, switches, p);
       else addAll(x, y, switches, p);
