@@ -35,7 +35,7 @@ const LOADERS = [
   '/usr/lib/chromium/libvulkan.so.1',
 ];
 
-/** Removes symbols, which nobody needs to run a program; where there is no `strip`, they stay. */
+/** Removes the symbols of a program, which it runs without. They stay on a machine that lacks `strip`. */
 function stripped(path: string): Buffer {
   const folder = mkdtempSync(join(tmpdir(), 'zfnet-strip-'));
   const copy = join(folder, 'binary');

@@ -53,7 +53,7 @@ function problemOf(from: string, address: string): string | null {
   if (/^[a-z]+:/.test(address)) return null;
   const [path, anchor] = address.split('#');
   const target = path === '' ? from : posix.normalize(posix.join(posix.dirname(from), decodeURIComponent(path)));
-  // The reference is generated, and checked by itself.
+  // The reference is generated and has a check of its own.
   if (target.startsWith('docs/api/')) return null;
   if (!existsSync(target)) return `${from}: the link ${address} leads nowhere`;
   if (!anchor || !target.endsWith('.md') || statSync(target).isDirectory()) return null;

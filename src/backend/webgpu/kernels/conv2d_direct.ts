@@ -1,6 +1,6 @@
 /**
  * Convolutions without tiles, for groups of few channels (as in a depthwise convolution), where most of a tile would be empty, and for input
- * gradients with so many phases that each would be a small product.
+ * gradients whose many phases would be small products.
  */
 import type { ConvParams } from '../../params.js';
 import type { GpuStorage } from '../buffers.js';
